@@ -1,0 +1,162 @@
+"""Whose time it is: the wall's, a faster one, or a simulated one in lockstep.
+
+Code that lives in time is given a `Clock` and cannot tell which:
+
+    async def every(...):
+        while await clock.wait_until(due, stop):
+            await cycle(due)
+
+`SimulatedClock` hands out *seats*, one for each participant (devices, market, plan, act, …). Time
+moves only when every seat waits; then the seat with the earliest due time goes on alone, ties in
+the order in which the seats were taken:
+
+    12:00 devices ▸ 12:00 market ▸ 12:00 plan ▸ 12:00 act ▸ ┊barriers┊ ▸ 12:01 devices ▸ …
+
+Before time moves, *barriers* make sure that what was sent has arrived (messages in flight take no
+simulated time). So the same inputs give the same run whatever the machine does meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from vpp.errors import DataError
+from vpp.model.time import require_utc
+
+Barrier = Callable[[], Awaitable[None]]
+
+
+class Clock(Protocol):
+    """The time, and a way to wait for it."""
+
+    def now(self) -> datetime:
+        """The present, aware UTC."""
+        ...
+
+    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
+        """Return True at `moment` (at once where it has passed), False as soon as `stop` is set."""
+        ...
+
+
+class WallClock:
+    """The machine's clock. `speed` 60 lets a simulated hour pass in a minute from `start` on."""
+
+    def __init__(self, *, start: datetime | None = None, speed: float = 1.0) -> None:
+        """Begin at `start` (now, where None) and run `speed` times as fast as the wall.
+
+        Raises:
+            DataError: `start` is not UTC, or `speed` not above 0.
+        """
+        if start is not None:
+            require_utc(start, where="WallClock.start")
+        if not speed > 0:
+            raise DataError(f"speed is {speed}", where="WallClock", fix="Give a number above 0")
+        self._origin = datetime.now(UTC)
+        self._start = start or self._origin
+        self._speed = speed
+
+    def now(self) -> datetime:
+        return self._start + (datetime.now(UTC) - self._origin) * self._speed
+
+    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
+        while not stop.is_set() and (left := (moment - self.now()) / self._speed) > timedelta(0):
+            try:
+                # At most a minute at a time, so that a stepped wall clock is noticed.
+                await asyncio.wait_for(stop.wait(), min(left.total_seconds(), 60.0))
+            except TimeoutError:
+                continue
+        return not stop.is_set()
+
+
+class SimulatedClock:
+    """Time that moves only when everybody waits for it."""
+
+    def __init__(self, start: datetime) -> None:
+        require_utc(start, where="SimulatedClock.start")
+        self._now = start
+        self._seats: list[_Seat] = []
+        self._barriers: list[Barrier] = []
+        self._changed = asyncio.Event()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def seat(self, name: str) -> _Seat:
+        """A place in the round, after all seats taken before. Time stands until it waits or leaves."""
+        seat = _Seat(self, name)
+        self._seats.append(seat)
+        return seat
+
+    def add_barrier(self, barrier: Barrier) -> None:
+        """Await `barrier()` each time before the clock moves."""
+        self._barriers.append(barrier)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Move time from seat to seat until `stop` is set; then wake everybody."""
+        stopped = asyncio.create_task(stop.wait(), name="clock-stop")
+        try:
+            while not stop.is_set():
+                await self._until_all_wait(stopped)
+                waiting = [seat for seat in self._seats if seat.due is not None]
+                if stop.is_set() or not waiting:
+                    break
+                first = min(waiting, key=lambda seat: (seat.due, self._seats.index(seat)))
+                assert first.due is not None
+                if first.due > self._now:
+                    for barrier in self._barriers:
+                        await barrier()
+                    self._now = first.due
+                first.release()
+        finally:
+            stopped.cancel()
+            for seat in self._seats:
+                seat.release()
+
+    async def _until_all_wait(self, stopped: asyncio.Task[bool]) -> None:
+        while any(seat.due is None for seat in self._seats) and not stopped.done():
+            self._changed.clear()
+            changed = asyncio.create_task(self._changed.wait(), name="clock-seats")
+            await asyncio.wait({changed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+
+    def _seat_changed(self) -> None:
+        self._changed.set()
+
+    def _leave(self, seat: _Seat) -> None:
+        self._seats.remove(seat)
+        self._changed.set()
+
+
+class _Seat:
+    """One participant's view of a simulated clock."""
+
+    def __init__(self, clock: SimulatedClock, name: str) -> None:
+        self.name = name
+        self.due: datetime | None = None
+        """When it wants to go on; None while it is busy."""
+        self._clock = clock
+        self._wake: asyncio.Event = asyncio.Event()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
+        if stop.is_set():
+            return False
+        self._wake.clear()
+        self.due = max(moment, self._clock.now())
+        self._clock._seat_changed()
+        await self._wake.wait()
+        return not stop.is_set()
+
+    def release(self) -> None:
+        """Let the participant go on."""
+        self.due = None
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Give the seat up, so that time no longer waits for it."""
+        self._clock._leave(self)

@@ -1,0 +1,56 @@
+"""What is asked of devices, and what was delivered of what was sold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+
+from vpp.errors import DataError
+from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.time import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setpoint:
+    """One command. When `expires_at` has passed the device returns to its own default."""
+
+    command_id: str
+    seq: int
+    """Rises with every command to the same device; a lower one is stale."""
+
+    resource_id: ResourceId
+    enterprise_id: EnterpriseId
+    issued_at: datetime
+    expires_at: datetime
+    power_kw: float
+    """Net injection; what it means to each kind stands in `vpp/model/resource.py`."""
+
+    serves: str
+    """Why: the plan, and with it the award, that this command serves."""
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.power_kw):
+            raise DataError(
+                f"power_kw is {self.power_kw}", where=self.resource_id, fix="Never send this"
+            )
+        if self.expires_at <= self.issued_at:
+            raise DataError(
+                f"expires {self.expires_at}, issued {self.issued_at}",
+                where=self.resource_id,
+                fix="Give every command a life longer than 0",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Owed against delivered for one interval, as net injection of the unit."""
+
+    interval: Interval
+    owed_kwh: float
+    delivered_kwh: float
+
+    @property
+    def deviation_kwh(self) -> float:
+        """Positive: more was fed (or less drawn) than sold."""
+        return self.delivered_kwh - self.owed_kwh

@@ -1,0 +1,31 @@
+"""Names of things. All of them may enter an MQTT topic, so none holds `+ # / $` or a space."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+from vpp.errors import DataError
+
+ParkId = NewType("ParkId", str)
+EnterpriseId = NewType("EnterpriseId", str)
+ConnectionPointId = NewType("ConnectionPointId", str)
+FeederId = NewType("FeederId", str)
+ResourceId = NewType("ResourceId", str)
+UnitId = NewType("UnitId", str)
+ProductId = NewType("ProductId", str)
+
+ID_PATTERN = r"^[a-z0-9-]{1,32}$"
+_ID = re.compile(ID_PATTERN)
+
+
+def require_id(text: str, *, where: str) -> None:
+    """Refuse an id that could change the meaning of a topic or a path.
+
+    Raises:
+        DataError: Not 1 to 32 of `a-z`, `0-9` and `-`.
+    """
+    if not _ID.fullmatch(text):
+        raise DataError(
+            f"{text!r} is no id", where=where, fix="Use 1 to 32 of a-z, 0-9 and the hyphen"
+        )

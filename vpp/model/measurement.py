@@ -1,0 +1,131 @@
+"""What was measured, by whom and when, and the picture of the park frozen from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import isfinite
+from typing import TypeAlias
+
+from vpp.errors import DataError
+from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.time import require_utc
+
+
+class Quality(StrEnum):
+    GOOD = "good"
+    UNCERTAIN = "uncertain"
+    BAD = "bad"
+
+
+class RunPhase(StrEnum):
+    """Where a shiftable run or an interruptible load stands today."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    CALLED = "called"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvSession:
+    """A car that is plugged in, with what its driver asked for."""
+
+    session_id: str
+    departs_at: datetime
+    wanted_kwh: float
+    """Still to be charged, counted in the car."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One telemetry message of a resource, checked, in our units. Power is net injection."""
+
+    resource_id: ResourceId
+    enterprise_id: EnterpriseId
+    measured_at: datetime
+    received_at: datetime
+    seq: int
+    quality: Quality
+    power_kw: float
+    energy_kwh: float | None = None
+    """Net injection register, counted since the device began."""
+
+    soc: float | None = None
+    """Share of a storage's capacity, in [0, 1]."""
+
+    temperature_degc: float | None = None
+    available_kw: float | None = None
+    """What a generator could feed now if nothing curtailed it."""
+
+    phase: RunPhase | None = None
+    phase_since: datetime | None = None
+    calls_today: int | None = None
+    sessions: tuple[EvSession, ...] | None = None
+    setpoint_seq: int | None = None
+    """The newest command the device has taken."""
+
+    def __post_init__(self) -> None:
+        require_utc(self.measured_at, where=f"{self.resource_id}.measured_at")
+        require_utc(self.received_at, where=f"{self.resource_id}.received_at")
+        for name in ("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"):
+            value = getattr(self, name)
+            if value is not None and not isfinite(value):
+                raise DataError(
+                    f"{name} is {value}", where=self.resource_id, fix="Send finite numbers only"
+                )
+        if self.soc is not None and not 0 <= self.soc <= 1:
+            raise DataError(
+                f"soc is {self.soc}", where=self.resource_id, fix="Send a share of 1, not per cent"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterReading:
+    """The registers of a main meter, in whole Wh so that nothing rounds on the way to money."""
+
+    meter_id: ResourceId
+    enterprise_id: EnterpriseId
+    measured_at: datetime
+    received_at: datetime
+    seq: int
+    import_wh: int
+    export_wh: int
+    power_kw: float
+    """Net injection now; for people and the guard, never for money."""
+
+
+Measurement: TypeAlias = Reading | MeterReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A resource nobody can speak for now: never heard, too old, or marked bad."""
+
+    resource_id: ResourceId
+    reason: str
+
+
+ResourceState: TypeAlias = Reading | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkState:
+    """The park as frozen at `taken_at`, in resource order. Nothing changes under a cycle's feet."""
+
+    taken_at: datetime
+    resources: tuple[ResourceState, ...]
+
+    def reading(self, resource_id: ResourceId) -> Reading | None:
+        """The reading of a resource, None where it is unknown.
+
+        Raises:
+            DataError: The park has no such resource.
+        """
+        for state in self.resources:
+            if state.resource_id == resource_id:
+                return state if isinstance(state, Reading) else None
+        raise DataError(
+            f"no resource {resource_id}", where="ParkState", fix="Ask for a resource of the park"
+        )

@@ -1,0 +1,193 @@
+"""Park ⊃ enterprise ⊃ connection point ⊃ resource, and the tree of limits between them.
+
+                     park ── import, export
+                    ╱    ╲
+              feeder      feeder ── import, export
+             ╱     ╲         │
+    connection   connection  connection ── import, export, one meter, one tariff
+      ╱    ╲         │           │
+ resource resource resource   resource ── its own sizes
+
+Every limit of the tree is kept in plan, share and guard.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from math import inf
+from zoneinfo import ZoneInfo
+
+from vpp.errors import DataError
+from vpp.model.ids import (
+    ConnectionPointId,
+    EnterpriseId,
+    FeederId,
+    ParkId,
+    ProductId,
+    ResourceId,
+    UnitId,
+    require_id,
+)
+from vpp.model.resource import Resource
+from vpp.model.tariff import TwoPartTariff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a node of the tree may draw and feed; sizes, inf where nothing limits."""
+
+    import_kw: float = inf
+    export_kw: float = inf
+
+    def __post_init__(self) -> None:
+        if not (self.import_kw >= 0 and self.export_kw >= 0):
+            raise DataError(
+                f"import {self.import_kw} kW, export {self.export_kw} kW",
+                where="Limits",
+                fix="Give sizes that are not negative",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeder:
+    feeder_id: FeederId
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionPoint:
+    """Where an enterprise meets the grid: a limit, a main meter, a tariff."""
+
+    connection_point_id: ConnectionPointId
+    enterprise_id: EnterpriseId
+    feeder_id: FeederId | None
+    limits: Limits
+    meter_id: ResourceId
+    """The main meter's device id; it publishes registers, not power alone."""
+
+    tariff_id: str
+    period_to_date_peak_kw: float = 0.0
+    """Highest mean import of the running billing month before the service began to look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enterprise:
+    enterprise_id: EnterpriseId
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiddingUnit:
+    """Resources that are registered together at a market, and what they were registered for."""
+
+    unit_id: UnitId
+    zone: str
+    """Bidding zone, e.g. SE3."""
+
+    resource_ids: frozenset[ResourceId]
+    product_ids: tuple[ProductId, ...]
+    connected_kw: float
+    """Sum of what is installed."""
+    declared_kw: float
+    """What was registered at the market operator."""
+    tested_kw: float
+    """What a capability test proved: nothing beyond it is bid into a product that asks for a test."""
+
+    trades_from: datetime
+    """First delivery the unit trades. Before it the old supply contract holds."""
+
+    trading_share: tuple[tuple[EnterpriseId, Decimal], ...]
+    """How the trading result is shared between the enterprises: weights, not negative."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Park:
+    """The whole tree, with its calendar and its currency. Resources stand in a fixed order."""
+
+    park_id: ParkId
+    name: str
+    timezone: ZoneInfo
+    currency: str
+    minor_unit: Decimal
+    """Smallest amount of money that is ever booked, e.g. 0.01."""
+
+    limits: Limits
+    feeders: tuple[Feeder, ...]
+    enterprises: tuple[Enterprise, ...]
+    connection_points: tuple[ConnectionPoint, ...]
+    resources: tuple[Resource, ...]
+    bidding_units: tuple[BiddingUnit, ...]
+    tariffs: tuple[TwoPartTariff, ...]
+    grid_kgco2_per_kwh: float
+    """Carbon of a kWh imported (location-based, one dated figure from the park file)."""
+
+    def __post_init__(self) -> None:
+        ids: list[str] = [
+            *(resource.resource_id for resource in self.resources),
+            *(point.meter_id for point in self.connection_points),
+        ]
+        _require_unique(ids, "device ids")
+        _require_unique([e.enterprise_id for e in self.enterprises], "enterprise ids")
+        _require_unique([p.connection_point_id for p in self.connection_points], "connection points")
+        _require_unique([f.feeder_id for f in self.feeders], "feeder ids")
+        for name in ids:
+            require_id(name, where=f"park {self.park_id}")
+        enterprises = {e.enterprise_id for e in self.enterprises}
+        feeders = {f.feeder_id for f in self.feeders}
+        tariffs = {t.tariff_id for t in self.tariffs}
+        points = {p.connection_point_id: p for p in self.connection_points}
+        for point in self.connection_points:
+            where = f"connection point {point.connection_point_id}"
+            _require_known(point.enterprise_id, enterprises, where=where)
+            _require_known(point.tariff_id, tariffs, where=where)
+            if point.feeder_id is not None:
+                _require_known(point.feeder_id, feeders, where=where)
+        for resource in self.resources:
+            where = f"resource {resource.resource_id}"
+            _require_known(resource.connection_point_id, points.keys(), where=where)
+            if points[resource.connection_point_id].enterprise_id != resource.enterprise_id:
+                raise DataError(
+                    f"enterprise {resource.enterprise_id} does not own its connection point",
+                    where=where,
+                    fix="Put the resource behind a connection point of its own enterprise",
+                )
+
+    @cached_property
+    def resource_by_id(self) -> dict[ResourceId, Resource]:
+        return {resource.resource_id: resource for resource in self.resources}
+
+    @cached_property
+    def point_by_id(self) -> dict[ConnectionPointId, ConnectionPoint]:
+        return {point.connection_point_id: point for point in self.connection_points}
+
+    @cached_property
+    def tariff_by_id(self) -> dict[str, TwoPartTariff]:
+        return {tariff.tariff_id: tariff for tariff in self.tariffs}
+
+    @cached_property
+    def device_owner(self) -> dict[ResourceId, tuple[EnterpriseId, ConnectionPointId]]:
+        """Who owns each device (resource or main meter), and at which site it stands."""
+        owner = {
+            r.resource_id: (r.enterprise_id, r.connection_point_id) for r in self.resources
+        }
+        owner |= {
+            p.meter_id: (p.enterprise_id, p.connection_point_id) for p in self.connection_points
+        }
+        return owner
+
+
+def _require_unique(ids: Iterable[str], what: str) -> None:
+    if twice := sorted(name for name, count in Counter(ids).items() if count > 1):
+        raise DataError(f"{what} {twice} are used twice", where="park", fix="Rename one of each")
+
+
+def _require_known(name: str, known: Iterable[str], *, where: str) -> None:
+    if name not in known:
+        raise DataError(
+            f"{name!r} is not known", where=where, fix=f"Use one of {sorted(known)}"
+        )

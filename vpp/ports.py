@@ -1,0 +1,104 @@
+"""What the core needs from the world: small protocols, each with its contract.
+
+Every adapter of a port passes the same contract test (`tests/contracts`), the simulated one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from vpp.model.command import Setpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it came off the wire, undecoded."""
+
+    topic: str
+    payload: bytes
+
+
+class MessageSource(Protocol):
+    """Where telemetry and acknowledgements come from."""
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield messages as they come, across reconnects, for ever."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link stands now."""
+        ...
+
+
+class SetpointSink(Protocol):
+    """Where commands go."""
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+        """Hand all commands to the link. They are never retained.
+
+        Raises:
+            UnavailableError: The link is down; nothing can be said about these commands.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One line of the record."""
+
+    number: int
+    """Rises by one with each entry."""
+
+    recorded_at: datetime
+    kind: str
+    key: str
+    """What the entry is about; unique within its kind."""
+
+    body: bytes
+    """JSON."""
+
+
+class Journal(Protocol):
+    """The append-only record. What was appended survives a kill -9 and a power cut."""
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        """Write one entry; on return it is on disk.
+
+        The same kind, key and body twice is one entry, and gives that entry again.
+
+        Raises:
+            ConflictError: `kind` and `key` are there with another body.
+            UnavailableError: The disk refuses; nothing was written.
+        """
+        ...
+
+    async def append_all(
+        self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime
+    ) -> None:
+        """Write several (kind, key, body) in one transaction: all or none. As `append` otherwise."""
+        ...
+
+    def find(self, kind: str, key: str) -> JournalEntry | None:
+        """The entry of that kind and key."""
+        ...
+
+    def entries(self, *kinds: str) -> Iterator[JournalEntry]:
+        """All entries of these kinds, oldest first."""
+        ...
+
+
+class VenueLedger(Protocol):
+    """What a market knows about our bids: asked after a restart, before anything new is bid."""
+
+    async def bid_set_status(self, bid_set_id: str) -> str:
+        """`received`, `cleared` or `unknown`.
+
+        Raises:
+            UnavailableError: The venue did not answer.
+            RejectedError: It refuses to say.
+        """
+        ...

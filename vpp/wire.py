@@ -1,0 +1,263 @@
+"""Messages of our own MQTT and HTTP contract, as types: one file for both sides of the wire.
+
+MQTT, QoS 1, topic `vpp/v1/{enterprise}/{site}/{device}/{telemetry|cmd|ack|status}`: msgspec structs,
+since a message must cost microseconds. `{site}` is the connection point, `{device}` a resource
+or a main meter. Times are ISO 8601 with a zone, powers kW net injection, energies kWh.
+
+HTTP: pydantic models, since their JSON Schema is our OpenAPI document. Times are ISO 8601 with a
+zone, money and market quantities are strings that hold a decimal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from vpp.model.ids import ID_PATTERN
+
+TOPIC_ROOT = "vpp/v1"
+
+
+def topic(enterprise_id: str, site_id: str, device_id: str, leaf: str) -> str:
+    """The topic of one device; `leaf` is telemetry, cmd, ack or status."""
+    return f"{TOPIC_ROOT}/{enterprise_id}/{site_id}/{device_id}/{leaf}"
+
+
+# ---------------------------------------------------------------- MQTT
+
+
+class SessionMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A car that is plugged in."""
+
+    session_id: str
+    departs_at: str
+    wanted_kwh: float
+    """Still to be charged, counted in the car."""
+
+
+class TelemetryMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a device publishes each period. Unknown further fields are ignored."""
+
+    ts: str
+    seq: int
+    power_kw: float
+    """Net injection: positive feeds the grid."""
+
+    quality: Literal["good", "uncertain", "bad"] = "good"
+    energy_kwh: float | None = None
+    soc: float | None = None
+    temperature_degc: float | None = None
+    available_kw: float | None = None
+    phase: Literal["waiting", "running", "called", "done"] | None = None
+    phase_since: str | None = None
+    calls_today: int | None = None
+    sessions: tuple[SessionMessage, ...] | None = None
+    setpoint_seq: int | None = None
+    import_wh: int | None = None
+    """Main meters only: registers in whole Wh."""
+    export_wh: int | None = None
+
+
+class CommandMessage(msgspec.Struct, frozen=True):
+    """A set-point on its way to a device; never retained."""
+
+    command_id: str
+    seq: int
+    issued_at: str
+    expires_at: str
+    power_kw: float
+
+
+class AckMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A device's answer to a command that changed something, or that it refuses.
+
+    A refresh of the value in force is confirmed by `setpoint_seq` in telemetry alone.
+    """
+
+    command_id: str
+    seq: int
+    ts: str
+    accepted: bool
+    reason: str | None = None
+
+
+class StatusMessage(msgspec.Struct, frozen=True):
+    """Retained; `online: false` is the gateway's last will."""
+
+    online: bool
+
+
+# ---------------------------------------------------------------- HTTP
+
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+LongId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=24)]
+
+
+class WireModel(BaseModel):
+    """Frozen, unknown fields refused, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Span(WireModel):
+    """A half-open span of time."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class BidRequest(WireModel):
+    """What a market (or a simulator) asks. The same `request_id` gives the same bytes."""
+
+    request_id: RequestId
+    delivery: Span
+    unit: Id | None = None
+    prices_per_mwh: list[FiniteDecimal] | None = Field(default=None, max_length=400)
+    """The asker's own price expectation; recorded, and used where the product allows it."""
+    dry_run: bool = False
+
+
+class WireStep(WireModel):
+    quantity_mw: FiniteDecimal
+    price_per_mwh: FiniteDecimal
+
+
+class CurveStepOffer(WireModel):
+    """Increments, best price first: a buyer's prices fall, a seller's rise."""
+
+    form: Literal["curve_step"] = "curve_step"
+    steps: list[WireStep]
+
+
+WireOffer = Annotated[CurveStepOffer, Field(description="Tagged union on `form`")]
+
+
+class WireBid(WireModel):
+    bid_id: LongId
+    start: datetime
+    end: datetime
+    side: Literal["buy", "sell"]
+    offer: WireOffer
+
+
+class BidSetResponse(WireModel):
+    """The answer to a bid request, and what `GET …/bids/{bid_set_id}` shows."""
+
+    bid_set_id: LongId
+    request_id: RequestId
+    revision: int
+    product: Id
+    unit: Id
+    issued_at: datetime
+    valid_until: datetime
+    plan_id: str
+    strategy_version: str
+    pack_digest: str
+    status: Literal["open", "superseded", "withdrawn", "awarded", "dry_run"]
+    bids: list[WireBid]
+
+
+class WireCleared(WireModel):
+    bid_id: LongId
+    start: AwareDatetime
+    end: AwareDatetime
+    quantity_mw: FiniteDecimal
+    price_per_mwh: FiniteDecimal
+
+
+class AwardRequest(WireModel):
+    """A venue's answer to one bid set. A higher revision replaces a lower one."""
+
+    award_id: LongId
+    revision: int = Field(ge=1, le=1_000_000)
+    final: bool
+    bid_set_id: LongId
+    cleared: list[WireCleared] = Field(max_length=2000)
+    rejected: list[LongId] = Field(default=[], max_length=2000)
+
+
+class AwardResponse(WireModel):
+    """Sent when the award is on disk."""
+
+    award_id: str
+    revision: int
+    status: Literal["booked", "quarantined"]
+    """`quarantined`: we know no such bid; it is counted as owed until a person looks."""
+
+
+class SeriesValue(WireModel):
+    interval_start: AwareDatetime
+    value: float | None
+    """None withdraws the value."""
+
+
+class SeriesUpload(WireModel):
+    """Values of one series, all issued at one moment. Sending the same again changes nothing."""
+
+    unit: str = Field(max_length=32)
+    resolution_s: int = Field(gt=0, le=86_400)
+    issued_at: AwareDatetime
+    source: str = Field(max_length=120)
+    revision: int = Field(default=1, ge=1)
+    values: list[SeriesValue] = Field(max_length=40_000)
+
+
+class GateView(WireModel):
+    delivery: Span
+    opens_at: datetime
+    closes_at: datetime
+
+
+class ProductView(WireModel):
+    """One market product and its next gates."""
+
+    product: Id
+    kind: str
+    form: Literal["curve_step"] = "curve_step"
+    currency: str
+    timezone: str
+    delivery_interval_s: int
+    lot_mw: FiniteDecimal
+    tick_per_mwh: FiniteDecimal
+    min_price_per_mwh: FiniteDecimal
+    max_price_per_mwh: FiniteDecimal
+    max_quantity_mw: FiniteDecimal
+    exclusivity_group: str
+    unverified: list[str]
+    pack_digest: str
+    units: list[str]
+    schema_url: str
+    next_delivery: GateView
+
+
+class DeliveryView(WireModel):
+    """Owed against delivered for one interval, net injection in kWh."""
+
+    start: datetime
+    end: datetime
+    owed_kwh: float
+    delivered_kwh: float | None
+
+
+class KillRequest(WireModel):
+    """Stop bids and set-points; `killed: false` releases again."""
+
+    killed: bool
+    reason: str = Field(min_length=3, max_length=500)
+
+
+class Problem(WireModel):
+    """RFC 9457 problem+json with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, Any]] = []
