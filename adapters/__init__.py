@@ -1,0 +1,1 @@
+"""EDGES: one file a protocol; each implements a port of vpp.ports."""

@@ -1,0 +1,1 @@
+"""INTENT: one file a strategy: a dataclass of settings with terms(view)."""

@@ -1,0 +1,1 @@
+"""VERB: meters become settlement, statements and carbon. Pure; siblings are never imported."""

@@ -1,0 +1,1 @@
+"""VERB: position and schedule become set-points, and delivery is tracked. Pure."""

@@ -1,0 +1,1 @@
+"""VERB: state, forecasts and terms become a schedule. Pure; siblings are never imported."""

@@ -1,0 +1,1 @@
+"""TIME: the daemon that runs the verbs in order. Start reading at cycle.py."""

@@ -1,0 +1,69 @@
+"""What a simulated world is made of: measured series, opening states, rules of its market.
+
+The park file's `simulation` section is read by the service and handed over as a `Scenario`.
+All profiles stand on one quarter-hour grid and hold *actual* values, past and future: only
+simulated devices and the simulated market may look at them, and the foresight run of the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from vpp.model.horizon import Profile
+from vpp.model.ids import ResourceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarVisit:
+    """One real charging session, moved into the scenario's calendar."""
+
+    session_id: str
+    arrives_at: datetime
+    departs_at: datetime
+    wanted_kwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketRules:
+    """How the illustrative prices are derived from the recorded day-ahead price, by seed.
+
+        quarter_hour = day_ahead + AR(1) noise (sd, correlation)
+        short        = max(day_ahead, quarter_hour) + spread      paid for what is missing
+        long         = min(day_ahead, quarter_hour) - spread      got for what is too much
+    """
+
+    quarter_hour_noise_sd_per_mwh: float
+    quarter_hour_noise_correlation: float
+    imbalance_spread_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenario:
+    """The actual course of everything that is not decided by us."""
+
+    first_delivery_day: date
+    """D: the local day on which the scored span begins by default."""
+
+    base_kw: Mapping[ResourceId, Profile]
+    """Net injection (so not above 0) of each FixedLoad."""
+
+    available_kw: Mapping[ResourceId, Profile]
+    """What each Generator could feed."""
+
+    outdoor_degc: Mapping[str, Profile]
+    """Outdoor temperature by series id, as ThermalZone.outdoor_series_id names it."""
+
+    visits: Mapping[ResourceId, tuple[CarVisit, ...]]
+    """Sessions of each EvFleet, by arrival."""
+
+    day_ahead_per_mwh: Profile
+    """Recorded day-ahead price of the bidding zone."""
+
+    opening_soc: Mapping[ResourceId, float]
+    opening_degc: Mapping[ResourceId, float]
+    market: MarketRules
+    minor_unit: Decimal
+    """Smallest amount the venue books."""
