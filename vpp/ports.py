@@ -76,9 +76,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def append_all(
-        self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime
-    ) -> None:
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
         """Write several (kind, key, body) in one transaction: all or none. As `append` otherwise."""
         ...
 

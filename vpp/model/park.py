@@ -133,7 +133,9 @@ class Park:
         ]
         _require_unique(ids, "device ids")
         _require_unique([e.enterprise_id for e in self.enterprises], "enterprise ids")
-        _require_unique([p.connection_point_id for p in self.connection_points], "connection points")
+        _require_unique(
+            [p.connection_point_id for p in self.connection_points], "connection points"
+        )
         _require_unique([f.feeder_id for f in self.feeders], "feeder ids")
         for name in ids:
             require_id(name, where=f"park {self.park_id}")
@@ -172,9 +174,7 @@ class Park:
     @cached_property
     def device_owner(self) -> dict[ResourceId, tuple[EnterpriseId, ConnectionPointId]]:
         """Who owns each device (resource or main meter), and at which site it stands."""
-        owner = {
-            r.resource_id: (r.enterprise_id, r.connection_point_id) for r in self.resources
-        }
+        owner = {r.resource_id: (r.enterprise_id, r.connection_point_id) for r in self.resources}
         owner |= {
             p.meter_id: (p.enterprise_id, p.connection_point_id) for p in self.connection_points
         }
@@ -188,6 +188,4 @@ def _require_unique(ids: Iterable[str], what: str) -> None:
 
 def _require_known(name: str, known: Iterable[str], *, where: str) -> None:
     if name not in known:
-        raise DataError(
-            f"{name!r} is not known", where=where, fix=f"Use one of {sorted(known)}"
-        )
+        raise DataError(f"{name!r} is not known", where=where, fix=f"Use one of {sorted(known)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -54,7 +54,8 @@ class TwoPartTariff:
     def __post_init__(self) -> None:
         for day in EVERY_DAY:
             for quarter in range(96):
-                local = datetime(2024, 1, 1 + day, quarter // 4, quarter % 4 * 15)
+                # 1 January 2024 is a Monday; a band looks at weekday and time only, so any zone does.
+                local = datetime(2024, 1, 1 + day, quarter // 4, quarter % 4 * 15, tzinfo=UTC)
                 if not any(band.holds(local) for band in self.bands):
                     raise DataError(
                         f"no band holds on weekday {day} at {local:%H:%M}",

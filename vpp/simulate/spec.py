@@ -30,9 +30,9 @@ class CarVisit:
 class MarketRules:
     """How the illustrative prices are derived from the recorded day-ahead price, by seed.
 
-        quarter_hour = day_ahead + AR(1) noise (sd, correlation)
-        short        = max(day_ahead, quarter_hour) + spread      paid for what is missing
-        long         = min(day_ahead, quarter_hour) - spread      got for what is too much
+    quarter_hour = day_ahead + AR(1) noise (sd, correlation)
+    short        = max(day_ahead, quarter_hour) + spread      paid for what is missing
+    long         = min(day_ahead, quarter_hour) - spread      got for what is too much
     """
 
     quarter_hour_noise_sd_per_mwh: float

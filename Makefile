@@ -1,0 +1,92 @@
+# `make demo` and `make test` need git, make, Python >= 3.11 and its venv module, nothing else.
+# Everything they install goes into .venv; only `make system` touches the machine.
+
+PYTHON ?= python3
+ARGS   ?=
+
+BIN   := .venv/bin
+PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CODE  := $(wildcard vpp adapters strategies tests tools benchmarks)
+LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+         --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format bench wheel lock system clean
+
+help:
+	@echo 'make demo    a whole park for a day, in .venv (ARGS="--for 2h --speed max" for other options)'
+	@echo 'make test    all tests (ARGS="-k word" for some)'
+	@echo 'make check   ruff, ruff format, mypy --strict, hadolint'
+	@echo 'make format  let ruff mend what it can'
+	@echo 'make bench   the benchmarks, at most 10 minutes'
+	@echo 'make wheel   dist/vpp-*.whl'
+	@echo 'make lock    new versions into requirements/*.txt (ARGS="--upgrade" for the newest)'
+	@echo 'make system  apt: what some tests need besides Python'
+	@echo 'make clean   remove .venv, caches and build results'
+
+demo: .venv/.run
+	$(BIN)/vpp demo $(ARGS)
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(CODE)
+	$(BIN)/hadolint Dockerfile
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev
+	timeout --foreground 600 $(BIN)/python -m benchmarks $(ARGS)
+
+wheel: .venv/.dev
+	$(BIN)/python -m hatchling build -t wheel
+
+# Each file keeps the versions that the files before it chose.
+lock: .venv/.dev
+	$(LOCK) $(ARGS) pyproject.toml -o requirements/run.txt
+	$(LOCK) $(ARGS) requirements/build.in -o requirements/build.txt
+	$(LOCK) $(ARGS) pyproject.toml requirements/dev.in -c requirements/run.txt \
+		-c requirements/build.txt -o requirements/dev.txt
+
+system:
+	@set -e; \
+	if ! command -v apt-get >/dev/null; then \
+		echo 'make system knows Debian only: install mosquitto, redis-server, chromium and a CJK font by hand' >&2; \
+		exit 1; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	packages='mosquitto redis-server chromium fonts-noto-cjk'; \
+	if dpkg-query -W -f '$${db:Status-Status}\n' $$packages 2>/dev/null | grep -c '^installed$$' | grep -q '^4$$'; then \
+		echo "installed already: $$packages"; \
+	else \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages; \
+	fi
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find vpp adapters strategies tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- the virtual environment
+# Stamp files: a second call installs nothing unless a requirement changed.
+
+.venv/.made:
+	@command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not installed: apt install python3 python3-venv' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: vpp needs 3.11 or newer, give one with make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) has no venv module: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/.run: .venv/.made requirements/run.txt requirements/build.txt pyproject.toml
+	$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
