@@ -1,0 +1,43 @@
+"""The journal of tests and of simulations that nobody will ask again: same contract, no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from adapters.sqlite_journal import conflict
+from vpp.model.time import require_utc
+from vpp.ports import JournalEntry
+
+
+class MemoryJournal:
+    """A `Journal` that lives as long as its object."""
+
+    def __init__(self) -> None:
+        self._entries: list[JournalEntry] = []
+        self._by_key: dict[tuple[str, str], JournalEntry] = {}
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        await self.append_all([(kind, key, body)], now=now)
+        return self._by_key[kind, key]
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        require_utc(now, where="Journal.append.now")
+        fresh: dict[tuple[str, str], bytes] = {}
+        for kind, key, body in entries:
+            known = self._by_key.get((kind, key))
+            there = fresh.setdefault((kind, key), body) if known is None else known.body
+            if there != body:
+                raise conflict(kind, key)
+        for (kind, key), body in fresh.items():
+            entry = JournalEntry(
+                number=len(self._entries) + 1, recorded_at=now, kind=kind, key=key, body=body
+            )
+            self._entries.append(entry)
+            self._by_key[kind, key] = entry
+
+    def find(self, kind: str, key: str) -> JournalEntry | None:
+        return self._by_key.get((kind, key))
+
+    def entries(self, *kinds: str) -> Iterator[JournalEntry]:
+        return iter([entry for entry in self._entries if entry.kind in kinds])

@@ -1,0 +1,304 @@
+"""The journal in one SQLite file: what it has acknowledged survives a kill -9 and a power cut.
+
+One thread owns the writing connection. It commits in groups: whatever is asked for while a commit
+runs goes into the next one, so a hundred callers share one fsync.
+
+    append ─▶ queue ─▶ [writer: check, insert, COMMIT (fsync)] ─▶ call_soon_threadsafe ─▶ caller goes on
+
+A commit that fails says nothing about what is on the disk. The writer then closes the file, opens
+it again, writes the log home and reads by key what is there; only then does it answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Self
+
+from adapters.sqlite_file import FolderLock, connect, connect_to_read, unavailable
+from vpp.errors import ConfigError, ConflictError, UnavailableError
+from vpp.model.time import isoformat, parse_utc, require_utc
+from vpp.ports import JournalEntry
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY,
+    recorded_at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    UNIQUE (kind, key)
+) STRICT;
+CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
+"""
+COLUMNS = "number, recorded_at, kind, key, body"
+PAGE = 500
+"""Entries read at a time: a long-lived reader would keep the write-ahead log from shrinking."""
+
+_Row = tuple[int, str, str, str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What one caller wants written, and where it waits for the entries."""
+
+    entries: Sequence[tuple[str, str, bytes]]
+    now: datetime
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[JournalEntry]]
+
+    def answer(self, outcome: list[JournalEntry] | Exception) -> None:
+        """Wake the caller, from the writer's thread."""
+
+        def wake() -> None:
+            if self.future.done():  # cancelled while it waited; the entry stays
+                return
+            if isinstance(outcome, Exception):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
+
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(wake)
+
+
+class SqliteJournal:
+    """A `Journal` in the file `path`. Holds the folder: a second process is refused."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            ConfigError: The folder is in use or not writable; the file is damaged or too new.
+        """
+        self._path = path
+        self._lock = FolderLock(path.parent)
+        try:
+            self._writing: sqlite3.Connection | None = self._connect()
+            self._reading = connect_to_read(path)
+        except ConfigError:
+            self._lock.release()
+            raise
+        self._queue: SimpleQueue[_Request | None] = SimpleQueue()
+        self._closed = False
+        self._thread = Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """`async with SqliteJournal.open(path) as journal:`; raises as the constructor does."""
+        return cls(path)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Write what is queued, close the file and give the folder up. Twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.shield(asyncio.to_thread(self._thread.join))
+        self._reading.close()
+        self._lock.release()
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        [entry] = await self._submit([(kind, key, body)], now)
+        return entry
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        if entries:
+            await self._submit(entries, now)
+
+    def find(self, kind: str, key: str) -> JournalEntry | None:
+        rows = self._read(f"SELECT {COLUMNS} FROM journal WHERE kind=? AND key=?", (kind, key))
+        return _entry(rows[0]) if rows else None
+
+    def entries(self, *kinds: str) -> Iterator[JournalEntry]:
+        marks = ",".join("?" * len(kinds))
+        query = (
+            f"SELECT {COLUMNS} FROM journal WHERE kind IN ({marks}) AND number > ?"
+            f" ORDER BY number LIMIT {PAGE}"
+        )
+        newest = 0
+        while rows := self._read(query, (*kinds, newest)):
+            yield from map(_entry, rows)
+            newest = rows[-1][0]
+
+    def _read(self, query: str, values: Sequence[object]) -> list[_Row]:
+        try:
+            return self._reading.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(self._path, error) from error
+
+    async def _submit(
+        self, entries: Sequence[tuple[str, str, bytes]], now: datetime
+    ) -> list[JournalEntry]:
+        require_utc(now, where="Journal.append.now")
+        if self._closed:
+            raise UnavailableError(
+                "the journal is closed", where=str(self._path), fix="Append before closing it"
+            )
+        loop = asyncio.get_running_loop()
+        request = _Request(tuple(entries), now, loop, loop.create_future())
+        self._queue.put(request)
+        return await request.future
+
+    # ------------------------------------------------------------ the writer's thread
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self._path, schema=SCHEMA, version=VERSION, synchronous="FULL")
+
+    def _write(self) -> None:
+        closing = False
+        while not closing:
+            batch, closing = self._gather()
+            if not batch:
+                continue
+            try:
+                outcomes = self._commit(batch)
+            except Exception as error:  # noqa: BLE001  a bug: its place is with the callers
+                self._drop_connection()
+                outcomes = [error] * len(batch)
+            for request, outcome in zip(batch, outcomes, strict=True):
+                request.answer(outcome)
+        self._drop_connection()
+
+    def _gather(self) -> tuple[list[_Request], bool]:
+        """All requests that wait (at least one), and whether to end after them."""
+        batch: list[_Request] = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _commit(self, batch: list[_Request]) -> Sequence[list[JournalEntry] | Exception]:
+        """Write the batch in one transaction; one outcome for each request."""
+        try:
+            writing = self._writing or self._reopen()
+            writing.execute("BEGIN IMMEDIATE")
+            outcomes = [_insert(writing, request) for request in batch]
+            writing.execute("COMMIT")
+        except (sqlite3.Error, ConfigError) as error:
+            return self._after_failure(batch, error)
+        return outcomes
+
+    def _after_failure(
+        self, batch: list[_Request], error: Exception
+    ) -> Sequence[list[JournalEntry] | Exception]:
+        """Read by key what a failed commit has left, and answer from that."""
+        self._drop_connection()
+        failure = unavailable(self._path, error)
+        try:
+            writing = self._reopen()
+            found = [_find_all(writing, request) for request in batch]
+        except (sqlite3.Error, ConfigError):
+            # Still refused. The callers may send the same again: an entry is never doubled.
+            return [failure] * len(batch)
+        return [failure if entries is None else entries for entries in found]
+
+    def _drop_connection(self) -> None:
+        """Close without committing."""
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
+
+    def _reopen(self) -> sqlite3.Connection:
+        """Open anew and write the log home.
+
+        What is read after a failed fsync may be in the page cache only. Copied from the log into
+        the file and synced there, it is on disk again.
+        """
+        writing = self._connect()
+        (busy, _, _) = writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            writing.close()
+            raise sqlite3.OperationalError("the write-ahead log cannot be written home")
+        self._writing = writing
+        return writing
+
+
+def _insert(writing: sqlite3.Connection, request: _Request) -> list[JournalEntry] | ConflictError:
+    """The request's entries, new or known; nothing is inserted where one of them conflicts."""
+    wanted: dict[tuple[str, str], bytes] = {}
+    known: dict[tuple[str, str], JournalEntry] = {}
+    for kind, key, body in request.entries:
+        if (kind, key) not in wanted and (entry := _find(writing, kind, key)):
+            known[kind, key] = entry
+        there = known[kind, key].body if (kind, key) in known else body
+        if wanted.setdefault((kind, key), there) != body:
+            return conflict(kind, key)
+    for (kind, key), body in wanted.items():
+        if (kind, key) not in known:
+            cursor = writing.execute(
+                "INSERT INTO journal (recorded_at, kind, key, body) VALUES (?,?,?,?)",
+                (isoformat(request.now), kind, key, body),
+            )
+            known[kind, key] = JournalEntry(
+                number=cursor.lastrowid or 0,
+                recorded_at=request.now,
+                kind=kind,
+                key=key,
+                body=body,
+            )
+    return [known[kind, key] for kind, key, _ in request.entries]
+
+
+def _find(connection: sqlite3.Connection, kind: str, key: str) -> JournalEntry | None:
+    query = f"SELECT {COLUMNS} FROM journal WHERE kind=? AND key=?"
+    row = connection.execute(query, (kind, key)).fetchone()
+    return None if row is None else _entry(row)
+
+
+def _find_all(connection: sqlite3.Connection, request: _Request) -> list[JournalEntry] | None:
+    """The request's entries where every one of them is there as asked."""
+    found = [_find(connection, kind, key) for kind, key, _ in request.entries]
+    there = [
+        entry
+        for entry, (_, _, body) in zip(found, request.entries, strict=True)
+        if entry is not None and entry.body == body
+    ]
+    return there if len(there) == len(found) else None
+
+
+def _entry(row: _Row) -> JournalEntry:
+    number, recorded_at, kind, key, body = row
+    return JournalEntry(
+        number=number,
+        recorded_at=parse_utc(recorded_at, where=f"journal entry {number}"),
+        kind=kind,
+        key=key,
+        body=body,
+    )
+
+
+def conflict(kind: str, key: str) -> ConflictError:
+    """What every journal says when an id comes again with other content."""
+    return ConflictError(
+        "is in the journal with another body",
+        where=f"{kind} {key}",
+        fix="Send the same bytes again, or use a new id",
+    )
