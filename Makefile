@@ -5,7 +5,8 @@ PYTHON ?= python3
 ARGS   ?=
 
 BIN   := .venv/bin
-PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Compiling all of scipy takes longer than its download; Python compiles what is imported.
+PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
 CODE  := $(wildcard vpp adapters strategies tests tools benchmarks)
 LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
          --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -83,10 +84,10 @@ clean:
 	@touch $@
 
 .venv/.run: .venv/.made requirements/run.txt requirements/build.txt pyproject.toml
-	$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
