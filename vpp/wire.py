@@ -154,6 +154,7 @@ class BidSetResponse(WireModel):
     revision: int
     product: Id
     unit: Id
+    delivery: Span
     issued_at: datetime
     valid_until: datetime
     plan_id: str

@@ -1,0 +1,403 @@
+"""What we have offered and what was taken of it: a pure state machine over bid sets and awards.
+
+    add ──▶ open ──add of a higher revision──▶ superseded
+              │ ──withdraw, before the gate──▶ withdrawn
+              │ ──award──────────────────────▶ awarded
+
+The journal comes first: the caller writes an event down and then tells the book, so replaying the
+journal in its order gives the same book. An award is checked before it is written; whatever it
+says, what a venue claims to have cleared counts as owed. An award that does not fit our bids is
+*quarantined*: owed, and shouted about until a person has looked.
+
+A venue's awards may come twice, late, and out of order. Each `award_id` counts once, with its
+highest revision; what a bid did not get is released.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from vpp.errors import ConflictError
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Award, Bid, BidSet, Cleared, Side
+from vpp.model.time import Interval, isoformat
+from vpp.trade.calendar import Refusal, TradeRefusal
+from vpp.trade.position import Position, Trade
+
+
+class BidSetStatus(StrEnum):
+    OPEN = "open"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    AWARDED = "awarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request was answered with; the same request gets the same bytes again."""
+
+    bid_set: BidSet
+    response: bytes
+    request_digest: str
+
+
+class QuarantineReason(StrEnum):
+    UNKNOWN_BID_SET = "unknown_bid_set"
+    UNKNOWN_BID = "unknown_bid"
+    WRONG_PRODUCT = "wrong_product"
+    WRONG_INTERVAL = "wrong_interval"
+    NOT_OPEN = "not_open"
+    """The bid set was withdrawn, or a newer revision has taken its place."""
+    ABOVE_BID = "above_bid"
+    PRICE_WORSE_THAN_LIMIT = "price_worse_than_limit"
+    CLEARED_AND_REJECTED = "cleared_and_rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """The award fits and is new."""
+
+    replaces: int | None
+    """The revision whose numbers it takes the place of; the position moves by the difference."""
+
+    late: bool
+    """True where a higher revision is booked already: kept for the record, moves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadyBooked:
+    """This award was booked with these very numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """This award id and revision were booked with other numbers."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """New, and does not fit our bids: to be booked as owed all the same, and alarmed."""
+
+    reason: QuarantineReason
+    what: str
+
+
+AwardCheck: TypeAlias = Book | AlreadyBooked | Conflict | Quarantine
+
+
+class BidBook:
+    """All bid sets and awards of one service, in memory."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Answer] = {}
+        self._set_of_request: dict[str, str] = {}
+        self._status: dict[str, BidSetStatus] = {}
+        self._sets: dict[tuple[ProductId, UnitId, Interval], list[str]] = defaultdict(list)
+        self._awards: dict[str, dict[int, Award]] = defaultdict(dict)
+        self._awards_of_set: dict[str, set[str]] = defaultdict(set)
+        self._quarantined: dict[str, Quarantine] = {}
+        self._position: dict[UnitId | None, Position] = {}
+
+    # ------------------------------------------------------------ bids
+
+    def revision_for(self, product_id: ProductId, unit_id: UnitId, delivery: Interval) -> int:
+        """The revision that the next bid set for this delivery gets, from 1 on."""
+        known = self._sets.get((product_id, unit_id, delivery), [])
+        return 1 + max((self._answers[name].bid_set.revision for name in known), default=0)
+
+    def by_request(self, request_id: str, *, request_digest: str | None = None) -> Answer | None:
+        """What this request was answered with, None where it is new.
+
+        Raises:
+            ConflictError: The id was used for a request with another digest.
+        """
+        if (name := self._set_of_request.get(request_id)) is None:
+            return None
+        answer = self._answers[name]
+        if request_digest not in (None, answer.request_digest):
+            raise ConflictError(
+                "the same id came with another request",
+                where=f"request {request_id}",
+                fix="Use a new request_id for a new request",
+            )
+        return answer
+
+    def add(self, bid_set: BidSet, response: bytes, request_digest: str) -> None:
+        """Book a bid set. Older open ones of the same delivery are superseded.
+
+        The same bid set with the same bytes again changes nothing.
+
+        Raises:
+            ConflictError: A known bid set, request, bid or revision with other content.
+            TradeRefusal: `gate_closed`: it was issued after its gate.
+        """
+        answer = Answer(bid_set=bid_set, response=response, request_digest=request_digest)
+        if self._answers.get(bid_set.bid_set_id) == answer:
+            return
+        self._require_new(bid_set)
+        if bid_set.issued_at >= bid_set.valid_until:
+            raise TradeRefusal(
+                f"issued {isoformat(bid_set.issued_at)}, gate {isoformat(bid_set.valid_until)}",
+                code=Refusal.GATE_CLOSED,
+                where=f"bid set {bid_set.bid_set_id}",
+                fix="Bid before the gate closes",
+            )
+        siblings = self._sets[bid_set.product_id, bid_set.unit_id, bid_set.delivery]
+        for name in siblings:
+            if self._status[name] is BidSetStatus.OPEN:
+                self._status[name] = BidSetStatus.SUPERSEDED
+        siblings.append(bid_set.bid_set_id)
+        self._answers[bid_set.bid_set_id] = answer
+        self._set_of_request[bid_set.request_id] = bid_set.bid_set_id
+        self._status[bid_set.bid_set_id] = BidSetStatus.OPEN
+
+    def withdraw(self, bid_set_id: str, now: datetime) -> None:
+        """Take an open bid set back; a withdrawn one again changes nothing.
+
+        Raises:
+            TradeRefusal: `unknown_bid_set`, or `gate_closed` where it is too late.
+            ConflictError: It was superseded or awarded.
+        """
+        status, bid_set = self.status(bid_set_id), self._answers[bid_set_id].bid_set
+        if status is BidSetStatus.WITHDRAWN:
+            return
+        if status is not BidSetStatus.OPEN:
+            raise ConflictError(
+                f"it is {status}", where=f"bid set {bid_set_id}", fix="Withdraw the open revision"
+            )
+        if now >= bid_set.valid_until:
+            raise TradeRefusal(
+                f"the gate closed at {isoformat(bid_set.valid_until)}",
+                code=Refusal.GATE_CLOSED,
+                where=f"bid set {bid_set_id}",
+                fix="Trade the difference in a later market",
+            )
+        self._status[bid_set_id] = BidSetStatus.WITHDRAWN
+
+    def answer(self, bid_set_id: str) -> Answer:
+        """The bid set and the bytes it was given out with.
+
+        Raises:
+            TradeRefusal: `unknown_bid_set`.
+        """
+        self.status(bid_set_id)
+        return self._answers[bid_set_id]
+
+    def status(self, bid_set_id: str) -> BidSetStatus:
+        """Where a bid set stands.
+
+        Raises:
+            TradeRefusal: `unknown_bid_set`.
+        """
+        if bid_set_id not in self._status:
+            raise TradeRefusal(
+                "we have given out no such bid set",
+                code=Refusal.UNKNOWN_BID_SET,
+                where=f"bid set {bid_set_id}",
+                fix="Use the bid_set_id of the answer to a bid request",
+            )
+        return self._status[bid_set_id]
+
+    def open_bids(self, now: datetime) -> tuple[Bid, ...]:
+        """Bids that stand in the market at `now` and can still be changed, oldest set first."""
+        return tuple(
+            bid
+            for bid_set in self._unanswered()
+            if now < bid_set.valid_until
+            for bid in bid_set.bids
+        )
+
+    def in_doubt(self, now: datetime) -> tuple[BidSet, ...]:
+        """Bid sets whose gate has passed and whose award has not come: ask the market."""
+        return tuple(s for s in self._unanswered() if s.valid_until <= now)
+
+    # ------------------------------------------------------------ awards
+
+    def check_award(self, award: Award) -> AwardCheck:
+        """What `apply` would do with `award`; changes nothing."""
+        history = self._awards.get(award.award_id, {})
+        if (same := history.get(award.revision)) is not None:
+            if replace(same, received_at=award.received_at) == award:
+                return AlreadyBooked()
+            return Conflict(what=f"revision {award.revision} is booked with other numbers")
+        for other in history.values():
+            if other.bid_set_id != award.bid_set_id:
+                return Conflict(what=f"it was an award to bid set {other.bid_set_id} before")
+        newest = max(history, default=None)
+        late = newest is not None and newest > award.revision
+        if not late and (misfit := self._misfit(award)) is not None:
+            return misfit
+        return Book(replaces=None if late else newest, late=late)
+
+    def apply(self, award: Award) -> AwardCheck:
+        """Book `award`; what it was checked as is returned.
+
+        Raises:
+            ConflictError: The award is in conflict with one booked before; nothing was changed.
+        """
+        check = self.check_award(award)
+        match check:
+            case AlreadyBooked():
+                return check
+            case Conflict(what=what):
+                raise ConflictError(
+                    what, where=f"award {award.award_id}", fix="Send changes as a higher revision"
+                )
+            case Quarantine():
+                self._quarantined[award.award_id] = check
+            case Book(late=False):
+                self._quarantined.pop(award.award_id, None)
+            case Book():
+                pass
+        self._awards[award.award_id][award.revision] = award
+        self._awards_of_set[award.bid_set_id].add(award.award_id)
+        if self._status.get(award.bid_set_id) is BidSetStatus.OPEN and award.final:
+            self._status[award.bid_set_id] = BidSetStatus.AWARDED
+        self._position.clear()
+        return check
+
+    def quarantined(self) -> tuple[tuple[Award, Quarantine], ...]:
+        """Awards that do not fit our bids, each with the reason, oldest first."""
+        return tuple((self._standing(name), why) for name, why in self._quarantined.items())
+
+    def position(self, unit_id: UnitId | None = None) -> Position:
+        """What is owed by one unit (None: by all) after all awards.
+
+        A cleared line whose bid we do not know counts if its id reads as ours does, for the product,
+        unit and side in it; one that cannot be read has no side, and stays visible in `quarantined`.
+        """
+        if unit_id not in self._position:
+            self._position[unit_id] = Position(
+                trade
+                for award_id in self._awards
+                for trade in self._trades_of(self._standing(award_id))
+                if unit_id in (None, trade.unit_id)
+            )
+        return self._position[unit_id]
+
+    # ------------------------------------------------------------ inside
+
+    def _standing(self, award_id: str) -> Award:
+        history = self._awards[award_id]
+        return history[max(history)]
+
+    def _unanswered(self) -> Iterator[BidSet]:
+        for name, status in self._status.items():
+            if status is BidSetStatus.OPEN:
+                yield self._answers[name].bid_set
+
+    def _require_new(self, bid_set: BidSet) -> None:
+        key = bid_set.product_id, bid_set.unit_id, bid_set.delivery
+        clashes = {
+            f"bid set {bid_set.bid_set_id}": bid_set.bid_set_id in self._answers,
+            f"request {bid_set.request_id}": bid_set.request_id in self._set_of_request,
+            f"revision {bid_set.revision}": bid_set.revision < self.revision_for(*key),
+            "one of its bids": len({bid.bid_id for bid in bid_set.bids}) < len(bid_set.bids),
+        }
+        for what, clash in clashes.items():
+            if clash:
+                raise ConflictError(
+                    f"{what} is in the book already",
+                    where=f"bid set {bid_set.bid_set_id}",
+                    fix="Give every bid set new ids and the next revision",
+                )
+
+    def _misfit(self, award: Award) -> Quarantine | None:
+        """The first thing about `award` that does not fit our bids."""
+        answer = self._answers.get(award.bid_set_id)
+        if answer is None:
+            return Quarantine(reason=QuarantineReason.UNKNOWN_BID_SET, what=award.bid_set_id)
+        if award.product_id != answer.bid_set.product_id:
+            return Quarantine(reason=QuarantineReason.WRONG_PRODUCT, what=award.product_id)
+        if (status := self._status[award.bid_set_id]) not in (
+            BidSetStatus.OPEN,
+            BidSetStatus.AWARDED,
+        ):
+            return Quarantine(reason=QuarantineReason.NOT_OPEN, what=f"the bid set is {status}")
+        known = {bid.bid_id: bid for bid in answer.bid_set.bids}
+        if stray := {*award.rejected, *(c.bid_id for c in award.cleared)} - known.keys():
+            return Quarantine(reason=QuarantineReason.UNKNOWN_BID, what=", ".join(sorted(stray)))
+        if both := {c.bid_id for c in award.cleared} & set(award.rejected):
+            return Quarantine(
+                reason=QuarantineReason.CLEARED_AND_REJECTED, what=", ".join(sorted(both))
+            )
+        for line in award.cleared:
+            if line.interval != known[line.bid_id].interval:
+                return Quarantine(reason=QuarantineReason.WRONG_INTERVAL, what=line.bid_id)
+        taken = self._cleared_with(award)
+        for bid_id in dict.fromkeys(line.bid_id for line in award.cleared):
+            if (reason := _overreach(known[bid_id], taken[bid_id])) is not None:
+                return Quarantine(reason=reason, what=bid_id)
+        return None
+
+    def _cleared_with(self, award: Award) -> dict[str, list[Cleared]]:
+        """All that would be cleared of each bid of the set if `award` were booked."""
+        taken: dict[str, list[Cleared]] = defaultdict(list)
+        others = self._awards_of_set[award.bid_set_id] - {award.award_id}
+        for part in (award, *(self._standing(name) for name in sorted(others))):
+            for line in part.cleared:
+                taken[line.bid_id].append(line)
+        return taken
+
+    def _trades_of(self, award: Award) -> Iterator[Trade]:
+        answer = self._answers.get(award.bid_set_id)
+        ours = {bid.bid_id: bid.side for bid in answer.bid_set.bids} if answer else {}
+        for line in award.cleared:
+            if answer is not None and line.bid_id in ours:
+                read = answer.bid_set.product_id, answer.bid_set.unit_id, ours[line.bid_id]
+            elif (parsed := _read_bid_id(line.bid_id)) is not None:
+                read = parsed
+            else:
+                continue
+            product_id, unit_id, side = read
+            yield Trade(
+                award_id=award.award_id,
+                bid_id=line.bid_id,
+                product_id=product_id,
+                unit_id=unit_id,
+                interval=line.interval,
+                side=side,
+                quantity_mw=line.quantity_mw,
+                price_per_mwh=line.price_per_mwh,
+                quarantined=award.award_id in self._quarantined,
+            )
+
+
+def _read_bid_id(bid_id: str) -> tuple[ProductId, UnitId, Side] | None:
+    """Product, unit and side as our ids spell them (`vpp/model/market.py`)."""
+    try:
+        product, unit, _, side, _ = bid_id.split("/")
+        return ProductId(product), UnitId(unit), Side(side)
+    except ValueError:
+        return None
+
+
+def _overreach(bid: Bid, taken: list[Cleared]) -> QuarantineReason | None:
+    """Whether more was taken of `bid` than it offers, at all or at these prices.
+
+    What was paid no better than some price may not exceed what the curve offers at that price.
+    """
+    sign = bid.side.sign
+    total = sum((line.quantity_mw for line in taken), Decimal(0))
+    if total > bid.offer.quantity_mw:
+        return QuarantineReason.ABOVE_BID
+    for price in {line.price_per_mwh for line in taken}:
+        offered = sum(
+            (s.quantity_mw for s in bid.offer.steps if s.price_per_mwh * sign <= price * sign),
+            Decimal(0),
+        )
+        at_price = sum(
+            (line.quantity_mw for line in taken if line.price_per_mwh * sign <= price * sign),
+            Decimal(0),
+        )
+        if at_price > offered:
+            return QuarantineReason.PRICE_WORSE_THAN_LIMIT
+    return None

@@ -1,0 +1,121 @@
+"""What is sold and bought: the sum of all awards, as every cycle needs it.
+
+A position is a value. The bid book makes a new one when an award comes; nobody changes one.
+Quantities are mean MW over their interval, sold above 0 and bought below, so a trade of an hour
+holds in each of its quarters.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp.model.horizon import Floats, Horizon
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Side
+from vpp.model.time import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One quantity that a venue took of one bid."""
+
+    award_id: str
+    bid_id: str
+    product_id: ProductId
+    unit_id: UnitId
+    interval: Interval
+    side: Side
+    quantity_mw: Decimal
+    """A size; the side tells the direction."""
+
+    price_per_mwh: Decimal
+    quarantined: bool
+    """True where the award does not fit our bids: owed all the same until a person has looked."""
+
+    @property
+    def sold_mw(self) -> Decimal:
+        """Signed: sold above 0, bought below."""
+        return self.quantity_mw * self.side.sign
+
+
+class TradeLine(NamedTuple):
+    """One line for settlement: paid as cleared."""
+
+    product_id: ProductId
+    sold_mw: Decimal
+    """Mean over the interval asked for; sold above 0, bought below."""
+
+    price_per_mwh: Decimal
+
+
+class Position:
+    """Everything that is owed, by product and interval."""
+
+    def __init__(self, trades: Iterable[Trade] = ()) -> None:
+        self._trades = sorted(
+            trades, key=lambda t: (t.interval, t.product_id, t.bid_id, t.award_id)
+        )
+        self._starts = [trade.interval.start for trade in self._trades]
+        self._longest = max(
+            (trade.interval.end - trade.interval.start for trade in self._trades),
+            default=timedelta(0),
+        )
+
+    def sold_mw(self, product_id: ProductId, interval: Interval) -> Decimal:
+        """Mean MW sold (bought below 0) of one product over `interval`."""
+        lines = self.trades(interval)
+        return sum((line.sold_mw for line in lines if line.product_id == product_id), Decimal(0))
+
+    def committed_kw(
+        self, horizon: Horizon, products: Collection[ProductId] | None = None
+    ) -> Floats:
+        """Mean net injection in kW owed in each step, of these products (None: of all); shape (T,)."""
+        owed = np.zeros(horizon.steps)
+        for trade in self._overlapping(horizon.span):
+            if products is not None and trade.product_id not in products:
+                continue
+            first = max(horizon.index(trade.interval.start), 0)
+            for step in range(first, horizon.steps):
+                start = horizon.start + step * horizon.step
+                if start >= trade.interval.end:
+                    break
+                share = _overlap(trade.interval, start, start + horizon.step) / horizon.step
+                owed[step] += float(trade.sold_mw) * 1000 * share
+        return owed
+
+    def trades(self, interval: Interval) -> tuple[TradeLine, ...]:
+        """Every trade that touches `interval`, by product, each with its own cleared price."""
+        length = interval.end - interval.start
+        return tuple(
+            TradeLine(
+                trade.product_id,
+                trade.sold_mw
+                * _ratio(_overlap(trade.interval, interval.start, interval.end), length),
+                trade.price_per_mwh,
+            )
+            for trade in sorted(self._overlapping(interval), key=lambda t: t.product_id)
+        )
+
+    def _overlapping(self, span: Interval) -> list[Trade]:
+        first = bisect_left(self._starts, span.start - self._longest)
+        last = bisect_left(self._starts, span.end)
+        return [trade for trade in self._trades[first:last] if trade.interval.end > span.start]
+
+
+def _overlap(interval: Interval, start: datetime, end: datetime) -> timedelta:
+    return min(interval.end, end) - max(interval.start, start)
+
+
+def _ratio(part: timedelta, whole: timedelta) -> Decimal:
+    """Exactly 1 for an interval asked for as it was traded."""
+    if part == whole:
+        return Decimal(1)
+    tick = timedelta(microseconds=1)
+    return Decimal(part // tick) / Decimal(whole // tick)

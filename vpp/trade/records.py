@@ -1,0 +1,223 @@
+"""Bid sets and awards as messages, and as bytes in the record; the same value gives the same bytes.
+
+Fields stand in the declared order, times end in `Z`, decimals are plain strings without exponent.
+A record keeps the very bytes that a request was answered with, so that the same request gets them
+again after a restart.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from vpp.errors import DataError
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Award, Bid, BidSet, Cleared, CurveStep, Side, StepCurveOffer
+from vpp.model.time import Interval, isoformat, parse_utc
+from vpp.wire import (
+    AwardRequest,
+    BidSetResponse,
+    CurveStepOffer,
+    Span,
+    WireBid,
+    WireCleared,
+    WireModel,
+    WireStep,
+)
+
+WireStatus = Literal["open", "superseded", "withdrawn", "awarded", "dry_run"]
+
+
+def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
+    """The answer to a bid request."""
+    return BidSetResponse(
+        bid_set_id=bid_set.bid_set_id,
+        request_id=bid_set.request_id,
+        revision=bid_set.revision,
+        product=bid_set.product_id,
+        unit=bid_set.unit_id,
+        delivery=Span(start=bid_set.delivery.start, end=bid_set.delivery.end),
+        issued_at=bid_set.issued_at,
+        valid_until=bid_set.valid_until,
+        plan_id=bid_set.plan_id,
+        strategy_version=bid_set.strategy_version,
+        pack_digest=bid_set.pack_digest,
+        status=status,
+        bids=[_bid_to_wire(bid) for bid in bid_set.bids],
+    )
+
+
+def bid_set_from_wire(response: BidSetResponse) -> BidSet:
+    """The bid set that an answer speaks of.
+
+    Raises:
+        DataError: It breaks a rule of the model (an empty interval, a curve out of order).
+    """
+    return BidSet(
+        bid_set_id=response.bid_set_id,
+        request_id=response.request_id,
+        product_id=ProductId(response.product),
+        unit_id=UnitId(response.unit),
+        delivery=_interval(response.delivery.start, response.delivery.end),
+        revision=response.revision,
+        issued_at=response.issued_at.astimezone(UTC),
+        valid_until=response.valid_until.astimezone(UTC),
+        plan_id=response.plan_id,
+        strategy_version=response.strategy_version,
+        pack_digest=response.pack_digest,
+        bids=tuple(
+            Bid(
+                bid_id=bid.bid_id,
+                interval=_interval(bid.start, bid.end),
+                side=Side(bid.side),
+                offer=StepCurveOffer(
+                    steps=tuple(
+                        CurveStep(quantity_mw=step.quantity_mw, price_per_mwh=step.price_per_mwh)
+                        for step in bid.offer.steps
+                    )
+                ),
+            )
+            for bid in response.bids
+        ),
+    )
+
+
+def award_from_wire(request: AwardRequest, product_id: ProductId, received_at: datetime) -> Award:
+    """A venue's answer as a value. `received_at` is UTC.
+
+    Raises:
+        DataError: A quantity below 0, or an empty interval.
+    """
+    for line in request.cleared:
+        if line.quantity_mw < 0:
+            raise DataError(
+                f"quantity_mw of {line.bid_id} is {line.quantity_mw}",
+                where=f"award {request.award_id}",
+                fix="Send a size; the side is the bid's",
+            )
+    return Award(
+        award_id=request.award_id,
+        revision=request.revision,
+        final=request.final,
+        product_id=product_id,
+        bid_set_id=request.bid_set_id,
+        cleared=tuple(
+            Cleared(
+                bid_id=line.bid_id,
+                interval=_interval(line.start, line.end),
+                quantity_mw=line.quantity_mw,
+                price_per_mwh=line.price_per_mwh,
+            )
+            for line in request.cleared
+        ),
+        rejected=tuple(request.rejected),
+        received_at=received_at,
+    )
+
+
+def award_to_wire(award: Award) -> AwardRequest:
+    """The message that an award came as."""
+    return AwardRequest(
+        award_id=award.award_id,
+        revision=award.revision,
+        final=award.final,
+        bid_set_id=award.bid_set_id,
+        cleared=[
+            WireCleared(
+                bid_id=line.bid_id,
+                start=line.interval.start,
+                end=line.interval.end,
+                quantity_mw=_plain(line.quantity_mw),
+                price_per_mwh=_plain(line.price_per_mwh),
+            )
+            for line in award.cleared
+        ],
+        rejected=list(award.rejected),
+    )
+
+
+def to_bytes(message: WireModel) -> bytes:
+    """A message as JSON."""
+    return message.model_dump_json().encode()
+
+
+# ---------------------------------------------------------------- the record
+
+
+class _BidSetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    request_digest: str
+    response: msgspec.Raw
+
+
+class _AwardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    product: str
+    received_at: str
+    award: msgspec.Raw
+
+
+def bid_set_to_record(response: bytes, request_digest: str) -> bytes:
+    """What the journal keeps of an answered request: the bytes given out, and what was asked."""
+    return msgspec.json.encode(
+        _BidSetRecord(request_digest=request_digest, response=msgspec.Raw(response))
+    )
+
+
+def bid_set_from_record(body: bytes) -> tuple[BidSet, bytes, str]:
+    """Bid set, response bytes and request digest, as `BidBook.add` takes them."""
+    record = msgspec.json.decode(body, type=_BidSetRecord)
+    response = bytes(record.response)
+    bid_set = bid_set_from_wire(BidSetResponse.model_validate_json(response))
+    return bid_set, response, record.request_digest
+
+
+def award_to_record(award: Award) -> bytes:
+    """What the journal keeps of an award."""
+    return msgspec.json.encode(
+        _AwardRecord(
+            product=award.product_id,
+            received_at=isoformat(award.received_at),
+            award=msgspec.Raw(to_bytes(award_to_wire(award))),
+        )
+    )
+
+
+def award_from_record(body: bytes) -> Award:
+    """The award, as `BidBook.apply` takes it."""
+    record = msgspec.json.decode(body, type=_AwardRecord)
+    return award_from_wire(
+        AwardRequest.model_validate_json(bytes(record.award)),
+        ProductId(record.product),
+        parse_utc(record.received_at, where="award record"),
+    )
+
+
+# ---------------------------------------------------------------- inside
+
+
+def _bid_to_wire(bid: Bid) -> WireBid:
+    return WireBid(
+        bid_id=bid.bid_id,
+        start=bid.interval.start,
+        end=bid.interval.end,
+        side=bid.side.value,
+        offer=CurveStepOffer(
+            steps=[
+                WireStep(
+                    quantity_mw=_plain(step.quantity_mw), price_per_mwh=_plain(step.price_per_mwh)
+                )
+                for step in bid.offer.steps
+            ]
+        ),
+    )
+
+
+def _interval(start: datetime, end: datetime) -> Interval:
+    return Interval(start.astimezone(UTC), end.astimezone(UTC))
+
+
+def _plain(number: Decimal) -> Decimal:
+    """The same number, which prints without an exponent."""
+    return Decimal(format(number, "f"))
