@@ -1,0 +1,318 @@
+"""All devices and main meters of a park, in step with each other.
+
+    receive(command) ─▶ devices ──energy──▶ main meters ──▶ registers
+                           │                    │
+                           └── messages() ──────┘  at most once a step
+
+A `Snapshot` is kept at the opening and at every local midnight, so that "doing nothing" can be
+played from the very state in which the scored span began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, assert_never
+
+import msgspec
+
+from vpp.errors import DataError
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.park import Park
+from vpp.model.resource import (
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+    ShiftableRun,
+    Storage,
+    ThermalZone,
+)
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_day
+from vpp.simulate.device import Course, Device, DeviceState
+from vpp.simulate.devices import (
+    SimulatedEvFleet,
+    SimulatedGenerator,
+    SimulatedLoad,
+    SimulatedStorage,
+    SimulatedZone,
+)
+from vpp.simulate.meter import MainMeter
+from vpp.simulate.processes import SimulatedProcess, SimulatedRun
+from vpp.simulate.spec import Scenario
+from vpp.simulate.trajectory import Recorder, Trajectory
+from vpp.wire import AckMessage, CommandMessage, topic
+
+STEP = timedelta(seconds=60)
+
+
+class DeviceMessage(NamedTuple):
+    """One telemetry message, ready to be published."""
+
+    enterprise_id: EnterpriseId
+    device_id: ResourceId
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The whole state of a fleet at one moment, as plain data."""
+
+    taken_at: datetime
+    devices: dict[str, DeviceState]
+    meters: dict[str, DeviceState]
+
+    def plain(self) -> dict[str, Any]:
+        return {"taken_at": self.taken_at, "devices": self.devices, "meters": self.meters}
+
+
+class Fleet:
+    """A park of simulated devices. Synchronous; moves when it is told to."""
+
+    def __init__(
+        self, park: Park, scenario: Scenario, *, opened_at: datetime, step: timedelta = STEP
+    ) -> None:
+        """Open the park at `opened_at` in the scenario's opening states.
+
+        Raises:
+            DataError: `opened_at` is no quarter-hour, `step` does not divide it, or the scenario
+                lacks something that a resource needs.
+        """
+        if (
+            step <= timedelta(0)
+            or QUARTER % step
+            or latest_boundary(opened_at, QUARTER) != opened_at
+        ):
+            raise DataError(
+                f"opens {opened_at}, steps of {step}",
+                where="Fleet",
+                fix="Open at a quarter-hour, with steps that divide it",
+            )
+        self.now = opened_at
+        self._park = park
+        self._scenario = scenario
+        self._step = step
+        self._devices: list[Device] = [
+            build_device(resource, park, scenario, opened_at) for resource in park.resources
+        ]
+        self._by_id = {device.resource_id: device for device in self._devices}
+        self._meters = [
+            MainMeter(point, self._behind(point.connection_point_id), opened_at)
+            for point in park.connection_points
+        ]
+        self._senders: list[Device | MainMeter] = [*self._devices, *self._meters]
+        self._topics = {
+            device_id: (enterprise_id, topic(enterprise_id, site_id, device_id, "telemetry"))
+            for device_id, (enterprise_id, site_id) in park.device_owner.items()
+        }
+        self._encode = msgspec.json.Encoder().encode
+        self._recorder = Recorder(self._devices, self._meters, opened_at)
+        self._snapshots = {opened_at: self.snapshot()}
+        self._midnight = local_day(local_date(opened_at, park.timezone), park.timezone).end
+
+    def step(self, now: datetime) -> None:
+        """Live until `now`, in as many steps as that takes.
+
+        Raises:
+            DataError: `now` is not a whole number of steps ahead, or beyond the scenario.
+        """
+        if now < self.now or (now - self.now) % self._step:
+            raise DataError(
+                f"from {self.now} to {now}",
+                where="Fleet.step",
+                fix=f"Go forward in whole steps of {self._step}",
+            )
+        while self.now < now:
+            end = self.now + self._step
+            for device in self._devices:
+                device.step(end, self._step)
+            for meter in self._meters:
+                meter.step(end, self._step)
+            self.now = end
+            if latest_boundary(end, QUARTER) == end:
+                self._recorder.read()
+            if end >= self._midnight:
+                self._snapshots[end] = self.snapshot()
+                zone = self._park.timezone
+                self._midnight = local_day(local_date(end, zone), zone).end
+
+    def receive(
+        self, device_id: ResourceId, command: CommandMessage, now: datetime
+    ) -> AckMessage | None:
+        """Hand a command to a device.
+
+        Returns:
+            The device's answer; a refusal where the park has no such device or it is a meter.
+        """
+        device = self._by_id.get(device_id)
+        if device is None:
+            return AckMessage(
+                command_id=command.command_id,
+                seq=command.seq,
+                ts=isoformat(now),
+                accepted=False,
+                reason="no such device, or a meter",
+            )
+        return device.receive(command, now)
+
+    def received_seq(self, device_id: ResourceId) -> int:
+        """The highest command number that has arrived at a device; 0 before the first.
+
+        Raises:
+            DataError: No such device.
+        """
+        if device_id not in self._by_id:
+            raise DataError(
+                f"no device {device_id}", where="Fleet", fix="Name a resource of the park"
+            )
+        return self._by_id[device_id].received_seq
+
+    def messages(self) -> list[DeviceMessage]:
+        """Telemetry of every device and meter about the last step. Each call counts `seq` up."""
+        return [
+            DeviceMessage(
+                self._topics[device.resource_id][0],
+                device.resource_id,
+                self._topics[device.resource_id][1],
+                self._encode(device.telemetry()),
+            )
+            for device in self._senders
+        ]
+
+    def metered_wh(self, point_ids: Sequence[ConnectionPointId], interval: Interval) -> int:
+        """Net injection of some connection points in `interval`, from their registers, in Wh.
+
+        Raises:
+            DataError: `interval` is not whole quarter-hours, or not over yet.
+        """
+        lived = self._recorder.trajectory(interval)
+        return sum(
+            int(lived.export_wh[point_id].sum() - lived.import_wh[point_id].sum())
+            for point_id in point_ids
+        )
+
+    @property
+    def recorded(self) -> Interval | None:
+        """What a trajectory can be asked for."""
+        return self._recorder.span
+
+    def trajectory(self, span: Interval) -> Trajectory:
+        """What happened over `span`. Raises `DataError` where that is not recorded."""
+        return self._recorder.trajectory(span)
+
+    def snapshot(self) -> Snapshot:
+        """The state now."""
+        return Snapshot(
+            taken_at=self.now,
+            devices={device.resource_id: device.snapshot() for device in self._devices},
+            meters={meter.resource_id: meter.snapshot() for meter in self._meters},
+        )
+
+    def snapshot_at(self, moment: datetime) -> Snapshot:
+        """The state as it was at the opening or at a local midnight.
+
+        Raises:
+            DataError: No state was kept at `moment`.
+        """
+        if moment not in self._snapshots:
+            raise DataError(
+                f"no state was kept at {moment}",
+                where="Fleet",
+                fix=f"Ask for one of {[isoformat(kept) for kept in self._snapshots]}",
+            )
+        return self._snapshots[moment]
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from `snapshot`; what was recorded before is forgotten."""
+        self.now = snapshot.taken_at
+        for device in self._devices:
+            device.restore(snapshot.devices[device.resource_id])
+        for meter in self._meters:
+            meter.restore(snapshot.meters[meter.resource_id])
+        self._recorder = Recorder(self._devices, self._meters, self.now)
+        self._snapshots = {self.now: snapshot}
+        zone = self._park.timezone
+        self._midnight = local_day(local_date(self.now, zone), zone).end
+
+    def rollout_defaults(self, span: Interval) -> Trajectory:
+        """Doing nothing: a copy from the state kept at `span.start`, without any command.
+
+        Raises:
+            DataError: No state was kept there, or the scenario ends before the span.
+        """
+        return rollout_defaults(
+            self._park, self._scenario, self.snapshot_at(span.start), span, step=self._step
+        )
+
+    def release(self) -> None:
+        """Let every device forget its set-points."""
+        for device in self._devices:
+            device.release()
+
+    def _behind(self, point_id: ConnectionPointId) -> list[Device]:
+        return [
+            self._by_id[resource.resource_id]
+            for resource in self._park.resources
+            if resource.connection_point_id == point_id
+        ]
+
+
+def rollout_defaults(
+    park: Park, scenario: Scenario, snapshot: Snapshot, span: Interval, *, step: timedelta = STEP
+) -> Trajectory:
+    """What the park does over `span` from `snapshot` on when nobody commands anything.
+
+    Raises:
+        DataError: `snapshot` was not taken at the start of `span`.
+    """
+    if snapshot.taken_at != span.start:
+        raise DataError(
+            f"state of {snapshot.taken_at} for a span from {span.start}",
+            where="rollout_defaults",
+            fix="Take the snapshot where the span begins",
+        )
+    fleet = Fleet(park, scenario, opened_at=span.start, step=step)
+    fleet.restore(snapshot)
+    fleet.release()
+    fleet.step(span.end)
+    return fleet.trajectory(span)
+
+
+def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: datetime) -> Device:
+    """The simulated device of a resource.
+
+    Raises:
+        DataError: The scenario has no series or opening state for it.
+    """
+    key = resource.resource_id
+    try:
+        match resource:
+            case FixedLoad():
+                return SimulatedLoad(resource, Course(scenario.base_kw[key], key), opened_at)
+            case Storage():
+                return SimulatedStorage(resource, scenario.opening_soc[key], opened_at)
+            case Generator():
+                course = Course(scenario.available_kw[key], key)
+                return SimulatedGenerator(resource, course, opened_at)
+            case InterruptibleLoad():
+                return SimulatedProcess(resource, park.timezone, opened_at)
+            case ShiftableRun():
+                return SimulatedRun(resource, park.timezone, opened_at)
+            case ThermalZone():
+                outdoor = Course(
+                    scenario.outdoor_degc[resource.outdoor_series_id], resource.outdoor_series_id
+                )
+                return SimulatedZone(resource, outdoor, scenario.opening_degc[key], opened_at)
+            case EvFleet():
+                return SimulatedEvFleet(resource, scenario.visits[key], opened_at)
+            case _:
+                assert_never(resource)
+    except KeyError as error:
+        raise DataError(
+            f"the scenario knows no {error}",
+            where=f"resource {key}",
+            fix="Add its series or opening state to the simulation section",
+        ) from error
