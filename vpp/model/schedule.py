@@ -52,6 +52,12 @@ class Schedule:
     net_value_per_kwh: Floats
     """Shadow price of one more kWh of net injection of the park, shape (T,)."""
 
+    starts: Mapping[ResourceId, tuple[int, ...]]
+    """Steps at which a shiftable run, or a call of an interruptible load, is to start."""
+
+    unserved_kwh: Mapping[str, float]
+    """What each EV session is planned to leave without, by session id."""
+
     cost_by_cause: Mapping[str, float]
     """In the park's currency over the horizon; adds up to the objective."""
 

@@ -1,0 +1,70 @@
+"""A programme with its on/off decisions fixed or relaxed, solved by scipy's `linprog` (HiGHS).
+
+The one place that speaks to `linprog`: it wants equalities and one-sided rows apart, and gives the
+change of cost per unit of each row's side, which is where shadow prices come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import OptimizeResult, linprog
+from scipy.sparse import vstack
+
+from vpp.model.horizon import Floats
+from vpp.model.schedule import Unsolved
+from vpp.plan.compile import Programme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LpSolution:
+    """The optimum of an LP."""
+
+    x: Floats
+    cost: float
+    row_marginals: Floats
+    """Change of cost per unit of each row's side."""
+
+    def chosen(self, programme: Programme) -> dict[int, float] | None:
+        """The on/off decisions where each is 0 or 1 already, else None."""
+        values = self.x[programme.integral]
+        if np.abs(values - np.round(values)).max(initial=0.0) > 1e-6:
+            return None
+        return dict(zip(programme.integral.tolist(), np.round(values).tolist(), strict=True))
+
+
+def solve_lp(
+    programme: Programme, fixed: Mapping[int, float], deadline: float
+) -> LpSolution | Unsolved:
+    """Solve with the columns in `fixed` held at their values and all others continuous.
+
+    `deadline` is a `perf_counter` moment.
+    """
+    lower, upper = programme.lower.copy(), programme.upper.copy()
+    columns = list(fixed)
+    lower[columns] = upper[columns] = list(fixed.values())
+    equal = programme.row_lower == programme.row_upper
+    below = ~equal & np.isfinite(programme.row_upper)
+    above = ~equal & np.isfinite(programme.row_lower)
+    matrix = programme.matrix
+    result: OptimizeResult = linprog(
+        programme.cost,
+        A_eq=matrix[equal],
+        b_eq=programme.row_upper[equal],
+        A_ub=vstack([matrix[below], -matrix[above]]).tocsr(),
+        b_ub=np.concatenate([programme.row_upper[below], -programme.row_lower[above]]),
+        bounds=np.column_stack([lower, upper]),
+        method="highs-ds",
+        options={"time_limit": max(deadline - perf_counter(), 0.01)},
+    )
+    if result.status != 0:
+        return Unsolved(reason=f"LP: {result.message}")
+    marginals = np.zeros(len(programme.row_lower))
+    marginals[equal] = result.eqlin.marginals
+    sides = result.ineqlin.marginals
+    marginals[below] += sides[: below.sum()]
+    marginals[above] -= sides[below.sum() :]
+    return LpSolution(x=result.x, cost=float(result.fun), row_marginals=marginals)

@@ -1,0 +1,182 @@
+"""Find the on/off decisions, with a proven gap, without searching the whole programme at once.
+
+    relax ──▶ whole already? ─────────────────────────────────────────────▶ done
+      │ no
+      ▼
+    fix last plan's decisions (the rest rounded), solve ──▶ gap small? ───▶ done
+      │ no
+      ▼
+    price the coupling, search each part alone, fix, solve ──▶ gap small? ▶ done
+      │ no
+      ▼
+    full search ──▶ fix, solve
+
+*Relax*: decisions may be fractions; no plan can cost less, so this is a first bound.
+
+*Parts*: connection points meet only in the market, in feeders and in the park's limit. With those
+rows priced at their shadow prices (Lagrange), the programme falls into one small part for each
+connection point. The sum of the parts' own bounds is a bound of the whole, never worse than the
+relaxation's, and their decisions together are nearly always the best ones.
+
+Why not `milp` at once: on the demo park it takes seconds where this takes tenths, because it does
+not see that the parts are separate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
+from scipy.sparse import block_array
+from scipy.sparse.csgraph import connected_components
+
+from vpp.model.horizon import Floats, Horizon
+from vpp.model.ids import ResourceId
+from vpp.model.schedule import Unsolved
+from vpp.plan.compile import Programme
+from vpp.plan.lp import LpSolution, solve_lp
+
+Chosen = dict[int, float]
+
+
+def search(
+    programme: Programme,
+    horizon: Horizon,
+    preferred: Mapping[ResourceId, tuple[datetime, ...]],
+    *,
+    gap: float,
+    deadline: float,
+) -> tuple[LpSolution, float] | Unsolved:
+    """The best plan found, and a cost that none can be below.
+
+    `preferred` are the starts of the last plan: kept where they are still good enough, so that
+    what was announced is not moved for nothing. `deadline` is a `perf_counter` moment.
+    """
+    relaxed = solve_lp(programme, {}, deadline)
+    if isinstance(relaxed, Unsolved):
+        return relaxed
+    bound = relaxed.cost
+    if relaxed.chosen(programme) is not None:
+        return relaxed, bound
+    best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
+    if preferred:
+        best = solve_lp(programme, _near(programme, relaxed.x, horizon, preferred), deadline)
+        if _close(best, bound, gap):
+            return _found(best, bound)
+    chosen, bound = _by_parts(programme, relaxed, gap=gap, deadline=deadline)
+    best = _better(best, solve_lp(programme, chosen, deadline))
+    if _close(best, bound, gap):
+        return _found(best, bound)
+    whole = _whole(programme, gap=gap, deadline=deadline)
+    if not isinstance(whole, Unsolved):
+        best = _better(best, solve_lp(programme, whole[0], deadline))
+        bound = max(bound, whole[1])
+    return _found(best, bound)
+
+
+def _close(solution: LpSolution | Unsolved, bound: float, gap: float) -> bool:
+    return isinstance(solution, LpSolution) and relative_gap(solution.cost, bound) <= gap
+
+
+def relative_gap(cost: float, bound: float) -> float:
+    """How far `cost` can be from the best, relative to its size."""
+    return max(cost - bound, 0.0) / max(abs(cost), 1.0)
+
+
+def _better(a: LpSolution | Unsolved, b: LpSolution | Unsolved) -> LpSolution | Unsolved:
+    if isinstance(a, Unsolved):
+        return b
+    return b if isinstance(b, LpSolution) and b.cost < a.cost else a
+
+
+def _found(best: LpSolution | Unsolved, bound: float) -> tuple[LpSolution, float] | Unsolved:
+    return best if isinstance(best, Unsolved) else (best, bound)
+
+
+def _near(
+    programme: Programme,
+    x: Floats,
+    horizon: Horizon,
+    preferred: Mapping[ResourceId, tuple[datetime, ...]],
+) -> Chosen:
+    """Last plan's starts where they are still possible, the others rounded to the largest share."""
+    steps = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
+    chosen = {int(column): float(round(x[column])) for column in programme.integral}
+    best: dict[int, tuple[float, int]] = {}
+    columns = programme.columns["start"].tolist()
+    for column, start in zip(columns, programme.fleet.starts, strict=True):
+        chosen[column] = 0.0
+        kept = start.step in steps.get(start.resource_id, ())
+        share = 2.0 if kept else float(x[column])
+        if (start.must or share > 0.5) and share > best.get(start.group, (-1.0, 0))[0]:
+            best[start.group] = (share, column)
+    return chosen | {column: 1.0 for _, column in best.values()}
+
+
+def _by_parts(
+    programme: Programme, relaxed: LpSolution, *, gap: float, deadline: float
+) -> tuple[Chosen, float]:
+    """Decisions of each part searched alone at the relaxation's prices, and the bound they prove."""
+    coupling = np.concatenate([programme.rows["market"], programme.rows["shared node"].ravel()])
+    prices = relaxed.row_marginals[coupling]
+    cost = programme.cost - programme.matrix[coupling].T @ prices
+    own = np.ones(programme.matrix.shape[0], dtype=bool)
+    own[coupling] = False
+    matrix, lower, upper = (
+        programme.matrix[own],
+        programme.row_lower[own],
+        programme.row_upper[own],
+    )
+    rows = matrix.shape[0]
+    graph = block_array([[None, matrix], [matrix.T, None]]).tocsr()
+    labels = connected_components(graph, directed=False)[1]
+    row_part, column_part = labels[:rows], labels[rows:]
+    parts = np.unique(column_part[programme.integral])
+    # Nine tenths of what the gap allows, shared out; the rest is for the fixed LP.
+    allowed = 0.9 * gap * abs(relaxed.cost) / len(parts)
+    chosen: Chosen = {}
+    bound = relaxed.cost
+    for part in parts:
+        columns = np.flatnonzero(column_part == part)
+        part_rows = np.flatnonzero(row_part == part)
+        integral = np.isin(columns, programme.integral)
+        linear = float(cost[columns] @ relaxed.x[columns])
+        result: OptimizeResult = milp(
+            cost[columns],
+            integrality=integral.astype(int),
+            bounds=Bounds(programme.lower[columns], programme.upper[columns]),
+            constraints=LinearConstraint(
+                matrix[part_rows][:, columns], lower[part_rows], upper[part_rows]
+            ),
+            options={
+                "mip_rel_gap": allowed / max(abs(linear), 1e-9),
+                "time_limit": max(deadline - perf_counter(), 0.01),
+            },
+        )
+        values = relaxed.x[columns] if result.x is None else result.x
+        chosen |= dict(
+            zip(columns[integral].tolist(), np.round(values[integral]).tolist(), strict=True)
+        )
+        if result.mip_dual_bound is not None:
+            bound += max(float(result.mip_dual_bound) - linear, 0.0)
+    return chosen, bound
+
+
+def _whole(programme: Programme, *, gap: float, deadline: float) -> tuple[Chosen, float] | Unsolved:
+    """Decisions of a search over the whole programme, and its bound."""
+    integrality = np.zeros(len(programme.cost))
+    integrality[programme.integral] = 1
+    result: OptimizeResult = milp(
+        programme.cost,
+        integrality=integrality,
+        bounds=Bounds(programme.lower, programme.upper),
+        constraints=LinearConstraint(programme.matrix, programme.row_lower, programme.row_upper),
+        options={"time_limit": max(deadline - perf_counter(), 0.01), "mip_rel_gap": gap},
+    )
+    if result.x is None:
+        return Unsolved(reason=f"MILP: {result.message}")
+    values = np.round(result.x[programme.integral]).tolist()
+    return dict(zip(programme.integral.tolist(), values, strict=True)), float(result.mip_dual_bound)

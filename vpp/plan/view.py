@@ -1,0 +1,105 @@
+"""The frozen picture a plan is made from: nothing else is looked at.
+
+What the park is, how it stands, what is expected, what is sold already, which products are still
+open and what is known about their prices, which peaks are paid already. Strategies read it and
+return terms; `compile.py` reads it for the physics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from vpp.errors import DataError
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.measurement import ParkState
+from vpp.model.park import Park
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenProduct:
+    """A product whose gate is still open for some steps of the horizon."""
+
+    product_id: ProductId
+    price_per_kwh: Profile
+    """Expected (or published) price."""
+
+    max_kw: Floats
+    """Most that may be sold or bought in each step, 0 where the gate is closed; shape (T,)."""
+
+    informative: bool
+    """Whether its price is the best estimate of what energy is worth in that step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidPeak:
+    """The demand charge of one connection point in one billing month of the horizon."""
+
+    connection_point_id: ConnectionPointId
+    first_step: int
+    last_step: int
+    """Exclusive."""
+
+    price_per_kw: float
+    paid_kw: float
+    """Highest mean import so far in that month."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanningView:
+    """All inputs of one plan. Profiles stand on `horizon`; powers are net injection in kW."""
+
+    now: datetime
+    park: Park
+    horizon: Horizon
+    state: ParkState
+
+    base_kw: Mapping[ResourceId, Profile]
+    """Expected power of each FixedLoad."""
+
+    available_kw: Mapping[ResourceId, Profile]
+    """Expected power of each Generator if nothing curtails it."""
+
+    outdoor_degc: Mapping[str, Profile]
+    """Expected outdoor temperature, by series id."""
+
+    arriving_kw: Mapping[ResourceId, Profile]
+    """Expected power (not above 0) of cars that are not here yet, for each EvFleet."""
+
+    spot_per_kwh: Profile
+    """Expected (or published) day-ahead price: what energy is worth in each step."""
+
+    committed_kw: Floats
+    """Sold already, shape (T,)."""
+
+    open_products: tuple[OpenProduct, ...]
+    import_per_kwh: Mapping[ConnectionPointId, Profile]
+    """Network price of a kWh imported, by connection point."""
+
+    paid_peaks: tuple[PaidPeak, ...]
+
+    def __post_init__(self) -> None:
+        profiles = [
+            *self.base_kw.values(),
+            *self.available_kw.values(),
+            *self.outdoor_degc.values(),
+            *self.arriving_kw.values(),
+            *self.import_per_kwh.values(),
+            *(product.price_per_kwh for product in self.open_products),
+            self.spot_per_kwh,
+        ]
+        for profile in profiles:
+            if profile.horizon != self.horizon:
+                raise DataError(
+                    f"a profile stands on {profile.horizon}, the view on {self.horizon}",
+                    where="PlanningView",
+                    fix="Build all profiles on the view's horizon",
+                )
+            if not profile.complete:
+                raise DataError(
+                    "a profile has unknown steps",
+                    where="PlanningView",
+                    fix="Forecast every step before planning",
+                )
