@@ -7,7 +7,7 @@ ARGS   ?=
 BIN   := .venv/bin
 # Compiling all of scipy takes longer than its download; Python compiles what is imported.
 PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
-CODE  := $(wildcard vpp adapters strategies tests tools benchmarks)
+CODE  := $(foreach folder,vpp adapters strategies tests tools benchmarks,$(if $(wildcard $(folder)/*.py),$(folder)))
 LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
          --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
