@@ -71,7 +71,7 @@ system:
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find vpp adapters strategies tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the virtual environment
 # Stamp files: a second call installs nothing unless a requirement changed.
