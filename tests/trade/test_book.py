@@ -14,15 +14,8 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Award, Bid, BidSet, Cleared, CurveStep, Side, StepCurveOffer
 from vpp.model.time import QUARTER, Interval
-from vpp.trade.book import (
-    AlreadyBooked,
-    BidBook,
-    BidSetStatus,
-    Book,
-    Conflict,
-    Quarantine,
-    QuarantineReason,
-)
+from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine, QuarantineReason
+from vpp.trade.book import BidBook, BidSetStatus
 from vpp.trade.calendar import TradeRefusal
 from vpp.trade.records import award_from_record, award_to_record
 

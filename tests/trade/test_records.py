@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from vpp.trade.records import (
     award_to_wire,
     bid_set_from_record,
     bid_set_from_wire,
+    bid_set_to_bytes,
     bid_set_to_record,
     bid_set_to_wire,
     to_bytes,
@@ -86,6 +88,13 @@ def test_a_bid_set_comes_back_from_its_record_with_the_very_bytes(
     assert (again, digest) == (response, "sha")
     assert to_bytes(bid_set_to_wire(bid_set, "open")) == response
     assert bid_set_from_wire(BidSetResponse.model_validate_json(response)) == bid_set
+
+
+def test_the_quick_way_to_bytes_gives_the_same_bytes(a_bid_set: Callable[[int], BidSet]) -> None:
+    for quarters in (1, 96):
+        bid_set = a_bid_set(quarters)
+        bid_set = replace(bid_set, issued_at=bid_set.issued_at + timedelta(milliseconds=quarters))
+        assert bid_set_to_bytes(bid_set, "open") == to_bytes(bid_set_to_wire(bid_set, "open"))
 
 
 def test_an_award_comes_back_from_its_record() -> None:

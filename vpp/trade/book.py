@@ -19,14 +19,22 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
 
 from vpp.errors import ConflictError
 from vpp.model.ids import ProductId, UnitId
-from vpp.model.market import Award, Bid, BidSet, Cleared, Side
+from vpp.model.market import Award, Bid, BidSet, Cleared
 from vpp.model.time import Interval, isoformat
+from vpp.trade.awards import (
+    AlreadyBooked,
+    AwardCheck,
+    Book,
+    Conflict,
+    Quarantine,
+    QuarantineReason,
+    overreach,
+    read_bid_id,
+)
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.position import Position, Trade
 
@@ -45,52 +53,6 @@ class Answer:
     bid_set: BidSet
     response: bytes
     request_digest: str
-
-
-class QuarantineReason(StrEnum):
-    UNKNOWN_BID_SET = "unknown_bid_set"
-    UNKNOWN_BID = "unknown_bid"
-    WRONG_PRODUCT = "wrong_product"
-    WRONG_INTERVAL = "wrong_interval"
-    NOT_OPEN = "not_open"
-    """The bid set was withdrawn, or a newer revision has taken its place."""
-    ABOVE_BID = "above_bid"
-    PRICE_WORSE_THAN_LIMIT = "price_worse_than_limit"
-    CLEARED_AND_REJECTED = "cleared_and_rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """The award fits and is new."""
-
-    replaces: int | None
-    """The revision whose numbers it takes the place of; the position moves by the difference."""
-
-    late: bool
-    """True where a higher revision is booked already: kept for the record, moves nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlreadyBooked:
-    """This award was booked with these very numbers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """This award id and revision were booked with other numbers."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantine:
-    """New, and does not fit our bids: to be booked as owed all the same, and alarmed."""
-
-    reason: QuarantineReason
-    what: str
-
-
-AwardCheck: TypeAlias = Book | AlreadyBooked | Conflict | Quarantine
 
 
 class BidBook:
@@ -334,7 +296,7 @@ class BidBook:
                 return Quarantine(reason=QuarantineReason.WRONG_INTERVAL, what=line.bid_id)
         taken = self._cleared_with(award)
         for bid_id in dict.fromkeys(line.bid_id for line in award.cleared):
-            if (reason := _overreach(known[bid_id], taken[bid_id])) is not None:
+            if (reason := overreach(known[bid_id], taken[bid_id])) is not None:
                 return Quarantine(reason=reason, what=bid_id)
         return None
 
@@ -353,7 +315,7 @@ class BidBook:
         for line in award.cleared:
             if answer is not None and line.bid_id in ours:
                 read = answer.bid_set.product_id, answer.bid_set.unit_id, ours[line.bid_id]
-            elif (parsed := _read_bid_id(line.bid_id)) is not None:
+            elif (parsed := read_bid_id(line.bid_id)) is not None:
                 read = parsed
             else:
                 continue
@@ -369,35 +331,3 @@ class BidBook:
                 price_per_mwh=line.price_per_mwh,
                 quarantined=award.award_id in self._quarantined,
             )
-
-
-def _read_bid_id(bid_id: str) -> tuple[ProductId, UnitId, Side] | None:
-    """Product, unit and side as our ids spell them (`vpp/model/market.py`)."""
-    try:
-        product, unit, _, side, _ = bid_id.split("/")
-        return ProductId(product), UnitId(unit), Side(side)
-    except ValueError:
-        return None
-
-
-def _overreach(bid: Bid, taken: list[Cleared]) -> QuarantineReason | None:
-    """Whether more was taken of `bid` than it offers, at all or at these prices.
-
-    What was paid no better than some price may not exceed what the curve offers at that price.
-    """
-    sign = bid.side.sign
-    total = sum((line.quantity_mw for line in taken), Decimal(0))
-    if total > bid.offer.quantity_mw:
-        return QuarantineReason.ABOVE_BID
-    for price in {line.price_per_mwh for line in taken}:
-        offered = sum(
-            (s.quantity_mw for s in bid.offer.steps if s.price_per_mwh * sign <= price * sign),
-            Decimal(0),
-        )
-        at_price = sum(
-            (line.quantity_mw for line in taken if line.price_per_mwh * sign <= price * sign),
-            Decimal(0),
-        )
-        if at_price > offered:
-            return QuarantineReason.PRICE_WORSE_THAN_LIMIT
-    return None

@@ -50,6 +50,48 @@ def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
     )
 
 
+def bid_set_to_bytes(bid_set: BidSet, status: WireStatus) -> bytes:
+    """The same answer as JSON at once, several times faster than by way of the message.
+
+    A test holds it to what `to_bytes(bid_set_to_wire(bid_set, status))` gives.
+    """
+    return msgspec.json.encode(
+        {
+            "bid_set_id": bid_set.bid_set_id,
+            "request_id": bid_set.request_id,
+            "revision": bid_set.revision,
+            "product": bid_set.product_id,
+            "unit": bid_set.unit_id,
+            "delivery": {"start": bid_set.delivery.start, "end": bid_set.delivery.end},
+            "issued_at": bid_set.issued_at,
+            "valid_until": bid_set.valid_until,
+            "plan_id": bid_set.plan_id,
+            "strategy_version": bid_set.strategy_version,
+            "pack_digest": bid_set.pack_digest,
+            "status": status,
+            "bids": [
+                {
+                    "bid_id": bid.bid_id,
+                    "start": bid.interval.start,
+                    "end": bid.interval.end,
+                    "side": bid.side.value,
+                    "offer": {
+                        "form": "curve_step",
+                        "steps": [
+                            {
+                                "quantity_mw": format(step.quantity_mw, "f"),
+                                "price_per_mwh": format(step.price_per_mwh, "f"),
+                            }
+                            for step in bid.offer.steps
+                        ],
+                    },
+                }
+                for bid in bid_set.bids
+            ],
+        }
+    )
+
+
 def bid_set_from_wire(response: BidSetResponse) -> BidSet:
     """The bid set that an answer speaks of.
 
