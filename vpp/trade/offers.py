@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TypeAlias
 
 import numpy as np
@@ -247,28 +247,27 @@ def _bid(
     revision: int,
 ) -> Bid | None:
     """One side of what is left to trade, in lots and ticks; None below one lot."""
-    steps: list[CurveStep] = []
-    offered = Decimal(0)
+    lot_kw = product.lot_mw * 1000
+    most_lots, offered = int(most / product.lot_mw), 0
+    lots_at: dict[Decimal, int] = {}  # more lots from each limit on, best price first
     for price_per_kwh, kw in _side_of(curve, committed_kw, side):
-        lots = exact(round(kw, NOISE_DIGITS)) / 1000 / product.lot_mw
-        total = _in_steps(min(lots, most / product.lot_mw), product.lot_mw, ROUND_DOWN)
-        price = _limit(product, price_per_kwh, side)
-        if price is None or total <= offered:
+        if kw <= 0:
             continue
-        if steps and steps[-1].price_per_mwh == price:
-            steps[-1] = CurveStep(
-                quantity_mw=steps[-1].quantity_mw + total - offered, price_per_mwh=price
-            )
-        else:
-            steps.append(CurveStep(quantity_mw=total - offered, price_per_mwh=price))
-        offered = total
+        total = min(int(exact(round(kw, NOISE_DIGITS)) / lot_kw), most_lots)
+        if total > offered and (price := _limit(product, price_per_kwh, side)) is not None:
+            lots_at[price] = lots_at.get(price, 0) + total - offered
+            offered = total
+    steps = tuple(
+        CurveStep(quantity_mw=(lots * product.lot_mw).quantize(product.lot_mw), price_per_mwh=price)
+        for price, lots in lots_at.items()
+    )
     if not steps:
         return None
     return Bid(
         bid_id=f"{product.product_id}/{unit_id}/{interval.start:%Y%m%dT%H%MZ}/{side}/{revision}",
         interval=interval,
         side=side,
-        offer=StepCurveOffer(steps=tuple(steps)),
+        offer=StepCurveOffer(steps=steps),
     )
 
 
@@ -301,12 +300,8 @@ def _limit(product: MarketProduct, price_per_kwh: float | None, side: Side) -> D
     if (price > high and selling) or (price < low and not selling):
         return None
     ticks = min(max(price, low), high) / tick
-    return _in_steps(ticks, tick, ROUND_CEILING if selling else ROUND_FLOOR)
-
-
-def _in_steps(count: Decimal, step: Decimal, rounding: str) -> Decimal:
-    """A whole number of steps, written with the step's own digits (`1.0`, never `1E+0`)."""
-    return (count.to_integral_value(rounding) * step).quantize(step)
+    whole = ticks.to_integral_value(ROUND_CEILING if selling else ROUND_FLOOR)
+    return (whole * tick).quantize(tick)  # with the tick's own digits: 1.00, never 1E+0
 
 
 def _steps_of(product: MarketProduct, delivery: Interval, schedule: Schedule) -> tuple[int, int]:
