@@ -1,0 +1,202 @@
+"""Telemetry comes in: each message is checked at the edge and counted, nothing else passes.
+
+    topic, bytes ──▶ decode ──▶ Measurement ──▶ newest (for control)      in order, in time
+                       │                  └───▶ returned late             history only
+                       └──▶ Refusal, with a reason of a closed list       counted, said once
+
+How the stream of one device is read, by source time and sequence number:
+
+    time rises, seq rises      the newest; numbers skipped on the way are missing
+    time rises, seq does not   the device began anew: no number is missing
+    time falls, seq known      a repetition: counted and dropped
+    time falls, seq missing    late (a buffer sent after an outage): returned, never the newest
+    time falls, seq unheard-of the device's clock ran backwards: refused
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Set
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Measurement, MeterReading, Reading
+from vpp.sense.decode import Owners, PlausibleKw, Refusal, RefusalReason, decode
+
+MAX_GAP = 10_000
+"""Numbers skipped at once beyond this mean that the device began to count anew."""
+
+MAX_SOURCES = 1024
+"""Bad topics that are remembered, so that a flood of them cannot fill the memory."""
+
+FROZEN_AFTER = 30
+"""So many times the same power, to the last digit, and a noisy channel is suspected."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What is remembered of one device's messages."""
+
+    newest: Measurement
+    began_at: datetime
+    """Source time at which the device last began to count."""
+
+    first_seq: int
+    highest_seq: int
+    missing: set[int] = field(default_factory=set)
+    older: OrderedDict[tuple[datetime, int], None] = field(default_factory=OrderedDict)
+    """Late readings from before `first_seq`, since no gap tells them from repetitions."""
+
+    same_power: int = 1
+
+
+class Intake:
+    """The door for telemetry: checks, orders and counts messages, and keeps the newest readings.
+
+    `newest` is what control may use, `newest_meter` the same for main meters. The counters only
+    rise, apart from `lost`, which falls when a buffer brings back what was missing.
+    """
+
+    def __init__(
+        self,
+        park_devices: Owners,
+        plausible_kw: PlausibleKw,
+        meters: Set[ResourceId],
+        *,
+        noisy: Set[ResourceId] = frozenset(),
+    ) -> None:
+        """`noisy` are devices whose power never repeats; see `frozen`."""
+        self._owners = park_devices
+        self._plausible_kw = plausible_kw
+        self._meters = meters
+        self._noisy = noisy
+        self._streams: dict[ResourceId, _Stream] = {}
+        self._bad: set[str] = set()
+        self.newest: dict[ResourceId, Reading] = {}
+        self.newest_meter: dict[ResourceId, MeterReading] = {}
+        self.received = 0
+        self.accepted = 0
+        self.duplicates = 0
+        self.late = 0
+        self.restarts = 0
+        self.refused: Counter[RefusalReason] = Counter()
+
+    def accept(
+        self, topic: str, payload: bytes, received_at: datetime
+    ) -> Measurement | Refusal | None:
+        """Take one message.
+
+        Returns:
+            The measurement, new or late: it belongs in the history either way, and where it is
+            the newest it stands in `newest`. None for a repetition. A `Refusal` where it may not
+            enter; its `first` says whether to write it to the log.
+        """
+        self.received += 1
+        try:
+            measurement = decode(
+                topic,
+                payload,
+                self._owners,
+                self._plausible_kw,
+                self._meters,
+                received_at,
+            )
+            new = self._place(measurement, topic)
+        except Refusal as refusal:
+            self.refused[refusal.reason] += 1
+            if topic not in self._bad and len(self._bad) < MAX_SOURCES:
+                refusal.first = True
+                self._bad.add(topic)
+            return refusal
+        self._bad.discard(topic)
+        if not new:
+            self.duplicates += 1
+            return None
+        self.accepted += 1
+        return measurement
+
+    @property
+    def lost(self) -> int:
+        """Messages that the devices counted and we never had."""
+        return sum(len(stream.missing) for stream in self._streams.values())
+
+    @property
+    def last_seq(self) -> dict[ResourceId, int]:
+        """Sequence number of each device's newest message."""
+        return {device_id: stream.newest.seq for device_id, stream in self._streams.items()}
+
+    @property
+    def frozen(self) -> frozenset[ResourceId]:
+        """Noisy devices that sent the same power, not 0, 30 times in a row: not to be believed."""
+        return frozenset(
+            device_id
+            for device_id, stream in self._streams.items()
+            if device_id in self._noisy
+            and stream.same_power >= FROZEN_AFTER
+            and stream.newest.power_kw != 0
+        )
+
+    def _place(self, measurement: Measurement, topic: str) -> bool:
+        """Put a measurement where its time and number belong. False for a repetition."""
+        device_id = _device_id(measurement)
+        stream = self._streams.get(device_id)
+        if stream is None:
+            self._streams[device_id] = _Stream(
+                newest=measurement,
+                began_at=measurement.measured_at,
+                first_seq=measurement.seq,
+                highest_seq=measurement.seq,
+            )
+        elif (measurement.measured_at, measurement.seq) > (
+            stream.newest.measured_at,
+            stream.newest.seq,
+        ):
+            self._advance(stream, measurement)
+        else:
+            return self._place_late(stream, measurement, topic)
+        if isinstance(measurement, Reading):
+            self.newest[measurement.resource_id] = measurement
+        else:
+            self.newest_meter[measurement.meter_id] = measurement
+        return True
+
+    def _advance(self, stream: _Stream, measurement: Measurement) -> None:
+        skipped = measurement.seq - stream.newest.seq - 1
+        if 0 <= skipped <= MAX_GAP:
+            stream.missing.update(range(stream.newest.seq + 1, measurement.seq))
+            while len(stream.missing) > MAX_GAP:  # very long outages: give the oldest up
+                stream.missing.remove(min(stream.missing))
+        else:
+            self.restarts += 1
+            stream.began_at, stream.first_seq = measurement.measured_at, measurement.seq
+        same = measurement.power_kw == stream.newest.power_kw
+        stream.same_power = stream.same_power + 1 if same else 1
+        stream.highest_seq = max(stream.highest_seq, measurement.seq)
+        stream.newest = measurement
+
+    def _place_late(self, stream: _Stream, measurement: Measurement, topic: str) -> bool:
+        if measurement.seq > stream.highest_seq:
+            raise Refusal(
+                RefusalReason.REGRESS,
+                f"a new message dated {measurement.measured_at}, before the newest one",
+                where=topic,
+                fix="Set the device's clock; it ran backwards",
+            )
+        if measurement.seq in stream.missing:
+            stream.missing.remove(measurement.seq)
+        elif measurement.measured_at >= stream.began_at and measurement.seq >= stream.first_seq:
+            return False
+        else:
+            key = (measurement.measured_at, measurement.seq)
+            if key in stream.older:
+                return False
+            stream.older[key] = None
+            if len(stream.older) > MAX_GAP:
+                stream.older.popitem(last=False)
+        self.late += 1
+        return True
+
+
+def _device_id(measurement: Measurement) -> ResourceId:
+    return measurement.resource_id if isinstance(measurement, Reading) else measurement.meter_id
