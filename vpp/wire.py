@@ -10,12 +10,12 @@ zone, money and market quantities are strings that hold a decimal.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from vpp.model.ids import ID_PATTERN
 
@@ -99,6 +99,17 @@ LongId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=24)]
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; a year at the end of the calendar has none in some zone."""
+    if not 1970 <= moment.year <= 2200:
+        raise ValueError("lies outside the years 1970 to 2200")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time that names its zone, as UTC from the door on."""
+
+
 class WireModel(BaseModel):
     """Frozen, unknown fields refused, no NaN."""
 
@@ -108,8 +119,8 @@ class WireModel(BaseModel):
 class Span(WireModel):
     """A half-open span of time."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Moment
+    end: Moment
 
 
 class BidRequest(WireModel):
@@ -166,8 +177,8 @@ class BidSetResponse(WireModel):
 
 class WireCleared(WireModel):
     bid_id: LongId
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Moment
+    end: Moment
     quantity_mw: FiniteDecimal
     price_per_mwh: FiniteDecimal
 
@@ -193,7 +204,7 @@ class AwardResponse(WireModel):
 
 
 class SeriesValue(WireModel):
-    interval_start: AwareDatetime
+    interval_start: Moment
     value: float | None
     """None withdraws the value."""
 
@@ -203,7 +214,7 @@ class SeriesUpload(WireModel):
 
     unit: str = Field(max_length=32)
     resolution_s: int = Field(gt=0, le=86_400)
-    issued_at: AwareDatetime
+    issued_at: Moment
     source: str = Field(max_length=120)
     revision: int = Field(default=1, ge=1)
     values: list[SeriesValue] = Field(max_length=40_000)
@@ -253,6 +264,14 @@ class KillRequest(WireModel):
     reason: str = Field(min_length=3, max_length=500)
 
 
+class ProblemFault(WireModel):
+    """One thing that is wrong with a request."""
+
+    path: str
+    """Where in the request, such as `body.delivery.start`."""
+    what: str
+
+
 class Problem(WireModel):
     """RFC 9457 problem+json with a stable `code`."""
 
@@ -261,4 +280,7 @@ class Problem(WireModel):
     status: int
     code: str
     detail: str
-    errors: list[dict[str, Any]] = []
+    errors: list[ProblemFault] = []
+    """All that is wrong, where more than one thing can be."""
+    correlation_id: str = ""
+    """What the service's log calls this request."""
