@@ -1,0 +1,182 @@
+"""Load a park file, its market files and its series: all of it valid, or every fault at once.
+
+park.yaml ──▶ Document ──▶ whole schema ───────────┐
+                 └──▶ Parts (what is valid) ──▶ checks ──▶ faults, or
+   markets/*.yaml ──▶ products ──────┘                      nouns + series ──▶ ParkFile
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from vpp.errors import ConfigError, DataError
+from vpp.model.market import MarketProduct
+from vpp.model.park import Park
+from vpp.service.config import (
+    ConfigErrors,
+    Document,
+    Fault,
+    KeyPath,
+    read_document,
+    shipped,
+)
+from vpp.service.marketschema import MarketSection
+from vpp.service.parkchecks import Parts, check, collect
+from vpp.service.parknouns import park_noun
+from vpp.service.parkschema import ControlSettings, ParkSection, PlanningSettings
+from vpp.service.parkseries import SeriesReader
+from vpp.simulate.spec import Scenario
+
+_PARK: TypeAdapter[ParkSection] = TypeAdapter(ParkSection)
+_MARKET: TypeAdapter[MarketSection] = TypeAdapter(MarketSection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyUse:
+    """One strategy by the name of its file, and its settings as they were written."""
+
+    use: str
+    settings: Mapping[str, Any]
+    path: str
+    """Where it stands in the park file, for whoever finds a fault in the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ParkFile:
+    """All that a park file says, checked and turned into nouns."""
+
+    park: Park
+    products: tuple[MarketProduct, ...]
+    strategies: tuple[StrategyUse, ...]
+    """Highest priority first."""
+
+    planning: PlanningSettings
+    control: ControlSettings
+    simulation: Scenario | None
+    """None for a live park."""
+
+    digest: str
+    """SHA-256 of the park file's bytes."""
+
+
+def shipped_park(name: str) -> Path:
+    """The file of a park that comes with the package.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    known = sorted(file.stem for file in shipped("parks").glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(
+            f"no park {name!r} is shipped", where="--park", fix=f"Use one of {known}, or a path"
+        )
+    return shipped(f"parks/{name}.yaml")
+
+
+def park_schema() -> dict[str, Any]:
+    """JSON Schema of a park file, for editors and for `vpp schema park`."""
+    return ParkSection.model_json_schema(by_alias=True)
+
+
+def market_schema() -> dict[str, Any]:
+    """JSON Schema of a market file."""
+    return MarketSection.model_json_schema(by_alias=True)
+
+
+def load_park(source: Path | Traversable) -> ParkFile:
+    """Read a park file and all that it names.
+
+    Raises:
+        ConfigErrors: Every fault found, in the park file first.
+    """
+    if not isinstance(source, Path):
+        raise ConfigError(
+            "lies inside an archive, where files cannot name each other",
+            where=str(source),
+            fix="Unpack the archive first",
+        )
+    document = read_document(source)
+    if not isinstance(document.tree, dict):
+        what = "is no mapping of keys to values"
+        raise ConfigErrors([*document.faults, document.fault((), what)])
+    section = document.parse(_PARK, (), document.tree)
+    faults = list(section) if isinstance(section, list) else []
+    parts = collect(document)
+    faults += _read_markets(parts, source.parent)
+    faults += check(parts)
+    if isinstance(section, list) or faults or document.faults:
+        raise ConfigErrors(_in_order(document, faults))
+    return _build(document, section, parts, source.parent)
+
+
+def _read_markets(parts: Parts, folder: Path) -> list[Fault]:
+    """Put the products of every market file that is named into `parts`; return what fails."""
+    faults: list[Fault] = []
+    names = parts.document.tree.get("markets")
+    for place, name in enumerate(names if isinstance(names, list) else []):
+        path: KeyPath = ("markets", place)
+        if not isinstance(name, str):
+            continue
+        try:
+            market = read_document(folder / name)
+        except ConfigErrors as error:
+            faults += [_seen_from(parts.document, path, name, fault) for fault in error.faults]
+            continue
+        section = market.parse(_MARKET, (), market.tree)
+        if isinstance(section, list) or market.faults:
+            faults += _in_order(market, section if isinstance(section, list) else [])
+            continue
+        try:
+            parts.products.append((path, section, section.noun(market.digest)))
+        except DataError as error:
+            faults.append(market.fault((), f"{error.what}: {error.fix}"))
+    return faults
+
+
+def _seen_from(document: Document, path: KeyPath, name: str, fault: Fault) -> Fault:
+    """A file that cannot be read at all is a mistake where it is named."""
+    if not fault.what.startswith("cannot be read"):
+        return fault
+    return document.fault(path, f"{name!r} {fault.what}")
+
+
+def _build(document: Document, section: ParkSection, parts: Parts, folder: Path) -> ParkFile:
+    try:
+        park = park_noun(section)
+    except DataError as error:
+        raise ConfigErrors([document.fault((), str(error))]) from error
+    scenario = None
+    if section.simulation is not None:
+        reader = SeriesReader(document, folder, park)
+        scenario = reader.scenario(section.simulation)
+        if scenario is None:
+            raise ConfigErrors(_in_order(document, reader.faults))
+    return ParkFile(
+        park=park,
+        products=tuple(product for _, _, product in parts.products),
+        strategies=tuple(
+            StrategyUse(use=use.use, settings=use.settings, path=f"strategies.{place}.with")
+            for place, use in enumerate(section.strategies)
+        ),
+        planning=section.planning,
+        control=section.control,
+        simulation=scenario,
+        digest=document.digest,
+    )
+
+
+def _in_order(document: Document, found: list[Fault]) -> list[Fault]:
+    """The document's faults by place, then those of other files.
+
+    A value that is wrong as YAML already is not told a second time for being of a wrong type.
+    """
+    told = {fault.path for fault in document.faults}
+    fresh = [f for f in found if f.file != document.file or f.path not in told]
+    unique = dict.fromkeys([*document.faults, *fresh])
+    return sorted(unique, key=lambda f: (f.file != document.file, f.file, f.line, f.column))

@@ -1,0 +1,118 @@
+"""From sections of the park file to the nouns of `vpp/model`, once every check has passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from vpp.model.ids import (
+    ConnectionPointId,
+    EnterpriseId,
+    FeederId,
+    ParkId,
+    ProductId,
+    ResourceId,
+    UnitId,
+)
+from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Feeder, Limits, Park
+from vpp.model.resource import Resource
+from vpp.model.tariff import TouBand, TwoPartTariff
+from vpp.service import parkschema as schema
+from vpp.service.resourceschema import day_numbers
+
+
+def park_noun(section: schema.ParkSection) -> Park:
+    """The whole tree, resources in the order of the file.
+
+    Raises:
+        DataError: What no check of the file has seen.
+    """
+    resources = tuple(
+        resource.noun(enterprise.id, point.id)
+        for enterprise in section.enterprises
+        for point in enterprise.connection_points
+        for resource in point.resources
+    )
+    return Park(
+        park_id=ParkId(section.park),
+        name=section.name,
+        timezone=ZoneInfo(section.timezone),
+        currency=section.currency,
+        minor_unit=section.minor_unit,
+        limits=_limits(section.limits),
+        feeders=tuple(
+            Feeder(feeder_id=FeederId(feeder.id), limits=_limits(feeder))
+            for feeder in section.feeders
+        ),
+        enterprises=tuple(
+            Enterprise(enterprise_id=EnterpriseId(enterprise.id), name=enterprise.name)
+            for enterprise in section.enterprises
+        ),
+        connection_points=tuple(
+            _point(point, enterprise.id)
+            for enterprise in section.enterprises
+            for point in enterprise.connection_points
+        ),
+        resources=resources,
+        bidding_units=tuple(_unit(unit, resources) for unit in section.bidding_units),
+        tariffs=tuple(tariff_noun(tariff) for tariff in section.tariffs),
+        grid_kgco2_per_kwh=section.carbon.grid_kgco2_per_kwh,
+    )
+
+
+def tariff_noun(section: schema.TariffSection) -> TwoPartTariff:
+    """The tariff.
+
+    Raises:
+        DataError: Some hour of the week has no price.
+    """
+    return TwoPartTariff(
+        tariff_id=section.id,
+        bands=tuple(
+            TouBand(
+                name=band.name,
+                start=band.start,
+                end=band.end,
+                days=day_numbers(band.days),
+                price_per_kwh=band.price_per_kwh,
+            )
+            for band in section.bands
+        ),
+        demand_charge_per_kw_month=section.demand_charge_per_kw_month,
+        demand_interval=timedelta(minutes=section.demand_interval_minutes),
+    )
+
+
+def _limits(section: schema.LimitsSection) -> Limits:
+    return Limits(import_kw=section.import_kw, export_kw=section.export_kw)
+
+
+def _point(section: schema.PointSection, enterprise_id: str) -> ConnectionPoint:
+    return ConnectionPoint(
+        connection_point_id=ConnectionPointId(section.id),
+        enterprise_id=EnterpriseId(enterprise_id),
+        feeder_id=None if section.feeder is None else FeederId(section.feeder),
+        limits=Limits(import_kw=section.import_kw, export_kw=section.export_kw),
+        meter_id=ResourceId(section.meter),
+        tariff_id=section.tariff,
+        period_to_date_peak_kw=section.period_to_date_peak_kw,
+    )
+
+
+def _unit(section: schema.UnitSection, resources: tuple[Resource, ...]) -> BiddingUnit:
+    everything = [resource.resource_id for resource in resources]
+    named = everything if section.resources == "all" else section.resources
+    return BiddingUnit(
+        unit_id=UnitId(section.id),
+        zone=section.zone,
+        resource_ids=frozenset(ResourceId(name) for name in named),
+        product_ids=tuple(ProductId(name) for name in section.products),
+        connected_kw=section.connected_kw,
+        declared_kw=section.declared_kw,
+        tested_kw=section.tested_kw,
+        trades_from=section.trades_from.astimezone(UTC),
+        trading_share=tuple(
+            (EnterpriseId(name), Decimal(weight)) for name, weight in section.trading_share.items()
+        ),
+    )

@@ -1,0 +1,255 @@
+"""The park file, key by key: what a person may write, with its unit.
+
+Only shape and ranges stand here; what joins one place with another is in `parkchecks.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+
+from vpp.service.resourceschema import (
+    WEEK,
+    AnyResource,
+    Currency,
+    Day,
+    DegC,
+    FileName,
+    Id,
+    LocalTime,
+    Money,
+    Positive,
+    Price,
+    Section,
+    SeriesId,
+    Share,
+    Size,
+    Text,
+    Zone,
+    whole_minute,
+)
+
+
+class LimitsSection(Section):
+    """How much may be drawn and fed here."""
+
+    import_kw: Size
+    export_kw: Size
+
+
+class CarbonSection(Section):
+    """Carbon of a kWh imported: one dated figure."""
+
+    grid_kgco2_per_kwh: Size
+    source: Text
+    valid_from: date
+
+
+class FeederSection(LimitsSection):
+    id: Id
+
+
+class Band(Section):
+    """One band of the day in local time; the first that holds gives the price."""
+
+    name: Text
+    start: LocalTime
+    end: LocalTime
+    """00:00 means the end of the day."""
+    days: list[Day] = WEEK
+    price_per_kwh: Money
+
+
+class TariffSection(Section):
+    """Time-of-use price on each kWh imported, and a monthly price on the highest mean import."""
+
+    id: Id
+    valid_from: date
+    source: Text
+    bands: Annotated[list[Band], Field(min_length=1)]
+    demand_charge_per_kw_month: Price
+    demand_interval_minutes: Annotated[int, Field(ge=15, le=1440, multiple_of=15)] = 15
+
+
+class PointSection(LimitsSection):
+    """A connection point: where an enterprise meets the grid."""
+
+    id: Id
+    feeder: Id | None = None
+    meter: Id
+    """The main meter's device id."""
+    tariff: Id
+    period_to_date_peak_kw: Size = 0.0
+    """Highest mean import of the running billing month before the service began to look."""
+    resources: list[AnyResource]
+
+
+class EnterpriseSection(Section):
+    id: Id
+    name: Text
+    connection_points: list[PointSection]
+
+
+class UnitSection(Section):
+    """Resources that are registered together at a market."""
+
+    id: Id
+    zone: Text
+    resources: Literal["all"] | list[Id]
+    """`all`, or the ids one by one."""
+    products: list[Id]
+    connected_kw: Size
+    declared_kw: Size
+    tested_kw: Size
+    trades_from: Annotated[AwareDatetime, AfterValidator(whole_minute)]
+    """First delivery the unit trades, with its offset from UTC."""
+    trading_share: dict[Id, Price]
+    """How the trading result is shared between the enterprises: weights."""
+
+
+class UseSection(Section):
+    """One strategy by the name of its file, and its settings, which the strategy itself checks."""
+
+    use: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    settings: Annotated[dict[str, Any], Field(alias="with", default_factory=dict)]
+
+
+class PlanningSettings(Section):
+    """How far, how finely and how long to plan."""
+
+    step_minutes: Literal[15] = 15
+    at_least_hours: Annotated[float, Field(ge=1, le=168)] = 24.0
+    """The horizon reaches this far, or to the end of the farthest delivery about to be bid."""
+    gate_lookahead_minutes: Annotated[float, Field(ge=0, le=1440)] = 60.0
+    """A delivery whose gate closes within this time belongs into the horizon."""
+    soft_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """The solver's own time limit."""
+    hard_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
+    """After this the solver's process is killed."""
+    gap: Annotated[float, Field(gt=0, lt=1)] = 0.001
+
+    @model_validator(mode="after")
+    def _soft_before_hard(self) -> PlanningSettings:
+        if self.soft_s >= self.hard_s:
+            raise ValueError(f"soft_s {self.soft_s} is not below hard_s {self.hard_s}")
+        return self
+
+
+class ControlSettings(Section):
+    """How often to steer, and how long a set-point lives."""
+
+    period_s: Annotated[float, Field(ge=1, le=900)] = 60.0
+    setpoint_ttl_s: Annotated[float, Field(ge=2, le=3600)] = 150.0
+    deadband_kw: Size = 2.0
+    """A set-point that changes by less is not sent again before it must be refreshed."""
+
+    @model_validator(mode="after")
+    def _outlives_the_period(self) -> ControlSettings:
+        if self.setpoint_ttl_s <= self.period_s:
+            raise ValueError(
+                f"setpoint_ttl_s {self.setpoint_ttl_s} is not above period_s {self.period_s}:"
+                " set-points would expire between two cycles"
+            )
+        return self
+
+
+# ---------------------------------------------------------------- simulation
+
+
+class Course(Section):
+    """A column of the file, times a number, is the power of a resource in kW (a size)."""
+
+    resource: Id
+    column: Text
+    times: Positive
+
+
+class CourseFile(Section):
+    file: FileName
+    courses: list[Course]
+
+
+class OutdoorSeries(Section):
+    id: SeriesId
+    column: Text
+
+
+class OutdoorFile(Section):
+    file: FileName
+    series: list[OutdoorSeries]
+
+
+class Fleet(Section):
+    """Which sessions an EV fleet gets."""
+
+    resource: Id
+    car_park: Text
+    """Value of the file's column `car_park`."""
+    energy_times: Positive = 1.0
+    """Scales each session's energy, up to what one charger gives during the stay."""
+
+
+class CarsFile(Section):
+    file: FileName
+    fleets: list[Fleet]
+
+
+class PriceColumn(Section):
+    file: FileName
+    column: Text
+
+
+class Opening(Section):
+    """How the simulated resources stand when the run begins."""
+
+    soc: dict[Id, Share]
+    """State of charge of every storage."""
+    degc: dict[Id, DegC] = Field(default_factory=dict)
+    """Temperature of zones; the others begin at their target."""
+
+
+class SimulatedMarket(Section):
+    """How the illustrative prices are derived from the recorded day-ahead price, by seed."""
+
+    quarter_hour_noise_sd_per_mwh: Size
+    quarter_hour_noise_correlation: Annotated[float, Field(ge=0, lt=1)]
+    imbalance_spread_per_mwh: Size
+
+
+class SimulationSection(Section):
+    """What the simulated world is made of; a live park leaves it out."""
+
+    first_delivery_day: date
+    loads: CourseFile
+    generation: CourseFile
+    outdoor: OutdoorFile
+    cars: CarsFile | None = None
+    day_ahead_per_mwh: PriceColumn
+    opening: Opening
+    market: SimulatedMarket
+
+
+class ParkSection(Section):
+    """One industrial park: who is in it, what it may draw, how it trades and plans."""
+
+    park: Id
+    name: Text
+    timezone: Zone
+    currency: Currency
+    minor_unit: Annotated[Decimal, Field(gt=0, max_digits=18)]
+    """Smallest amount of money that is ever booked."""
+    limits: LimitsSection
+    carbon: CarbonSection
+    feeders: list[FeederSection] = Field(default_factory=list)
+    tariffs: Annotated[list[TariffSection], Field(min_length=1)]
+    enterprises: Annotated[list[EnterpriseSection], Field(min_length=1)]
+    bidding_units: list[UnitSection] = Field(default_factory=list)
+    markets: list[FileName] = Field(default_factory=list)
+    """Rule files, resolved beside the park file."""
+    strategies: list[UseSection] = Field(default_factory=list)
+    planning: PlanningSettings = PlanningSettings()
+    control: ControlSettings = ControlSettings()
+    simulation: SimulationSection | None = None

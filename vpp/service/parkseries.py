@@ -1,0 +1,274 @@
+"""Measured series beside a park file, read into the `Scenario` of a simulation.
+
+A series file is CSV with a header; its first column is `interval_start` (UTC) and its rows stand
+on the quarter-hour grid without a hole. A missing value is a fault, never a guess: whoever cuts
+the series fills it by a stated rule. Sessions of cars carry local wall-clock times.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import ResourceId
+from vpp.model.park import Park
+from vpp.model.resource import EvFleet, FixedLoad, Generator
+from vpp.model.time import QUARTER, local_day, parse_utc
+from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_bytes
+from vpp.service.parkschema import CarsFile, Course, SimulationSection
+from vpp.simulate.spec import CarVisit, MarketRules, Scenario
+
+
+@dataclass(slots=True)
+class SeriesReader:
+    """Reads what a simulation section names and collects every fault on the way."""
+
+    document: Document
+    folder: Path
+    park: Park
+    faults: list[Fault] = field(default_factory=list)
+    _grid: tuple[Path, Horizon] | None = None
+    """The first file read and its grid; every other one must stand on the same."""
+
+    def scenario(self, section: SimulationSection) -> Scenario | None:
+        """The scenario, or None where `faults` say why there is none."""
+        loads = self._table(("simulation", "loads"), section.loads.file)
+        feeds = self._table(("simulation", "generation"), section.generation.file)
+        outdoor = self._table(("simulation", "outdoor"), section.outdoor.file)
+        prices = self._table(("simulation", "day_ahead_per_mwh"), section.day_ahead_per_mwh.file)
+        base_kw, available_kw = {}, {}
+        for place, course in enumerate(section.loads.courses):
+            path = ("simulation", "loads", "courses", place)
+            if (kw := self._course(path, course, loads)) is not None:
+                base_kw[ResourceId(course.resource)] = Profile(kw.horizon, -kw.values)
+        for place, course in enumerate(section.generation.courses):
+            path = ("simulation", "generation", "courses", place)
+            if (kw := self._course(path, course, feeds)) is not None:
+                available_kw[ResourceId(course.resource)] = kw
+        outdoor_degc = {}
+        for place, series in enumerate(section.outdoor.series):
+            path = ("simulation", "outdoor", "series", place)
+            if (degc := self._column(path, series.column, outdoor)) is not None:
+                outdoor_degc[series.id] = degc
+        price_path: KeyPath = ("simulation", "day_ahead_per_mwh")
+        day_ahead = self._column(price_path, section.day_ahead_per_mwh.column, prices)
+        visits = self._visits(section.cars) if section.cars is not None else {}
+        self._check_day(section)
+        if self.faults or day_ahead is None:
+            return None
+        return Scenario(
+            first_delivery_day=section.first_delivery_day,
+            base_kw=base_kw,
+            available_kw=available_kw,
+            outdoor_degc=outdoor_degc,
+            visits=visits,
+            day_ahead_per_mwh=day_ahead,
+            opening_soc={ResourceId(name): soc for name, soc in section.opening.soc.items()},
+            opening_degc={ResourceId(name): degc for name, degc in section.opening.degc.items()},
+            market=MarketRules(**section.market.model_dump()),
+            minor_unit=self.park.minor_unit,
+        )
+
+    def _table(self, path: KeyPath, name: str) -> dict[str, Profile] | None:
+        """Every column of a series file on the one grid; None where it has faults."""
+        file = self.folder / name
+        found = _read(file, self.document.fault((*path, "file"), ""), self.faults)
+        if found is None:
+            return None
+        table, faults = _profiles(file, found)
+        self.faults += faults
+        if faults or table is None:
+            return None
+        horizon = next(iter(table.values())).horizon
+        if self._grid is None:
+            self._grid = (file, horizon)
+        elif horizon != self._grid[1]:
+            what = f"spans {horizon.start} … {horizon.end}, not what {self._grid[0]} spans"
+            self.faults.append(self.document.fault((*path, "file"), what))
+            return None
+        return table
+
+    def _column(
+        self, path: KeyPath, column: str, table: dict[str, Profile] | None
+    ) -> Profile | None:
+        if table is None:
+            return None
+        if column not in table:
+            what = f"the file has no column {column!r}; it has {sorted(table)}"
+            self.faults.append(self.document.fault((*path, "column"), what))
+        return table.get(column)
+
+    def _course(
+        self, path: KeyPath, course: Course, table: dict[str, Profile] | None
+    ) -> Profile | None:
+        """Power in kW as a size, checked against what its resource can do."""
+        profile = self._column(path, course.column, table)
+        resource = self.park.resource_by_id[ResourceId(course.resource)]
+        if profile is None or not isinstance(resource, FixedLoad | Generator):
+            return None
+        kw = profile.values * course.times
+        most = resource.draw_kw + resource.feed_kw
+        if kw.min() < 0:
+            what = f"the column goes down to {kw.min():.3f} kW; a size is never negative"
+            self.faults.append(self.document.fault((*path, "column"), what))
+        if kw.max() > most:
+            what = f"the series then reaches {kw.max():.1f} kW, and {course.resource} {most:g} kW"
+            self.faults.append(self.document.fault((*path, "times"), what))
+        return Profile(profile.horizon, kw)
+
+    def _visits(self, section: CarsFile) -> dict[ResourceId, tuple[CarVisit, ...]]:
+        """Sessions of each fleet. A car wants no more than one charger gives while it stays."""
+        file = self.folder / section.file
+        path: KeyPath = ("simulation", "cars")
+        rows = _read(file, self.document.fault((*path, "file"), ""), self.faults)
+        if rows is None:
+            return {}
+        sessions, faults = _sessions(file, rows, self.park.timezone)
+        self.faults += faults
+        visits = {}
+        for place, fleet in enumerate(section.fleets):
+            resource = self.park.resource_by_id[ResourceId(fleet.resource)]
+            own = [session for car_park, session in sessions if car_park == fleet.car_park]
+            if not own and not faults:
+                what = f"the file has no sessions of {fleet.car_park!r}"
+                self.faults.append(self.document.fault((*path, "fleets", place, "car_park"), what))
+            if isinstance(resource, EvFleet):
+                visits[resource.resource_id] = tuple(
+                    _scaled(visit, fleet.energy_times, resource) for visit in own
+                )
+        return visits
+
+    def _check_day(self, section: SimulationSection) -> None:
+        """The day before the first delivery, and that day itself, must be in the series."""
+        if self._grid is None:
+            return
+        span = self._grid[1].span
+        day = local_day(section.first_delivery_day, self.park.timezone)
+        if not (span.start <= day.start - timedelta(days=1) and day.end <= span.end):
+            what = f"this day or the one before lies outside the series {span.start} … {span.end}"
+            self.faults.append(self.document.fault(("simulation", "first_delivery_day"), what))
+
+
+def _scaled(visit: CarVisit, energy_times: float, fleet: EvFleet) -> CarVisit:
+    stay_h = (visit.departs_at - visit.arrives_at) / timedelta(hours=1)
+    most_kwh = stay_h * fleet.charger_kw * fleet.charge_efficiency
+    return CarVisit(
+        session_id=visit.session_id,
+        arrives_at=visit.arrives_at,
+        departs_at=visit.departs_at,
+        wanted_kwh=min(visit.wanted_kwh * energy_times, most_kwh),
+    )
+
+
+def _read(file: Path, named_at: Fault, faults: list[Fault]) -> list[list[str]] | None:
+    """Header and rows of a CSV file; what hinders reading it is told where the file is named."""
+    try:
+        rows = list(csv.reader(io.StringIO(read_bytes(file).decode("utf-8-sig"), newline="")))
+    except ConfigErrors as error:
+        reason = f"{file} {error.faults[0].what}"
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = f"{file} is no CSV in UTF-8: {error}"
+    else:
+        if len(rows) > 1:
+            return rows
+        reason = f"{file} has no rows"
+    faults.append(Fault(named_at.file, named_at.line, named_at.column, named_at.path, reason))
+    return None
+
+
+def _profiles(file: Path, rows: list[list[str]]) -> tuple[dict[str, Profile] | None, list[Fault]]:
+    """Columns by name; every row that breaks the grid or lacks a number is a fault."""
+    header = rows[0]
+    if header[0] != "interval_start" or len(set(header)) != len(header) or len(header) < 2:
+        what = "the header is not interval_start and further names, each once"
+        return None, [Fault(str(file), 1, 1, "", what)]
+    faults: list[Fault] = []
+    values: Floats = np.full((len(rows) - 1, len(header) - 1), np.nan)
+    start = due = _moment(rows[1][0] if rows[1] else "")
+    for place, row in enumerate(rows[1:]):
+        if (wrong := _broken(row, header, due, values[place])) is not None:
+            faults.append(Fault(str(file), place + 2, 1, "", wrong))
+        due = due + QUARTER if due is not None else None
+    if faults or start is None:
+        return None, faults[:20]
+    horizon = Horizon(start, QUARTER, len(rows) - 1)
+    return {name: Profile(horizon, values[:, i]) for i, name in enumerate(header[1:])}, []
+
+
+def _broken(row: list[str], header: list[str], due: datetime | None, into: Floats) -> str | None:
+    """Read one row into `into`, or say what is wrong with it."""
+    if len(row) != len(header):
+        return f"{len(row)} cells under a header of {len(header)}"
+    moment = _moment(row[0])
+    if moment is None or due is None:
+        return f"{row[0]!r} is no time such as 2025-12-03T00:00:00Z"
+    if moment != due:
+        return f"{row[0]} does not follow after a quarter-hour; {due:%Y-%m-%dT%H:%MZ} is due"
+    for place, cell in enumerate(row[1:]):
+        number = _number(cell)
+        if number is None:
+            return f"{header[place + 1]} is {cell!r}, no finite number"
+        into[place] = number
+    return None
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parse_utc(text, where="interval_start")
+    except DataError:
+        return None
+
+
+SESSION_COLUMNS = ["session_id", "car_park", "arrives_local", "departs_local", "energy_kwh"]
+
+
+def _sessions(
+    file: Path, rows: list[list[str]], zone: ZoneInfo
+) -> tuple[list[tuple[str, CarVisit]], list[Fault]]:
+    """Car park and visit of each row, by arrival."""
+    if rows[0] != SESSION_COLUMNS:
+        return [], [Fault(str(file), 1, 1, "", f"the header is not {','.join(SESSION_COLUMNS)}")]
+    found, faults, seen = [], [], set()
+    for place, row in enumerate(rows[1:]):
+        try:
+            session_id, car_park, arrives, departs, energy = row
+            visit = CarVisit(
+                session_id=session_id,
+                arrives_at=_wall_clock(arrives, zone),
+                departs_at=_wall_clock(departs, zone),
+                wanted_kwh=float(energy),
+            )
+            if visit.departs_at <= visit.arrives_at or not 0 < visit.wanted_kwh < 1e6:
+                raise ValueError("a stay or an energy that is not above 0")
+            if session_id in seen:
+                raise ValueError(f"session {session_id} stands here a second time")
+        except (ValueError, OverflowError) as error:
+            faults.append(Fault(str(file), place + 2, 1, "", str(error)))
+            continue
+        seen.add(session_id)
+        found.append((car_park, visit))
+    return sorted(found, key=lambda item: (item[1].arrives_at, item[1].session_id)), faults[:20]
+
+
+def _wall_clock(text: str, zone: ZoneInfo) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise ValueError(f"{text} names a zone; write the wall clock")
+    return moment.replace(tzinfo=zone).astimezone(UTC)
