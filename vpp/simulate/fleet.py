@@ -54,6 +54,7 @@ class DeviceMessage(NamedTuple):
     enterprise_id: EnterpriseId
     device_id: ResourceId
     topic: str
+    seq: int
     payload: bytes
 
 
@@ -172,15 +173,17 @@ class Fleet:
 
     def messages(self) -> list[DeviceMessage]:
         """Telemetry of every device and meter about the last step. Each call counts `seq` up."""
-        return [
-            DeviceMessage(
-                self._topics[device.resource_id][0],
-                device.resource_id,
-                self._topics[device.resource_id][1],
-                self._encode(device.telemetry()),
+        messages = []
+        for device in self._senders:
+            telemetry = device.telemetry()
+            enterprise_id, telemetry_topic = self._topics[device.resource_id]
+            payload = self._encode(telemetry)
+            messages.append(
+                DeviceMessage(
+                    enterprise_id, device.resource_id, telemetry_topic, telemetry.seq, payload
+                )
             )
-            for device in self._senders
-        ]
+        return messages
 
     def metered_wh(self, point_ids: Sequence[ConnectionPointId], interval: Interval) -> int:
         """Net injection of some connection points in `interval`, from their registers, in Wh.

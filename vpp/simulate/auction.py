@@ -1,0 +1,113 @@
+"""An auction as a stranger learns it from `GET /v1/markets`: its calendar, nothing else.
+
+The rule behind a gate is read off one example, the `next_delivery` of the product: a delivery
+longer than one interval is a local day whose gate closes at a fixed local time some days before;
+any other is a single interval whose gate closes a fixed time before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from vpp.simulate.ledger import Slot
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auction:
+    """One product and its calendar."""
+
+    product: str
+    currency: str
+    zone: ZoneInfo
+    interval: timedelta
+    units: tuple[str, ...]
+    daily: bool
+    lead: timedelta
+    """Rolling: from gate to delivery."""
+    days_before: int
+    """Daily: from the gate's local day to the delivery's."""
+    closes: time
+    """Daily: the local time of the gate."""
+
+    def closes_at(self, delivery: Slot) -> datetime:
+        """The gate of a delivery."""
+        if not self.daily:
+            return delivery[0] - self.lead
+        day = delivery[0].astimezone(self.zone).date() - timedelta(days=self.days_before)
+        return datetime.combine(day, self.closes, self.zone).astimezone(UTC)
+
+    def following(self, delivery: Slot) -> Slot:
+        """The delivery after `delivery`."""
+        if self.daily:
+            return self._day(delivery[1].astimezone(self.zone).date())
+        return (delivery[1], delivery[1] + self.interval)
+
+    def first_open(self, moment: datetime, before: timedelta) -> Slot:
+        """The first delivery whose gate is at least `before` away from `moment`."""
+        if self.daily:
+            delivery = self._day(moment.astimezone(self.zone).date())
+        else:
+            start = moment - (moment - _EPOCH) % self.interval
+            delivery = (start, start + self.interval)
+        while self.closes_at(delivery) - before < moment:
+            delivery = self.following(delivery)
+        return delivery
+
+    def slots(self, delivery: Slot) -> list[Slot]:
+        """The intervals of a delivery, in order."""
+        count = (delivery[1] - delivery[0]) // self.interval
+        starts = [delivery[0] + index * self.interval for index in range(count)]
+        return [(start, start + self.interval) for start in starts]
+
+    def _day(self, day: date) -> Slot:
+        start = datetime.combine(day, time(), self.zone)
+        end = datetime.combine(day + timedelta(days=1), time(), self.zone)
+        return (start.astimezone(UTC), end.astimezone(UTC))
+
+
+def read_auction(product: Mapping[str, Any]) -> Auction:
+    """Read one product of `GET /v1/markets`.
+
+    Raises:
+        LookupError, TypeError, ValueError: It is not what the contract says.
+    """
+    zone = ZoneInfo(product["timezone"])
+    interval = timedelta(seconds=product["delivery_interval_s"])
+    example = product["next_delivery"]
+    start, end = utc(example["delivery"]["start"]), utc(example["delivery"]["end"])
+    closes_at = utc(example["closes_at"])
+    closes_local = closes_at.astimezone(zone)
+    return Auction(
+        product=product["product"],
+        currency=product["currency"],
+        zone=zone,
+        interval=interval,
+        units=tuple(product["units"]),
+        daily=end - start > interval,
+        lead=start - closes_at,
+        days_before=(start.astimezone(zone).date() - closes_local.date()).days,
+        closes=closes_local.time(),
+    )
+
+
+def utc(text: str) -> datetime:
+    """Read a time that names its zone.
+
+    Raises:
+        ValueError: Not a time, or one without a zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """`2025-12-03T00:00:00Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

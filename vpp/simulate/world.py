@@ -1,0 +1,309 @@
+"""The whole other side of the wire in one object: fleet, gateways, market, venue.
+
+    advance(now, expected) ─▶ wait for the commands named ─▶ devices live until now ─▶ publish
+    trade(now)             ─▶ the market does what is due
+
+In lockstep somebody else holds the clock and calls these two; with a wall clock `run` does. The
+messages of a step take no simulated time: `advance` returns when the broker has confirmed them
+all, with each device's newest `seq`, so that the caller can wait until the service has read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from vpp.clock import Clock
+from vpp.errors import UnavailableError
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.park import Park
+from vpp.model.time import Interval, latest_boundary
+from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
+from vpp.simulate.gateway import BrokerAccess, Gateway
+from vpp.simulate.ledger import Ledger, Slot
+from vpp.simulate.market import Market, Registration, VenueTimes
+from vpp.simulate.prices import Prices
+from vpp.simulate.spec import Scenario
+from vpp.simulate.trajectory import Trajectory
+from vpp.simulate.venue import VenueServer
+from vpp.wire import AckMessage, CommandMessage
+
+CONNECT_S = 20.0
+COMMANDS_S = 20.0
+"""Wall time in which a command that was sent must have arrived; only ever ends a broken run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSpec:
+    """All that a world is made of; can be pickled."""
+
+    park: Park
+    scenario: Scenario
+    brokers: Mapping[EnterpriseId, BrokerAccess]
+    """The access of each enterprise's gateway."""
+    service_url: str
+    seed: int
+    opened_at: datetime
+    step: timedelta = STEP
+    times: VenueTimes = field(default_factory=VenueTimes)
+    ledger_path: Path | None = None
+    venue_port: int = 0
+
+
+class World:
+    """Devices and market, driven by `advance` and `trade`, or by themselves in `run`."""
+
+    def __init__(self, spec: WorldSpec) -> None:
+        """Build everything; nothing is connected before `start`.
+
+        Raises:
+            DataError: The scenario does not fit the park.
+            OSError: The ledger cannot be written.
+        """
+        self._spec = spec
+        self._fleet = Fleet(spec.park, spec.scenario, opened_at=spec.opened_at, step=spec.step)
+        self._now: Callable[[], datetime] = lambda: self._fleet.now
+        self._random = Random(spec.seed)
+        self._gateways = {
+            enterprise.enterprise_id: self._gateway(enterprise.enterprise_id)
+            for enterprise in spec.park.enterprises
+        }
+        self._prices = Prices(spec.scenario.day_ahead_per_mwh, spec.scenario.market, spec.seed)
+        self._ledger = Ledger(spec.scenario.minor_unit, spec.ledger_path)
+        self._points = _metering_points(spec.park)
+        self._market = Market(
+            spec.service_url,
+            self._prices,
+            self._ledger,
+            [Registration(u.unit_id, u.trades_from) for u in spec.park.bidding_units],
+            self._metered_wh,
+            seed=spec.seed,
+            opened_at=spec.opened_at,
+            random=self._random,
+            times=spec.times,
+        )
+        self._venue = VenueServer(self._ledger, spec.venue_port)
+        self._stop = asyncio.Event()
+        self._links: list[asyncio.Task[None]] = []
+        self._seq: dict[str, int] = {}
+        self._trading = asyncio.Lock()
+
+    @property
+    def venue_url(self) -> str:
+        """Where the venue answers questions about bid sets."""
+        return self._venue.url
+
+    async def start(self) -> None:
+        """Connect the gateways, open the venue's window, read the products.
+
+        Raises:
+            UnavailableError: The broker or the service does not answer, or a link broke.
+            RejectedError: The service offers no markets that can be read.
+        """
+        self._links = [
+            asyncio.create_task(gateway.run(self._stop), name=f"gateway-{enterprise_id}")
+            for enterprise_id, gateway in self._gateways.items()
+        ]
+        for gateway in self._gateways.values():
+            await gateway.wait_connected(CONNECT_S)
+        await self._venue.start()
+        await self._market.start()
+
+    async def stop(self) -> None:
+        """Say goodbye at the broker, close everything."""
+        self._stop.set()
+        ends = await asyncio.gather(*self._links, return_exceptions=True)
+        await self._market.stop()
+        await self._venue.stop()
+        self._ledger.close()
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def advance(self, now: datetime, expected_commands: Mapping[str, int]) -> dict[str, int]:
+        """Live until `now`, once the commands named have arrived; publish; each device's `seq`.
+
+        Args:
+            now: The end of the step.
+            expected_commands: The number of the newest command sent to each device.
+
+        Raises:
+            UnavailableError: A command did not arrive; names the device.
+            DataError: `now` is no whole number of steps ahead, or beyond the scenario.
+        """
+        self._require_links()
+        await self._await_commands(expected_commands)
+        self._fleet.step(now)
+        await self._publish()
+        return dict(self._seq)
+
+    async def trade(self, now: datetime) -> None:
+        """Let the market do what is due until `now`."""
+        async with self._trading:
+            await self._market.act(now)
+
+    def next_trade(self) -> datetime:
+        """When the market is due next."""
+        return self._market.next_due()
+
+    async def run(self, clock: Clock, stop: asyncio.Event, period_s: float) -> None:
+        """Live by `clock` until `stop` is set: a step each `period_s`, the market when it is due.
+
+        Steps that were missed are lived through in one go and reported once.
+        """
+        self._now = clock.now
+        async with asyncio.TaskGroup() as group:
+            period = timedelta(seconds=period_s)
+            group.create_task(self._run_devices(clock, stop, period), name="devices")
+            group.create_task(self._run_market(clock, stop, period), name="market")
+
+    async def snapshot(self) -> dict[str, Any]:
+        """The state of all devices now, as plain data."""
+        return self._fleet.snapshot().plain()
+
+    async def restore(self, plain: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._fleet.restore(Snapshot(**plain))
+
+    async def trajectory(self, span: Interval) -> Trajectory:
+        """What the park did over `span`. Raises `DataError` where that is not recorded."""
+        return self._fleet.trajectory(span)
+
+    async def rollout(self, span: Interval) -> Trajectory:
+        """What it would have done over `span` without any command.
+
+        Raises:
+            DataError: `span` begins neither at the opening nor at a local midnight.
+        """
+        return self._fleet.rollout_defaults(span)
+
+    async def report(self) -> dict[str, Any]:
+        """Counters, the venue's totals, the trajectory so far and the true prices, as plain data."""
+        gateways = self._gateways.values()
+        recorded = self._fleet.recorded
+        return {
+            "now": self._fleet.now,
+            "published": {device: count for g in gateways for device, count in g.published.items()},
+            "sent_seq": dict(self._seq),
+            "waiting": sum(g.waiting for g in gateways),
+            "dropped": sum(g.dropped for g in gateways),
+            "acked": sum(g.acked for g in gateways),
+            "refused": sum(g.refused for g in gateways),
+            "malformed": sum(g.malformed for g in gateways),
+            "connects": sum(g.connects for g in gateways),
+            "ledger": dict(self._ledger.counts),
+            "unsent": self._market.unsent,
+            "totals": {kind: str(amount) for kind, amount in self._ledger.totals().items()},
+            "energies_mwh": {kind: str(mwh) for kind, mwh in self._ledger.energies().items()},
+            "bookings": [
+                [b.kind, b.unit, b.slot[0], str(b.energy_mwh), str(b.amount)]
+                for b in self._ledger.bookings
+            ],
+            "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
+            "prices": self._true_prices(recorded) if recorded else {},
+        }
+
+    # ------------------------------------------------------------ within
+
+    def _gateway(self, enterprise_id: EnterpriseId) -> Gateway:
+        sites: dict[ResourceId, str] = {
+            device_id: site_id
+            for device_id, (owner, site_id) in self._spec.park.device_owner.items()
+            if owner == enterprise_id
+        }
+        # Each gateway has a random stream of its own, so that one outage does not disturb another.
+        random = Random(f"{self._spec.seed}/{enterprise_id}")
+        access = self._spec.brokers[enterprise_id]
+        return Gateway(enterprise_id, sites, access, self._receive, random)
+
+    def _receive(self, device_id: ResourceId, command: CommandMessage) -> AckMessage | None:
+        return self._fleet.receive(device_id, command, self._now())
+
+    def _require_links(self) -> None:
+        """A gateway that ended by itself is a bug; it must not pass for an outage."""
+        for link in self._links:
+            if link.done() and not self._stop.is_set():
+                link.result()
+
+    async def _await_commands(self, expected: Mapping[str, int]) -> None:
+        waiting = [(ResourceId(device), seq) for device, seq in expected.items()]
+        for device_id, seq in waiting:
+            gateway = self._gateways[self._spec.park.device_owner[device_id][0]]
+            try:
+                async with asyncio.timeout(COMMANDS_S):
+                    while self._fleet.received_seq(device_id) < seq:
+                        gateway.command_arrived.clear()
+                        await gateway.command_arrived.wait()
+            except TimeoutError as error:
+                raise UnavailableError(
+                    f"has command {self._fleet.received_seq(device_id)}, expected {seq}, "
+                    f"after {COMMANDS_S} s",
+                    where=f"device {device_id}",
+                    fix="Look at the broker and at the service's command link",
+                ) from error
+
+    async def _publish(self) -> None:
+        by_enterprise: dict[EnterpriseId, list[DeviceMessage]] = {}
+        for message in self._fleet.messages():
+            by_enterprise.setdefault(message.enterprise_id, []).append(message)
+            self._seq[message.device_id] = message.seq
+        await asyncio.gather(
+            *(self._gateways[key].publish(messages) for key, messages in by_enterprise.items())
+        )
+
+    async def _run_devices(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
+        while await clock.wait_until(self._fleet.now + period, stop):
+            self._require_links()
+            self._catch_up(clock, period)
+            await self._publish()
+
+    async def _run_market(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
+        while await clock.wait_until(self.next_trade(), stop):
+            self._catch_up(clock, period)  # a settlement reads the meters up to now
+            await self.trade(clock.now())
+
+    def _catch_up(self, clock: Clock, period: timedelta) -> None:
+        self._fleet.step(max(self._fleet.now, latest_boundary(clock.now(), period)))
+
+    def _metered_wh(self, unit_id: str, slot: Slot) -> int:
+        return self._fleet.metered_wh(self._points[unit_id], Interval(*slot))
+
+    def _true_prices(self, span: Interval) -> dict[str, list[list[Any]]]:
+        quarter = timedelta(minutes=15)
+        starts = [part.start for part in span.split(quarter)]
+        asked = {
+            "day_ahead": self._prices.day_ahead,
+            "quarter_hour": self._prices.quarter_hour,
+            "short": self._prices.short,
+            "long": self._prices.long,
+        }
+        return {
+            name: [[start, _text(price(start))] for start in starts]
+            for name, price in asked.items()
+        }
+
+
+def _metering_points(park: Park) -> dict[str, list[ConnectionPointId]]:
+    """The connection points whose main meters count for each bidding unit."""
+    return {
+        unit.unit_id: [
+            point.connection_point_id
+            for point in park.connection_points
+            if any(
+                resource.connection_point_id == point.connection_point_id
+                for resource in park.resources
+                if resource.resource_id in unit.resource_ids
+            )
+        ]
+        for unit in park.bidding_units
+    }
+
+
+def _text(price: Decimal | None) -> str | None:
+    return None if price is None else str(price)
