@@ -1,0 +1,244 @@
+"""A small park of every kind of resource, and readings of it, with round numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from vpp.model.horizon import Floats, Horizon
+from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, ParkId, ResourceId
+from vpp.model.measurement import ParkState, Quality, Reading, Unknown
+from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
+from vpp.model.resource import (
+    EVERY_DAY,
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+    ShiftableRun,
+    Storage,
+    ThermalZone,
+)
+from vpp.model.schedule import Schedule
+from vpp.model.tariff import TouBand, TwoPartTariff
+
+NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)  # a Wednesday, 13:00 in Stockholm
+FREE = Limits()
+
+
+def named(name: str, point: str = "cp") -> dict[str, Any]:
+    return {
+        "resource_id": ResourceId(name),
+        "enterprise_id": EnterpriseId("mill"),
+        "connection_point_id": ConnectionPointId(point),
+    }
+
+
+def resource(kind: str, name: str | None = None, point: str = "cp", **changes: Any) -> Resource:
+    """One of each kind: 1000 kW / 1000 kWh lossless battery, 1000 kW of sun, 100 kW of the rest."""
+    who = named(name or kind, point)
+    match kind:
+        case "base":
+            return FixedLoad(**who, **({"max_draw_kw": 5000.0} | changes))
+        case "bess":
+            sizes = {
+                "capacity_kwh": 1000.0,
+                "max_charge_kw": 1000.0,
+                "max_discharge_kw": 1000.0,
+                "charge_efficiency": 1.0,
+                "discharge_efficiency": 1.0,
+            }
+            return Storage(**who, **(sizes | changes))
+        case "pv":
+            return Generator(**who, **({"max_feed_kw": 1000.0} | changes))
+        case "saw":
+            rules: dict[str, Any] = {
+                "rated_draw_kw": 100.0,
+                "operating_from": time(6),
+                "operating_to": time(22),
+                "call_length": timedelta(hours=1),
+                "callable_hours": (13,),
+                "call_cost_per_kwh": 0.1,
+            }
+            return InterruptibleLoad(**who, **(rules | changes))
+        case "oven":
+            rules = {
+                "profile_kw": (0.0, 100.0, 50.0),
+                "earliest_start": time(6),
+                "latest_end": time(22),
+                "default_start": time(13),
+            }
+            return ShiftableRun(**who, **(rules | changes))
+        case "cold":
+            rules = {
+                "heating": False,
+                "max_draw_kw": 100.0,
+                "cop": 3.0,
+                "resistance_degc_per_kw": 0.5,
+                "capacity_kwh_per_degc": 50.0,
+                "min_degc": -22.0,
+                "max_degc": -18.0,
+                "target_degc": -20.0,
+                "discomfort_cost_per_degc_h": 1.0,
+                "outdoor_series_id": "outdoor",
+            }
+            return ThermalZone(**who, **(rules | changes))
+        case "cars":
+            rules = {"charger_kw": 10.0, "max_draw_kw": 100.0, "unserved_cost_per_kwh": 1.0}
+            return EvFleet(**who, **(rules | changes))
+        case _:
+            raise AssertionError(kind)
+
+
+def park(
+    *resources: Resource,
+    park_limits: Limits = FREE,
+    feeder: Limits = FREE,
+    points: Mapping[str, Limits] | None = None,
+) -> Park:
+    """These resources; all their connection points hang on one feeder."""
+    names = sorted({r.connection_point_id for r in resources})
+    return Park(
+        park_id=ParkId("park"),
+        name="Park",
+        timezone=ZoneInfo("Europe/Stockholm"),
+        currency="EUR",
+        minor_unit=Decimal("0.01"),
+        limits=park_limits,
+        feeders=(Feeder(feeder_id=FeederId("f"), limits=feeder),),
+        enterprises=(Enterprise(enterprise_id=EnterpriseId("mill"), name="Mill"),),
+        connection_points=tuple(
+            ConnectionPoint(
+                connection_point_id=name,
+                enterprise_id=EnterpriseId("mill"),
+                feeder_id=FeederId("f"),
+                limits=(points or {}).get(name, FREE),
+                meter_id=ResourceId(f"meter-{name}"),
+                tariff_id="t",
+            )
+            for name in names
+        ),
+        resources=resources,
+        bidding_units=(),
+        tariffs=(
+            TwoPartTariff(
+                tariff_id="t",
+                bands=(
+                    TouBand(
+                        name="all",
+                        start=time(),
+                        end=time(),
+                        days=EVERY_DAY,
+                        price_per_kwh=Decimal(0),
+                    ),
+                ),
+                demand_charge_per_kw_month=Decimal(0),
+            ),
+        ),
+        grid_kgco2_per_kwh=0.03,
+    )
+
+
+def reading(of: Resource, power_kw: float = 0.0, **fields: Any) -> Reading:
+    """Measured at noon; a storage is half full unless told otherwise."""
+    told: dict[str, Any] = {
+        "measured_at": NOON,
+        "received_at": NOON,
+        "seq": 1,
+        "quality": Quality.GOOD,
+    }
+    if isinstance(of, Storage):
+        told["soc"] = 0.5
+    return Reading(
+        resource_id=of.resource_id,
+        enterprise_id=of.enterprise_id,
+        power_kw=power_kw,
+        **(told | fields),
+    )
+
+
+def state(of: Park, *readings: Reading) -> ParkState:
+    """Resources without a reading are unknown."""
+    known = {r.resource_id: r for r in readings}
+    return ParkState(
+        taken_at=NOON,
+        resources=tuple(
+            known.get(r.resource_id, Unknown(resource_id=r.resource_id, reason="never heard"))
+            for r in of.resources
+        ),
+    )
+
+
+def schedule(
+    of: Park,
+    planned_kw: Mapping[str, float | Floats],
+    *,
+    starts: Mapping[str, tuple[int, ...]] | None = None,
+    net_value: float = 0.05,
+    begins: datetime = NOON,
+    steps: int = 96,
+) -> Schedule:
+    horizon = Horizon(begins, timedelta(minutes=15), steps)
+    power = np.array(
+        [np.broadcast_to(planned_kw.get(r.resource_id, 0.0), steps) for r in of.resources],
+        dtype=float,
+    )
+    at = {p.connection_point_id: np.zeros(steps) for p in of.connection_points}
+    for row, one in enumerate(of.resources):
+        at[one.connection_point_id] = at[one.connection_point_id] + power[row]
+    return Schedule(
+        plan_id="plan-1",
+        issued_at=begins,
+        horizon=horizon,
+        resource_ids=tuple(r.resource_id for r in of.resources),
+        power_kw=power,
+        stored_kwh={},
+        temperature_degc={},
+        connection_point_kw=at,
+        net_kw=power.sum(axis=0),
+        committed_kw=np.zeros(steps),
+        trade_kw={},
+        stored_value_per_kwh={},
+        net_value_per_kwh=np.full(steps, net_value),
+        starts={ResourceId(name): at_steps for name, at_steps in (starts or {}).items()},
+        unserved_kwh={},
+        cost_by_cause={},
+        gap=0.0,
+        binaries=0,
+        build_s=0.0,
+        solve_s=0.0,
+        strategy_version="s1",
+        input_digest="i",
+    )
+
+
+@pytest.fixture(scope="session")
+def a_resource() -> Callable[..., Resource]:
+    return resource
+
+
+@pytest.fixture(scope="session")
+def a_park() -> Callable[..., Park]:
+    return park
+
+
+@pytest.fixture(scope="session")
+def a_reading() -> Callable[..., Reading]:
+    return reading
+
+
+@pytest.fixture(scope="session")
+def a_state() -> Callable[..., ParkState]:
+    return state
+
+
+@pytest.fixture(scope="session")
+def a_schedule() -> Callable[..., Schedule]:
+    return schedule

@@ -1,0 +1,239 @@
+"""The last hand on every set-point: nothing leaves beyond a limit, whatever the optimiser says.
+
+    wanted ─▶ device: a number, inside its rating, its store not empty or full ─▶ tree ─▶ allowed
+                 │ no                                                              │ too much
+                 ▼                                                                 ▼
+              released (no command; the device goes to its own default)      less of it, storage first
+
+What is not commanded counts as measured, or, where nobody knows, at its worst. A node that its
+uncommanded part alone drives over the limit cannot be kept; then commands must not make it worse.
+Every cut moves a command towards 0, so no cut can leave a device's own range.
+
+Written so that NaN never passes: a value is used only where `low <= value <= high` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vpp.act.tree import Node, nodes
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import ParkState, Reading, RunPhase
+from vpp.model.park import Park
+from vpp.model.resource import (
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+    ShiftableRun,
+    Storage,
+    ThermalZone,
+)
+
+TOLERANCE_KW = 1e-6
+"""Float noise that breaks no limit: a milliwatt."""
+
+PASSES = 20
+"""Cuts in one node can ask for cuts in another; what is not settled after so many goes to 0."""
+
+Kinds: TypeAlias = tuple[type[Resource], ...]
+CURTAILED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (Generator,))
+SHED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (ThermalZone, EvFleet, InterruptibleLoad))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One wish that was not granted as it was."""
+
+    resource_id: ResourceId
+    wanted_kw: float
+    allowed_kw: float | None
+    """None: the resource is released."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """What may be sent."""
+
+    power_kw: Mapping[ResourceId, float]
+    """In park order; who is missing gets no command."""
+
+    clipped: tuple[Clip, ...]
+
+
+def guard(park: Park, state: ParkState, wanted: Mapping[ResourceId, float]) -> Guarded:
+    """Let through of `wanted` (net injection in kW) what breaks no limit of device or tree."""
+    reading = {s.resource_id: s if isinstance(s, Reading) else None for s in state.resources}
+    allowed: dict[ResourceId, float] = {}
+    why: dict[ResourceId, str] = {
+        name: "no such resource" for name in wanted if name not in park.resource_by_id
+    }
+    for resource in park.resources:
+        name = resource.resource_id
+        if name not in wanted:
+            continue
+        kw, reason = _for_device(resource, reading.get(name), wanted[name])
+        if kw is not None:
+            allowed[name] = kw
+        if reason:
+            why[name] = reason
+    _Cutter(park, reading, allowed, why).cut()
+    return Guarded(
+        power_kw=allowed,
+        clipped=tuple(
+            Clip(resource_id=name, wanted_kw=wanted[name], allowed_kw=allowed.get(name), why=reason)
+            for name, reason in why.items()
+        ),
+    )
+
+
+def _for_device(
+    resource: Resource, reading: Reading | None, kw: float
+) -> tuple[float | None, str | None]:
+    """The power that the device itself allows (None: release it), and why it is not as wanted."""
+    low, high = -resource.draw_kw, resource.feed_kw
+    slack = TOLERANCE_KW * max(1.0, high - low)
+    if reading is None:
+        return None, "its state is unknown"
+    if not low - slack <= kw <= high + slack:
+        return None, f"not within {low} … {high} kW"
+    kw = min(max(kw, low), high)
+    match resource:
+        case FixedLoad():
+            return None, "a fixed load is never commanded"
+        case Storage() if reading.soc is None:
+            return None, "its state of charge is unknown"
+        case Storage(min_soc=least) if kw > 0 and not _above(reading.soc, least):
+            return 0.0, "the store is empty"
+        case Storage() if kw < 0 and not _above(1.0, reading.soc):
+            return 0.0, "the store is full"
+        case ShiftableRun() if reading.phase is not RunPhase.WAITING:
+            return None, "a run is not commanded once it has started"
+        case _:
+            return kw, None
+
+
+def _above(high: float | None, low: float | None) -> bool:
+    return high is not None and low is not None and high > low
+
+
+def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> tuple[float, float]:
+    """Lowest and highest power to be reckoned with under the command `kw` (None: under none)."""
+    if reading is None:
+        return -resource.draw_kw, resource.feed_kw
+    now = reading.power_kw
+    if kw is None:
+        return now, now
+    match resource:
+        case EvFleet():  # cars may draw less than they are allowed
+            return kw, max(kw, min(now, 0.0))
+        case Generator():  # the command is a cap; the sun decides what is below it
+            gives = max(now, reading.available_kw or 0.0, 0.0)
+            return min(kw, max(now, 0.0)), min(kw, gives)
+        case ShiftableRun():  # once started it runs through its whole profile
+            return (-resource.draw_kw if kw < 0 else 0.0), 0.0
+        case InterruptibleLoad():  # it may take a while to stop
+            return min(kw, now), kw
+        case _:
+            return kw, kw
+
+
+class _Cutter:
+    """Cuts `allowed` in place until every node holds, and says why in `why`."""
+
+    def __init__(
+        self,
+        park: Park,
+        reading: Mapping[ResourceId, Reading | None],
+        allowed: dict[ResourceId, float],
+        why: dict[ResourceId, str],
+    ) -> None:
+        self._resource = park.resource_by_id
+        self._reading = reading
+        self._allowed = allowed
+        self._why = why
+        self._nodes = nodes(park)
+        self._range = {
+            name: _range_kw(resource, reading.get(name), allowed.get(name))
+            for name, resource in self._resource.items()
+        }
+        at_rest = {
+            name: _range_kw(self._resource[name], reading.get(name), 0.0) for name in allowed
+        }
+        self._limit: list[tuple[float, float]] = []
+        for node in self._nodes:
+            rest = [at_rest.get(name, self._range[name]) for name in node.behind]
+            self._limit.append(
+                (
+                    max(node.limits.import_kw, -sum(low for low, _ in rest)),
+                    max(node.limits.export_kw, sum(high for _, high in rest)),
+                )
+            )
+
+    def cut(self) -> None:
+        everywhere = range(len(self._nodes))
+        while any(self._excess(i) != (0.0, 0.0) for i in everywhere):
+            for _ in range(PASSES):
+                for i in everywhere:
+                    self._cut_node(i)
+            for i in everywhere:
+                if self._excess(i) != (0.0, 0.0):
+                    for name in self._commanded(self._nodes[i]):
+                        self._set(name, 0.0, self._nodes[i].name)
+
+    def _cut_node(self, i: int) -> None:
+        node = self._nodes[i]
+        too_low, too_high = self._excess(i)
+        if too_high:
+            for kinds in CURTAILED_FIRST_TO_LAST:
+                too_high -= self._scale(node, kinds, too_high, f"export of {node.name}", side=1)
+        if too_low:
+            for kinds in SHED_FIRST_TO_LAST:
+                too_low -= self._scale(node, kinds, too_low, f"import of {node.name}", side=-1)
+            for name in reversed(self._commanded(node)):
+                starts = isinstance(self._resource[name], ShiftableRun) and self._allowed[name] < 0
+                if starts and too_low > TOLERANCE_KW:
+                    too_low += self._range[name][0]
+                    self._set(name, 0.0, f"import of {node.name}")
+
+    def _excess(self, i: int) -> tuple[float, float]:
+        """By how many kW the node is beyond its import and its export limit; 0 where it is not."""
+        import_kw, export_kw = self._limit[i]
+        behind = self._nodes[i].behind
+        too_low = -sum(self._range[name][0] for name in behind) - import_kw
+        too_high = sum(self._range[name][1] for name in behind) - export_kw
+        return (
+            too_low if too_low > TOLERANCE_KW else 0.0,
+            too_high if too_high > TOLERANCE_KW else 0.0,
+        )
+
+    def _scale(self, node: Node, kinds: Kinds, excess: float, why: str, *, side: int) -> float:
+        """Take up to `excess` kW from the commands of these kinds, in proportion; what was taken."""
+        parts = {
+            name: kw
+            for name in self._commanded(node)
+            if isinstance(self._resource[name], kinds)
+            and (kw := side * self._range[name][0 if side < 0 else 1]) > 0
+            and side * self._allowed[name] > 0
+        }
+        total = sum(parts.values())
+        if excess <= TOLERANCE_KW or total <= 0:
+            return 0.0
+        left = max(0.0, 1 - excess / total)
+        for name, kw in parts.items():
+            self._set(name, side * min(kw, side * self._allowed[name]) * left, why)
+        return min(excess, total)
+
+    def _commanded(self, node: Node) -> list[ResourceId]:
+        return [name for name in node.behind if name in self._allowed]
+
+    def _set(self, name: ResourceId, kw: float, why: str) -> None:
+        if kw != self._allowed[name]:
+            self._allowed[name] = kw
+            self._why[name] = why
+            self._range[name] = _range_kw(self._resource[name], self._reading.get(name), kw)

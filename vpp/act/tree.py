@@ -1,0 +1,53 @@
+"""The park's tree as the act cycle walks it: each node with its limits and who stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpp.model.ids import ResourceId
+from vpp.model.park import Limits, Park
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A connection point, a feeder, or the park."""
+
+    name: str
+    limits: Limits
+    behind: tuple[ResourceId, ...]
+    """In park order."""
+
+
+def nodes(park: Park) -> tuple[Node, ...]:
+    """All nodes above the resources, the deepest first."""
+    feeder_of = {p.connection_point_id: p.feeder_id for p in park.connection_points}
+    points = [
+        Node(
+            name=f"connection point {point.connection_point_id}",
+            limits=point.limits,
+            behind=tuple(
+                r.resource_id
+                for r in park.resources
+                if r.connection_point_id == point.connection_point_id
+            ),
+        )
+        for point in park.connection_points
+    ]
+    feeders = [
+        Node(
+            name=f"feeder {feeder.feeder_id}",
+            limits=feeder.limits,
+            behind=tuple(
+                r.resource_id
+                for r in park.resources
+                if feeder_of[r.connection_point_id] == feeder.feeder_id
+            ),
+        )
+        for feeder in park.feeders
+    ]
+    whole = Node(
+        name=f"park {park.park_id}",
+        limits=park.limits,
+        behind=tuple(r.resource_id for r in park.resources),
+    )
+    return (*points, *feeders, whole)
