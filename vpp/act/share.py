@@ -238,7 +238,10 @@ def least_draw_kw(
     each = by_then = together = 0.0
     for session in sorted(sessions, key=lambda s: s.departs_at):
         after_hours = max((session.departs_at - now) / hour - step_hours, 0.0)
-        need_kwh = max(session.wanted_kwh, 0.0) / fleet.charge_efficiency
+        need_kwh = min(  # no more than its charger can still give
+            max(session.wanted_kwh, 0.0) / fleet.charge_efficiency,
+            fleet.charger_kw * (after_hours + step_hours),
+        )
         urgent_kw = (need_kwh - fleet.charger_kw * after_hours) / step_hours
         each += min(max(urgent_kw, 0.0), fleet.charger_kw)
         by_then += need_kwh

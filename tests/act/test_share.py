@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpp.act.guard import guard
+from vpp.act.share import least_draw_kw, share
+from vpp.model.measurement import EvSession, Reading, RunPhase
+from vpp.model.park import Limits
+from vpp.model.time import QUARTER, Interval
+
+NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)  # 13:00 in Stockholm
+MINUTE = timedelta(minutes=1)
+Builder = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def shared(a_park: Builder, a_state: Builder, a_schedule: Builder) -> Callable[..., Any]:
+    """Share a park of (resource, planned kW, reading or None); what is wanted of whom."""
+
+    def run(
+        members: list[tuple[Any, float, Reading | None]],
+        *,
+        owed_kw: float | None = None,
+        metered_kwh: float = 0.0,
+        now: datetime = NOON,
+        plan: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> dict[str, float]:
+        park = a_park(*(r for r, _, _ in members), **limits)
+        state = a_state(park, *(reading for _, _, reading in members if reading is not None))
+        planned = {r.resource_id: kw for r, kw, _ in members}
+        return share(  # type: ignore[return-value]
+            park,
+            state,
+            a_schedule(park, planned, **(plan or {})),
+            now=now,
+            interval=Interval(NOON, NOON + QUARTER),
+            owed_kw=owed_kw,
+            metered_kwh=metered_kwh,
+            control_period=MINUTE,
+        )
+
+    return run
+
+
+# ---------------------------------------------------------------- what the plan asks of each kind
+
+
+def test_without_a_plan_for_now_nobody_is_commanded(
+    a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder, shared: Builder
+) -> None:
+    bess = a_resource("bess")
+    park = a_park(bess)
+    wanted = share(
+        park,
+        a_state(park, a_reading(bess)),
+        None,
+        now=NOON,
+        interval=Interval(NOON, NOON + QUARTER),
+        owed_kw=500.0,
+        metered_kwh=0.0,
+        control_period=MINUTE,
+    )
+    assert wanted == {}
+    assert shared([(bess, 100, a_reading(bess))], plan={"begins": NOON - QUARTER, "steps": 1}) == {}
+
+
+def test_a_store_runs_as_planned_even_at_zero_and_the_unknown_are_released(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    one, two, base = a_resource("bess", "one"), a_resource("bess", "two"), a_resource("base")
+    members = [(one, 0, a_reading(one)), (two, 300, None), (base, -50, a_reading(base, -60))]
+    assert shared(members) == {"one": 0}
+
+
+def test_a_store_is_not_asked_for_more_than_lasts_to_the_end_of_the_interval(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    bess = a_resource("bess")
+    assert shared([(bess, 900, a_reading(bess, soc=0.1))]) == {"bess": pytest.approx(400)}
+    assert shared([(bess, -900, a_reading(bess, soc=0.9))]) == {"bess": pytest.approx(-400)}
+
+
+@pytest.mark.parametrize(
+    ("planned", "net_value", "limit_kw", "wanted"),
+    [
+        pytest.param(600, 0.05, 1e9, {}, id="a low forecast is no reason to curtail"),
+        pytest.param(600, -0.01, 1e9, {"pv": 600}, id="feeding costs: as planned"),
+        pytest.param(600, 0.05, 600, {"pv": 600}, id="the connection is full: as planned"),
+        pytest.param(900, -0.01, 1e9, {}, id="the plan takes all there is"),
+    ],
+)
+def test_the_sun_is_curtailed_only_where_the_plan_means_it(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    planned: float,
+    net_value: float,
+    limit_kw: float,
+    wanted: dict[str, float],
+) -> None:
+    pv = a_resource("pv")
+    result = shared(
+        [(pv, planned, a_reading(pv, 800, available_kw=800.0))],
+        plan={"net_value": net_value},
+        points={"cp": Limits(export_kw=limit_kw)},
+    )
+    assert result == wanted
+
+
+@pytest.mark.parametrize(
+    ("phase", "starts", "at", "wanted"),
+    [
+        pytest.param("waiting", (4,), "12:00", {"oven": 0}, id="held past its default start"),
+        pytest.param("waiting", (4,), "11:58", {"oven": 0}, id="held in time"),
+        pytest.param("waiting", (4,), "11:57", {}, id="not yet to be held"),
+        pytest.param("waiting", (0,), "12:05", {"oven": -100}, id="starts in this step"),
+        pytest.param("waiting", (0,), "12:20", {"oven": -100}, id="should have started: late"),
+        pytest.param("waiting", (), "12:00", {}, id="no start planned: its own default"),
+        pytest.param("waiting", (80,), "12:00", {}, id="planned tomorrow only"),
+        pytest.param("running", (0,), "12:05", {}, id="running is never commanded"),
+        pytest.param("done", (4,), "12:00", {}, id="done"),
+    ],
+)
+def test_a_run_is_held_until_the_plan_starts_it(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    phase: str,
+    starts: tuple[int, ...],
+    at: str,
+    wanted: dict[str, float],
+) -> None:
+    oven = a_resource("oven")  # default start 13:00 local, 12:00 UTC
+    now = datetime.fromisoformat(f"2025-12-03T{at}").replace(tzinfo=UTC)
+    begins = NOON if now >= NOON else NOON - QUARTER
+    result = shared(
+        [(oven, 0, a_reading(oven, phase=RunPhase(phase)))],
+        now=now,
+        plan={"starts": {"oven": starts}, "begins": begins},
+    )
+    assert result == wanted
+
+
+@pytest.mark.parametrize(
+    ("phase", "starts", "wanted"),
+    [
+        pytest.param("running", (0,), {"saw": 0}, id="called in this step"),
+        pytest.param("running", (4,), {}, id="called later"),
+        pytest.param("called", (), {"saw": 0}, id="a call goes on"),
+        pytest.param("waiting", (0,), {}, id="not operating"),
+        pytest.param("done", (0,), {}, id="called enough today"),
+    ],
+)
+def test_an_interruptible_load_is_off_during_a_call_and_else_its_own(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    phase: str,
+    starts: tuple[int, ...],
+    wanted: dict[str, float],
+) -> None:
+    saw = a_resource("saw")
+    reading = a_reading(saw, -100, phase=RunPhase(phase))
+    assert shared([(saw, 0, reading)], plan={"starts": {"saw": starts}}) == wanted
+
+
+def a_car(name: str, hours: float, kwh: float) -> EvSession:
+    return EvSession(session_id=name, departs_at=NOON + timedelta(hours=hours), wanted_kwh=kwh)
+
+
+@pytest.mark.parametrize(
+    ("cars", "least_kw"),
+    [
+        pytest.param([], 0, id="nobody"),
+        pytest.param([a_car("a", 2, 10)], 0, id="an hour of slack"),
+        pytest.param([a_car("a", 1, 10)], 10, id="no slack: full power"),
+        pytest.param([a_car("a", 0.5, 10)], 10, id="too late for all of it"),
+        pytest.param([a_car("a", 1, 9.5)], 5, id="half of the next six minutes can wait"),
+        pytest.param([a_car(str(i), 1, 10) for i in range(4)], 25, id="the car park's own limit"),
+        pytest.param([a_car(str(i), 2, 10) for i in range(5)], 25, id="together without slack"),
+        pytest.param([a_car("gone", -1, 5)], 10, id="overdue"),
+    ],
+)
+def test_least_draw_of_a_car_park(
+    a_resource: Builder, cars: list[EvSession], least_kw: float
+) -> None:
+    fleet = a_resource("cars", max_draw_kw=25.0)  # 10 kW a charger
+    draw = least_draw_kw(fleet, tuple(cars), NOON, timedelta(minutes=6))
+    assert draw == pytest.approx(least_kw)
+
+
+def test_a_fleet_draws_as_planned_but_never_leaves_a_car_short(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    fleet = a_resource("cars")
+    patient = a_reading(fleet, sessions=(a_car("a", 5, 10), a_car("b", 5, 10)))
+    urgent = a_reading(fleet, sessions=(a_car("a", 5, 10), a_car("b", 1, 10)))
+    assert shared([(fleet, -5, patient)]) == {"cars": -5}
+    assert shared([(fleet, -5, urgent)]) == {"cars": pytest.approx(-10)}
+    assert shared([(fleet, -80, patient)]) == {"cars": -20}
+    assert shared([(fleet, -5, a_reading(fleet, sessions=()))]) == {}
+
+
+# ---------------------------------------------------------------- the residual
+
+
+@pytest.mark.parametrize(
+    ("minute", "metered_kwh", "bess_kw"),
+    [
+        pytest.param(0, 0.0, 300, id="the load is 100 higher than planned: 100 more"),
+        pytest.param(5, -25.0, 300, id="on course: no change"),
+        pytest.param(5, -35.0, 360, id="10 kWh behind: caught up in the 10 minutes left"),
+        pytest.param(10, -45.0, 240, id="5 kWh ahead: given back in 5 minutes"),
+    ],
+)
+def test_storage_makes_up_for_the_forecast(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    minute: int,
+    metered_kwh: float,
+    bess_kw: float,
+) -> None:
+    bess, base = a_resource("bess"), a_resource("base")
+    result = shared(
+        [(bess, 200, a_reading(bess)), (base, -500, a_reading(base, -600))],
+        owed_kw=-300,
+        metered_kwh=metered_kwh,
+        now=NOON + minute * MINUTE,
+    )
+    assert result == {"bess": pytest.approx(bess_kw)}
+
+
+def test_least_wear_first_and_equals_in_proportion_to_their_room(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    members = [
+        (r, 0, a_reading(r))
+        for r in (
+            a_resource("bess", "worn", wear_cost_per_kwh=0.02),
+            a_resource("bess", "big", max_discharge_kw=600.0),
+            a_resource("bess", "small", max_discharge_kw=200.0),
+        )
+    ]
+    assert shared(members, owed_kw=400) == {
+        "worn": 0,
+        "big": pytest.approx(300),
+        "small": pytest.approx(100),
+    }
+    assert shared(members, owed_kw=1000) == {
+        "worn": pytest.approx(200),
+        "big": pytest.approx(600),
+        "small": pytest.approx(200),
+    }
+
+
+def test_what_a_full_connection_cannot_take_another_storage_takes(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    near, far = a_resource("bess", "near", "cp1"), a_resource("bess", "far", "cp2")
+    result = shared(
+        [(near, 0, a_reading(near)), (far, 0, a_reading(far))],
+        owed_kw=1050,
+        points={"cp1": Limits(export_kw=100)},
+    )
+    assert result == {
+        "near": pytest.approx(95.45, abs=0.01),
+        "far": pytest.approx(954.55, abs=0.01),
+    }
+    result = shared(
+        [(near, 500, a_reading(near)), (far, 0, a_reading(far))],
+        owed_kw=1200,
+        points={"cp1": Limits(export_kw=100)},
+    )
+    assert result == {"near": 500, "far": pytest.approx(700)}
+
+
+def test_what_nobody_can_do_stays_undone(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    bess = a_resource("bess")
+    assert shared([(bess, 0, a_reading(bess))], owed_kw=5000) == {"bess": pytest.approx(1000)}
+
+
+@given(
+    owed_kw=st.floats(-3000, 3000),
+    planned=st.lists(st.floats(-1000, 1000), min_size=3, max_size=3),
+    soc=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    load_kw=st.floats(-2000, 0),
+    minute=st.integers(0, 14),
+)
+def test_storage_stays_within_power_energy_and_limits_and_meets_what_is_owed_if_it_can(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    owed_kw: float,
+    planned: list[float],
+    soc: list[float],
+    load_kw: float,
+    minute: int,
+) -> None:
+    stores = [a_resource("bess", f"s{i}", f"cp{i % 2}", min_soc=0.1) for i in range(3)]
+    base = a_resource("base")
+    members = [(s, planned[i], a_reading(s, soc=soc[i])) for i, s in enumerate(stores)]
+    members.append((base, load_kw, a_reading(base, load_kw)))
+    now, hours = NOON + minute * MINUTE, (15 - minute) / 60
+    metered = owed_kw / 4 - owed_kw * hours  # on course so far
+    result = shared(members, owed_kw=owed_kw, metered_kwh=metered, now=now)
+    most = least = 0.0
+    for i, store in enumerate(stores):
+        low = -min(1000, (1 - soc[i]) * 1000 / hours)
+        high = min(1000, max(soc[i] - 0.1, 0) * 1000 / hours)
+        assert low - 1e-6 <= result[store.resource_id] <= high + 1e-6
+        least, most = least + low, most + high
+    reachable = min(max(owed_kw - load_kw, least), most)
+    assert sum(result.values()) == pytest.approx(reachable, abs=0.01)
+
+
+def test_what_is_shared_passes_the_guard(
+    a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder, shared: Builder
+) -> None:
+    bess, base = a_resource("bess"), a_resource("base")
+    members = [(bess, 200, a_reading(bess)), (base, -500, a_reading(base, -600))]
+    limits = {"park_limits": Limits(export_kw=100)}
+    wanted = shared(members, owed_kw=300, **limits)
+    park = a_park(bess, base, **limits)
+    assert wanted == {"bess": pytest.approx(700)}
+    assert guard(park, a_state(park, members[0][2], members[1][2]), wanted).clipped == ()
