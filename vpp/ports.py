@@ -33,6 +33,11 @@ class MessageSource(Protocol):
         """Whether the link stands now."""
         ...
 
+    @property
+    def since(self) -> datetime:
+        """When `connected` last changed."""
+        ...
+
 
 class SetpointSink(Protocol):
     """Where commands go."""

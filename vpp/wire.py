@@ -254,7 +254,11 @@ class DeliveryView(WireModel):
     start: datetime
     end: datetime
     owed_kwh: float
+    """Of this product."""
+    owed_all_kwh: float
+    """Of all products: what `delivered_kwh` is to be held against."""
     delivered_kwh: float | None
+    """By the main meters; null until they are read."""
 
 
 class KillRequest(WireModel):
