@@ -58,6 +58,11 @@ class WallClock:
         self._start = start or self._origin
         self._speed = speed
 
+    @property
+    def speed(self) -> float:
+        """Seconds of this clock per second of the wall."""
+        return self._speed
+
     def now(self) -> datetime:
         return self._start + (datetime.now(UTC) - self._origin) * self._speed
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import (
@@ -131,3 +133,92 @@ def owned() -> dict[str, object]:
         "enterprise_id": EnterpriseId("acme"),
         "connection_point_id": ConnectionPointId("gate-1"),
     }
+
+
+class ToyService:
+    """The service as the market sees it, over real HTTP: answers, and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.bids: dict[str, list[dict[str, Any]]] = {}
+        """What to answer for a delivery that begins at that time; nothing by default."""
+        self.refuse: dict[str, int] = {}
+        """Status to refuse the next requests of a route with, and how often: `awards`: 2."""
+        self.refuse_status = 503
+        self.asked: list[dict[str, Any]] = []
+        self.awards: list[dict[str, Any]] = []
+        self.series: dict[str, list[dict[str, Any]]] = {}
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        app = web.Application()
+        app.router.add_get("/v1/markets", self._markets)
+        app.router.add_post("/v1/markets/{product}/bids", self._bids)
+        app.router.add_post("/v1/markets/{product}/awards", self._awards)
+        app.router.add_put("/v1/series/{id}", self._series)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _markets(self, _: web.Request) -> web.Response:
+        common = {
+            "currency": "EUR",
+            "timezone": "Europe/Stockholm",
+            "delivery_interval_s": 900,
+            "units": ["unit-1"],
+        }
+        daily = {
+            "product": "se3-day-ahead",
+            "next_delivery": {
+                "delivery": {"start": "2025-12-01T23:00:00Z", "end": "2025-12-02T23:00:00Z"},
+                "closes_at": "2025-12-01T11:00:00Z",
+            },
+        }
+        rolling = {
+            "product": "se3-quarter-hour",
+            "next_delivery": {
+                "delivery": {"start": "2025-12-01T11:00:00Z", "end": "2025-12-01T11:15:00Z"},
+                "closes_at": "2025-12-01T10:45:00Z",
+            },
+        }
+        return web.json_response([common | daily, common | rolling])
+
+    async def _bids(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if refusal := self._refusal("bids"):
+            return refusal
+        self.asked.append(body | {"product": request.match_info["product"]})
+        start = body["delivery"]["start"]
+        return web.json_response(
+            {
+                "bid_set_id": f"{request.match_info['product']}/unit-1/{start}",
+                "bids": self.bids.get(start, []),
+            }
+        )
+
+    async def _awards(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if refusal := self._refusal("awards"):
+            return refusal
+        self.awards.append(body)
+        return web.json_response({"award_id": body["award_id"], "status": "booked"})
+
+    async def _series(self, request: web.Request) -> web.Response:
+        self.series.setdefault(request.match_info["id"], []).append(await request.json())
+        return web.json_response({})
+
+    def _refusal(self, route: str) -> web.Response | None:
+        if self.refuse.get(route, 0) <= 0:
+            return None
+        self.refuse[route] -= 1
+        problem = {"type": "about:blank", "title": "no", "code": "not_now"}
+        return web.json_response(problem, status=self.refuse_status)
+
+
+@pytest.fixture
+def service() -> ToyService:
+    return ToyService()

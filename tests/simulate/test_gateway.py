@@ -227,5 +227,5 @@ def test_a_broker_that_is_not_there_is_named(port: int) -> None:
             stop.set()
             await running
 
-    with pytest.raises(UnavailableError, match=f"127.0.0.1:{port}"):
+    with pytest.raises(UnavailableError, match=f":{port}"):
         asyncio.run(play())

@@ -1,0 +1,5 @@
+"""`python -m vpp.simulate`: a world for the parent process at the other end of stdin and stdout."""
+
+from vpp.simulate.process import main
+
+main()
