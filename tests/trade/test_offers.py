@@ -187,6 +187,15 @@ def test_solver_noise_costs_no_lot_and_no_tick(make: Make) -> None:
     assert bids_for_second(make, park, schedule)["buy"] == [("1.0", "50.00")]
 
 
+@pytest.mark.parametrize("value", [0.050001, 0.050005, 0.050009])
+def test_a_limit_between_two_ticks_is_rounded_against_us(make: Make, value: float) -> None:
+    park = make.park([make.battery()])
+    assert bids_for_second(make, park, make.schedule(park, HOUR, stored_value=value)) == {
+        "buy": [("1.0", "50.00")],
+        "sell": [("1.0", "50.01")],
+    }
+
+
 def test_no_more_than_product_and_registration_allow(make: Make) -> None:
     park = make.park([make.battery()], declared_kw=750)
     schedule = make.schedule(park, HOUR, base_kw=-300)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
 from vpp.errors import ConflictError
 from vpp.model.ids import ProductId, UnitId
@@ -176,6 +177,24 @@ class BidBook:
             if now < bid_set.valid_until
             for bid in bid_set.bids
         )
+
+    def all_bids(self) -> tuple[Bid, ...]:
+        """Every bid ever given out, superseded and withdrawn ones too, oldest set first."""
+        return tuple(bid for a in self._answers.values() for bid in a.bid_set.bids)
+
+    def open_sets(self, now: datetime) -> tuple[BidSet, ...]:
+        """Bid sets that stand in the market at `now` and can still be changed, oldest first."""
+        return tuple(s for s in self._unanswered() if now < s.valid_until)
+
+    def newest_sets(self, product_id: ProductId, most: int) -> tuple[BidSet, ...]:
+        """The bid sets of a product that were made last, newest first."""
+        found = (a.bid_set for a in reversed(self._answers.values()))
+        return tuple(islice((s for s in found if s.product_id == product_id), most))
+
+    def trades_of(self, bid_set_id: str) -> tuple[Trade, ...]:
+        """What was taken of a bid set, after all awards to it."""
+        names = sorted(self._awards_of_set.get(bid_set_id, ()))
+        return tuple(trade for name in names for trade in self._trades_of(self._standing(name)))
 
     def in_doubt(self, now: datetime) -> tuple[BidSet, ...]:
         """Bid sets whose gate has passed and whose award has not come: ask the market."""
