@@ -192,10 +192,16 @@ def _require_loopback(listen: str) -> str:
 
 
 def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, from below the range that the kernel gives to clients.
+
+    While a broker is away its clients knock at its port. From that range the kernel could give one
+    of them this very port for its own end, and the broker could not come back.
+    """
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(12_000)
+        if _can_bind(host, port):
+            return port
+    raise UnavailableError("no free port", where=f"broker {host}", fix="Name a port")
 
 
 def _can_bind(host: str, port: int) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from adapters.sqlite_journal import conflict
-from vpp.model.time import require_utc
+from adapters.sqlite_journal import conflict, require_writable
 from vpp.ports import JournalEntry
 
 
@@ -22,7 +21,7 @@ class MemoryJournal:
         return self._by_key[kind, key]
 
     async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
-        require_utc(now, where="Journal.append.now")
+        require_writable(entries, now)
         fresh: dict[tuple[str, str], bytes] = {}
         for kind, key, body in entries:
             known = self._by_key.get((kind, key))

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from adapters.sqlite_file import FolderLock, connect, connect_to_read, unavailable
-from vpp.errors import ConfigError, ConflictError, UnavailableError
+from vpp.errors import ConfigError, ConflictError, DataError, UnavailableError
 from vpp.model.time import isoformat, parse_utc, require_utc
 from vpp.ports import JournalEntry
 
@@ -153,7 +153,7 @@ class SqliteJournal:
     async def _submit(
         self, entries: Sequence[tuple[str, str, bytes]], now: datetime
     ) -> list[JournalEntry]:
-        require_utc(now, where="Journal.append.now")
+        require_writable(entries, now)
         if self._closed:
             raise UnavailableError(
                 "the journal is closed", where=str(self._path), fix="Append before closing it"
@@ -293,6 +293,22 @@ def _entry(row: _Row) -> JournalEntry:
         key=key,
         body=body,
     )
+
+
+def require_writable(entries: Sequence[tuple[str, str, bytes]], now: datetime) -> None:
+    """What every journal refuses before it writes.
+
+    Raises:
+        DataError: `now` is not UTC, or a name is no text (half of a surrogate pair).
+    """
+    require_utc(now, where="Journal.append.now")
+    for kind, key, _ in entries:
+        try:
+            f"{kind} {key}".encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the name {kind!a} {key!a} is no text", where="journal", fix="Use valid Unicode"
+            ) from error
 
 
 def conflict(kind: str, key: str) -> ConflictError:

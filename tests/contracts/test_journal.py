@@ -116,3 +116,18 @@ def test_a_time_without_a_zone_is_refused(run: Run) -> None:
         assert list(journal.entries("award")) == []
 
     run(check)
+
+
+def test_a_name_that_is_no_text_is_refused_and_harms_nobody_else(run: Run) -> None:
+    async def check(journal: Journal) -> None:
+        outcomes = await asyncio.gather(
+            journal.append("award", "a-1", b"{}", now=NOON),
+            journal.append("award", "\ud800", b"{}", now=NOON),
+            journal.append("award", "a-2", b"{}", now=NOON),
+            return_exceptions=True,
+        )
+
+        assert isinstance(outcomes[1], DataError)
+        assert [entry.key for entry in journal.entries("award")] == ["a-1", "a-2"]
+
+    run(check)

@@ -1,0 +1,332 @@
+"""The historian: every reading and meter reading, in one SQLite file, written in groups.
+
+A group is what came within a second, or a thousand rows; the disk may lose the last one in a power
+cut, which the journal must not and telemetry may. `add` never waits: when the disk is slower than
+the devices for longer than the queue can hold, readings are dropped and counted.
+
+    add ─▶ queue, bounded ─▶ [writer: a transaction a group] ─▶ file ◀─ query, meter_registers
+
+Rows lie in the order (device, time), so that one device's day is one stretch of the file. The same
+device, time and sequence number twice is one row, whichever came first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import structlog
+
+from adapters.sqlite_file import connect, connect_to_read, unavailable
+from vpp.errors import ConfigError, UnavailableError
+from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.measurement import EvSession, Measurement, MeterReading, Quality, Reading, RunPhase
+from vpp.model.time import EPOCH, Interval
+
+log = structlog.get_logger(__name__)
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE reading (
+    device TEXT NOT NULL, ts_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
+    enterprise TEXT NOT NULL, received_ms INTEGER NOT NULL, quality TEXT NOT NULL,
+    power_kw REAL NOT NULL, energy_kwh REAL, soc REAL, temperature_degc REAL, available_kw REAL,
+    phase TEXT, phase_since_ms INTEGER, calls_today INTEGER, sessions BLOB, setpoint_seq INTEGER,
+    PRIMARY KEY (device, ts_ms, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE meter_reading (
+    device TEXT NOT NULL, ts_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
+    enterprise TEXT NOT NULL, received_ms INTEGER NOT NULL,
+    import_wh INTEGER NOT NULL, export_wh INTEGER NOT NULL, power_kw REAL NOT NULL,
+    PRIMARY KEY (device, ts_ms, seq)
+) STRICT, WITHOUT ROWID
+"""
+ONCE = "ON CONFLICT (device, ts_ms, seq) DO NOTHING"
+INSERT_READING = f"INSERT INTO reading VALUES ({','.join('?' * 16)}) {ONCE}"
+INSERT_METER = f"INSERT INTO meter_reading VALUES ({','.join('?' * 8)}) {ONCE}"
+MILLISECOND = timedelta(milliseconds=1)
+
+_sessions = msgspec.json.Decoder(tuple[EvSession, ...])
+
+
+class SqliteTelemetry:
+    """Readings of all devices in the file `path`; one writer thread, an async context manager.
+
+    The data folder is guarded by the journal's lock; this file takes none of its own.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        capacity: int = 100_000,
+        group_rows: int = 1000,
+        group_s: float = 1.0,
+    ) -> None:
+        """Open the file, or make it. `capacity` is how many measurements may wait for the disk.
+
+        Raises:
+            ConfigError: The folder is not writable; the file is damaged or too new.
+        """
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be made: {error.strerror}",
+                where=f"data folder {path.parent}",
+                fix="Give a folder that this user can write to",
+            ) from error
+        self._writing = connect(path, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
+        self._reading = connect_to_read(path)
+        self._queue: Queue[Measurement | _Flush] = Queue(capacity)
+        self._group_rows, self._group_s = group_rows, group_s
+        self._closed = False
+        self.written = 0
+        """Measurements on disk since the start."""
+        self.overflowed = 0
+        """Measurements that found the queue full."""
+        self.refused = 0
+        """Measurements that the disk refused, or that no column can hold."""
+        self.fault: str | None = None
+        """Why the newest group was not written; None when it was."""
+        self._thread = Thread(target=self._write, name="telemetry", daemon=True)
+        self._thread.start()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def dropped(self) -> int:
+        """Measurements that will never be found here."""
+        return self.overflowed + self.refused
+
+    def add(self, measurement: Measurement) -> bool:
+        """Have it written with the next group; False (and counted) when too much waits already."""
+        try:
+            self._queue.put_nowait(measurement)
+        except Full:
+            self.overflowed += 1
+            return False
+        return True
+
+    async def flush(self) -> None:
+        """Return when everything added so far is written.
+
+        Raises:
+            UnavailableError: The disk refuses, or the historian is closed.
+        """
+        if self._closed:
+            raise UnavailableError("is closed", where=str(self._path), fix="Flush before closing")
+        await self._pass(_Flush(last=False))
+
+    async def close(self) -> None:
+        """Write what waits and close the file. Twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._pass(_Flush(last=True))
+        finally:
+            await asyncio.to_thread(self._thread.join)
+            self._writing.close()
+            self._reading.close()
+
+    async def _pass(self, flush: _Flush) -> None:
+        """Send a marker through the queue and wait until the writer has met it."""
+        await asyncio.to_thread(self._queue.put, flush)
+        await asyncio.to_thread(flush.met.wait)
+        if flush.error is not None:
+            raise unavailable(self._path, flush.error) from flush.error
+
+    # ------------------------------------------------------------ reading
+
+    def query(self, device_id: ResourceId, span: Interval) -> list[Reading]:
+        """Readings measured in `span`, oldest first; what was added lately may not be there yet.
+
+        Raises:
+            UnavailableError: The disk refuses.
+        """
+        rows = self._select(
+            "SELECT * FROM reading WHERE device=? AND ts_ms>=? AND ts_ms<? ORDER BY ts_ms, seq",
+            (device_id, _ms(span.start), _ms(span.end)),
+        )
+        return [_reading(row) for row in rows]
+
+    def meter_registers(self, meter_id: ResourceId, since: datetime) -> list[MeterReading]:
+        """A meter's readings measured at `since` or later, oldest first.
+
+        Raises:
+            UnavailableError: The disk refuses.
+        """
+        rows = self._select(
+            "SELECT * FROM meter_reading WHERE device=? AND ts_ms>=? ORDER BY ts_ms, seq",
+            (meter_id, _ms(since)),
+        )
+        return [_meter_reading(row) for row in rows]
+
+    def _select(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
+        try:
+            cursor = self._reading.cursor()
+            cursor.row_factory = sqlite3.Row
+            return cursor.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(self._path, error) from error
+
+    # ------------------------------------------------------------ the writer's thread
+
+    def _write(self) -> None:
+        last = False
+        while not last:
+            group, flush = self._gather()
+            error = self._commit(group)
+            if flush is not None:
+                last, flush.error = flush.last, error
+                flush.met.set()
+
+    def _gather(self) -> tuple[list[Measurement], _Flush | None]:
+        """Wait for one item, then collect until the group is full, old enough, or asked for."""
+        group: list[Measurement] = []
+        due = None
+        while len(group) < self._group_rows:
+            try:
+                timeout = None if due is None else max(0.0, due - time.monotonic())
+                item = self._queue.get(timeout=timeout)
+            except Empty:
+                break
+            if isinstance(item, _Flush):
+                return group, item
+            group.append(item)
+            due = due or time.monotonic() + self._group_s
+        return group, None
+
+    def _commit(self, group: list[Measurement]) -> sqlite3.Error | None:
+        """Write one group; what is refused is counted and said once."""
+        readings = [_reading_row(item) for item in group if isinstance(item, Reading)]
+        meters = [_meter_row(item) for item in group if isinstance(item, MeterReading)]
+        try:
+            with self._writing:  # commits, or rolls back
+                self._writing.execute("BEGIN IMMEDIATE")
+                self._writing.executemany(INSERT_READING, readings)
+                self._writing.executemany(INSERT_METER, meters)
+        except (OverflowError, sqlite3.IntegrityError) as error:
+            # One value that no column can hold (an integer above 64 bits, a NaN) must not cost
+            # the readings around it.
+            if len(group) > 1:
+                return next(filter(None, [self._commit([item]) for item in group]), None)
+            self._refuse(group, error)
+            return None
+        except sqlite3.Error as error:
+            self._refuse(group, error)
+            return error
+        self.written += len(group)
+        self.fault = None
+        return None
+
+    def _refuse(self, group: list[Measurement], error: Exception) -> None:
+        self.refused += len(group)
+        if self.fault is None:
+            log.error("telemetry is not recorded", where=str(self._path), reason=str(error))
+        self.fault = str(error)
+
+
+class _Flush:
+    """A marker in the queue: whoever sent it waits until the writer has met it."""
+
+    def __init__(self, *, last: bool) -> None:
+        self.last = last
+        self.met = Event()
+        self.error: sqlite3.Error | None = None
+
+
+def _ms(moment: datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
+
+
+def _moment(ms: int) -> datetime:
+    return EPOCH + ms * MILLISECOND
+
+
+def _reading_row(reading: Reading) -> tuple[object, ...]:
+    return (
+        reading.resource_id,
+        _ms(reading.measured_at),
+        reading.seq,
+        reading.enterprise_id,
+        _ms(reading.received_at),
+        reading.quality.value,
+        reading.power_kw,
+        reading.energy_kwh,
+        reading.soc,
+        reading.temperature_degc,
+        reading.available_kw,
+        None if reading.phase is None else reading.phase.value,
+        None if reading.phase_since is None else _ms(reading.phase_since),
+        reading.calls_today,
+        None if reading.sessions is None else msgspec.json.encode(reading.sessions),
+        reading.setpoint_seq,
+    )
+
+
+def _reading(row: sqlite3.Row) -> Reading:
+    return Reading(
+        resource_id=ResourceId(row["device"]),
+        enterprise_id=EnterpriseId(row["enterprise"]),
+        measured_at=_moment(row["ts_ms"]),
+        received_at=_moment(row["received_ms"]),
+        seq=row["seq"],
+        quality=Quality(row["quality"]),
+        power_kw=row["power_kw"],
+        energy_kwh=row["energy_kwh"],
+        soc=row["soc"],
+        temperature_degc=row["temperature_degc"],
+        available_kw=row["available_kw"],
+        phase=None if row["phase"] is None else RunPhase(row["phase"]),
+        phase_since=None if row["phase_since_ms"] is None else _moment(row["phase_since_ms"]),
+        calls_today=row["calls_today"],
+        sessions=None if row["sessions"] is None else _sessions.decode(row["sessions"]),
+        setpoint_seq=row["setpoint_seq"],
+    )
+
+
+def _meter_row(reading: MeterReading) -> tuple[object, ...]:
+    return (
+        reading.meter_id,
+        _ms(reading.measured_at),
+        reading.seq,
+        reading.enterprise_id,
+        _ms(reading.received_at),
+        reading.import_wh,
+        reading.export_wh,
+        reading.power_kw,
+    )
+
+
+def _meter_reading(row: sqlite3.Row) -> MeterReading:
+    return MeterReading(
+        meter_id=ResourceId(row["device"]),
+        enterprise_id=EnterpriseId(row["enterprise"]),
+        measured_at=_moment(row["ts_ms"]),
+        received_at=_moment(row["received_ms"]),
+        seq=row["seq"],
+        import_wh=row["import_wh"],
+        export_wh=row["export_wh"],
+        power_kw=row["power_kw"],
+    )
