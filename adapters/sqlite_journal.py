@@ -211,13 +211,17 @@ class SqliteJournal:
     ) -> Sequence[list[JournalEntry] | Exception]:
         """Read by key what a failed commit has left, and answer from that."""
         self._drop_connection()
-        failure = unavailable(self._path, error)
         try:
             writing = self._reopen()
             found = [_find_all(writing, request) for request in batch]
         except (sqlite3.Error, ConfigError):
-            # Still refused. The callers may send the same again: an entry is never doubled.
-            return [failure] * len(batch)
+            doubt = UnavailableError(
+                f"{error}; not known whether the entry is on disk",
+                where=str(self._path),
+                fix="Append the same again once the disk works: an entry is never doubled",
+            )
+            return [doubt] * len(batch)
+        failure = unavailable(self._path, error)
         return [failure if entries is None else entries for entries in found]
 
     def _drop_connection(self) -> None:

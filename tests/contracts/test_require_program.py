@@ -14,7 +14,7 @@ def test_a_missing_program_skips_with_its_cure(
     require_program: Require, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VPP_REQUIRE_ALL", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no-such-program .* apt-get install it"):
+    with pytest.raises(pytest.skip.Exception, match=r"no-such-program .* apt-get install it"):
         require_program("no-such-program", "apt-get install it")
 
 
@@ -22,5 +22,5 @@ def test_a_missing_program_fails_where_all_are_required(
     require_program: Require, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VPP_REQUIRE_ALL", "1")
-    with pytest.raises(pytest.fail.Exception, match="no-such-program .* apt-get install it"):
+    with pytest.raises(pytest.fail.Exception, match=r"no-such-program .* apt-get install it"):
         require_program("no-such-program", "apt-get install it")
