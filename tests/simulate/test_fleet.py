@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -252,3 +253,27 @@ def test_a_meter_takes_no_commands(tiny: TinyPark) -> None:
     )
     assert answer is not None
     assert not answer.accepted
+
+
+def test_a_fleet_may_open_between_quarter_hours_and_records_from_the_next(tiny: TinyPark) -> None:
+    built = a_park(tiny)
+    fleet = Fleet(built.park, built.scenario, opened_at=START + 14 * MINUTE)
+    fleet.step(START + HOUR)
+
+    assert fleet.recorded == Interval(START + 15 * MINUTE, START + HOUR)
+    assert fleet.trajectory(fleet.recorded).power_kw[0] == pytest.approx([-77.7] * 3)
+
+
+def test_the_lockstep_may_begin_with_a_step_of_its_own(tiny: TinyPark) -> None:
+    built = a_park(tiny)
+    fleet = Fleet(built.park, built.scenario, opened_at=START - MINUTE + HOUR)
+    fleet.step(START + HOUR)
+    assert fleet.recorded is None
+    assert [m.seq for m in fleet.messages()] == [1] * 8
+
+
+def test_a_zone_without_an_opening_temperature_begins_at_its_target(tiny: TinyPark) -> None:
+    built = a_park(tiny)
+    fleet = Fleet(built.park, replace(built.scenario, opening_degc={}), opened_at=START)
+    fleet.step(START + HOUR)
+    assert fleet.trajectory(Interval(START, START + HOUR)).opening_degc == {"cold-1": -20}

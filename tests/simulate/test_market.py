@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import numpy as np
 import pytest
+from yarl import URL
 
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.horizon import Horizon, Profile
@@ -263,7 +264,7 @@ def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> L
             [Registration("unit-1", MIDNIGHT)],
             lambda _unit, _slot: -200_000,
             seed=1,
-            opened_at=OPENED,
+            opened_at=changes.get("opened_at", OPENED),
             random=Random(1),
             attempts=attempts,
         )
@@ -337,6 +338,16 @@ def test_only_deliveries_from_the_first_one_on_are_asked(service: Any) -> None:
         "2025-12-01T10:30:00Z"
     )
     assert ledger.counts["settled"] == 0
+
+
+def test_a_market_that_opens_between_quarter_hours_keeps_to_the_grid(service: Any) -> None:
+    async def play(market: Market, ledger: Ledger) -> None:
+        assert market.next_due() == OPENED - timedelta(minutes=1)
+        await until(market, OPENED + timedelta(minutes=20))
+
+    at_work(service, play, opened_at=OPENED - timedelta(minutes=1))
+    values = [upload["values"][0] for upload in service.series["price.imbalance-short.se3"]]
+    assert [value["interval_start"] for value in values] == ["2025-12-01T10:00:00Z"]
 
 
 def test_delivered_intervals_are_settled_a_minute_later(service: Any) -> None:
@@ -465,8 +476,8 @@ def test_the_venue_tells_what_it_knows_of_a_bid_set() -> None:
         try:
             async with aiohttp.ClientSession() as session:
                 answers = []
-                for number in (1, 2, 3):
-                    url = f"{server.url}/bid-sets/da/unit-1/{number}"
+                for bid_set in ("da/unit-1/1", "da%2Funit-1%2F2", "da/unit-1/3"):
+                    url = URL(f"{server.url}/bid-sets/{bid_set}", encoded=True)
                     async with session.get(url) as response:
                         answers.append((await response.json())["status"])
                 return answers

@@ -146,6 +146,14 @@ def test_a_start_waits_for_the_quarter_hour_whatever_the_delay() -> None:
     assert quarters(device, Interval(at(MONDAY, 9), at(MONDAY, 9, 15))) == [40]
 
 
+def test_a_start_that_arrives_a_moment_after_the_quarter_hour_still_counts() -> None:
+    device = a_run()
+    quarters(device, Interval(at(MONDAY, 0), at(MONDAY, 9)))
+    arrived = at(MONDAY, 9) + timedelta(seconds=2)
+    device.receive(command(1, -40, arrived, lives=HOUR), arrived)
+    assert quarters(device, Interval(at(MONDAY, 9), at(MONDAY, 9, 15)), dt=MINUTE) == [40]
+
+
 def test_no_run_on_a_day_off() -> None:
     saturday = date(2025, 12, 6)
     device = SimulatedRun(BAKE, STOCKHOLM, local_day(saturday, STOCKHOLM).start)

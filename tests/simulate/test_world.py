@@ -27,7 +27,7 @@ from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.resource import FixedLoad, ShiftableRun, Storage
 from vpp.model.time import Interval, isoformat
 from vpp.simulate.gateway import BrokerAccess
-from vpp.simulate.remote import RemoteWorld
+from vpp.simulate.process import RemoteWorld
 from vpp.simulate.world import World, WorldSpec
 from vpp.wire import CommandMessage, TelemetryMessage
 
@@ -307,10 +307,10 @@ def test_a_world_that_cannot_start_gives_its_reason_and_leaves_nothing_behind(
                 tiny,
                 port,
                 "http://127.0.0.1:9",
-                opened_at=datetime(2027, 1, 1, tzinfo=UTC) + MINUTE,
+                opened_at=OPENED + MINUTE / 2,
             )
         )
-        with pytest.raises(UnavailableError, match="Open at a quarter-hour"):
+        with pytest.raises(UnavailableError, match="Open at a whole step"):
             await world.start()
         await world.stop()
 

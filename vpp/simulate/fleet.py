@@ -40,7 +40,7 @@ from vpp.simulate.devices import (
     SimulatedZone,
 )
 from vpp.simulate.meter import MainMeter
-from vpp.simulate.processes import SimulatedProcess, SimulatedRun
+from vpp.simulate.processes import SimulatedProcess, SimulatedRun, next_quarter
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Recorder, Trajectory
 from vpp.wire import AckMessage, CommandMessage, topic
@@ -79,18 +79,17 @@ class Fleet:
         """Open the park at `opened_at` in the scenario's opening states.
 
         Raises:
-            DataError: `opened_at` is no quarter-hour, `step` does not divide it, or the scenario
-                lacks something that a resource needs.
+            DataError: `step` does not divide the quarter-hour, `opened_at` is no multiple of it,
+                or the scenario lacks something that a resource needs.
         """
-        if (
-            step <= timedelta(0)
-            or QUARTER % step
-            or latest_boundary(opened_at, QUARTER) != opened_at
-        ):
+        off_grid = (
+            step <= timedelta(0) or QUARTER % step or latest_boundary(opened_at, step) != opened_at
+        )
+        if off_grid:
             raise DataError(
                 f"opens {opened_at}, steps of {step}",
                 where="Fleet",
-                fix="Open at a quarter-hour, with steps that divide it",
+                fix="Open at a whole step, with steps that divide the quarter-hour",
             )
         self.now = opened_at
         self._park = park
@@ -110,9 +109,8 @@ class Fleet:
             for device_id, (enterprise_id, site_id) in park.device_owner.items()
         }
         self._encode = msgspec.json.Encoder().encode
-        self._recorder = Recorder(self._devices, self._meters, opened_at)
-        self._snapshots = {opened_at: self.snapshot()}
-        self._midnight = local_day(local_date(opened_at, park.timezone), park.timezone).end
+        self._midnight = opened_at
+        self._record_from(self.snapshot())
 
     def step(self, now: datetime) -> None:
         """Live until `now`, in as many steps as that takes.
@@ -133,8 +131,7 @@ class Fleet:
             for meter in self._meters:
                 meter.step(end, self._step)
             self.now = end
-            if latest_boundary(end, QUARTER) == end:
-                self._recorder.read()
+            self._record()
             if end >= self._midnight:
                 self._snapshots[end] = self.snapshot()
                 zone = self._park.timezone
@@ -235,10 +232,7 @@ class Fleet:
             device.restore(snapshot.devices[device.resource_id])
         for meter in self._meters:
             meter.restore(snapshot.meters[meter.resource_id])
-        self._recorder = Recorder(self._devices, self._meters, self.now)
-        self._snapshots = {self.now: snapshot}
-        zone = self._park.timezone
-        self._midnight = local_day(local_date(self.now, zone), zone).end
+        self._record_from(snapshot)
 
     def rollout_defaults(self, span: Interval) -> Trajectory:
         """Doing nothing: a copy from the state kept at `span.start`, without any command.
@@ -254,6 +248,18 @@ class Fleet:
         """Let every device forget its set-points."""
         for device in self._devices:
             device.release()
+
+    def _record_from(self, snapshot: Snapshot) -> None:
+        """Begin new records with the state now."""
+        zone = self._park.timezone
+        self._recorder = Recorder(self._devices, self._meters, next_quarter(self.now))
+        self._snapshots = {self.now: snapshot}
+        self._midnight = local_day(local_date(self.now, zone), zone).end
+        self._record()
+
+    def _record(self) -> None:
+        if latest_boundary(self.now, QUARTER) == self.now:
+            self._recorder.read()
 
     def _behind(self, point_id: ConnectionPointId) -> list[Device]:
         return [
@@ -305,10 +311,10 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
             case ShiftableRun():
                 return SimulatedRun(resource, park.timezone, opened_at)
             case ThermalZone():
-                outdoor = Course(
-                    scenario.outdoor_degc[resource.outdoor_series_id], resource.outdoor_series_id
-                )
-                return SimulatedZone(resource, outdoor, scenario.opening_degc[key], opened_at)
+                series_id = resource.outdoor_series_id
+                outdoor = Course(scenario.outdoor_degc[series_id], series_id)
+                opening_degc = scenario.opening_degc.get(key, resource.target_degc)
+                return SimulatedZone(resource, outdoor, opening_degc, opened_at)
             case EvFleet():
                 return SimulatedEvFleet(resource, scenario.visits[key], opened_at)
             case _:

@@ -17,7 +17,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import count
@@ -32,6 +32,7 @@ from vpp.simulate.prices import Prices
 
 log = logging.getLogger(__name__)
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 RESULTS, SETTLEMENT, ASK = range(3)
 """Order of what is due at the same moment."""
@@ -163,7 +164,8 @@ class Market:
             before = self._ask_before(auction)
             delivery = auction.first_open(self._opened_at, before)
             self._plan_auction(auction, delivery)
-        self._plan_settlement(self._opened_at)
+        first = self._opened_at - (self._opened_at - EPOCH) % QUARTER
+        self._plan_settlement(first if first == self._opened_at else first + QUARTER)
 
     def next_due(self) -> datetime:
         """When `act` should be called next.

@@ -1,7 +1,7 @@
-"""The world in a process of its own: reads requests from stdin, answers on stdout.
+"""A world that lives in a child process, with the methods of `World`.
 
-Devices and service then publish and ingest on two cores, and a test can kill either. The child
-ends when its stdin does, so it never outlives its parent. Whatever else prints goes to stderr.
+Code in lockstep cannot tell which of the two it drives. The child is killed when `stop` has
+waited long enough, and ends by itself when this process does.
 """
 
 from __future__ import annotations
@@ -11,137 +11,226 @@ import logging
 import os
 import pickle
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
-from vpp.clock import WallClock
-from vpp.errors import UnavailableError, VppError
+from vpp.clock import Clock, WallClock
+from vpp.errors import DataError, UnavailableError
 from vpp.model.time import Interval
-from vpp.simulate.frames import decode, encode, frame, pack_error, read_frame
-from vpp.simulate.world import World
+from vpp.simulate.frames import decode, encode, frame, read_frame, unpack_error
+from vpp.simulate.trajectory import Trajectory
+from vpp.simulate.world import WorldSpec
 
-GOODBYE_S = 5.0
-Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
+log = logging.getLogger(__name__)
+
+STDERR_LINES = 40
+GOODBYE_S = 10.0
 
 
-class Child:
-    """Serves one world to one parent."""
+class RemoteWorld:
+    """The parent's end. Every method raises `UnavailableError` once the child has died."""
 
-    def __init__(self, world: World, writer: asyncio.StreamWriter) -> None:
-        self._world = world
-        self._writer = writer
-        self._halt = asyncio.Event()
-        self._operations: dict[str, Operation] = {
-            "start": self._start,
-            "advance": self._advance,
-            "trade": self._trade,
-            "run": self._run,
-            "halt": self._halt_run,
-            "report": self._report,
-            "snapshot": self._snapshot,
-            "restore": self._restore,
-            "trajectory": self._trajectory,
-            "rollout": self._rollout,
-            "stop": self._stop,
-        }
+    def __init__(self, spec: WorldSpec) -> None:
+        """Keep `spec`; the child is born in `start`."""
+        self._spec = spec
+        self._child: asyncio.subprocess.Process | None = None
+        self._listening: list[asyncio.Task[None]] = []
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._ids = count()
+        self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
+        self._next_trade: datetime | None = None
+        self._venue_url: str | None = None
+        self._dead: UnavailableError | None = None
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Answer requests, several at a time, until the pipe ends."""
-        answering: set[asyncio.Task[None]] = set()
-        # Whatever is no VppError is a bug: it ends the group, the child, and so tells the parent.
-        async with asyncio.TaskGroup() as group:
-            while (payload := await read_frame(reader)) is not None:
-                task = group.create_task(self._answer(decode(payload)))
-                answering.add(task)
-                task.add_done_callback(answering.discard)
-            for task in answering:
-                task.cancel()
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None before `start`."""
+        return self._child.pid if self._child else None
 
-    async def _answer(self, request: Mapping[str, Any]) -> None:
-        answer: dict[str, Any] = {"id": request["id"]}
+    @property
+    def venue_url(self) -> str:
+        """Where the venue answers questions about bid sets. `UnavailableError` before `start`."""
+        if self._venue_url is None:
+            raise UnavailableError("not started", where="RemoteWorld", fix="Call start() first")
+        return self._venue_url
+
+    async def start(self) -> None:
+        """Bear the child and start its world. Raises as `World.start`, and if the child dies."""
+        path = os.pathsep.join(entry or str(os.curdir) for entry in sys.path)
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "vpp.simulate",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C at a terminal is for us; the child follows our stdin
+        )
+        assert self._child.stdout is not None
+        assert self._child.stderr is not None
+        overheard = asyncio.create_task(self._overhear(self._child.stderr), name="world-stderr")
+        self._listening = [
+            asyncio.create_task(self._listen(self._child, overheard), name="world-answers"),
+            overheard,
+        ]
+        await self._write(pickle.dumps(self._spec))
         try:
-            answer["result"] = await self._operations[request["op"]](request)
-        except* VppError as group:
-            answer["error"] = pack_error(_first(group))
+            self._venue_url = await self._ask("start")
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def stop(self) -> None:
+        """Ask the child to say goodbye; kill it where it does not."""
+        if self._child is None:
+            return
         try:
-            answer["next_trade"] = self._world.next_trade()
-        except UnavailableError:
-            answer["next_trade"] = None
-        self._writer.write(frame(encode(answer)))
-        await self._writer.drain()
+            if self._dead is None:
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._ask("stop")
+                    self._close_stdin()
+                    await self._child.wait()
+        except (TimeoutError, UnavailableError) as error:
+            log.warning("the world did not say goodbye: %r", error)
+        finally:
+            await self.kill()
 
-    async def _start(self, _: Mapping[str, Any]) -> str:
-        await self._world.start()
-        return self._world.venue_url
+    async def kill(self) -> None:
+        """End the child at once, whatever it does."""
+        if self._child is None:
+            return
+        if self._child.returncode is None:
+            self._child.kill()
+        self._close_stdin()
+        await self._child.wait()
+        await asyncio.gather(*self._listening)
 
-    async def _advance(self, request: Mapping[str, Any]) -> dict[str, int]:
-        return await self._world.advance(request["now"], request["expected_commands"])
+    async def advance(self, now: datetime, expected_commands: Mapping[str, int]) -> dict[str, int]:
+        """As `World.advance`."""
+        expected = dict(expected_commands)
+        seqs: dict[str, int] = await self._ask("advance", now=now, expected_commands=expected)
+        return seqs
 
-    async def _trade(self, request: Mapping[str, Any]) -> None:
-        await self._world.trade(request["now"])
+    async def trade(self, now: datetime) -> None:
+        """As `World.trade`."""
+        await self._ask("trade", now=now)
 
-    async def _run(self, request: Mapping[str, Any]) -> None:
-        # Both processes read the same machine's clock; what the request took on its way counts.
-        late = datetime.now(UTC) - request["wall_now"]
-        clock = WallClock(start=request["now"] + late * request["speed"], speed=request["speed"])
-        self._halt.clear()
-        await self._world.run(clock, self._halt, request["period_s"])
+    def next_trade(self) -> datetime:
+        """When the market is due next, as the newest answer said."""
+        if self._next_trade is None:
+            raise UnavailableError("no agenda yet", where="RemoteWorld", fix="Call start() first")
+        return self._next_trade
 
-    async def _halt_run(self, _: Mapping[str, Any]) -> None:
-        self._halt.set()
+    async def run(self, clock: Clock, stop: asyncio.Event, period_s: float) -> None:
+        """As `World.run`; the child's clock is set by ours.
 
-    async def _report(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._world.report()
+        Raises:
+            DataError: `clock` is no `WallClock`; no other can be shared between processes.
+        """
+        if not isinstance(clock, WallClock):
+            raise DataError(
+                f"{type(clock).__name__} cannot be shared",
+                where="RemoteWorld.run",
+                fix="Drive it with advance() and trade(), or use a WallClock",
+            )
+        running = asyncio.create_task(
+            self._ask(
+                "run",
+                now=clock.now(),
+                wall_now=datetime.now(UTC),
+                speed=clock.speed,
+                period_s=period_s,
+            )
+        )
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await self._ask("halt")
+            await running
+        finally:
+            stopped.cancel()
+            running.cancel()
 
-    async def _snapshot(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._world.snapshot()
+    async def snapshot(self) -> dict[str, Any]:
+        """As `World.snapshot`."""
+        plain: dict[str, Any] = await self._ask("snapshot")
+        return plain
 
-    async def _restore(self, request: Mapping[str, Any]) -> None:
-        await self._world.restore(request["snapshot"])
+    async def restore(self, plain: Mapping[str, Any]) -> None:
+        """As `World.restore`."""
+        await self._ask("restore", snapshot=dict(plain))
 
-    async def _trajectory(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        span = Interval(request["start"], request["end"])
-        return (await self._world.trajectory(span)).plain()
+    async def trajectory(self, span: Interval) -> Trajectory:
+        """As `World.trajectory`."""
+        return Trajectory.from_plain(await self._ask("trajectory", start=span.start, end=span.end))
 
-    async def _rollout(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        span = Interval(request["start"], request["end"])
-        return (await self._world.rollout(span)).plain()
+    async def rollout(self, span: Interval) -> Trajectory:
+        """As `World.rollout`."""
+        return Trajectory.from_plain(await self._ask("rollout", start=span.start, end=span.end))
 
-    async def _stop(self, _: Mapping[str, Any]) -> None:
-        self._halt.set()
-        await self._world.stop()
+    async def report(self) -> dict[str, Any]:
+        """As `World.report`."""
+        plain: dict[str, Any] = await self._ask("report")
+        return plain
 
+    # ------------------------------------------------------------ within
 
-def _first(group: BaseExceptionGroup[VppError]) -> VppError:
-    """The first error of a (nested) group: one of them is enough to act on."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    async def _ask(self, op: str, **arguments: Any) -> Any:
+        if self._dead:
+            raise self._dead
+        request_id = next(self._ids)
+        answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._write(encode({"id": request_id, "op": op, **arguments}))
+            return await answer
+        finally:
+            self._answers.pop(request_id, None)
 
+    async def _write(self, payload: bytes) -> None:
+        if self._child is None or self._child.stdin is None:
+            raise UnavailableError("not started", where="RemoteWorld", fix="Call start() first")
+        try:
+            self._child.stdin.write(frame(payload))
+            await self._child.stdin.drain()
+        except ConnectionError:
+            return  # the child is gone; who waits for its answer learns why from `_listen`
 
-async def serve(answers_fd: int) -> None:
-    """Build the world that the first frame on stdin describes, and serve it."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, os.fdopen(answers_fd, "wb")
-    )
-    writer = asyncio.StreamWriter(transport, protocol, None, loop)
-    spec = await read_frame(reader)
-    if spec is None:
-        return
-    world = World(pickle.loads(spec))
-    try:
-        await Child(world, writer).serve(reader)
-    finally:
-        async with asyncio.timeout(GOODBYE_S):
-            await world.stop()
+    async def _listen(
+        self, child: asyncio.subprocess.Process, overheard: asyncio.Task[None]
+    ) -> None:
+        assert child.stdout is not None
+        while (payload := await read_frame(child.stdout)) is not None:
+            answer = decode(payload)
+            self._next_trade = answer["next_trade"] or self._next_trade
+            waiting = self._answers.get(answer["id"])
+            if waiting is None or waiting.done():
+                continue
+            if "error" in answer:
+                waiting.set_exception(unpack_error(answer["error"]))
+            else:
+                waiting.set_result(answer["result"])
+        code = await child.wait()
+        await overheard
+        self._dead = UnavailableError(
+            f"the child ended with {code}; it said: {' | '.join(self._last_words) or 'nothing'}",
+            where="simulated world",
+            fix="Read its last words; start again",
+        )
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(self._dead)
 
+    async def _overhear(self, stderr: asyncio.StreamReader) -> None:
+        async for line in stderr:
+            text = line.decode(errors="replace").rstrip()
+            self._last_words.append(text)
+            log.warning("world: %s", text)
 
-def main() -> None:
-    """Keep stdout for answers alone, log to stderr, serve until stdin ends."""
-    answers_fd = os.dup(1)
-    os.dup2(2, 1)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    asyncio.run(serve(answers_fd))
+    def _close_stdin(self) -> None:
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()

@@ -7,6 +7,7 @@ hours on a day with a clock change too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -135,7 +136,9 @@ class SimulatedRun(BaseDevice):
     without a set-point at its default; and by itself when waiting longer would not leave it the
     time to finish in its window, whatever was said. Where a clock change makes the window too
     short for the run, it starts with the window. Ramp and delay of the resource do not apply:
-    the profile is the draw as measured, and a start waits for the quarter-hour anyway.
+    the profile is the draw as measured, and a start waits for the quarter-hour anyway. A set-point
+    that arrives within the first step of a quarter-hour still counts for it: the service decides
+    at the quarter-hour, and what it says needs a moment to arrive.
     """
 
     STATE = (
@@ -154,6 +157,13 @@ class SimulatedRun(BaseDevice):
         self._day_end = self._earliest = self._default = self._latest = opened_at
         self._begin_day(opened_at)
         self._catch_up(opened_at)
+
+    def step(self, now: datetime, dt: timedelta) -> None:
+        start = now - dt
+        self._coming = [
+            replace(order, effective_at=min(order.effective_at, start)) for order in self._coming
+        ]
+        super().step(now, dt)
 
     def _run(self, start: datetime, end: datetime) -> float:
         if self._phase == WAITING and self._starts(start):

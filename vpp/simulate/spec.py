@@ -64,6 +64,8 @@ class Scenario:
 
     opening_soc: Mapping[ResourceId, float]
     opening_degc: Mapping[ResourceId, float]
+    """Temperature at the opening; a zone that is not named begins at its target."""
+
     market: MarketRules
     minor_unit: Decimal
     """Smallest amount the venue books."""

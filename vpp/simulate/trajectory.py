@@ -137,14 +137,14 @@ class Recorder:
     """Reads the gauges of a fleet at its quarter-hours."""
 
     def __init__(
-        self, devices: Sequence[Device], meters: Sequence[MainMeter], opened_at: datetime
+        self, devices: Sequence[Device], meters: Sequence[MainMeter], first: datetime
     ) -> None:
+        """Prepare to read at `first`, a quarter-hour, and at every one after it."""
         self._devices = tuple(devices)
-        self._opened_at = opened_at
+        self._first = first
         self._gauges = [gauge for device in devices for gauge in _device_gauges(device)]
         self._gauges += [gauge for meter in meters for gauge in _meter_gauges(meter)]
         self._rows: list[list[float]] = []
-        self.read()
 
     def read(self) -> None:
         """Add a row; call it at every quarter-hour, in order."""
@@ -155,7 +155,7 @@ class Recorder:
         """What is recorded so far; None before the first whole quarter-hour."""
         if len(self._rows) < 2:
             return None
-        return Interval(self._opened_at, self._opened_at + (len(self._rows) - 1) * QUARTER)
+        return Interval(self._first, self._first + (len(self._rows) - 1) * QUARTER)
 
     def trajectory(self, span: Interval) -> Trajectory:
         """The course over `span`.
@@ -164,7 +164,7 @@ class Recorder:
             DataError: `span` is not whole quarter-hours, or not recorded (yet).
         """
         horizon = Horizon.over(span, QUARTER)
-        first, off_grid = divmod(span.start - self._opened_at, QUARTER)
+        first, off_grid = divmod(span.start - self._first, QUARTER)
         last = first + horizon.steps
         if off_grid or first < 0 or last >= len(self._rows):
             raise DataError(
