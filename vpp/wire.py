@@ -113,7 +113,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 class WireModel(BaseModel):
     """Frozen, unknown fields refused, no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Span(WireModel):

@@ -1,0 +1,119 @@
+"""Build the application: routes, page, and the one middleware that answers when something fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from itertools import count
+from time import perf_counter
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from vpp.errors import VppError
+from vpp.service import security
+from vpp.service.api import markets, money, operations, park, planning, series, stream
+from vpp.service.api.openapi import encoded
+from vpp.service.api.pages import add_pages
+from vpp.service.api.problems import (
+    HttpRefusal,
+    problem_response,
+    refusal_of,
+    refusal_of_http,
+)
+from vpp.service.api.reading import MAX_BODY_BYTES
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
+from vpp.service.plant import Plant
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+API_VERSION = "1.0.0"
+"""Of the contract, not of the package: its first part is the `v1` of the paths."""
+
+CORRELATION = "correlation_id"
+log = structlog.get_logger("vpp.http")
+
+
+def build_api(plant: Plant) -> web.Application:
+    """The application of one plant; whoever runs it has checked `require_loopback`."""
+    app = web.Application(middlewares=[_face(plant)], client_max_size=MAX_BODY_BYTES)
+    app[stream.STREAMS] = set()
+    app.on_shutdown.append(stream.end_streams)
+    app.on_response_prepare.append(_add_headers)
+    for route in routes():
+        app.router.add_route(route.method, route.pattern, route.endpoint(plant))
+    add_pages(app)
+    return app
+
+
+def routes() -> tuple[AnyRoute, ...]:
+    """Every route of the contract, the OpenAPI document's own among them."""
+    listed: list[AnyRoute] = [
+        *markets.ROUTES,
+        *series.ROUTES,
+        *park.ROUTES,
+        *planning.ROUTES,
+        *money.ROUTES,
+        *stream.ROUTES,
+        *operations.ROUTES,
+    ]
+
+    async def show_openapi(plant: Plant, call: Call[Nothing, Nothing]) -> bytes:
+        return document
+
+    listed.append(reading("/openapi.json", "This document", show_openapi))
+    document = encoded(listed, version=API_VERSION)
+    return tuple(listed)
+
+
+def _face(plant: Plant) -> Middleware:
+    numbers = count(1)
+    began = int(plant.clock.now().timestamp())
+
+    @web.middleware
+    async def face(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = perf_counter()
+        request[CORRELATION] = f"{began:x}-{next(numbers):x}"
+        response = await _answer(request, handler)
+        if isinstance(response, web.Response | web.FileResponse):
+            resource = request.match_info.route.resource
+            plant.metrics.http_request(
+                request.method if resource else "other",
+                resource.canonical if resource else "unknown",
+                response.status,
+                perf_counter() - started,
+            )
+        return response
+
+    return face
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    refusal: HttpRefusal | None
+    try:
+        if (denial := security.deny(request)) is None:
+            return await handler(request)
+        refusal = HttpRefusal(denial.what, code=denial.code, where="request", fix=denial.fix)
+    except web.HTTPException as error:
+        refusal = refusal_of_http(error)
+    except VppError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            log.exception("a fault of our own", correlation_id=request[CORRELATION])
+    except Exception:
+        log.exception("a fault of our own", correlation_id=request[CORRELATION])
+        refusal = None
+    if refusal is None:
+        refusal = HttpRefusal(
+            "the service could not answer this",
+            code="internal",
+            where="service",
+            fix="Report the correlation_id; the service's log has the reason",
+        )
+    return problem_response(refusal, request[CORRELATION])
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in security.HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-ID"] = request.get(CORRELATION, "")

@@ -1,0 +1,271 @@
+"""Markets: what is traded here, bids on request, awards, what was delivered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
+
+from vpp.model.market import BidSet, MarketProduct, Side
+from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.service import trading
+from vpp.service.api.problems import HttpRefusal
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
+from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, MarketsView
+from vpp.service.plant import Plant
+from vpp.trade.calendar import TradeRefusal, next_delivery
+from vpp.wire import (
+    AwardRequest,
+    AwardResponse,
+    BidRequest,
+    BidSetResponse,
+    DeliveryView,
+    GateView,
+    Moment,
+    ProductView,
+    Span,
+    WireModel,
+)
+
+NO_BIDS = (
+    "unknown_unit",
+    "off_grid",
+    "gate_closed",
+    "gate_not_open",
+    "no_plan",
+    "plan_stale",
+    "plan_too_short",
+    "prices_missing",
+    "limits_breached",
+    "no_new_bids",
+    "killed",
+)
+MOST_DELIVERIES = 500
+
+
+class BidSetsQuery(WireModel):
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+class DeliveriesQuery(WireModel):
+    start: Moment | None = None
+    """A day ago, where left out."""
+    end: Moment | None = None
+    """Two days from now, where left out; at most 500 quarter-hours after `start`."""
+
+
+async def list_markets(plant: Plant, call: Call[Nothing, Nothing]) -> MarketsView:
+    return MarketsView(products=[_view(plant, p, call.now) for p in plant.file.products])
+
+
+async def show_market(plant: Plant, call: Call[Nothing, Nothing]) -> ProductView:
+    return _view(plant, trading.product_of(plant, call.path["product"]), call.now)
+
+
+async def make_bids(plant: Plant, call: Call[Nothing, BidRequest]) -> bytes:
+    try:
+        return await trading.answer_bid_request(
+            plant,
+            call.path["product"],
+            call.body,
+            digest=request_digest(call.body),
+            now=call.now,
+        )
+    except TradeRefusal as refusal:
+        plant.metrics.bid_refused(refusal.code)
+        raise
+
+
+def request_digest(request: BidRequest) -> str:
+    """SHA-256 over what was asked, however it was spelled."""
+    tree = request.model_dump(mode="json")
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+async def list_bid_sets(plant: Plant, call: Call[BidSetsQuery, Nothing]) -> BidSetsView:
+    product = trading.product_of(plant, call.path["product"])
+    newest = plant.book.newest_sets(product.product_id, call.query.limit)
+    return BidSetsView(
+        product=product.product_id, bid_sets=[_summary(plant, product, s) for s in newest]
+    )
+
+
+async def show_bid_set(plant: Plant, call: Call[Nothing, Nothing]) -> bytes:
+    return trading.show_bid_set(plant, call.path["product"], call.path["bid_set_id"])
+
+
+async def withdraw_bid_set(plant: Plant, call: Call[Nothing, Nothing]) -> bytes:
+    return await trading.withdraw(
+        plant, call.path["product"], call.path["bid_set_id"], now=call.now
+    )
+
+
+async def take_award(plant: Plant, call: Call[Nothing, AwardRequest]) -> AwardResponse:
+    return await trading.book_award(plant, call.path["product"], call.body, now=call.now)
+
+
+async def list_deliveries(plant: Plant, call: Call[DeliveriesQuery, Nothing]) -> DeliveriesView:
+    """Intervals in which something is owed or was metered."""
+    product = trading.product_of(plant, call.path["product"])
+    span = _span(call.query, call.now)
+    position = plant.book.position()
+    deliveries = []
+    for interval in span.split(QUARTER):
+        trades = position.trades(interval)
+        delivered = plant.deliveries.get(interval)
+        if not trades and delivered is None:
+            continue
+        per_kwh = Decimal(1000) * Decimal(str(interval.hours))
+        own = sum((t.sold_mw for t in trades if t.product_id == product.product_id), Decimal(0))
+        every = sum((t.sold_mw for t in trades), Decimal(0))
+        deliveries.append(
+            DeliveryView(
+                start=interval.start,
+                end=interval.end,
+                owed_kwh=float(own * per_kwh),
+                owed_all_kwh=float(every * per_kwh),
+                delivered_kwh=None if delivered is None else delivered.delivered_kwh,
+            )
+        )
+    return DeliveriesView(product=product.product_id, deliveries=deliveries)
+
+
+def _span(query: DeliveriesQuery, now: datetime) -> Interval:
+    start = latest_boundary(query.start or now - timedelta(days=1), QUARTER)
+    end = query.end or start + timedelta(days=3)
+    if not start < end <= start + MOST_DELIVERIES * QUARTER:
+        raise HttpRefusal(
+            f"from {start} to {end}",
+            code="invalid_query",
+            where="query.end",
+            fix=f"Let it lie after `start`, by at most {MOST_DELIVERIES} quarter-hours",
+        )
+    return Interval(start, end)
+
+
+def _view(plant: Plant, product: MarketProduct, now: datetime) -> ProductView:
+    delivery = next_delivery(product, now)
+    return ProductView(
+        product=product.product_id,
+        kind=product.kind,
+        currency=product.currency,
+        timezone=product.timezone.key,
+        delivery_interval_s=product.delivery_interval // timedelta(seconds=1),
+        lot_mw=product.lot_mw,
+        tick_per_mwh=product.tick_per_mwh,
+        min_price_per_mwh=product.min_price_per_mwh,
+        max_price_per_mwh=product.max_price_per_mwh,
+        max_quantity_mw=product.max_quantity_mw,
+        exclusivity_group=product.exclusivity_group,
+        unverified=list(product.unverified),
+        pack_digest=product.pack_digest,
+        units=[
+            unit.unit_id
+            for unit in plant.file.park.bidding_units
+            if product.product_id in unit.product_ids
+        ],
+        schema_url="/openapi.json#/components/schemas/BidSetResponse",
+        next_delivery=GateView(
+            delivery=Span(start=delivery.start, end=delivery.end),
+            opens_at=product.gate_opens_at(delivery),
+            closes_at=product.gate_closes_at(delivery),
+        ),
+    )
+
+
+def _summary(plant: Plant, product: MarketProduct, bid_set: BidSet) -> BidSetSummary:
+    offered = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
+    for bid in bid_set.bids:
+        offered[bid.side] += bid.offer.quantity_mw * Decimal(str(bid.interval.hours))
+    traded = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
+    proceeds = Decimal(0)
+    for trade in plant.book.trades_of(bid_set.bid_set_id):
+        energy_mwh = trade.quantity_mw * Decimal(str(trade.interval.hours))
+        traded[trade.side] += energy_mwh
+        proceeds += energy_mwh * trade.price_per_mwh * trade.side.sign
+    return BidSetSummary(
+        bid_set_id=bid_set.bid_set_id,
+        revision=bid_set.revision,
+        unit=bid_set.unit_id,
+        delivery=Span(start=bid_set.delivery.start, end=bid_set.delivery.end),
+        issued_at=bid_set.issued_at,
+        valid_until=bid_set.valid_until,
+        status=plant.book.status(bid_set.bid_set_id).value,
+        bids=len(bid_set.bids),
+        offered_sell_mwh=offered[Side.SELL],
+        offered_buy_mwh=offered[Side.BUY],
+        sold_mwh=traded[Side.SELL],
+        bought_mwh=traded[Side.BUY],
+        proceeds=proceeds,
+        currency=product.currency,
+    )
+
+
+_PRODUCT = "/v1/markets/{product}"
+
+ROUTES: tuple[AnyRoute, ...] = (
+    reading("/v1/markets", "The market products of this park", list_markets, gives=MarketsView),
+    reading(
+        _PRODUCT,
+        "One product and its next gate",
+        show_market,
+        gives=ProductView,
+        codes=("unknown_product",),
+    ),
+    reading(
+        f"{_PRODUCT}/bids",
+        "The newest bid sets and what came of them",
+        list_bid_sets,
+        gives=BidSetsView,
+        query=BidSetsQuery,
+        codes=("unknown_product",),
+    ),
+    writing(
+        "POST",
+        f"{_PRODUCT}/bids",
+        "Make the bids for one delivery; the same request_id gives the same bytes",
+        make_bids,
+        takes=BidRequest,
+        gives=BidSetResponse,
+        codes=("unknown_product", "conflict", "unavailable", *NO_BIDS),
+    ),
+    reading(
+        f"{_PRODUCT}/bids/{{bid_set_id}}",
+        "A bid set as it stands",
+        show_bid_set,
+        gives=BidSetResponse,
+        codes=("unknown_product", "unknown_bid_set"),
+        tail="bid_set_id",
+    ),
+    reading(
+        f"{_PRODUCT}/bids/{{bid_set_id}}",
+        "Take a bid set back before its gate",
+        withdraw_bid_set,
+        method="DELETE",
+        gives=BidSetResponse,
+        codes=("unknown_product", "unknown_bid_set", "conflict", "gate_closed", "unavailable"),
+        tail="bid_set_id",
+    ),
+    writing(
+        "POST",
+        f"{_PRODUCT}/awards",
+        "Book what a venue cleared; acknowledged when it is on disk",
+        take_award,
+        takes=AwardRequest,
+        gives=AwardResponse,
+        codes=("unknown_product", "conflict", "invalid_data", "unavailable"),
+    ),
+    reading(
+        f"{_PRODUCT}/deliveries",
+        "Owed and delivered, by interval",
+        list_deliveries,
+        gives=DeliveriesView,
+        query=DeliveriesQuery,
+        codes=("unknown_product",),
+    ),
+)

@@ -1,0 +1,119 @@
+"""For operators and their machines: stop everything, is it well, is it ready, what does it count."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from vpp.act.ladder import SafeState
+from vpp.model.measurement import Reading
+from vpp.model.time import isoformat
+from vpp.sense.state import freeze
+from vpp.service import control, trading
+from vpp.service.api.problems import HttpRefusal
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
+from vpp.service.api.views import HealthView, KillView, ReadyView
+from vpp.service.plant import Plant
+from vpp.wire import KillRequest, ProblemFault
+
+STALLED_AFTER_CYCLES = 5
+"""So many control periods without a cycle, and a minute at least, and the service is not well."""
+
+
+async def set_kill(plant: Plant, call: Call[Nothing, KillRequest]) -> KillView:
+    await control.set_kill(plant, call.body, now=call.now)
+    return KillView(killed=plant.kill.killed, reason=plant.kill.reason)
+
+
+async def show_health(plant: Plant, call: Call[Nothing, Nothing]) -> HealthView:
+    last = plant.trace[-1].at if plant.trace else None
+    period = timedelta(seconds=plant.file.control.period_s)
+    bound = max(STALLED_AFTER_CYCLES * period, timedelta(minutes=1))
+    if last is not None and call.now - last > bound:
+        raise HttpRefusal(
+            f"the last control cycle ended at {isoformat(last)}",
+            code="stalled",
+            where="act",
+            fix="Look at the log; restart the service if it does not go on",
+        )
+    return HealthView(
+        status="ok",
+        now=call.now,
+        last_control_cycle=last,
+        last_plan=plant.schedule.issued_at if plant.schedule else None,
+        oldest_reading_s=_oldest_s(plant, call.now),
+    )
+
+
+async def show_ready(plant: Plant, call: Call[Nothing, Nothing]) -> ReadyView:
+    reasons, schedule = not_ready(plant, call.now), plant.schedule
+    if reasons or schedule is None:
+        raise HttpRefusal(
+            "; ".join(reason.what for reason in reasons),
+            code="not_ready",
+            where="service",
+            fix="Mend what `errors` names",
+            faults=reasons,
+        )
+    return ReadyView(
+        ready=True,
+        plan_id=schedule.plan_id,
+        plan_age_s=(call.now - schedule.issued_at).total_seconds(),
+    )
+
+
+def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
+    """Everything that keeps the plant from bidding and steering now, worst first."""
+    reasons = []
+    if plant.kill.killed:
+        reasons.append(("kill", f"the kill switch is set: {plant.kill.reason}"))
+    if not plant.source.connected:
+        reasons.append(("broker", f"the broker is away since {isoformat(plant.source.since)}"))
+    if not plant.reconciled:
+        reasons.append(("reconciled", "bids of the last run are still in doubt"))
+    if plant.schedule is None:
+        reasons.append(("plan", "there is no plan"))
+    elif (age := now - plant.schedule.issued_at) > trading.MAX_PLAN_AGE:
+        reasons.append(("plan", f"the newest plan is {age.total_seconds():.0f} s old"))
+    state = freeze(plant.file.park, plant.intake.newest, now)
+    if not any(isinstance(resource, Reading) for resource in state.resources):
+        reasons.append(("telemetry", "no resource is heard"))
+    if plant.safe_state is not SafeState.NORMAL:
+        # The ladder's own words: they also tell of what is not listed here, such as the journal.
+        reasons.append(("safe_state", f"{plant.safe_state.value}: {plant.safe_state_reason}"))
+    return [ProblemFault(path=path, what=what) for path, what in reasons]
+
+
+async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Response:
+    body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _oldest_s(plant: Plant, now: datetime) -> float | None:
+    times = [reading.measured_at for reading in plant.intake.newest.values()]
+    return (now - min(times)).total_seconds() if times else None
+
+
+ROUTES: tuple[AnyRoute, ...] = (
+    writing(
+        "POST",
+        "/v1/kill",
+        "Stop bids and set-points, or release them again",
+        set_kill,
+        takes=KillRequest,
+        gives=KillView,
+        codes=("unavailable",),
+    ),
+    reading(
+        "/healthz", "Whether the cycles run", show_health, gives=HealthView, codes=("stalled",)
+    ),
+    reading(
+        "/readyz",
+        "Whether bids are made and set-points go out; every reason why not",
+        show_ready,
+        gives=ReadyView,
+        codes=("not_ready",),
+    ),
+    reading("/metrics", "Counters and gauges for Prometheus", show_metrics, media="text/plain"),
+)

@@ -1,0 +1,211 @@
+"""The park and its resources, as built and as they stand."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from itertools import islice
+
+from vpp.model.measurement import Reading
+from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Limits
+from vpp.model.resource import Resource
+from vpp.sense.state import freeze
+from vpp.service.api.numbers import finite
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
+from vpp.service.api.views import (
+    ConnectionPointView,
+    EnterpriseView,
+    FeederView,
+    LimitsView,
+    ParkView,
+    ResourcesView,
+    ResourceView,
+    SetpointView,
+    TraceView,
+    UnitView,
+)
+from vpp.service.plant import Plant, TracePoint
+from vpp.wire import Moment, WireModel
+
+METER_MAX_AGE = timedelta(minutes=3)
+"""A main meter that was silent for longer shows no power."""
+
+
+class ParkQuery(WireModel):
+    trace_after: Moment | None = None
+    """Only control cycles after this moment; all that are kept, where left out."""
+
+
+async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
+    park, trace = plant.file.park, plant.trace
+    return ParkView(
+        park_id=park.park_id,
+        name=park.name,
+        timezone=park.timezone.key,
+        currency=park.currency,
+        now=call.now,
+        limits=_limits(park.limits),
+        feeders=[FeederView(feeder_id=f.feeder_id, limits=_limits(f.limits)) for f in park.feeders],
+        enterprises=[_enterprise(plant, e, call.now) for e in park.enterprises],
+        units=[_unit(unit) for unit in park.bidding_units],
+        power_kw=finite(trace[-1].park_kw) if trace else None,
+        money_so_far=plant.money,
+        safe_state=plant.safe_state.value,
+        safe_state_reason=plant.safe_state_reason,
+        kill_reason=plant.kill.reason,
+        broker_connected=plant.source.connected,
+        broker_since=plant.source.since,
+        telemetry_accepted=plant.intake.accepted,
+        telemetry_refused=sum(plant.intake.refused.values()),
+        telemetry_lost=plant.intake.lost,
+        trace=_trace(_after(trace, call.query.trace_after)),
+    )
+
+
+async def list_resources(plant: Plant, call: Call[Nothing, Nothing]) -> ResourcesView:
+    state = freeze(plant.file.park, plant.intake.newest, call.now)
+    known = {r.resource_id: r for r in state.resources if isinstance(r, Reading)}
+    reasons = {r.resource_id: r.reason for r in state.resources if not isinstance(r, Reading)}
+    return ResourcesView(
+        now=call.now,
+        resources=[
+            _resource(
+                plant,
+                resource,
+                known.get(resource.resource_id),
+                reasons.get(resource.resource_id, ""),
+                call.now,
+            )
+            for resource in plant.file.park.resources
+        ],
+    )
+
+
+def _resource(
+    plant: Plant, resource: Resource, known: Reading | None, reason: str, now: datetime
+) -> ResourceView:
+    name = resource.resource_id
+    newest = plant.intake.newest.get(name)
+    planned_kw = plant.schedule.planned_kw(name, now) if plant.schedule else None
+    return ResourceView(
+        resource_id=name,
+        kind=type(resource).__name__,
+        enterprise_id=resource.enterprise_id,
+        connection_point_id=resource.connection_point_id,
+        max_draw_kw=resource.draw_kw,
+        max_feed_kw=resource.feed_kw,
+        known=known is not None,
+        reason=reason,
+        measured_at=newest.measured_at if newest else None,
+        age_s=(now - newest.measured_at).total_seconds() if newest else None,
+        power_kw=known.power_kw if known else None,
+        soc=known.soc if known else None,
+        temperature_degc=known.temperature_degc if known else None,
+        available_kw=known.available_kw if known else None,
+        phase=known.phase.value if known and known.phase else None,
+        cars=len(known.sessions) if known and known.sessions is not None else None,
+        setpoint_taken=newest.setpoint_seq if newest else None,
+        planned_kw=finite(planned_kw),
+        setpoint=_setpoint(plant, resource, now),
+    )
+
+
+def _setpoint(plant: Plant, resource: Resource, now: datetime) -> SetpointView | None:
+    newest = plant.setpoints.get(resource.resource_id)
+    if newest is None:
+        return None
+    return SetpointView(
+        power_kw=newest.power_kw,
+        seq=newest.seq,
+        issued_at=newest.issued_at,
+        expires_at=newest.expires_at,
+        in_force=newest.issued_at <= now < newest.expires_at,
+        serves=newest.serves,
+    )
+
+
+def _after(trace: deque[TracePoint], after: datetime | None) -> list[TracePoint]:
+    if after is None:
+        return list(trace)
+    fresh = 0
+    for point in reversed(trace):
+        if point.at <= after:
+            break
+        fresh += 1
+    return list(islice(trace, len(trace) - fresh, None))
+
+
+def _trace(points: list[TracePoint]) -> TraceView:
+    return TraceView(
+        at=[p.at for p in points],
+        park_kw=[finite(p.park_kw) for p in points],
+        planned_kw=[finite(p.planned_kw) for p in points],
+        owed_kw=[finite(p.owed_kw) for p in points],
+        spot_per_mwh=[finite(p.spot_per_mwh) for p in points],
+        stored_kwh=[finite(p.stored_kwh) for p in points],
+        capacity_kwh=[finite(p.capacity_kwh) for p in points],
+        money=[finite(p.money) for p in points],
+    )
+
+
+def _enterprise(plant: Plant, enterprise: Enterprise, now: datetime) -> EnterpriseView:
+    return EnterpriseView(
+        enterprise_id=enterprise.enterprise_id,
+        name=enterprise.name,
+        connection_points=[
+            _point(plant, point, now)
+            for point in plant.file.park.connection_points
+            if point.enterprise_id == enterprise.enterprise_id
+        ],
+    )
+
+
+def _point(plant: Plant, point: ConnectionPoint, now: datetime) -> ConnectionPointView:
+    meter = plant.intake.newest_meter.get(point.meter_id)
+    heard = meter is not None and now - meter.measured_at <= METER_MAX_AGE
+    return ConnectionPointView(
+        connection_point_id=point.connection_point_id,
+        feeder_id=point.feeder_id,
+        limits=_limits(point.limits),
+        meter_id=point.meter_id,
+        tariff_id=point.tariff_id,
+        power_kw=meter.power_kw if meter is not None and heard else None,
+        resource_ids=[
+            r.resource_id
+            for r in plant.file.park.resources
+            if r.connection_point_id == point.connection_point_id
+        ],
+    )
+
+
+def _unit(unit: BiddingUnit) -> UnitView:
+    return UnitView(
+        unit_id=unit.unit_id,
+        zone=unit.zone,
+        product_ids=list(unit.product_ids),
+        connected_kw=unit.connected_kw,
+        declared_kw=unit.declared_kw,
+        tested_kw=unit.tested_kw,
+        trades_from=unit.trades_from,
+    )
+
+
+def _limits(limits: Limits) -> LimitsView:
+    return LimitsView(import_kw=finite(limits.import_kw), export_kw=finite(limits.export_kw))
+
+
+ROUTES: tuple[AnyRoute, ...] = (
+    reading(
+        "/v1/park",
+        "The park: structure, limits, current power, safe state, money so far",
+        show_park,
+        gives=ParkView,
+        query=ParkQuery,
+    ),
+    reading(
+        "/v1/resources",
+        "Every resource: its state, its plan, the set-point in force",
+        list_resources,
+        gives=ResourcesView,
+    ),
+)

@@ -1,0 +1,183 @@
+"""One line of the contract: a path, what it takes, what it gives, how it refuses.
+
+Both the server and the OpenAPI document are made from these, so neither can lie about the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter
+
+from vpp.service.api.reading import read_body, read_query
+from vpp.service.plant import Plant
+from vpp.wire import WireModel
+
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel)
+
+
+class Nothing(WireModel):
+    """Neither query nor body."""
+
+
+Answer: TypeAlias = BaseModel | bytes | web.StreamResponse
+"""A view, JSON bytes that are ready, or a response that was made by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Q, B]):
+    """One request, read and checked."""
+
+    request: web.Request
+    path: Mapping[str, str]
+    """Path parameters, percent-decoded."""
+
+    query: Q
+    body: B
+    now: datetime
+    """The plant's present."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[Q, B]):
+    """One operation of the contract."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    """As OpenAPI writes it: `/v1/markets/{product}`."""
+
+    summary: str
+    handle: Callable[[Plant, Call[Q, B]], Awaitable[Answer]]
+    gives: type[BaseModel] | None = None
+    """The JSON that is answered; None where `media` says what it is instead."""
+
+    media: str = "application/json"
+    query: type[Q]
+    body: type[B]
+    codes: tuple[str, ...] = ()
+    """Refusals beside those that every route has (`openapi.py`)."""
+
+    tail: str | None = None
+    """The last path parameter where it may hold slashes."""
+
+    @property
+    def pattern(self) -> str:
+        """The path as aiohttp's router takes it."""
+        if self.tail is None:
+            return self.path
+        return self.path.replace(f"{{{self.tail}}}", f"{{{self.tail}:.+}}")
+
+    def endpoint(self, plant: Plant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler that aiohttp calls: read, do, write."""
+        query = TypeAdapter(self.query)
+        body = None if self.body is Nothing else TypeAdapter(self.body)
+        nothing: Any = Nothing()
+
+        async def endpoint(request: web.Request) -> web.StreamResponse:
+            call = Call(
+                request=request,
+                path=request.match_info,
+                query=read_query(request.query, query),
+                body=nothing if body is None else await read_body(request, body),
+                now=plant.clock.now(),
+            )
+            return respond(await self.handle(plant, call))
+
+        return endpoint
+
+
+@overload
+def reading(
+    path: str,
+    summary: str,
+    handle: Callable[[Plant, Call[Nothing, Nothing]], Awaitable[Answer]],
+    *,
+    method: Literal["GET", "DELETE"] = "GET",
+    gives: type[BaseModel] | None = None,
+    media: str = "application/json",
+    codes: tuple[str, ...] = (),
+    tail: str | None = None,
+) -> Route[Nothing, Nothing]: ...
+
+
+@overload
+def reading(
+    path: str,
+    summary: str,
+    handle: Callable[[Plant, Call[Q, Nothing]], Awaitable[Answer]],
+    *,
+    method: Literal["GET", "DELETE"] = "GET",
+    gives: type[BaseModel] | None = None,
+    media: str = "application/json",
+    query: type[Q],
+    codes: tuple[str, ...] = (),
+    tail: str | None = None,
+) -> Route[Q, Nothing]: ...
+
+
+def reading(
+    path: str,
+    summary: str,
+    handle: Callable[[Plant, Any], Awaitable[Answer]],
+    *,
+    method: Literal["GET", "DELETE"] = "GET",
+    gives: type[BaseModel] | None = None,
+    media: str = "application/json",
+    query: type[Any] = Nothing,
+    codes: tuple[str, ...] = (),
+    tail: str | None = None,
+) -> Route[Any, Nothing]:
+    """A route without a body."""
+    return Route(
+        method=method,
+        path=path,
+        summary=summary,
+        handle=handle,
+        gives=gives,
+        media=media,
+        query=query,
+        body=Nothing,
+        codes=codes,
+        tail=tail,
+    )
+
+
+def writing(
+    method: Literal["POST", "PUT"],
+    path: str,
+    summary: str,
+    handle: Callable[[Plant, Call[Nothing, B]], Awaitable[Answer]],
+    *,
+    takes: type[B],
+    gives: type[BaseModel],
+    codes: tuple[str, ...] = (),
+) -> Route[Nothing, B]:
+    """A route that changes something by a JSON body."""
+    return Route(
+        method=method,
+        path=path,
+        summary=summary,
+        handle=handle,
+        gives=gives,
+        query=Nothing,
+        body=takes,
+        codes=codes,
+    )
+
+
+AnyRoute: TypeAlias = Route[Any, Any]
+
+
+def respond(answer: Answer) -> web.StreamResponse:
+    """What goes out. Nothing of it may be kept by a cache, for all of it is about now."""
+    if isinstance(answer, web.StreamResponse):
+        return answer
+    content = answer if isinstance(answer, bytes) else answer.model_dump_json().encode()
+    return web.Response(
+        body=content, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,357 @@
+"""What the routes give, as types; their schema is the OpenAPI document.
+
+Powers are kW net injection, energies kWh, times UTC. Money and market quantities are strings that
+hold a decimal; what a model only expects (prices ahead, shadow prices) are numbers. Series share
+one axis: `start` and `step_s`, one number a step, null where nothing is known.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer
+
+from vpp.wire import DeliveryView, ProductView, Span, WireModel
+
+
+def _plain(number: Decimal) -> str:
+    return format(number, "f")
+
+
+Exact = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
+"""A decimal, as text without exponent."""
+
+Numbers = list[float | None]
+
+
+# ---------------------------------------------------------------- markets
+
+
+class MarketsView(WireModel):
+    products: list[ProductView]
+
+
+class BidSetSummary(WireModel):
+    """One bid set and what came of it."""
+
+    bid_set_id: str
+    revision: int
+    unit: str
+    delivery: Span
+    issued_at: datetime
+    valid_until: datetime
+    status: Literal["open", "superseded", "withdrawn", "awarded"]
+    bids: int
+    offered_sell_mwh: Exact
+    """Sum of all that is offered, at whatever price."""
+    offered_buy_mwh: Exact
+    sold_mwh: Exact
+    bought_mwh: Exact
+    proceeds: Exact
+    """What the trades are worth at their cleared prices: sales less purchases."""
+    currency: str
+
+
+class BidSetsView(WireModel):
+    """Newest first."""
+
+    product: str
+    bid_sets: list[BidSetSummary]
+
+
+class DeliveriesView(WireModel):
+    product: str
+    deliveries: list[DeliveryView]
+
+
+# ---------------------------------------------------------------- series
+
+
+class SeriesTaken(WireModel):
+    """On disk."""
+
+    series_id: str
+    values: int
+
+
+class SeriesView(WireModel):
+    series_id: str
+    unit: str
+    source: str
+    known_by: datetime
+    start: datetime
+    step_s: int
+    values: Numbers
+
+
+# ---------------------------------------------------------------- park
+
+
+class LimitsView(WireModel):
+    """Sizes in kW; null where nothing limits."""
+
+    import_kw: float | None
+    export_kw: float | None
+
+
+class FeederView(WireModel):
+    feeder_id: str
+    limits: LimitsView
+
+
+class ConnectionPointView(WireModel):
+    connection_point_id: str
+    feeder_id: str | None
+    limits: LimitsView
+    meter_id: str
+    tariff_id: str
+    power_kw: float | None
+    """By the main meter; null where it is not heard."""
+    resource_ids: list[str]
+
+
+class EnterpriseView(WireModel):
+    enterprise_id: str
+    name: str
+    connection_points: list[ConnectionPointView]
+
+
+class UnitView(WireModel):
+    unit_id: str
+    zone: str
+    product_ids: list[str]
+    connected_kw: float
+    declared_kw: float
+    tested_kw: float
+    trades_from: datetime
+
+
+class TraceView(WireModel):
+    """The control cycles, oldest first; all lists have the same length."""
+
+    at: list[datetime]
+    park_kw: Numbers
+    planned_kw: Numbers
+    owed_kw: Numbers
+    spot_per_mwh: Numbers
+    stored_kwh: Numbers
+    capacity_kwh: Numbers
+    money: Numbers
+
+
+class ParkView(WireModel):
+    """The park as it is built, and as it stands at `now`."""
+
+    park_id: str
+    name: str
+    timezone: str
+    currency: str
+    now: datetime
+    limits: LimitsView
+    feeders: list[FeederView]
+    enterprises: list[EnterpriseView]
+    units: list[UnitView]
+    power_kw: float | None
+    """Net injection by the last control cycle; null where a main meter is not heard."""
+    money_so_far: Exact
+    """Settled so far, market and network, credit positive."""
+    safe_state: Literal["normal", "no_new_bids", "hold", "release", "killed"]
+    safe_state_reason: str
+    kill_reason: str | None
+    """Null while the kill switch is released."""
+    broker_connected: bool
+    broker_since: datetime
+    """When that last changed."""
+    telemetry_accepted: int
+    telemetry_refused: int
+    telemetry_lost: int
+    trace: TraceView
+
+
+class SetpointView(WireModel):
+    power_kw: float
+    seq: int
+    issued_at: datetime
+    expires_at: datetime
+    in_force: bool
+    serves: str
+
+
+class ResourceView(WireModel):
+    resource_id: str
+    kind: str
+    enterprise_id: str
+    connection_point_id: str
+    max_draw_kw: float
+    max_feed_kw: float
+    known: bool
+    reason: str
+    """Why nobody can speak for it; empty where it is known."""
+    measured_at: datetime | None
+    age_s: float | None
+    power_kw: float | None
+    soc: float | None
+    temperature_degc: float | None
+    available_kw: float | None
+    phase: str | None
+    cars: int | None
+    setpoint_taken: int | None
+    """Sequence number of the newest command that the device has taken."""
+    planned_kw: float | None
+    setpoint: SetpointView | None
+
+
+class ResourcesView(WireModel):
+    now: datetime
+    resources: list[ResourceView]
+
+
+# ---------------------------------------------------------------- plan
+
+
+class ResourcePlan(WireModel):
+    resource_id: str
+    power_kw: Numbers
+    stored_kwh: Numbers | None
+    """At the end of each step; storages only."""
+    temperature_degc: Numbers | None
+    """At the end of each step; zones only."""
+    starts: list[int]
+    """Steps at which a run or a call begins."""
+
+
+class TradePlan(WireModel):
+    product: str
+    power_kw: Numbers
+
+
+class PriceAhead(WireModel):
+    name: str
+    per_kwh: Numbers
+
+
+class CostOfCause(WireModel):
+    cause: str
+    cost: Exact
+
+
+class ScheduleView(WireModel):
+    plan_id: str
+    issued_at: datetime
+    start: datetime
+    step_s: int
+    steps: int
+    resources: list[ResourcePlan]
+    net_kw: Numbers
+    committed_kw: Numbers
+    trades: list[TradePlan]
+    """What the plan means to sell (buy below 0) of products that are still open."""
+    prices: list[PriceAhead]
+    """`spot` as known or forecast, `net_value` the shadow price of net injection."""
+    cost: Exact
+    cost_by_cause: list[CostOfCause]
+    gap: float
+    binaries: int
+    build_s: float
+    solve_s: float
+    strategy_version: str
+    input_digest: str
+
+
+class PlanView(WireModel):
+    """The newest outcome, and the newest schedule that passed the validator."""
+
+    status: Literal["none", "optimal", "feasible", "unsolved"]
+    reason: str
+    schedule: ScheduleView | None
+    """Where the newest plan failed, the one before it, which HOLD keeps for a while."""
+
+
+class ForecastView(WireModel):
+    series_id: str
+    unit: str
+    issued_at: datetime
+    model: str
+    start: datetime
+    step_s: int
+    values: Numbers
+
+
+class ForecastsView(WireModel):
+    forecasts: list[ForecastView]
+
+
+# ---------------------------------------------------------------- money
+
+
+class StatementLineView(WireModel):
+    item: str
+    detail: str
+    energy_kwh: Exact
+    amount: Exact
+
+
+class StatementView(WireModel):
+    """What one enterprise gets (above 0) and pays for a span."""
+
+    enterprise_id: str
+    name: str
+    span: Span
+    currency: str
+    lines: list[StatementLineView]
+    total: Exact
+    import_kwh: Exact
+    export_kwh: Exact
+    baseline_kwh: Exact
+    carbon_kgco2: float
+    provisional: bool
+
+
+class StatementsView(WireModel):
+    currency: str
+    total: Exact
+    statements: list[StatementView]
+
+
+# ---------------------------------------------------------------- service
+
+
+class EventView(WireModel):
+    number: int
+    at: datetime
+    kind: str
+    severity: Literal["info", "warning", "alarm"]
+    text: str
+    data: dict[str, object]
+
+
+class EventsView(WireModel):
+    """Oldest first."""
+
+    events: list[EventView]
+
+
+class KillView(WireModel):
+    killed: bool
+    reason: str | None
+
+
+class HealthView(WireModel):
+    """That the cycles run, not that a port is open."""
+
+    status: Literal["ok"]
+    now: datetime
+    last_control_cycle: datetime | None
+    last_plan: datetime | None
+    oldest_reading_s: float | None
+    """Age of the oldest newest reading of a resource."""
+
+
+class ReadyView(WireModel):
+    """Set-points go out and bids are made."""
+
+    ready: Literal[True]
+    plan_id: str
+    plan_age_s: float
