@@ -1,9 +1,14 @@
-"""Builders with round numbers, so that sums can be done by hand."""
+"""Builders with round numbers, so that sums can be done by hand.
+
+`lab` builds resources, views, terms and plans. Where nothing else is said: hours as steps, a
+lossless 100 kWh / 100 kW battery, one connection point without limits, one product that is never
+short of room, and an imbalance price one whole currency unit away from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,30 +16,124 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from vpp.model.horizon import Horizon, Profile
-from vpp.model.ids import ConnectionPointId, EnterpriseId, ParkId, ProductId, ResourceId
-from vpp.model.measurement import ParkState, Quality, Reading, Unknown
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, ParkId, ProductId, ResourceId
+from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
 from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
-from vpp.model.resource import EvFleet, FixedLoad, Generator, Resource, ThermalZone
+from vpp.model.resource import (
+    EVERY_DAY,
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+    ShiftableRun,
+    Storage,
+    ThermalZone,
+)
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule
 from vpp.model.tariff import TouBand, TwoPartTariff
+from vpp.plan.solve import Problem, SolveOptions, solve
+from vpp.plan.terms import (
+    Commitment,
+    EnergyPrice,
+    OpenTrade,
+    PeakCharge,
+    StoredEnergyValue,
+    Term,
+)
+from vpp.plan.validate import violations
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)  # a Wednesday, 12:00 in Stockholm
 SPOT = ProductId("spot")
+EXCESS_PER_KWH = 10.0
 
 
-def owned(point: str = "cp-a") -> dict[str, Any]:
-    """Where a test's resource stands: enterprise `a` behind connection point `point`."""
-    return {
-        "enterprise_id": EnterpriseId("a"),
-        "connection_point_id": ConnectionPointId(point),
-    }
+class Lab:
+    """What a test needs to plan a park by hand."""
 
+    noon = NOON
+    spot = SPOT
+    excess_per_kwh = EXCESS_PER_KWH
 
-def a_reading(resource_id: str, **values: Any) -> Reading:
-    return Reading(
-        **{
-            "resource_id": ResourceId(resource_id),
+    # ------------------------------------------------------------------ resources
+
+    def owned(self, point: str = "cp-a") -> dict[str, Any]:
+        """Where a test's resource stands: enterprise `a` behind connection point `point`."""
+        return {
+            "enterprise_id": EnterpriseId("a"),
+            "connection_point_id": ConnectionPointId(point),
+        }
+
+    def load(self, name: str = "load", *, point: str = "cp-a") -> FixedLoad:
+        return FixedLoad(resource_id=ResourceId(name), max_draw_kw=1000, **self.owned(point))
+
+    def pv(self, name: str = "pv", *, point: str = "cp-a") -> Generator:
+        return Generator(resource_id=ResourceId(name), max_feed_kw=1000, **self.owned(point))
+
+    def battery(self, name: str = "bat", *, point: str = "cp-a", **sizes: Any) -> Storage:
+        lossless: dict[str, Any] = {
+            "capacity_kwh": 100.0,
+            "max_charge_kw": 100.0,
+            "max_discharge_kw": 100.0,
+            "charge_efficiency": 1.0,
+            "discharge_efficiency": 1.0,
+        }
+        return Storage(resource_id=ResourceId(name), **self.owned(point), **(lossless | sizes))
+
+    def process(self, name: str = "mill", *, point: str = "cp-a", **said: Any) -> InterruptibleLoad:
+        usual: dict[str, Any] = {
+            "rated_draw_kw": 100.0,
+            "operating_from": time(6),
+            "operating_to": time(20),
+            "call_length": timedelta(hours=1),
+            "callable_hours": (13, 14, 15),
+            "call_cost_per_kwh": 0.5,
+        }
+        return InterruptibleLoad(
+            resource_id=ResourceId(name), **self.owned(point), **(usual | said)
+        )
+
+    def run(self, name: str = "oven", *, point: str = "cp-a", **said: Any) -> ShiftableRun:
+        usual: dict[str, Any] = {
+            "profile_kw": (40.0, 80.0),
+            "earliest_start": time(12),
+            "latest_end": time(14),
+            "default_start": time(12, 30),
+            "run_days": EVERY_DAY,
+        }
+        return ShiftableRun(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
+    def zone(self, name: str = "hall", *, point: str = "cp-a", **said: Any) -> ThermalZone:
+        """Keeps most of its warmth for hours: 10 kWh/°C behind 1 °C/kW."""
+        usual: dict[str, Any] = {
+            "heating": True,
+            "max_draw_kw": 100.0,
+            "cop": 2.0,
+            "resistance_degc_per_kw": 1.0,
+            "capacity_kwh_per_degc": 10.0,
+            "min_degc": 19.0,
+            "max_degc": 23.0,
+            "target_degc": 20.0,
+            "discomfort_cost_per_degc_h": 100.0,
+            "outdoor_series_id": "outdoor",
+        }
+        return ThermalZone(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
+    def cars(self, name: str = "cars", *, point: str = "cp-a", **said: Any) -> EvFleet:
+        usual: dict[str, Any] = {
+            "charger_kw": 10.0,
+            "max_draw_kw": 30.0,
+            "unserved_cost_per_kwh": 5.0,
+        }
+        return EvFleet(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
+    # ------------------------------------------------------------------ states
+
+    def reading(self, name: str, **values: Any) -> Reading:
+        usual: dict[str, Any] = {
+            "resource_id": ResourceId(name),
             "enterprise_id": EnterpriseId("a"),
             "measured_at": NOON,
             "received_at": NOON,
@@ -42,65 +141,82 @@ def a_reading(resource_id: str, **values: Any) -> Reading:
             "quality": Quality.GOOD,
             "power_kw": 0.0,
         }
-        | values
-    )
+        return Reading(**(usual | values))
 
+    def session(
+        self, name: str, *, wanted_kwh: float, stays_h: float, comes_h: float | None = None
+    ) -> EvSession:
+        return EvSession(
+            session_id=name,
+            departs_at=NOON + timedelta(hours=stays_h),
+            wanted_kwh=wanted_kwh,
+            arrives_at=None if comes_h is None else NOON + timedelta(hours=comes_h),
+        )
 
-def a_park(
-    *resources: Resource,
-    points: Sequence[str] = ("cp-a",),
-    point_limits: Limits | None = None,
-    feeder: Limits | None = None,
-    limits: Limits | None = None,
-) -> Park:
-    from datetime import time
+    def clock(self, text: str) -> time:
+        return time.fromisoformat(text)
 
-    return Park(
-        park_id=ParkId("test"),
-        name="Test park",
-        timezone=ZoneInfo("Europe/Stockholm"),
-        currency="EUR",
-        minor_unit=Decimal("0.01"),
-        limits=limits or Limits(),
-        feeders=(Feeder(feeder_id="f", limits=feeder or Limits()),),  # type: ignore[arg-type]
-        enterprises=(Enterprise(enterprise_id=EnterpriseId("a"), name="A"),),
-        connection_points=tuple(
-            ConnectionPoint(
-                connection_point_id=ConnectionPointId(name),
-                enterprise_id=EnterpriseId("a"),
-                feeder_id="f",  # type: ignore[arg-type]
-                limits=point_limits or Limits(),
-                meter_id=ResourceId(f"meter-{name}"),
-                tariff_id="t",
-            )
-            for name in points
-        ),
-        resources=tuple(resources),
-        bidding_units=(),
-        tariffs=(
-            TwoPartTariff(
-                tariff_id="t",
-                bands=(
-                    TouBand(name="all", start=time(), end=time(), price_per_kwh=Decimal("0")),
-                ),
-                demand_charge_per_kw_month=Decimal(0),
+    def limits(self, **sizes: float) -> Limits:
+        return Limits(**sizes)
+
+    # ------------------------------------------------------------------ view, terms, plan
+
+    def park(
+        self,
+        *resources: Resource,
+        points: Sequence[str] = ("cp-a",),
+        point_limits: Limits | Mapping[str, Limits] | None = None,
+        feeder: Limits | None = None,
+        limits: Limits | None = None,
+        timezone: str = "Europe/Stockholm",
+    ) -> Park:
+        def limits_of(point: str) -> Limits:
+            if isinstance(point_limits, Mapping):
+                return point_limits.get(point, Limits())
+            return point_limits or Limits()
+
+        return Park(
+            park_id=ParkId("test"),
+            name="Test park",
+            timezone=ZoneInfo(timezone),
+            currency="EUR",
+            minor_unit=Decimal("0.01"),
+            limits=limits or Limits(),
+            feeders=(Feeder(feeder_id=FeederId("f"), limits=feeder or Limits()),),
+            enterprises=(Enterprise(enterprise_id=EnterpriseId("a"), name="A"),),
+            connection_points=tuple(
+                ConnectionPoint(
+                    connection_point_id=ConnectionPointId(name),
+                    enterprise_id=EnterpriseId("a"),
+                    feeder_id=None if name.startswith("free") else FeederId("f"),
+                    limits=limits_of(name),
+                    meter_id=ResourceId(f"meter-{name}"),
+                    tariff_id="t",
+                )
+                for name in points
             ),
-        ),
-        grid_kgco2_per_kwh=0.02,
-    )
+            resources=tuple(resources),
+            bidding_units=(),
+            tariffs=(
+                TwoPartTariff(
+                    tariff_id="t",
+                    bands=(
+                        TouBand(name="all", start=time(), end=time(), price_per_kwh=Decimal(0)),
+                    ),
+                    demand_charge_per_kw_month=Decimal(0),
+                ),
+            ),
+            grid_kgco2_per_kwh=0.02,
+        )
 
-
-@pytest.fixture
-def a_view() -> Callable[..., PlanningView]:
-    """A view of one-hour steps, all prices in one open product that is never short of room."""
-
-    def build(
+    def view(
+        self,
         *resources: Resource,
         price: Sequence[float],
         readings: Sequence[Reading] = (),
-        base_kw: dict[str, Sequence[float]] | None = None,
-        available_kw: dict[str, Sequence[float]] | None = None,
-        arriving_kw: dict[str, Sequence[float]] | None = None,
+        base_kw: Mapping[str, Sequence[float]] | None = None,
+        available_kw: Mapping[str, Sequence[float]] | None = None,
+        arriving_kw: Mapping[str, Sequence[float]] | None = None,
         outdoor_degc: float = 0.0,
         network_per_kwh: float = 0.0,
         paid_peaks: tuple[PaidPeak, ...] = (),
@@ -110,12 +226,24 @@ def a_view() -> Callable[..., PlanningView]:
         start: datetime = NOON,
         **park_options: Any,
     ) -> PlanningView:
-        park = a_park(*resources, **park_options)
+        """Hours from noon on, all at `price` in one open product."""
+        park = self.park(*resources, **park_options)
         horizon = Horizon(start, step, len(price))
         known = {reading.resource_id: reading for reading in readings}
 
         def profile(values: Sequence[float] | None) -> Profile:
-            return Profile(horizon, np.array(values if values is not None else [0.0] * len(price), float))
+            return Profile(
+                horizon, np.array(values if values is not None else [0.0] * len(price), float)
+            )
+
+        def profiles(
+            kind: type[Resource], given: Mapping[str, Sequence[float]] | None
+        ) -> dict[ResourceId, Profile]:
+            return {
+                r.resource_id: profile((given or {}).get(r.resource_id))
+                for r in resources
+                if isinstance(r, kind)
+            }
 
         return PlanningView(
             now=start,
@@ -124,32 +252,17 @@ def a_view() -> Callable[..., PlanningView]:
             state=ParkState(
                 taken_at=start,
                 resources=tuple(
-                    known.get(r.resource_id) or Unknown(resource_id=r.resource_id, reason="never heard")
+                    known.get(r.resource_id)
+                    or Unknown(resource_id=r.resource_id, reason="never heard")
                     for r in resources
                 ),
             ),
-            base_kw={
-                r.resource_id: profile((base_kw or {}).get(r.resource_id))
-                for r in resources
-                if isinstance(r, FixedLoad)
-            },
-            available_kw={
-                r.resource_id: profile((available_kw or {}).get(r.resource_id))
-                for r in resources
-                if isinstance(r, Generator)
-            },
-            outdoor_degc={
-                r.outdoor_series_id: Profile.constant(horizon, outdoor_degc)
-                for r in resources
-                if isinstance(r, ThermalZone)
-            },
-            arriving_kw={
-                r.resource_id: profile((arriving_kw or {}).get(r.resource_id))
-                for r in resources
-                if isinstance(r, EvFleet)
-            },
+            base_kw=profiles(FixedLoad, base_kw),
+            available_kw=profiles(Generator, available_kw),
+            outdoor_degc={"outdoor": Profile.constant(horizon, outdoor_degc)},
+            arriving_kw=profiles(EvFleet, arriving_kw),
             spot_per_kwh=profile(price),
-            committed_kw=np.array(committed_kw if committed_kw is not None else [0.0] * len(price)),
+            committed_kw=profile(committed_kw).values,
             open_products=(
                 OpenProduct(
                     product_id=SPOT,
@@ -165,4 +278,110 @@ def a_view() -> Callable[..., PlanningView]:
             paid_peaks=paid_peaks,
         )
 
-    return build
+    def terms(
+        self,
+        view: PlanningView,
+        *more: Term,
+        imbalance_per_kwh: float = 1.0,
+        spread_per_kwh: float = 0.0,
+        stored_value_per_kwh: float | None = None,
+    ) -> tuple[Term, ...]:
+        """The market at the view's prices, its network prices and peaks, and `more`."""
+        spot = view.spot_per_kwh.values
+        found: list[Term] = [
+            Commitment(
+                base_kw=view.committed_kw,
+                short_per_kwh=spot + imbalance_per_kwh,
+                long_per_kwh=spot - imbalance_per_kwh,
+            )
+        ]
+        found += [
+            OpenTrade(
+                product_id=product.product_id,
+                sell_per_kwh=product.price_per_kwh.values - spread_per_kwh / 2,
+                buy_per_kwh=product.price_per_kwh.values + spread_per_kwh / 2,
+                max_kw=product.max_kw,
+            )
+            for product in view.open_products
+        ]
+        found += [
+            EnergyPrice(
+                connection_point_id=point,
+                import_per_kwh=price.values,
+                export_per_kwh=np.zeros(view.horizon.steps),
+            )
+            for point, price in view.import_per_kwh.items()
+        ]
+        found += [
+            PeakCharge(
+                connection_point_id=peak.connection_point_id,
+                first_step=peak.first_step,
+                last_step=peak.last_step,
+                price_per_kw=peak.price_per_kw,
+                free_kw=peak.paid_kw,
+            )
+            for peak in view.paid_peaks
+        ]
+        if stored_value_per_kwh is not None:
+            found.append(StoredEnergyValue(price_per_kwh=stored_value_per_kwh))
+        return (*found, *more)
+
+    def problem(
+        self,
+        view: PlanningView,
+        terms: Sequence[Term] | None = None,
+        *,
+        gap: float = 1e-6,
+        soft_s: float = 30.0,
+        preferred: Mapping[str, tuple[datetime, ...]] | None = None,
+    ) -> Problem:
+        return Problem(
+            view=view,
+            terms=tuple(self.terms(view) if terms is None else terms),
+            options=SolveOptions(
+                plan_id="plan-1",
+                strategy_version="test/1",
+                gap=gap,
+                soft_s=soft_s,
+                limit_excess_price_per_kwh=EXCESS_PER_KWH,
+            ),
+            preferred_starts={ResourceId(name): at for name, at in (preferred or {}).items()},
+        )
+
+    def outcome(
+        self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
+    ) -> Outcome:
+        return solve(self.problem(view, terms, **options))
+
+    def plan(
+        self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
+    ) -> Schedule:
+        """The optimal schedule, found valid."""
+        problem = self.problem(view, terms, **options)
+        outcome = solve(problem)
+        assert isinstance(outcome, Optimal), outcome
+        assert self.violations(outcome.schedule, view, problem.terms) == ()
+        return outcome.schedule
+
+    def schedule_of(self, outcome: Outcome) -> Schedule:
+        assert isinstance(outcome, Optimal | Feasible), outcome
+        return outcome.schedule
+
+    def violations(
+        self, schedule: Schedule, view: PlanningView, terms: Sequence[Term]
+    ) -> tuple[str, ...]:
+        return violations(schedule, view, terms, limit_excess_price_per_kwh=EXCESS_PER_KWH)
+
+    def power(self, schedule: Schedule, name: str) -> Floats:
+        """Net injection of one resource in kW, rounded to what the solver promises."""
+        row = schedule.resource_ids.index(ResourceId(name))
+        power: Floats = np.round(schedule.power_kw[row], 5) + 0.0
+        return power
+
+    def running(self, phase: RunPhase, since: datetime) -> dict[str, Any]:
+        return {"phase": phase, "phase_since": since}
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()

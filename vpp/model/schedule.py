@@ -56,7 +56,7 @@ class Schedule:
     """Steps at which a shiftable run, or a call of an interruptible load, is to start."""
 
     unserved_kwh: Mapping[str, float]
-    """What each EV session is planned to leave without, by session id."""
+    """What each EV session is planned to leave without, by `resource id/session id`."""
 
     cost_by_cause: Mapping[str, float]
     """In the park's currency over the horizon; adds up to the objective."""

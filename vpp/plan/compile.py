@@ -1,7 +1,8 @@
 """Turn a view and its terms into one sparse mixed-integer programme, in whole blocks.
 
 Columns (T steps; S storages, G generators, Z zones, C cars, P connection points, N nodes of the
-limit tree, M open products, B possible starts, K peak charges):
+limit tree, M open products, B possible starts, K peak charges; only limits that are finite can be
+exceeded, so infinite ones have no columns):
 
     charge, discharge, stored (S,T)      feed (G,T)        heat, temperature, cold, hot (Z,T)
     car (C,T)  unserved (C)              import, export (P,T)   excess_in, excess_out (N,T)
@@ -13,13 +14,14 @@ Rows, all two-sided (lower <= A x <= upper):
     zone     temperature[t] - a·temperature[t-1] - (1-a)·g·heat = (1-a)·(outdoor + gain·R)
     band     temperature + cold >= min,  temperature - hot <= max
     wanted   Σ η·h·car + unserved = wanted            fleet    Σ car <= room
-    once     Σ starts of a group = 1 (runs) or <= 1 (calls)
+    once     Σ starts of a group = 1 (runs) or <= the calls left that day
+    apart    Σ calls of a load that touch each other <= 1, where it may be called more than once
     point    export - import - Σ injections decided = base
     node     -import limit <= Σ (export - import) + excess_in - excess_out <= export limit
              (`own node` of one connection point, `shared node` of a feeder or the park)
     market   Σ (export - import) - Σ (sell - buy) + short - long = committed
     peak     peak - import >= 0
-    one way  charge <= Pc·charging, discharge <= Pd·(1 - charging), only where the price is below 0
+    one way  charge <= Pc·charging, discharge <= Pd·(1 - charging), only where burning energy pays
 
 Limits of the tree are priced, at `limit_excess_price_per_kwh`, so that a forecast above a limit
 still gives a plan that goes as little over as it can; the guard holds the limits themselves.
@@ -27,19 +29,18 @@ still gives a plan that goes as little over as it can; the guard holds the limit
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import assert_never
 
 import numpy as np
-from scipy.sparse import csr_array
 
+from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, ProductId
 from vpp.model.park import Limits, Park
 from vpp.model.resource import Resource
 from vpp.plan.fleet import Fleet, Ints, gather
+from vpp.plan.programme import Builder, Programme
 from vpp.plan.terms import (
     Commitment,
     EnergyPrice,
@@ -51,106 +52,18 @@ from vpp.plan.terms import (
 from vpp.plan.view import PlanningView
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Programme:
-    """minimise cost·x  subject to  row_lower <= A x <= row_upper, lower <= x <= upper."""
-
-    cost: Floats
-    lower: Floats
-    upper: Floats
-    integral: Ints
-    """Columns that are 0 or 1."""
-
-    matrix: csr_array
-    row_lower: Floats
-    row_upper: Floats
-    columns: dict[str, Ints]
-    """Where each block of columns stands, in its shape."""
-
-    rows: dict[str, Ints]
-    causes: dict[str, Ints]
-    """Which columns each cause of cost stands in; every priced column is in exactly one."""
-
-    fleet: Fleet
-    products: tuple[ProductId, ...]
-
-    def digest(self) -> str:
-        """SHA-256 of the numbers: the same input gives the same digest."""
-        sha = hashlib.sha256()
-        for array in (
-            *(self.cost, self.lower, self.upper, self.integral, self.row_lower, self.row_upper),
-            *(self.matrix.data, self.matrix.indices, self.matrix.indptr.astype(np.int64)),
-        ):
-            sha.update(np.ascontiguousarray(array).tobytes())
-        return sha.hexdigest()
-
-
-@dataclass(slots=True)
-class _Builder:
-    """Columns and rows as they are added, block by block."""
-
-    steps: int
-    cost: list[Floats] = field(default_factory=list)
-    lower: list[Floats] = field(default_factory=list)
-    upper: list[Floats] = field(default_factory=list)
-    columns: dict[str, Ints] = field(default_factory=dict)
-    rows: dict[str, Ints] = field(default_factory=dict)
-    causes: dict[str, list[Ints]] = field(default_factory=dict)
-    row_lower: list[Floats] = field(default_factory=list)
-    row_upper: list[Floats] = field(default_factory=list)
-    triplets: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
-    n_columns: int = 0
-    n_rows: int = 0
-
-    def add_columns(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        *,
-        lower: float | Floats = 0.0,
-        upper: float | Floats = np.inf,
-        cost: float | Floats = 0.0,
-        cause: str | None = None,
-    ) -> Ints:
-        """A block of columns in `shape`; bounds and cost broadcast to it."""
-        size = int(np.prod(shape))
-        index = np.arange(self.n_columns, self.n_columns + size).reshape(shape)
-        self.n_columns += size
-        for values, store in ((cost, self.cost), (lower, self.lower), (upper, self.upper)):
-            store.append(np.broadcast_to(np.asarray(values, dtype=float), shape).ravel())
-        self.columns[name] = index
-        if cause is not None:
-            self.causes.setdefault(cause, []).append(index.ravel())
-        return index
-
-    def add_rows(
-        self, name: str, shape: tuple[int, ...], lower: float | Floats, upper: float | Floats
-    ) -> Ints:
-        """A block of rows in `shape`; sides broadcast to it."""
-        size = int(np.prod(shape))
-        index = np.arange(self.n_rows, self.n_rows + size).reshape(shape)
-        self.n_rows += size
-        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), shape).ravel())
-        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), shape).ravel())
-        self.rows[name] = index
-        return index
-
-    def put(self, rows: Ints, columns: Ints, values: float | Floats) -> None:
-        """Coefficients `values` at (rows, columns); all three broadcast together."""
-        rows, columns, filled = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
-        self.triplets.append((rows.ravel(), columns.ravel(), filled.ravel()))
-
-
 def build(
     view: PlanningView, terms: Sequence[Term], *, limit_excess_price_per_kwh: float
 ) -> Programme:
     """Compile a view and its terms. Pure; takes milliseconds for tens of resources.
 
     Raises:
-        DataError: A term names a connection point that the park does not have.
+        DataError: A term names a connection point that the park does not have, trades are open
+            while no `Commitment` prices what is not delivered, or a run or a call is no whole
+            number of steps.
     """
     fleet = gather(view)
-    b = _Builder(steps=view.horizon.steps)
+    b = Builder(steps=view.horizon.steps)
     point_rows = _tree(b, view, fleet, limit_excess_price_per_kwh)
     _storages(b, view, fleet, point_rows)
     _generators(b, view, fleet, point_rows)
@@ -158,25 +71,8 @@ def build(
     _cars(b, view, fleet, point_rows)
     _starts(b, view, fleet, point_rows)
     products = _apply(b, view, fleet, terms)
-    integral = [b.columns["start"].ravel()]
-    if negative := _one_way(b, view, fleet, terms):
-        integral.append(negative[0])
-    causes = {cause: np.concatenate(parts) for cause, parts in b.causes.items()}
-    rows, columns, values = (np.concatenate(part) for part in zip(*b.triplets, strict=True))
-    return Programme(
-        cost=np.concatenate(b.cost),
-        lower=np.concatenate(b.lower),
-        upper=np.concatenate(b.upper),
-        integral=np.concatenate(integral),
-        matrix=csr_array((values, (rows, columns)), shape=(b.n_rows, b.n_columns)),
-        row_lower=np.concatenate(b.row_lower),
-        row_upper=np.concatenate(b.row_upper),
-        columns=b.columns,
-        rows=b.rows,
-        causes=causes,
-        fleet=fleet,
-        products=products,
-    )
+    integral = [b.columns["start"], *_one_way(b, view, fleet, terms)]
+    return b.programme(integral=integral, fleet=fleet, products=products)
 
 
 def limit_nodes(park: Park) -> list[tuple[Limits, list[int]]]:
@@ -195,7 +91,7 @@ def points_of(park: Park, resources: Iterable[Resource]) -> Ints:
     return np.array([order[r.connection_point_id] for r in resources], dtype=np.int64)
 
 
-def _tree(b: _Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_kwh: float) -> Ints:
+def _tree(b: Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_kwh: float) -> Ints:
     """Imports, exports and the limits above them; returns the rows of the point balances."""
     points, hours = len(view.park.connection_points), view.horizon.step_hours
     base = np.zeros((points, b.steps))
@@ -207,10 +103,6 @@ def _tree(b: _Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_
     b.put(rows, imports, -1.0)
     nodes = limit_nodes(view.park)
     price = limit_excess_price_per_kwh * hours
-    excess_in = b.add_columns("excess_in", (len(nodes), b.steps), cost=price, cause="limit excess")
-    excess_out = b.add_columns(
-        "excess_out", (len(nodes), b.steps), cost=price, cause="limit excess"
-    )
     lower = np.array([-limits.import_kw for limits, _ in nodes])[:, None]
     upper = np.array([limits.export_kw for limits, _ in nodes])[:, None]
     # Nodes of one connection point and nodes that several share stand apart: the latter couple.
@@ -218,15 +110,17 @@ def _tree(b: _Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_
     above = (len(nodes) - points, b.steps)
     shared = b.add_rows("shared node", above, lower[points:], upper[points:])
     node_rows = np.concatenate([own, shared])
-    b.put(node_rows, excess_in, 1.0)
-    b.put(node_rows, excess_out, -1.0)
+    for name, limit, sign in (("excess_in", lower, 1.0), ("excess_out", upper, -1.0)):
+        limited = np.flatnonzero(np.isfinite(limit[:, 0]))
+        excess = b.add_columns(name, (len(limited), b.steps), cost=price, cause="limit excess")
+        b.put(node_rows[limited], excess, sign)
     for index, (_, below) in enumerate(nodes):
         b.put(node_rows[index], exports[below], 1.0)
         b.put(node_rows[index], imports[below], -1.0)
     return rows
 
 
-def _storages(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
+def _storages(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     units, hours = fleet.storages, view.horizon.step_hours
     shape = (len(units), b.steps)
     capacity = _column(unit.capacity_kwh for unit in units)
@@ -256,13 +150,13 @@ def _storages(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -
     b.put(at, charge, 1.0)
 
 
-def _generators(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
+def _generators(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     shape = (len(fleet.generators), b.steps)
     feed = b.add_columns("feed", shape, upper=np.maximum(fleet.available_kw, 0.0))
     b.put(point_rows[points_of(view.park, fleet.generators)], feed, -1.0)
 
 
-def _zones(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
+def _zones(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     zones, hours = fleet.zones, view.horizon.step_hours
     shape = (len(zones), b.steps)
     discomfort = _column(zone.discomfort_cost_per_degc_h for zone in zones) * hours
@@ -287,7 +181,7 @@ def _zones(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> N
     b.put(point_rows[points_of(view.park, zones)], heat, 1.0)
 
 
-def _cars(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
+def _cars(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     cars, hours = fleet.cars, view.horizon.step_hours
     owner = np.array([car.fleet for car in cars], dtype=np.int64)
     charger = _column(fleet.ev_fleets[car.fleet].charger_kw for car in cars)
@@ -305,17 +199,19 @@ def _cars(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> No
     b.put(point_rows[points_of(view.park, [fleet.ev_fleets[i] for i in owner])], draw, 1.0)
 
 
-def _starts(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
+def _starts(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     starts = fleet.starts
     cost = np.array([start.cost for start in starts])
     chosen = b.add_columns("start", (len(starts),), upper=1.0, cost=cost, cause="calls")
     groups = np.array([start.group for start in starts], dtype=np.int64)
-    must = np.zeros(groups.max(initial=-1) + 1)
-    must[groups] = [float(start.must) for start in starts]
-    once = b.add_rows("once", must.shape, must, 1.0)
+    least, most = np.zeros((2, groups.max(initial=-1) + 1))
+    least[groups] = [float(start.must) for start in starts]
+    most[groups] = [float(start.most) for start in starts]
+    once = b.add_rows("once", least.shape, least, most)
     if not starts:
         return
     b.put(once[groups], chosen, 1.0)
+    _apart(b, fleet, chosen)
     point = points_of(view.park, [view.park.resource_by_id[start.resource_id] for start in starts])
     lengths = np.array([len(start.draw_kw) for start in starts])
     which = np.repeat(np.arange(len(starts)), lengths)
@@ -325,13 +221,34 @@ def _starts(b: _Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> 
     b.put(point_rows[point[which], step], chosen[which], draw)
 
 
+def _apart(b: Builder, fleet: Fleet, chosen: Ints) -> None:
+    """Between two calls of a load it runs for at least a step: each call has a fixed length."""
+    several = [index for index, start in enumerate(fleet.starts) if start.most > 1]
+    rows = b.add_rows("apart", (len(several),), -np.inf, 1.0)
+    for row, index in zip(rows, several, strict=True):
+        first = fleet.starts[index]
+        touching = [
+            other
+            for other in several
+            if fleet.starts[other].resource_id == first.resource_id
+            and first.step <= fleet.starts[other].step <= first.step + len(first.draw_kw)
+        ]
+        b.put(row, chosen[touching], 1.0)
+
+
 def _apply(
-    b: _Builder, view: PlanningView, fleet: Fleet, terms: Sequence[Term]
+    b: Builder, view: PlanningView, fleet: Fleet, terms: Sequence[Term]
 ) -> tuple[ProductId, ...]:
     """Price the columns as the terms say, and add the market balance and the peaks."""
     hours = view.horizon.step_hours
     order = {p.connection_point_id: i for i, p in enumerate(view.park.connection_points)}
     trades = [term for term in terms if isinstance(term, OpenTrade)]
+    if trades and not any(isinstance(term, Commitment) for term in terms):
+        raise DataError(
+            "trades are open, and falling short of them costs nothing",
+            where=", ".join(trade.product_id for trade in trades),
+            fix="Add a Commitment, with nothing sold where nothing is",
+        )
     shape = (len(trades), b.steps)
     room = np.array([term.max_kw for term in trades]).reshape(shape)
     sell = b.add_columns("sell", shape, upper=room, cause="market")
@@ -349,7 +266,7 @@ def _apply(
             case OpenTrade():
                 pass  # priced above, where its row is known
             case EnergyPrice():
-                point = order[term.connection_point_id]
+                point = _known(order, term)
                 cost[b.columns["import"][point]] += term.import_per_kwh * hours
                 cost[b.columns["export"][point]] -= term.export_per_kwh * hours
             case Commitment():
@@ -373,7 +290,17 @@ def _apply(
     return tuple(trade.product_id for trade in trades)
 
 
-def _value_stores(b: _Builder, fleet: Fleet, price_per_kwh: float, cost: Floats) -> None:
+def _known(order: dict[ConnectionPointId, int], term: EnergyPrice | PeakCharge) -> int:
+    if term.connection_point_id not in order:
+        raise DataError(
+            f"{type(term).__name__} at {term.connection_point_id}",
+            where="terms",
+            fix=f"Name one of {sorted(order)}",
+        )
+    return order[term.connection_point_id]
+
+
+def _value_stores(b: Builder, fleet: Fleet, price_per_kwh: float, cost: Floats) -> None:
     """Credit what is left at the end: kWh in storages, warmth or cold in zones."""
     for index, unit in enumerate(fleet.storages):
         cost[b.columns["stored"][index, -1]] -= price_per_kwh * unit.discharge_efficiency
@@ -384,35 +311,34 @@ def _value_stores(b: _Builder, fleet: Fleet, price_per_kwh: float, cost: Floats)
         )
 
 
-def _peaks(b: _Builder, peaks: Sequence[PeakCharge], order: dict[ConnectionPointId, int]) -> None:
+def _peaks(b: Builder, peaks: Sequence[PeakCharge], order: dict[ConnectionPointId, int]) -> None:
     """A column for each peak, not below what is paid already; only the increase costs."""
     free = np.array([peak.free_kw for peak in peaks])
     price = np.array([peak.price_per_kw for peak in peaks])
     column = b.add_columns("peak", (len(peaks),), upper=np.inf, cost=price, cause="peak")
     for index, peak in enumerate(peaks):
-        imports = b.columns["import"][order[peak.connection_point_id]]
-        imports = imports[peak.first_step : peak.last_step]
+        imports = b.columns["import"][_known(order, peak), peak.first_step : peak.last_step]
         rows = b.add_rows(f"peak {index}", imports.shape, -free[index], np.inf)
         b.put(rows, column[index], 1.0)
         b.put(rows, imports, -1.0)
 
 
-def _one_way(b: _Builder, view: PlanningView, fleet: Fleet, terms: Sequence[Term]) -> list[Ints]:
-    """Forbid charging and discharging at once where drawing energy earns money."""
-    prices = [term.buy_per_kwh for term in terms if isinstance(term, OpenTrade)]
-    prices += [term.long_per_kwh for term in terms if isinstance(term, Commitment)]
-    if not prices or not fleet.storages:
-        return []
-    network = {t.connection_point_id: t.import_per_kwh for t in terms if isinstance(t, EnergyPrice)}
-    least = np.min(prices, axis=0)
-    zero = np.zeros(b.steps)
-    earns = np.array(
-        [
-            least + network.get(u.connection_point_id, zero) + u.wear_cost_per_kwh < 0
-            for u in fleet.storages
-        ]
-    )
-    unit, step = np.nonzero(earns)
+def _one_way(b: Builder, view: PlanningView, fleet: Fleet, terms: Sequence[Term]) -> list[Ints]:
+    """Forbid charging and discharging at once where burning energy in the losses could pay.
+
+    A kWh drawn and fed back shrinks to e = ηc·ηd and wears the store (1 + e) times: it pays where
+    energy is worth less than -wear·(1 + e) / (1 - e), counting what its way out costs.
+    (`search.py` repairs what is rarer: a load that feeds beyond an export limit.)
+    """
+    least = np.tile(_least_value(fleet, terms, b.steps), (len(view.park.connection_points), 1))
+    order = {p.connection_point_id: i for i, p in enumerate(view.park.connection_points)}
+    for term in terms:
+        if isinstance(term, EnergyPrice):
+            least[_known(order, term)] += term.export_per_kwh
+    kept = _column(u.charge_efficiency * u.discharge_efficiency for u in fleet.storages)
+    wear = _column(u.wear_cost_per_kwh for u in fleet.storages)
+    worth = least[points_of(view.park, fleet.storages)]
+    unit, step = np.nonzero(worth * (1 - kept) + wear * (1 + kept) < 0)
     if not len(unit):
         return []
     charging = b.add_columns("charging", (len(unit),), upper=1.0)
@@ -425,6 +351,35 @@ def _one_way(b: _Builder, view: PlanningView, fleet: Fleet, terms: Sequence[Term
     b.put(out_rows, b.columns["discharge"][unit, step], 1.0)
     b.put(out_rows, charging, discharge_kw)
     return [charging]
+
+
+def _least_value(fleet: Fleet, terms: Sequence[Term], steps: int) -> Floats:
+    """What one more kWh of the park's net is worth at least, shape (T,).
+
+    Any amount can be left over at `long_per_kwh`. Where the products have more room than the park
+    can feed, not all of them can be sold out, unless bought back or sold short: then it is worth no
+    less than the worst of their prices.
+    """
+    positions = [term for term in terms if isinstance(term, Commitment)]
+    committed, short, long = (
+        np.sum([np.zeros(steps), *values], axis=0)
+        for values in (
+            [term.base_kw for term in positions],
+            [term.short_per_kwh for term in positions],
+            [term.long_per_kwh for term in positions],
+        )
+    )
+    room, worst = np.zeros(steps), np.full(steps, np.inf)
+    for trade in (term for term in terms if isinstance(term, OpenTrade)):
+        room += trade.max_kw
+        worst = np.where(trade.max_kw > 0, np.minimum(worst, trade.sell_per_kwh), worst)
+    most_kw = np.maximum(fleet.base_kw, 0).sum(axis=0) + np.maximum(fleet.available_kw, 0).sum(
+        axis=0
+    )
+    most_kw += sum(unit.max_discharge_kw for unit in fleet.storages)
+    roomy = committed + room > most_kw
+    least: Floats = np.where(roomy, np.maximum(long, np.minimum(worst, short)), long)
+    return least
 
 
 def _column(values: Iterable[float]) -> Floats:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp.errors import DataError
+from vpp.model.calendar import same_clock_time
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession, Reading, RunPhase
@@ -29,7 +31,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
-from vpp.model.time import local_date, local_moment
+from vpp.model.time import QUARTER, local_date, local_day, local_moment
 from vpp.plan.view import PlanningView
 
 Kind = TypeVar("Kind", bound=Resource)
@@ -42,10 +44,13 @@ class Start:
 
     resource_id: ResourceId
     group: int
-    """Starts of one group exclude each other."""
+    """The starts of one resource on one day."""
 
     must: bool
-    """True where exactly one start of the group has to be taken, False where at most one."""
+    """True where exactly one start of the group has to be taken, False where at most `most`."""
+
+    most: int
+    """Calls that are left on that day; 1 for a run."""
 
     step: int
     draw_kw: tuple[float, ...]
@@ -92,7 +97,9 @@ class Fleet:
 def gather(view: PlanningView) -> Fleet:
     """Sort the park's resources by kind and read their states."""
     known = {s.resource_id: s for s in view.state.resources if isinstance(s, Reading)}
-    storages = [r for r in _of(view, Storage) if r.resource_id in known]
+    # A battery that does not say how full it is cannot be planned; it is left idle.
+    full = {name: reading.soc for name, reading in known.items() if reading.soc is not None}
+    storages = [r for r in _of(view, Storage) if r.resource_id in full]
     zones = [r for r in _of(view, ThermalZone) if r.resource_id in known]
     generators = list(_of(view, Generator))
     ev_fleets = list(_of(view, EvFleet))
@@ -102,7 +109,7 @@ def gather(view: PlanningView) -> Fleet:
     room = [fleet.max_draw_kw + view.arriving_kw[fleet.resource_id].values for fleet in ev_fleets]
     return Fleet(
         storages=tuple(storages),
-        stored_kwh=np.array([(known[r.resource_id].soc or 0.0) * r.capacity_kwh for r in storages]),
+        stored_kwh=np.array([full[r.resource_id] * r.capacity_kwh for r in storages]),
         generators=tuple(generators),
         available_kw=_stack([view.available_kw[r.resource_id].values for r in generators], steps),
         zones=tuple(zones),
@@ -137,8 +144,12 @@ def _cars(
     for index, fleet in enumerate(fleets):
         reading = known.get(fleet.resource_id)
         for session in (reading.sessions or ()) if reading else ():
-            share = [(session.departs_at - start) / view.horizon.step for start in starts]
-            yield Car(fleet=index, session=session, share=np.clip(share, 0.0, 1.0))
+            here = [(session.departs_at - start) / view.horizon.step for start in starts]
+            share = np.clip(here, 0.0, 1.0)
+            if session.arrives_at is not None:
+                away = [(session.arrives_at - start) / view.horizon.step for start in starts]
+                share = np.maximum(share - np.clip(away, 0.0, 1.0), 0.0)
+            yield Car(fleet=index, session=session, share=share)
 
 
 def _starts(view: PlanningView, known: dict[ResourceId, Reading]) -> tuple[list[Start], Floats]:
@@ -213,16 +224,24 @@ def _calls(
     """Calls that may start in the horizon: on named hours, wholly inside operating hours."""
     if reading is None:
         return
-    length = load.call_length // horizon.step
-    today = local_date(horizon.start, zone)
+    length, rest = divmod(load.call_length, horizon.step)
+    if rest:
+        raise DataError(
+            f"a call of {load.call_length} is no whole number of steps of {horizon.step}",
+            where=load.resource_id,
+            fix="Plan in steps that divide it",
+        )
+    measured_on = local_date(reading.measured_at, zone)
     for offset, day in enumerate(_days(horizon, zone)):
-        used = (reading.calls_today or 0) if day == today else 0
+        used = (reading.calls_today or 0) if day == measured_on else 0
         if used >= load.max_calls_per_day or day.weekday() not in load.operating_days:
             continue
         for hour in load.callable_hours:
-            start = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
-            step = horizon.index(start.astimezone(horizon.start.tzinfo))
-            if step < 0 or step + length > horizon.steps:
+            start = same_clock_time(day, time(hour), zone)
+            if start is None:
+                continue  # the spring change skips this hour
+            step, late = divmod(start - horizon.start, horizon.step)
+            if late or step < 0 or step + length > horizon.steps:
                 continue
             shed = draw_kw[step : step + length]
             if (shed > 0).all():
@@ -230,6 +249,7 @@ def _calls(
                     resource_id=load.resource_id,
                     group=first_group + offset,
                     must=False,
+                    most=load.max_calls_per_day - used,
                     step=step,
                     draw_kw=tuple(-shed),
                     cost=float(shed.sum()) * horizon.step_hours * load.call_cost_per_kwh,
@@ -248,32 +268,59 @@ def _run(
     """Possible starts of one day's run; what is not free to choose goes into `base` instead."""
     if day.weekday() not in run.run_days:
         return
-    today = day == local_date(horizon.start, zone)
-    length = len(run.profile_kw)
-    if today and reading is not None and reading.phase is RunPhase.RUNNING:
-        assert reading.phase_since is not None
+    if horizon.step != QUARTER:
+        raise DataError(
+            f"its profile has quarter-hours, the plan has steps of {horizon.step}",
+            where=run.resource_id,
+            fix="Plan in quarter-hours",
+        )
+    # What a reading says about "today" holds for the day it was measured on.
+    told = reading is not None and local_date(reading.measured_at, zone) == day
+    phase = reading.phase if reading is not None and told else RunPhase.WAITING
+    if reading is not None and phase is RunPhase.RUNNING and reading.phase_since is not None:
         _add_profile(base, run, horizon.index(reading.phase_since))
         return
-    if today and reading is not None and reading.phase is RunPhase.DONE:
-        return
-    first = horizon.index(local_moment(day, run.earliest_start, zone))
-    last = horizon.index(local_moment(day, run.latest_end, zone)) - length
-    if today and last < 0:
+    if phase in (RunPhase.RUNNING, RunPhase.DONE):
+        return  # where nobody says since when it runs, little of it can be left
+    first, default, last = _window(run, horizon, zone, day)
+    if last < 0 and day == local_date(horizon.start, zone):
         return  # its window has passed; the device has run it by itself
-    if reading is None or last + length > horizon.steps:
-        # Nobody to command, or a window that the horizon does not show whole: a start that is
+    if reading is None or first == last or last + len(run.profile_kw) > horizon.steps:
+        # Nobody to command, no choice, or a window that the horizon does not show whole: a start
         # put off beyond the horizon would look free, so the run's own default is expected.
-        _add_profile(base, run, horizon.index(local_moment(day, run.default_start, zone)))
+        _add_profile(base, run, default)
         return
     for step in range(max(first, 0), last + 1):
         yield Start(
             resource_id=run.resource_id,
             group=group,
             must=True,
+            most=1,
             step=step,
             draw_kw=run.profile_kw,
             cost=0.0,
         )
+
+
+def _window(run: ShiftableRun, horizon: Horizon, zone: ZoneInfo, day: date) -> tuple[int, int, int]:
+    """First, default and last step at which a day's run may start.
+
+    Where a clock change makes the window too short, the run starts with it.
+    """
+    ends = (
+        local_day(day, zone).end
+        if run.latest_end == time(23, 59)
+        else local_moment(day, run.latest_end, zone)
+    )
+    first = _next_step(horizon, local_moment(day, run.earliest_start, zone))
+    last = max(horizon.index(ends) - len(run.profile_kw), first)
+    default = _next_step(horizon, local_moment(day, run.default_start, zone))
+    return first, min(max(default, first), last), last
+
+
+def _next_step(horizon: Horizon, moment: datetime) -> int:
+    """The first step that starts at `moment` or later."""
+    return -((horizon.start - moment) // horizon.step)
 
 
 def _add_profile(base: Floats, run: ShiftableRun, step: int) -> None:

@@ -16,7 +16,7 @@ from scipy.sparse import vstack
 
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
-from vpp.plan.compile import Programme
+from vpp.plan.programme import Programme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +27,9 @@ class LpSolution:
     cost: float
     row_marginals: Floats
     """Change of cost per unit of each row's side."""
+
+    fixed: dict[int, float]
+    """Columns that were held, and at which value."""
 
     def chosen(self, programme: Programme) -> dict[int, float] | None:
         """The on/off decisions where each is 0 or 1 already, else None."""
@@ -67,4 +70,6 @@ def solve_lp(
     sides = result.ineqlin.marginals
     marginals[below] += sides[: below.sum()]
     marginals[above] -= sides[below.sum() :]
-    return LpSolution(x=result.x, cost=float(result.fun), row_marginals=marginals)
+    return LpSolution(
+        x=result.x, cost=float(result.fun), row_marginals=marginals, fixed=dict(fixed)
+    )

@@ -11,6 +11,10 @@
       ▼
     full search ──▶ fix, solve
 
+Each time what was found is *made one-way*: where a storage charges and discharges at once (burning
+energy happens to cost nothing, or relieves a limit), the smaller of the two is forbidden and the LP
+solved again. What that costs shows in the gap.
+
 *Relax*: decisions may be fractions; no plan can cost less, so this is a first bound.
 
 *Parts*: connection points meet only in the market, in feeders and in the park's limit. With those
@@ -36,10 +40,12 @@ from scipy.sparse.csgraph import connected_components
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
-from vpp.plan.compile import Programme
 from vpp.plan.lp import LpSolution, solve_lp
+from vpp.plan.programme import Programme
 
 Chosen = dict[int, float]
+NOTHING_KW = 1e-6
+"""Less than this is rounding of the solver."""
 
 
 def search(
@@ -55,26 +61,58 @@ def search(
     `preferred` are the starts of the last plan: kept where they are still good enough, so that
     what was announced is not moved for nothing. `deadline` is a `perf_counter` moment.
     """
+    began = perf_counter()
     relaxed = solve_lp(programme, {}, deadline)
     if isinstance(relaxed, Unsolved):
         return relaxed
+    # A search that took all the time would leave none for the LP that makes a plan of its answer.
+    search_until = deadline - 2 * (perf_counter() - began)
     bound = relaxed.cost
     if relaxed.chosen(programme) is not None:
-        return relaxed, bound
+        return _found(_one_way(programme, relaxed, deadline), bound)
     best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
+    rounded = _near(programme, relaxed.x, horizon, preferred)
     if preferred:
-        best = solve_lp(programme, _near(programme, relaxed.x, horizon, preferred), deadline)
+        best = _fixed(programme, rounded, deadline)
         if _close(best, bound, gap):
             return _found(best, bound)
-    chosen, bound = _by_parts(programme, relaxed, gap=gap, deadline=deadline)
-    best = _better(best, solve_lp(programme, chosen, deadline))
+    chosen, bound = _by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
+    best = _better(best, _fixed(programme, chosen, deadline))
     if _close(best, bound, gap):
         return _found(best, bound)
-    whole = _whole(programme, gap=gap, deadline=deadline)
+    whole = _whole(programme, gap=gap, deadline=search_until)
     if not isinstance(whole, Unsolved):
-        best = _better(best, solve_lp(programme, whole[0], deadline))
+        best = _better(best, _fixed(programme, whole[0], deadline))
         bound = max(bound, whole[1])
     return _found(best, bound)
+
+
+def _fixed(programme: Programme, chosen: Chosen, deadline: float) -> LpSolution | Unsolved:
+    """The best plan with these decisions."""
+    solution = solve_lp(programme, chosen, deadline)
+    if isinstance(solution, Unsolved):
+        return solution
+    return _one_way(programme, solution, deadline)
+
+
+def _one_way(programme: Programme, solution: LpSolution, deadline: float) -> LpSolution | Unsolved:
+    """The plan, with no storage that charges and discharges at once."""
+    charge, discharge = programme.columns["charge"], programme.columns["discharge"]
+    into = np.array([unit.charge_efficiency for unit in programme.fleet.storages])[:, None]
+    out = np.array([unit.discharge_efficiency for unit in programme.fleet.storages])[:, None]
+    while True:
+        charge_kw, discharge_kw = solution.x[charge], solution.x[discharge]
+        both = np.minimum(charge_kw, discharge_kw) > NOTHING_KW
+        if not both.any():
+            return solution
+        fills = into * charge_kw >= discharge_kw / out
+        forbidden = np.where(fills, discharge, charge)[both]
+        again = solve_lp(
+            programme, solution.fixed | dict.fromkeys(forbidden.tolist(), 0.0), deadline
+        )
+        if isinstance(again, Unsolved):
+            return again
+        solution = again
 
 
 def _close(solution: LpSolution | Unsolved, bound: float, gap: float) -> bool:
@@ -105,21 +143,27 @@ def _near(
     """Last plan's starts where they are still possible, the others rounded to the largest share."""
     steps = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
     chosen = {int(column): float(round(x[column])) for column in programme.integral}
-    best: dict[int, tuple[float, int]] = {}
-    columns = programme.columns["start"].tolist()
-    for column, start in zip(columns, programme.fleet.starts, strict=True):
-        chosen[column] = 0.0
-        kept = start.step in steps.get(start.resource_id, ())
-        share = 2.0 if kept else float(x[column])
-        if (start.must or share > 0.5) and share > best.get(start.group, (-1.0, 0))[0]:
-            best[start.group] = (share, column)
-    return chosen | {column: 1.0 for _, column in best.values()}
+    largest: dict[int, tuple[float, int]] = {}
+    left: dict[int, int] = {}
+    for column, start in zip(
+        programme.columns["start"].tolist(), programme.fleet.starts, strict=True
+    ):
+        share = 2.0 if start.step in steps.get(start.resource_id, ()) else float(x[column])
+        left.setdefault(start.group, start.most)
+        chosen[column] = float(share == 2.0 and left[start.group] > 0)
+        left[start.group] -= int(chosen[column])
+        if (start.must or share > 0.5) and share > largest.get(start.group, (-1.0, 0))[0]:
+            largest[start.group] = (share, column)
+    return chosen | {column: 1.0 for _, column in largest.values()}
 
 
 def _by_parts(
-    programme: Programme, relaxed: LpSolution, *, gap: float, deadline: float
+    programme: Programme, relaxed: LpSolution, rounded: Chosen, *, gap: float, deadline: float
 ) -> tuple[Chosen, float]:
-    """Decisions of each part searched alone at the relaxation's prices, and the bound they prove."""
+    """Decisions of each part searched alone at the relaxation's prices, and the bound they prove.
+
+    A part that finds none in time keeps its `rounded` ones, which are always possible.
+    """
     coupling = np.concatenate([programme.rows["market"], programme.rows["shared node"].ravel()])
     prices = relaxed.row_marginals[coupling]
     cost = programme.cost - programme.matrix[coupling].T @ prices
@@ -136,8 +180,8 @@ def _by_parts(
     row_part, column_part = labels[:rows], labels[rows:]
     parts = np.unique(column_part[programme.integral])
     # Nine tenths of what the gap allows, shared out; the rest is for the fixed LP.
-    allowed = 0.9 * gap * abs(relaxed.cost) / len(parts)
-    chosen: Chosen = {}
+    allowed = 0.9 * gap * max(abs(relaxed.cost), 1.0) / len(parts)
+    chosen = dict(rounded)
     bound = relaxed.cost
     for part in parts:
         columns = np.flatnonzero(column_part == part)
@@ -156,10 +200,9 @@ def _by_parts(
                 "time_limit": max(deadline - perf_counter(), 0.01),
             },
         )
-        values = relaxed.x[columns] if result.x is None else result.x
-        chosen |= dict(
-            zip(columns[integral].tolist(), np.round(values[integral]).tolist(), strict=True)
-        )
+        if result.x is not None:
+            decided = np.round(result.x[integral]).tolist()
+            chosen |= dict(zip(columns[integral].tolist(), decided, strict=True))
         if result.mip_dual_bound is not None:
             bound += max(float(result.mip_dual_bound) - linear, 0.0)
     return chosen, bound

@@ -16,8 +16,9 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
-from vpp.plan.compile import Programme, build
+from vpp.plan.compile import build
 from vpp.plan.lp import LpSolution
+from vpp.plan.programme import Programme
 from vpp.plan.search import relative_gap, search
 from vpp.plan.terms import Commitment, Term
 from vpp.plan.view import PlanningView
@@ -117,7 +118,9 @@ def _schedule(
         net_value_per_kwh=value,
         starts=_chosen_starts(programme, x),
         unserved_kwh={
-            car.session.session_id: float(x[columns["unserved"][i]])
+            f"{fleet.ev_fleets[car.fleet].resource_id}/{car.session.session_id}": float(
+                x[columns["unserved"][i]]
+            )
             for i, car in enumerate(fleet.cars)
         },
         cost_by_cause={

@@ -1,21 +1,20 @@
 """Check a schedule against the view it was made for, without looking at the programme.
 
-The solver's word is not taken: every physical rule and the whole bill are worked out again from
-the resources and the terms, one by one, in plain arithmetic. A schedule that fails is refused.
-Nothing here is shared with `compile.py`.
+The solver's word is not taken: every physical rule and the whole bill (`bill.py`) are worked out
+again from the resources and the terms, one by one, in plain arithmetic. A schedule that fails is
+refused. Nothing here is shared with `compile.py` and `fleet.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import assert_never
 
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId
-from vpp.model.measurement import Reading, RunPhase
+from vpp.model.measurement import EvSession, Reading
 from vpp.model.resource import (
     EvFleet,
     FixedLoad,
@@ -26,15 +25,10 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.schedule import Schedule
-from vpp.model.time import local_date, local_moment
-from vpp.plan.terms import (
-    Commitment,
-    EnergyPrice,
-    OpenTrade,
-    PeakCharge,
-    StoredEnergyValue,
-    Term,
-)
+from vpp.model.time import Interval
+from vpp.plan.bill import bill_by_cause
+from vpp.plan.expected import call_faults, process_kw, run_faults, run_kw
+from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import PlanningView
 
 TOLERANCE = 1e-6
@@ -49,12 +43,17 @@ def violations(
     limit_excess_price_per_kwh: float,
 ) -> tuple[str, ...]:
     """Everything that is wrong with `schedule`, in words; empty where it may be used."""
-    if not np.isfinite(schedule.power_kw).all():
-        return ("a power is not finite",)
+    if misfits := tuple(_misfits(schedule, view, terms)):
+        return misfits
     found = [*_resources(schedule, view), *_sums(schedule, view), *_trades(schedule, terms)]
-    bill = bill_of(schedule, view, terms, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
-    if _differ(bill, schedule.cost, abs(bill) * 100):  # many rows add up: 1e-4 of the bill
-        found.append(f"the bill is {bill:.6f}, the solver says {schedule.cost:.6f}")
+    bill = bill_by_cause(
+        schedule, view, terms, limit_excess_price_per_kwh=limit_excess_price_per_kwh
+    )
+    turnover = sum(abs(cost) for cost in bill.values())
+    for cause in sorted(bill.keys() | schedule.cost_by_cause.keys()):
+        ours, theirs = bill.get(cause, 0.0), schedule.cost_by_cause.get(cause, 0.0)
+        if _differ(ours, theirs, turnover * 10):  # many rows add up: 1e-5 of what changes hands
+            found.append(f"{cause}: the bill is {ours:.6f}, the solver says {theirs:.6f}")
     return tuple(found)
 
 
@@ -63,35 +62,90 @@ def _differ(a: float, b: float, size: float) -> bool:
     return not abs(a - b) <= TOLERANCE * max(1.0, size)
 
 
+def _misfits(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> Iterator[str]:
+    """What keeps the schedule from being read at all: other names, other shapes, no numbers."""
+    steps, resources = view.horizon.steps, view.park.resources
+    if schedule.horizon != view.horizon:
+        yield f"it stands on {schedule.horizon}, the view on {view.horizon}"
+    if schedule.resource_ids != tuple(r.resource_id for r in resources):
+        yield "its resources are not the park's, in the park's order"
+    yield from _numbers("power_kw", schedule.power_kw, (len(resources), steps))
+    for name in ("net_kw", "committed_kw", "net_value_per_kwh"):
+        yield from _numbers(name, getattr(schedule, name), (steps,))
+    storages = {r.resource_id for r in resources if isinstance(r, Storage) and _soc(r, view)}
+    zones = {
+        r.resource_id
+        for r in resources
+        if isinstance(r, ThermalZone) and view.state.reading(r.resource_id)
+    }
+    points = {p.connection_point_id for p in view.park.connection_points}
+    products = {term.product_id for term in terms if isinstance(term, OpenTrade)}
+    for name, expected in (
+        ("stored_kwh", storages),
+        ("stored_value_per_kwh", storages),
+        ("temperature_degc", zones),
+        ("connection_point_kw", points),
+        ("trade_kw", products),
+    ):
+        profiles = getattr(schedule, name)
+        if profiles.keys() != expected:
+            yield f"{name} speaks of {sorted(profiles)}, not of {sorted(expected)}"
+        for key, values in profiles.items():
+            yield from _numbers(f"{name} of {key}", values, (steps,))
+    if not np.isfinite([*schedule.cost_by_cause.values(), schedule.gap]).all():
+        yield "a cost or the gap is not finite"
+    sessions = {
+        f"{r.resource_id}/{session.session_id}"
+        for r in resources
+        if isinstance(r, EvFleet) and (reading := view.state.reading(r.resource_id))
+        for session in reading.sessions or ()
+    }
+    if schedule.unserved_kwh.keys() != sessions:
+        yield f"unserved_kwh speaks of {sorted(schedule.unserved_kwh)}, not of {sorted(sessions)}"
+    may_start = {
+        r.resource_id for r in resources if isinstance(r, InterruptibleLoad | ShiftableRun)
+    }
+    for resource_id, chosen in schedule.starts.items():
+        if resource_id not in may_start or not all(0 <= step < steps for step in chosen):
+            yield f"{resource_id}: cannot start in steps {chosen}"
+
+
+def _numbers(name: str, values: object, shape: tuple[int, ...]) -> Iterator[str]:
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.shape != shape:
+        yield f"{name} is no array of numbers in shape {shape}"
+    elif not np.isfinite(values).all():
+        yield f"{name}: a value is not finite"
+
+
+def _soc(unit: Storage, view: PlanningView) -> bool:
+    """Whether somebody says how full it is."""
+    reading = view.state.reading(unit.resource_id)
+    return reading is not None and reading.soc is not None
+
+
 def _resources(schedule: Schedule, view: PlanningView) -> Iterator[str]:
-    hours = view.horizon.step_hours
     for row, resource in enumerate(view.park.resources):
-        power = schedule.power_kw[row]
-        reading = view.state.reading(resource.resource_id)
-        name = resource.resource_id
-        most = resource.draw_kw + resource.feed_kw
+        power, name = schedule.power_kw[row], resource.resource_id
+        reading = view.state.reading(name)
+        starts = schedule.starts.get(name, ())
         match resource:
             case FixedLoad():
-                if _differ(float(np.abs(power - view.base_kw[name].values).max()), 0.0, most):
-                    yield f"{name}: a fixed load is moved"
+                yield from _equal(name, power, view.base_kw[name].values)
             case Storage():
-                yield from _storage(resource, reading, power, schedule, hours)
+                yield from _storage(resource, reading, power, schedule, view)
             case Generator():
                 available = np.maximum(view.available_kw[name].values, 0.0)
                 yield from _between(name, power, np.zeros_like(power), available)
             case ThermalZone():
-                yield from _between(
-                    name, power, np.full_like(power, -resource.max_draw_kw), np.zeros_like(power)
-                )
-                if reading is not None:
-                    yield from _zone(resource, reading, power, schedule, view)
+                yield from _zone(resource, reading, power, schedule, view)
             case EvFleet():
                 yield from _cars(resource, reading, power, schedule, view)
             case InterruptibleLoad():
-                low = np.full_like(power, -resource.rated_draw_kw)
-                yield from _between(name, power, low, np.zeros_like(power))
+                yield from call_faults(resource, reading, starts, view)
+                yield from _equal(name, power, process_kw(resource, reading, starts, view))
             case ShiftableRun():
-                yield from _run(resource, reading, power, view)
+                yield from run_faults(resource, reading, starts, view)
+                yield from _equal(name, power, run_kw(resource, reading, starts, view))
             case _:
                 assert_never(resource)
 
@@ -107,42 +161,69 @@ def _between(name: str, power: Floats, low: Floats, high: Floats) -> Iterator[st
         )
 
 
+def _equal(name: str, power: Floats, expected: Floats) -> Iterator[str]:
+    """As `_between`, where there is nothing to choose (a decision is 0 or 1 to within 1e-6)."""
+    slack = TOLERANCE * np.abs(expected).max(initial=1.0)
+    yield from _between(name, power, expected - slack, expected + slack)
+
+
 def _storage(
-    unit: Storage, reading: Reading | None, power: Floats, schedule: Schedule, hours: float
+    unit: Storage,
+    reading: Reading | None,
+    power: Floats,
+    schedule: Schedule,
+    view: PlanningView,
 ) -> Iterator[str]:
+    name = unit.resource_id
     if reading is None or reading.soc is None:
-        if np.abs(power).max() > 0:
-            yield f"{unit.resource_id}: planned without a known state of charge"
+        yield from _equal(name, power, np.zeros_like(power))
         return
     yield from _between(
-        unit.resource_id,
+        name,
         power,
         np.full_like(power, -unit.max_charge_kw),
         np.full_like(power, unit.max_discharge_kw),
     )
     stored = reading.soc * unit.capacity_kwh
     floor = min(unit.min_soc * unit.capacity_kwh, stored)
+    slack = 10 * TOLERANCE * max(1.0, unit.capacity_kwh)
     for step, kw in enumerate(power):
-        stored = unit.stored_kwh_after(stored, float(kw), hours)
-        if _differ(stored, float(schedule.stored_kwh[unit.resource_id][step]), unit.capacity_kwh):
-            yield f"{unit.resource_id}: step {step} stores {stored:.6f} kWh, the plan says otherwise"
+        stored = unit.stored_kwh_after(stored, float(kw), view.horizon.step_hours)
+        planned = float(schedule.stored_kwh[name][step])
+        if not abs(stored - planned) <= slack:
+            yield f"{name}: step {step} stores {stored:.6f} kWh, the plan says {planned:.6f}"
             return
-        if not floor - 1e-3 <= stored <= unit.capacity_kwh + 1e-3:
-            yield f"{unit.resource_id}: step {step} ends at {stored:.6f} kWh"
+        if not floor - slack <= stored <= unit.capacity_kwh + slack:
+            yield (
+                f"{name}: step {step} ends at {stored:.6f} kWh, allowed {floor:.6f} …"
+                f" {unit.capacity_kwh:.6f}"
+            )
             return
 
 
 def _zone(
-    zone: ThermalZone, reading: Reading, power: Floats, schedule: Schedule, view: PlanningView
+    zone: ThermalZone,
+    reading: Reading | None,
+    power: Floats,
+    schedule: Schedule,
+    view: PlanningView,
 ) -> Iterator[str]:
+    name, outdoor = zone.resource_id, view.outdoor_degc[zone.outdoor_series_id].values
+    if reading is None:
+        # Its thermostat holds the target: heat lost (or gained) through the walls, less the gain.
+        lost_kw = (zone.target_degc - outdoor) / zone.resistance_degc_per_kw - zone.internal_gain_kw
+        draw = np.clip((lost_kw if zone.heating else -lost_kw) / zone.cop, 0.0, zone.max_draw_kw)
+        yield from _equal(name, power, -draw)
+        return
+    yield from _between(name, power, np.full_like(power, -zone.max_draw_kw), np.zeros_like(power))
     degc = zone.target_degc if reading.temperature_degc is None else reading.temperature_degc
-    outdoor = view.outdoor_degc[zone.outdoor_series_id].values
     for step, kw in enumerate(power):
         degc = zone.temperature_after(
             degc, float(kw), float(outdoor[step]), view.horizon.step_hours
         )
-        if _differ(degc, float(schedule.temperature_degc[zone.resource_id][step]), 100.0):
-            yield f"{zone.resource_id}: step {step} ends at {degc:.6f} °C, the plan says otherwise"
+        planned = float(schedule.temperature_degc[name][step])
+        if _differ(degc, planned, 100.0):
+            yield f"{name}: step {step} ends at {degc:.6f} °C, the plan says {planned:.6f}"
             return
 
 
@@ -153,168 +234,70 @@ def _cars(
     schedule: Schedule,
     view: PlanningView,
 ) -> Iterator[str]:
+    """The fleet's draw lies in its room, and can be dealt out to the cars while they are here."""
+    name, horizon = fleet.resource_id, view.horizon
     sessions = (reading.sessions or ()) if reading is not None else ()
-    arriving = view.arriving_kw[fleet.resource_id].values
-    here = np.zeros_like(power)
-    for session in sessions:
-        left = [(session.departs_at - start) / view.horizon.step for start in view.horizon.starts()]
-        here += fleet.charger_kw * np.clip(left, 0.0, 1.0)
-    least = np.minimum(arriving, np.maximum(-fleet.max_draw_kw, arriving - here))
-    yield from _between(fleet.resource_id, power, least, arriving)
-    charged = float((arriving - power).sum()) * view.horizon.step_hours * fleet.charge_efficiency
-    wanted = sum(session.wanted_kwh for session in sessions)
-    unserved = sum(schedule.unserved_kwh[session.session_id] for session in sessions)
-    if _differ(charged + unserved, wanted, max(wanted, fleet.max_draw_kw) * 10):
+    stays = [[_stay(s, step) / horizon.step for step in horizon.intervals()] for s in sessions]
+    share = np.array(stays).reshape(len(sessions), horizon.steps)
+    arriving = view.arriving_kw[name].values
+    here_kw = fleet.charger_kw * share.sum(axis=0)
+    least = np.minimum(arriving, np.maximum(-fleet.max_draw_kw, arriving - here_kw))
+    yield from _between(name, power, least, arriving)
+
+    counted_kwh = horizon.step_hours * fleet.charge_efficiency
+    wanted = np.array([session.wanted_kwh for session in sessions])
+    unserved = np.array([schedule.unserved_kwh[f"{name}/{s.session_id}"] for s in sessions])
+    served = wanted - unserved
+    slack = 10 * TOLERANCE * max(1.0, float(wanted.sum()), fleet.max_draw_kw)
+    if not ((unserved >= -slack) & (served >= -slack)).all():
+        yield f"{name}: leaves {unserved} kWh of {wanted}"
+    charged = np.cumsum(arriving - power) * counted_kwh
+    if not abs(charged[-1] - served.sum()) <= slack:
         yield (
-            f"{fleet.resource_id}: charges {charged:.4f} kWh and leaves {unserved:.4f} of"
-            f" {wanted:.4f}"
+            f"{name}: charges {charged[-1]:.4f} kWh, its cars count {served.sum():.4f} of"
+            f" {wanted.sum():.4f}"
+        )
+    could = np.cumsum(fleet.charger_kw * share, axis=1) * counted_kwh
+    most = np.minimum(could, served[:, None]).sum(axis=0)
+    later = could[:, -1:] - could
+    least_kwh = np.maximum(served[:, None] - later, 0.0).sum(axis=0)
+    bad = np.flatnonzero(~((least_kwh - slack <= charged) & (charged <= most + slack)))
+    if len(bad):
+        step = bad[0]
+        yield (
+            f"{name}: has charged {charged[step]:.4f} kWh by step {step}, its cars' stays allow"
+            f" {least_kwh[step]:.4f} … {most[step]:.4f}"
         )
 
 
-def _run(
-    run: ShiftableRun, reading: Reading | None, power: Floats, view: PlanningView
-) -> Iterator[str]:
-    """Each day's run happens exactly once, whole, inside its window."""
-    horizon, zone = view.horizon, view.park.timezone
-    day, last_day = local_date(horizon.start, zone), local_date(horizon.end, zone)
-    energy_kwh = sum(run.profile_kw) * horizon.step_hours
-    today = day
-    while day <= last_day:
-        window = (
-            local_moment(day, run.earliest_start, zone),
-            local_moment(day, run.latest_end, zone),
-        )
-        settled = day == today and reading is not None and reading.phase is not RunPhase.WAITING
-        inside = horizon.start <= window[0] and window[1] <= horizon.end
-        if day.weekday() in run.run_days and inside and not settled:
-            steps = slice(horizon.index(window[0]), horizon.index(window[1]))
-            drawn = -float(power[steps].sum()) * horizon.step_hours
-            if _differ(drawn, energy_kwh, energy_kwh):
-                yield f"{run.resource_id}: draws {drawn:.4f} kWh on {day}, a run is {energy_kwh:.4f}"
-        day += timedelta(days=1)
-    yield from _between(
-        run.resource_id, power, np.full_like(power, -run.draw_kw), np.zeros_like(power)
-    )
+def _stay(session: EvSession, step: Interval) -> timedelta:
+    """How long the car is here during `step`."""
+    comes = step.start if session.arrives_at is None else max(session.arrives_at, step.start)
+    return max(min(session.departs_at, step.end) - comes, timedelta(0))
 
 
 def _sums(schedule: Schedule, view: PlanningView) -> Iterator[str]:
     for point in view.park.connection_points:
-        rows = [
-            i
-            for i, r in enumerate(view.park.resources)
-            if r.connection_point_id == point.connection_point_id
-        ]
+        name = point.connection_point_id
+        rows = [i for i, r in enumerate(view.park.resources) if r.connection_point_id == name]
         total = schedule.power_kw[rows].sum(axis=0)
         size = float(np.abs(schedule.power_kw[rows]).sum(axis=0).max(initial=0.0))
-        off = np.abs(total - schedule.connection_point_kw[point.connection_point_id]).max()
-        if _differ(float(off), 0.0, size):
-            yield f"{point.connection_point_id}: resources do not add up, {off:.6f} kW apart"
+        off = float(np.abs(total - schedule.connection_point_kw[name]).max())
+        if _differ(off, 0.0, size * 10):
+            yield f"{name}: its resources do not add up, {off:.6f} kW apart"
     net = np.sum(list(schedule.connection_point_kw.values()), axis=0)
-    if _differ(float(np.abs(net - schedule.net_kw).max()), 0.0, float(np.abs(net).max())):
-        yield "the park's connection points do not add up"
+    off = float(np.abs(net - schedule.net_kw).max())
+    if _differ(off, 0.0, float(np.abs(net).max()) * 10):
+        yield f"the park's connection points do not add up to its net, {off:.6f} kW apart"
 
 
 def _trades(schedule: Schedule, terms: Sequence[Term]) -> Iterator[str]:
+    steps = schedule.horizon.steps
+    committed = [term.base_kw for term in terms if isinstance(term, Commitment)]
+    yield from _equal(
+        "committed_kw", schedule.committed_kw, np.sum([np.zeros(steps), *committed], axis=0)
+    )
     for term in terms:
         if isinstance(term, OpenTrade):
             trade = schedule.trade_kw[term.product_id]
             yield from _between(term.product_id, trade, -term.max_kw, term.max_kw)
-
-
-def bill_of(
-    schedule: Schedule,
-    view: PlanningView,
-    terms: Sequence[Term],
-    *,
-    limit_excess_price_per_kwh: float,
-) -> float:
-    """What the schedule costs over the horizon, worked out from its powers and the terms."""
-    hours = view.horizon.step_hours
-    total = limit_excess_price_per_kwh * hours * _beyond_limits_kw(schedule, view)
-    total += _owners_cost(schedule, view)
-    points = schedule.connection_point_kw
-    left = schedule.net_kw - schedule.committed_kw - sum(schedule.trade_kw.values())
-    for term in terms:
-        match term:
-            case EnergyPrice():
-                kw = points[term.connection_point_id]
-                total += float(np.maximum(-kw, 0) @ term.import_per_kwh) * hours
-                total -= float(np.maximum(kw, 0) @ term.export_per_kwh) * hours
-            case OpenTrade():
-                kw = schedule.trade_kw[term.product_id]
-                total -= float(np.maximum(kw, 0) @ term.sell_per_kwh) * hours
-                total += float(np.maximum(-kw, 0) @ term.buy_per_kwh) * hours
-            case Commitment():
-                total += float(np.maximum(-left, 0) @ term.short_per_kwh) * hours
-                total -= float(np.maximum(left, 0) @ term.long_per_kwh) * hours
-            case PeakCharge():
-                total += term.price_per_kw * max(_peak_kw(points, term) - term.free_kw, 0.0)
-            case StoredEnergyValue():
-                total -= term.price_per_kwh * _left_in_stores_kwh(schedule, view)
-            case _:
-                assert_never(term)
-    return total
-
-
-def _peak_kw(points: Mapping[ConnectionPointId, Floats], term: PeakCharge) -> float:
-    steps = slice(term.first_step, term.last_step)
-    return float((-points[term.connection_point_id][steps]).max(initial=0.0))
-
-
-def _beyond_limits_kw(schedule: Schedule, view: PlanningView) -> float:
-    """Sum over nodes and steps of what lies outside the tree's limits."""
-    points = schedule.connection_point_kw
-    nodes = [(p.limits, [p.connection_point_id]) for p in view.park.connection_points]
-    for feeder in view.park.feeders:
-        below = [p for p in view.park.connection_points if p.feeder_id == feeder.feeder_id]
-        nodes.append((feeder.limits, [p.connection_point_id for p in below]))
-    nodes.append((view.park.limits, list(points)))
-    beyond = 0.0
-    for limits, below_ids in nodes:
-        kw = np.sum([points[i] for i in below_ids], axis=0)
-        beyond += float(np.maximum(-kw - limits.import_kw, 0).sum())
-        beyond += float(np.maximum(kw - limits.export_kw, 0).sum())
-    return beyond
-
-
-def _owners_cost(schedule: Schedule, view: PlanningView) -> float:
-    """Wear, discomfort, calls and energy that cars go without."""
-    hours, total = view.horizon.step_hours, 0.0
-    for row, resource in enumerate(view.park.resources):
-        power = schedule.power_kw[row]
-        match resource:
-            case Storage():
-                total += float(np.abs(power).sum()) * hours * resource.wear_cost_per_kwh
-            case ThermalZone() if resource.resource_id in schedule.temperature_degc:
-                degc = schedule.temperature_degc[resource.resource_id]
-                outside = np.maximum(resource.min_degc - degc, 0) + np.maximum(
-                    degc - resource.max_degc, 0
-                )
-                total += float(outside.sum()) * hours * resource.discomfort_cost_per_degc_h
-            case EvFleet():
-                reading = view.state.reading(resource.resource_id)
-                for session in (reading.sessions or ()) if reading else ():
-                    unserved = schedule.unserved_kwh[session.session_id]
-                    total += unserved * resource.unserved_cost_per_kwh
-            case InterruptibleLoad():
-                starts = schedule.starts.get(resource.resource_id, ())
-                length = resource.call_length / timedelta(hours=1)
-                shed_kwh = len(starts) * length * resource.rated_draw_kw
-                total += shed_kwh * resource.call_cost_per_kwh
-            case _:
-                pass  # the other kinds cost their owner nothing beside energy
-    return total
-
-
-def _left_in_stores_kwh(schedule: Schedule, view: PlanningView) -> float:
-    """Electricity that what is left in stores stands for at the end of the horizon."""
-    total = 0.0
-    for resource in view.park.resources:
-        name = resource.resource_id
-        if isinstance(resource, Storage) and name in schedule.stored_kwh:
-            total += float(schedule.stored_kwh[name][-1]) * resource.discharge_efficiency
-        if isinstance(resource, ThermalZone) and name in schedule.temperature_degc:
-            sign = 1.0 if resource.heating else -1.0
-            degc = float(schedule.temperature_degc[name][-1])
-            total += sign * degc * resource.capacity_kwh_per_degc / resource.cop
-    return total

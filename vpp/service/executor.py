@@ -13,10 +13,21 @@ import pickle
 import sys
 from typing import Protocol
 
-from vpp.errors import UnavailableError
-from vpp.model.schedule import Outcome, Unsolved
+from vpp.errors import UnavailableError, VppError
+from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
 from vpp.plan.solve import Problem, solve
 from vpp.service.solver_child import HEADER
+
+LAST_WORDS_S = 1.0
+"""How long a child that closed its pipe is waited for, to say how it ended."""
+
+LARGEST_ANSWER_BYTES = 2**30
+
+NONSENSE: tuple[type[Exception], ...] = (
+    *(pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError, ImportError),
+    *(EOFError, OverflowError, MemoryError, VppError),
+)
+"""What reading a broken pickle may raise."""
 
 
 class Executor(Protocol):
@@ -38,9 +49,15 @@ class ProcessExecutor:
     """One warm child process. Use as an async context manager."""
 
     def __init__(
-        self, command: tuple[str, ...] = (sys.executable, "-m", "vpp.service.solver_child")
+        self,
+        command: tuple[str, ...] = (sys.executable, "-m", "vpp.service.solver_child"),
+        *,
+        recycle_after: int = 2000,
     ) -> None:
+        """Run `command` as the child, and a fresh one after `recycle_after` answers: a leak ends."""
         self._command = command
+        self._recycle_after = recycle_after
+        self._answers = 0
         self._child: asyncio.subprocess.Process | None = None
         self._ready: asyncio.Task[asyncio.subprocess.Process] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -48,42 +65,50 @@ class ProcessExecutor:
         """How often a dead or killed child was replaced."""
 
     async def __aenter__(self) -> ProcessExecutor:
-        self._ready = asyncio.create_task(self._spawn(), name="solver-spawn")
+        self._spawn_soon()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.cancel()
-            await asyncio.gather(self._ready, return_exceptions=True)
-        await self._kill()
+        await self._stop()
 
     @property
     def pid(self) -> int | None:
+        """The child's process id, None while there is none."""
         return self._child.pid if self._child is not None else None
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
+        """Solve in the child. The time counts from when its turn comes, a cold start included."""
         payload = pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL)
         async with self._one_at_a_time:
             if self._ready is None:
                 raise UnavailableError(
                     "the executor is not open", where="solver", fix="Use it inside `async with`"
                 )
-            child = await self._ready
+            if self._child is not None and self._child.returncode is not None:
+                await self._restart()  # it died while nobody asked it anything
+            answered = False
             try:
-                answer = await asyncio.wait_for(self._ask(child, payload), hard_s)
+                async with asyncio.timeout(hard_s):
+                    answer = await self._ask(await self._ready, payload)
+                outcome = _outcome(answer)
+                answered = True
             except TimeoutError:
-                await self._replace()
                 return Unsolved(reason=f"killed at the hard limit of {hard_s:g} s")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                code = await child.wait()
-                await self._replace()
-                return Unsolved(reason=f"the solver process died with code {code}")
-        try:
-            return _outcome(answer)
-        except pickle.UnpicklingError as error:
-            async with self._one_at_a_time:
-                await self._replace()
-            return Unsolved(reason=f"the solver process answered nonsense: {error}")
+            except OSError as error:
+                return Unsolved(reason=f"the solver process cannot be reached: {error}")
+            except asyncio.IncompleteReadError:
+                return Unsolved(reason=f"the solver process died with code {await self._code()}")
+            except NONSENSE as error:
+                return Unsolved(reason=f"the solver process answered nonsense: {error!r}")
+            finally:
+                # Also where the caller was cancelled: a late answer must not meet another problem.
+                if not answered:
+                    await self._restart()
+            self._answers += 1
+            if self._answers % self._recycle_after == 0:
+                await self._stop()
+                self._spawn_soon()
+            return outcome
 
     async def _ask(self, child: asyncio.subprocess.Process, payload: bytes) -> bytes:
         assert child.stdin is not None
@@ -104,12 +129,28 @@ class ProcessExecutor:
         await _read(child)  # it has said that it is ready
         return child
 
-    async def _replace(self) -> None:
-        await self._kill()
-        self.restarts += 1
+    def _spawn_soon(self) -> None:
         self._ready = asyncio.create_task(self._spawn(), name="solver-spawn")
 
-    async def _kill(self) -> None:
+    async def _restart(self) -> None:
+        await self._stop()
+        self._spawn_soon()
+        self.restarts += 1
+
+    async def _code(self) -> int | None:
+        """How the child ended, None where it closed its pipe and lives on (it is killed later)."""
+        if self._child is None:
+            return None
+        try:
+            return await asyncio.wait_for(self._child.wait(), LAST_WORDS_S)
+        except TimeoutError:
+            return None
+
+    async def _stop(self) -> None:
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.cancel()
+            await asyncio.gather(ready, return_exceptions=True)
         child, self._child = self._child, None
         if child is not None and child.returncode is None:
             child.kill()
@@ -119,9 +160,14 @@ class ProcessExecutor:
 async def _read(child: asyncio.subprocess.Process) -> bytes:
     assert child.stdout is not None
     header = await child.stdout.readexactly(HEADER.size)
-    return await child.stdout.readexactly(HEADER.unpack(header)[0])
+    (size,) = HEADER.unpack(header)
+    if size > LARGEST_ANSWER_BYTES:
+        raise ValueError(f"an answer of {size} bytes")
+    return await child.stdout.readexactly(size)
 
 
 def _outcome(answer: bytes) -> Outcome:
-    outcome: Outcome = pickle.loads(answer)
+    outcome = pickle.loads(answer)
+    if not isinstance(outcome, Optimal | Feasible | Unsolved):
+        raise TypeError(f"{type(outcome).__name__} is no outcome")
     return outcome

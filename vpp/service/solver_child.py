@@ -11,16 +11,21 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import resource
 import signal
 import struct
 import sys
 from typing import BinaryIO
 
+from vpp.errors import VppError
+from vpp.model.schedule import Outcome, Unsolved
 from vpp.plan.solve import solve
 
 HEADER = struct.Struct(">Q")
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
+ADDRESS_SPACE_BYTES = 4 * 2**30
+"""A plan of a large park needs a tenth of it."""
 
 
 def main() -> None:
@@ -28,7 +33,12 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(5)  # the event loop of the parent goes first
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    limit = (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES)
+    resource.setrlimit(resource.RLIMIT_AS, limit)  # it fails alone, not with the machine
+    # Whatever a library prints must not stand between our answers: it goes to stderr.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        serve(sys.stdin.buffer, answers)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -36,7 +46,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     _write(answers, b"ready")
     while header := requests.read(HEADER.size):
         problem = pickle.loads(requests.read(HEADER.unpack(header)[0]))
-        _write(answers, pickle.dumps(solve(problem), protocol=pickle.HIGHEST_PROTOCOL))
+        outcome: Outcome
+        try:
+            outcome = solve(problem)
+        except VppError as error:  # any other error is a bug, and ends the process
+            outcome = Unsolved(reason=str(error))
+        _write(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def _write(stream: BinaryIO, payload: bytes) -> None:

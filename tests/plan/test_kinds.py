@@ -1,0 +1,566 @@
+"""What may be moved beside batteries: sun, processes, runs, zones and cars, each by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vpp.errors import DataError
+from vpp.model.measurement import RunPhase
+from vpp.model.time import QUARTER
+
+# ---------------------------------------------------------------- generators
+
+
+@pytest.mark.parametrize(
+    ("price", "network_per_kwh", "export_kw", "feed_kw"),
+    [
+        pytest.param([0.1], 0.0, 1000.0, 100, id="a good price: all of it"),
+        pytest.param([-0.1], 0.0, 1000.0, 0, id="a negative price: none"),
+        pytest.param([0.1], 0.0, 60.0, 60, id="no more than may leave"),
+        pytest.param([-0.1], 0.05, 1000.0, 0, id="the network's price does not save 0.10"),
+    ],
+)
+def test_sun_is_curtailed_only_where_feeding_costs(
+    lab: Any, price: Sequence[float], network_per_kwh: float, export_kw: float, feed_kw: float
+) -> None:
+    view = lab.view(
+        lab.pv(),
+        price=price,
+        available_kw={"pv": [100.0]},
+        network_per_kwh=network_per_kwh,
+        point_limits=lab.limits(export_kw=export_kw),
+    )
+
+    assert lab.power(lab.plan(view), "pv").tolist() == [feed_kw]
+
+
+def test_sun_that_replaces_import_is_curtailed_only_beyond_the_network_price(lab: Any) -> None:
+    """60 kW of load: its kWh costs -0.1 + 0.15 = 0.05, so sun covers it; none is exported at -0.1."""
+    view = lab.view(
+        lab.pv(),
+        lab.load(),
+        price=[-0.1],
+        base_kw={"load": [-60.0]},
+        available_kw={"pv": [100.0]},
+        network_per_kwh=0.15,
+    )
+
+    assert lab.power(lab.plan(view), "pv").tolist() == [60]
+
+
+def test_a_forecast_below_zero_is_no_generation(lab: Any) -> None:
+    view = lab.view(lab.pv(), price=[0.1], available_kw={"pv": [-0.5]})
+
+    assert lab.power(lab.plan(view), "pv").tolist() == [0]
+
+
+# ---------------------------------------------------------------- calls
+
+
+@pytest.mark.parametrize(
+    ("price", "said", "reading", "starts"),
+    [
+        pytest.param([0.1, 0.6, 0.1], {}, {}, (1,), id="a price above its cost"),
+        pytest.param([0.1, 0.4, 0.1], {}, {}, (), id="a price below its cost"),
+        pytest.param([0.9, 0.1, 0.1], {}, {}, (), id="12:00 is no hour for calls"),
+        pytest.param([0.1, 0.6, 0.8], {}, {}, (2,), id="one call a day: the dearer hour"),
+        pytest.param(
+            [0.1, 0.6, 0.1, 0.7],
+            {"max_calls_per_day": 2},
+            {},
+            (1, 3),
+            id="two calls a day: both dear hours",
+        ),
+        pytest.param(
+            [0.1, 0.6, 0.7, 0.1],
+            {"max_calls_per_day": 2},
+            {},
+            (2,),
+            id="two calls do not follow each other without a pause",
+        ),
+        pytest.param(
+            [0.1, 0.6, 0.1, 0.7],
+            {"max_calls_per_day": 2},
+            {"calls_today": 1},
+            (3,),
+            id="one of two calls is used",
+        ),
+        pytest.param([0.1, 0.6, 0.8], {}, {"calls_today": 1}, (), id="no call is left today"),
+        pytest.param(
+            [0.1, 0.6, 0.8], {"max_calls_per_day": 0}, {}, (), id="a process nobody may call"
+        ),
+        pytest.param(
+            [0.1, 0.9, 0.2],
+            {"call_length": timedelta(hours=2)},
+            {},
+            (1,),
+            id="a call of two hours pays on its mean of 0.55",
+        ),
+        pytest.param(
+            [0.1, 0.7, 0.2],
+            {"call_length": timedelta(hours=2)},
+            {},
+            (),
+            id="a call of two hours does not pay on a mean of 0.45",
+        ),
+        pytest.param(
+            [0.1, 0.9], {"call_length": timedelta(hours=2)}, {}, (), id="past the horizon"
+        ),
+        pytest.param([0.1, 0.9], {"operating_days": (0, 1)}, {}, (), id="closed on Wednesdays"),
+    ],
+)
+def test_a_process_is_called_where_the_price_exceeds_its_cost(
+    lab: Any,
+    price: Sequence[float],
+    said: dict[str, Any],
+    reading: dict[str, Any],
+    starts: tuple[int, ...],
+) -> None:
+    view = lab.view(lab.process(**said), price=price, readings=[lab.reading("mill", **reading)])
+
+    schedule = lab.plan(view)
+
+    length = said.get("call_length", timedelta(hours=1)) // timedelta(hours=1)
+    off = {start + hour for start in starts for hour in range(length)}
+    open_today = "operating_days" not in said
+    assert schedule.starts.get("mill", ()) == starts
+    assert lab.power(schedule, "mill").tolist() == [
+        -100 if open_today and step not in off else 0 for step in range(len(price))
+    ]
+    assert schedule.cost_by_cause["calls"] == pytest.approx(50 * len(off))
+
+
+def test_a_running_call_goes_on_to_its_end(lab: Any) -> None:
+    began = lab.noon - timedelta(minutes=30)
+    reading = lab.reading("mill", calls_today=1, **lab.running(RunPhase.CALLED, began))
+    view = lab.view(lab.process(), price=[0.1] * 4, readings=[reading], step=QUARTER)
+
+    assert lab.power(lab.plan(view), "mill").tolist() == [0, 0, -100, -100]
+
+
+def test_calls_of_yesterday_do_not_count_today(lab: Any) -> None:
+    yesterday = lab.noon - timedelta(days=1)
+    view = lab.view(
+        lab.process(),
+        price=[0.1, 0.6],
+        readings=[lab.reading("mill", calls_today=1, measured_at=yesterday)],
+    )
+
+    assert lab.plan(view).starts["mill"] == (1,)
+
+
+# ---------------------------------------------------------------- runs
+
+QUARTERS = {"step": QUARTER}
+
+
+@pytest.mark.parametrize(
+    ("price", "said", "reading", "power_kw"),
+    [
+        pytest.param(
+            [0.3, 0.3, 0.3, 0.1, 0.1, 0.3, 0.3, 0.3],
+            {},
+            {},
+            [0, 0, 0, -40, -80, 0, 0, 0],
+            id="at the cheapest start",
+        ),
+        pytest.param(
+            [0.2, 0.1, 0.2, 0.1, 0.3, 0.3, 0.3, 0.3],
+            {},
+            {},
+            [-40, -80, 0, 0, 0, 0, 0, 0],
+            id="the dearer half where it draws less",
+        ),
+        pytest.param(
+            [0.3] * 8 + [0.0, 0.0],
+            {"earliest_start": "12:45", "latest_end": "13:15", "default_start": "12:45"},
+            {},
+            [0, 0, 0, -40, -80, 0, 0, 0, 0, 0],
+            id="a window with one start",
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.3, 0.3, 0.3, 0.1, 0.1, 0.1, 0.0, 0.0],
+            {},
+            {},
+            [0, 0, 0, 0, 0, 0, -40, -80, 0, 0],
+            id="never past the end of its window",
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.3, 0.3, 0.1, 0.1],
+            {},
+            {},
+            [0, 0, -40, -80, 0, 0],
+            id="a window that the horizon cuts: its default start",
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.1, 0.1] * 2,
+            {},
+            {"phase": "running", "minutes_ago": 15},
+            [-80, 0, 0, 0, 0, 0, 0, 0],
+            id="a run that runs goes on",
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.1, 0.1] * 2,
+            {},
+            {"phase": "done", "minutes_ago": 15},
+            [0] * 8,
+            id="a run that is done is not repeated",
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.1, 0.1] * 2, {"run_days": (5, 6)}, {}, [0] * 8, id="not on a Wednesday"
+        ),
+        pytest.param(
+            [0.3, 0.3, 0.1, 0.1] * 2,
+            {},
+            None,
+            [0, 0, -40, -80, 0, 0, 0, 0],
+            id="unknown: its default",
+        ),
+    ],
+)
+def test_a_run_happens_once_at_the_cheapest_start(
+    lab: Any,
+    price: Sequence[float],
+    said: dict[str, Any],
+    reading: dict[str, Any] | None,
+    power_kw: Sequence[float],
+) -> None:
+    times = {k: lab.clock(v) if isinstance(v, str) else v for k, v in said.items()}
+    known = []
+    if reading is not None:
+        phase = {}
+        if reading:
+            since = lab.noon - timedelta(minutes=reading["minutes_ago"])
+            phase = lab.running(RunPhase(reading["phase"]), since)
+        known = [lab.reading("oven", **phase)]
+    view = lab.view(lab.run(**times), price=price, readings=known, **QUARTERS)
+
+    assert lab.power(lab.plan(view), "oven").tolist() == list(power_kw)
+
+
+def test_a_window_may_end_with_the_day(lab: Any) -> None:
+    """23:59 is how 24:00 is written: the last quarter-hour of the day can be used."""
+    evening = lab.noon + timedelta(hours=11)  # 23:00 in Stockholm
+    run = lab.run(
+        earliest_start=lab.clock("23:00"),
+        latest_end=lab.clock("23:59"),
+        default_start=lab.clock("23:30"),
+    )
+    view = lab.view(
+        run,
+        price=[0.4, 0.3, 0.2, 0.1, 0.0, 0.0],
+        start=evening,
+        readings=[lab.reading("oven", measured_at=evening)],
+        **QUARTERS,
+    )
+
+    assert lab.power(lab.plan(view), "oven").tolist() == [0, 0, -40, -80, 0, 0]
+
+
+@pytest.mark.parametrize("phase", [RunPhase.DONE, RunPhase.RUNNING])
+def test_what_a_device_said_before_midnight_is_about_yesterday(lab: Any, phase: RunPhase) -> None:
+    midnight = lab.noon + timedelta(hours=12)  # in Stockholm
+    earlier = midnight - timedelta(minutes=1)
+    run = lab.run(
+        earliest_start=lab.clock("00:00"),
+        latest_end=lab.clock("01:00"),
+        default_start=lab.clock("00:00"),
+    )
+    reading = lab.reading("oven", measured_at=earlier, **lab.running(phase, earlier))
+    view = lab.view(run, price=[0.3, 0.3, 0.1, 0.1], start=midnight, readings=[reading], **QUARTERS)
+
+    assert lab.power(lab.plan(view), "oven").tolist() == [0, 0, -40, -80]
+
+
+def test_a_passed_window_is_over(lab: Any) -> None:
+    view = lab.view(
+        lab.run(earliest_start=lab.clock("08:00"), latest_end=lab.clock("10:00"),
+                default_start=lab.clock("09:00")),
+        price=[0.1] * 4,
+        readings=[lab.reading("oven")],
+        **QUARTERS,
+    )  # fmt: skip
+
+    assert lab.power(lab.plan(view), "oven").tolist() == [0] * 4
+
+
+def test_two_days_have_a_run_each(lab: Any) -> None:
+    price = np.full(2 * 96, 0.3)
+    price[[2, 3, 98, 99]] = 0.1
+    view = lab.view(lab.run(), price=price.tolist(), readings=[lab.reading("oven")], **QUARTERS)
+
+    assert lab.plan(view).starts["oven"] == (2, 98)
+
+
+@pytest.mark.parametrize(
+    ("resource", "reading", "step"),
+    [
+        pytest.param("run", "oven", timedelta(hours=1), id="a run of quarter-hours in hours"),
+        pytest.param(
+            "process", "mill", timedelta(minutes=25), id="a call of an hour in 25 minutes"
+        ),
+    ],
+)
+def test_steps_that_do_not_fit_are_refused_in_words(
+    lab: Any, resource: str, reading: str, step: timedelta
+) -> None:
+    view = lab.view(
+        getattr(lab, resource)(), price=[0.1] * 8, readings=[lab.reading(reading)], step=step
+    )
+
+    with pytest.raises(DataError, match=reading):
+        lab.outcome(view)
+
+
+# ---------------------------------------------------------------- zones
+
+
+def test_a_zone_warms_up_before_a_dear_hour_and_stays_in_its_band(lab: Any) -> None:
+    zone = lab.zone()
+    view = lab.view(
+        zone,
+        price=[0.1, 0.1, 0.5, 0.5, 0.1, 0.1],
+        outdoor_degc=10.0,
+        readings=[lab.reading("hall", temperature_degc=20.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    power, degc = lab.power(schedule, "hall"), schedule.temperature_degc["hall"]
+    thermostat_kw = (20 - 10) / 2
+    assert degc[1] > 20.5  # warmed up beforehand
+    assert power[2:4].sum() > -2 * thermostat_kw  # so that it draws less when it is dear
+    assert (degc >= 19 - 1e-6).all()
+    assert (degc <= 23 + 1e-6).all()
+    expected = 20.0
+    for step, kw in enumerate(schedule.power_kw[0]):
+        expected = zone.temperature_after(expected, float(kw), 10.0, 1.0)
+        assert degc[step] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_cold_store_cools_down_before_a_dear_hour(lab: Any) -> None:
+    zone = lab.zone(heating=False, min_degc=-24.0, max_degc=-20.0, target_degc=-22.0)
+    view = lab.view(
+        zone,
+        price=[0.1, 0.9],
+        outdoor_degc=10.0,
+        readings=[lab.reading("hall", temperature_degc=-21.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    degc = schedule.temperature_degc["hall"]
+    assert degc[0] < -21.5
+    assert degc[1] == pytest.approx(-20.0)
+    assert (lab.power(schedule, "hall") <= 0).all()
+
+
+def test_a_zone_is_heated_no_more_than_its_band_asks(lab: Any) -> None:
+    """In the steady state 19 °C against 9 °C outside takes 10 kW of heat: 5 kW at a COP of 2."""
+    view = lab.view(
+        lab.zone(),
+        price=[0.1, 0.1, 0.1],
+        outdoor_degc=9.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    assert lab.power(lab.plan(view), "hall").tolist() == pytest.approx([-5, -5, -5])
+
+
+def test_discomfort_is_priced_where_it_cannot_be_avoided(lab: Any) -> None:
+    """A weak machine in deep frost: 1 °C for an hour costs what the zone says."""
+    zone = lab.zone(max_draw_kw=0.0)
+    view = lab.view(
+        zone,
+        price=[0.1],
+        outdoor_degc=0.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    degc = zone.temperature_after(19.0, 0.0, 0.0, 1.0)
+    assert schedule.cost_by_cause["discomfort"] == pytest.approx((19 - degc) * 100)
+
+
+def test_cheap_discomfort_is_accepted_where_heating_is_dearer(lab: Any) -> None:
+    view = lab.view(
+        lab.zone(discomfort_cost_per_degc_h=0.01),
+        price=[5.0],
+        outdoor_degc=0.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    assert lab.power(lab.plan(view), "hall").tolist() == [0]
+
+
+def test_warmth_that_is_left_has_its_value(lab: Any) -> None:
+    """10 kWh/°C at a COP of 2: one degree more is 5 kWh of electricity, here 1.00."""
+    view = lab.view(
+        lab.zone(max_draw_kw=0.0),
+        price=[0.1],
+        outdoor_degc=20.0,
+        readings=[lab.reading("hall", temperature_degc=20.0)],
+    )
+
+    schedule = lab.plan(view, lab.terms(view, stored_value_per_kwh=0.2))
+
+    assert schedule.cost_by_cause["stored energy"] == pytest.approx(-20 * 1.0)
+
+
+@pytest.mark.parametrize(
+    ("heating", "outdoor_degc", "draw_kw"),
+    [
+        pytest.param(True, 10.0, 5.0, id="heating holds 20 °C against 10 °C"),
+        pytest.param(True, 25.0, 0.0, id="nothing to heat"),
+        pytest.param(False, 30.0, 5.0, id="cooling holds 20 °C against 30 °C"),
+    ],
+)
+def test_an_unknown_zone_is_left_to_its_thermostat(
+    lab: Any, heating: bool, outdoor_degc: float, draw_kw: float
+) -> None:
+    view = lab.view(lab.zone(heating=heating), price=[0.1, 0.9], outdoor_degc=outdoor_degc)
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "hall").tolist() == [-draw_kw, -draw_kw]
+    assert schedule.temperature_degc == {}
+
+
+# ---------------------------------------------------------------- cars
+
+
+def test_a_car_charges_in_the_cheapest_hour_before_it_leaves(lab: Any) -> None:
+    view = lab.view(
+        lab.cars(),
+        price=[0.3, 0.1, 0.2, 0.0],
+        readings=[lab.reading("cars", sessions=(lab.session("a", wanted_kwh=15, stays_h=3),))],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [0, -10, -5, 0]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(0, abs=1e-6)}
+
+
+def test_cars_share_the_room_and_the_one_that_leaves_first_is_served_first(lab: Any) -> None:
+    """20 kW for two cars of 20 kWh each: `b` leaves after an hour, with the 10 its charger gives."""
+    sessions = (
+        lab.session("a", wanted_kwh=20, stays_h=3),
+        lab.session("b", wanted_kwh=10, stays_h=1),
+        lab.session("c", wanted_kwh=10, stays_h=2),
+    )
+    view = lab.view(
+        lab.cars(max_draw_kw=15.0),
+        price=[0.1, 0.1, 0.1],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    power = lab.power(schedule, "cars")
+    assert (power >= -15).all()
+    assert power[0] <= -10
+    assert power.sum() == pytest.approx(-40)
+    assert sum(schedule.unserved_kwh.values()) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_a_car_leaves_without_is_priced(lab: Any) -> None:
+    """An hour and a half at 10 kW and 0.8 are 12 kWh of 20: 8 are missing, at 5.00 each."""
+    sessions = (lab.session("a", wanted_kwh=20, stays_h=1.5),)
+    view = lab.view(
+        lab.cars(charge_efficiency=0.8),
+        price=[0.1, 0.1],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [-10, -5]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(8)}
+    assert schedule.cost_by_cause["unserved"] == pytest.approx(40)
+
+
+def test_a_driver_waits_where_energy_is_dearer_than_going_without(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=10, stays_h=1),)
+    view = lab.view(
+        lab.cars(unserved_cost_per_kwh=0.2),
+        price=[0.3],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    assert lab.power(lab.plan(view), "cars").tolist() == [0]
+
+
+def test_cars_to_come_are_a_load_that_takes_room(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=20, stays_h=2),)
+    view = lab.view(
+        lab.cars(max_draw_kw=12.0),
+        price=[0.1, 0.2],
+        arriving_kw={"cars": [-8.0, -2.0]},
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [-12, -12]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(20 - 4 - 10)}
+
+
+def test_a_car_that_is_announced_is_charged_after_it_came(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=12, stays_h=3, comes_h=1.5),)
+    view = lab.view(
+        lab.cars(),
+        price=[0.0, 0.1, 0.2],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    assert lab.power(lab.plan(view), "cars").tolist() == [0, -5, -7]
+
+
+def test_a_car_that_has_left_wants_in_vain(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=10, stays_h=-1),)
+    view = lab.view(lab.cars(), price=[0.1], readings=[lab.reading("cars", sessions=sessions)])
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [0]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(10)}
+
+
+def test_two_car_parks_may_number_their_sessions_alike(lab: Any) -> None:
+    view = lab.view(
+        lab.cars("left"),
+        lab.cars("right"),
+        price=[0.1],
+        readings=[
+            lab.reading("left", sessions=(lab.session("1", wanted_kwh=5, stays_h=1),)),
+            lab.reading("right", sessions=(lab.session("1", wanted_kwh=15, stays_h=1),)),
+        ],
+    )
+
+    schedule = lab.plan(view)
+
+    assert schedule.unserved_kwh == {
+        "left/1": pytest.approx(0, abs=1e-6),
+        "right/1": pytest.approx(5),
+    }
+
+
+def test_unknown_cars_and_processes_are_left_alone(lab: Any) -> None:
+    view = lab.view(
+        lab.cars(),
+        lab.process(),
+        price=[0.1, 0.9],
+        arriving_kw={"cars": [-3.0, -4.0]},
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [-3, -4]
+    assert lab.power(schedule, "mill").tolist() == [-100, -100]
