@@ -29,12 +29,16 @@ from vpp.model.time import require_utc
 Barrier = Callable[[], Awaitable[None]]
 
 
-class Clock(Protocol):
-    """The time, and a way to wait for it."""
+class Watch(Protocol):
+    """The time, to be read only."""
 
     def now(self) -> datetime:
         """The present, aware UTC."""
         ...
+
+
+class Clock(Watch, Protocol):
+    """The time, and a way to wait for it."""
 
     async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
         """Return True at `moment` (at once where it has passed), False as soon as `stop` is set."""

@@ -10,7 +10,14 @@ from vpp.model.command import Delivery
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Park
-from vpp.model.resource import EvFleet, Generator, Resource, ShiftableRun, Storage
+from vpp.model.resource import (
+    EvFleet,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+    ShiftableRun,
+    Storage,
+)
 from vpp.model.time import Interval
 
 
@@ -63,6 +70,8 @@ def _obeys(resource: Resource, reading: Reading, asked_kw: float, tolerance_kw: 
             return kw >= asked_kw - tolerance_kw
         case ShiftableRun() if asked_kw < 0:
             return reading.phase in (RunPhase.RUNNING, RunPhase.DONE)
+        case InterruptibleLoad():  # a call ends by itself while its command still lives
+            return reading.phase is RunPhase.CALLED or (reading.calls_today or 0) > 0
         case Storage() if _cannot(resource, reading.soc, asked_kw):
             return True
         case _:

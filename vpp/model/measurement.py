@@ -37,6 +37,9 @@ class EvSession:
     wanted_kwh: float
     """Still to be charged, counted in the car."""
 
+    arrives_at: datetime | None = None
+    """When it will come; None where the car is here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:

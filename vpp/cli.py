@@ -1,0 +1,230 @@
+"""The `vpp` command. `--json` prints one document on stdout; logs go to stderr.
+
+Exit 0: done. Exit 2: bad input, told as `file:line:col: path: what` or in one line. Exit 1: anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+from rich.console import Console
+
+from vpp.errors import ConfigError, VppError
+
+app = typer.Typer(
+    name="vpp",
+    help="An open virtual power plant for the enterprises of industrial parks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+_LENGTH = re.compile(r"^(\d+)(m|h|d)$")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@app.command()
+def demo(
+    park: Annotated[str, typer.Option(help="A shipped park by name, or a park file.")] = "demo",
+    length: Annotated[str, typer.Option("--for", help="Length of the scored span.")] = "24h",
+    speed: Annotated[str, typer.Option(help="Times as fast as the wall clock, or max.")] = "60",
+    port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1.")] = 8080,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Folder of the record.")] = None,
+    json_: Json = False,
+) -> None:
+    """Run the whole park with nothing else installed."""
+    from vpp.service.parkfile import load_park, shipped_park
+
+    source = Path(park) if park.endswith((".yaml", ".yml")) else shipped_park(park)
+    asyncio.run(
+        _demo(
+            load_park(source),
+            _length(length),
+            _speed(speed),
+            port=port,
+            seed=seed,
+            data=data,
+            as_json=json_,
+        )
+    )
+
+
+async def _demo(
+    file: Any,
+    length: timedelta,
+    speed: float | None,
+    *,
+    port: int,
+    seed: int,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    from vpp.service.demo import DemoOptions, live, open_demo
+    from vpp.service.progress import Progress
+    from vpp.service.summary import show, summarise
+
+    options = DemoOptions(length=length, speed=speed, seed=seed, port=port, data=data)
+    console = Console(stderr=as_json)
+    async with open_demo(file, options) as (run, clock):
+        console.print(f"park {file.park.name} at {run.address}", highlight=False)
+        with Progress(run, Console(stderr=True)) as progress:
+            await live(run, clock, progress.update)
+        summary = await summarise(run)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        show(summary, console)
+
+
+@app.command()
+def run(
+    park: Annotated[Path, typer.Argument(help="The park file.")],
+    data: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("data"),
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of page and API.")] = 8080,
+    broker: Annotated[str | None, typer.Option(help="mqtt://user@host:port of a broker.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Address of the market's own ledger.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of jitter.")] = 1,
+) -> None:
+    """Run the daemon for a live park until it is stopped."""
+    from vpp.service.parkfile import load_park
+
+    asyncio.run(
+        _run(
+            load_park(park), data=data, host=host, port=port, broker=broker, venue=venue, seed=seed
+        )
+    )
+
+
+async def _run(
+    file: Any, *, data: Path, host: str, port: int, broker: str | None, venue: str | None, seed: int
+) -> None:
+    from vpp.service.daemon import run_daemon
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        await run_daemon(
+            file, stop, stack,
+            data=data, host=host, port=port, broker_url=broker, venue_url=venue, seed=seed,
+        )  # fmt: skip
+
+
+@app.command()
+def check(
+    park: Annotated[Path, typer.Argument(help="The park file.")],
+    json_: Json = False,
+) -> None:
+    """Check a park file and all it names; tell every fault at once."""
+    from vpp.service.parkfile import load_park
+    from vpp.service.wiring import load_strategies
+
+    file = load_park(park)
+    load_strategies(file.strategies)
+    facts = {
+        "park": file.park.park_id,
+        "enterprises": len(file.park.enterprises),
+        "resources": len(file.park.resources),
+        "products": [product.product_id for product in file.products],
+        "digest": file.digest,
+    }
+    if json_:
+        print(json.dumps(facts))
+    else:
+        print(
+            f"{park}: in order: {facts['enterprises']} enterprises, {facts['resources']} resources,"
+            f" {len(file.products)} market products"
+        )
+
+
+@app.command()
+def plan(
+    case: Annotated[Path, typer.Argument(help="The case file.")],
+    json_: Json = False,
+) -> None:
+    """Plan one horizon from files: schedule and costs by cause."""
+    from vpp.service.case import plan_case, show_plan
+
+    document = plan_case(case)
+    if json_:
+        print(json.dumps(document))
+    else:
+        show_plan(document, Console())
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
+) -> None:
+    """Print the JSON Schema of a file or message."""
+    from vpp.service.schemas import SCHEMAS
+
+    if name is None:
+        print("\n".join(SCHEMAS))
+        return
+    if name not in SCHEMAS:
+        raise ConfigError(
+            f"there is no schema {name!r}", where="schema", fix=f"Use one of {list(SCHEMAS)}"
+        )
+    print(json.dumps(SCHEMAS[name](), indent=2))
+
+
+def _length(text: str) -> timedelta:
+    match = _LENGTH.match(text)
+    if match is None:
+        raise ConfigError(f"{text!r} is no length", where="--for", fix="Say 24h, 7d or 90m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 3600:
+        raise ConfigError(f"{text!r} is no speed", where="--speed", fix="Say 60, or max")
+    return speed
+
+
+def main() -> NoReturn:
+    """Run the command and turn what it raises into one line and an exit code."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    try:
+        app(standalone_mode=False)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except VppError as error:
+        print(f"vpp: {error}", file=sys.stderr)
+        sys.exit(1)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        print("vpp: stopped", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,250 @@
+"""Money and carbon of what has been delivered: from meters, position and published prices.
+
+Each quarter-hour that the unit trades is settled as soon as its meters are read, with the gap rule
+where an imbalance price is still missing, and again when the price comes. Statements are always
+made new from what is settled, so a correction needs no second book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from vpp.account.baseline import baseline_kw
+from vpp.account.carbon import kgco2_by_enterprise
+from vpp.account.meters import MeteredEnergy
+from vpp.account.network import demand_charge, network_energy
+from vpp.account.settlement import GapRule, gap_rule_on, settle_interval
+from vpp.account.statements import AccountedInterval, Call, statements
+from vpp.model.command import Delivery
+from vpp.model.horizon import Horizon
+from vpp.model.ids import ConnectionPointId, EnterpriseId
+from vpp.model.measurement import Reading, RunPhase
+from vpp.model.money import exact
+from vpp.model.resource import InterruptibleLoad
+from vpp.model.settlement import LineKind, Statement, StatementLine
+from vpp.model.time import QUARTER, Interval, latest_boundary, local_date
+from vpp.service.inputs import reference_product, trading_unit
+from vpp.service.plant import Plant
+
+GAP_RULES = (GapRule(valid_from=date(2025, 10, 1), max_age=timedelta(hours=1)),)
+"""What a missing imbalance price settles at until it is published; always marked provisional."""
+
+LINE_KINDS = {"energy_da": LineKind.DAY_AHEAD, "energy_id": LineKind.QUARTER_HOUR}
+
+
+def settle_due(plant: Plant, now: datetime) -> list[Interval]:
+    """Settle every finished interval that is new or still provisional; returns what was settled."""
+    unit = trading_unit(plant)
+    settled: list[Interval] = []
+    newest = latest_boundary(now, QUARTER)
+    if newest <= unit.trades_from:
+        return settled
+    for interval in Interval(unit.trades_from, newest).split(QUARTER):
+        known = plant.accounted.get(interval)
+        if known is not None and not any(line.provisional for line in known.lines):
+            continue
+        accounted = _settle(plant, interval, now)
+        if accounted is not None and accounted != known:
+            plant.accounted[interval] = accounted
+            settled.append(interval)
+    return settled
+
+
+def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterval | None:
+    """One interval; None while a main meter or the day-ahead price is missing."""
+    metered = metered_by_enterprise(plant, interval)
+    spot = _price(plant, reference_product(plant).price_series_id, interval, now)
+    if metered is None or spot is None:
+        return None
+    sold = [
+        (LINE_KINDS[plant.products[line.product_id].kind], line.sold_mw, line.price_per_mwh)
+        for line in plant.book.position().trades(interval)
+    ]
+    zone = trading_unit(plant).zone.lower()
+    rule = gap_rule_on(GAP_RULES, local_date(interval.start, plant.file.park.timezone))
+    prices = [
+        rule.price(
+            interval.start,
+            _published(plant, f"price.imbalance-{name}.{zone}", interval, rule, now),
+            QUARTER,
+            spot,
+        )
+        for name in ("short", "long")
+    ]
+    net_wh = sum(energy.net_wh for energy in metered.values())
+    owed = sum((mw for _, mw, _ in sold), Decimal(0)) * exact(interval.hours) * 1000
+    plant.deliveries[interval] = Delivery(
+        interval=interval, owed_kwh=float(owed), delivered_kwh=net_wh / 1000
+    )
+    return AccountedInterval(
+        interval=interval,
+        metered=metered,
+        day_ahead_per_mwh=spot,
+        lines=settle_interval(
+            interval,
+            sold,
+            net_wh,
+            prices[0].price_per_mwh,
+            prices[1].price_per_mwh,
+            plant.file.park.minor_unit,
+            gap=any(price.provisional for price in prices),
+        ),
+    )
+
+
+def metered_by_enterprise(
+    plant: Plant, interval: Interval
+) -> dict[EnterpriseId, MeteredEnergy] | None:
+    """Energy of each enterprise's main meters; None while one of them is unknown."""
+    total: dict[EnterpriseId, MeteredEnergy] = {}
+    for point in plant.file.park.connection_points:
+        energy = plant.meters.energy_wh(point.meter_id, interval)
+        if energy is None:
+            return None
+        before = total.get(point.enterprise_id, MeteredEnergy(0, 0, provisional=False))
+        total[point.enterprise_id] = MeteredEnergy(
+            before.import_wh + energy.import_wh,
+            before.export_wh + energy.export_wh,
+            provisional=before.provisional or energy.provisional,
+        )
+    return total
+
+
+def note_peaks(plant: Plant, interval: Interval) -> None:
+    """Hand the mean imports of a finished interval to the peaks the demand charge is paid on."""
+    for point in plant.file.park.connection_points:
+        import_kw = plant.meters.peak_import_kw(point.meter_id, interval)
+        if import_kw is not None:
+            plant.peaks.add(point.connection_point_id, interval, import_kw)
+
+
+def note_calls(plant: Plant) -> None:
+    """Remember each interruption that has begun, for its owner is paid for it."""
+    for resource in plant.file.park.resources:
+        if not isinstance(resource, InterruptibleLoad):
+            continue
+        reading = plant.intake.newest.get(resource.resource_id)
+        if _called(reading) and reading is not None and reading.phase_since is not None:
+            hours = resource.call_length / timedelta(hours=1)
+            plant.calls[resource.resource_id, reading.phase_since] = Call(
+                enterprise_id=resource.enterprise_id,
+                detail=f"{resource.resource_id} {reading.phase_since:%Y-%m-%d %H:%M}Z",
+                energy_kwh=exact(resource.rated_draw_kw) * exact(hours),
+                price_per_kwh=exact(resource.call_cost_per_kwh),
+            )
+
+
+def _called(reading: Reading | None) -> bool:
+    return reading is not None and reading.phase is RunPhase.CALLED
+
+
+def current_statements(plant: Plant) -> tuple[Statement, ...]:
+    """One statement for each enterprise, from the first traded interval to the newest settled."""
+    if not plant.accounted:
+        return ()
+    return statements_of(plant, Interval(min(plant.accounted).start, max(plant.accounted).end))
+
+
+def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
+    """One statement for each enterprise over `span`, from what is settled of it."""
+    park, unit = plant.file.park, trading_unit(plant)
+    intervals = [
+        accounted
+        for interval, accounted in sorted(plant.accounted.items())
+        if span.covers(interval)
+    ]
+    return statements(
+        span,
+        currency=park.currency,
+        minor_unit=park.minor_unit,
+        trading_share=dict(unit.trading_share),
+        intervals=intervals,
+        tariff_lines=_tariff_lines(plant, span, [one.interval for one in intervals]),
+        calls=[call for (_, began), call in plant.calls.items() if began in span],
+        baseline_kwh=_baseline_kwh(plant, [one.interval for one in intervals]),
+        carbon_kgco2=kgco2_by_enterprise(
+            ({e: m.import_wh for e, m in one.metered.items()}, park.grid_kgco2_per_kwh)
+            for one in intervals
+        ),
+    )
+
+
+def _tariff_lines(
+    plant: Plant, span: Interval, intervals: list[Interval]
+) -> Mapping[EnterpriseId, list[StatementLine]]:
+    park = plant.file.park
+    lines: dict[EnterpriseId, list[StatementLine]] = {}
+    for point in park.connection_points:
+        tariff = park.tariff_by_id[point.tariff_id]
+        metered = ((i, plant.meters.energy_wh(point.meter_id, i)) for i in intervals)
+        imports = [(i, energy.import_wh) for i, energy in metered if energy is not None]
+        rises = plant.peaks.increases(point.connection_point_id, span)
+        lines.setdefault(point.enterprise_id, []).extend(
+            [
+                *network_energy(
+                    point.connection_point_id, tariff, park.timezone, imports, park.minor_unit
+                ),
+                *demand_charge(point.connection_point_id, tariff, rises, park.minor_unit),
+            ]
+        )
+    return lines
+
+
+def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId, Decimal]:
+    """Net injection expected without steering, where meters have history enough."""
+    park = plant.file.park
+    total: dict[EnterpriseId, Decimal] = {}
+
+    def history(point_id: ConnectionPointId, moment: datetime) -> float | None:
+        interval = Interval(moment, moment + QUARTER)
+        energy = plant.meters.energy_wh(park.point_by_id[point_id].meter_id, interval)
+        return None if energy is None else energy.net_wh / 1000 / interval.hours
+
+    for point in park.connection_points:
+        expected = [
+            baseline_kw(
+                history,
+                point.connection_point_id,
+                interval.start,
+                zone=park.timezone,
+                holidays=plant.holidays,
+            )
+            for interval in intervals
+        ]
+        known = [kw * QUARTER / timedelta(hours=1) for kw in expected if kw is not None]
+        if len(known) == len(intervals):
+            before = total.get(point.enterprise_id, Decimal(0))
+            total[point.enterprise_id] = before + round(exact(sum(known)), 3)
+    return total
+
+
+def money_so_far(plant: Plant) -> Decimal:
+    """Everything settled so far, market and network and calls, credit positive."""
+    return sum((statement.total for statement in current_statements(plant)), Decimal(0))
+
+
+def _price(plant: Plant, series_id: str, interval: Interval, now: datetime) -> Decimal | None:
+    """The published price of an interval, as the decimal the venue wrote."""
+    if not plant.series.has(series_id):
+        return None
+    value = plant.series.known(series_id, Horizon.over(interval, QUARTER), now).values[0]
+    return exact(float(value)) if np.isfinite(value) else None
+
+
+def _published(
+    plant: Plant, series_id: str, interval: Interval, rule: GapRule, now: datetime
+) -> dict[datetime, Decimal]:
+    """The published prices of an interval and of as many before as the gap rule may look at."""
+    if not plant.series.has(series_id):
+        return {}
+    horizon = Horizon.over(Interval(interval.start - rule.max_age, interval.end), QUARTER)
+    values = plant.series.known(series_id, horizon, now).values
+    return {
+        start: exact(float(value))
+        for start, value in zip(horizon.starts(), values, strict=True)
+        if np.isfinite(value)
+    }

@@ -1,0 +1,45 @@
+"""What operators order: for now the kill switch. Each order is on record before it is confirmed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vpp.errors import UnavailableError
+from vpp.model.time import isoformat
+from vpp.service.events import Severity
+from vpp.service.plant import Plant
+from vpp.wire import KillRequest
+
+KIND = "kill"
+
+
+async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None:
+    """Stop bids and set-points at once, or let them go again.
+
+    Killing needs neither journal nor broker: the latch is set first and recorded afterwards.
+
+    Raises:
+        UnavailableError: The latch could not be written, or a release could not be recorded.
+    """
+    body = request.model_dump_json().encode()
+    key = f"{isoformat(now)}/{'kill' if request.killed else 'release'}"
+    if not request.killed:
+        await plant.journal.append(KIND, key, body, now=now)
+        plant.kill.release()
+    else:
+        try:
+            plant.kill.kill(request.reason)
+        except OSError as error:
+            raise UnavailableError(
+                f"the kill switch could not be latched: {error}",
+                where="kill",
+                fix="Stop the process; free or mount the data folder",
+            ) from error
+    plant.events.emit(
+        "kill",
+        ("killed: " if request.killed else "released: ") + request.reason,
+        at=now,
+        severity=Severity.ALARM,
+    )
+    if request.killed:
+        await plant.journal.append(KIND, key, body, now=now)

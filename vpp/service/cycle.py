@@ -1,0 +1,363 @@
+"""The whole day of the plant, read top to bottom.
+
+    every 15 min   plan      observe ▸ freeze ▸ forecast ▸ strategies ▸ solve ▸ validate ▸ adopt
+    every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
+    every 60 s     act       freeze ▸ rung of the ladder ▸ share ▸ guard ▸ journal ▸ send
+    every 15 min   account   settle what was delivered ▸ money, carbon
+
+Bids are not made here but when a market asks (`trading.py`), from the plan that stands. Each cycle
+takes `now` and finishes before its next tick, or that tick is skipped and counted (`run.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import assert_never
+
+import msgspec
+
+from vpp.act.guard import guard
+from vpp.act.ladder import Rung, decide
+from vpp.act.share import share
+from vpp.act.track import not_following
+from vpp.errors import DataError, PlanError, UnavailableError
+from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import ParkState, Reading
+from vpp.model.resource import Storage
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
+from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.validate import violations
+from vpp.sense.state import freeze
+from vpp.service import accounting, inputs, trading
+from vpp.service.events import Severity
+from vpp.service.plant import PlanRecord, Plant, TracePoint
+
+LIMIT_EXCESS_PRICE_PER_KWH = 20.0
+"""Far above any market price (4 per kWh at most): limits are kept before money is made."""
+
+HOLD_FOR = 2 * QUARTER
+"""How long the last validated plan is followed when its successor fails."""
+
+PLAN, SETPOINT = "plan", "setpoint"
+"""Kinds of journal entries."""
+
+
+# ---------------------------------------------------------------- plan
+
+
+async def plan(plant: Plant, now: datetime) -> None:
+    """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
+    began = perf_counter()
+    finished = Interval(now - QUARTER, now)
+    inputs.observe(plant, finished)
+    accounting.note_peaks(plant, finished)
+    try:
+        view = inputs.build_view(plant, now)
+    except (PlanError, DataError) as error:
+        _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
+        return
+    terms = tuple(term for strategy in plant.strategies for term in strategy(view))
+    problem = Problem(
+        view=view,
+        terms=terms,
+        options=_options(plant),
+        preferred_starts=_announced(plant.schedule),
+    )
+    outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
+    seconds = perf_counter() - began
+    plant.view, plant.terms = view, terms
+    match outcome:
+        case Unsolved():
+            _refuse_plan(plant, now, outcome, seconds)
+        case Optimal(schedule=schedule) | Feasible(schedule=schedule):
+            wrong = violations(
+                schedule, view, terms, limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH
+            )
+            if wrong:
+                refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
+                _refuse_plan(plant, now, refused, seconds)
+            else:
+                await _adopt(plant, now, outcome, schedule, seconds)
+        case _:
+            assert_never(outcome)
+
+
+def _options(plant: Plant) -> SolveOptions:
+    plant.plan_count += 1
+    return SolveOptions(
+        plan_id=f"plan-{plant.plan_count:06d}",
+        strategy_version=plant.strategy_version,
+        gap=plant.file.planning.gap,
+        soft_s=plant.file.planning.soft_s,
+        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+    )
+
+
+def _announced(schedule: Schedule | None) -> dict[ResourceId, tuple[datetime, ...]]:
+    """Starts that the standing plan promised."""
+    if schedule is None:
+        return {}
+    start, step = schedule.horizon.start, schedule.horizon.step
+    return {name: tuple(start + k * step for k in steps) for name, steps in schedule.starts.items()}
+
+
+def _refuse_plan(plant: Plant, now: datetime, outcome: Unsolved, seconds: float) -> None:
+    """No new plan: the standing one is held for a while, then everything is released (`ladder`)."""
+    plant.outcome = outcome
+    record = PlanRecord(at=now, status="unsolved", total_s=seconds, solve_s=0.0, gap=None)
+    plant.plan_log.append(record)
+    plant.metrics.plan("unsolved", seconds, None)
+    plant.events.emit(
+        "plan_failed", f"no plan for {isoformat(now)}: {outcome.reason}", at=now,
+        severity=Severity.ALARM,
+    )  # fmt: skip
+
+
+async def _adopt(
+    plant: Plant, now: datetime, outcome: Outcome, schedule: Schedule, seconds: float
+) -> None:
+    """Put the plan on record and let it stand."""
+    status = "optimal" if isinstance(outcome, Optimal) else "feasible"
+    summary = {
+        "plan_id": schedule.plan_id,
+        "issued_at": isoformat(now),
+        "status": status,
+        "gap": schedule.gap,
+        "cost": schedule.cost,
+        "input_digest": schedule.input_digest,
+        "strategy_version": schedule.strategy_version,
+        "horizon_end": isoformat(schedule.horizon.end),
+    }
+    await plant.journal.append(PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
+    plant.schedule, plant.outcome = schedule, outcome
+    plant.plan_log.append(
+        PlanRecord(
+            at=now, status=status, total_s=seconds, solve_s=schedule.solve_s, gap=schedule.gap
+        )
+    )
+    trading.forget_offers(plant, now)
+    plant.metrics.plan(status, seconds, schedule.gap)
+    plant.events.emit(
+        "plan",
+        f"{schedule.plan_id}: {status}, {schedule.cost:.2f} {plant.file.park.currency} over"
+        f" {schedule.horizon.steps} steps in {seconds:.2f} s",
+        at=now,
+        plan_id=schedule.plan_id,
+        status=status,
+        gap=schedule.gap,
+        cost=schedule.cost,
+    )
+
+
+# ---------------------------------------------------------------- trade
+
+
+async def trade(plant: Plant, now: datetime) -> None:
+    """Settle what became of our bids, and notice gates that passed without one."""
+    await trading.ask_about_doubts(plant, now)
+    unit = inputs.trading_unit(plant)
+    for product in plant.file.products:
+        for delivery in trading.closed_between(product, now - QUARTER, now):
+            asked = plant.book.revision_for(product.product_id, unit.unit_id, delivery) > 1
+            if not asked and delivery.start >= unit.trades_from:
+                plant.events.emit(
+                    "gate_missed",
+                    f"nobody asked for bids of {product.product_id} for"
+                    f" {isoformat(delivery.start)} before its gate",
+                    at=now,
+                    severity=Severity.WARNING,
+                )
+
+
+# ---------------------------------------------------------------- act
+
+
+async def act(plant: Plant, now: datetime) -> None:
+    """Steer: every resource that is to leave its default gets a set-point that expires."""
+    state = plant.state = freeze(plant.file.park, plant.intake.newest, now)
+    rung = _rung(plant, now)
+    interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
+    owed_kw = _owed_kw(plant, interval)
+    if rung.may_command:
+        wanted = share(
+            plant.file.park,
+            state,
+            plant.schedule,
+            now=now,
+            interval=interval,
+            owed_kw=owed_kw,
+            metered_kwh=_metered_kwh(plant, interval, now),
+            control_period=timedelta(seconds=plant.file.control.period_s),
+        )
+        guarded = guard(plant.file.park, state, wanted)
+        for clip in guarded.clipped:
+            plant.clipped[clip.resource_id] += 1
+        serves = plant.schedule.plan_id if plant.schedule is not None else ""
+        setpoints = plant.dispatcher.commands(guarded.power_kw, now, serves=serves)
+        await _send(plant, setpoints, now)
+    _note_followers(plant, state, now)
+    accounting.note_calls(plant)
+    _trace(plant, state, owed_kw, now)
+
+
+def _rung(plant: Plant, now: datetime) -> Rung:
+    """Where on the ladder we stand; every change is an event."""
+    schedule, outcome = plant.schedule, plant.outcome
+    rung = decide(
+        now=now,
+        killed=plant.kill.reason,
+        reconciled=plant.reconciled,
+        plan_issued_at=schedule.issued_at if schedule is not None else None,
+        plan_ends_at=schedule.horizon.end if schedule is not None else None,
+        plan_every=QUARTER + timedelta(seconds=plant.file.planning.hard_s),
+        hold_for=HOLD_FOR,
+        failure=outcome.reason if isinstance(outcome, Unsolved) else None,
+        doubts=[],
+    )
+    if rung.state is not plant.safe_state:
+        severity = Severity.INFO if rung.may_bid else Severity.ALARM
+        text = f"{plant.safe_state} -> {rung.state}: {rung.reason or 'all is well'}"
+        plant.events.emit("safe_state", text, at=now, severity=severity, state=rung.state.value)
+    plant.safe_state, plant.safe_state_reason = rung.state, rung.reason
+    plant.metrics.safe_state(rung.state.value)
+    return rung
+
+
+def _owed_kw(plant: Plant, interval: Interval) -> float | None:
+    """Mean net injection sold for `interval`; None before the unit trades."""
+    if interval.start < inputs.trading_unit(plant).trades_from:
+        return None
+    return float(sum(line.sold_mw for line in plant.book.position().trades(interval))) * 1000
+
+
+def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
+    """Net injection since the interval began, by the main meters; 0 where one is not heard."""
+    if now <= interval.start:
+        return 0.0
+    metered = accounting.metered_by_enterprise(plant, Interval(interval.start, now))
+    return 0.0 if metered is None else sum(m.net_wh for m in metered.values()) / 1000
+
+
+async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
+    """On disk first, then to the devices; a link that is down costs this cycle's commands."""
+    if not setpoints:
+        return
+    plant.reach("setpoint made")
+    entries = [(SETPOINT, s.command_id, msgspec.json.encode(_record(s))) for s in setpoints]
+    await plant.journal.append_all(entries, now=now)
+    plant.reach("setpoint journalled")
+    try:
+        await plant.sink.send(setpoints)
+    except UnavailableError as error:
+        plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
+        return
+    plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in setpoints}}
+    plant.setpoints_sent += len(setpoints)
+    plant.metrics.setpoints_sent(len(setpoints))
+    plant.reach("setpoint sent")
+
+
+def _record(setpoint: Setpoint) -> dict[str, object]:
+    return {
+        "resource_id": setpoint.resource_id,
+        "power_kw": setpoint.power_kw,
+        "expires_at": isoformat(setpoint.expires_at),
+        "serves": setpoint.serves,
+    }
+
+
+def _note_followers(plant: Plant, state: ParkState, now: datetime) -> None:
+    """Tell once who acknowledges and does not obey, and once when it obeys again."""
+    stray = frozenset(
+        not_following(
+            plant.dispatcher.in_force(now),
+            state,
+            plant.file.park,
+            now,
+            tolerance_kw=max(plant.file.control.deadband_kw, 5.0),
+        )
+    )
+    for name in sorted(stray - plant.not_following):
+        plant.events.emit(
+            "not_following",
+            f"{name} acknowledges its set-point and does not follow",
+            at=now,
+            severity=Severity.WARNING,
+            resource_id=name,
+        )
+    plant.not_following = stray
+
+
+def _trace(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
+    """Keep the picture of this minute and show it."""
+    park_kw = _park_kw(plant, now)
+    stores = [r for r in plant.file.park.resources if isinstance(r, Storage)]
+    soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
+    planned_kw = None
+    if plant.schedule is not None and now in plant.schedule.horizon.span:
+        planned_kw = float(plant.schedule.net_kw[plant.schedule.horizon.index(now)])
+    point = TracePoint(
+        at=now,
+        park_kw=park_kw,
+        planned_kw=planned_kw,
+        owed_kw=owed_kw,
+        spot_per_mwh=inputs.spot_now(plant, now),
+        stored_kwh=sum((soc.get(r.resource_id) or 0.0) * r.capacity_kwh for r in stores),
+        capacity_kwh=sum(r.capacity_kwh for r in stores),
+        money=float(plant.money),
+    )
+    plant.trace.append(point)
+    plant.metrics.park_power(measured_kw=park_kw, planned_kw=planned_kw, owed_kw=owed_kw)
+    plant.metrics.stored_energy(point.stored_kwh)
+    plant.events.emit(
+        "tick",
+        "",
+        at=now,
+        park_kw=park_kw,
+        planned_kw=planned_kw,
+        owed_kw=owed_kw,
+        spot_per_mwh=point.spot_per_mwh,
+        stored_kwh=point.stored_kwh,
+        capacity_kwh=point.capacity_kwh,
+        money=point.money,
+        safe_state=plant.safe_state.value,
+    )
+
+
+def _park_kw(plant: Plant, now: datetime) -> float | None:
+    """Sum of the main meters; None where one of them is not heard lately."""
+    total = 0.0
+    for point in plant.file.park.connection_points:
+        reading = plant.intake.newest_meter.get(point.meter_id)
+        if reading is None or now - reading.measured_at > timedelta(minutes=3):
+            return None
+        total += reading.power_kw
+    return total
+
+
+# ---------------------------------------------------------------- account
+
+
+async def account(plant: Plant, now: datetime) -> None:
+    """Settle what is delivered and metered, and say what it comes to."""
+    settled = accounting.settle_due(plant, now)
+    plant.reach("settled")
+    if not settled:
+        return
+    plant.money = accounting.money_so_far(plant)
+    plant.metrics.money(float(plant.money), plant.file.park.currency)
+    kinds = Counter(
+        line.kind.value for interval in settled for line in plant.accounted[interval].lines
+    )
+    plant.events.emit(
+        "settlement",
+        f"{len(settled)} intervals settled, {plant.money} {plant.file.park.currency} so far",
+        at=now,
+        intervals=len(settled),
+        lines=dict(kinds),
+        money=str(plant.money),
+    )

@@ -1,0 +1,289 @@
+"""The whole park with nothing else installed: broker, devices, market, service, in one command.
+
+    vpp demo ─┬─ this process    the service: loops, HTTP, solver's parent
+              ├─ solver          child process
+              ├─ broker          child process, loopback
+              └─ simulated world child process: devices over MQTT, market over HTTP
+
+On the simulated clock a round goes: world lives a minute and publishes ▸ every message is here ▸
+market ▸ trade ▸ plan ▸ act ▸ account ▸ every set-point is there ▸ next minute. On the wall clock
+(`--speed 60`) each side keeps its own time and nobody waits for anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from time import perf_counter
+from zoneinfo import ZoneInfo
+
+from adapters.brokers import EmbeddedBroker
+from adapters.mqtt_link import BrokerAddress
+from vpp.clock import Clock, SimulatedClock, WallClock
+from vpp.errors import ConfigError, PlanError
+from vpp.model.ids import ConnectionPointId
+from vpp.model.measurement import ParkState
+from vpp.model.time import QUARTER, Interval, local_day, local_moment
+from vpp.sense.state import freeze
+from vpp.service.history import give_history
+from vpp.service.http import serve
+from vpp.service.loops import loops_of
+from vpp.service.parkfile import ParkFile
+from vpp.service.plant import Plant
+from vpp.service.run import Loop, run, until_heard
+from vpp.service.wiring import Opened, open_plant
+from vpp.simulate.gateway import BrokerAccess
+from vpp.simulate.process import RemoteWorld
+from vpp.simulate.spec import Scenario
+from vpp.simulate.world import WorldSpec
+
+OPENING = time(11)
+"""The demo begins at this local time on the day before the scored span."""
+
+CLOSING = QUARTER + timedelta(minutes=3)
+"""After the span: its last interval is metered, priced and settled."""
+
+LOCKSTEP_WALL_S = 30.0
+"""In lockstep: wall time for messages in flight, and limit of a solve. Reached, the run fails."""
+
+GRACE = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command was asked for."""
+
+    length: timedelta
+    speed: float | None
+    """Times as fast as the wall; None as fast as it goes, in lockstep."""
+
+    seed: int
+    port: int
+    data: Path | None
+    """Where the record is kept; None in a folder that is removed at the end."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A demo under way, and what the score needs of its opening."""
+
+    options: DemoOptions
+    file: ParkFile
+    scenario: Scenario
+    span: Interval
+    opened: Opened
+    world: RemoteWorld
+    broker: EmbeddedBroker
+    address: str
+    began: float
+    opening: ParkState | None = None
+    opening_peaks_kw: dict[ConnectionPointId, float] = field(default_factory=dict)
+    first_plan_s: float | None = None
+
+    @property
+    def plant(self) -> Plant:
+        return self.opened.plant
+
+
+def scored_span(scenario: Scenario, zone: ZoneInfo, length: timedelta) -> Interval:
+    """From local midnight of the scenario's first delivery day on.
+
+    Raises:
+        ConfigError: The length is no whole number of quarter-hours, or the series end before.
+    """
+    start = local_day(scenario.first_delivery_day, zone).start
+    if length <= timedelta(0) or length % QUARTER:
+        raise ConfigError(
+            f"{length} is no whole number of quarter-hours", where="--for", fix="Say 24h, or 1h"
+        )
+    last = scenario.day_ahead_per_mwh.horizon.end - timedelta(days=2)
+    if start + length > last:
+        raise ConfigError(
+            f"the park's series end at {last:%Y-%m-%d}", where="--for", fix="Ask for less"
+        )
+    return Interval(start, start + length)
+
+
+@asynccontextmanager
+async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple[Run, SimulatedClock | WallClock]]:
+    """Start everything but time.
+
+    Raises:
+        ConfigError: The park cannot be simulated, or a port or folder cannot be used.
+        UnavailableError: A child process does not come up.
+    """
+    began = perf_counter()
+    if file.simulation is None:
+        raise ConfigError(
+            "has no simulation section", where="park file", fix="Use `vpp run` for a live park"
+        )
+    scenario, park = file.simulation, file.park
+    span = scored_span(scenario, park.timezone, options.length)
+    eve = scenario.first_delivery_day - timedelta(days=1)
+    start = local_moment(eve, OPENING, park.timezone)
+    async with AsyncExitStack() as stack:
+        data = options.data
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpp-demo-")))
+        clock: SimulatedClock | WallClock = (
+            SimulatedClock(start)
+            if options.speed is None
+            else WallClock(start=start, speed=options.speed)
+        )
+        broker = EmbeddedBroker([e.enterprise_id for e in park.enterprises])
+        access = await stack.enter_async_context(broker)
+        venue_port = _free_port()
+        opened = await stack.enter_async_context(
+            open_plant(
+                file,
+                clock=clock,
+                seed=options.seed,
+                data=data,
+                broker=access.address(),
+                venue_url=f"http://127.0.0.1:{venue_port}",
+            )
+        )
+        plant = opened.plant
+        give_history(plant, scenario, start)
+        address = await stack.enter_async_context(serve(plant, host="127.0.0.1", port=options.port))
+        world = RemoteWorld(
+            WorldSpec(
+                park=park,
+                scenario=scenario,
+                brokers={
+                    e.enterprise_id: _gateway_access(access.address(e.enterprise_id))
+                    for e in park.enterprises
+                },
+                service_url=address,
+                seed=options.seed,
+                opened_at=start - timedelta(seconds=file.control.period_s),
+                venue_port=venue_port,
+            )
+        )
+        await world.start()
+        stack.push_async_callback(world.stop)
+        run_ = Run(
+            options=options,
+            file=file,
+            scenario=scenario,
+            span=span,
+            opened=opened,
+            world=world,
+            broker=broker,
+            address=address,
+            began=began,
+        )
+        yield run_, clock
+
+
+def _gateway_access(address: BrokerAddress) -> BrokerAccess:
+    return BrokerAccess(
+        host=address.host, port=address.port, username=address.username, password=address.password
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# ---------------------------------------------------------------- time
+
+
+async def live(run_: Run, clock: SimulatedClock | WallClock, progress: Callable[[Plant], None]) -> None:
+    """Let time pass until the last interval of the span is settled.
+
+    Raises:
+        PlanError: In lockstep a solve ran into the wall clock: the run would not repeat.
+    """
+    stop = asyncio.Event()
+    if isinstance(clock, SimulatedClock):
+        await _lockstep(run_, clock, stop, progress)
+    else:
+        await _side_by_side(run_, clock, stop, progress)
+
+
+async def _lockstep(
+    run_: Run, clock: SimulatedClock, stop: asyncio.Event, progress: Callable[[Plant], None]
+) -> None:
+    plant, world = run_.plant, run_.world
+    period = timedelta(seconds=run_.file.control.period_s)
+    devices, market = clock.seat("devices"), clock.seat("market")
+
+    async def living(stop: asyncio.Event) -> None:
+        due = clock.now()
+        while await devices.wait_until(due, stop):
+            sent: dict[str, int] = {name: s.seq for name, s in plant.setpoints.items()}
+            sequence = await world.advance(due, sent)
+            await until_heard(plant, sequence, timeout_s=LOCKSTEP_WALL_S)
+            _note(run_, due)
+            progress(plant)
+            due += period
+
+    async def marketing(stop: asyncio.Event) -> None:
+        while await market.wait_until(world.next_trade(), stop):
+            await world.trade(clock.now())
+
+    loops: dict[str, Loop] = {"devices": living, "market": marketing}
+    loops |= loops_of(plant, clock.seat)
+    loops["end"] = _ending(run_, clock.seat("end"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run(loops, stop, grace=GRACE), name="loops")
+        group.create_task(clock.run(stop), name="clock")
+    slowest = max((record.total_s for record in plant.plan_log), default=0.0)
+    if slowest >= LOCKSTEP_WALL_S:
+        raise PlanError(
+            f"a plan took {slowest:.1f} s of wall time",
+            where="lockstep",
+            fix="Give the machine more rest; the result would depend on its speed",
+        )
+
+
+async def _side_by_side(
+    run_: Run, clock: Clock, stop: asyncio.Event, progress: Callable[[Plant], None]
+) -> None:
+    plant, world = run_.plant, run_.world
+
+    async def watching(stop: asyncio.Event) -> None:
+        due = clock.now()
+        while await clock.wait_until(due, stop):
+            _note(run_, due)
+            progress(plant)
+            due += timedelta(seconds=run_.file.control.period_s)
+
+    loops = loops_of(plant, lambda _: clock)
+    loops["world"] = lambda stop: world.run(clock, stop, run_.file.control.period_s)
+    loops["watch"] = watching
+    loops["end"] = _ending(run_, clock)
+    await run(loops, stop, grace=GRACE)
+
+
+def _note(run_: Run, now: datetime) -> None:
+    """Remember when the first plan stood, and the park as it is when the scored span begins."""
+    if run_.first_plan_s is None and run_.plant.schedule is not None:
+        run_.first_plan_s = perf_counter() - run_.began
+    if run_.opening is None and now >= run_.span.start:
+        plant = run_.plant
+        run_.opening = freeze(run_.file.park, plant.intake.newest, now)
+        run_.opening_peaks_kw = {
+            p.connection_point_id: plant.peaks.peak_kw(p.connection_point_id, now)
+            for p in run_.file.park.connection_points
+        }
+
+
+def _ending(run_: Run, clock: Clock) -> Loop:
+    """Set `stop` when the last interval of the span has been settled."""
+
+    async def ending(stop: asyncio.Event) -> None:
+        await clock.wait_until(run_.span.end + CLOSING, stop)
+        stop.set()
+
+    return ending

@@ -1,0 +1,94 @@
+"""What happened, in order: for people (page, log), for machines (stream), bounded in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+KEPT_EVENTS = 2000
+QUEUE_PER_LISTENER = 1000
+"""A listener that is slower than this loses its oldest events, nobody else's."""
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened."""
+
+    number: int
+    """Rises by one; what `Last-Event-ID` refers to."""
+
+    at: datetime
+    kind: str
+    """A stable word: plan, bid, award, setpoint, telemetry_refused, broker, kill, tick …"""
+
+    severity: Severity
+    text: str
+    data: dict[str, Any]
+    """JSON-ready details."""
+
+
+class EventLog:
+    """Keeps the newest events and hands them to whoever listens."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._listeners: set[asyncio.Queue[Event]] = set()
+        self._number = 0
+        self._log = structlog.get_logger("vpp")
+
+    def emit(
+        self,
+        kind: str,
+        text: str,
+        *,
+        at: datetime,
+        severity: Severity = Severity.INFO,
+        **data: Any,
+    ) -> Event:
+        """Record an event, log it, and hand it to every listener; a full queue loses its oldest.
+
+        Kind `tick` (the live picture of each control cycle) is handed out but not kept.
+        """
+        self._number += 1
+        event = Event(
+            number=self._number, at=at, kind=kind, severity=severity, text=text, data=data
+        )
+        if severity is Severity.INFO:
+            self._log.debug(text, kind=kind, at=at.isoformat(), **data)
+        else:
+            self._log.warning(text, kind=kind, at=at.isoformat(), severity=severity.value, **data)
+        if kind != "tick":
+            self._events.append(event)
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(event)
+        return event
+
+    def recent(self, after: int = 0) -> list[Event]:
+        """Kept events with a number above `after`, oldest first; ticks are not kept."""
+        return [event for event in self._events if event.number > after]
+
+    @contextmanager
+    def listen(self) -> Iterator[asyncio.Queue[Event]]:
+        """A queue that gets every event from now on."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_PER_LISTENER)
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)

@@ -1,0 +1,43 @@
+"""Serve a plant's HTTP face on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from vpp.errors import ConfigError
+from vpp.service.api import build_api
+from vpp.service.plant import Plant
+from vpp.service.security import require_loopback
+
+SHUTDOWN_S = 2.0
+"""Event streams never end by themselves; they are cut after this."""
+
+
+@asynccontextmanager
+async def serve(plant: Plant, *, host: str, port: int) -> AsyncIterator[str]:
+    """Serve until the block is left; yields the address, e.g. `http://127.0.0.1:8080`.
+
+    Raises:
+        ConfigError: The host is not loopback, or the port is taken.
+    """
+    require_loopback(host)
+    runner = web.AppRunner(
+        build_api(plant), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} cannot be used: {error.strerror or error}",
+                where="--port",
+                fix="Stop the other program, or choose another port",
+            ) from error
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,276 @@
+"""What a plan is made from: measured means become series, forecasts, and one frozen view.
+
+Series by name:
+
+    power.<resource>      kW net injection, quarter-hour means of fixed loads
+    available.<resource>  kW a generator could feed
+    arriving.<resource>   kW net injection if every car took what it wants evenly in two hours
+    outdoor.<place>       °C
+    price.<product>       currency per MWh, published by the market
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from vpp.errors import ConfigError
+from vpp.model.forecast import Forecast
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import ProductId, ResourceId
+from vpp.model.market import MarketProduct
+from vpp.model.measurement import EvSession
+from vpp.model.park import BiddingUnit
+from vpp.model.resource import EvFleet, FixedLoad, Generator, ThermalZone
+from vpp.model.tariff import billing_month
+from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
+from vpp.sense.forecast import DEFAULT_RULES, SeriesRule, with_known
+from vpp.sense.state import freeze
+from vpp.service.plant import Plant
+from vpp.trade.calendar import planning_horizon
+
+FORECAST_RULES = {**DEFAULT_RULES, "arriving.": SeriesRule(same_day_type=True, keeps_sign=True)}
+ARRIVALS_SPREAD = timedelta(hours=2)
+"""A car that comes is expected to take its energy evenly over so long."""
+
+SUPPLY = ProductId("supply")
+"""The old supply contract: all energy at the day-ahead price, until the unit trades itself."""
+
+
+def reference_product(plant: Plant) -> MarketProduct:
+    """The product whose price says what energy is worth: the day-ahead one.
+
+    Raises:
+        ConfigError: The park trades no day-ahead product.
+    """
+    for product in plant.file.products:
+        if product.kind == "energy_da":
+            return product
+    raise ConfigError(
+        "no product of kind energy_da", where="markets", fix="Name the day-ahead market file"
+    )
+
+
+def trading_unit(plant: Plant) -> BiddingUnit:
+    """The park's bidding unit. More than one comes with the products that need them.
+
+    Raises:
+        ConfigError: The park file names none.
+    """
+    if not plant.file.park.bidding_units:
+        raise ConfigError("there is none", where="bidding_units", fix="Name the park's unit")
+    return plant.file.park.bidding_units[0]
+
+
+def observe(plant: Plant, interval: Interval) -> None:
+    """Put the measured means of a finished interval into the series that forecasts learn from.
+
+    An interval that began before the service did was not seen whole, and is left to history.
+    """
+    if interval.start < plant.started_at:
+        return
+    means = plant.means.close(interval)
+    for resource in plant.file.park.resources:
+        mean = means.get(resource.resource_id)
+        if mean is None:
+            continue
+        match resource:
+            case FixedLoad():
+                _put(plant, f"power.{resource.resource_id}", interval, mean.power_kw)
+            case Generator() if mean.available_kw is not None:
+                _put(plant, f"available.{resource.resource_id}", interval, mean.available_kw)
+            case _:
+                pass
+    for resource in plant.file.park.resources:
+        if isinstance(resource, EvFleet):
+            _observe_arrivals(plant, resource.resource_id, interval)
+
+
+def _put(plant: Plant, series_id: str, interval: Interval, value: float) -> None:
+    plant.series.put_profile(
+        series_id,
+        unit="kW",
+        profile=Profile(Horizon.over(interval, QUARTER), np.array([value])),
+        known_at="interval_end",
+        source="telemetry",
+    )
+
+
+def _observe_arrivals(plant: Plant, fleet_id: ResourceId, interval: Interval) -> None:
+    """Spread what cars that came lately wanted over the two hours since they came."""
+    reading = plant.intake.newest.get(fleet_id)
+    seen = plant.arrivals.setdefault(fleet_id, {})
+    for session in (reading.sessions or ()) if reading is not None else ():
+        seen.setdefault(session.session_id, (interval.start, session))
+    recent = {
+        name: (came, session)
+        for name, (came, session) in seen.items()
+        if interval.start - came < ARRIVALS_SPREAD or session.departs_at > interval.start
+    }
+    plant.arrivals[fleet_id] = recent
+    wanted = [s for came, s in recent.values() if interval.start - came < ARRIVALS_SPREAD]
+    _put(plant, f"arriving.{fleet_id}", interval, -spread_kw(wanted))
+
+
+def spread_kw(sessions: list[EvSession]) -> float:
+    """Mean draw of cars that take what they want evenly over the spread, in kW."""
+    return sum(session.wanted_kwh for session in sessions) / (ARRIVALS_SPREAD / timedelta(hours=1))
+
+
+def build_view(plant: Plant, now: datetime) -> PlanningView:
+    """Freeze the park and forecast everything the plan needs, from what is known at `now`.
+
+    Raises:
+        PlanError: A series has no history to go by.
+        DataError: A series that the park needs was never given.
+    """
+    park, planning = plant.file.park, plant.file.planning
+    plant.state = freeze(park, plant.intake.newest, now)
+    horizon = planning_horizon(
+        plant.file.products,
+        now,
+        step=QUARTER,
+        at_least=timedelta(hours=planning.at_least_hours),
+        lookahead=timedelta(minutes=planning.gate_lookahead_minutes),
+    )
+    spot_id = reference_product(plant).price_series_id
+    issued = plant.baseline.issue(plant.series, [*_series_needed(plant), spot_id], horizon, now)
+    forecasts = {f.series_id: f for f in issued}
+    forecasts[spot_id] = with_known(plant.series, forecasts[spot_id], now)
+    plant.forecasts = tuple(forecasts.values())
+    spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
+    committed = plant.book.position().committed_kw(horizon)
+    return PlanningView(
+        now=now,
+        park=park,
+        horizon=horizon,
+        state=plant.state,
+        base_kw=_by_resource(plant, forecasts, FixedLoad, "power."),
+        available_kw=_by_resource(plant, forecasts, Generator, "available."),
+        outdoor_degc={
+            r.outdoor_series_id: forecasts[r.outdoor_series_id].expected
+            for r in park.resources
+            if isinstance(r, ThermalZone)
+        },
+        arriving_kw=_still_to_arrive(plant, forecasts, now),
+        spot_per_kwh=spot,
+        committed_kw=committed,
+        open_products=tuple(_open_products(plant, horizon, spot, now)),
+        import_per_kwh={
+            point.connection_point_id: park.tariff_by_id[point.tariff_id].import_per_kwh(
+                horizon, park.timezone
+            )
+            for point in park.connection_points
+        },
+        paid_peaks=tuple(_paid_peaks(plant, horizon, now)),
+    )
+
+
+def _series_needed(plant: Plant) -> list[str]:
+    names: dict[str, None] = {}
+    for resource in plant.file.park.resources:
+        match resource:
+            case FixedLoad():
+                names[f"power.{resource.resource_id}"] = None
+            case Generator():
+                names[f"available.{resource.resource_id}"] = None
+            case EvFleet():
+                names[f"arriving.{resource.resource_id}"] = None
+            case ThermalZone():
+                names[resource.outdoor_series_id] = None
+            case _:
+                pass  # the other kinds do what we say, or nothing
+    return list(names)
+
+
+def _by_resource(
+    plant: Plant,
+    forecasts: dict[str, Forecast],
+    kind: type[FixedLoad] | type[Generator],
+    prefix: str,
+) -> dict[ResourceId, Profile]:
+    return {
+        r.resource_id: forecasts[prefix + r.resource_id].expected
+        for r in plant.file.park.resources
+        if isinstance(r, kind)
+    }
+
+
+def _still_to_arrive(
+    plant: Plant, forecasts: dict[str, Forecast], now: datetime
+) -> dict[ResourceId, Profile]:
+    """Expected draw of cars that are not here yet: those that are here fade out over the spread."""
+    profiles = {}
+    for resource in plant.file.park.resources:
+        if isinstance(resource, EvFleet):
+            expected = forecasts[f"arriving.{resource.resource_id}"].expected
+            step = expected.horizon.step / ARRIVALS_SPREAD
+            share = np.clip((np.arange(expected.horizon.steps) + 0.5) * step, 0.0, 1.0)
+            least = -resource.max_draw_kw
+            profiles[resource.resource_id] = Profile(
+                expected.horizon, np.maximum(expected.values * share, least)
+            )
+    return profiles
+
+
+def _open_products(
+    plant: Plant, horizon: Horizon, spot: Profile, now: datetime
+) -> Iterator[OpenProduct]:
+    """Each product with the steps whose gate has not closed; before trading begins, the supply."""
+    starts = horizon.starts()
+    unit = trading_unit(plant)
+    before = np.array([start < unit.trades_from for start in starts])
+    if before.any():
+        most_kw = sum(r.draw_kw + r.feed_kw for r in plant.file.park.resources)
+        yield OpenProduct(
+            product_id=SUPPLY,
+            price_per_kwh=spot,
+            max_kw=np.where(before, most_kw, 0.0),
+            informative=True,
+        )
+    reference = reference_product(plant)
+    for product in plant.file.products:
+        not_closed = np.array([_not_closed(product, start, now) for start in starts])
+        max_kw = min(float(product.max_quantity_mw) * 1000, unit.declared_kw)
+        yield OpenProduct(
+            product_id=product.product_id,
+            price_per_kwh=spot,
+            max_kw=np.where(not_closed & ~before, max_kw, 0.0),
+            informative=product is reference,
+        )
+
+
+def _not_closed(product: MarketProduct, start: datetime, now: datetime) -> bool:
+    return product.gate_closes_at(product.delivery_at(start)) > now
+
+
+def _paid_peaks(plant: Plant, horizon: Horizon, now: datetime) -> Iterator[PaidPeak]:
+    """One peak for each connection point and billing month that the horizon touches."""
+    zone = plant.file.park.timezone
+    months = [billing_month(start, zone) for start in horizon.starts()]
+    for month in dict.fromkeys(months):
+        first = months.index(month)
+        last = first + months.count(month)
+        moment = max(horizon.start + first * horizon.step, now)
+        for point in plant.file.park.connection_points:
+            tariff = plant.file.park.tariff_by_id[point.tariff_id]
+            yield PaidPeak(
+                connection_point_id=point.connection_point_id,
+                first_step=first,
+                last_step=last,
+                price_per_kw=float(tariff.demand_charge_per_kw_month),
+                paid_kw=plant.peaks.peak_kw(point.connection_point_id, moment),
+            )
+
+
+def spot_now(plant: Plant, now: datetime) -> float | None:
+    """The published day-ahead price of the running interval, per MWh; None if not known."""
+    horizon = Horizon(latest_boundary(now, QUARTER), QUARTER, 1)
+    series_id = reference_product(plant).price_series_id
+    if not plant.series.has(series_id):
+        return None
+    value: Floats = plant.series.known(series_id, horizon, now).values
+    return float(value[0]) if np.isfinite(value[0]) else None

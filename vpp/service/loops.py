@@ -1,0 +1,50 @@
+"""The loops of a plant, in the order in which they take their turn at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from vpp.clock import Clock
+from vpp.model.time import QUARTER
+from vpp.service import cycle
+from vpp.service.plant import Plant
+from vpp.service.run import Cycle, Loop, every, listen, probe_lag
+
+AFTER_RESULTS = timedelta(minutes=2)
+"""Trade and account look after the markets have spoken: results come a minute past the quarter."""
+
+Seat = Callable[[str], Clock]
+
+
+def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
+    """Every loop of a plant by name. `seat` gives each cycle its place at the clock, in order."""
+    period = timedelta(seconds=plant.file.control.period_s)
+    loops = {
+        "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
+        "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
+        "act": _cycle(plant, seat("act"), cycle.act, period),
+        "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
+    }
+
+    async def listening(stop: asyncio.Event) -> None:
+        await listen(plant, stop)
+
+    async def probing(stop: asyncio.Event) -> None:
+        await probe_lag(plant, stop)
+
+    return loops | {"listen": listening, "probe": probing}
+
+
+def _cycle(
+    plant: Plant,
+    clock: Clock,
+    one: Cycle,
+    step: timedelta,
+    offset: timedelta = timedelta(0),
+) -> Loop:
+    async def loop(stop: asyncio.Event) -> None:
+        await every(step, one, plant, clock=clock, stop=stop, offset=offset)
+
+    return loop

@@ -1,0 +1,193 @@
+"""All that one running plant holds: what the cycles read and write, and the HTTP face shows.
+
+Built by `wiring.py`; no global state, so several can live in one process. Everything here runs
+in one event loop, and every change is made between two awaits of a cycle, so nothing needs a lock
+but the order of bids (`trading`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from vpp.account.meters import MeterBook
+from vpp.account.peaks import MonthlyPeaks
+from vpp.account.statements import AccountedInterval, Call
+from vpp.act.dispatch import Dispatcher
+from vpp.act.ladder import SafeState
+from vpp.clock import Watch
+from vpp.model.command import Delivery, Setpoint
+from vpp.model.forecast import Forecast
+from vpp.model.ids import ProductId, ResourceId
+from vpp.model.market import Bid, MarketProduct
+from vpp.model.measurement import EvSession, Measurement, ParkState
+from vpp.model.schedule import Outcome, Schedule
+from vpp.model.time import Interval
+from vpp.plan.terms import Term
+from vpp.plan.view import PlanningView
+from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
+from vpp.sense.forecast import SeasonalBaseline
+from vpp.sense.intake import Intake
+from vpp.sense.means import IntervalMeans
+from vpp.sense.series import SeriesStore
+from vpp.service.events import EventLog
+from vpp.service.executor import Executor
+from vpp.service.kill import KillSwitch
+from vpp.service.metrics import Metrics
+from vpp.service.parkfile import ParkFile
+from vpp.trade.book import BidBook
+from vpp.trade.position import Position
+
+TRACE_POINTS = 3000
+"""Two days of one-minute control cycles: what the page draws."""
+
+Strategy = Callable[[PlanningView], tuple[Term, ...]]
+Reach = Callable[[str], None]
+"""Called with the name of each point between intent and effect, so that a test can stop there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePoint:
+    """The park at one control cycle."""
+
+    at: datetime
+    park_kw: float | None
+    """Measured net injection; None where a main meter is not heard."""
+
+    planned_kw: float | None
+    owed_kw: float | None
+    spot_per_mwh: float | None
+    stored_kwh: float
+    capacity_kwh: float
+    money: float
+    """Settled so far, market and network, credit positive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRecord:
+    """How one attempt to plan went."""
+
+    at: datetime
+    status: str
+    """optimal, feasible or unsolved."""
+
+    total_s: float
+    """From the frozen state to the checked plan, wall time."""
+
+    solve_s: float
+    """Of the solver alone; 0 where it gave nothing."""
+
+    gap: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MadeOffer:
+    """Bids made from one plan and one position, kept until either changes."""
+
+    schedule: Schedule
+    position: Position
+    bids: tuple[Bid, ...]
+
+
+@dataclass(kw_only=True)
+class Plant:
+    """One park in service."""
+
+    file: ParkFile
+    clock: Watch
+    started_at: datetime
+    seed: int
+    strategies: tuple[Strategy, ...]
+    strategy_version: str
+
+    # ports
+    journal: Journal
+    source: MessageSource
+    sink: SetpointSink
+    venue: VenueLedger | None
+    executor: Executor
+    record: Callable[[Measurement], object]
+    """Hands one measurement to the historian; never blocks."""
+    reach: Reach
+
+    # sense
+    intake: Intake
+    series: SeriesStore
+    means: IntervalMeans
+    baseline: SeasonalBaseline
+
+    arrivals: dict[ResourceId, dict[str, tuple[datetime, EvSession]]] = field(default_factory=dict)
+    """Cars seen at each fleet: when first, and what they wanted then."""
+
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever a message was taken; who waits for one clears it first."""
+
+    # trade
+    book: BidBook
+    trading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a bid set is made or an award booked: one after the other."""
+
+    # act
+    dispatcher: Dispatcher
+    kill: KillSwitch
+
+    # account
+    meters: MeterBook
+    peaks: MonthlyPeaks
+    accounted: dict[Interval, AccountedInterval] = field(default_factory=dict)
+    deliveries: dict[Interval, Delivery] = field(default_factory=dict)
+    calls: dict[tuple[ResourceId, datetime], Call] = field(default_factory=dict)
+    """Interruptions by load and beginning."""
+
+    holidays: frozenset[date] = frozenset()
+    """Days that are like Sundays, beside Sundays."""
+
+    # what the cycles left behind
+    events: EventLog
+    metrics: Metrics
+    state: ParkState | None = None
+    view: PlanningView | None = None
+    terms: tuple[Term, ...] = ()
+    outcome: Outcome | None = None
+    schedule: Schedule | None = None
+    """The newest validated plan, which HOLD keeps for a while when a solve fails."""
+
+    forecasts: tuple[Forecast, ...] = ()
+    safe_state: SafeState = SafeState.RELEASE
+    safe_state_reason: str = "no plan yet"
+    setpoints: Mapping[ResourceId, Setpoint] = field(default_factory=dict)
+    """The newest command to each device."""
+
+    trace: deque[TracePoint] = field(default_factory=lambda: deque(maxlen=TRACE_POINTS))
+    reconciled: bool = False
+    """False until open intents of the last run were asked about: no bids before."""
+
+    offers: dict[tuple[ProductId, Interval], MadeOffer] = field(default_factory=dict)
+    settled_doubts: set[str] = field(default_factory=set)
+    """Bid sets that the market says it never had: nothing is owed of them."""
+
+    clipped: Counter[ResourceId] = field(default_factory=Counter)
+    """How often the guard cut a wish of each resource."""
+
+    not_following: frozenset[ResourceId] = frozenset()
+    """Who acknowledges its set-point and does not obey."""
+
+    money: Decimal = Decimal(0)
+    """Settled so far, credit positive."""
+
+    plan_count: int = 0
+    """Plans tried in the whole life of the record: the next one's number less 1."""
+
+    plan_log: deque[PlanRecord] = field(default_factory=lambda: deque(maxlen=20_000))
+    setpoints_sent: int = 0
+    lag_s: deque[float] = field(default_factory=lambda: deque(maxlen=20_000))
+    """How late the event loop was, as sampled lately."""
+
+    @property
+    def products(self) -> dict[ProductId, MarketProduct]:
+        """The market products of this park, in the file's order."""
+        return {product.product_id: product for product in self.file.products}

@@ -1,0 +1,165 @@
+"""Loops in step with the clock, started together and stopped in good order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from time import perf_counter
+
+import structlog
+
+from vpp.clock import Clock
+from vpp.errors import UnavailableError
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import MeterReading
+from vpp.model.time import latest_boundary
+from vpp.sense.decode import Refusal
+from vpp.service.events import Severity
+from vpp.service.plant import Plant
+
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+Cycle = Callable[[Plant, datetime], Awaitable[None]]
+
+LAG_PROBE_S = 0.02
+log = structlog.get_logger("vpp")
+
+
+async def run(loops: Mapping[str, Loop], stop: asyncio.Event, *, grace: timedelta) -> None:
+    """Start every loop and return when all have ended.
+
+    A loop that raises ends the others and the daemon: half a power plant must not go on bidding. On
+    `stop` each loop may finish the cycle it is in, within `grace`.
+    """
+
+    async def guarded(name: str, loop: Loop) -> None:
+        await loop(stop)
+        if not stop.is_set():
+            raise RuntimeError(f"loop {name} ended by itself; it must run until stop is set")
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(guarded(*item), name=item[0]) for item in loops.items()]
+        await stop.wait()
+        _, late = await asyncio.wait(tasks, timeout=grace.total_seconds())
+        for task in late:
+            log.warning("loop did not stop in time and is cancelled", loop=task.get_name())
+            task.cancel()
+
+
+async def every(
+    step: timedelta,
+    cycle: Cycle,
+    plant: Plant,
+    *,
+    clock: Clock,
+    stop: asyncio.Event,
+    offset: timedelta = timedelta(0),
+) -> None:
+    """Call `cycle(plant, boundary)` on each multiple of `step` (plus `offset`) until `stop`.
+
+        08:00     08:15     08:30     08:45     09:00
+          [ 08:00 ───────────────── ]                     overruns until 08:40
+                                    [ 08:30 ]             the newest, late; 08:15 is skipped
+                                              [ 08:45 ]   in step again
+
+    Starts at once, with the running interval. What an overrun missed is not queued: a plan for a
+    quarter-hour that has passed is worth nothing.
+    """
+    name = cycle.__name__
+    due = latest_boundary(clock.now() - offset, step) + offset
+    while await clock.wait_until(due, stop):
+        began = perf_counter()
+        await cycle(plant, due)
+        plant.metrics.cycle(name, perf_counter() - began)
+        following = max(due + step, latest_boundary(clock.now() - offset, step) + offset)
+        if skipped := (following - due) // step - 1:
+            plant.metrics.skipped(name, skipped)
+            plant.events.emit(
+                "skipped",
+                f"the {name} cycle of {due} overran: {skipped} skipped",
+                at=clock.now(),
+                severity=Severity.WARNING,
+                cycle=name,
+            )
+        due = following
+
+
+async def listen(plant: Plant, stop: asyncio.Event) -> None:
+    """Take telemetry from the link into intake, means, meters and historian until `stop`."""
+    stopped = asyncio.create_task(stop.wait(), name="listen-stop")
+    reading = asyncio.create_task(_read(plant), name="listen-read")
+    await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if reading.done():
+        reading.result()
+        raise UnavailableError(
+            "the message source ended", where="telemetry", fix="Look at the link's last fault"
+        )
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read(plant: Plant) -> None:
+    async for message in plant.source.messages():
+        if message.topic.endswith("/telemetry"):
+            take(plant, message.topic, message.payload)
+
+
+def take(plant: Plant, topic: str, payload: bytes) -> None:
+    """Take one telemetry message: refuse and count it, or hand it to whoever needs it."""
+    now = plant.clock.now()
+    taken = plant.intake.accept(topic, payload, now)
+    if isinstance(taken, Refusal):
+        plant.metrics.telemetry_refused(taken.reason.value)
+        if taken.first:  # say it once per source, not at every message
+            plant.events.emit(
+                "telemetry_refused", str(taken), at=now, severity=Severity.WARNING, topic=topic
+            )
+        return
+    plant.metrics.telemetry_accepted()
+    if taken is None:
+        plant.metrics.telemetry_duplicate()
+        return
+    if isinstance(taken, MeterReading):
+        plant.meters.add(taken)
+    else:
+        plant.means.add(taken)
+    plant.record(taken)
+    plant.arrived.set()
+
+
+async def probe_lag(plant: Plant, stop: asyncio.Event) -> None:
+    """Measure how late the event loop is: what a request would wait for."""
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        due = loop.time() + LAG_PROBE_S
+        try:
+            await asyncio.wait_for(stop.wait(), LAG_PROBE_S)
+        except TimeoutError:
+            lag = max(loop.time() - due, 0.0)
+            plant.lag_s.append(lag)
+            plant.metrics.loop_lag(lag)
+
+
+async def until_heard(plant: Plant, sequence: Mapping[str, int], *, timeout_s: float) -> None:
+    """Wait until the newest message of each device named has been taken.
+
+    Raises:
+        UnavailableError: A device's message did not arrive within `timeout_s` of wall time.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            while missing := _missing(plant, sequence):
+                plant.arrived.clear()
+                await plant.arrived.wait()
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"{len(missing)} devices were not heard, {missing[0]} among them",
+            where="lockstep",
+            fix="Look at the broker and at refused telemetry",
+        ) from error
+
+
+def _missing(plant: Plant, sequence: Mapping[str, int]) -> list[str]:
+    last = plant.intake.last_seq
+    return [name for name, seq in sequence.items() if last.get(ResourceId(name), -1) < seq]

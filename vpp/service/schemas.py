@@ -1,0 +1,35 @@
+"""JSON Schemas by name: of files people write and of messages others send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+
+from vpp import wire
+from vpp.service.case import CaseSection
+from vpp.service.parkfile import market_schema, park_schema
+
+
+def _of(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
+    return lambda: model.model_json_schema(by_alias=True)
+
+
+def _of_struct(struct: type[msgspec.Struct]) -> Callable[[], dict[str, Any]]:
+    return lambda: msgspec.json.schema(struct)
+
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "park": park_schema,
+    "market": market_schema,
+    "case": _of(CaseSection),
+    "telemetry": _of_struct(wire.TelemetryMessage),
+    "command": _of_struct(wire.CommandMessage),
+    "ack": _of_struct(wire.AckMessage),
+    "bid-request": _of(wire.BidRequest),
+    "bid-set": _of(wire.BidSetResponse),
+    "award": _of(wire.AwardRequest),
+    "series": _of(wire.SeriesUpload),
+}

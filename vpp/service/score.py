@@ -1,0 +1,356 @@
+"""How much of what perfect foresight would earn was earned: the score of a simulated span.
+
+    value_captured = (nothing - ours) / (nothing - foresight)
+
+*Nothing*: every resource on its own default, all energy bought at the day-ahead price, no
+imbalance: the cheapest contract a passive park could have. *Foresight*: one solve over the span
+with the actual series, free to trade day-ahead and quarter-hour at the actual prices, its schedule
+equal to its position. *Ours*: what the devices did and what the venue's own ledger says it cost.
+
+All three share the opening states of the devices and of the month's peaks, and pay the same bill:
+market, network energy, the rise of the peaks, wear, discomfort, calls, cars that left short, less
+what is left in stores, valued at the span's mean import price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.measurement import EvSession, ParkState, Reading
+from vpp.model.park import Park
+from vpp.model.resource import (
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Storage,
+    ThermalZone,
+)
+from vpp.model.tariff import billing_month
+from vpp.model.time import QUARTER, Interval
+from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.terms import Commitment, OpenTrade, Term
+from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
+from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
+from vpp.service.plant import Strategy
+from vpp.simulate.spec import Scenario
+from vpp.simulate.trajectory import Trajectory
+
+NEVER_PER_KWH = 1000.0
+"""Price of leaving the position in the foresight run, where its schedule equals its position."""
+
+FORESIGHT_SOFT_S = 240.0
+FORESIGHT_GAP = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What a span cost, by cause; costs positive, in the park's currency."""
+
+    market: float
+    network_energy: float
+    peak: float
+    wear: float
+    discomfort: float
+    calls: float
+    unserved: float
+    left_in_stores: float
+    """Not above 0: what is left saves buying it later."""
+
+    @property
+    def total(self) -> float:
+        return float(sum(getattr(self, field.name) for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Actual:
+    """The actual series of a scored span, on its quarter-hours."""
+
+    span: Interval
+    opening: ParkState
+    opening_peaks_kw: Mapping[ConnectionPointId, float]
+    scenario: Scenario
+    day_ahead_per_mwh: Profile
+    quarter_hour_per_mwh: Profile
+
+    @property
+    def horizon(self) -> Horizon:
+        return Horizon.over(self.span, QUARTER)
+
+
+def mean_import_price_per_kwh(park: Park, actual: Actual) -> float:
+    """What buying a kWh cost on average over the span: market and network; never below 0."""
+    network = [
+        park.tariff_by_id[p.tariff_id].import_per_kwh(actual.horizon, park.timezone).values.mean()
+        for p in park.connection_points
+    ]
+    market = float(actual.day_ahead_per_mwh.values.mean()) / 1000
+    return max(market + float(np.mean(network)), 0.0)
+
+
+def bill(park: Park, actual: Actual, course: Trajectory, *, market_cost: float) -> Bill:
+    """The bill of a course of the park. `market_cost` is what its energy cost in the market.
+
+    Raises:
+        DataError: The course does not cover the span.
+    """
+    if course.horizon != actual.horizon:
+        raise DataError(
+            f"the course covers {course.horizon}", where="score", fix="Record the whole span"
+        )
+    value = mean_import_price_per_kwh(park, actual)
+    return Bill(
+        market=market_cost,
+        network_energy=_network(park, actual, course),
+        peak=_peaks(park, actual, course),
+        wear=sum(
+            float(course.throughput_kwh[r.resource_id].sum()) * r.wear_cost_per_kwh
+            for r in park.resources
+            if isinstance(r, Storage)
+        ),
+        discomfort=sum(
+            float(course.discomfort_degc_h[r.resource_id].sum()) * r.discomfort_cost_per_degc_h
+            for r in park.resources
+            if isinstance(r, ThermalZone)
+        ),
+        calls=sum(
+            float(course.called_kwh[r.resource_id].sum()) * r.call_cost_per_kwh
+            for r in park.resources
+            if isinstance(r, InterruptibleLoad)
+        ),
+        unserved=_unserved(park, course),
+        left_in_stores=-value * _left_kwh(park, course),
+    )
+
+
+def day_ahead_cost(actual: Actual, course: Trajectory) -> float:
+    """What the metered energy costs if all of it is bought at the day-ahead price."""
+    net_wh = sum(course.export_wh[p] - course.import_wh[p] for p in course.import_wh)
+    return -float(np.asarray(net_wh) / 1e6 @ actual.day_ahead_per_mwh.values)
+
+
+def _network(park: Park, actual: Actual, course: Trajectory) -> float:
+    total = 0.0
+    for point in park.connection_points:
+        tariff = park.tariff_by_id[point.tariff_id]
+        price = tariff.import_per_kwh(actual.horizon, park.timezone).values
+        total += float(course.import_wh[point.connection_point_id] / 1000 @ price)
+    return total
+
+
+def _peaks(park: Park, actual: Actual, course: Trajectory) -> float:
+    total = 0.0
+    for peak in paid_peaks(park, actual):
+        import_kw = course.import_wh[peak.connection_point_id] / 1000 / actual.horizon.step_hours
+        highest = float(import_kw[peak.first_step : peak.last_step].max(initial=0.0))
+        total += peak.price_per_kw * max(highest - peak.paid_kw, 0.0)
+    return total
+
+
+def paid_peaks(park: Park, actual: Actual) -> tuple[PaidPeak, ...]:
+    """The peaks of the span: paid up to the opening in its first month, not at all in later ones."""
+    months = [billing_month(start, park.timezone) for start in actual.horizon.starts()]
+    peaks = []
+    for month in dict.fromkeys(months):
+        first = months.index(month)
+        for point in park.connection_points:
+            tariff = park.tariff_by_id[point.tariff_id]
+            opening = actual.opening_peaks_kw[point.connection_point_id] if first == 0 else 0.0
+            peaks.append(
+                PaidPeak(
+                    connection_point_id=point.connection_point_id,
+                    first_step=first,
+                    last_step=first + months.count(month),
+                    price_per_kw=float(tariff.demand_charge_per_kw_month),
+                    paid_kw=opening,
+                )
+            )
+    return tuple(peaks)
+
+
+def _unserved(park: Park, course: Trajectory) -> float:
+    price = {
+        r.resource_id: r.unserved_cost_per_kwh for r in park.resources if isinstance(r, EvFleet)
+    }
+    return sum(price[d.resource_id] * d.unserved_kwh for d in course.departures)
+
+
+def _left_kwh(park: Park, course: Trajectory) -> float:
+    """Electricity that the energy left in stores stands for."""
+    total = 0.0
+    for resource in park.resources:
+        name = resource.resource_id
+        if isinstance(resource, Storage):
+            total += float(course.stored_kwh[name][-1]) * resource.discharge_efficiency
+        if isinstance(resource, ThermalZone):
+            sign = 1.0 if resource.heating else -1.0
+            degc = float(course.temperature_degc[name][-1])
+            total += sign * degc * resource.capacity_kwh_per_degc / resource.cop
+    return total
+
+
+# ---------------------------------------------------------------- foresight
+
+
+def foresight_problem(
+    park: Park,
+    actual: Actual,
+    strategies: Sequence[Strategy],
+    traded: Mapping[ProductId, tuple[Profile, float]],
+) -> Problem:
+    """One plan over the whole span that knows everything.
+
+    `traded` holds the actual price (per MWh) and the most kW of each product. The strategies are
+    the park's own, so that the same bill is minimised; their view of the market is replaced.
+    """
+    view = _foresight_view(park, actual, traded)
+    terms: list[Term] = [term for strategy in strategies for term in strategy(view)]
+    terms = [term for term in terms if not isinstance(term, Commitment | OpenTrade)]
+    steps = view.horizon.steps
+    terms.append(
+        Commitment(
+            base_kw=np.zeros(steps),
+            short_per_kwh=np.full(steps, NEVER_PER_KWH),
+            long_per_kwh=np.full(steps, -NEVER_PER_KWH),
+        )
+    )
+    for product in view.open_products:
+        price = product.price_per_kwh.values
+        terms.append(
+            OpenTrade(
+                product_id=product.product_id,
+                sell_per_kwh=price,
+                buy_per_kwh=price,
+                max_kw=product.max_kw,
+            )
+        )
+    return Problem(
+        view=view,
+        terms=tuple(terms),
+        options=SolveOptions(
+            plan_id="foresight",
+            strategy_version="foresight",
+            gap=FORESIGHT_GAP,
+            soft_s=FORESIGHT_SOFT_S,
+            limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+        ),
+        preferred_starts={},
+    )
+
+
+def _foresight_view(
+    park: Park, actual: Actual, traded: Mapping[ProductId, tuple[Profile, float]]
+) -> PlanningView:
+    horizon, scenario = actual.horizon, actual.scenario
+    spot = Profile(horizon, actual.day_ahead_per_mwh.values / 1000)
+    return PlanningView(
+        now=horizon.start,
+        park=park,
+        horizon=horizon,
+        state=_with_all_cars(park, actual),
+        base_kw={
+            r.resource_id: cut(scenario.base_kw[r.resource_id], horizon)
+            for r in park.resources
+            if isinstance(r, FixedLoad)
+        },
+        available_kw={
+            r.resource_id: cut(scenario.available_kw[r.resource_id], horizon)
+            for r in park.resources
+            if isinstance(r, Generator)
+        },
+        outdoor_degc={name: cut(p, horizon) for name, p in scenario.outdoor_degc.items()},
+        arriving_kw={
+            r.resource_id: Profile.constant(horizon, 0.0)
+            for r in park.resources
+            if isinstance(r, EvFleet)
+        },
+        spot_per_kwh=spot,
+        committed_kw=np.zeros(horizon.steps),
+        open_products=tuple(
+            OpenProduct(
+                product_id=name,
+                price_per_kwh=Profile(horizon, price.values / 1000),
+                max_kw=np.full(horizon.steps, most_kw),
+                informative=True,
+            )
+            for name, (price, most_kw) in traded.items()
+        ),
+        import_per_kwh={
+            p.connection_point_id: park.tariff_by_id[p.tariff_id].import_per_kwh(
+                horizon, park.timezone
+            )
+            for p in park.connection_points
+        },
+        paid_peaks=paid_peaks(park, actual),
+    )
+
+
+def _with_all_cars(park: Park, actual: Actual) -> ParkState:
+    """The opening state, with every car that will come within the span known beforehand."""
+    states = []
+    for state in actual.opening.resources:
+        resource = park.resource_by_id[state.resource_id]
+        if isinstance(resource, EvFleet) and isinstance(state, Reading):
+            sessions = _sessions(resource.resource_id, state, actual)
+            state = replace(state, sessions=sessions)
+        states.append(state)
+    return ParkState(taken_at=actual.opening.taken_at, resources=tuple(states))
+
+
+def _sessions(fleet_id: ResourceId, reading: Reading, actual: Actual) -> tuple[EvSession, ...]:
+    to_come = [
+        EvSession(
+            session_id=visit.session_id,
+            departs_at=visit.departs_at,
+            wanted_kwh=visit.wanted_kwh,
+            arrives_at=visit.arrives_at,
+        )
+        for visit in actual.scenario.visits.get(fleet_id, ())
+        if actual.span.start < visit.arrives_at < actual.span.end
+    ]
+    return (*(reading.sessions or ()), *to_come)
+
+
+def cut(profile: Profile, horizon: Horizon) -> Profile:
+    """The part of a profile that lies on `horizon`.
+
+    Raises:
+        DataError: It does not reach that far.
+    """
+    first = profile.horizon.index(horizon.start)
+    values: Floats = profile.values[max(first, 0) : first + horizon.steps]
+    if first < 0 or len(values) != horizon.steps:
+        raise DataError(
+            f"does not reach over {horizon.start} … {horizon.end}",
+            where="scenario",
+            fix="Choose a span inside the scenario's series",
+        )
+    return Profile(horizon, values)
+
+
+def value_captured(
+    nothing: float, ours: float, foresight: float, *, gap: float
+) -> tuple[float | None, str | None]:
+    """The score, or None with the reason.
+
+    Raises:
+        DataError: Foresight costs more than ours or nothing, beyond what its gap allows: then the
+            runs were not comparable, and no score may be shown.
+    """
+    slack = gap * max(abs(foresight), 1.0) + 0.01
+    for name, cost in (("ours", ours), ("nothing", nothing)):
+        if foresight > cost + slack:
+            raise DataError(
+                f"foresight costs {foresight:.2f}, {name} only {cost:.2f}",
+                where="score",
+                fix="Find what the foresight run was not allowed to do",
+            )
+    if nothing - foresight <= slack:
+        return None, "perfect foresight would have saved nothing"
+    return (nothing - ours) / (nothing - foresight), None

@@ -1,0 +1,368 @@
+"""Bids out, awards in: each is on disk before anyone hears of it.
+
+    request ─▶ known? same bytes again
+       │ new
+       ▼
+    offer from the newest plan ─▶ pre-submit limits ─▶ journal ─▶ book ─▶ answer
+                                                        ▲ a kill here loses nothing: the same request
+                                                          finds the record and gets these bytes
+    award ─▶ fits the book? ─▶ journal ─▶ book (position) ─▶ acknowledge
+
+This is the only module through which a bid can leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from vpp.errors import UnavailableError
+from vpp.model.ids import ProductId
+from vpp.model.market import Bid, BidSet, MarketProduct
+from vpp.model.park import BiddingUnit
+from vpp.model.schedule import Schedule
+from vpp.model.time import QUARTER, Interval
+from vpp.service.events import Severity
+from vpp.service.inputs import trading_unit
+from vpp.service.plant import MadeOffer, Plant
+from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
+from vpp.trade.calendar import Refusal, TradeRefusal, next_delivery, require_open
+from vpp.trade.limits import check_bid_set
+from vpp.trade.offers import build_bids
+from vpp.trade.records import (
+    award_from_record,
+    award_from_wire,
+    award_to_record,
+    bid_set_from_record,
+    bid_set_to_bytes,
+    bid_set_to_record,
+)
+from vpp.wire import AwardRequest, AwardResponse, BidRequest
+
+BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
+"""Kinds of journal entries, in the order in which they are replayed with each other."""
+
+MAX_PLAN_AGE = 2 * QUARTER
+"""A plan older than this may not be bid from."""
+
+
+async def answer_bid_request(
+    plant: Plant, product_id: str, request: BidRequest, *, digest: str, now: datetime
+) -> bytes:
+    """The bids for one delivery, as the bytes of a `BidSetResponse`.
+
+    `digest` is that of the request: the same `request_id` gives the same bytes, with another
+    request it is refused.
+
+    Raises:
+        TradeRefusal: No bid can be made; its code says why.
+        ConflictError: The request id is taken by another request.
+        UnavailableError: The journal cannot be written, so nothing may leave.
+    """
+    product = product_of(plant, product_id)
+    async with plant.trading:
+        known = plant.book.by_request(request.request_id, request_digest=digest)
+        if known is not None:
+            return known.response
+        unit = _unit(plant, request.unit)
+        delivery = Interval(
+            request.delivery.start.astimezone(UTC), request.delivery.end.astimezone(UTC)
+        )
+        _require_ready(plant, product)
+        require_open(product, delivery, now)
+        schedule = _fresh_schedule(plant, product, now)
+        revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
+        bid_set = _bid_set(
+            plant, product, unit, delivery, schedule, request.request_id, revision, now
+        )
+        if request.dry_run:
+            return bid_set_to_bytes(bid_set, "dry_run")
+        response = bid_set_to_bytes(bid_set, "open")
+        plant.reach("bid made")
+        record = bid_set_to_record(response, digest)
+        await plant.journal.append(BID_SET, bid_set.bid_set_id, record, now=now)
+        plant.reach("bid journalled")
+        plant.book.add(bid_set, response, digest)
+    plant.metrics.bid_set()
+    plant.events.emit(
+        "bid",
+        f"{len(bid_set.bids)} bids for {product_id}",
+        at=now,
+        bid_set_id=bid_set.bid_set_id,
+        bids=len(bid_set.bids),
+        delivery_start=delivery.start.isoformat(),
+    )
+    plant.reach("bid booked")
+    return response
+
+
+async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datetime) -> bytes:
+    """Take a bid set back before its gate; again changes nothing.
+
+    Raises:
+        TradeRefusal: Unknown, or too late.
+        ConflictError: It was superseded or awarded.
+        UnavailableError: The journal cannot be written.
+    """
+    product_of(plant, product_id)
+    async with plant.trading:
+        answer = plant.book.answer(bid_set_id)
+        if answer.bid_set.product_id != product_id:
+            raise _unknown_bid_set(bid_set_id)
+        plant.book.withdraw(bid_set_id, now)
+        await plant.journal.append(WITHDRAWAL, bid_set_id, b"{}", now=now)
+    plant.events.emit("withdrawal", f"{bid_set_id} is withdrawn", at=now, bid_set_id=bid_set_id)
+    return show_bid_set(plant, product_id, bid_set_id)
+
+
+def show_bid_set(plant: Plant, product_id: str, bid_set_id: str) -> bytes:
+    """A bid set as it stands, as the bytes of a `BidSetResponse`.
+
+    Raises:
+        TradeRefusal: Unknown product or bid set.
+    """
+    product_of(plant, product_id)
+    answer = plant.book.answer(bid_set_id)
+    if answer.bid_set.product_id != product_id:
+        raise _unknown_bid_set(bid_set_id)
+    return bid_set_to_bytes(answer.bid_set, plant.book.status(bid_set_id).value)
+
+
+async def book_award(
+    plant: Plant, product_id: str, request: AwardRequest, *, now: datetime
+) -> AwardResponse:
+    """Book what a venue cleared; acknowledged when it is on disk, counted once.
+
+    Raises:
+        TradeRefusal: Unknown product.
+        DataError: The award is not well formed.
+        ConflictError: The same id and revision came with other numbers.
+        UnavailableError: The journal cannot be written; the venue must send it again.
+    """
+    product_of(plant, product_id)
+    award = award_from_wire(request, ProductId(product_id), now)
+    async with plant.trading:
+        check = plant.book.check_award(award)
+        if isinstance(check, Book | Quarantine):
+            key = f"{award.award_id}/{award.revision}"
+            plant.reach("award checked")
+            await plant.journal.append(AWARD, key, award_to_record(award), now=now)
+            plant.reach("award journalled")
+        check = plant.book.apply(award)
+    status = "booked"
+    match check:
+        case Quarantine(reason=reason, what=what):
+            status = "quarantined"
+            plant.events.emit(
+                "award_quarantined",
+                f"award {award.award_id} does not fit our bids: {reason}: {what}",
+                at=now,
+                severity=Severity.ALARM,
+                award_id=award.award_id,
+            )
+        case Book():
+            plant.events.emit(
+                "award",
+                f"{len(award.cleared)} bids of {product_id} cleared",
+                at=now,
+                award_id=award.award_id,
+                bid_set_id=award.bid_set_id,
+                cleared=len(award.cleared),
+            )
+        case AlreadyBooked() | Conflict():
+            pass  # nothing new; a conflict has been raised by apply
+    plant.metrics.award(status)
+    plant.reach("award booked")
+    return AwardResponse.model_validate(
+        {"award_id": award.award_id, "revision": award.revision, "status": status}
+    )
+
+
+def recover(plant: Plant) -> None:
+    """Rebuild book and position from the journal, in the order in which things happened."""
+    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD):
+        match entry.kind:
+            case "bid_set":
+                plant.book.add(*bid_set_from_record(entry.body))
+            case "withdrawal":
+                plant.book.withdraw(entry.key, entry.recorded_at)
+            case _:
+                plant.book.apply(award_from_record(entry.body))
+
+
+async def ask_about_doubts(plant: Plant, now: datetime) -> None:
+    """Ask the market about bid sets whose outcome we do not know; nothing is bid before it is done.
+
+    After a restart that is every open one (the answer may never have left), later only those whose
+    gate has passed without an award.
+    """
+    doubts = plant.book.in_doubt(now)
+    if not plant.reconciled:
+        doubts += plant.book.open_sets(now)
+    for bid_set in doubts:
+        if bid_set.bid_set_id in plant.settled_doubts or plant.venue is None:
+            continue
+        try:
+            status = await plant.venue.bid_set_status(bid_set.bid_set_id)
+        except UnavailableError as error:
+            plant.events.emit("venue", str(error), at=now, severity=Severity.WARNING)
+            return
+        if status == "unknown":
+            plant.settled_doubts.add(bid_set.bid_set_id)
+            plant.events.emit(
+                "bid_in_doubt",
+                f"the market never had {bid_set.bid_set_id}: nothing is owed of it",
+                at=now,
+                severity=Severity.WARNING,
+                bid_set_id=bid_set.bid_set_id,
+            )
+    plant.reconciled = True
+
+
+def closed_between(product: MarketProduct, after: datetime, until: datetime) -> list[Interval]:
+    """Deliveries whose gate closed in (after, until]."""
+    closed = []
+    delivery = next_delivery(product, after)
+    while product.gate_closes_at(delivery) <= until:
+        if product.gate_closes_at(delivery) > after:
+            closed.append(delivery)
+        delivery = product.delivery_at(delivery.end)
+    return closed
+
+
+def product_of(plant: Plant, product_id: str) -> MarketProduct:
+    """The product of that id.
+
+    Raises:
+        TradeRefusal: This park does not trade it.
+    """
+    product = plant.products.get(ProductId(product_id))
+    if product is None:
+        raise TradeRefusal(
+            "this park does not trade it",
+            code=Refusal.UNKNOWN_PRODUCT,
+            where=f"product {product_id}",
+            fix=f"Use one of {sorted(plant.products)}",
+        )
+    return product
+
+
+def _unit(plant: Plant, unit_id: str | None) -> BiddingUnit:
+    unit = trading_unit(plant)
+    if unit_id not in (None, unit.unit_id):
+        raise TradeRefusal(
+            "this park has no such unit",
+            code=Refusal.UNKNOWN_UNIT,
+            where=f"unit {unit_id}",
+            fix=f"Use {unit.unit_id}, or leave it out",
+        )
+    return unit
+
+
+def _unknown_bid_set(bid_set_id: str) -> TradeRefusal:
+    return TradeRefusal(
+        "it belongs to another product",
+        code=Refusal.UNKNOWN_BID_SET,
+        where=f"bid set {bid_set_id}",
+        fix="Ask under the product it was made for",
+    )
+
+
+def _require_ready(plant: Plant, product: MarketProduct) -> None:
+    where = f"product {product.product_id}"
+    if plant.kill.killed:
+        raise TradeRefusal(
+            f"the kill switch is set: {plant.kill.reason}",
+            code=Refusal.KILLED,
+            where=where,
+            fix="Have an operator release it",
+        )
+    if not plant.reconciled:
+        raise TradeRefusal(
+            "bids of the last run are still in doubt",
+            code=Refusal.NO_NEW_BIDS,
+            where=where,
+            fix="Let the market answer what became of them",
+        )
+
+
+def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Schedule:
+    schedule, where = plant.schedule, f"product {product.product_id}"
+    if schedule is None:
+        raise TradeRefusal(
+            "there is no plan yet",
+            code=Refusal.NO_PLAN,
+            where=where,
+            fix="Ask again after the next planning cycle",
+        )
+    if now - schedule.issued_at > MAX_PLAN_AGE:
+        raise TradeRefusal(
+            f"the newest plan is of {schedule.issued_at}",
+            code=Refusal.PLAN_STALE,
+            where=where,
+            fix="Find out why planning fails; see /readyz",
+        )
+    return schedule
+
+
+def _bid_set(
+    plant: Plant,
+    product: MarketProduct,
+    unit: BiddingUnit,
+    delivery: Interval,
+    schedule: Schedule,
+    request_id: str,
+    revision: int,
+    now: datetime,
+) -> BidSet:
+    """A bid set that passed every pre-submit limit."""
+    bid_set = BidSet(
+        bid_set_id=f"{product.product_id}.{unit.unit_id}.{delivery.start:%Y%m%dT%H%MZ}.{revision}",
+        request_id=request_id,
+        product_id=product.product_id,
+        unit_id=unit.unit_id,
+        delivery=delivery,
+        revision=revision,
+        issued_at=now,
+        valid_until=product.gate_closes_at(delivery),
+        plan_id=schedule.plan_id,
+        strategy_version=plant.strategy_version,
+        pack_digest=product.pack_digest,
+        bids=_bids(plant, product, unit, delivery, schedule, revision),
+    )
+    if breaches := check_bid_set(bid_set, product, unit, plant.file.park):
+        plant.events.emit("limits_breached", "; ".join(breaches), at=now, severity=Severity.ALARM)
+        raise TradeRefusal(
+            "; ".join(breaches),
+            code=Refusal.LIMITS_BREACHED,
+            where=f"product {product.product_id}",
+            fix="Report this: the offer and its limits disagree",
+        )
+    return bid_set
+
+
+def _bids(
+    plant: Plant,
+    product: MarketProduct,
+    unit: BiddingUnit,
+    delivery: Interval,
+    schedule: Schedule,
+    revision: int,
+) -> tuple[Bid, ...]:
+    """Offers do not change while plan and position stand; only their ids carry the revision."""
+    position = plant.book.position(unit.unit_id)
+    made = plant.offers.get((product.product_id, delivery))
+    if made is None or made.schedule is not schedule or made.position is not position:
+        bids = build_bids(
+            product, unit, delivery, schedule, position, plant.file.park, revision=revision
+        )
+        made = MadeOffer(schedule=schedule, position=position, bids=bids)
+        plant.offers[product.product_id, delivery] = made
+    return tuple(
+        replace(bid, bid_id=f"{bid.bid_id.rsplit('/', 1)[0]}/{revision}") for bid in made.bids
+    )
+
+
+def forget_offers(plant: Plant, now: datetime) -> None:
+    """Drop offers of deliveries whose time has passed."""
+    plant.offers = {key: made for key, made in plant.offers.items() if key[1].end > now}

@@ -1,0 +1,239 @@
+"""Put a plant together from a park file and the adapters it is given: no global state.
+
+The only module that names adapters and strategies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from adapters.http_venue import HttpVenueLedger
+from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.sqlite_journal import SqliteJournal
+from adapters.sqlite_telemetry import SqliteTelemetry
+from vpp.account.meters import MeterBook
+from vpp.account.peaks import MonthlyPeaks
+from vpp.act.dispatch import Dispatcher
+from vpp.clock import Watch
+from vpp.errors import ConfigError
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Measurement
+from vpp.model.park import Park
+from vpp.model.resource import FixedLoad
+from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
+from vpp.sense.decode import plausible_kw
+from vpp.sense.forecast import SeasonalBaseline
+from vpp.sense.intake import Intake
+from vpp.sense.means import IntervalMeans
+from vpp.sense.series import SeriesStore
+from vpp.service import cycle, series_door, trading
+from vpp.service.events import EventLog
+from vpp.service.executor import Executor, ProcessExecutor
+from vpp.service.inputs import FORECAST_RULES
+from vpp.service.kill import KillSwitch
+from vpp.service.metrics import Metrics
+from vpp.service.parkfile import ParkFile, StrategyUse
+from vpp.service.plant import Plant, Reach, Strategy
+from vpp.trade.book import BidBook
+
+JOURNAL_FILE, TELEMETRY_FILE = "journal.sqlite", "telemetry.sqlite"
+METERS_KEPT = timedelta(days=62)
+"""Two billing months: what statements and baselines look back on after a restart."""
+
+
+def nowhere(point: str) -> None:
+    """Passes every named point by; tests hand in something that stops there."""
+
+
+def load_strategies(uses: tuple[StrategyUse, ...]) -> tuple[Strategy, ...]:
+    """The strategies of a park file, each made from its settings.
+
+    Raises:
+        ConfigError: A strategy or a setting that does not exist, or a value that does not fit.
+    """
+    return tuple(_load_strategy(use) for use in uses)
+
+
+def _load_strategy(use: StrategyUse) -> Strategy:
+    try:
+        kind: Any = importlib.import_module(f"strategies.{use.use}").STRATEGY
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"there is no strategy {use.use!r}", where=use.path, fix="Name a file of strategies/"
+        ) from error
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(use.settings.keys() - known):
+        raise ConfigError(f"unknown {unknown}", where=use.path, fix=f"Use some of {sorted(known)}")
+    try:
+        strategy: Strategy = TypeAdapter(kind).validate_python(dict(use.settings)).terms
+    except ValidationError as error:
+        faults = "; ".join(f"{e['loc'][0] if e['loc'] else ''}: {e['msg']}" for e in error.errors())
+        raise ConfigError(faults, where=use.path, fix="Mend these settings") from error
+    return strategy
+
+
+def strategy_version(uses: tuple[StrategyUse, ...]) -> str:
+    """A short digest of the strategies and their settings, named in every bid and plan."""
+    content = json.dumps([[use.use, dict(use.settings)] for use in uses], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def build_plant(
+    file: ParkFile,
+    *,
+    clock: Watch,
+    seed: int,
+    data: Path,
+    journal: Journal,
+    source: MessageSource,
+    sink: SetpointSink,
+    venue: VenueLedger | None,
+    executor: Executor,
+    record: Callable[[Measurement], object],
+    reach: Reach = nowhere,
+    holidays: frozenset[date] = frozenset(),
+) -> Plant:
+    """A plant that knows what its journal knows, and nothing of the present yet.
+
+    Raises:
+        ConfigError: A strategy cannot be made.
+        DataError: The park file's control settings contradict each other.
+    """
+    park, now = file.park, clock.now()
+    plausible = plausible_kw(park)
+    plant = Plant(
+        file=file,
+        clock=clock,
+        started_at=now,
+        seed=seed,
+        strategies=load_strategies(file.strategies),
+        strategy_version=strategy_version(file.strategies),
+        journal=journal,
+        source=source,
+        sink=sink,
+        venue=venue,
+        executor=executor,
+        record=record,
+        reach=reach,
+        intake=Intake(
+            park.device_owner,
+            plausible,
+            frozenset(point.meter_id for point in park.connection_points),
+            noisy=frozenset(r.resource_id for r in park.resources if isinstance(r, FixedLoad)),
+        ),
+        series=SeriesStore(),
+        means=IntervalMeans(plausible),
+        baseline=SeasonalBaseline(park.timezone, holidays, rules=FORECAST_RULES),
+        book=BidBook(),
+        dispatcher=Dispatcher(
+            park,
+            first_seq=int(now.timestamp()),
+            ttl=timedelta(seconds=file.control.setpoint_ttl_s),
+            control_period=timedelta(seconds=file.control.period_s),
+            deadband_kw=file.control.deadband_kw,
+        ),
+        kill=KillSwitch(data),
+        meters=MeterBook(),
+        peaks=MonthlyPeaks(
+            park.timezone,
+            {p.connection_point_id: p.period_to_date_peak_kw for p in park.connection_points},
+            now,
+        ),
+        events=EventLog(),
+        metrics=Metrics(park.park_id),
+        holidays=holidays,
+    )
+    recover(plant)
+    return plant
+
+
+def recover(plant: Plant) -> None:
+    """Take up what the record holds: series, bids and awards, the number of the last plan."""
+    for entry in plant.journal.entries(series_door.KIND):
+        series_door.replay(plant.series, entry)
+    trading.recover(plant)
+    plant.plan_count = sum(1 for _ in plant.journal.entries(cycle.PLAN))
+
+
+def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
+    """Enterprise and site of each device, as they stand in its topics."""
+    return {device: (owner, site) for device, (owner, site) in park.device_owner.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A plant with everything that had to be opened for it."""
+
+    plant: Plant
+    link: MqttLink
+    executor: ProcessExecutor
+    historian: SqliteTelemetry
+
+
+@asynccontextmanager
+async def open_plant(
+    file: ParkFile,
+    *,
+    clock: Watch,
+    seed: int,
+    data: Path,
+    broker: BrokerAddress,
+    venue_url: str | None,
+    reach: Reach = nowhere,
+    holidays: frozenset[date] = frozenset(),
+) -> AsyncIterator[Opened]:
+    """Open journal, historian, solver process and broker link, and build the plant on them.
+
+    Raises:
+        ConfigError: The data folder cannot be used, or is in use by another service.
+        UnavailableError: The journal cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        executor = await stack.enter_async_context(ProcessExecutor())
+        journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
+        historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
+        link = MqttLink(
+            broker,
+            homes_of(file.park),
+            client_id=f"vpp-{file.park.park_id}",
+            now=clock.now,
+            jitter=Random(seed),
+        )
+        await stack.enter_async_context(link)
+        venue = HttpVenueLedger(venue_url) if venue_url is not None else None
+        if venue is not None:
+            await stack.enter_async_context(venue)
+        plant = build_plant(
+            file,
+            clock=clock,
+            seed=seed,
+            data=data,
+            journal=journal,
+            source=link,
+            sink=link,
+            venue=venue,
+            executor=executor,
+            record=historian.add,
+            reach=reach,
+            holidays=holidays,
+        )
+        read_meters(plant, historian, clock.now())
+        yield Opened(plant=plant, link=link, executor=executor, historian=historian)
+
+
+def read_meters(plant: Plant, historian: SqliteTelemetry, now: datetime) -> None:
+    """Fill the meter book with what the historian holds, so that settlement goes on."""
+    for point in plant.file.park.connection_points:
+        for reading in historian.meter_registers(point.meter_id, now - METERS_KEPT):
+            plant.meters.add(reading)
