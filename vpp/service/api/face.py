@@ -30,7 +30,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API_VERSION = "1.0.0"
 """Of the contract, not of the package: its first part is the `v1` of the paths."""
 
-CORRELATION = "correlation_id"
 log = structlog.get_logger("vpp.http")
 
 
@@ -73,8 +72,10 @@ def _face(plant: Plant) -> Middleware:
     @web.middleware
     async def face(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = perf_counter()
-        request[CORRELATION] = f"{began:x}-{next(numbers):x}"
-        response = await _answer(request, handler)
+        correlation_id = f"{began:x}-{next(numbers):x}"
+        response = await _answer(request, handler, correlation_id)
+        if not response.prepared:
+            response.headers["X-Request-ID"] = correlation_id
         if isinstance(response, web.Response | web.FileResponse):
             resource = request.match_info.route.resource
             plant.metrics.http_request(
@@ -88,7 +89,9 @@ def _face(plant: Plant) -> Middleware:
     return face
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, handler: Handler, correlation_id: str
+) -> web.StreamResponse:
     refusal: HttpRefusal | None
     try:
         if (denial := security.deny(request)) is None:
@@ -99,9 +102,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except VppError as error:
         refusal = refusal_of(error)
         if refusal is None:
-            log.exception("a fault of our own", correlation_id=request[CORRELATION])
+            log.exception("a fault of our own", correlation_id=correlation_id)
     except Exception:
-        log.exception("a fault of our own", correlation_id=request[CORRELATION])
+        log.exception("a fault of our own", correlation_id=correlation_id)
         refusal = None
     if refusal is None:
         refusal = HttpRefusal(
@@ -110,10 +113,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             where="service",
             fix="Report the correlation_id; the service's log has the reason",
         )
-    return problem_response(refusal, request[CORRELATION])
+    return problem_response(refusal, correlation_id)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in security.HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["X-Request-ID"] = request.get(CORRELATION, "")

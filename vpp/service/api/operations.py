@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from vpp.act.ladder import SafeState
-from vpp.model.measurement import Reading
+from vpp.model.measurement import Unknown
 from vpp.model.time import isoformat
 from vpp.sense.state import freeze
 from vpp.service import control, trading
@@ -76,8 +76,7 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
         reasons.append(("plan", "there is no plan"))
     elif (age := now - plant.schedule.issued_at) > trading.MAX_PLAN_AGE:
         reasons.append(("plan", f"the newest plan is {age.total_seconds():.0f} s old"))
-    state = freeze(plant.file.park, plant.intake.newest, now)
-    if not any(isinstance(resource, Reading) for resource in state.resources):
+    if _unknown(plant, now) == len(plant.file.park.resources):
         reasons.append(("telemetry", "no resource is heard"))
     if plant.safe_state is not SafeState.NORMAL:
         # The ladder's own words: they also tell of what is not listed here, such as the journal.
@@ -86,8 +85,17 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
 
 
 async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Response:
+    plant.metrics.broker_connected(plant.source.connected)
+    plant.metrics.telemetry_lost(plant.intake.lost)
+    plant.metrics.resources_unknown(_unknown(plant, call.now))
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _unknown(plant: Plant, now: datetime) -> int:
+    """How many resources nobody can speak for."""
+    state = freeze(plant.file.park, plant.intake.newest, now)
+    return sum(isinstance(resource, Unknown) for resource in state.resources)
 
 
 def _oldest_s(plant: Plant, now: datetime) -> float | None:

@@ -14,7 +14,6 @@ from vpp.errors import (
     ConflictError,
     DataError,
     PlanError,
-    RejectedError,
     UnavailableError,
     VppError,
 )
@@ -45,7 +44,6 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "off_grid": (422, "No such delivery"),
         "unknown_unit": (422, "No such unit"),
         "internal": (500, "A fault of the service"),
-        "rejected_elsewhere": (502, "Another system said no"),
         "unavailable": (503, "Not possible now"),
         "not_ready": (503, "Not ready"),
         "stalled": (503, "The cycles stand still"),
@@ -100,8 +98,6 @@ def refusal_of(error: VppError) -> HttpRefusal | None:
             code = "conflict"
         case UnavailableError():
             code = "unavailable"
-        case RejectedError():
-            code = "rejected_elsewhere"
         case PlanError():
             code = "no_plan"
         case DataError():

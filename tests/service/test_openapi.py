@@ -1,0 +1,111 @@
+"""The document says what the service does: valid OpenAPI, and answers that fit their schema."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from vpp.service.api.face import API_VERSION, routes
+from vpp.service.api.openapi import document
+from vpp.service.plant import Plant
+
+DOCUMENT = document(routes(), version=API_VERSION)
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    validate(DOCUMENT)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = json.dumps(DOCUMENT)
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+
+    assert named - set(DOCUMENT["components"]["schemas"]) == set()
+
+
+def test_each_operation_has_a_name_of_its_own_and_says_how_it_refuses() -> None:
+    operations = [one for path in DOCUMENT["paths"].values() for one in path.values()]
+    names = [one["operationId"] for one in operations]
+
+    assert len(set(names)) == len(names)
+    for one in operations:
+        assert {"200", "400", "404", "405", "422", "500"} <= one["responses"].keys()
+        if "requestBody" in one:
+            assert {"403", "408", "413", "415"} <= one["responses"].keys()
+
+
+def test_the_contract_names_these_routes() -> None:
+    offered = {
+        f"{method.upper()} {path}" for path, one in DOCUMENT["paths"].items() for method in one
+    }
+
+    assert offered == {
+        "GET /v1/markets",
+        "GET /v1/markets/{product}",
+        "GET /v1/markets/{product}/bids",
+        "POST /v1/markets/{product}/bids",
+        "GET /v1/markets/{product}/bids/{bid_set_id}",
+        "DELETE /v1/markets/{product}/bids/{bid_set_id}",
+        "POST /v1/markets/{product}/awards",
+        "GET /v1/markets/{product}/deliveries",
+        "PUT /v1/series/{series_id}",
+        "GET /v1/series/{series_id}",
+        "GET /v1/park",
+        "GET /v1/resources",
+        "GET /v1/plan",
+        "GET /v1/forecasts",
+        "GET /v1/statements",
+        "GET /v1/events",
+        "POST /v1/kill",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /openapi.json",
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/markets",
+        "/v1/park",
+        "/v1/resources",
+        "/v1/plan",
+        "/v1/forecasts",
+        "/v1/statements",
+        "/v1/events?format=json",
+        "/healthz",
+        "/readyz",
+    ],
+)
+def test_what_is_answered_fits_its_schema(plant: Plant, serving: Any, path: str) -> None:
+    operation = DOCUMENT["paths"][path.split("?")[0]]["get"]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    registry: Registry[Any] = Registry().with_resource(
+        "urn:doc", Resource(contents=DOCUMENT, specification=DRAFT202012)
+    )
+    validator = OAS31Validator({"$ref": "urn:doc" + schema["$ref"]}, registry=registry)
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            answer = await client.get(path)
+            assert answer.status == 200, await answer.text()
+            faults = [error.message for error in validator.iter_errors(await answer.json())]
+        assert faults == []
+
+    asyncio.run(run())
+
+
+def test_the_service_serves_this_document(plant: Plant, serving: Any) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            assert await (await client.get("/openapi.json")).json() == DOCUMENT
+
+    asyncio.run(run())
