@@ -7,9 +7,12 @@ short of room, and an imbalance price one whole currency unit away from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,8 +34,9 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
+from vpp.model.time import QUARTER
 from vpp.plan.solve import Problem, SolveOptions, solve
 from vpp.plan.terms import (
     Commitment,
@@ -351,14 +355,14 @@ class Lab:
     def outcome(
         self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
     ) -> Outcome:
-        return solve(self.problem(view, terms, **options))
+        return solve(self.problem(view, terms, **options), perf_counter)
 
     def plan(
         self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
     ) -> Schedule:
         """The optimal schedule, found valid."""
         problem = self.problem(view, terms, **options)
-        outcome = solve(problem)
+        outcome = solve(problem, perf_counter)
         assert isinstance(outcome, Optimal), outcome
         assert self.violations(outcome.schedule, view, problem.terms) == ()
         return outcome.schedule
@@ -378,8 +382,243 @@ class Lab:
         power: Floats = np.round(schedule.power_kw[row], 5) + 0.0
         return power
 
+    # ------------------------------------------------------------------ random parks
+
+    Unsolved = Unsolved
+
+    def solve(self, problem: Problem) -> Outcome:
+        return solve(problem, perf_counter)
+
+    def random(
+        self, seed: int, *, min_price: float = -0.15, **most: int
+    ) -> tuple[PlanningView, tuple[Term, ...]]:
+        """A small park of all kinds, with a view and terms; the same seed gives the same park.
+
+        `most` bounds how many there are of a kind (`runs=0`), where the usual is 0 to 2.
+        """
+        rng = np.random.default_rng([seed, 2025])
+        points = ["cp-a", "cp-b", "free-c"][: rng.integers(1, 4)]
+        steps = int(rng.integers(8, 29))
+        start = NOON + int(rng.integers(-40, 40)) * QUARTER
+        made: list[Resource] = []
+        readings: list[Reading] = []
+        kinds: list[tuple[str, Callable[..., Resource], Callable[..., dict[str, Any]]]] = [
+            ("load", self.load, lambda rng: {}),
+            ("pv", self.pv, lambda rng: {}),
+            ("storages", self.battery, _random_battery),
+            ("processes", self.process, _random_process),
+            ("runs", self.run, _random_run),
+            ("zones", self.zone, _random_zone),
+            ("cars", self.cars, _random_cars),
+        ]
+        for kind, make, sizes in kinds:
+            for number in range(int(rng.integers(0, 1 + most.get(kind, 2))) or (kind == "load")):
+                name = f"{kind}-{number}"
+                resource = make(name, point=str(rng.choice(points)), **sizes(rng))
+                made.append(resource)
+                if rng.random() < 0.85:
+                    readings.append(self.reading(name, **_random_state(rng, start, resource)))
+
+        def course(low: float, high: float) -> list[float]:
+            return [round(float(value), 3) for value in rng.uniform(low, high, steps)]
+
+        view = self.view(
+            *made,
+            points=points,
+            price=course(min_price, 0.4),
+            start=start,
+            step=QUARTER,
+            readings=readings,
+            base_kw={r.resource_id: course(-80, -10) for r in made if isinstance(r, FixedLoad)},
+            available_kw={r.resource_id: course(-1, 60) for r in made if isinstance(r, Generator)},
+            arriving_kw={r.resource_id: course(-8, 0) for r in made if isinstance(r, EvFleet)},
+            outdoor_degc=float(rng.uniform(-5, 15)),
+            network_per_kwh=float(rng.choice([0.0, 0.03, 0.08])),
+            committed_kw=course(-100, 20),
+            max_trade_kw=float(rng.choice([0.0, 40.0, 1e4])),
+            paid_peaks=tuple(
+                PaidPeak(
+                    connection_point_id=ConnectionPointId(point),
+                    first_step=int(rng.integers(0, 4)),
+                    last_step=steps - int(rng.integers(0, 4)),
+                    price_per_kw=float(rng.choice([0.05, 1.0, 8.0])),
+                    paid_kw=float(rng.uniform(0, 120)),
+                )
+                for point in points
+                if rng.random() < 0.6
+            ),
+            point_limits=_random_limits(rng, 250),
+            feeder=_random_limits(rng, 250),
+            limits=_random_limits(rng, 350),
+        )
+        terms = self.terms(
+            view,
+            imbalance_per_kwh=float(rng.choice([0.01, 0.05, 0.3])),
+            spread_per_kwh=float(rng.choice([0.0, 0.01])),
+            stored_value_per_kwh=float(rng.uniform(0, 0.25)),
+        )
+        return view, terms
+
+    def in_other_money(
+        self, view: PlanningView, terms: tuple[Term, ...], times: float
+    ) -> tuple[PlanningView, tuple[Term, ...]]:
+        """The same park and terms with every price and cost multiplied."""
+
+        def dearer(thing: Any) -> Any:
+            money = [f.name for f in fields(thing) if re.search("_per_|cost", f.name)]
+            money = [name for name in money if name not in PHYSICAL]
+            return replace(thing, **{name: getattr(thing, name) * times for name in money})
+
+        park = replace(view.park, resources=tuple(dearer(r) for r in view.park.resources))
+        return replace(view, park=park), tuple(dearer(term) for term in terms)
+
+    def with_more(
+        self, what: str, view: PlanningView, terms: tuple[Term, ...]
+    ) -> tuple[PlanningView, tuple[Term, ...]]:
+        """More of one freedom: wider limits, a larger battery, more room to trade."""
+        park = view.park
+        if what == "limits":
+            points = (replace(p, limits=Limits()) for p in park.connection_points)
+            return replace(view, park=replace(park, connection_points=tuple(points))), terms
+        if what == "battery":
+            resources = (
+                replace(
+                    r, max_charge_kw=2 * r.max_charge_kw, max_discharge_kw=r.max_discharge_kw + 9
+                )
+                if isinstance(r, Storage)
+                else r
+                for r in park.resources
+            )
+            return replace(view, park=replace(park, resources=tuple(resources))), terms
+        return view, tuple(
+            replace(t, max_kw=t.max_kw + 25.0) if isinstance(t, OpenTrade) else t for t in terms
+        )
+
+    def halved(
+        self, view: PlanningView, terms: tuple[Term, ...]
+    ) -> tuple[PlanningView, tuple[Term, ...]]:
+        """Each step as two of half its length, with the same data."""
+        h = view.horizon
+        horizon = Horizon(h.start, h.step / 2, 2 * h.steps)
+
+        def twice(thing: Any) -> Any:
+            if isinstance(thing, Profile):
+                return Profile(horizon, np.repeat(thing.values, 2))
+            if isinstance(thing, np.ndarray):
+                return np.repeat(thing, 2)
+            if isinstance(thing, Mapping):
+                return {key: twice(value) for key, value in thing.items()}
+            return thing
+
+        def double(term: Any) -> Any:
+            if isinstance(term, PeakCharge):
+                return replace(term, first_step=2 * term.first_step, last_step=2 * term.last_step)
+            return replace(term, **{f.name: twice(getattr(term, f.name)) for f in fields(term)})
+
+        values = {f.name: twice(getattr(view, f.name)) for f in fields(view)}
+        values |= {"horizon": horizon, "open_products": (), "paid_peaks": ()}
+        return PlanningView(**values), tuple(double(term) for term in terms)
+
     def running(self, phase: RunPhase, since: datetime) -> dict[str, Any]:
         return {"phase": phase, "phase_since": since}
+
+
+PHYSICAL = {"degc_per_kw", "resistance_degc_per_kw", "capacity_kwh_per_degc", "max_calls_per_day"}
+"""Fields whose name looks like a price; `ramp_kw_per_min` may scale, the planner ignores it."""
+
+
+def _random_limits(rng: np.random.Generator, scale: float) -> Limits:
+    if rng.random() < 0.4:
+        return Limits()
+    return Limits(
+        import_kw=float(rng.uniform(0.1, 1)) * scale, export_kw=float(rng.uniform(0, 0.5)) * scale
+    )
+
+
+def _random_battery(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "capacity_kwh": float(rng.uniform(10, 100)),
+        "max_charge_kw": float(rng.uniform(5, 60)),
+        "max_discharge_kw": float(rng.uniform(5, 60)),
+        "charge_efficiency": float(rng.choice([1.0, 0.95, 0.8])),
+        "discharge_efficiency": float(rng.choice([1.0, 0.95, 0.9])),
+        "min_soc": float(rng.choice([0.0, 0.1, 0.4])),
+        "wear_cost_per_kwh": float(rng.choice([0.0, 0.002, 0.02])),
+    }
+
+
+def _random_process(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "rated_draw_kw": float(rng.uniform(5, 60)),
+        "callable_hours": tuple(sorted(rng.choice(np.arange(7, 20), 6, replace=False).tolist())),
+        "call_length": int(rng.integers(1, 7)) * QUARTER,
+        "max_calls_per_day": int(rng.integers(0, 4)),
+        "call_cost_per_kwh": float(rng.uniform(0, 0.4)),
+    }
+
+
+def _random_run(rng: np.random.Generator) -> dict[str, Any]:
+    length, opens = int(rng.integers(1, 6)), int(rng.integers(2, 60))
+    quarters = int(rng.integers(length, 24))
+    default = int(rng.integers(0, quarters - length + 1))
+
+    def clock(quarter: int) -> time:
+        return time(quarter // 4, quarter % 4 * 15)
+
+    return {
+        "profile_kw": tuple(np.round(rng.uniform(0, 50, length), 2).tolist()),
+        "earliest_start": clock(opens),
+        "latest_end": clock(opens + quarters),
+        "default_start": clock(opens + default),
+    }
+
+
+def _random_zone(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "max_draw_kw": float(rng.uniform(2, 15)),
+        "cop": float(rng.uniform(1, 4)),
+        "internal_gain_kw": float(rng.uniform(0, 4)),
+        "capacity_kwh_per_degc": float(rng.uniform(2, 30)),
+        "heating": bool(rng.random() < 0.7),
+        "discomfort_cost_per_degc_h": float(rng.choice([0.05, 2.0])),
+    }
+
+
+def _random_cars(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "max_draw_kw": float(rng.uniform(8, 40)),
+        "charge_efficiency": float(rng.choice([1.0, 0.9])),
+        "unserved_cost_per_kwh": float(rng.choice([0.1, 2.0])),
+    }
+
+
+def _random_state(rng: np.random.Generator, start: datetime, resource: Resource) -> dict[str, Any]:
+    said: dict[str, Any] = {"measured_at": start, "received_at": start}
+    match resource:
+        case Storage() if rng.random() < 0.9:
+            said["soc"] = float(np.round(rng.uniform(0, 1), 3))
+        case ThermalZone() if rng.random() < 0.8:
+            said["temperature_degc"] = float(rng.uniform(16, 26))
+        case InterruptibleLoad():
+            said["calls_today"] = int(rng.integers(0, 2))
+            if rng.random() < 0.2:
+                said["phase"] = RunPhase.CALLED
+                said["phase_since"] = start - QUARTER
+        case ShiftableRun():
+            said["phase"] = RunPhase(rng.choice(["waiting", "waiting", "running", "done"]))
+            said["phase_since"] = start - QUARTER
+        case EvFleet():
+            said["sessions"] = tuple(
+                EvSession(
+                    session_id=str(number),
+                    departs_at=start + timedelta(minutes=int(rng.integers(-10, 500))),
+                    wanted_kwh=float(rng.uniform(0, 30)),
+                )
+                for number in range(int(rng.integers(0, 4)))
+            )
+        case _:
+            pass
+    return said
 
 
 @pytest.fixture

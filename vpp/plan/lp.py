@@ -6,9 +6,8 @@ change of cost per unit of each row's side, which is where shadow prices come fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 from scipy.optimize import OptimizeResult, linprog
@@ -17,6 +16,22 @@ from scipy.sparse import vstack
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
 from vpp.plan.programme import Programme
+
+Stopwatch = Callable[[], float]
+"""Seconds since some moment, as `time.perf_counter` counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When to stop, on somebody's stopwatch."""
+
+    stopwatch: Stopwatch
+    moment: float
+
+    @property
+    def left_s(self) -> float:
+        """What a solver is given: never nothing, so that an answer it has at once is not lost."""
+        return max(self.moment - self.stopwatch(), 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,12 +55,9 @@ class LpSolution:
 
 
 def solve_lp(
-    programme: Programme, fixed: Mapping[int, float], deadline: float
+    programme: Programme, fixed: Mapping[int, float], deadline: Deadline
 ) -> LpSolution | Unsolved:
-    """Solve with the columns in `fixed` held at their values and all others continuous.
-
-    `deadline` is a `perf_counter` moment.
-    """
+    """Solve with the columns in `fixed` held at their values and all others continuous."""
     lower, upper = programme.lower.copy(), programme.upper.copy()
     columns = list(fixed)
     lower[columns] = upper[columns] = list(fixed.values())
@@ -61,7 +73,7 @@ def solve_lp(
         b_ub=np.concatenate([programme.row_upper[below], -programme.row_lower[above]]),
         bounds=np.column_stack([lower, upper]),
         method="highs-ds",
-        options={"time_limit": max(deadline - perf_counter(), 0.01)},
+        options={"time_limit": deadline.left_s},
     )
     if result.status != 0:
         return Unsolved(reason=f"LP: {result.message}")

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from time import perf_counter
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
@@ -40,7 +39,7 @@ from scipy.sparse.csgraph import connected_components
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
-from vpp.plan.lp import LpSolution, solve_lp
+from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
 
 Chosen = dict[int, float]
@@ -54,29 +53,30 @@ def search(
     preferred: Mapping[ResourceId, tuple[datetime, ...]],
     *,
     gap: float,
-    deadline: float,
+    deadline: Deadline,
 ) -> tuple[LpSolution, float] | Unsolved:
     """The best plan found, and a cost that none can be below.
 
     `preferred` are the starts of the last plan: kept where they are still good enough, so that
-    what was announced is not moved for nothing. `deadline` is a `perf_counter` moment.
+    what was announced is not moved for nothing.
     """
-    began = perf_counter()
+    began = deadline.stopwatch()
     relaxed = solve_lp(programme, {}, deadline)
     if isinstance(relaxed, Unsolved):
         return relaxed
     # A search that took all the time would leave none for the LP that makes a plan of its answer.
-    search_until = deadline - 2 * (perf_counter() - began)
+    spare_s = 2 * (deadline.stopwatch() - began)
+    search_until = Deadline(deadline.stopwatch, deadline.moment - spare_s)
     bound = relaxed.cost
     if relaxed.chosen(programme) is not None:
         return _found(_one_way(programme, relaxed, deadline), bound)
     best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
-    rounded = _near(programme, relaxed.x, horizon, preferred)
+    rounded = near(programme, relaxed.x, horizon, preferred)
     if preferred:
         best = _fixed(programme, rounded, deadline)
         if _close(best, bound, gap):
             return _found(best, bound)
-    chosen, bound = _by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
+    chosen, bound = by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
     best = _better(best, _fixed(programme, chosen, deadline))
     if _close(best, bound, gap):
         return _found(best, bound)
@@ -87,7 +87,7 @@ def search(
     return _found(best, bound)
 
 
-def _fixed(programme: Programme, chosen: Chosen, deadline: float) -> LpSolution | Unsolved:
+def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline) -> LpSolution | Unsolved:
     """The best plan with these decisions."""
     solution = solve_lp(programme, chosen, deadline)
     if isinstance(solution, Unsolved):
@@ -95,7 +95,9 @@ def _fixed(programme: Programme, chosen: Chosen, deadline: float) -> LpSolution 
     return _one_way(programme, solution, deadline)
 
 
-def _one_way(programme: Programme, solution: LpSolution, deadline: float) -> LpSolution | Unsolved:
+def _one_way(
+    programme: Programme, solution: LpSolution, deadline: Deadline
+) -> LpSolution | Unsolved:
     """The plan, with no storage that charges and discharges at once."""
     charge, discharge = programme.columns["charge"], programme.columns["discharge"]
     into = np.array([unit.charge_efficiency for unit in programme.fleet.storages])[:, None]
@@ -134,7 +136,7 @@ def _found(best: LpSolution | Unsolved, bound: float) -> tuple[LpSolution, float
     return best if isinstance(best, Unsolved) else (best, bound)
 
 
-def _near(
+def near(
     programme: Programme,
     x: Floats,
     horizon: Horizon,
@@ -157,8 +159,8 @@ def _near(
     return chosen | {column: 1.0 for _, column in largest.values()}
 
 
-def _by_parts(
-    programme: Programme, relaxed: LpSolution, rounded: Chosen, *, gap: float, deadline: float
+def by_parts(
+    programme: Programme, relaxed: LpSolution, rounded: Chosen, *, gap: float, deadline: Deadline
 ) -> tuple[Chosen, float]:
     """Decisions of each part searched alone at the relaxation's prices, and the bound they prove.
 
@@ -197,7 +199,7 @@ def _by_parts(
             ),
             options={
                 "mip_rel_gap": allowed / max(abs(linear), 1e-9),
-                "time_limit": max(deadline - perf_counter(), 0.01),
+                "time_limit": deadline.left_s,
             },
         )
         if result.x is not None:
@@ -208,7 +210,9 @@ def _by_parts(
     return chosen, bound
 
 
-def _whole(programme: Programme, *, gap: float, deadline: float) -> tuple[Chosen, float] | Unsolved:
+def _whole(
+    programme: Programme, *, gap: float, deadline: Deadline
+) -> tuple[Chosen, float] | Unsolved:
     """Decisions of a search over the whole programme, and its bound."""
     integrality = np.zeros(len(programme.cost))
     integrality[programme.integral] = 1
@@ -217,7 +221,7 @@ def _whole(programme: Programme, *, gap: float, deadline: float) -> tuple[Chosen
         integrality=integrality,
         bounds=Bounds(programme.lower, programme.upper),
         constraints=LinearConstraint(programme.matrix, programme.row_lower, programme.row_upper),
-        options={"time_limit": max(deadline - perf_counter(), 0.01), "mip_rel_gap": gap},
+        options={"time_limit": deadline.left_s, "mip_rel_gap": gap},
     )
     if result.x is None:
         return Unsolved(reason=f"MILP: {result.message}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from time import perf_counter
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.plan.compile import build
-from vpp.plan.lp import LpSolution
+from vpp.plan.lp import Deadline, LpSolution, Stopwatch
 from vpp.plan.programme import Programme
 from vpp.plan.search import relative_gap, search
 from vpp.plan.terms import Commitment, Term
@@ -51,28 +50,34 @@ class Problem:
     """Starts that the last plan announced, kept where they are still good enough."""
 
 
-def solve(problem: Problem) -> Outcome:
-    """Plan the horizon. Blocking: the executor runs it in a child process that can be killed."""
-    began = perf_counter()
+def solve(problem: Problem, stopwatch: Stopwatch) -> Outcome:
+    """Plan the horizon. Blocking: the executor runs it in a child process that can be killed.
+
+    `stopwatch` ends the search at `soft_s`; it decides nothing else.
+
+    Raises:
+        DataError: The view or a term makes no sense (see `compile.build`).
+    """
+    began = stopwatch()
     programme = build(
         problem.view,
         problem.terms,
         limit_excess_price_per_kwh=problem.options.limit_excess_price_per_kwh,
     )
-    built = perf_counter()
+    built = stopwatch()
     found = search(
         programme,
         problem.view.horizon,
         problem.preferred_starts,
         gap=problem.options.gap,
-        deadline=built + problem.options.soft_s,
+        deadline=Deadline(stopwatch, built + problem.options.soft_s),
     )
     if isinstance(found, Unsolved):
         return found
     solution, bound = found
     gap = relative_gap(solution.cost, bound)
     schedule = _schedule(
-        problem, programme, solution, gap=gap, build_s=built - began, solve_s=perf_counter() - built
+        problem, programme, solution, gap=gap, build_s=built - began, solve_s=stopwatch() - built
     )
     return (
         Optimal(schedule=schedule)

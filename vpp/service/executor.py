@@ -11,6 +11,7 @@ import asyncio
 import os
 import pickle
 import sys
+from time import perf_counter
 from typing import Protocol
 
 from vpp.errors import UnavailableError, VppError
@@ -42,7 +43,7 @@ class InlineExecutor:
     """Solves in the calling process and blocks it: for tests and one-off commands."""
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
-        return solve(problem)
+        return solve(problem, perf_counter)
 
 
 class ProcessExecutor:

@@ -15,6 +15,7 @@ import resource
 import signal
 import struct
 import sys
+from time import perf_counter
 from typing import BinaryIO
 
 from vpp.errors import VppError
@@ -48,7 +49,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         problem = pickle.loads(requests.read(HEADER.unpack(header)[0]))
         outcome: Outcome
         try:
-            outcome = solve(problem)
+            outcome = solve(problem, perf_counter)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         _write(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
