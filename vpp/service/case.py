@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,8 @@ def plan_case(path: Path) -> dict[str, Any]:
                 limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
             ),
             preferred_starts={},
-        )
+        ),
+        perf_counter,
     )
     if isinstance(outcome, Unsolved):
         raise PlanError(outcome.reason, where=str(path), fix="Look at the case's states and limits")
