@@ -4,7 +4,7 @@ A group is what came within a second, or a thousand rows; the disk may lose the 
 cut, which the journal must not and telemetry may. `add` never waits: when the disk is slower than
 the devices for longer than the queue can hold, readings are dropped and counted.
 
-    add ─▶ queue, bounded ─▶ [writer: a transaction a group] ─▶ file ◀─ query, meter_registers
+    add ─▶ deque, bounded ─▶ [writer: a transaction a group] ─▶ file ◀─ query, meter_registers
 
 Rows lie in the order (device, time), so that one device's day is one stretch of the file. The same
 device, time and sequence number twice is one row, whichever came first.
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from queue import Empty, Full, Queue
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -88,7 +87,9 @@ class SqliteTelemetry:
             ) from error
         self._writing = connect(path, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
         self._reading = connect_to_read(path)
-        self._queue: Queue[Measurement | _Flush] = Queue(capacity)
+        self._waiting: deque[Measurement | _Flush] = deque()
+        self._wake = Event()
+        self._capacity = capacity
         self._group_rows, self._group_s = group_rows, group_s
         self._closed = False
         self.written = 0
@@ -120,11 +121,13 @@ class SqliteTelemetry:
 
     def add(self, measurement: Measurement) -> bool:
         """Have it written with the next group; False (and counted) when too much waits already."""
-        try:
-            self._queue.put_nowait(measurement)
-        except Full:
+        if len(self._waiting) >= self._capacity:
             self.overflowed += 1
             return False
+        self._waiting.append(measurement)
+        # Waking a thread costs more than everything else here: once a group, not once a message.
+        if len(self._waiting) == self._group_rows:
+            self._wake.set()
         return True
 
     async def flush(self) -> None:
@@ -151,7 +154,8 @@ class SqliteTelemetry:
 
     async def _pass(self, flush: _Flush) -> None:
         """Send a marker through the queue and wait until the writer has met it."""
-        await asyncio.to_thread(self._queue.put, flush)
+        self._waiting.append(flush)
+        self._wake.set()
         await asyncio.to_thread(flush.met.wait)
         if flush.error is not None:
             raise unavailable(self._path, flush.error) from flush.error
@@ -196,25 +200,24 @@ class SqliteTelemetry:
         last = False
         while not last:
             group, flush = self._gather()
-            error = self._commit(group)
+            error = self._commit(group) if group else None
             if flush is not None:
                 last, flush.error = flush.last, error
                 flush.met.set()
 
     def _gather(self) -> tuple[list[Measurement], _Flush | None]:
-        """Wait for one item, then collect until the group is full, old enough, or asked for."""
+        """What waits when a group is full, old enough, or asked for."""
+        if len(self._waiting) < self._group_rows:
+            self._wake.wait(self._group_s)
+        self._wake.clear()
         group: list[Measurement] = []
-        due = None
-        while len(group) < self._group_rows:
-            try:
-                timeout = None if due is None else max(0.0, due - time.monotonic())
-                item = self._queue.get(timeout=timeout)
-            except Empty:
-                break
+        while self._waiting and len(group) < self._group_rows:
+            item = self._waiting.popleft()
             if isinstance(item, _Flush):
+                if self._waiting:
+                    self._wake.set()
                 return group, item
             group.append(item)
-            due = due or time.monotonic() + self._group_s
         return group, None
 
     def _commit(self, group: list[Measurement]) -> sqlite3.Error | None:
