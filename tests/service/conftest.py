@@ -45,7 +45,8 @@ class QuietLink:
         self.sent: list[Setpoint] = []
 
     async def messages(self) -> AsyncIterator[Message]:
-        for message in ():
+        nothing: tuple[Message, ...] = ()
+        for message in nothing:
             yield message
 
     async def send(self, setpoints: Sequence[Setpoint]) -> None:

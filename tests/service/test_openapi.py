@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from vpp.service.api.face import API_VERSION, routes
@@ -89,7 +89,7 @@ def test_what_is_answered_fits_its_schema(plant: Plant, serving: Any, path: str)
     operation = DOCUMENT["paths"][path.split("?")[0]]["get"]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     registry: Registry[Any] = Registry().with_resource(
-        "urn:doc", Resource(contents=DOCUMENT, specification=DRAFT202012)
+        "urn:doc", DRAFT202012.create_resource(DOCUMENT)
     )
     validator = OAS31Validator({"$ref": "urn:doc" + schema["$ref"]}, registry=registry)
 

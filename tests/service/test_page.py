@@ -44,13 +44,15 @@ def a_lived_in(plant: Plant) -> Plant:
 
 
 @asynccontextmanager
-async def browsing(chromium: Path, **size: int) -> AsyncIterator[tuple[Page, list[str]]]:
+async def browsing(
+    chromium: Path, width: int = 1280, height: int = 800
+) -> AsyncIterator[tuple[Page, list[str]]]:
     """A fresh page, and everything it complains about."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=str(chromium), args=["--no-sandbox"]
         )
-        page = await browser.new_page(viewport={"width": 1280, "height": 800} | size)
+        page = await browser.new_page(viewport={"width": width, "height": height})
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(

@@ -40,7 +40,7 @@ function paced(ms, work) {
 
 const refresh = {
   park: paced(900, showPark),
-  plan: paced(2000, async () => charts?.plan((await read("/v1/plan")).schedule)),
+  plan: paced(2000, async () => charts.plan((await read("/v1/plan")).schedule)),
   bids: paced(3000, showBids),
   resources: paced(3000, showResources),
   statements: paced(10000, showStatements),
@@ -63,8 +63,6 @@ async function showPark() {
     charts = new Charts(park.timezone, currency);
     at("park").textContent = park.name;
     document.title = `${park.name} 虚拟电厂`;
-    refresh.plan();
-    refresh.bids();
   }
   const { trace } = park;
   const last = trace.at.length - 1;
@@ -76,8 +74,8 @@ async function showPark() {
   at("clock").textContent = clock(park.now);
   at("power").textContent = `${number(park.power_kw)} kW`;
   at("power-note").textContent = park.power_kw === null ? "a main meter is not heard" : park.power_kw < 0 ? "drawn from the grid" : "fed into the grid";
-  at("money").textContent = `${number(park.money_so_far, 2)} ${currency}`;
-  at("money-note").textContent = "market and network, credit positive";
+  at("money").textContent = number(park.money_so_far, 2);
+  at("money-note").textContent = `${currency}, market and network`;
   at("telemetry").textContent = number(park.telemetry_accepted);
   at("telemetry-note").textContent = `messages; ${number(park.telemetry_lost)} lost, ${number(park.telemetry_refused)} refused`;
   showState(park);
@@ -87,7 +85,7 @@ function showTiles(trace, i) {
   at("planned").textContent = `${number(trace.planned_kw[i])} kW`;
   at("planned-note").textContent = trace.owed_kw[i] === null ? "" : `sold ${number(trace.owed_kw[i])} kW`;
   at("price").textContent = number(trace.spot_per_mwh[i], 2);
-  at("price-note").textContent = `${currency}/MWh, this quarter-hour`;
+  at("price-note").textContent = `${currency}/MWh now`;
   const capacity = trace.capacity_kwh[i];
   at("stored").textContent = capacity ? `${number((100 * trace.stored_kwh[i]) / capacity, 1)} %` : "–";
   at("stored-note").textContent = capacity ? `${number(trace.stored_kwh[i])} of ${number(capacity)} kWh` : "";
@@ -122,7 +120,7 @@ async function showBids() {
     { title: "Bought 购入, MWh", number: true, text: (r) => number(r.bought_mwh, 3) },
     { title: "Proceeds 收入", number: true, text: (r) => `${number(r.proceeds, 2)} ${r.currency}` },
   ], rows, "No bids yet; a market asks before its gate closes.");
-  if (charts) charts.owed(await Promise.all(products.map((p) => read(`/v1/markets/${p.product}/deliveries`))));
+  charts.owed(await Promise.all(products.map((p) => read(`/v1/markets/${p.product}/deliveries`))));
 }
 
 async function showResources() {
@@ -158,19 +156,20 @@ async function showStatements() {
   const rows = found.statements.map((s) => ({ ...s }));
   if (rows.length) rows.push({ name: "Together 合计", lines: found.statements.flatMap((s) => s.lines), total: found.total, mark: "total" });
   fill(at("statements"), [
-    { title: "Enterprise 企业", text: (s) => s.name + (s.provisional ? " (provisional 暂定)" : "") },
+    { title: "Enterprise 企业", text: (s) => s.name + (s.provisional ? " *" : "") },
     ...items.map((item) => ({ title: item.replaceAll("_", " "), number: true, text: (s) => number(sum(s, item), 2) })),
     { title: `Total 合计, ${found.currency}`, number: true, text: (s) => number(s.total, 2) },
     { title: "Drawn, kWh", number: true, text: (s) => (s.import_kwh ? number(s.import_kwh) : "") },
     { title: "Fed, kWh", number: true, text: (s) => (s.export_kwh ? number(s.export_kwh) : "") },
-    { title: "Carbon, kg CO₂", number: true, text: (s) => (s.carbon_kgco2 === undefined ? "" : number(s.carbon_kgco2)) },
+    { title: "CO₂, kg", number: true, text: (s) => (s.carbon_kgco2 === undefined ? "" : number(s.carbon_kgco2)) },
   ], rows, "Nothing is settled yet; the first interval is, a minute after it ends.");
+  at("provisional").hidden = !found.statements.some((s) => s.provisional);
 }
 
 let events = [];
 const showEvents = paced(500, async () => {
   fill(at("events"), [
-    { title: "Time 时间", text: (e) => (clock ? clock(e.at) : e.at) },
+    { title: "Time 时间", text: (e) => clock(e.at) },
     { title: "Kind 类型", text: (e) => e.kind },
     { title: "What 内容", text: (e) => e.text },
   ], events.map((e) => ({ ...e, mark: e.severity })), "Nothing has happened yet.");
@@ -183,7 +182,7 @@ function happened(event) {
   events = [event, ...events].slice(0, 100);
   showEvents();
   refresh.bids();
-  refresh.statements();
+  if (event.kind === "settlement") refresh.statements();
   if (event.kind.startsWith("plan")) refresh.plan();
 }
 
@@ -204,11 +203,15 @@ function listen() {
 
 async function start() {
   try {
+    await showPark(); // everything else needs its time zone and its charts
     events = (await read("/v1/events?format=json&limit=100")).events.reverse();
     showEvents();
-  } finally {
-    listen();
+  } catch (error) {
+    console.warn(String(error));
+    setTimeout(start, 3000);
+    return;
   }
+  listen();
 }
 
 start();

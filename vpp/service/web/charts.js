@@ -4,6 +4,7 @@
 const HOUR = 3600;
 const PAST = 24 * HOUR;
 const FUTURE = 12 * HOUR;
+const HEIGHT = 225; // the legend comes below
 const COLOUR = {
   actual: "#0f766e", plan: "#c2570c", sold: "#6d3fc0", price: "#1d6fb8", quiet: "#8a98a6",
 };
@@ -58,8 +59,7 @@ class Chart {
   }
 
   size() {
-    // The legend needs a line or two below the plot.
-    return { width: Math.max(this.element.clientWidth, 200), height: this.element.clientHeight - 34 };
+    return { width: Math.max(this.element.clientWidth, 200), height: HEIGHT };
   }
 
   resize() {
@@ -111,7 +111,7 @@ export class Charts {
     this.clock = (ms) => format.format(new Date(ms));
     const at = (id) => document.getElementById(id);
     this.power = new Chart(at("chart-power"), this, [
-      { label: "Measured", stroke: COLOUR.actual, width: 2, fill: "rgba(15,118,110,.08)", value: told("kW", 0) },
+      { label: "Measured", stroke: COLOUR.actual, width: 2, value: told("kW", 0) },
       { label: "Planned", stroke: COLOUR.plan, width: 1.5, paths: stepped(1), value: told("kW", 0) },
       { label: "Sold", stroke: COLOUR.sold, width: 1.5, dash: [6, 4], paths: stepped(1), value: told("kW", 0) },
     ], [axis("kW")]);
@@ -176,8 +176,8 @@ export class Charts {
       if (!products.length) return;
       this.trade = new Chart(document.getElementById("chart-trade"), this, [
         ...products.flatMap((name, i) => [
-          { label: `${name} awarded`, stroke: PRODUCTS[i % 4], width: 2, paths: stepped(1), fill: `${PRODUCTS[i % 4]}18`, value: told("MW", 2) },
-          { label: `${name} meant to bid`, stroke: PRODUCTS[i % 4], width: 1.2, dash: [3, 3], paths: stepped(1), value: told("MW", 2) },
+          { label: `${name} sold`, stroke: PRODUCTS[i % 4], width: 2, paths: stepped(1), fill: `${PRODUCTS[i % 4]}18`, value: told("MW", 2) },
+          { label: `${name} planned`, stroke: PRODUCTS[i % 4], width: 1.2, dash: [3, 3], paths: stepped(1), value: told("MW", 2) },
         ]),
         { label: "Price", scale: "price", stroke: COLOUR.price, width: 1.5, paths: stepped(1), value: told(`${this.currency}/MWh`, 2) },
       ], [axis("MW"), axis(`${this.currency}/MWh`, "price", 1, false)]);
