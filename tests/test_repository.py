@@ -60,6 +60,7 @@ def test_no_file_names_a_path_of_one_machine_or_a_registry(tracked: list[Path]) 
     found = {
         f"{file.relative_to(ROOT)}:{number}": line.strip()[:120]
         for file in tracked
+        if "vendor" not in file.parts  # copied unchanged: what others wrote
         for number, line in enumerate((text_of(file) or "").splitlines(), start=1)
         if FOREIGN.search(line)
     }
