@@ -37,6 +37,7 @@ from vpp.model.resource import (
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.model.time import QUARTER
+from vpp.plan.lp import Stopwatch
 from vpp.plan.solve import Problem, SolveOptions, solve
 from vpp.plan.terms import (
     Commitment,
@@ -386,8 +387,8 @@ class Lab:
 
     Unsolved = Unsolved
 
-    def solve(self, problem: Problem) -> Outcome:
-        return solve(problem, perf_counter)
+    def solve(self, problem: Problem, stopwatch: Stopwatch = perf_counter) -> Outcome:
+        return solve(problem, stopwatch)
 
     def random(
         self, seed: int, *, min_price: float = -0.15, **most: int

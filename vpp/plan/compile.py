@@ -1,11 +1,10 @@
 """Turn a view and its terms into one sparse mixed-integer programme, in whole blocks.
 
-Columns (T steps; S storages, G generators, Z zones, C cars, P connection points, N nodes of the
-limit tree, M open products, B possible starts, K peak charges; only limits that are finite can be
-exceeded, so infinite ones have no columns):
+Columns (T steps; S storages, G generators, Z zones, C cars, P connection points, M open products,
+B possible starts, K peak charges):
 
     charge, discharge, stored (S,T)      feed (G,T)        heat, temperature, cold, hot (Z,T)
-    car (C,T)  unserved (C)              import, export (P,T)   excess_in, excess_out (N,T)
+    car (C,T)  unserved (C)              import, export (P,T)   excess in, out (each node row)
     sell, buy (M,T)  short, long (T)     peak (K)          start (B) 0/1   charging (S,·) 0/1
 
 Rows, all two-sided (lower <= A x <= upper):
@@ -17,8 +16,9 @@ Rows, all two-sided (lower <= A x <= upper):
     once     Σ starts of a group = 1 (runs) or <= the calls left that day
     apart    Σ calls of a load that touch each other <= 1, where it may be called more than once
     point    export - import - Σ injections decided = base
-    node     -import limit <= Σ (export - import) + excess_in - excess_out <= export limit
-             (`own node` of one connection point, `shared node` of a feeder or the park)
+    node     -import limit <= Σ (export - import) + excess in - excess out <= export limit
+             (`own node` of one connection point, `shared node` of a feeder or the park; only in
+             steps where what stands below could reach the limit)
     market   Σ (export - import) - Σ (sell - buy) + short - long = committed
     peak     peak - import >= 0
     one way  charge <= Pc·charging, discharge <= Pd·(1 - charging), only where burning energy pays
@@ -33,12 +33,13 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, ProductId
 from vpp.model.park import Limits, Park
-from vpp.model.resource import Resource
+from vpp.model.resource import InterruptibleLoad, Resource, ShiftableRun
 from vpp.plan.fleet import Fleet, Ints, gather
 from vpp.plan.programme import Builder, Programme
 from vpp.plan.terms import (
@@ -101,23 +102,64 @@ def _tree(b: Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_k
     rows = b.add_rows("point", (points, b.steps), base, base)
     b.put(rows, exports, 1.0)
     b.put(rows, imports, -1.0)
-    nodes = limit_nodes(view.park)
-    price = limit_excess_price_per_kwh * hours
-    lower = np.array([-limits.import_kw for limits, _ in nodes])[:, None]
-    upper = np.array([limits.export_kw for limits, _ in nodes])[:, None]
     # Nodes of one connection point and nodes that several share stand apart: the latter couple.
-    own = b.add_rows("own node", (points, b.steps), lower[:points], upper[:points])
-    above = (len(nodes) - points, b.steps)
-    shared = b.add_rows("shared node", above, lower[points:], upper[points:])
-    node_rows = np.concatenate([own, shared])
-    for name, limit, sign in (("excess_in", lower, 1.0), ("excess_out", upper, -1.0)):
-        limited = np.flatnonzero(np.isfinite(limit[:, 0]))
-        excess = b.add_columns(name, (len(limited), b.steps), cost=price, cause="limit excess")
-        b.put(node_rows[limited], excess, sign)
-    for index, (_, below) in enumerate(nodes):
-        b.put(node_rows[index], exports[below], 1.0)
-        b.put(node_rows[index], imports[below], -1.0)
+    price = limit_excess_price_per_kwh * hours
+    nodes = limit_nodes(view.park)
+    draw_kw, feed_kw = _reach(view, fleet, base)
+    for name, some in (("own node", nodes[:points]), ("shared node", nodes[points:])):
+        kept = [_may_bind(limits, draw_kw[below], feed_kw[below]) for limits, below in some]
+        steps = [np.flatnonzero(binds) for binds in kept]
+        lower = [
+            np.full(len(at), -limits.import_kw) for at, (limits, _) in zip(steps, some, strict=True)
+        ]
+        upper = [
+            np.full(len(at), limits.export_kw) for at, (limits, _) in zip(steps, some, strict=True)
+        ]
+        count = sum(len(at) for at in steps)
+        node_rows = b.add_rows(name, (count,), np.concatenate(lower), np.concatenate(upper))
+        for way, sign in (("in", 1.0), ("out", -1.0)):
+            excess = b.add_columns(
+                f"{name} excess {way}", (count,), cost=price, cause="limit excess"
+            )
+            b.put(node_rows, excess, sign)
+        ends = np.cumsum([len(at) for at in steps])
+        for at, end, (_, below) in zip(steps, ends, some, strict=True):
+            for point in below:
+                b.put(node_rows[end - len(at) : end], exports[point, at], 1.0)
+                b.put(node_rows[end - len(at) : end], imports[point, at], -1.0)
     return rows
+
+
+def _may_bind(limits: Limits, draw_kw: Floats, feed_kw: Floats) -> NDArray[np.bool_]:
+    """Steps in which a node could reach a limit if all below it went one way, shape (T,)."""
+    binds: NDArray[np.bool_] = (draw_kw.sum(axis=0) > limits.import_kw) | (
+        feed_kw.sum(axis=0) > limits.export_kw
+    )
+    return binds
+
+
+def _reach(view: PlanningView, fleet: Fleet, base: Floats) -> tuple[Floats, Floats]:
+    """The most each connection point could draw, and feed, in each step; shapes (P, T).
+
+    Most limits are far from what stands behind them, most of the day: no row is made for those.
+    """
+    draw, feed = -base, base.copy()
+    for unit in fleet.storages:
+        point = points_of(view.park, [unit])
+        draw[point] += unit.max_charge_kw
+        feed[point] += unit.max_discharge_kw
+    for zone in fleet.zones:
+        draw[points_of(view.park, [zone])] += zone.max_draw_kw
+    for generator, available in zip(fleet.generators, fleet.available_kw, strict=True):
+        feed[points_of(view.park, [generator])] += np.maximum(available, 0.0)
+    for ev_fleet, room in zip(fleet.ev_fleets, fleet.ev_room_kw, strict=True):
+        draw[points_of(view.park, [ev_fleet])] += room
+    for name in dict.fromkeys(start.resource_id for start in fleet.starts):
+        resource = view.park.resource_by_id[name]
+        point = points_of(view.park, [resource])
+        draw[point] += resource.draw_kw if isinstance(resource, ShiftableRun) else 0.0
+        feed[point] += resource.draw_kw if isinstance(resource, InterruptibleLoad) else 0.0
+    return draw, feed
 
 
 def _storages(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:

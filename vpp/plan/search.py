@@ -1,9 +1,11 @@
 """Find the on/off decisions, with a proven gap, without searching the whole programme at once.
 
-    relax ──▶ whole already? ─────────────────────────────────────────────▶ done
-      │ no
+    relax
       ▼
     fix last plan's decisions (the rest rounded), solve ──▶ gap small? ───▶ done
+      │ no
+      ▼
+    relaxation whole already? ────────────────────────────────────────────▶ done
       │ no
       ▼
     price the coupling, search each part alone, fix, solve ──▶ gap small? ▶ done
@@ -39,6 +41,7 @@ from scipy.sparse.csgraph import connected_components
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
+from vpp.plan.fleet import Start
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
 
@@ -68,14 +71,15 @@ def search(
     spare_s = 2 * (deadline.stopwatch() - began)
     search_until = Deadline(deadline.stopwatch, deadline.moment - spare_s)
     bound = relaxed.cost
-    if relaxed.chosen(programme) is not None:
-        return _found(_one_way(programme, relaxed, deadline), bound)
+    whole_already = relaxed.chosen(programme)
     best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
     rounded = near(programme, relaxed.x, horizon, preferred)
-    if preferred:
+    if preferred and rounded != whole_already:
         best = _fixed(programme, rounded, deadline)
         if _close(best, bound, gap):
             return _found(best, bound)
+    if whole_already is not None:
+        return _found(_one_way(programme, relaxed, deadline), bound)
     chosen, bound = by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
     best = _better(best, _fixed(programme, chosen, deadline))
     if _close(best, bound, gap):
@@ -142,21 +146,22 @@ def near(
     horizon: Horizon,
     preferred: Mapping[ResourceId, tuple[datetime, ...]],
 ) -> Chosen:
-    """Last plan's starts where they are still possible, the others rounded to the largest share."""
-    steps = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
+    """Last plan's starts where they are still possible, elsewhere the relaxation's, rounded."""
+    announced = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
     chosen = {int(column): float(round(x[column])) for column in programme.integral}
-    largest: dict[int, tuple[float, int]] = {}
-    left: dict[int, int] = {}
-    for column, start in zip(
-        programme.columns["start"].tolist(), programme.fleet.starts, strict=True
+    groups: dict[int, list[tuple[Start, int]]] = {}
+    for start, column in zip(
+        programme.fleet.starts, programme.columns["start"].tolist(), strict=True
     ):
-        share = 2.0 if start.step in steps.get(start.resource_id, ()) else float(x[column])
-        left.setdefault(start.group, start.most)
-        chosen[column] = float(share == 2.0 and left[start.group] > 0)
-        left[start.group] -= int(chosen[column])
-        if (start.must or share > 0.5) and share > largest.get(start.group, (-1.0, 0))[0]:
-            largest[start.group] = (share, column)
-    return chosen | {column: 1.0 for _, column in largest.values()}
+        groups.setdefault(start.group, []).append((start, column))
+    for group in groups.values():
+        first, _ = group[0]
+        kept = [c for start, c in group if start.step in announced.get(start.resource_id, ())]
+        if not kept and first.must:
+            kept = [max((column for _, column in group), key=lambda column: x[column])]
+        if kept:
+            chosen |= {column: float(column in kept[: first.most]) for _, column in group}
+    return chosen
 
 
 def by_parts(
