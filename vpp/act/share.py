@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from types import MappingProxyType
 
 from vpp.act.tree import Node, nodes
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import EvSession, ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
@@ -50,6 +51,7 @@ def share(
     owed_kw: float | None,
     metered_kwh: float,
     control_period: timedelta,
+    import_ceiling_kw: Mapping[ConnectionPointId, float] = MappingProxyType({}),
 ) -> dict[ResourceId, float]:
     """The power wanted of each resource that is to be commanded now; net injection in kW, park order.
 
@@ -62,6 +64,8 @@ def share(
         owed_kw: Mean net injection of the park that was sold for it; None where nothing was.
         metered_kwh: Net injection measured since it began.
         control_period: Time to the next call.
+        import_ceiling_kw: What a connection point may draw without a new peak to pay, a size:
+            storage behind it holds it, and the residual does not break it.
     """
     if schedule is None or now not in schedule.horizon.span:
         return {}
@@ -78,8 +82,10 @@ def share(
         expected[name] = moment.expected_of(resource, reading, asked)
     if owed_kw is not None:
         due_kw = (owed_kw * interval.hours - metered_kwh) / moment.rest_hours
-        spread = _Spread(park, expected)
-        spread.over(moment.spans(park, readings, wanted), due_kw - sum(expected.values()))
+        spread = _Spread(park, expected, import_ceiling_kw)
+        spans = moment.spans(park, readings, wanted)
+        spread.shave(spans)
+        spread.over(spans, due_kw - sum(spread.expected_kw.values()))
         wanted |= spread.power_kw
     return wanted
 
@@ -264,15 +270,30 @@ def _behind_full_nodes(park: Park, schedule: Schedule, step: int) -> frozenset[R
 class _Spread:
     """Hands the residual to storages, within their ranges and the room of every node."""
 
-    def __init__(self, park: Park, expected_kw: dict[ResourceId, float]) -> None:
-        self._expected = expected_kw
-        self._nodes = nodes(park)
+    def __init__(
+        self,
+        park: Park,
+        expected_kw: dict[ResourceId, float],
+        import_ceiling_kw: Mapping[ConnectionPointId, float],
+    ) -> None:
+        self.expected_kw = expected_kw
+        self._nodes = nodes(park, import_ceiling_kw)
         self._above: dict[ResourceId, list[Node]] = {
             r.resource_id: [n for n in self._nodes if r.resource_id in n.behind]
             for r in park.resources
         }
         self.power_kw: dict[ResourceId, float] = {}
         """Of those that were moved."""
+
+    def shave(self, spans: list[_Span]) -> None:
+        """Let storages take from each node what it would draw above its limit or ceiling."""
+        for node in self._nodes:
+            excess = -node.limits.import_kw - sum(self.expected_kw[name] for name in node.behind)
+            for span in spans:
+                if excess <= TOLERANCE_KW:
+                    break
+                if span.store.resource_id in node.behind:
+                    excess -= self._move(span, 1, min(excess, self._room_kw(span, 1)))
 
     def over(self, spans: list[_Span], residual_kw: float) -> None:
         """Move storages until `residual_kw` more (below 0: less) is fed, or nobody has room."""
@@ -297,16 +318,16 @@ class _Spread:
     def _room_kw(self, span: _Span, side: int) -> float:
         """How far the storage and every node above it can still go that way."""
         name = span.store.resource_id
-        kw = self._expected[name]
+        kw = self.expected_kw[name]
         room = span.high_kw - kw if side > 0 else kw - span.low_kw
         for node in self._above[name]:
-            net_kw = sum(self._expected[behind] for behind in node.behind)
+            net_kw = sum(self.expected_kw[behind] for behind in node.behind)
             limits = node.limits
             room = min(room, limits.export_kw - net_kw if side > 0 else limits.import_kw + net_kw)
         return max(room, 0.0)
 
     def _move(self, span: _Span, side: int, kw: float) -> float:
         name = span.store.resource_id
-        self._expected[name] += side * kw
-        self.power_kw[name] = self._expected[name]
+        self.expected_kw[name] += side * kw
+        self.power_kw[name] = self.expected_kw[name]
         return kw

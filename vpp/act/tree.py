@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from types import MappingProxyType
 
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.park import Limits, Park
 
 
@@ -18,13 +21,18 @@ class Node:
     """In park order."""
 
 
-def nodes(park: Park) -> tuple[Node, ...]:
-    """All nodes above the resources, the deepest first."""
+def nodes(
+    park: Park, import_ceiling_kw: Mapping[ConnectionPointId, float] = MappingProxyType({})
+) -> tuple[Node, ...]:
+    """All nodes above the resources, the deepest first.
+
+    `import_ceiling_kw` (sizes) narrows what some connection points may draw, below their limit.
+    """
     feeder_of = {p.connection_point_id: p.feeder_id for p in park.connection_points}
     points = [
         Node(
             name=f"connection point {point.connection_point_id}",
-            limits=point.limits,
+            limits=_narrowed(point.limits, import_ceiling_kw.get(point.connection_point_id, inf)),
             behind=tuple(
                 r.resource_id
                 for r in park.resources
@@ -51,3 +59,7 @@ def nodes(park: Park) -> tuple[Node, ...]:
         behind=tuple(r.resource_id for r in park.resources),
     )
     return (*points, *feeders, whole)
+
+
+def _narrowed(limits: Limits, ceiling_kw: float) -> Limits:
+    return Limits(import_kw=min(limits.import_kw, ceiling_kw), export_kw=limits.export_kw)

@@ -3,7 +3,7 @@
 Columns (T steps; S storages, G generators, Z zones, C cars, P connection points, M open products,
 B possible starts, K peak charges):
 
-    charge, discharge, stored (S,T)      feed (G,T)        heat, temperature, cold, hot (Z,T)
+    charge, discharge, stored (S,T)      feed (G,T)        heat, comfort, hot, cold (Z,T)
     car (C,T)  unserved (C)              import, export (P,T)   excess in, out (each node row)
     sell, buy (M,T)  short, long (T)     peak (K)          start (B) 0/1   charging (S,·) 0/1
 
@@ -11,7 +11,7 @@ Rows, all two-sided (lower <= A x <= upper):
 
     store    stored[t] - stored[t-1] - ηc·h·charge + h/ηd·discharge = 0
     zone     temperature[t] - a·temperature[t-1] - (1-a)·g·heat = (1-a)·(outdoor + gain·R)
-    band     temperature + cold >= min,  temperature - hot <= max
+             where temperature = comfort (within the band) + hot - cold
     wanted   Σ η·h·car + unserved = wanted            fleet    Σ car <= room
     once     Σ starts of a group = 1 (runs) or <= the calls left that day
     apart    Σ calls of a load that touch each other <= 1, where it may be called more than once
@@ -97,8 +97,8 @@ def _tree(b: Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_k
     points, hours = len(view.park.connection_points), view.horizon.step_hours
     base = np.zeros((points, b.steps))
     np.add.at(base, points_of(view.park, view.park.resources), fleet.base_kw)
-    imports = b.add_columns("import", (points, b.steps), cause="network energy")
-    exports = b.add_columns("export", (points, b.steps), cause="network energy")
+    imports = b.add_columns("import", (points, b.steps))
+    exports = b.add_columns("export", (points, b.steps))
     rows = b.add_rows("point", (points, b.steps), base, base)
     b.put(rows, exports, 1.0)
     b.put(rows, imports, -1.0)
@@ -118,9 +118,8 @@ def _tree(b: Builder, view: PlanningView, fleet: Fleet, limit_excess_price_per_k
         count = sum(len(at) for at in steps)
         node_rows = b.add_rows(name, (count,), np.concatenate(lower), np.concatenate(upper))
         for way, sign in (("in", 1.0), ("out", -1.0)):
-            excess = b.add_columns(
-                f"{name} excess {way}", (count,), cost=price, cause="limit excess"
-            )
+            excess = b.add_columns(f"{name} excess {way}", (count,))
+            b.price(excess, price, "limit excess")
             b.put(node_rows, excess, sign)
         ends = np.cumsum([len(at) for at in steps])
         for at, end, (_, below) in zip(steps, ends, some, strict=True):
@@ -169,17 +168,11 @@ def _storages(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) ->
     # A store found below its reserve may stay there; it is not forced up at any price.
     floor = np.minimum(_column(u.min_soc for u in units) * capacity, fleet.stored_kwh[:, None])
     wear = _column(unit.wear_cost_per_kwh for unit in units) * hours
-    charge = b.add_columns(
-        "charge", shape, upper=_column(u.max_charge_kw for u in units), cost=wear, cause="wear"
-    )
-    discharge = b.add_columns(
-        "discharge",
-        shape,
-        upper=_column(u.max_discharge_kw for u in units),
-        cost=wear,
-        cause="wear",
-    )
-    stored = b.add_columns("stored", shape, lower=floor, upper=capacity, cause="stored energy")
+    charge = b.add_columns("charge", shape, upper=_column(u.max_charge_kw for u in units))
+    discharge = b.add_columns("discharge", shape, upper=_column(u.max_discharge_kw for u in units))
+    b.price(charge, wear, "wear")
+    b.price(discharge, wear, "wear")
+    stored = b.add_columns("stored", shape, lower=floor, upper=capacity)
     opening = np.zeros(shape)
     opening[:, :1] = fleet.stored_kwh[:, None]
     rows = b.add_rows("store", shape, opening, opening)
@@ -203,23 +196,21 @@ def _zones(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> No
     shape = (len(zones), b.steps)
     discomfort = _column(zone.discomfort_cost_per_degc_h for zone in zones) * hours
     heat = b.add_columns("heat", shape, upper=_column(zone.max_draw_kw for zone in zones))
-    temperature = b.add_columns("temperature", shape, lower=-np.inf, cause="stored energy")
-    cold = b.add_columns("cold", shape, cost=discomfort, cause="discomfort")
-    hot = b.add_columns("hot", shape, cost=discomfort, cause="discomfort")
+    # The temperature is what lies within the comfort band, plus what is too hot, less too cold.
+    least, most = (_column(z.min_degc for z in zones), _column(z.max_degc for z in zones))
+    comfort = b.add_columns("comfort", shape, lower=least, upper=most)
+    hot, cold = b.add_columns("hot", shape), b.add_columns("cold", shape)
+    b.price(hot, discomfort, "discomfort")
+    b.price(cold, discomfort, "discomfort")
     decay = _column(zone.decay(hours) for zone in zones)
     gain = _column(zone.internal_gain_kw * zone.resistance_degc_per_kw for zone in zones)
     given = (1 - decay) * (fleet.outdoor_degc + gain)
     given[:, :1] += decay * fleet.temperature_degc[:, None]
     rows = b.add_rows("zone", shape, given, given)
-    b.put(rows, temperature, 1.0)
-    b.put(rows[:, 1:], temperature[:, :-1], -decay)
+    for part, sign in ((comfort, 1.0), (hot, 1.0), (cold, -1.0)):
+        b.put(rows, part, sign)
+        b.put(rows[:, 1:], part[:, :-1], -sign * decay)
     b.put(rows, heat, -(1 - decay) * _column(zone.degc_per_kw for zone in zones))
-    low = b.add_rows("band_low", shape, _column(zone.min_degc for zone in zones), np.inf)
-    b.put(low, temperature, 1.0)
-    b.put(low, cold, 1.0)
-    high = b.add_rows("band_high", shape, -np.inf, _column(zone.max_degc for zone in zones))
-    b.put(high, temperature, 1.0)
-    b.put(high, hot, -1.0)
     b.put(point_rows[points_of(view.park, zones)], heat, 1.0)
 
 
@@ -232,7 +223,8 @@ def _cars(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> Non
     efficiency = _column(fleet.ev_fleets[car.fleet].charge_efficiency for car in cars)
     wanted = np.array([car.session.wanted_kwh for car in cars])
     draw = b.add_columns("car", (len(cars), b.steps), upper=charger * share)
-    unserved = b.add_columns("unserved", (len(cars),), cost=price, cause="unserved")
+    unserved = b.add_columns("unserved", (len(cars),))
+    b.price(unserved, price, "unserved")
     rows = b.add_rows("wanted", (len(cars),), wanted, wanted)
     b.put(rows[:, None], draw, hours * efficiency)
     b.put(rows, unserved, 1.0)
@@ -244,7 +236,8 @@ def _cars(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> Non
 def _starts(b: Builder, view: PlanningView, fleet: Fleet, point_rows: Ints) -> None:
     starts = fleet.starts
     cost = np.array([start.cost for start in starts])
-    chosen = b.add_columns("start", (len(starts),), upper=1.0, cost=cost, cause="calls")
+    chosen = b.add_columns("start", (len(starts),), upper=1.0)
+    b.price(chosen, cost, "calls")
     groups = np.array([start.group for start in starts], dtype=np.int64)
     least, most = np.zeros((2, groups.max(initial=-1) + 1))
     least[groups] = [float(start.must) for start in starts]
@@ -293,32 +286,30 @@ def _apply(
         )
     shape = (len(trades), b.steps)
     room = np.array([term.max_kw for term in trades]).reshape(shape)
-    sell = b.add_columns("sell", shape, upper=room, cause="market")
-    buy = b.add_columns("buy", shape, upper=room, cause="market")
-    short = b.add_columns("short", (b.steps,), cause="imbalance")
-    long = b.add_columns("long", (b.steps,), cause="imbalance")
-    cost = np.concatenate(b.cost)
-    b.cost = [cost]
+    sell = b.add_columns("sell", shape, upper=room)
+    buy = b.add_columns("buy", shape, upper=room)
+    short, long = b.add_columns("short", (b.steps,)), b.add_columns("long", (b.steps,))
     committed = np.zeros(b.steps)
     for index, trade in enumerate(trades):
-        cost[sell[index]] -= trade.sell_per_kwh * hours
-        cost[buy[index]] += trade.buy_per_kwh * hours
+        b.price(sell[index], -trade.sell_per_kwh * hours, "market")
+        b.price(buy[index], trade.buy_per_kwh * hours, "market")
     for term in terms:
         match term:
             case OpenTrade():
                 pass  # priced above, where its row is known
             case EnergyPrice():
                 point = _known(order, term)
-                cost[b.columns["import"][point]] += term.import_per_kwh * hours
-                cost[b.columns["export"][point]] -= term.export_per_kwh * hours
+                imports, exports = b.columns["import"][point], b.columns["export"][point]
+                b.price(imports, term.import_per_kwh * hours, "network energy")
+                b.price(exports, -term.export_per_kwh * hours, "network energy")
             case Commitment():
                 committed = committed + term.base_kw
-                cost[short] += term.short_per_kwh * hours
-                cost[long] -= term.long_per_kwh * hours
+                b.price(short, term.short_per_kwh * hours, "imbalance")
+                b.price(long, -term.long_per_kwh * hours, "imbalance")
             case PeakCharge():
                 pass  # a column of its own, below
             case StoredEnergyValue():
-                _value_stores(b, fleet, term.price_per_kwh, cost)
+                _value_stores(b, fleet, term.price_per_kwh)
             case _:
                 assert_never(term)
     rows = b.add_rows("market", (b.steps,), committed, committed)
@@ -342,22 +333,27 @@ def _known(order: dict[ConnectionPointId, int], term: EnergyPrice | PeakCharge) 
     return order[term.connection_point_id]
 
 
-def _value_stores(b: Builder, fleet: Fleet, price_per_kwh: float, cost: Floats) -> None:
+def _value_stores(b: Builder, fleet: Fleet, price_per_kwh: float) -> None:
     """Credit what is left at the end: kWh in storages, warmth or cold in zones."""
-    for index, unit in enumerate(fleet.storages):
-        cost[b.columns["stored"][index, -1]] -= price_per_kwh * unit.discharge_efficiency
-    for index, zone in enumerate(fleet.zones):
-        sign = 1.0 if zone.heating else -1.0
-        cost[b.columns["temperature"][index, -1]] -= (
-            sign * price_per_kwh * zone.capacity_kwh_per_degc / zone.cop
-        )
+    kept = np.array([unit.discharge_efficiency for unit in fleet.storages])
+    b.price(b.columns["stored"][:, -1], -price_per_kwh * kept, "stored energy")
+    electric_kwh_per_degc = np.array(
+        [
+            (1.0 if zone.heating else -1.0) * zone.capacity_kwh_per_degc / zone.cop
+            for zone in fleet.zones
+        ]
+    )
+    for part, sign in (("comfort", 1.0), ("hot", 1.0), ("cold", -1.0)):
+        value = -sign * price_per_kwh * electric_kwh_per_degc
+        b.price(b.columns[part][:, -1], value, "stored energy")
 
 
 def _peaks(b: Builder, peaks: Sequence[PeakCharge], order: dict[ConnectionPointId, int]) -> None:
     """A column for each peak, not below what is paid already; only the increase costs."""
     free = np.array([peak.free_kw for peak in peaks])
     price = np.array([peak.price_per_kw for peak in peaks])
-    column = b.add_columns("peak", (len(peaks),), upper=np.inf, cost=price, cause="peak")
+    column = b.add_columns("peak", (len(peaks),))
+    b.price(column, price, "peak")
     for index, peak in enumerate(peaks):
         imports = b.columns["import"][_known(order, peak), peak.first_step : peak.last_step]
         rows = b.add_rows(f"peak {index}", imports.shape, -free[index], np.inf)

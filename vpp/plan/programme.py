@@ -34,8 +34,8 @@ class Programme:
     """Where each block of columns stands, in its shape."""
 
     rows: dict[str, Ints]
-    causes: dict[str, Ints]
-    """Which columns each cause of cost stands in; every priced column is in exactly one."""
+    causes: dict[str, tuple[Ints, Floats]]
+    """Columns that each cause of cost prices, and at how much; together they are `cost`."""
 
     fleet: Fleet
     products: tuple[ProductId, ...]
@@ -56,12 +56,11 @@ class Builder:
     """Columns and rows as they are added, block by block."""
 
     steps: int
-    cost: list[Floats] = field(default_factory=list)
     lower: list[Floats] = field(default_factory=list)
     upper: list[Floats] = field(default_factory=list)
     columns: dict[str, Ints] = field(default_factory=dict)
     rows: dict[str, Ints] = field(default_factory=dict)
-    causes: dict[str, list[Ints]] = field(default_factory=dict)
+    causes: dict[str, list[tuple[Ints, Floats]]] = field(default_factory=dict)
     row_lower: list[Floats] = field(default_factory=list)
     row_upper: list[Floats] = field(default_factory=list)
     triplets: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
@@ -75,19 +74,20 @@ class Builder:
         *,
         lower: float | Floats = 0.0,
         upper: float | Floats = np.inf,
-        cost: float | Floats = 0.0,
-        cause: str | None = None,
     ) -> Ints:
-        """A block of columns in `shape`; bounds and cost broadcast to it."""
+        """A block of columns in `shape`; bounds broadcast to it."""
         size = int(np.prod(shape))
         index = np.arange(self.n_columns, self.n_columns + size).reshape(shape)
         self.n_columns += size
-        for values, store in ((cost, self.cost), (lower, self.lower), (upper, self.upper)):
+        for values, store in ((lower, self.lower), (upper, self.upper)):
             store.append(np.broadcast_to(np.asarray(values, dtype=float), shape).ravel())
         self.columns[name] = index
-        if cause is not None:
-            self.causes.setdefault(cause, []).append(index.ravel())
         return index
+
+    def price(self, columns: Ints, per_unit: float | Floats, cause: str) -> None:
+        """Let each unit of `columns` cost `per_unit` more, for `cause`; the two broadcast."""
+        columns, filled = np.broadcast_arrays(columns, np.asarray(per_unit, dtype=float))
+        self.causes.setdefault(cause, []).append((columns.ravel(), filled.ravel()))
 
     def add_rows(
         self, name: str, shape: tuple[int, ...], lower: float | Floats, upper: float | Floats
@@ -111,8 +111,15 @@ class Builder:
     ) -> Programme:
         """All blocks as one programme; the columns in `integral` are 0 or 1."""
         rows, columns, values = (np.concatenate(part) for part in zip(*self.triplets, strict=True))
+        causes = {
+            cause: (np.concatenate([c for c, _ in parts]), np.concatenate([v for _, v in parts]))
+            for cause, parts in self.causes.items()
+        }
+        cost = np.zeros(self.n_columns)
+        for priced, per_unit in causes.values():
+            np.add.at(cost, priced, per_unit)
         return Programme(
-            cost=np.concatenate(self.cost),
+            cost=cost,
             lower=np.concatenate(self.lower),
             upper=np.concatenate(self.upper),
             integral=np.concatenate([block.ravel() for block in integral]),
@@ -121,7 +128,7 @@ class Builder:
             row_upper=np.concatenate(self.row_upper),
             columns=self.columns,
             rows=self.rows,
-            causes={cause: np.concatenate(parts) for cause, parts in self.causes.items()},
+            causes=causes,
             fleet=fleet,
             products=products,
         )

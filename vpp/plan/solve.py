@@ -102,6 +102,7 @@ def _schedule(
     value = solution.row_marginals[programme.rows["market"]] / hours
     stored_value = -solution.row_marginals[programme.rows["store"]]
     trade = x[columns["sell"]] - x[columns["buy"]]
+    temperature = x[columns["comfort"]] + x[columns["hot"]] - x[columns["cold"]]
     commitments = [t.base_kw for t in problem.terms if isinstance(t, Commitment)]
     return Schedule(
         plan_id=problem.options.plan_id,
@@ -111,7 +112,7 @@ def _schedule(
         power_kw=_powers(problem, programme, x),
         stored_kwh={u.resource_id: x[columns["stored"][i]] for i, u in enumerate(fleet.storages)},
         temperature_degc={
-            z.resource_id: x[columns["temperature"][i]] for i, z in enumerate(fleet.zones)
+            z.resource_id: degc for z, degc in zip(fleet.zones, temperature, strict=True)
         },
         connection_point_kw={
             p.connection_point_id: points[i] for i, p in enumerate(view.park.connection_points)
@@ -129,8 +130,8 @@ def _schedule(
             for i, car in enumerate(fleet.cars)
         },
         cost_by_cause={
-            cause: float(programme.cost[index] @ x[index])
-            for cause, index in programme.causes.items()
+            cause: float(per_unit @ x[priced])
+            for cause, (priced, per_unit) in programme.causes.items()
         },
         gap=gap,
         binaries=len(programme.integral),

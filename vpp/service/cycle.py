@@ -24,7 +24,7 @@ from vpp.act.share import share
 from vpp.act.track import not_following
 from vpp.errors import DataError, PlanError, UnavailableError
 from vpp.model.command import Setpoint
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
@@ -192,6 +192,7 @@ async def act(plant: Plant, now: datetime) -> None:
             owed_kw=owed_kw,
             metered_kwh=_metered_kwh(plant, interval, now),
             control_period=timedelta(seconds=plant.file.control.period_s),
+            import_ceiling_kw=_ceilings_kw(plant, now),
         )
         guarded = guard(plant.file.park, state, wanted)
         for clip in guarded.clipped:
@@ -240,6 +241,18 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
         return 0.0
     metered = accounting.metered_by_enterprise(plant, Interval(interval.start, now))
     return 0.0 if metered is None else sum(m.net_wh for m in metered.values()) / 1000
+
+
+def _ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
+    """What each connection point may draw now: the month's peak is paid, and the plan may raise it."""
+    schedule, ceilings = plant.schedule, {}
+    for point in plant.file.park.connection_points:
+        name = point.connection_point_id
+        planned_kw = 0.0
+        if schedule is not None and now in schedule.horizon.span:
+            planned_kw = -float(schedule.connection_point_kw[name][schedule.horizon.index(now)])
+        ceilings[name] = max(plant.peaks.peak_kw(name, now), planned_kw)
+    return ceilings
 
 
 async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
