@@ -209,6 +209,29 @@ def test_binaries_stand_only_where_burning_energy_could_pay(
     assert len(programme.integral) == binaries
 
 
+@pytest.mark.parametrize(
+    ("room_kw", "binaries"),
+    [
+        pytest.param(101.0, 0, id="more than the park can feed: worth its price of 0.10"),
+        pytest.param(99.0, 2, id="less: what cannot be sold may be worth -5"),
+    ],
+)
+def test_room_to_trade_shows_that_energy_is_worth_its_price(
+    lab: Any, room_kw: float, binaries: int
+) -> None:
+    """Even where being long costs 5 a kWh."""
+    view = lab.view(
+        lab.battery(**LOSSY),
+        price=[0.1, 0.1],
+        readings=[lab.reading("bat", soc=0.5)],
+        max_trade_kw=room_kw,
+    )
+
+    programme = build(view, lab.terms(view, imbalance_per_kwh=5.1), limit_excess_price_per_kwh=10.0)
+
+    assert len(programme.integral) == binaries
+
+
 def test_a_full_park_does_not_burn_what_it_may_not_feed(lab: Any) -> None:
     """A load that feeds 50 kW (a plant behind its meter) at a point that may export 20 kW.
 

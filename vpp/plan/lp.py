@@ -61,17 +61,21 @@ def solve_lp(
     lower, upper = programme.lower.copy(), programme.upper.copy()
     columns = list(fixed)
     lower[columns] = upper[columns] = list(fixed.values())
+    # What cannot move (a car that is away, the sun at night) is known: scipy loops over columns.
+    x, free = lower, np.flatnonzero(lower < upper)
+    held = programme.matrix @ np.where(lower < upper, 0.0, lower)
+    row_lower, row_upper = programme.row_lower - held, programme.row_upper - held
+    matrix = programme.matrix[:, free]
     equal = programme.row_lower == programme.row_upper
-    below = ~equal & np.isfinite(programme.row_upper)
-    above = ~equal & np.isfinite(programme.row_lower)
-    matrix = programme.matrix
+    below = ~equal & np.isfinite(row_upper)
+    above = ~equal & np.isfinite(row_lower)
     result: OptimizeResult = linprog(
-        programme.cost,
+        programme.cost[free],
         A_eq=matrix[equal],
-        b_eq=programme.row_upper[equal],
+        b_eq=row_upper[equal],
         A_ub=vstack([matrix[below], -matrix[above]]).tocsr(),
-        b_ub=np.concatenate([programme.row_upper[below], -programme.row_lower[above]]),
-        bounds=np.column_stack([lower, upper]),
+        b_ub=np.concatenate([row_upper[below], -row_lower[above]]),
+        bounds=np.column_stack([lower[free], upper[free]]),
         method="highs-ds",
         options={"time_limit": deadline.left_s},
     )
@@ -82,6 +86,7 @@ def solve_lp(
     sides = result.ineqlin.marginals
     marginals[below] += sides[: below.sum()]
     marginals[above] -= sides[below.sum() :]
+    x[free] = result.x
     return LpSolution(
-        x=result.x, cost=float(result.fun), row_marginals=marginals, fixed=dict(fixed)
+        x=x, cost=float(programme.cost @ x), row_marginals=marginals, fixed=dict(fixed)
     )
