@@ -9,12 +9,10 @@ import asyncio
 import json
 import logging
 import re
-import signal
 import sys
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import structlog
 import typer
@@ -47,44 +45,17 @@ def demo(
     json_: Json = False,
 ) -> None:
     """Run the whole park with nothing else installed."""
+    from vpp.service.demo import DemoOptions
     from vpp.service.parkfile import load_park, shipped_park
+    from vpp.service.show import demonstrate, show
 
     source = Path(park) if park.endswith((".yaml", ".yml")) else shipped_park(park)
-    asyncio.run(
-        _demo(
-            load_park(source),
-            _length(length),
-            _speed(speed),
-            port=port,
-            seed=seed,
-            data=data,
-            as_json=json_,
-        )
+    options = DemoOptions(
+        length=_length(length), speed=_speed(speed), seed=seed, port=port, data=data
     )
-
-
-async def _demo(
-    file: Any,
-    length: timedelta,
-    speed: float | None,
-    *,
-    port: int,
-    seed: int,
-    data: Path | None,
-    as_json: bool,
-) -> None:
-    from vpp.service.demo import DemoOptions, live, open_demo
-    from vpp.service.progress import Progress
-    from vpp.service.summary import show, summarise
-
-    options = DemoOptions(length=length, speed=speed, seed=seed, port=port, data=data)
-    console = Console(stderr=as_json)
-    async with open_demo(file, options) as (run, clock):
-        console.print(f"park {file.park.name} at {run.address}", highlight=False)
-        with Progress(run, Console(stderr=True)) as progress:
-            await live(run, clock, progress.update)
-        summary = await summarise(run)
-    if as_json:
+    console = Console(stderr=json_)
+    summary = asyncio.run(demonstrate(load_park(source), options, console))
+    if json_:
         print(json.dumps(summary))
     else:
         show(summary, console)
@@ -104,25 +75,16 @@ def run(
     from vpp.service.parkfile import load_park
 
     asyncio.run(
-        _run(
-            load_park(park), data=data, host=host, port=port, broker=broker, venue=venue, seed=seed
+        run_daemon(
+            load_park(park),
+            data=data,
+            host=host,
+            port=port,
+            broker_url=broker,
+            venue_url=venue,
+            seed=seed,
         )
     )
-
-
-async def _run(
-    file: Any, *, data: Path, host: str, port: int, broker: str | None, venue: str | None, seed: int
-) -> None:
-    from vpp.service.daemon import run_daemon
-
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        await run_daemon(
-            file, stop, stack,
-            data=data, host=host, port=port, broker_url=broker, venue_url=venue, seed=seed,
-        )  # fmt: skip
 
 
 @app.command()

@@ -87,6 +87,11 @@ class MeterBook:
             reads.insert(at, read)
         self._recount(reading.meter_id, at)
 
+    def first_read_at(self, meter_id: ResourceId) -> datetime | None:
+        """The oldest reading kept of a meter; None where there is none."""
+        reads = self._reads.get(meter_id)
+        return reads[0].measured_at if reads else None
+
     def energy_wh(self, meter_id: ResourceId, interval: Interval) -> MeteredEnergy | None:
         """What went through the meter during `interval`.
 

@@ -51,6 +51,8 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
         if accounted is not None and accounted != known:
             plant.accounted[interval] = accounted
             settled.append(interval)
+    if settled:
+        plant.statements = None
     return settled
 
 
@@ -143,10 +145,16 @@ def _called(reading: Reading | None) -> bool:
 
 
 def current_statements(plant: Plant) -> tuple[Statement, ...]:
-    """One statement for each enterprise, from the first traded interval to the newest settled."""
+    """One statement for each enterprise, from the first traded interval to the newest settled.
+
+    Made once after each settlement, then kept.
+    """
     if not plant.accounted:
         return ()
-    return statements_of(plant, Interval(min(plant.accounted).start, max(plant.accounted).end))
+    if plant.statements is None:
+        span = Interval(min(plant.accounted).start, max(plant.accounted).end)
+        plant.statements = statements_of(plant, span)
+    return plant.statements
 
 
 def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
@@ -205,6 +213,9 @@ def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId,
         return None if energy is None else energy.net_wh / 1000 / interval.hours
 
     for point in park.connection_points:
+        first = plant.meters.first_read_at(point.meter_id)
+        if first is None or not intervals or intervals[0].start - first < timedelta(days=1):
+            continue  # no day to compare with: the statement says nothing of a baseline
         expected = [
             baseline_kw(
                 history,
@@ -212,6 +223,7 @@ def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId,
                 interval.start,
                 zone=park.timezone,
                 holidays=plant.holidays,
+                window_days=min((interval.start - first).days + 1, 45),
             )
             for interval in intervals
         ]
@@ -222,9 +234,32 @@ def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId,
     return total
 
 
-def money_so_far(plant: Plant) -> Decimal:
-    """Everything settled so far, market and network and calls, credit positive."""
-    return sum((statement.total for statement in current_statements(plant)), Decimal(0))
+def money_of(plant: Plant, interval: Interval) -> Decimal:
+    """What a settled interval came to in market and network, credit positive.
+
+    For the running display: statements round network energy once a month's band, not here.
+    """
+    park = plant.file.park
+    total = sum((line.amount for line in plant.accounted[interval].lines), Decimal(0))
+    for point in park.connection_points:
+        energy = plant.meters.energy_wh(point.meter_id, interval)
+        band = park.tariff_by_id[point.tariff_id].band_at(interval.start, park.timezone)
+        if energy is not None:
+            total -= Decimal(energy.import_wh) / 1000 * band.price_per_kwh
+    return total
+
+
+def demand_charge_so_far(plant: Plant, span: Interval) -> Decimal:
+    """What the peaks of `span` have added to the demand charges, a size."""
+    park = plant.file.park
+    return sum(
+        (
+            exact(rise.increase_kw) * park.tariff_by_id[point.tariff_id].demand_charge_per_kw_month
+            for point in park.connection_points
+            for rise in plant.peaks.increases(point.connection_point_id, span)
+        ),
+        Decimal(0),
+    )
 
 
 def _price(plant: Plant, series_id: str, interval: Interval, now: datetime) -> Decimal | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from vpp.errors import UnavailableError
 from vpp.model.time import isoformat
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
+from vpp.service.record import append
 from vpp.wire import KillRequest
 
 KIND = "kill"
@@ -22,9 +24,9 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         UnavailableError: The latch could not be written, or a release could not be recorded.
     """
     body = request.model_dump_json().encode()
-    key = f"{isoformat(now)}/{'kill' if request.killed else 'release'}"
+    key = f"{isoformat(now)}/{hashlib.sha256(body).hexdigest()[:16]}"
     if not request.killed:
-        await plant.journal.append(KIND, key, body, now=now)
+        await append(plant, KIND, key, body, now=now)
         plant.kill.release()
     else:
         try:
@@ -42,4 +44,4 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         severity=Severity.ALARM,
     )
     if request.killed:
-        await plant.journal.append(KIND, key, body, now=now)
+        await append(plant, KIND, key, body, now=now)

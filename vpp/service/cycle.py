@@ -11,8 +11,9 @@ takes `now` and finishes before its next tick, or that tick is skipped and count
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from time import perf_counter
 from typing import assert_never
 
@@ -35,6 +36,7 @@ from vpp.sense.state import freeze
 from vpp.service import accounting, inputs, trading
 from vpp.service.events import Severity
 from vpp.service.plant import PlanRecord, Plant, TracePoint
+from vpp.service.record import append, append_all
 
 LIMIT_EXCESS_PRICE_PER_KWH = 20.0
 """Far above any market price (4 per kWh at most): limits are kept before money is made."""
@@ -132,7 +134,8 @@ async def _adopt(
         "strategy_version": schedule.strategy_version,
         "horizon_end": isoformat(schedule.horizon.end),
     }
-    await plant.journal.append(PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
+    with suppress(UnavailableError):  # said and counted there; no new bids until it works again
+        await append(plant, PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
     plant.schedule, plant.outcome = schedule, outcome
     plant.plan_log.append(
         PlanRecord(
@@ -217,7 +220,7 @@ def _rung(plant: Plant, now: datetime) -> Rung:
         plan_every=QUARTER + timedelta(seconds=plant.file.planning.hard_s),
         hold_for=HOLD_FOR,
         failure=outcome.reason if isinstance(outcome, Unsolved) else None,
-        doubts=[],
+        doubts=[] if plant.journal_fault is None else [plant.journal_fault],
     )
     if rung.state is not plant.safe_state:
         severity = Severity.INFO if rung.may_bid else Severity.ALARM
@@ -261,9 +264,9 @@ async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) ->
         return
     plant.reach("setpoint made")
     entries = [(SETPOINT, s.command_id, msgspec.json.encode(_record(s))) for s in setpoints]
-    await plant.journal.append_all(entries, now=now)
-    plant.reach("setpoint journalled")
     try:
+        await append_all(plant, entries, now=now)
+        plant.reach("setpoint journalled")
         await plant.sink.send(setpoints)
     except UnavailableError as error:
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
@@ -310,6 +313,7 @@ def _trace(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime)
     park_kw = _park_kw(plant, now)
     stores = [r for r in plant.file.park.resources if isinstance(r, Storage)]
     soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
+    stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
     planned_kw = None
     if plant.schedule is not None and now in plant.schedule.horizon.span:
         planned_kw = float(plant.schedule.net_kw[plant.schedule.horizon.index(now)])
@@ -319,13 +323,15 @@ def _trace(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime)
         planned_kw=planned_kw,
         owed_kw=owed_kw,
         spot_per_mwh=inputs.spot_now(plant, now),
-        stored_kwh=sum((soc.get(r.resource_id) or 0.0) * r.capacity_kwh for r in stores),
+        stored_kwh=None
+        if any(share is None for share, _ in stored)
+        else sum((share or 0.0) * capacity for share, capacity in stored),
         capacity_kwh=sum(r.capacity_kwh for r in stores),
         money=float(plant.money),
     )
     plant.trace.append(point)
     plant.metrics.park_power(measured_kw=park_kw, planned_kw=planned_kw, owed_kw=owed_kw)
-    plant.metrics.stored_energy(point.stored_kwh)
+    plant.metrics.stored_energy(float("nan") if point.stored_kwh is None else point.stored_kwh)
     plant.events.emit(
         "tick",
         "",
@@ -361,16 +367,16 @@ async def account(plant: Plant, now: datetime) -> None:
     plant.reach("settled")
     if not settled:
         return
-    plant.money = accounting.money_so_far(plant)
+    for interval in settled:  # again, where a price came late: the newest figure counts
+        plant.interval_money[interval] = accounting.money_of(plant, interval)
+    span = Interval(min(plant.accounted).start, max(plant.accounted).end)
+    peaks = accounting.demand_charge_so_far(plant, span)
+    plant.money = round(sum(plant.interval_money.values(), Decimal(0)) - peaks, 2)
     plant.metrics.money(float(plant.money), plant.file.park.currency)
-    kinds = Counter(
-        line.kind.value for interval in settled for line in plant.accounted[interval].lines
-    )
     plant.events.emit(
         "settlement",
         f"{len(settled)} intervals settled, {plant.money} {plant.file.park.currency} so far",
         at=now,
         intervals=len(settled),
-        lines=dict(kinds),
         money=str(plant.money),
     )

@@ -23,8 +23,6 @@ from pathlib import Path
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
-from adapters.brokers import EmbeddedBroker
-from adapters.mqtt_link import BrokerAddress
 from vpp.clock import Clock, SimulatedClock, WallClock
 from vpp.errors import ConfigError, PlanError
 from vpp.model.ids import ConnectionPointId
@@ -37,8 +35,7 @@ from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import Loop, run, until_heard
-from vpp.service.wiring import Opened, open_plant
-from vpp.simulate.gateway import BrokerAccess
+from vpp.service.wiring import BrokerDoor, Opened, open_broker, open_plant
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.spec import Scenario
 from vpp.simulate.world import WorldSpec
@@ -79,7 +76,7 @@ class Run:
     span: Interval
     opened: Opened
     world: RemoteWorld
-    broker: EmbeddedBroker
+    broker: BrokerDoor
     address: str
     began: float
     opening: ParkState | None = None
@@ -111,7 +108,9 @@ def scored_span(scenario: Scenario, zone: ZoneInfo, length: timedelta) -> Interv
 
 
 @asynccontextmanager
-async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple[Run, SimulatedClock | WallClock]]:
+async def open_demo(
+    file: ParkFile, options: DemoOptions
+) -> AsyncIterator[tuple[Run, SimulatedClock | WallClock]]:
     """Start everything but time.
 
     Raises:
@@ -136,8 +135,7 @@ async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple
             if options.speed is None
             else WallClock(start=start, speed=options.speed)
         )
-        broker = EmbeddedBroker([e.enterprise_id for e in park.enterprises])
-        access = await stack.enter_async_context(broker)
+        broker = await stack.enter_async_context(open_broker(None, park, embedded=True))
         venue_port = _free_port()
         opened = await stack.enter_async_context(
             open_plant(
@@ -145,7 +143,7 @@ async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple
                 clock=clock,
                 seed=options.seed,
                 data=data,
-                broker=access.address(),
+                broker=broker.access.address(),
                 venue_url=f"http://127.0.0.1:{venue_port}",
             )
         )
@@ -157,8 +155,7 @@ async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple
                 park=park,
                 scenario=scenario,
                 brokers={
-                    e.enterprise_id: _gateway_access(access.address(e.enterprise_id))
-                    for e in park.enterprises
+                    e.enterprise_id: broker.gateway(e.enterprise_id) for e in park.enterprises
                 },
                 service_url=address,
                 seed=options.seed,
@@ -182,12 +179,6 @@ async def open_demo(file: ParkFile, options: DemoOptions) -> AsyncIterator[tuple
         yield run_, clock
 
 
-def _gateway_access(address: BrokerAddress) -> BrokerAccess:
-    return BrokerAccess(
-        host=address.host, port=address.port, username=address.username, password=address.password
-    )
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -198,7 +189,9 @@ def _free_port() -> int:
 # ---------------------------------------------------------------- time
 
 
-async def live(run_: Run, clock: SimulatedClock | WallClock, progress: Callable[[Plant], None]) -> None:
+async def live(
+    run_: Run, clock: SimulatedClock | WallClock, progress: Callable[[Plant], None]
+) -> None:
     """Let time pass until the last interval of the span is settled.
 
     Raises:

@@ -38,6 +38,7 @@ async def serve(plant: Plant, *, host: str, port: int) -> AsyncIterator[str]:
                 where="--port",
                 fix="Stop the other program, or choose another port",
             ) from error
-        yield f"http://{host}:{runner.addresses[0][1]}"
+        shown = f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

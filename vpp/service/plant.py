@@ -26,6 +26,7 @@ from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Bid, MarketProduct
 from vpp.model.measurement import EvSession, Measurement, ParkState
 from vpp.model.schedule import Outcome, Schedule
+from vpp.model.settlement import Statement
 from vpp.model.time import Interval
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
@@ -61,7 +62,9 @@ class TracePoint:
     planned_kw: float | None
     owed_kw: float | None
     spot_per_mwh: float | None
-    stored_kwh: float
+    stored_kwh: float | None
+    """In all storages; None where one of them is unknown."""
+
     capacity_kwh: float
     money: float
     """Settled so far, market and network, credit positive."""
@@ -84,13 +87,18 @@ class PlanRecord:
     gap: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class MadeOffer:
     """Bids made from one plan and one position, kept until either changes."""
 
     schedule: Schedule
     position: Position
     bids: tuple[Bid, ...]
+    stems: tuple[str, ...]
+    """Of the bids' ids, before the revision."""
+
+    checked: bool = False
+    """Whether the pre-submit limits were found kept."""
 
 
 @dataclass(kw_only=True)
@@ -139,6 +147,9 @@ class Plant:
     meters: MeterBook
     peaks: MonthlyPeaks
     accounted: dict[Interval, AccountedInterval] = field(default_factory=dict)
+    statements: tuple[Statement, ...] | None = None
+    """Of everything settled so far; None until somebody asks again after a settlement."""
+
     deliveries: dict[Interval, Delivery] = field(default_factory=dict)
     calls: dict[tuple[ResourceId, datetime], Call] = field(default_factory=dict)
     """Interruptions by load and beginning."""
@@ -176,8 +187,14 @@ class Plant:
     not_following: frozenset[ResourceId] = frozenset()
     """Who acknowledges its set-point and does not obey."""
 
+    interval_money: dict[Interval, Decimal] = field(default_factory=dict)
+    """Market and network of each settled interval."""
+
     money: Decimal = Decimal(0)
     """Settled so far, credit positive."""
+
+    journal_fault: str | None = None
+    """Why the newest entry could not be written; None where it was."""
 
     plan_count: int = 0
     """Plans tried in the whole life of the record: the next one's number less 1."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from vpp.ports import JournalEntry
 from vpp.sense.series import SeriesStore
 from vpp.service.plant import Plant
+from vpp.service.record import append
 from vpp.wire import SeriesUpload
 
 KIND = "series"
@@ -27,7 +28,7 @@ async def put_series(plant: Plant, series_id: str, upload: SeriesUpload, *, now:
     body = upload.model_dump_json().encode()
     _take(plant.series, series_id, upload)
     digest = hashlib.sha256(body).hexdigest()
-    await plant.journal.append(KIND, f"{series_id}/{digest}", body, now=now)
+    await append(plant, KIND, f"{series_id}/{digest}", body, now=now)
 
 
 def replay(store: SeriesStore, entry: JournalEntry) -> None:

@@ -1,4 +1,4 @@
-"""What a demo run comes to: one document for machines, one table for people."""
+"""What a demo run comes to, as one document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from vpp.errors import DataError
 from vpp.model.horizon import Horizon, Profile
@@ -244,7 +242,7 @@ def _wall(run: Run, foresight_s: float) -> dict[str, Any]:
         "loop_lag_s_p99": round(lag[int(0.99 * (len(lag) - 1))], 4),
         "rss_main_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "rss_solver_mib": _rss_mib(run.opened.executor.pid),
-        "rss_broker_mib": round(run.broker.memory_rss_kib / 1024, 1),
+        "rss_broker_mib": round(run.broker.broker.memory_rss_kib / 1024, 1),
         "rss_world_mib": _rss_mib(run.world.pid),
     }
 
@@ -256,50 +254,3 @@ def _rss_mib(pid: int | None) -> float | None:
         return None
     rows = dict(row.split(":", 1) for row in status.read_text(encoding="ascii").splitlines())
     return round(int(rows["VmRSS"].split()[0]) / 1024, 1)
-
-
-# ---------------------------------------------------------------- for people
-
-
-def show(summary: Mapping[str, Any], console: Console) -> None:
-    """Print the summary as tables."""
-    currency = summary["currency"]
-    money = Table(title=f"{summary['park']}: {summary['span_start']} … {summary['span_end']}")
-    money.add_column("cost by cause")
-    for name in ("doing nothing", "ours"):
-        money.add_column(name, justify="right")
-    for cause, nothing in summary["bill_nothing"].items():
-        ours = summary["bill_ours"][cause]
-        money.add_row(cause.replace("_", " "), f"{nothing:,.2f}", f"{ours:,.2f}")
-    money.add_section()
-    money.add_row(
-        f"total, {currency}", f"{summary['cost_nothing']:,.2f}", f"{summary['cost_ours']:,.2f}"
-    )
-    console.print(money)
-    facts = Table(show_header=False)
-    facts.add_row("saved", f"{summary['saved']:,.2f} {currency}")
-    facts.add_row("perfect foresight would have cost", f"{summary['cost_foresight']:,.2f}")
-    captured = summary["value_captured"]
-    facts.add_row("value captured", "none to be had" if captured is None else f"{captured:.1%}")
-    facts.add_row(
-        "telemetry", f"{summary['telemetry_messages']:,} messages, {summary['messages_lost']} lost"
-    )
-    facts.add_row(
-        "plans",
-        f"{summary['plans']}, {summary['plans_fallback']} failed,"
-        f" {summary['plan_s_median']:.2f} s each, {summary['plan_s_max']:.2f} s at most",
-    )
-    facts.add_row("bids, awards", f"{summary['bids']:,}, {summary['awards']:,}")
-    facts.add_row("set-points", f"{summary['setpoints']:,}")
-    facts.add_row(
-        "owed, delivered",
-        f"{summary['energy_owed_kwh']:,.0f} kWh, {summary['energy_delivered_kwh']:,.0f} kWh",
-    )
-    facts.add_row("carbon of imports", f"{summary['carbon_kgco2']:,.0f} kg CO2")
-    console.print(facts)
-    members = Table(title="statements of the enterprises")
-    members.add_column("enterprise")
-    members.add_column(f"to get (to pay below 0), {currency}", justify="right")
-    for enterprise, total in summary["statements"].items():
-        members.add_row(enterprise, f"{Decimal(total):,}")
-    console.print(members)

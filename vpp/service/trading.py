@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 
 from vpp.errors import UnavailableError
 from vpp.model.ids import ProductId
-from vpp.model.market import Bid, BidSet, MarketProduct
+from vpp.model.market import BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval
 from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
+from vpp.service.record import append
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.calendar import Refusal, TradeRefusal, next_delivery, require_open
 from vpp.trade.limits import check_bid_set
@@ -79,8 +80,8 @@ async def answer_bid_request(
             return bid_set_to_bytes(bid_set, "dry_run")
         response = bid_set_to_bytes(bid_set, "open")
         plant.reach("bid made")
-        record = bid_set_to_record(response, digest)
-        await plant.journal.append(BID_SET, bid_set.bid_set_id, record, now=now)
+        entry = bid_set_to_record(response, digest)
+        await append(plant, BID_SET, bid_set.bid_set_id, entry, now=now)
         plant.reach("bid journalled")
         plant.book.add(bid_set, response, digest)
     plant.metrics.bid_set()
@@ -110,7 +111,7 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
         if answer.bid_set.product_id != product_id:
             raise _unknown_bid_set(bid_set_id)
         plant.book.withdraw(bid_set_id, now)
-        await plant.journal.append(WITHDRAWAL, bid_set_id, b"{}", now=now)
+        await append(plant, WITHDRAWAL, bid_set_id, b"{}", now=now)
     plant.events.emit("withdrawal", f"{bid_set_id} is withdrawn", at=now, bid_set_id=bid_set_id)
     return show_bid_set(plant, product_id, bid_set_id)
 
@@ -146,7 +147,7 @@ async def book_award(
         if isinstance(check, Book | Quarantine):
             key = f"{award.award_id}/{award.revision}"
             plant.reach("award checked")
-            await plant.journal.append(AWARD, key, award_to_record(award), now=now)
+            await append(plant, AWARD, key, award_to_record(award), now=now)
             plant.reach("award journalled")
         check = plant.book.apply(award)
     status = "booked"
@@ -316,6 +317,7 @@ def _bid_set(
     now: datetime,
 ) -> BidSet:
     """A bid set that passed every pre-submit limit."""
+    made = _made_offer(plant, product, unit, delivery, schedule)
     bid_set = BidSet(
         bid_set_id=f"{product.product_id}.{unit.unit_id}.{delivery.start:%Y%m%dT%H%MZ}.{revision}",
         request_id=request_id,
@@ -328,8 +330,13 @@ def _bid_set(
         plan_id=schedule.plan_id,
         strategy_version=plant.strategy_version,
         pack_digest=product.pack_digest,
-        bids=_bids(plant, product, unit, delivery, schedule, revision),
+        bids=tuple(
+            replace(bid, bid_id=f"{stem}/{revision}")
+            for bid, stem in zip(made.bids, made.stems, strict=True)
+        ),
     )
+    if made.checked:
+        return bid_set
     if breaches := check_bid_set(bid_set, product, unit, plant.file.park):
         plant.events.emit("limits_breached", "; ".join(breaches), at=now, severity=Severity.ALARM)
         raise TradeRefusal(
@@ -338,29 +345,26 @@ def _bid_set(
             where=f"product {product.product_id}",
             fix="Report this: the offer and its limits disagree",
         )
+    made.checked = True
     return bid_set
 
 
-def _bids(
+def _made_offer(
     plant: Plant,
     product: MarketProduct,
     unit: BiddingUnit,
     delivery: Interval,
     schedule: Schedule,
-    revision: int,
-) -> tuple[Bid, ...]:
-    """Offers do not change while plan and position stand; only their ids carry the revision."""
+) -> MadeOffer:
+    """The offer for a delivery: it does not change while plan and position stand, only its ids do."""
     position = plant.book.position(unit.unit_id)
     made = plant.offers.get((product.product_id, delivery))
     if made is None or made.schedule is not schedule or made.position is not position:
-        bids = build_bids(
-            product, unit, delivery, schedule, position, plant.file.park, revision=revision
-        )
-        made = MadeOffer(schedule=schedule, position=position, bids=bids)
+        bids = build_bids(product, unit, delivery, schedule, position, plant.file.park, revision=0)
+        stems = tuple(bid.bid_id.rsplit("/", 1)[0] for bid in bids)
+        made = MadeOffer(schedule=schedule, position=position, bids=bids, stems=stems)
         plant.offers[product.product_id, delivery] = made
-    return tuple(
-        replace(bid, bid_id=f"{bid.bid_id.rsplit('/', 1)[0]}/{revision}") for bid in made.bids
-    )
+    return made
 
 
 def forget_offers(plant: Plant, now: datetime) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from adapters.broker_process import BrokerAccess
+from adapters.brokers import Broker, choose_broker
 from adapters.http_venue import HttpVenueLedger
 from adapters.mqtt_link import BrokerAddress, MqttLink
 from adapters.sqlite_journal import SqliteJournal
@@ -27,7 +29,7 @@ from vpp.account.peaks import MonthlyPeaks
 from vpp.act.dispatch import Dispatcher
 from vpp.clock import Watch
 from vpp.errors import ConfigError
-from vpp.model.ids import ResourceId
+from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
 from vpp.model.resource import FixedLoad
@@ -45,6 +47,7 @@ from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, Reach, Strategy
+from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
 JOURNAL_FILE, TELEMETRY_FILE = "journal.sqlite", "telemetry.sqlite"
@@ -172,6 +175,24 @@ def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerDoor:
+    """A running broker, and how the service and each enterprise's gateway enter."""
+
+    broker: Broker
+    access: BrokerAccess
+
+    def gateway(self, enterprise_id: EnterpriseId) -> GatewayAccess:
+        """What an enterprise's gateway connects with."""
+        address = self.access.address(enterprise_id)
+        return GatewayAccess(
+            host=address.host,
+            port=address.port,
+            username=address.username,
+            password=address.password,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A plant with everything that had to be opened for it."""
 
@@ -237,3 +258,22 @@ def read_meters(plant: Plant, historian: SqliteTelemetry, now: datetime) -> None
     for point in plant.file.park.connection_points:
         for reading in historian.meter_registers(point.meter_id, now - METERS_KEPT):
             plant.meters.add(reading)
+
+
+@asynccontextmanager
+async def open_broker(url: str | None, park: Park, *, embedded: bool) -> AsyncIterator[BrokerDoor]:
+    """The broker to use: an external one by its URL, else a private one on loopback.
+
+    `embedded` always takes the one that comes with the package, the same on every machine.
+
+    Raises:
+        ConfigError: The URL is no broker's, or a port is taken.
+        UnavailableError: The broker does not come up.
+    """
+    enterprises = [enterprise.enterprise_id for enterprise in park.enterprises]
+    broker = choose_broker(url, enterprises, prefer="embedded" if embedded else "auto")
+    access = await broker.start()
+    try:
+        yield BrokerDoor(broker=broker, access=access)
+    finally:
+        await broker.stop()

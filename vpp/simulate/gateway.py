@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -171,6 +172,8 @@ class Gateway:
             will=aiomqtt.Will(self.status_topic, offline, qos=1, retain=True),
             max_inflight_messages=INFLIGHT_MESSAGES,
             timeout=CONFIRM_S,
+            # Small messages, answered at once: waiting to fill a segment only delays the step.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         client.pending_calls_threshold = INFLIGHT_MESSAGES
         async with client:

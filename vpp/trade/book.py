@@ -64,6 +64,7 @@ class BidBook:
         self._set_of_request: dict[str, str] = {}
         self._status: dict[str, BidSetStatus] = {}
         self._sets: dict[tuple[ProductId, UnitId, Interval], list[str]] = defaultdict(list)
+        """By rising revision; only the last one can be open."""
         self._awards: dict[str, dict[int, Award]] = defaultdict(dict)
         self._awards_of_set: dict[str, set[str]] = defaultdict(set)
         self._quarantined: dict[str, Quarantine] = {}
@@ -73,8 +74,8 @@ class BidBook:
 
     def revision_for(self, product_id: ProductId, unit_id: UnitId, delivery: Interval) -> int:
         """The revision that the next bid set for this delivery gets, from 1 on."""
-        known = self._sets.get((product_id, unit_id, delivery), [])
-        return 1 + max((self._answers[name].bid_set.revision for name in known), default=0)
+        known = self._sets.get((product_id, unit_id, delivery))
+        return 1 + self._answers[known[-1]].bid_set.revision if known else 1
 
     def by_request(self, request_id: str, *, request_digest: str | None = None) -> Answer | None:
         """What this request was answered with, None where it is new.
@@ -114,9 +115,8 @@ class BidBook:
                 fix="Bid before the gate closes",
             )
         siblings = self._sets[bid_set.product_id, bid_set.unit_id, bid_set.delivery]
-        for name in siblings:
-            if self._status[name] is BidSetStatus.OPEN:
-                self._status[name] = BidSetStatus.SUPERSEDED
+        if siblings and self._status[siblings[-1]] is BidSetStatus.OPEN:
+            self._status[siblings[-1]] = BidSetStatus.SUPERSEDED
         siblings.append(bid_set.bid_set_id)
         self._answers[bid_set.bid_set_id] = answer
         self._set_of_request[bid_set.request_id] = bid_set.bid_set_id
