@@ -72,6 +72,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of jitter.")] = 1,
 ) -> None:
     """Run the daemon for a live park until it is stopped."""
+    from vpp.service.daemon import run_daemon
     from vpp.service.parkfile import load_park
 
     asyncio.run(
