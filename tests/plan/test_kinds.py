@@ -143,6 +143,14 @@ def test_a_running_call_goes_on_to_its_end(lab: Any) -> None:
     assert lab.power(lab.plan(view), "mill").tolist() == [0, 0, -100, -100]
 
 
+def test_a_call_that_no_step_begins_with_is_not_made(lab: Any) -> None:
+    """Hours from 12:30 on: none of them starts at 13:00, 14:00 or 15:00."""
+    start = lab.noon + timedelta(minutes=30)
+    view = lab.view(lab.process(), price=[0.9] * 4, start=start, readings=[lab.reading("mill")])
+
+    assert lab.plan(view).starts == {}
+
+
 def test_calls_of_yesterday_do_not_count_today(lab: Any) -> None:
     yesterday = lab.noon - timedelta(days=1)
     view = lab.view(

@@ -143,6 +143,35 @@ def test_no_order_of_starts_is_cheaper_than_the_plan(lab: Any) -> None:
     assert schedule.cost == pytest.approx(cheapest, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("limits", "per_kw"),
+    [
+        pytest.param({"import_kw": 50.0}, -0.3, id="a kW more of import: 0.30 earned later"),
+        pytest.param({"export_kw": 50.0}, -0.3, id="a kW more of export: 0.40, not 0.10"),
+    ],
+)
+def test_a_limit_that_binds_has_the_price_of_a_kilowatt_more(
+    lab: Any, limits: dict[str, float], per_kw: float
+) -> None:
+    """Charge at 0.10 or sell at 0.40. The row's side moves with the limit: -import, +export."""
+    view = lab.view(
+        lab.battery(),
+        price=[0.1, 0.4],
+        readings=[lab.reading("bat", soc=0.0 if "import_kw" in limits else 0.8)],
+        limits=lab.limits(**limits),
+    )
+    terms = lab.terms(view, stored_value_per_kwh=0.0)
+    programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+
+    solution = solve_lp(programme, {}, NEVER)
+
+    assert isinstance(solution, LpSolution)
+    side = -1.0 if "import_kw" in limits else 1.0
+    found = side * solution.row_marginals[programme.rows["shared node"].ravel()]
+    assert found.min() == pytest.approx(per_kw)
+    assert found.max() <= 1e-9  # more room never costs
+
+
 # ---------------------------------------------------------------- time
 
 
