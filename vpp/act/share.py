@@ -80,13 +80,13 @@ def share(
         if asked is not None:
             wanted[name] = asked
         expected[name] = moment.expected_of(resource, reading, asked)
+    spread = _Spread(park, expected, import_ceiling_kw)
+    spans = moment.spans(park, readings, wanted)
+    spread.shave(spans)
     if owed_kw is not None:
         due_kw = (owed_kw * interval.hours - metered_kwh) / moment.rest_hours
-        spread = _Spread(park, expected, import_ceiling_kw)
-        spans = moment.spans(park, readings, wanted)
-        spread.shave(spans)
         spread.over(spans, due_kw - sum(spread.expected_kw.values()))
-        wanted |= spread.power_kw
+    wanted |= spread.power_kw
     return wanted
 
 

@@ -29,6 +29,7 @@ from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import ParkState
 from vpp.model.time import QUARTER, Interval, local_day, local_moment
 from vpp.sense.state import freeze
+from vpp.service.accounting import note_peaks
 from vpp.service.history import give_history
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
@@ -265,6 +266,8 @@ def _note(run_: Run, now: datetime) -> None:
         run_.first_plan_s = perf_counter() - run_.began
     if run_.opening is None and now >= run_.span.start:
         plant = run_.plant
+        # The plan cycle of this moment has not noted the interval that has just ended.
+        note_peaks(plant, Interval(run_.span.start - QUARTER, run_.span.start))
         run_.opening = freeze(run_.file.park, plant.intake.newest, now)
         run_.opening_peaks_kw = {
             p.connection_point_id: plant.peaks.peak_kw(p.connection_point_id, now)
