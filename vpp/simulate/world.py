@@ -27,11 +27,12 @@ from vpp.model.time import Interval, latest_boundary
 from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
 from vpp.simulate.gateway import BrokerAccess, Gateway
 from vpp.simulate.ledger import Ledger, Slot
-from vpp.simulate.market import Market, Registration, VenueTimes
+from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
 from vpp.simulate.venue import VenueServer
+from vpp.simulate.weather import WeatherStation
 from vpp.wire import AckMessage, CommandMessage
 
 CONNECT_S = 20.0
@@ -52,6 +53,7 @@ class WorldSpec:
     opened_at: datetime
     step: timedelta = STEP
     times: VenueTimes = field(default_factory=VenueTimes)
+    series: SeriesIds = field(default_factory=SeriesIds)
     ledger_path: Path | None = None
     venue_port: int = 0
 
@@ -87,6 +89,13 @@ class World:
             opened_at=spec.opened_at,
             random=self._random,
             times=spec.times,
+            series=spec.series,
+        )
+        self._weather = WeatherStation(
+            spec.service_url,
+            spec.scenario.outdoor_degc,
+            opened_at=spec.opened_at,
+            random=Random(f"{spec.seed}/weather"),
         )
         self._venue = VenueServer(self._ledger, spec.venue_port)
         self._stop = asyncio.Event()
@@ -113,6 +122,7 @@ class World:
         for gateway in self._gateways.values():
             await gateway.wait_connected(CONNECT_S)
         await self._venue.start()
+        self._weather.start()
         await self._market.start()
 
     async def stop(self) -> None:
@@ -120,6 +130,7 @@ class World:
         self._stop.set()
         ends = await asyncio.gather(*self._links, return_exceptions=True)
         await self._market.stop()
+        await self._weather.stop()
         await self._venue.stop()
         self._ledger.close()
         for end in ends:
@@ -144,9 +155,10 @@ class World:
         return dict(self._seq)
 
     async def trade(self, now: datetime) -> None:
-        """Let the market do what is due until `now`."""
+        """Let the market do what is due until `now`, and the weather be told."""
         async with self._trading:
             await self._market.act(now)
+            await self._weather.act(now)
 
     def next_trade(self) -> datetime:
         """When the market is due next."""
