@@ -217,10 +217,9 @@ def _zone(
         return
     yield from _between(name, power, np.full_like(power, -zone.max_draw_kw), np.zeros_like(power))
     degc = zone.target_degc if reading.temperature_degc is None else reading.temperature_degc
+    hours = view.horizon.step_hours
     for step, kw in enumerate(power):
-        degc = zone.temperature_after(
-            degc, float(kw), float(outdoor[step]), view.horizon.step_hours
-        )
+        degc = zone.temperature_after(degc, float(kw), float(outdoor[step]), hours)
         planned = float(schedule.temperature_degc[name][step])
         if _differ(degc, planned, 100.0):
             yield f"{name}: step {step} ends at {degc:.6f} °C, the plan says {planned:.6f}"

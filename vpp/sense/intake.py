@@ -121,10 +121,10 @@ class Intake:
         """Messages that the devices counted and we never had."""
         return sum(len(stream.missing) for stream in self._streams.values())
 
-    @property
-    def last_seq(self) -> dict[ResourceId, int]:
-        """Sequence number of each device's newest message."""
-        return {device_id: stream.newest.seq for device_id, stream in self._streams.items()}
+    def newest_seq(self, device_id: ResourceId) -> int:
+        """Sequence number of a device's newest message; -1 where there was none."""
+        stream = self._streams.get(device_id)
+        return -1 if stream is None else stream.newest.seq
 
     @property
     def frozen(self) -> frozenset[ResourceId]:

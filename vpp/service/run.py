@@ -147,19 +147,19 @@ async def until_heard(plant: Plant, sequence: Mapping[str, int], *, timeout_s: f
     Raises:
         UnavailableError: A device's message did not arrive within `timeout_s` of wall time.
     """
+    missing = [(ResourceId(name), seq) for name, seq in sequence.items()]
     try:
         async with asyncio.timeout(timeout_s):
-            while missing := _missing(plant, sequence):
+            while missing:
+                device_id, seq = missing[-1]
+                if plant.intake.newest_seq(device_id) >= seq:
+                    missing.pop()
+                    continue
                 plant.arrived.clear()
                 await plant.arrived.wait()
     except TimeoutError as error:
         raise UnavailableError(
-            f"{len(missing)} devices were not heard, {missing[0]} among them",
+            f"{len(missing)} devices were not heard, {missing[-1][0]} among them",
             where="lockstep",
             fix="Look at the broker and at refused telemetry",
         ) from error
-
-
-def _missing(plant: Plant, sequence: Mapping[str, int]) -> list[str]:
-    last = plant.intake.last_seq
-    return [name for name, seq in sequence.items() if last.get(ResourceId(name), -1) < seq]
