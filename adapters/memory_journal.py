@@ -40,3 +40,6 @@ class MemoryJournal:
 
     def entries(self, *kinds: str) -> Iterator[JournalEntry]:
         return iter([entry for entry in self._entries if entry.kind in kinds])
+
+    def greatest_key(self, kind: str) -> str | None:
+        return max((key for known, key in self._by_key if known == kind), default=None)

@@ -144,6 +144,11 @@ class SqliteJournal:
             yield from map(_entry, rows)
             newest = rows[-1][0]
 
+    def greatest_key(self, kind: str) -> str | None:
+        query = f"SELECT {COLUMNS} FROM journal WHERE kind=? ORDER BY key DESC LIMIT 1"
+        rows = self._read(query, (kind,))
+        return rows[0][3] if rows else None
+
     def _read(self, query: str, values: Sequence[object]) -> list[_Row]:
         try:
             return self._reading.execute(query, values).fetchall()

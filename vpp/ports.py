@@ -93,6 +93,10 @@ class Journal(Protocol):
         """All entries of these kinds, oldest first."""
         ...
 
+    def greatest_key(self, kind: str) -> str | None:
+        """The key of that kind that sorts last, code point by code point; None where there is none."""
+        ...
+
 
 class VenueLedger(Protocol):
     """What a market knows about our bids: asked after a restart, before anything new is bid."""

@@ -50,6 +50,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
         accounted = _settle(plant, interval, now)
         if accounted is not None and accounted != known:
             plant.accounted[interval] = accounted
+            note_peaks(plant, interval)  # its meters may have been read after the plan looked
             settled.append(interval)
     if settled:
         plant.statements = None
@@ -131,13 +132,21 @@ def note_calls(plant: Plant) -> None:
             continue
         reading = plant.intake.newest.get(resource.resource_id)
         if _called(reading) and reading is not None and reading.phase_since is not None:
-            hours = resource.call_length / timedelta(hours=1)
-            plant.calls[resource.resource_id, reading.phase_since] = Call(
-                enterprise_id=resource.enterprise_id,
-                detail=f"{resource.resource_id} {reading.phase_since:%Y-%m-%d %H:%M}Z",
-                energy_kwh=exact(resource.rated_draw_kw) * exact(hours),
-                price_per_kwh=exact(resource.call_cost_per_kwh),
-            )
+            # To the millisecond, as the historian keeps it: after a restart it is the same call.
+            began = reading.phase_since
+            began = began.replace(microsecond=began.microsecond // 1000 * 1000)
+            plant.calls[resource.resource_id, began] = call_of(resource, began)
+
+
+def call_of(resource: InterruptibleLoad, began: datetime) -> Call:
+    """What the owner of an interruption that began then is paid for."""
+    hours = resource.call_length / timedelta(hours=1)
+    return Call(
+        enterprise_id=resource.enterprise_id,
+        detail=f"{resource.resource_id} {began:%Y-%m-%d %H:%M}Z",
+        energy_kwh=exact(resource.rated_draw_kw) * exact(hours),
+        price_per_kwh=exact(resource.call_cost_per_kwh),
+    )
 
 
 def _called(reading: Reading | None) -> bool:

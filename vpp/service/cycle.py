@@ -48,6 +48,16 @@ PLAN, SETPOINT = "plan", "setpoint"
 """Kinds of journal entries."""
 
 
+def plan_number(plan_id: str) -> int:
+    """The number in a plan's id, which is also its key in the journal."""
+    return int(plan_id.removeprefix("plan-"))
+
+
+def setpoint_number(key: str) -> int:
+    """The number of a command from its key in the journal; keys sort as their numbers do."""
+    return int(key.split("/")[0])
+
+
 # ---------------------------------------------------------------- plan
 
 
@@ -263,7 +273,10 @@ async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) ->
     if not setpoints:
         return
     plant.reach("setpoint made")
-    entries = [(SETPOINT, s.command_id, msgspec.json.encode(_record(s))) for s in setpoints]
+    entries = [
+        (SETPOINT, f"{s.seq:012d}/{s.resource_id}", msgspec.json.encode(_record(s)))
+        for s in setpoints
+    ]
     try:
         await append_all(plant, entries, now=now)
         plant.reach("setpoint journalled")

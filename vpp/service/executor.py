@@ -34,6 +34,11 @@ NONSENSE: tuple[type[Exception], ...] = (
 class Executor(Protocol):
     """A place that solves problems, one at a time."""
 
+    @property
+    def pid(self) -> int | None:
+        """The process that solves, None while there is none besides ours."""
+        ...
+
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
         """Solve within `hard_s` seconds of wall time; what takes longer is `Unsolved`."""
         ...
@@ -41,6 +46,8 @@ class Executor(Protocol):
 
 class InlineExecutor:
     """Solves in the calling process and blocks it: for tests and one-off commands."""
+
+    pid: int | None = None
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
         return solve(problem, perf_counter)

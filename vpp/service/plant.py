@@ -160,6 +160,9 @@ class Plant:
     # what the cycles left behind
     events: EventLog
     metrics: Metrics
+    unsure: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and key of trading entries that the journal refused: they may be on disk all the same."""
+
     state: ParkState | None = None
     view: PlanningView | None = None
     terms: tuple[Term, ...] = ()

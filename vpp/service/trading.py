@@ -16,32 +16,27 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from vpp.errors import UnavailableError
+from vpp.errors import RejectedError, UnavailableError
 from vpp.model.ids import ProductId
 from vpp.model.market import BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval
+from vpp.service import tradelog
 from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
-from vpp.service.record import append
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.calendar import Refusal, TradeRefusal, next_delivery, require_open
 from vpp.trade.limits import check_bid_set
 from vpp.trade.offers import build_bids
 from vpp.trade.records import (
-    award_from_record,
     award_from_wire,
     award_to_record,
-    bid_set_from_record,
     bid_set_to_bytes,
     bid_set_to_record,
 )
 from vpp.wire import AwardRequest, AwardResponse, BidRequest
-
-BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
-"""Kinds of journal entries, in the order in which they are replayed with each other."""
 
 MAX_PLAN_AGE = 2 * QUARTER
 """A plan older than this may not be bid from."""
@@ -62,6 +57,7 @@ async def answer_bid_request(
     """
     product = product_of(plant, product_id)
     async with plant.trading:
+        tradelog.settle_unsure(plant)
         known = plant.book.by_request(request.request_id, request_digest=digest)
         if known is not None:
             return known.response
@@ -81,7 +77,7 @@ async def answer_bid_request(
         response = bid_set_to_bytes(bid_set, "open")
         plant.reach("bid made")
         entry = bid_set_to_record(response, digest)
-        await append(plant, BID_SET, bid_set.bid_set_id, entry, now=now)
+        await tradelog.append(plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now)
         plant.reach("bid journalled")
         plant.book.add(bid_set, response, digest)
     plant.metrics.bid_set()
@@ -107,11 +103,13 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
     """
     product_of(plant, product_id)
     async with plant.trading:
+        tradelog.settle_unsure(plant)
         answer = plant.book.answer(bid_set_id)
         if answer.bid_set.product_id != product_id:
             raise _unknown_bid_set(bid_set_id)
-        plant.book.withdraw(bid_set_id, now)
-        await append(plant, WITHDRAWAL, bid_set_id, b"{}", now=now)
+        if plant.book.may_withdraw(bid_set_id, now):
+            await tradelog.append(plant, tradelog.WITHDRAWAL, bid_set_id, b"{}", now=now)
+            plant.book.withdraw(bid_set_id, now)
     plant.events.emit("withdrawal", f"{bid_set_id} is withdrawn", at=now, bid_set_id=bid_set_id)
     return show_bid_set(plant, product_id, bid_set_id)
 
@@ -143,11 +141,12 @@ async def book_award(
     product_of(plant, product_id)
     award = award_from_wire(request, ProductId(product_id), now)
     async with plant.trading:
+        tradelog.settle_unsure(plant)
         check = plant.book.check_award(award)
         if isinstance(check, Book | Quarantine):
             key = f"{award.award_id}/{award.revision}"
             plant.reach("award checked")
-            await append(plant, AWARD, key, award_to_record(award), now=now)
+            await tradelog.append(plant, tradelog.AWARD, key, award_to_record(award), now=now)
             plant.reach("award journalled")
         check = plant.book.apply(award)
     status = "booked"
@@ -179,23 +178,12 @@ async def book_award(
     )
 
 
-def recover(plant: Plant) -> None:
-    """Rebuild book and position from the journal, in the order in which things happened."""
-    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD):
-        match entry.kind:
-            case "bid_set":
-                plant.book.add(*bid_set_from_record(entry.body))
-            case "withdrawal":
-                plant.book.withdraw(entry.key, entry.recorded_at)
-            case _:
-                plant.book.apply(award_from_record(entry.body))
-
-
 async def ask_about_doubts(plant: Plant, now: datetime) -> None:
     """Ask the market about bid sets whose outcome we do not know; nothing is bid before it is done.
 
     After a restart that is every open one (the answer may never have left), later only those whose
-    gate has passed without an award.
+    gate has passed without an award. What the market does not know before the gate, it may still
+    ask for again; only after the gate its word is the last one.
     """
     doubts = plant.book.in_doubt(now)
     if not plant.reconciled:
@@ -205,10 +193,10 @@ async def ask_about_doubts(plant: Plant, now: datetime) -> None:
             continue
         try:
             status = await plant.venue.bid_set_status(bid_set.bid_set_id)
-        except UnavailableError as error:
+        except (UnavailableError, RejectedError) as error:
             plant.events.emit("venue", str(error), at=now, severity=Severity.WARNING)
             return
-        if status == "unknown":
+        if status == "unknown" and bid_set.valid_until <= now:
             plant.settled_doubts.add(bid_set.bid_set_id)
             plant.events.emit(
                 "bid_in_doubt",
@@ -331,7 +319,12 @@ def _bid_set(
         strategy_version=plant.strategy_version,
         pack_digest=product.pack_digest,
         bids=tuple(
-            replace(bid, bid_id=f"{stem}/{revision}")
+            Bid(
+                bid_id=f"{stem}/{revision}",
+                interval=bid.interval,
+                side=bid.side,
+                offer=bid.offer,
+            )
             for bid, stem in zip(made.bids, made.stems, strict=True)
         ),
     )

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,7 +39,7 @@ from vpp.sense.forecast import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
-from vpp.service import cycle, series_door, trading
+from vpp.service import recovery
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.inputs import FORECAST_RULES
@@ -51,8 +51,6 @@ from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
 JOURNAL_FILE, TELEMETRY_FILE = "journal.sqlite", "telemetry.sqlite"
-METERS_KEPT = timedelta(days=62)
-"""Two billing months: what statements and baselines look back on after a restart."""
 
 
 def nowhere(point: str) -> None:
@@ -141,7 +139,7 @@ def build_plant(
         book=BidBook(),
         dispatcher=Dispatcher(
             park,
-            first_seq=int(now.timestamp()),
+            first_seq=recovery.first_command_seq(journal, now),
             ttl=timedelta(seconds=file.control.setpoint_ttl_s),
             control_period=timedelta(seconds=file.control.period_s),
             deadband_kw=file.control.deadband_kw,
@@ -151,22 +149,14 @@ def build_plant(
         peaks=MonthlyPeaks(
             park.timezone,
             {p.connection_point_id: p.period_to_date_peak_kw for p in park.connection_points},
-            now,
+            recovery.began_at(journal, now),
         ),
         events=EventLog(),
         metrics=Metrics(park.park_id),
         holidays=holidays,
     )
-    recover(plant)
+    recovery.recover(plant)
     return plant
-
-
-def recover(plant: Plant) -> None:
-    """Take up what the record holds: series, bids and awards, the number of the last plan."""
-    for entry in plant.journal.entries(series_door.KIND):
-        series_door.replay(plant.series, entry)
-    trading.recover(plant)
-    plant.plan_count = sum(1 for _ in plant.journal.entries(cycle.PLAN))
 
 
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
@@ -198,7 +188,7 @@ class Opened:
 
     plant: Plant
     link: MqttLink
-    executor: ProcessExecutor
+    executor: Executor
     historian: SqliteTelemetry
 
 
@@ -213,15 +203,19 @@ async def open_plant(
     venue_url: str | None,
     reach: Reach = nowhere,
     holidays: frozenset[date] = frozenset(),
+    executor: Executor | None = None,
 ) -> AsyncIterator[Opened]:
     """Open journal, historian, solver process and broker link, and build the plant on them.
+
+    Where an `executor` is given, no solver process is started.
 
     Raises:
         ConfigError: The data folder cannot be used, or is in use by another service.
         UnavailableError: The journal cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        executor = await stack.enter_async_context(ProcessExecutor())
+        if executor is None:
+            executor = await stack.enter_async_context(ProcessExecutor())
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
         link = MqttLink(
@@ -249,15 +243,8 @@ async def open_plant(
             reach=reach,
             holidays=holidays,
         )
-        read_meters(plant, historian, clock.now())
+        recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)
-
-
-def read_meters(plant: Plant, historian: SqliteTelemetry, now: datetime) -> None:
-    """Fill the meter book with what the historian holds, so that settlement goes on."""
-    for point in plant.file.park.connection_points:
-        for reading in historian.meter_registers(point.meter_id, now - METERS_KEPT):
-            plant.meters.add(reading)
 
 
 @asynccontextmanager

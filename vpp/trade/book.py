@@ -129,9 +129,14 @@ class BidBook:
             TradeRefusal: `unknown_bid_set`, or `gate_closed` where it is too late.
             ConflictError: It was superseded or awarded.
         """
+        if self.may_withdraw(bid_set_id, now):
+            self._status[bid_set_id] = BidSetStatus.WITHDRAWN
+
+    def may_withdraw(self, bid_set_id: str, now: datetime) -> bool:
+        """Whether `withdraw` would change something. Raises as it does."""
         status, bid_set = self.status(bid_set_id), self._answers[bid_set_id].bid_set
         if status is BidSetStatus.WITHDRAWN:
-            return
+            return False
         if status is not BidSetStatus.OPEN:
             raise ConflictError(
                 f"it is {status}", where=f"bid set {bid_set_id}", fix="Withdraw the open revision"
@@ -143,7 +148,7 @@ class BidBook:
                 where=f"bid set {bid_set_id}",
                 fix="Trade the difference in a later market",
             )
-        self._status[bid_set_id] = BidSetStatus.WITHDRAWN
+        return True
 
     def answer(self, bid_set_id: str) -> Answer:
         """The bid set and the bytes it was given out with.

@@ -1,0 +1,82 @@
+"""What a service that begins again takes from its record, so that it goes on as if it had not ended.
+
+    journal     series ▸ bids, withdrawals, awards ▸ numbers of plans and commands
+    historian   registers of the main meters ▸ peaks of the demand charge ▸ calls that are paid for
+
+What is settled is not on record: it is made again from these, to the same cent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import MeterReading
+from vpp.model.resource import InterruptibleLoad
+from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.ports import Journal
+from vpp.service import accounting, cycle, series_door, tradelog
+from vpp.service.plant import Plant
+
+KEPT = timedelta(days=62)
+"""Two billing months: what statements and baselines look back on after a restart."""
+
+
+class Past(Protocol):
+    """What the historian can tell of the time before."""
+
+    def meter_registers(self, meter_id: ResourceId, since: datetime) -> list[MeterReading]:
+        """A meter's readings, oldest first."""
+        ...
+
+    def calls_since(self, device_id: ResourceId, since: datetime) -> list[datetime]:
+        """When each interruption of a device began, oldest first."""
+        ...
+
+
+def recover(plant: Plant) -> None:
+    """Take up what the journal holds: series, bids and awards, the number of the last plan."""
+    for entry in plant.journal.entries(series_door.KIND):
+        series_door.replay(plant.series, entry)
+    tradelog.recover(plant)
+    newest = plant.journal.greatest_key(cycle.PLAN)
+    plant.plan_count = 0 if newest is None else cycle.plan_number(newest)
+
+
+def first_command_seq(journal: Journal, now: datetime) -> int:
+    """A number above every command's that was ever sent.
+
+    The epoch second alone is above them only while no device gets more than one command a second
+    and no clock runs backwards. It is used where it can be, for the day on which a record is lost.
+    """
+    newest = journal.greatest_key(cycle.SETPOINT)
+    return max(int(now.timestamp()), 0 if newest is None else cycle.setpoint_number(newest) + 1)
+
+
+def began_at(journal: Journal, now: datetime) -> datetime:
+    """When the service began to look at this park for the first time: what the park file speaks of."""
+    first = next(journal.entries(cycle.PLAN), None)
+    return now if first is None else first.recorded_at
+
+
+def read_back(plant: Plant, past: Past, now: datetime) -> None:
+    """Take up what the historian holds: meters, the peaks they show, and calls."""
+    since = now - KEPT
+    points = plant.file.park.connection_points
+    for point in points:
+        for reading in past.meter_registers(point.meter_id, since):
+            plant.meters.add(reading)
+    read = [at for p in points if (at := plant.meters.first_read_at(p.meter_id)) is not None]
+    first, newest = latest_boundary(min(read, default=now), QUARTER), latest_boundary(now, QUARTER)
+    if first < newest:
+        for interval in Interval(first, newest).split(QUARTER):
+            accounting.note_peaks(plant, interval)
+    _read_calls(plant, past, since)
+
+
+def _read_calls(plant: Plant, past: Past, since: datetime) -> None:
+    for resource in plant.file.park.resources:
+        if isinstance(resource, InterruptibleLoad):
+            for began in past.calls_since(resource.resource_id, since):
+                plant.calls[resource.resource_id, began] = accounting.call_of(resource, began)

@@ -1,0 +1,54 @@
+"""The trading part of the journal: written before it is booked, booked again after a restart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vpp.errors import UnavailableError
+from vpp.ports import JournalEntry
+from vpp.service import record
+from vpp.service.plant import Plant
+from vpp.trade.records import award_from_record, bid_set_from_record
+
+BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
+"""Kinds of journal entries, replayed in the order in which they were written."""
+
+
+def recover(plant: Plant) -> None:
+    """Rebuild book and position from the journal, in the order in which things happened."""
+    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD):
+        _book(plant, entry)
+
+
+def _book(plant: Plant, entry: JournalEntry) -> None:
+    match entry.kind:
+        case "bid_set":
+            plant.book.add(*bid_set_from_record(entry.body))
+        case "withdrawal":
+            plant.book.withdraw(entry.key, entry.recorded_at)
+        case _:
+            plant.book.apply(award_from_record(entry.body))
+
+
+async def append(plant: Plant, kind: str, key: str, body: bytes, *, now: datetime) -> None:
+    """Put an entry on disk before it is booked. Raises as `record.append`."""
+    try:
+        await record.append(plant, kind, key, body, now=now)
+    except UnavailableError:
+        plant.unsure.append((kind, key))
+        raise
+
+
+def settle_unsure(plant: Plant) -> None:
+    """Book what the journal refused and has all the same: a failed commit may be on disk.
+
+    Otherwise the same request would meet its own entry as a stranger's, until the next restart.
+
+    Raises:
+        UnavailableError: The journal cannot be read either; nothing is traded meanwhile.
+    """
+    while plant.unsure:
+        entry = plant.journal.find(*plant.unsure[0])
+        if entry is not None:
+            _book(plant, entry)
+        plant.unsure.pop(0)
