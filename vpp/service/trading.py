@@ -319,12 +319,7 @@ def _bid_set(
         strategy_version=plant.strategy_version,
         pack_digest=product.pack_digest,
         bids=tuple(
-            Bid(
-                bid_id=f"{stem}/{revision}",
-                interval=bid.interval,
-                side=bid.side,
-                offer=bid.offer,
-            )
+            replace(bid, bid_id=f"{stem}/{revision}")
             for bid, stem in zip(made.bids, made.stems, strict=True)
         ),
     )
