@@ -67,12 +67,12 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
         (LINE_KINDS[plant.products[line.product_id].kind], line.sold_mw, line.price_per_mwh)
         for line in plant.book.position().trades(interval)
     ]
-    zone = trading_unit(plant).zone.lower()
+    zone = trading_unit(plant).zone
     rule = gap_rule_on(GAP_RULES, local_date(interval.start, plant.file.park.timezone))
     prices = [
         rule.price(
             interval.start,
-            _published(plant, f"price.imbalance-{name}.{zone}", interval, rule, now),
+            _published(plant, imbalance_series_id(name, zone), interval, rule, now),
             QUARTER,
             spot,
         )
@@ -97,6 +97,11 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
             gap=any(price.provisional for price in prices),
         ),
     )
+
+
+def imbalance_series_id(side: str, zone: str) -> str:
+    """Name of the series with the price of what is missing (`short`) or too much (`long`)."""
+    return f"price.imbalance-{side}.{zone.lower()}"
 
 
 def metered_by_enterprise(

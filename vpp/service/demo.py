@@ -29,14 +29,16 @@ from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import ParkState
 from vpp.model.time import QUARTER, Interval, local_day, local_moment
 from vpp.sense.state import freeze
-from vpp.service.accounting import note_peaks
+from vpp.service.accounting import imbalance_series_id, note_peaks
 from vpp.service.history import give_history
 from vpp.service.http import serve
+from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import Loop, run, until_heard
 from vpp.service.wiring import BrokerDoor, Opened, open_broker, open_plant
+from vpp.simulate.market import SeriesIds, VenueTimes
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.spec import Scenario
 from vpp.simulate.world import WorldSpec
@@ -65,6 +67,9 @@ class DemoOptions:
     port: int
     data: Path | None
     """Where the record is kept; None in a folder that is removed at the end."""
+
+    times: VenueTimes = field(default_factory=VenueTimes)
+    """When the simulated market asks, clears, publishes and settles."""
 
 
 @dataclass(kw_only=True)
@@ -161,6 +166,8 @@ async def open_demo(
                 service_url=address,
                 seed=options.seed,
                 opened_at=start - timedelta(seconds=file.control.period_s),
+                times=options.times,
+                series=_series_ids(plant),
                 venue_port=venue_port,
             )
         )
@@ -178,6 +185,19 @@ async def open_demo(
             began=began,
         )
         yield run_, clock
+
+
+def _series_ids(plant: Plant) -> SeriesIds:
+    """Under which names the park expects the prices of its market."""
+    prices = {product.kind: product.price_series_id for product in plant.file.products}
+    zone = trading_unit(plant).zone
+    known = SeriesIds()
+    return SeriesIds(
+        day_ahead=reference_product(plant).price_series_id,
+        quarter_hour=prices.get("energy_id", known.quarter_hour),
+        short=imbalance_series_id("short", zone),
+        long=imbalance_series_id("long", zone),
+    )
 
 
 def _free_port() -> int:
