@@ -22,6 +22,7 @@ from vpp.trade.records import (
     bid_set_to_bytes,
     bid_set_to_record,
     bid_set_to_wire,
+    cut_at_revision,
     to_bytes,
 )
 from vpp.wire import AwardRequest, BidSetResponse
@@ -95,6 +96,27 @@ def test_the_quick_way_to_bytes_gives_the_same_bytes(a_bid_set: Callable[[int], 
         bid_set = a_bid_set(quarters)
         bid_set = replace(bid_set, issued_at=bid_set.issued_at + timedelta(milliseconds=quarters))
         assert bid_set_to_bytes(bid_set, "open") == to_bytes(bid_set_to_wire(bid_set, "open"))
+
+
+def test_an_offer_kept_as_json_gives_the_same_bytes_in_every_revision(
+    a_bid_set: Callable[[int], BidSet],
+) -> None:
+    def revised(number: int) -> BidSet:
+        made = a_bid_set(96)
+        bids = tuple(
+            replace(bid, bid_id=f'da/"/0","start":/{at}/{number}')
+            for at, bid in enumerate(made.bids)
+        )
+        return replace(made, revision=number, bids=bids)
+
+    pieces = cut_at_revision(revised(0).bids)
+
+    for number in (1, 12):
+        expected = bid_set_to_bytes(revised(number), "open")
+        assert bid_set_to_bytes(revised(number), "open", pieces) == expected
+    assert bid_set_to_bytes(
+        replace(revised(1), bids=()), "open", cut_at_revision(())
+    ) == bid_set_to_bytes(replace(revised(1), bids=()), "open")
 
 
 def test_an_award_comes_back_from_its_record() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -164,8 +165,9 @@ class Bid:
     offer: Offer
 
     def __post_init__(self) -> None:
-        prices = [step.price_per_mwh * self.side.sign for step in self.offer.steps]
-        if prices != sorted(prices):
+        buying = self.side is Side.BUY
+        prices = [step.price_per_mwh for step in self.offer.steps]
+        if any((a < b) if buying else (a > b) for a, b in pairwise(prices)):
             raise DataError(
                 f"prices {[str(s.price_per_mwh) for s in self.offer.steps]} of a {self.side} bid",
                 where=self.bid_id,

@@ -97,6 +97,9 @@ class MadeOffer:
     stems: tuple[str, ...]
     """Of the bids' ids, before the revision."""
 
+    json: tuple[bytes, ...]
+    """The bids as they are answered, cut where their revision stands."""
+
     checked: bool = False
     """Whether the pre-submit limits were found kept."""
 

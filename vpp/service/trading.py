@@ -13,12 +13,11 @@ This is the only module through which a bid can leave.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.ids import ProductId
-from vpp.model.market import BidSet, MarketProduct
+from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval
@@ -35,6 +34,7 @@ from vpp.trade.records import (
     award_to_record,
     bid_set_to_bytes,
     bid_set_to_record,
+    cut_at_revision,
 )
 from vpp.wire import AwardRequest, AwardResponse, BidRequest
 
@@ -69,12 +69,11 @@ async def answer_bid_request(
         require_open(product, delivery, now)
         schedule = _fresh_schedule(plant, product, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
-        bid_set = _bid_set(
-            plant, product, unit, delivery, schedule, request.request_id, revision, now
-        )
+        made = _made_offer(plant, product, unit, delivery, schedule)
+        bid_set = _bid_set(plant, product, unit, delivery, made, request.request_id, revision, now)
         if request.dry_run:
-            return bid_set_to_bytes(bid_set, "dry_run")
-        response = bid_set_to_bytes(bid_set, "open")
+            return bid_set_to_bytes(bid_set, "dry_run", made.json)
+        response = bid_set_to_bytes(bid_set, "open", made.json)
         plant.reach("bid made")
         entry = bid_set_to_record(response, digest)
         await tradelog.append(plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now)
@@ -299,13 +298,12 @@ def _bid_set(
     product: MarketProduct,
     unit: BiddingUnit,
     delivery: Interval,
-    schedule: Schedule,
+    made: MadeOffer,
     request_id: str,
     revision: int,
     now: datetime,
 ) -> BidSet:
     """A bid set that passed every pre-submit limit."""
-    made = _made_offer(plant, product, unit, delivery, schedule)
     bid_set = BidSet(
         bid_set_id=f"{product.product_id}.{unit.unit_id}.{delivery.start:%Y%m%dT%H%MZ}.{revision}",
         request_id=request_id,
@@ -315,11 +313,16 @@ def _bid_set(
         revision=revision,
         issued_at=now,
         valid_until=product.gate_closes_at(delivery),
-        plan_id=schedule.plan_id,
+        plan_id=made.schedule.plan_id,
         strategy_version=plant.strategy_version,
         pack_digest=product.pack_digest,
         bids=tuple(
-            replace(bid, bid_id=f"{stem}/{revision}")
+            Bid(
+                bid_id=f"{stem}/{revision}",
+                interval=bid.interval,
+                side=bid.side,
+                offer=bid.offer,
+            )
             for bid, stem in zip(made.bids, made.stems, strict=True)
         ),
     )
@@ -350,7 +353,13 @@ def _made_offer(
     if made is None or made.schedule is not schedule or made.position is not position:
         bids = build_bids(product, unit, delivery, schedule, position, plant.file.park, revision=0)
         stems = tuple(bid.bid_id.rsplit("/", 1)[0] for bid in bids)
-        made = MadeOffer(schedule=schedule, position=position, bids=bids, stems=stems)
+        made = MadeOffer(
+            schedule=schedule,
+            position=position,
+            bids=bids,
+            stems=stems,
+            json=cut_at_revision(bids),
+        )
         plant.offers[product.product_id, delivery] = made
     return made
 

@@ -7,6 +7,7 @@ again after a restart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
@@ -50,11 +51,19 @@ def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
     )
 
 
-def bid_set_to_bytes(bid_set: BidSet, status: WireStatus) -> bytes:
+def bid_set_to_bytes(
+    bid_set: BidSet, status: WireStatus, bids: tuple[bytes, ...] | None = None
+) -> bytes:
     """The same answer as JSON at once, several times faster than by way of the message.
 
-    A test holds it to what `to_bytes(bid_set_to_wire(bid_set, status))` gives.
+    `bids` are the set's bids from `cut_at_revision`, where the same offer is given out again and
+    again; made from the set itself where None. A test holds both to what
+    `to_bytes(bid_set_to_wire(bid_set, status))` gives.
     """
+    if bids is None:
+        listed = _bids_to_json(bid_set.bids)
+    else:
+        listed = _after_stem(bid_set.revision).join(bids)
     return msgspec.json.encode(
         {
             "bid_set_id": bid_set.bid_set_id,
@@ -69,26 +78,46 @@ def bid_set_to_bytes(bid_set: BidSet, status: WireStatus) -> bytes:
             "strategy_version": bid_set.strategy_version,
             "pack_digest": bid_set.pack_digest,
             "status": status,
-            "bids": [
-                {
-                    "bid_id": bid.bid_id,
-                    "start": bid.interval.start,
-                    "end": bid.interval.end,
-                    "side": bid.side.value,
-                    "offer": {
-                        "form": "curve_step",
-                        "steps": [
-                            {
-                                "quantity_mw": format(step.quantity_mw, "f"),
-                                "price_per_mwh": format(step.price_per_mwh, "f"),
-                            }
-                            for step in bid.offer.steps
-                        ],
-                    },
-                }
-                for bid in bid_set.bids
-            ],
+            "bids": msgspec.Raw(listed),
         }
+    )
+
+
+def cut_at_revision(bids: Sequence[Bid]) -> tuple[bytes, ...]:
+    """Bids of revision 0 as JSON, cut where each one's revision stands.
+
+    An offer stands as long as its plan, and is asked for with a new revision each time: all that
+    differs is the end of each `bid_id`.
+    """
+    return tuple(_bids_to_json(bids).split(_after_stem(0)))
+
+
+def _after_stem(revision: int) -> bytes:
+    """The end of a bid's id and what follows; inside a JSON string its quotes would be escaped."""
+    return f'/{revision}","start":'.encode()
+
+
+def _bids_to_json(bids: Sequence[Bid]) -> bytes:
+    return msgspec.json.encode(
+        [
+            {
+                "bid_id": bid.bid_id,
+                "start": bid.interval.start,
+                "end": bid.interval.end,
+                "side": bid.side.value,
+                "offer": {
+                    "form": "curve_step",
+                    "steps": [
+                        {
+                            "quantity_mw": format(step.quantity_mw, "f"),
+                            "price_per_mwh": format(step.price_per_mwh, "f"),
+                        }
+                        for step in bid.offer.steps
+                    ],
+                },
+            }
+            for bid in bids
+        ]
     )
 
 
