@@ -14,7 +14,7 @@ from vpp.clock import WallClock
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
-from vpp.service.run import run
+from vpp.service.run import keep_start, run
 from vpp.service.security import require_loopback
 from vpp.service.wiring import open_broker, open_plant
 
@@ -56,5 +56,6 @@ async def run_daemon(
         )
         address = await stack.enter_async_context(serve(opened.plant, host=host, port=port))
         log.warning("serving", park=file.park.park_id, address=address)
+        keep_start()
         grace = timedelta(seconds=file.planning.hard_s + 5)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)

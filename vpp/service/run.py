@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -82,6 +83,16 @@ async def every(
                 cycle=name,
             )
         due = following
+
+
+def keep_start() -> None:
+    """Tell the collector that what stands now stays: call it once, when all is open.
+
+    Otherwise it walks imported modules and history again at every full collection, and the event
+    loop stands for a tenth of a second while it does.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def listen(plant: Plant, stop: asyncio.Event) -> None:

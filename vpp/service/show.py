@@ -12,6 +12,7 @@ from rich.table import Table
 from vpp.service.demo import DemoOptions, live, open_demo
 from vpp.service.parkfile import ParkFile
 from vpp.service.progress import Progress
+from vpp.service.run import keep_start
 from vpp.service.summary import summarise
 
 
@@ -25,6 +26,7 @@ async def demonstrate(file: ParkFile, options: DemoOptions, console: Console) ->
     """
     async with open_demo(file, options) as (run, clock):
         console.print(f"park {file.park.name} at {run.address}", highlight=False)
+        keep_start()
         with Progress(run, Console(stderr=True)) as progress:
             await live(run, clock, progress.update)
         return await summarise(run)
