@@ -1,0 +1,76 @@
+"""What the documents show works: the example client against a served plant, links, commands."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vpp.service.api.face import routes
+from vpp.service.http import serve
+from vpp.service.plant import Plant
+from vpp.service.schemas import SCHEMAS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+
+
+def example_client() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "example_client", ROOT / "docs" / "example_client.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_example_client_trades_a_day(plant: Plant) -> None:
+    async def run() -> dict[str, object]:
+        async with serve(plant, host="127.0.0.1", port=0) as address:
+            answer: dict[str, object] = await asyncio.to_thread(
+                example_client().play, address, "se3-day-ahead"
+            )
+            return answer
+
+    answer = asyncio.run(run())
+
+    assert answer["status"] == "booked"
+    assert answer["bids"] == len(list(plant.book.all_bids())) > 90
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert not [
+        link for link in links if "://" not in link and not (page.parent / link).resolve().exists()
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_json_that_a_page_sends_is_json(page: Path) -> None:
+    for body in re.findall(r"-d '(\{.*?\})'", page.read_text(encoding="utf-8"), re.DOTALL):
+        json.loads(body)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_that_a_page_names_are_routes(page: Path) -> None:
+    known = [
+        re.compile(re.sub(r"\\\{[^/]*?\\\}", "[^/]+", re.escape(route.path))) for route in routes()
+    ]
+    text = page.read_text(encoding="utf-8")
+    named = {path.rstrip("/.,") for path in re.findall(r"/v1/[A-Za-z0-9{}_./-]+", text)}
+    named = {path for path in named if not path.startswith("/v1/{")}  # MQTT topics
+    assert not [path for path in named if not any(k.fullmatch(path) for k in known)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_schemas_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"vpp schema ([a-z-]+)", text)) <= set(SCHEMAS)
