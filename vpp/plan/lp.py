@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import OptimizeResult, linprog
@@ -15,7 +16,7 @@ from scipy.sparse import vstack
 
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
-from vpp.plan.programme import Programme
+from vpp.plan.programme import LinearProgramme, Programme
 
 Stopwatch = Callable[[], float]
 """Seconds since some moment, as `time.perf_counter` counts them."""
@@ -54,8 +55,21 @@ class LpSolution:
         return dict(zip(programme.integral.tolist(), np.round(values).tolist(), strict=True))
 
 
+LpAnswer: TypeAlias = "LpSolution | Unsolved"
+
+Ahead = Callable[[LinearProgramme, Mapping[int, float], Deadline], Callable[[], LpAnswer]]
+"""Begins an LP that will probably be wanted, and gives a way to wait for its answer."""
+
+
+def in_turn(
+    programme: LinearProgramme, fixed: Mapping[int, float], deadline: Deadline
+) -> Callable[[], LpAnswer]:
+    """Solves nothing ahead: the LP is solved here, when its answer is asked for."""
+    return lambda: solve_lp(programme, fixed, deadline)
+
+
 def solve_lp(
-    programme: Programme, fixed: Mapping[int, float], deadline: Deadline
+    programme: LinearProgramme, fixed: Mapping[int, float], deadline: Deadline
 ) -> LpSolution | Unsolved:
     """Solve with the columns in `fixed` held at their values and all others continuous."""
     lower, upper = programme.lower.copy(), programme.upper.copy()

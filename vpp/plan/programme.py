@@ -18,18 +18,24 @@ from vpp.plan.fleet import Fleet, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Programme:
+class LinearProgramme:
     """minimise cost·x  subject to  row_lower <= A x <= row_upper, lower <= x <= upper."""
 
     cost: Floats
     lower: Floats
     upper: Floats
-    integral: Ints
-    """Columns that are 0 or 1."""
-
     matrix: csr_array
     row_lower: Floats
     row_upper: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Programme(LinearProgramme):
+    """A linear programme some of whose columns are 0 or 1, and what its numbers stand for."""
+
+    integral: Ints
+    """Columns that are 0 or 1."""
+
     columns: dict[str, Ints]
     """Where each block of columns stands, in its shape."""
 
@@ -39,6 +45,17 @@ class Programme:
 
     fleet: Fleet
     products: tuple[ProductId, ...]
+
+    def linear(self) -> LinearProgramme:
+        """The numbers alone: little to send to another process."""
+        return LinearProgramme(
+            cost=self.cost,
+            lower=self.lower,
+            upper=self.upper,
+            matrix=self.matrix,
+            row_lower=self.row_lower,
+            row_upper=self.row_upper,
+        )
 
     def digest(self) -> str:
         """SHA-256 of the numbers: the same input gives the same digest."""

@@ -42,7 +42,7 @@ from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet import Start
-from vpp.plan.lp import Deadline, LpSolution, solve_lp
+from vpp.plan.lp import Ahead, Deadline, LpAnswer, LpSolution, in_turn, solve_lp
 from vpp.plan.programme import Programme
 
 Chosen = dict[int, float]
@@ -57,13 +57,17 @@ def search(
     *,
     gap: float,
     deadline: Deadline,
+    ahead: Ahead = in_turn,
 ) -> tuple[LpSolution, float] | Unsolved:
     """The best plan found, and a cost that none can be below.
 
     `preferred` are the starts of the last plan: kept where they are still good enough, so that
-    what was announced is not moved for nothing.
+    what was announced is not moved for nothing. What they alone decide is begun `ahead`, beside the
+    relaxation: usually it is just what is fixed next.
     """
     began = deadline.stopwatch()
+    guess = near(programme, np.zeros(len(programme.cost)), horizon, preferred)
+    guessed = ahead(programme.linear(), guess, deadline) if preferred else None
     relaxed = solve_lp(programme, {}, deadline)
     if isinstance(relaxed, Unsolved):
         return relaxed
@@ -75,7 +79,10 @@ def search(
     best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
     rounded = near(programme, relaxed.x, horizon, preferred)
     if preferred and rounded != whole_already:
-        best = _fixed(programme, rounded, deadline)
+        if guessed is not None and rounded == guess:
+            best = _repaired(programme, guessed(), deadline)
+        else:
+            best = _fixed(programme, rounded, deadline)
         if _close(best, bound, gap):
             return _found(best, bound)
     if whole_already is not None:
@@ -93,7 +100,12 @@ def search(
 
 def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline) -> LpSolution | Unsolved:
     """The best plan with these decisions."""
-    solution = solve_lp(programme, chosen, deadline)
+    return _repaired(programme, solve_lp(programme, chosen, deadline), deadline)
+
+
+def _repaired(
+    programme: Programme, solution: LpAnswer, deadline: Deadline
+) -> LpSolution | Unsolved:
     if isinstance(solution, Unsolved):
         return solution
     return _one_way(programme, solution, deadline)

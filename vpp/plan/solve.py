@@ -16,7 +16,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.plan.compile import build
-from vpp.plan.lp import Deadline, LpSolution, Stopwatch
+from vpp.plan.lp import Ahead, Deadline, LpSolution, Stopwatch, in_turn
 from vpp.plan.programme import Programme
 from vpp.plan.search import relative_gap, search
 from vpp.plan.terms import Commitment, Term
@@ -50,10 +50,11 @@ class Problem:
     """Starts that the last plan announced, kept where they are still good enough."""
 
 
-def solve(problem: Problem, stopwatch: Stopwatch) -> Outcome:
+def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Outcome:
     """Plan the horizon. Blocking: the executor runs it in a child process that can be killed.
 
-    `stopwatch` ends the search at `soft_s`; it decides nothing else.
+    `stopwatch` ends the search at `soft_s`; it decides nothing else. `ahead` may solve one LP beside
+    another.
 
     Raises:
         DataError: The view or a term makes no sense (see `compile.build`).
@@ -71,6 +72,7 @@ def solve(problem: Problem, stopwatch: Stopwatch) -> Outcome:
         problem.preferred_starts,
         gap=problem.options.gap,
         deadline=Deadline(stopwatch, built + problem.options.soft_s),
+        ahead=ahead,
     )
     if isinstance(found, Unsolved):
         return found
