@@ -191,7 +191,8 @@ async def trade(plant: Plant, now: datetime) -> None:
 
 async def act(plant: Plant, now: datetime) -> None:
     """Steer: every resource that is to leave its default gets a set-point that expires."""
-    state = plant.state = freeze(plant.file.park, plant.intake.newest, now)
+    seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
+    state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
     rung = _rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
     owed_kw = _owed_kw(plant, interval)

@@ -128,7 +128,8 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
         DataError: A series that the park needs was never given.
     """
     park, planning = plant.file.park, plant.file.planning
-    plant.state = freeze(park, plant.intake.newest, now)
+    # A plan that begins late (a restart) sees the park as it is, not as it was at the boundary.
+    plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
     horizon = planning_horizon(
         plant.file.products,
         now,

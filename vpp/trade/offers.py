@@ -134,8 +134,12 @@ def _curves(
         return [float(x) for x in values[steps].reshape(-1, width).mean(axis=1)]
 
     rows = {name: row for row, name in enumerate(schedule.resource_ids)}
-    stores = [
-        r for r in park.resources if isinstance(r, Storage) and r.resource_id in unit.resource_ids
+    stores = [  # one that was not heard is not in the plan either: nothing is offered of it
+        r
+        for r in park.resources
+        if isinstance(r, Storage)
+        and r.resource_id in unit.resource_ids
+        and r.resource_id in schedule.stored_value_per_kwh
     ]
     members = [rows[r.resource_id] for r in park.resources if r.resource_id in unit.resource_ids]
     net_kw = mean(schedule.power_kw[members].sum(axis=0))
