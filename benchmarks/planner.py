@@ -67,8 +67,8 @@ def _at(at: time, *, repeats: int) -> list[Figure]:
         Figure(name=f"{name}: solve", measured=ours_s, unit="s"),
         Figure(name=f"{name}: gap", measured=schedules[-1].gap, at_most=1e-3),
         Figure(name=f"{name}: plain milp (≤ {MILP_LIMIT_S:g} s)", measured=plain_s, unit="s"),
-        Figure(name=f"{name}: plain milp, then the LP of its prices", measured=both_s, unit="s"),
-        Figure(name=f"{name}: ours / plain milp and LP, time", measured=ours_s / both_s),
+        Figure(name=f"{name}: plain milp and its LP", measured=both_s, unit="s"),
+        Figure(name=f"{name}: ours / milp and LP", measured=ours_s / both_s),
         Figure(
             name=f"{name}: our cost over plain milp's",
             measured=None if plain_cost is None else (cost - plain_cost) / abs(plain_cost),
