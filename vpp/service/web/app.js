@@ -87,8 +87,9 @@ function showTiles(trace, i) {
   at("price").textContent = number(trace.spot_per_mwh[i], 2);
   at("price-note").textContent = `${currency}/MWh now`;
   const capacity = trace.capacity_kwh[i];
-  at("stored").textContent = capacity ? `${number((100 * trace.stored_kwh[i]) / capacity, 1)} %` : "–";
-  at("stored-note").textContent = capacity ? `${number(trace.stored_kwh[i])} of ${number(capacity)} kWh` : "";
+  const known = capacity && trace.stored_kwh[i] !== null;
+  at("stored").textContent = known ? `${number((100 * trace.stored_kwh[i]) / capacity, 1)} %` : "–";
+  at("stored-note").textContent = known ? `${number(trace.stored_kwh[i])} of ${number(capacity)} kWh` : "";
 }
 
 function showState(park) {

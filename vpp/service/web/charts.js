@@ -164,7 +164,7 @@ export class Charts {
     const then = (past, future) => [...past, ...steps.map(future)];
     this.power.draw([x, then(trace.park_kw, () => null), then(trace.planned_kw, (s) => s.net_kw), then(trace.owed_kw, (s) => s.committed_kw)]);
     const capacity = trace.capacity_kwh.length ? trace.capacity_kwh[trace.capacity_kwh.length - 1] : null;
-    const share = trace.stored_kwh.map((kwh, i) => (trace.capacity_kwh[i] ? (100 * kwh) / trace.capacity_kwh[i] : null));
+    const share = trace.stored_kwh.map((kwh, i) => (kwh !== null && trace.capacity_kwh[i] ? (100 * kwh) / trace.capacity_kwh[i] : null));
     this.stored.draw([x, then(share, () => null), then(share.map((v, i) => (i === share.length - 1 ? v : null)), (s) => (capacity ? (100 * s.stored_kwh) / capacity : null))]);
     this.money.draw([trace.at, trace.money]);
     this.drawTrade(steps);
