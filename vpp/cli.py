@@ -185,6 +185,9 @@ def main() -> NoReturn:
     except VppError as error:
         print(f"vpp: {error}", file=sys.stderr)
         sys.exit(1)
+    except typer.TyperException as error:  # an unknown flag, a missing argument; or the help
+        print(error, file=sys.stderr)
+        sys.exit(2)
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except typer.Abort:

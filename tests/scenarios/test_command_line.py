@@ -1,0 +1,125 @@
+"""The `vpp` command as a person meets it: what it answers, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpp.service.config import shipped
+
+DEMO = str(shipped("parks/demo.yaml"))
+CASE = str(shipped("cases/demo-day.yaml"))
+MEASURED = {"build_s", "solve_s"}
+
+
+def vpp(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vpp", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def taken_port() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["demo", "--frobnicate"], "--frobnicate", id="a flag that does not exist"),
+        pytest.param(["demo", "--for", "tomorrow"], "--for", id="a length that is none"),
+        pytest.param(["demo", "--park", "atlantis"], "atlantis", id="a park that is not shipped"),
+        pytest.param(["run", DEMO, "--host", "0.0.0.0"], "0.0.0.0", id="a bind beyond loopback"),
+        pytest.param(["demo", "--port", "{port}"], "port {port}", id="a port in use"),
+        pytest.param(
+            ["run", DEMO, "--port", "0", "--data", "{file}/under"],
+            "{file}/under",
+            id="a data folder that cannot be",
+        ),
+        pytest.param(["check", "{file}/none.yaml"], "cannot be read", id="a park file that is not"),
+        pytest.param(["schema", "atlantis"], "atlantis", id="a schema that does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: list[str], says: str, taken_port: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder", encoding="utf-8")
+
+    done = vpp(*(argument.format(port=taken_port, file=file) for argument in arguments))
+
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert says.format(port=taken_port, file=file) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_check_tells_every_fault_of_a_park_file_by_its_place(tmp_path: Path) -> None:
+    text = Path(DEMO).read_text(encoding="utf-8")
+    for name in ("markets", "series"):
+        text = text.replace(f"../{name}", str(shipped(name)))
+    text = text.replace("capacity_kwh: 4000", "capacity_kwh: -4000", 1)
+    text = text.replace("charge_efficiency: 0.96", "charge_efficiency: 96", 1)
+    text = text.replace("feeder: feeder-south", "feeder: feeder-west", 1)
+    park = tmp_path / "park.yaml"
+    park.write_text(text, encoding="utf-8")
+
+    done = vpp("check", str(park))
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    faults = done.stderr.strip().splitlines()
+    assert len(faults) == 3
+    for fault in faults:
+        told = re.fullmatch(re.escape(str(park)) + r":(\d+):(\d+): ([a-z_.0-9]+): .+", fault)
+        assert told is not None, fault
+        line = text.splitlines()[int(told[1]) - 1]
+        assert line[int(told[2]) - 1 :].startswith(told[3].rsplit(".", 1)[1])
+
+
+def test_check_passes_the_shipped_park() -> None:
+    done = vpp("check", DEMO, "--json")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["park"] == "demo"
+
+
+def test_schema_names_every_schema_and_prints_each() -> None:
+    names, park = vpp("schema").stdout.split(), vpp("schema", "park")
+
+    assert "park" in names
+    assert json.loads(park.stdout)["properties"]["enterprises"]
+
+
+def test_a_case_is_planned_the_same_each_time_and_its_costs_add_up() -> None:
+    first, second = (_plan() for _ in range(2))
+
+    assert first == second
+    assert first["status"] == "optimal"
+    assert len(first["interval_start"]) == 96
+    assert sum(first["cost_by_cause"].values()) == pytest.approx(first["cost"], abs=1e-4)
+    for step, net_kw in enumerate(first["net_kw"]):
+        assert sum(kw[step] for kw in first["power_kw"].values()) == pytest.approx(net_kw, abs=0.1)
+
+
+def _plan() -> dict[str, Any]:
+    done = vpp("plan", CASE, "--json")
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return {key: value for key, value in document.items() if key not in MEASURED}
