@@ -148,10 +148,10 @@ async def book_award(
             await tradelog.append(plant, tradelog.AWARD, key, award_to_record(award), now=now)
             plant.reach("award journalled")
         check = plant.book.apply(award)
-    status = "booked"
+    # As the award stands, so that one that comes again gets the answer that was lost.
+    status = "quarantined" if plant.book.is_quarantined(award.award_id) else "booked"
     match check:
         case Quarantine(reason=reason, what=what):
-            status = "quarantined"
             plant.events.emit(
                 "award_quarantined",
                 f"award {award.award_id} does not fit our bids: {reason}: {what}",

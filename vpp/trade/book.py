@@ -254,6 +254,10 @@ class BidBook:
         """Awards that do not fit our bids, each with the reason, oldest first."""
         return tuple((self._standing(name), why) for name, why in self._quarantined.items())
 
+    def is_quarantined(self, award_id: str) -> bool:
+        """Whether this award, as it stands, does not fit our bids."""
+        return award_id in self._quarantined
+
     def position(self, unit_id: UnitId | None = None) -> Position:
         """What is owed by one unit (None: by all) after all awards.
 

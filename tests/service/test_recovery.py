@@ -1,0 +1,588 @@
+"""A plant that is built again on its record goes on as if it had never ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from adapters.memory_journal import MemoryJournal
+from adapters.sqlite_journal import SqliteJournal
+from adapters.sqlite_telemetry import SqliteTelemetry
+from vpp.errors import RejectedError, UnavailableError, VppError
+from vpp.model.horizon import Horizon
+from vpp.model.ids import ResourceId
+from vpp.model.resource import InterruptibleLoad
+from vpp.model.schedule import Schedule
+from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.ports import Journal
+from vpp.service import accounting, cycle, recovery, run, series_door, trading
+from vpp.service.api.markets import request_digest
+from vpp.service.executor import InlineExecutor
+from vpp.service.parkfile import ParkFile
+from vpp.service.plant import Plant
+from vpp.service.wiring import build_plant
+from vpp.wire import AwardRequest, BidRequest, SeriesUpload, TelemetryMessage, topic
+
+EVENING = datetime(2025, 12, 2, 22, 30, tzinfo=UTC)
+"""Half an hour before the demo park begins to trade."""
+
+PRODUCT = "se3-quarter-hour"
+MINUTE = timedelta(minutes=1)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler may catch it."""
+
+
+@dataclass(kw_only=True)
+class HandClock:
+    """A watch that is set by hand."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """One journal, and the plants that were built on it one after the other."""
+
+    file: ParkFile
+    schedule: Schedule
+    link: Any
+    data: Path
+    journal: Journal
+    clock: HandClock
+    historian: SqliteTelemetry | None = None
+    venue: Any = None
+    die_at: str = ""
+    _plant: Plant | None = field(default=None)
+
+    @property
+    def plant(self) -> Plant:
+        if self._plant is None:
+            self.build()
+        assert self._plant is not None
+        return self._plant
+
+    def build(self) -> None:
+        """What a restart does, with a plan as if the first planning cycle were over."""
+        record: Callable[[Any], object] = lambda measurement: None  # noqa: E731
+        self._plant = plant = build_plant(
+            self.file,
+            clock=self.clock,
+            seed=1,
+            data=self.data,
+            journal=self.journal,
+            source=self.link,
+            sink=self.link,
+            venue=self.venue,
+            executor=InlineExecutor(),
+            record=record if self.historian is None else self.historian.add,
+            reach=self._reach,
+        )
+        if self.historian is not None:
+            recovery.read_back(plant, self.historian, self.clock.at)
+        plant.schedule = self.schedule
+        plant.reconciled = self.venue is None
+
+    def _reach(self, point: str) -> None:
+        if point == self.die_at:
+            self.die_at = ""
+            raise Killed(point)
+
+
+@pytest.fixture
+def bench(plant: Plant, tmp_path: Path) -> Callable[..., Bench]:
+    """A bench on the demo park; `plant` of the conftest lends its link and its plan."""
+
+    def make(journal: Journal | None = None, **more: Any) -> Bench:
+        assert plant.schedule is not None
+        return Bench(
+            file=plant.file,
+            schedule=replace(plant.schedule, issued_at=EVENING),
+            link=plant.sink,
+            data=tmp_path,
+            journal=MemoryJournal() if journal is None else journal,
+            clock=HandClock(at=EVENING),
+            **more,
+        )
+
+    return make
+
+
+# ---------------------------------------------------------------- requests
+
+
+def a_request(request_id: str, quarter: int) -> BidRequest:
+    start = EVENING + timedelta(minutes=30) + quarter * QUARTER
+    span = {"start": start, "end": start + QUARTER}
+    return BidRequest.model_validate({"request_id": request_id, "delivery": span})
+
+
+def an_award(answer: bytes, award_id: str, revision: int, share: Decimal) -> AwardRequest:
+    """The first step of each bid, or a share of it, at its own price."""
+    bid_set = msgspec.json.decode(answer)
+    cleared = [
+        {
+            "bid_id": bid["bid_id"],
+            "start": bid["start"],
+            "end": bid["end"],
+            "quantity_mw": str(Decimal(bid["offer"]["steps"][0]["quantity_mw"]) * share),
+            "price_per_mwh": bid["offer"]["steps"][0]["price_per_mwh"],
+        }
+        for bid in bid_set["bids"]
+    ]
+    return AwardRequest.model_validate(
+        {
+            "award_id": award_id,
+            "revision": revision,
+            "final": True,
+            "bid_set_id": bid_set["bid_set_id"],
+            "cleared": cleared,
+        }
+    )
+
+
+def an_upload(value: float, revision: int) -> SeriesUpload:
+    return SeriesUpload.model_validate(
+        {
+            "unit": "EUR/MWh",
+            "resolution_s": 900,
+            "issued_at": EVENING,
+            "source": "test",
+            "revision": revision,
+            "values": [{"interval_start": EVENING, "value": value}],
+        }
+    )
+
+
+async def bid(bench: Bench, request: BidRequest) -> bytes:
+    digest = request_digest(request)
+    return await trading.answer_bid_request(
+        bench.plant, PRODUCT, request, digest=digest, now=bench.clock.at
+    )
+
+
+async def award(bench: Bench, request: AwardRequest) -> str:
+    answer = await trading.book_award(bench.plant, PRODUCT, request, now=bench.clock.at)
+    return answer.status
+
+
+Op = tuple[Any, ...]
+
+
+async def do(bench: Bench, op: Op, answers: dict[str, bytes]) -> object:
+    """Carry an operation out; what it answered, or what it was refused with."""
+    try:
+        match op:
+            case ("bid", name, quarter):
+                return await bid(bench, a_request(name, quarter))
+            case ("award", name, award_id, revision, share) if name in answers:
+                return await award(bench, an_award(answers[name], award_id, revision, share))
+            case ("withdraw", name) if name in answers:
+                bid_set_id = msgspec.json.decode(answers[name])["bid_set_id"]
+                return await trading.withdraw(bench.plant, PRODUCT, bid_set_id, now=bench.clock.at)
+            case ("series", series_id, value, revision):
+                upload = an_upload(value, revision)
+                await series_door.put_series(bench.plant, series_id, upload, now=bench.clock.at)
+                return "taken"
+            case _:
+                return "nothing to do"
+    except VppError as error:
+        return type(error).__name__, error.what
+
+
+def an_op(random: Random) -> Op:
+    name = f"r-{random.randrange(8)}"
+    match random.choices(["bid", "award", "withdraw", "series"], [5, 5, 1, 2])[0]:
+        case "bid":
+            # Mostly the same delivery again for the same id; now and then another one: refused.
+            return ("bid", name, random.choice([hash_of(name), random.randrange(4)]))
+        case "award":
+            share = random.choice([Decimal(1), Decimal(1), Decimal(2), Decimal("0.5")])
+            return ("award", name, f"a-{random.randrange(5)}", random.randrange(1, 4), share)
+        case "withdraw":
+            return ("withdraw", name)
+        case _:
+            series_id = f"price.{random.randrange(2)}"
+            return ("series", series_id, float(random.randrange(3)), random.randrange(1, 3))
+
+
+def hash_of(name: str) -> int:
+    return int(name.removeprefix("r-")) % 4
+
+
+POINTS = (
+    *("bid made", "bid journalled", "bid booked"),
+    *("award checked", "award journalled", "award booked"),
+)
+
+
+async def compare(steady: Bench, broken: Bench, random: Random) -> int:
+    """The same operations with and without kills; how many kills there were."""
+    answers: dict[str, bytes] = {}
+    kills = 0
+    for _ in range(24):
+        op = an_op(random)
+        for one in (steady, broken):
+            one.clock.at += MINUTE / 4
+        if random.random() < 0.15:
+            broken.build()
+        broken.die_at = random.choice(POINTS) if random.random() < 0.5 else ""
+        expected = await do(steady, op, answers)
+        try:
+            got = await do(broken, op, answers)
+        except Killed:
+            kills += 1
+            broken.build()
+            got = await do(broken, op, answers)  # the other side asks again
+        assert got == expected, op
+        if op[0] == "bid" and isinstance(expected, bytes):
+            answers[op[1]] = expected
+    broken.build()
+    assert image(broken.plant, answers) == image(steady.plant, answers)
+    return kills
+
+
+def image(plant: Plant, answers: dict[str, bytes]) -> object:
+    """All that the trading side of a plant knows."""
+    ids = [msgspec.json.decode(answer)["bid_set_id"] for answer in answers.values()]
+    night = Interval(EVENING, EVENING + 8 * QUARTER)
+    return (
+        [plant.book.answer(name) for name in ids],
+        [plant.book.status(name) for name in ids],
+        [plant.book.trades_of(name) for name in ids],
+        [plant.book.position().trades(interval) for interval in night.split(QUARTER)],
+        [(a.award_id, why) for a, why in plant.book.quarantined()],
+        plant.book.in_doubt(EVENING + timedelta(hours=9)),
+        [
+            plant.series.known(
+                name, Horizon(EVENING, QUARTER, 1), EVENING + timedelta(days=1)
+            ).values.tolist()
+            for name in plant.series.ids
+        ],
+    )
+
+
+def test_kills_and_rebuilds_change_no_answer_and_no_book(
+    bench: Callable[..., Bench],
+) -> None:
+    async def play() -> None:
+        kills = 0
+        for seed in range(100):
+            kills += await compare(bench(), bench(), Random(seed))
+        assert kills > 100
+
+    asyncio.run(play())
+
+
+def test_the_same_holds_for_the_journal_on_disk(
+    bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    async def play() -> None:
+        for seed in range(3):
+            path = tmp_path / str(seed) / "journal.sqlite"
+            async with SqliteJournal.open(path) as journal:
+                await compare(bench(), bench(journal), Random(1000 + seed))
+
+    asyncio.run(play())
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_command_numbers_rise_over_restarts_within_one_second_and_when_the_clock_falls_back(
+    bench: Callable[..., Bench], plant: Plant
+) -> None:
+    lab = bench()
+    lab.clock.at = plant.clock.now() + timedelta(seconds=40)
+    lab.schedule = replace(lab.schedule, issued_at=lab.clock.at)
+
+    async def act(now: datetime) -> list[int]:
+        before = len(lab.link.sent)
+        lab.plant.intake = plant.intake
+        await cycle.act(lab.plant, now)
+        return [setpoint.seq for setpoint in lab.link.sent[before:]]
+
+    async def play() -> None:
+        newest = 0
+        for back in (0, 0, 0, 20):
+            lab.clock.at -= timedelta(seconds=back)
+            lab.build()
+            numbers = await act(lab.clock.at)
+            assert numbers
+            assert min(numbers) > newest
+            newest = max(numbers)
+
+    asyncio.run(play())
+
+
+def test_plan_numbers_go_on_from_the_newest_one_not_from_their_count(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+
+    async def play() -> None:
+        for number in (1, 2, 7):  # between them plans failed
+            await lab.journal.append(cycle.PLAN, f"plan-{number:06d}", b"{}", now=EVENING)
+        lab.build()
+        assert lab.plant.plan_count == 7
+
+    asyncio.run(play())
+
+
+# ---------------------------------------------------------------- doubts
+
+
+@dataclass
+class Oracle:
+    """A venue that says what it is told to say."""
+
+    says: str | VppError
+    asked: list[str] = field(default_factory=list)
+
+    async def bid_set_status(self, bid_set_id: str) -> str:
+        self.asked.append(bid_set_id)
+        if isinstance(self.says, VppError):
+            raise self.says
+        return self.says
+
+
+AWAY = UnavailableError("away", where="venue", fix="wait")
+REFUSED = RejectedError("answered 404", where="venue", fix="look")
+
+
+@pytest.mark.parametrize(
+    ("says", "reconciled", "given_up"),
+    [
+        ("received", True, False),
+        ("cleared", True, False),
+        ("unknown", True, True),
+        (AWAY, False, False),
+        (REFUSED, False, False),
+    ],
+    ids=["received", "cleared", "unknown", "the venue is away", "the venue refuses"],
+)
+def test_after_a_restart_the_market_is_asked_about_every_bid_without_an_award(
+    bench: Callable[..., Bench], says: Any, reconciled: bool, given_up: bool
+) -> None:
+    async def play() -> None:
+        lab = bench()
+        answer = await bid(lab, a_request("r-1", 0))
+        bid_set_id = msgspec.json.decode(answer)["bid_set_id"]
+        lab.venue = oracle = Oracle(says)
+        lab.build()
+        refused = await do(lab, ("bid", "r-2", 1), {})
+        assert refused == ("TradeRefusal", "bids of the last run are still in doubt")
+        assert await bid(lab, a_request("r-1", 0)) == answer  # what is known is known
+
+        await trading.ask_about_doubts(lab.plant, lab.clock.at)  # before the gate
+        assert oracle.asked == [bid_set_id]
+        assert lab.plant.reconciled is reconciled
+        assert not lab.plant.settled_doubts  # the market may still ask again
+
+        lab.clock.at += 2 * QUARTER
+        await trading.ask_about_doubts(lab.plant, lab.clock.at)  # after it
+        assert (bid_set_id in lab.plant.settled_doubts) is given_up
+        await trading.ask_about_doubts(lab.plant, lab.clock.at)
+        assert len(oracle.asked) == (2 if given_up else 3)
+
+        span = Interval(EVENING, EVENING + 8 * QUARTER)
+        assert lab.plant.book.position().trades(span) == ()
+        if says == "received":
+            assert await award(lab, an_award(answer, "a-1", 1, Decimal(1))) == "booked"
+            await trading.ask_about_doubts(lab.plant, lab.clock.at)
+            assert len(oracle.asked) == 3
+
+    asyncio.run(play())
+
+
+# ---------------------------------------------------------------- a commit that failed and did not
+
+
+class Doubtful(MemoryJournal):
+    """Writes, and says that it did not: what a failed fsync may leave."""
+
+    refusals = 0
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        await super().append_all(entries, now=now)
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("not known whether it is on disk", where="disk", fix="again")
+
+
+def test_what_the_journal_refused_and_has_all_the_same_is_not_met_as_a_stranger(
+    bench: Callable[..., Bench],
+) -> None:
+    async def play() -> None:
+        journal = Doubtful()
+        lab = bench(journal)
+        journal.refusals = 1
+        with pytest.raises(UnavailableError):
+            await bid(lab, a_request("r-1", 0))
+        lab.clock.at += MINUTE
+        answer = await bid(lab, a_request("r-1", 0))
+        assert msgspec.json.decode(answer)["issued_at"] == isoformat(EVENING)
+        assert msgspec.json.decode(await bid(lab, a_request("r-2", 0)))["revision"] == 2
+
+        other = await bid(lab, a_request("r-3", 1))
+        journal.refusals = 1
+        with pytest.raises(UnavailableError):
+            await award(lab, an_award(other, "a-1", 1, Decimal(1)))
+        lab.clock.at += MINUTE
+        assert await award(lab, an_award(other, "a-1", 1, Decimal(1))) == "booked"
+        trades = lab.plant.book.trades_of(msgspec.json.decode(other)["bid_set_id"])
+        lab.build()
+        assert lab.plant.book.trades_of(msgspec.json.decode(other)["bid_set_id"]) == trades != ()
+
+        journal.refusals = 1
+        third = await bid_again(lab)
+        with pytest.raises(UnavailableError):
+            await trading.withdraw(lab.plant, PRODUCT, third, now=lab.clock.at)
+        assert lab.plant.book.status(third).value == "open"
+        await trading.withdraw(lab.plant, PRODUCT, third, now=lab.clock.at)
+        assert lab.plant.book.status(third).value == "withdrawn"
+
+    async def bid_again(lab: Bench) -> str:
+        journal = lab.journal
+        assert isinstance(journal, Doubtful)
+        journal.refusals = 0
+        name: str = msgspec.json.decode(await bid(lab, a_request("r-4", 2)))["bid_set_id"]
+        journal.refusals = 1
+        return name
+
+    asyncio.run(play())
+
+
+# ---------------------------------------------------------------- money
+
+
+Phase = Literal["waiting", "running", "called", "done"]
+
+
+def tell(bench: Bench, at: datetime, registers: dict[ResourceId, int], phase: Phase) -> None:
+    """All main meters and interruptible loads speak once."""
+    bench.clock.at = at
+    park = bench.file.park
+    loads = {r.resource_id for r in park.resources if isinstance(r, InterruptibleLoad)}
+    for device, (owner, site) in park.device_owner.items():
+        if device in registers:
+            message = TelemetryMessage(
+                ts=isoformat(at),
+                seq=int(at.timestamp()),
+                power_kw=-1.0,
+                import_wh=registers[device],
+                export_wh=0,
+            )
+        elif device in loads:
+            since = at.replace(minute=0)
+            message = TelemetryMessage(
+                ts=isoformat(at),
+                seq=int(at.timestamp()),
+                power_kw=0.0,
+                phase=phase,
+                phase_since=isoformat(since),
+                calls_today=0,
+            )
+        else:
+            continue
+        run.take(bench.plant, topic(owner, site, device, "telemetry"), msgspec.json.encode(message))
+
+
+async def live_hours(bench: Bench, restart_at: set[int], down: set[int]) -> Plant:
+    """Three hours by the minute; built again at some minutes, not running during others."""
+    random = Random(7)
+    park = bench.file.park
+    registers = {point.meter_id: 0 for point in park.connection_points}
+    for series_id in (
+        "price.day-ahead.se3",
+        "price.imbalance-short.se3",
+        "price.imbalance-long.se3",
+    ):
+        values = [
+            {
+                "interval_start": EVENING - QUARTER * 2 + k * QUARTER,
+                "value": random.randrange(9000) / 100,
+            }
+            for k in range(16)
+        ]
+        upload = SeriesUpload.model_validate(
+            {
+                "unit": "EUR/MWh",
+                "resolution_s": 900,
+                "issued_at": EVENING - timedelta(hours=1),
+                "source": "test",
+                "values": values,
+            }
+        )
+        await series_door.put_series(bench.plant, series_id, upload, now=bench.clock.at)
+    answer = await bid(bench, a_request("r-1", 0))
+    await award(bench, an_award(answer, "a-1", 1, Decimal(1)))
+    for minute in range(180):
+        at = EVENING + minute * MINUTE
+        for meter in registers:
+            registers[meter] += random.randrange(200_000)
+        if minute in down:
+            continue
+        if minute in restart_at:
+            assert bench.historian is not None
+            await bench.historian.flush()
+            bench.clock.at = at
+            bench.build()
+        tell(bench, at, registers, "called" if 45 <= minute < 100 else "running")
+        accounting.note_calls(bench.plant)
+        if at == at.replace(minute=at.minute // 15 * 15):
+            accounting.note_peaks(bench.plant, Interval(at - QUARTER, at))
+        if at.minute % 15 == 2:
+            await cycle.account(bench.plant, at)
+    await cycle.account(bench.plant, bench.clock.at)
+    return bench.plant
+
+
+def money(plant: Plant) -> object:
+    """All that is told of money."""
+    month = Interval(EVENING - timedelta(days=1), EVENING + timedelta(days=1))
+    return (
+        accounting.current_statements(plant),
+        plant.money,
+        plant.deliveries,
+        plant.calls,
+        [
+            plant.peaks.increases(p.connection_point_id, month)
+            for p in plant.file.park.connection_points
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("restart_at", "down"),
+    [({179}, set[int]()), ({37, 38, 80, 121}, set[int]()), ({62}, {59, 60, 61})],
+    ids=["at the end", "again and again", "down over the end of an interval"],
+)
+def test_statements_peaks_and_calls_after_a_restart_equal_those_without_to_the_cent(
+    bench: Callable[..., Bench], tmp_path: Path, restart_at: set[int], down: set[int]
+) -> None:
+    async def play() -> None:
+        images = []
+        for name, restarts in (("steady", set[int]()), ("broken", restart_at)):
+            async with SqliteTelemetry(tmp_path / name / "telemetry.sqlite") as historian:
+                lab = bench(historian=historian)
+                plant = await live_hours(lab, restarts, down)
+                images.append(money(plant))
+                assert plant.accounted
+                assert plant.calls
+        assert images[0] == images[1]
+
+    asyncio.run(play())
