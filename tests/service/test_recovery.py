@@ -299,6 +299,27 @@ def test_the_same_holds_for_the_journal_on_disk(
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=["in order", "the older one last"])
+def test_the_highest_revision_of_an_award_stands_after_a_restart(
+    bench: Callable[..., Bench], order: tuple[int, int]
+) -> None:
+    async def play() -> None:
+        lab = bench()
+        answer = await bid(lab, a_request("r-1", 0))
+        shares = {1: Decimal(1), 2: Decimal("0.5")}
+        for revision in order:
+            await award(lab, an_award(answer, "a-1", revision, shares[revision]))
+        lab.build()
+        owed = {
+            trade.bid_id: trade.quantity_mw
+            for trade in lab.plant.book.trades_of(msgspec.json.decode(answer)["bid_set_id"])
+        }
+        newest = an_award(answer, "a-1", 2, shares[2])
+        assert owed == {line.bid_id: line.quantity_mw for line in newest.cleared}
+
+    asyncio.run(play())
+
+
 # ---------------------------------------------------------------- numbers
 
 
@@ -409,6 +430,45 @@ def test_after_a_restart_the_market_is_asked_about_every_bid_without_an_award(
 
 
 # ---------------------------------------------------------------- a commit that failed and did not
+
+
+class Full(MemoryJournal):
+    """A disk that takes nothing while it is full."""
+
+    full = False
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        if self.full:
+            raise UnavailableError("full", where="disk", fix="free it")
+        await super().append_all(entries, now=now)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        ("bid", "r-2", 1),
+        ("award", "r-1", "a-1", 1, Decimal(1)),
+        ("withdraw", "r-1"),
+    ],
+    ids=["a bid", "an award", "a withdrawal"],
+)
+def test_what_is_not_on_disk_is_not_in_the_book(bench: Callable[..., Bench], op: Op) -> None:
+    async def play() -> None:
+        journal = Full()
+        lab = bench(journal)
+        answers = {"r-1": await bid(lab, a_request("r-1", 0))}
+        before = image(lab.plant, answers)
+        journal.full = True
+        assert await do(lab, op, answers) == ("UnavailableError", "full")
+        assert image(lab.plant, answers) == before
+        assert lab.plant.book.by_request("r-2") is None
+        journal.full = False
+        assert not isinstance(await do(lab, op, answers), tuple)
+        after = image(lab.plant, answers)
+        lab.build()
+        assert image(lab.plant, answers) == after
+
+    asyncio.run(play())
 
 
 class Doubtful(MemoryJournal):
