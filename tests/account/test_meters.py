@@ -70,10 +70,11 @@ def test_duplicates_and_any_order_give_the_same_sum() -> None:
     [
         pytest.param(14, 17, (1500, 0, True), id="neighbours 3 minutes apart"),
         pytest.param(12, 17, (1500, 0, True), id="neighbours 5 minutes apart"),
-        pytest.param(11, 17, None, id="neighbours 6 minutes apart"),
+        pytest.param(5, 35, (1500, 0, True), id="an outage of half an hour is spread evenly"),
+        pytest.param(5, 1446, None, id="more than a day says nothing of a moment"),
     ],
 )
-def test_a_boundary_without_a_reading_is_interpolated_between_near_neighbours(
+def test_a_boundary_without_a_reading_is_interpolated_between_neighbours(
     before: int, after: int, expected: tuple[int, int, bool] | None
 ) -> None:
     book = a_book([a_reading(m, m * 100) for m in (0, before, after)])

@@ -69,6 +69,23 @@ def test_who_is_wanted_no_longer_is_left_to_expire(dispatcher: Dispatcher) -> No
     assert sent(dispatcher, 9, bess=100) == [("bess-1001", 100)]
 
 
+def test_a_command_that_never_left_is_sent_anew_under_a_new_number(dispatcher: Dispatcher) -> None:
+    unsent = dispatcher.commands({BESS: 100.0}, NOON, serves="plan-1")
+
+    dispatcher.forget(unsent)
+
+    assert sent(dispatcher, 1, bess=100) == [("bess-1001", 100)]
+
+
+def test_forgetting_an_old_command_leaves_its_successor_in_force(dispatcher: Dispatcher) -> None:
+    old = dispatcher.commands({BESS: 100.0}, NOON, serves="plan-1")
+    sent(dispatcher, 1, bess=200)
+
+    dispatcher.forget(old)
+
+    assert sent(dispatcher, 2, bess=200) == []
+
+
 def test_hold_and_start_are_words_that_no_deadband_swallows(dispatcher: Dispatcher) -> None:
     sent(dispatcher, 0, oven=0)
     assert sent(dispatcher, 1, oven=-0.5) == [("oven-1001", -0.5)]

@@ -22,7 +22,11 @@ from vpp.model.measurement import MeterReading
 from vpp.model.time import Interval
 
 MAX_GAP = timedelta(minutes=5)
-"""Readings farther apart say nothing about a moment between them."""
+"""A register that began anew in a longer step has lost an energy that nobody knows."""
+
+MAX_HOLE = timedelta(hours=24)
+"""Registers tell exactly what went through in a hole of readings; within it that is spread evenly,
+provisionally. Readings farther apart say nothing about a moment between them."""
 
 _ROUNDING_WH = 10
 
@@ -96,8 +100,8 @@ class MeterBook:
         """What went through the meter during `interval`.
 
         Exact where both boundaries were read. A boundary without a reading is interpolated between
-        neighbours at most 5 minutes apart. None where that is impossible, or where a register
-        began anew in a longer gap: nobody knows then.
+        neighbours at most a day apart, and marked provisional. None where that is impossible, or
+        where a register began anew in a step of more than 5 minutes: nobody knows then.
         """
         begin = self._at(meter_id, interval.start)
         end = self._at(meter_id, interval.end)
@@ -184,7 +188,7 @@ class MeterBook:
         if after == 0:
             return None
         start, end = reads[after - 1].measured_at, reads[after].measured_at
-        if end - start > MAX_GAP:
+        if end - start > MAX_HOLE:
             return None
         share = (moment - start) / (end - start)
         one, other = totals[after - 1], totals[after]

@@ -11,7 +11,7 @@ to its own default. So does every device when this service falls silent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -75,6 +75,13 @@ class Dispatcher:
             if resource.resource_id in power_kw
             and self._needed(resource.resource_id, power_kw[resource.resource_id], now)
         )
+
+    def forget(self, setpoints: Iterable[Setpoint]) -> None:
+        """Commands that never left: their values must be sent anew, under new numbers."""
+        for setpoint in setpoints:
+            force = self._in_force.get(setpoint.resource_id)
+            if force is not None and force.setpoint == setpoint:
+                del self._in_force[setpoint.resource_id]
 
     def latest(self) -> dict[ResourceId, int]:
         """The newest number sent to each device."""

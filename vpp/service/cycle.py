@@ -283,6 +283,7 @@ async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) ->
         plant.reach("setpoint journalled")
         await plant.sink.send(setpoints)
     except UnavailableError as error:
+        plant.dispatcher.forget(setpoints)
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
         return
     plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in setpoints}}
