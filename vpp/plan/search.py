@@ -24,8 +24,9 @@ rows priced at their shadow prices (Lagrange), the programme falls into one smal
 connection point. The sum of the parts' own bounds is a bound of the whole, never worse than the
 relaxation's, and their decisions together are nearly always the best ones.
 
-Why not `milp` at once: on the demo park it takes seconds where this takes tenths, because it does
-not see that the parts are separate.
+Why not `milp` at once: it keeps no announced decisions, and does not see that the parts are separate.
+On an easy day both are quick (`benchmarks/planner.py`); on a synthetic park of 41 resources whose
+runs compete for paid peaks it took 4 to 17 s, this 1 to 5 s afresh and 0.3 s from the last plan.
 """
 
 from __future__ import annotations
