@@ -131,3 +131,15 @@ def test_a_name_that_is_no_text_is_refused_and_harms_nobody_else(run: Run) -> No
         assert [entry.key for entry in journal.entries("award")] == ["a-1", "a-2"]
 
     run(check)
+
+
+def test_the_greatest_key_of_a_kind_is_found_in_whatever_order_they_came(run: Run) -> None:
+    async def check(journal: Journal) -> None:
+        assert journal.greatest_key("plan") is None
+        for key in ("plan-000002", "plan-000010", "plan-000009"):
+            await journal.append("plan", key, b"{}", now=NOON)
+        await journal.append("setpoint", "zzz", b"{}", now=NOON)
+
+        assert journal.greatest_key("plan") == "plan-000010"
+
+    run(check)
