@@ -21,7 +21,7 @@ from benchmarks.harness import log_to_stderr, percentile
 from vpp.clock import SimulatedClock
 from vpp.model.schedule import Unsolved
 from vpp.model.time import EPOCH, isoformat
-from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.problem import Problem, SolveOptions
 from vpp.service import cycle
 from vpp.service.demo import DemoOptions, Run, open_demo
 from vpp.service.parkfile import ParkFile, load_park, shipped_park

@@ -12,12 +12,12 @@ from benchmarks.harness import BrokenBenchmarkError
 from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
 from vpp.model.time import local_moment
-from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.problem import Problem, SolveOptions
 from vpp.ports import Message
 from vpp.service import inputs
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
-from vpp.service.executor import InlineExecutor
 from vpp.service.history import give_history
+from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
 from vpp.service.run import take

@@ -22,8 +22,9 @@ from benchmarks.harness import Benchmark, BrokenBenchmarkError, Figure
 from vpp.model.schedule import Schedule, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.lp import Deadline, solve_lp
+from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
-from vpp.plan.solve import Problem, solve
+from vpp.plan.solve import solve
 
 AFTER_THE_GATE, BEFORE_THE_GATE = time(14), time(11)
 REPEATS = 3

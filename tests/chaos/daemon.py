@@ -32,9 +32,9 @@ import structlog
 from adapters.mqtt_link import BrokerAddress
 from vpp.clock import SimulatedClock
 from vpp.model.time import isoformat, parse_utc
-from vpp.service.executor import InlineExecutor
 from vpp.service.history import give_history
 from vpp.service.http import serve
+from vpp.service.inline import InlineExecutor
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import load_park
 from vpp.service.run import run, until_heard

@@ -38,7 +38,8 @@ from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.model.time import QUARTER
 from vpp.plan.lp import Stopwatch
-from vpp.plan.solve import Problem, SolveOptions, solve
+from vpp.plan.problem import Problem, SolveOptions
+from vpp.plan.solve import solve
 from vpp.plan.terms import (
     Commitment,
     EnergyPrice,

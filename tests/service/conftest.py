@@ -23,7 +23,7 @@ from vpp.model.schedule import Optimal, Schedule
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import Message
 from vpp.service.api import build_api
-from vpp.service.executor import InlineExecutor
+from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
 from vpp.service.wiring import build_plant

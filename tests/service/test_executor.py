@@ -29,11 +29,12 @@ from vpp.model.park import ConnectionPoint, Enterprise, Limits, Park
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
-from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade
 from vpp.plan.validate import violations
 from vpp.plan.view import PlanningView
-from vpp.service.executor import InlineExecutor, ProcessExecutor
+from vpp.service.executor import ProcessExecutor
+from vpp.service.inline import InlineExecutor
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)
 PRICE = np.array([0.1, 0.3])

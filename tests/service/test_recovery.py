@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pytest
 
 from adapters.memory_journal import MemoryJournal
@@ -26,7 +27,7 @@ from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.ports import Journal
 from vpp.service import accounting, cycle, recovery, run, series_door, trading
 from vpp.service.api.markets import request_digest
-from vpp.service.executor import InlineExecutor
+from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.wiring import build_plant
@@ -347,6 +348,26 @@ def test_command_numbers_rise_over_restarts_within_one_second_and_when_the_clock
             newest = max(numbers)
 
     asyncio.run(play())
+
+
+def test_what_was_measured_is_known_after_a_restart(bench: Callable[..., Bench]) -> None:
+    at_work = bench()
+    interval = Interval(EVENING, EVENING + QUARTER)
+    asyncio.run(
+        at_work.plant.journal.append(
+            cycle.OBSERVED,
+            isoformat(interval.start),
+            b'{"power.new-line":-412.5}',
+            now=interval.end,
+        )
+    )
+
+    at_work.build()
+
+    horizon = Horizon.over(interval, QUARTER)
+    series = at_work.plant.series
+    assert series.known("power.new-line", horizon, interval.end).values.tolist() == [-412.5]
+    assert np.isnan(series.known("power.new-line", horizon, interval.start).values).all()
 
 
 def test_plan_numbers_go_on_from_the_newest_one_not_from_their_count(

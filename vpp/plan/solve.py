@@ -6,9 +6,7 @@ Finding no plan is an outcome, not an exception: it happens on ordinary days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,37 +15,10 @@ from vpp.model.ids import ProductId, ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.lp import Ahead, Deadline, LpSolution, Stopwatch, in_turn
+from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.search import relative_gap, search
-from vpp.plan.terms import Commitment, Term
-from vpp.plan.view import PlanningView
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SolveOptions:
-    """Limits of one solve and what it is called."""
-
-    plan_id: str
-    strategy_version: str
-    gap: float
-    """Relative gap that counts as optimal, e.g. 1e-3."""
-
-    soft_s: float
-    """The search stops here with the best plan it has."""
-
-    limit_excess_price_per_kwh: float
-    """Price of planning beyond a limit of the tree; far above any market price."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Problem:
-    """All that a solver process needs."""
-
-    view: PlanningView
-    terms: tuple[Term, ...]
-    options: SolveOptions
-    preferred_starts: Mapping[ResourceId, tuple[datetime, ...]]
-    """Starts that the last plan announced, kept where they are still good enough."""
+from vpp.plan.terms import Commitment
 
 
 def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Outcome:

@@ -33,6 +33,9 @@ from vpp.service.plant import Plant
 GAP_RULES = (GapRule(valid_from=date(2025, 10, 1), max_age=timedelta(hours=1)),)
 """What a missing imbalance price settles at until it is published; always marked provisional."""
 
+METERS_KEPT = timedelta(days=62)
+"""Two billing months of main meters: what statements and baselines look back on."""
+
 LINE_KINDS = {"energy_da": LineKind.DAY_AHEAD, "energy_id": LineKind.QUARTER_HOUR}
 
 

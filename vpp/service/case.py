@@ -49,7 +49,8 @@ from vpp.model.resource import (
 from vpp.model.schedule import Optimal, Schedule, Unsolved
 from vpp.model.tariff import billing_month
 from vpp.model.time import isoformat
-from vpp.plan.solve import Problem, SolveOptions, solve
+from vpp.plan.problem import Problem, SolveOptions
+from vpp.plan.solve import solve
 from vpp.plan.validate import violations
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document

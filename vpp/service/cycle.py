@@ -30,7 +30,7 @@ from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
-from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
 from vpp.service import accounting, inputs, trading
@@ -44,7 +44,7 @@ LIMIT_EXCESS_PRICE_PER_KWH = 20.0
 HOLD_FOR = 2 * QUARTER
 """How long the last validated plan is followed when its successor fails."""
 
-PLAN, SETPOINT = "plan", "setpoint"
+PLAN, SETPOINT, OBSERVED = "plan", "setpoint", "observed"
 """Kinds of journal entries."""
 
 
@@ -65,7 +65,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
     began = perf_counter()
     finished = Interval(now - QUARTER, now)
-    inputs.observe(plant, finished)
+    await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     try:
         view = inputs.build_view(plant, now)
@@ -96,6 +96,15 @@ async def plan(plant: Plant, now: datetime) -> None:
                 await _adopt(plant, now, outcome, schedule, seconds)
         case _:
             assert_never(outcome)
+
+
+async def _observe(plant: Plant, finished: Interval, now: datetime) -> None:
+    """Learn what was measured, and keep it: a service that begins again must not begin to learn."""
+    seen = inputs.observe(plant, finished)
+    if seen:
+        with suppress(UnavailableError):  # said and counted there; learnt all the same
+            key = isoformat(finished.start)
+            await append(plant, OBSERVED, key, msgspec.json.encode(seen), now=now)
 
 
 def _options(plant: Plant) -> SolveOptions:
@@ -379,6 +388,7 @@ def _park_kw(plant: Plant, now: datetime) -> float | None:
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
+    plant.meters.forget(now - accounting.METERS_KEPT)
     plant.reach("settled")
     if not settled:
         return

@@ -37,7 +37,7 @@ from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import Loop, run, until_heard
-from vpp.service.wiring import BrokerDoor, Opened, open_broker, open_plant
+from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, Opened, open_broker, open_plant
 from vpp.simulate.market import SeriesIds, VenueTimes
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.spec import Scenario
@@ -136,6 +136,10 @@ async def open_demo(
         data = options.data
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpp-demo-")))
+        elif (data / JOURNAL_FILE).exists():
+            raise ConfigError(
+                "holds the record of another run", where="--data", fix="Give an empty folder"
+            )
         clock: SimulatedClock | WallClock = (
             SimulatedClock(start)
             if options.speed is None

@@ -1,8 +1,9 @@
-"""Where a plan is solved: in this process (tests), or in a warm child that can be killed.
+"""Where a plan is solved: in a warm child process that can be killed.
 
 The soft limit stands inside the problem and ends the search with what it has; the hard limit is
 held here, from outside, with SIGKILL. A child that was killed or died is replaced before the next
-problem, and the interval is told so: `Unsolved` with the reason, never silence.
+problem, and the interval is told so: `Unsolved` with the reason, never silence. This process loads
+no solver.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import asyncio
 import os
 import pickle
 import sys
-from time import perf_counter
 from typing import Protocol
 
 from vpp.errors import UnavailableError, VppError
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
-from vpp.plan.solve import Problem, solve
-from vpp.service.solver_child import HEADER
+from vpp.plan.problem import Problem
+from vpp.service.frames import HEADER
 
 LAST_WORDS_S = 1.0
 """How long a child that closed its pipe is waited for, to say how it ended."""
@@ -42,15 +42,6 @@ class Executor(Protocol):
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
         """Solve within `hard_s` seconds of wall time; what takes longer is `Unsolved`."""
         ...
-
-
-class InlineExecutor:
-    """Solves in the calling process and blocks it: for tests and one-off commands."""
-
-    pid: int | None = None
-
-    async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
-        return solve(problem, perf_counter)
 
 
 class ProcessExecutor:

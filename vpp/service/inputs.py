@@ -11,7 +11,7 @@ Series by name:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -28,6 +28,7 @@ from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.forecast import DEFAULT_RULES, SeriesRule, with_known
+from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service.plant import Plant
 from vpp.trade.calendar import planning_horizon
@@ -65,54 +66,57 @@ def trading_unit(plant: Plant) -> BiddingUnit:
     return plant.file.park.bidding_units[0]
 
 
-def observe(plant: Plant, interval: Interval) -> None:
+def observe(plant: Plant, interval: Interval) -> dict[str, float]:
     """Put the measured means of a finished interval into the series that forecasts learn from.
 
-    An interval that began before the service did was not seen whole, and is left to history.
+    Returns them, kW by series. An interval that began before the service did was not seen whole,
+    and is left to history.
     """
     if interval.start < plant.started_at:
-        return
+        return {}
     means = plant.means.close(interval)
+    seen: dict[str, float] = {}
     for resource in plant.file.park.resources:
         mean = means.get(resource.resource_id)
-        if mean is None:
-            continue
         match resource:
-            case FixedLoad():
-                _put(plant, f"power.{resource.resource_id}", interval, mean.power_kw)
-            case Generator() if mean.available_kw is not None:
-                _put(plant, f"available.{resource.resource_id}", interval, mean.available_kw)
+            case EvFleet():
+                name = f"arriving.{resource.resource_id}"
+                seen[name] = _arriving_kw(plant, resource.resource_id, interval)
+            case FixedLoad() if mean is not None:
+                seen[f"power.{resource.resource_id}"] = mean.power_kw
+            case Generator() if mean is not None and mean.available_kw is not None:
+                seen[f"available.{resource.resource_id}"] = mean.available_kw
             case _:
-                pass
-    for resource in plant.file.park.resources:
-        if isinstance(resource, EvFleet):
-            _observe_arrivals(plant, resource.resource_id, interval)
+                pass  # the other kinds do what we say, or nothing
+    put_observed(plant.series, interval, seen)
+    return seen
 
 
-def _put(plant: Plant, series_id: str, interval: Interval, value: float) -> None:
-    plant.series.put_profile(
-        series_id,
-        unit="kW",
-        profile=Profile(Horizon.over(interval, QUARTER), np.array([value])),
-        known_at="interval_end",
-        source="telemetry",
-    )
+def put_observed(series: SeriesStore, interval: Interval, seen: Mapping[str, float]) -> None:
+    """Let forecasts know what was measured over `interval`, kW by series."""
+    for series_id, kw in seen.items():
+        series.put_profile(
+            series_id,
+            unit="kW",
+            profile=Profile(Horizon.over(interval, QUARTER), np.array([kw])),
+            known_at="interval_end",
+            source="telemetry",
+        )
 
 
-def _observe_arrivals(plant: Plant, fleet_id: ResourceId, interval: Interval) -> None:
-    """Spread what cars that came lately wanted over the two hours since they came."""
+def _arriving_kw(plant: Plant, fleet_id: ResourceId, interval: Interval) -> float:
+    """What cars that came lately wanted, spread over the two hours since they came."""
     reading = plant.intake.newest.get(fleet_id)
-    seen = plant.arrivals.setdefault(fleet_id, {})
+    known = plant.arrivals.setdefault(fleet_id, {})
     for session in (reading.sessions or ()) if reading is not None else ():
-        seen.setdefault(session.session_id, (interval.start, session))
+        known.setdefault(session.session_id, (interval.start, session))
     recent = {
         name: (came, session)
-        for name, (came, session) in seen.items()
+        for name, (came, session) in known.items()
         if interval.start - came < ARRIVALS_SPREAD or session.departs_at > interval.start
     }
     plant.arrivals[fleet_id] = recent
-    wanted = [s for came, s in recent.values() if interval.start - came < ARRIVALS_SPREAD]
-    _put(plant, f"arriving.{fleet_id}", interval, -spread_kw(wanted))
+    return -spread_kw([s for came, s in recent.values() if interval.start - came < ARRIVALS_SPREAD])
 
 
 def spread_kw(sessions: list[EvSession]) -> float:

@@ -1,6 +1,6 @@
 """What a service that begins again takes from its record, so that it goes on as if it had not ended.
 
-    journal     series ▸ bids, withdrawals, awards ▸ numbers of plans and commands
+    journal     series ▸ what was measured ▸ bids, withdrawals, awards ▸ numbers of plans and commands
     historian   registers of the main meters ▸ peaks of the demand charge ▸ calls that are paid for
 
 What is settled is not on record: it is made again from these, to the same cent.
@@ -8,20 +8,18 @@ What is settled is not on record: it is made again from these, to the same cent.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
-from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import accounting, cycle, series_door, tradelog
+from vpp.service import accounting, cycle, inputs, series_door, tradelog
 from vpp.service.plant import Plant
-
-KEPT = timedelta(days=62)
-"""Two billing months: what statements and baselines look back on after a restart."""
-
 
 class Past(Protocol):
     """What the historian can tell of the time before."""
@@ -39,6 +37,10 @@ def recover(plant: Plant) -> None:
     """Take up what the journal holds: series, bids and awards, the number of the last plan."""
     for entry in plant.journal.entries(series_door.KIND):
         series_door.replay(plant.series, entry)
+    for entry in plant.journal.entries(cycle.OBSERVED):
+        start = parse_utc(entry.key, where="journal")
+        seen = msgspec.json.decode(entry.body, type=dict[str, float])
+        inputs.put_observed(plant.series, Interval(start, start + QUARTER), seen)
     tradelog.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)
@@ -62,7 +64,7 @@ def began_at(journal: Journal, now: datetime) -> datetime:
 
 def read_back(plant: Plant, past: Past, now: datetime) -> None:
     """Take up what the historian holds: meters, the peaks they show, and calls."""
-    since = now - KEPT
+    since = now - accounting.METERS_KEPT
     points = plant.file.park.connection_points
     for point in points:
         for reading in past.meter_registers(point.meter_id, since):

@@ -34,7 +34,7 @@ from vpp.model.resource import (
 )
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval
-from vpp.plan.solve import Problem, SolveOptions
+from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH

@@ -1,8 +1,7 @@
 """The child process that solves: reads pickled problems on stdin, writes pickled outcomes to stdout.
 
 A process, not a thread: it can be killed when it overruns, its crash is not ours, and the event
-loop never waits for it. Each message is an 8-byte big-endian length and that many bytes. The
-pickles come from our own parent over a private pipe, from nobody else. It ends with its parent: at
+loop never waits for it. The pickles come from our own parent over a private pipe, from nobody else. It ends with its parent: at
 end of file, or by the kernel's signal where the parent was killed.
 """
 
@@ -14,7 +13,6 @@ import pickle
 import resource
 import select
 import signal
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -26,8 +24,8 @@ from vpp.model.schedule import Outcome, Unsolved
 from vpp.plan.lp import Ahead, Deadline, LpAnswer, in_turn, solve_lp
 from vpp.plan.programme import LinearProgramme
 from vpp.plan.solve import solve
+from vpp.service.frames import read_frame, write_frame
 
-HEADER = struct.Struct(">Q")
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
 ADDRESS_SPACE_BYTES = 4 * 2**30
@@ -62,18 +60,6 @@ def serve(requests: BinaryIO, answers: BinaryIO, ahead: Ahead) -> None:
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         write_frame(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
-
-
-def read_frame(stream: BinaryIO) -> bytes | None:
-    """The next message; None at the end of the stream."""
-    header = stream.read(HEADER.size)
-    return stream.read(HEADER.unpack(header)[0]) if header else None
-
-
-def write_frame(stream: BinaryIO, payload: bytes) -> None:
-    """Send one message."""
-    stream.write(HEADER.pack(len(payload)) + payload)
-    stream.flush()
 
 
 class Twin:

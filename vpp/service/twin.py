@@ -12,7 +12,8 @@ import sys
 from time import perf_counter
 
 from vpp.plan.lp import Deadline, solve_lp
-from vpp.service.solver_child import behave, read_frame, write_frame
+from vpp.service.frames import read_frame, write_frame
+from vpp.service.solver_child import behave
 
 
 def main() -> None:
