@@ -21,6 +21,7 @@ from vpp.ports import Journal
 from vpp.service import accounting, cycle, inputs, series_door, tradelog
 from vpp.service.plant import Plant
 
+
 class Past(Protocol):
     """What the historian can tell of the time before."""
 
