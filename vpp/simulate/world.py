@@ -4,8 +4,8 @@
     trade(now)             ─▶ the market does what is due
 
 In lockstep somebody else holds the clock and calls these two; with a wall clock `run` does. The
-messages of a step take no simulated time: `advance` returns when the broker has confirmed them
-all, with each device's newest `seq`, so that the caller can wait until the service has read them.
+messages of a step take no simulated time: `advance` returns each device's newest `seq`, so that the
+caller can wait until the service has read them; the next step waits until the broker has them all.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class World:
         self._stop = asyncio.Event()
         self._links: list[asyncio.Task[None]] = []
         self._seq: dict[str, int] = {}
+        self._publishing: asyncio.Task[None] | None = None
         self._trading = asyncio.Lock()
 
     @property
@@ -127,6 +128,7 @@ class World:
 
     async def stop(self) -> None:
         """Say goodbye at the broker, close everything."""
+        await self._confirmed()
         self._stop.set()
         ends = await asyncio.gather(*self._links, return_exceptions=True)
         await self._market.stop()
@@ -140,6 +142,9 @@ class World:
     async def advance(self, now: datetime, expected_commands: Mapping[str, int]) -> dict[str, int]:
         """Live until `now`, once the commands named have arrived; publish; each device's `seq`.
 
+        The messages are then on their way; that the broker has them all is waited for at the next
+        step, so that whoever reads them need not wait for the confirmations.
+
         Args:
             now: The end of the step.
             expected_commands: The number of the newest command sent to each device.
@@ -149,9 +154,12 @@ class World:
             DataError: `now` is no whole number of steps ahead, or beyond the scenario.
         """
         self._require_links()
+        await self._confirmed()
         await self._await_commands(expected_commands)
         self._fleet.step(now)
-        await self._publish()
+        self._publishing = asyncio.create_task(
+            self._publish(self._messages()), name="world-publish"
+        )
         return dict(self._seq)
 
     async def trade(self, now: datetime) -> None:
@@ -197,6 +205,7 @@ class World:
 
     async def report(self) -> dict[str, Any]:
         """Counters, the venue's totals, the trajectory so far and the true prices, as plain data."""
+        await self._confirmed()
         gateways = self._gateways.values()
         recorded = self._fleet.recorded
         return {
@@ -260,20 +269,28 @@ class World:
                     fix="Look at the broker and at the service's command link",
                 ) from error
 
-    async def _publish(self) -> None:
+    async def _confirmed(self) -> None:
+        """Wait until the broker has what was published last."""
+        if self._publishing is not None:
+            await self._publishing
+            self._publishing = None
+
+    def _messages(self) -> dict[EnterpriseId, list[DeviceMessage]]:
+        """Telemetry about the last step, by whose gateway sends it."""
         by_enterprise: dict[EnterpriseId, list[DeviceMessage]] = {}
         for message in self._fleet.messages():
             by_enterprise.setdefault(message.enterprise_id, []).append(message)
             self._seq[message.device_id] = message.seq
-        await asyncio.gather(
-            *(self._gateways[key].publish(messages) for key, messages in by_enterprise.items())
-        )
+        return by_enterprise
+
+    async def _publish(self, messages: Mapping[EnterpriseId, list[DeviceMessage]]) -> None:
+        await asyncio.gather(*(self._gateways[key].publish(some) for key, some in messages.items()))
 
     async def _run_devices(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
         while await clock.wait_until(self._fleet.now + period, stop):
             self._require_links()
             self._catch_up(clock, period)
-            await self._publish()
+            await self._publish(self._messages())
 
     async def _run_market(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
         while await clock.wait_until(self.next_trade(), stop):
