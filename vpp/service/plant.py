@@ -135,7 +135,9 @@ class Plant:
     """Cars seen at each fleet: when first, and what they wanted then."""
 
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set whenever a message was taken; who waits for one clears it first."""
+    """Set when a message of the device `awaited` was taken; who waits for it clears it first."""
+
+    awaited: ResourceId | None = None
 
     # trade
     book: BidBook

@@ -133,10 +133,13 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
         return
     if isinstance(taken, MeterReading):
         plant.meters.add(taken)
+        device_id = taken.meter_id
     else:
         plant.means.add(taken)
+        device_id = taken.resource_id
     plant.record(taken)
-    plant.arrived.set()
+    if device_id == plant.awaited:
+        plant.arrived.set()
 
 
 async def probe_lag(plant: Plant, stop: asyncio.Event) -> None:
@@ -166,6 +169,7 @@ async def until_heard(plant: Plant, sequence: Mapping[str, int], *, timeout_s: f
                 if plant.intake.newest_seq(device_id) >= seq:
                     missing.pop()
                     continue
+                plant.awaited = device_id
                 plant.arrived.clear()
                 await plant.arrived.wait()
     except TimeoutError as error:
