@@ -28,16 +28,11 @@ def nodes(
 
     `import_ceiling_kw` (sizes) narrows what some connection points may draw, below their limit.
     """
-    feeder_of = {p.connection_point_id: p.feeder_id for p in park.connection_points}
     points = [
         Node(
             name=f"connection point {point.connection_point_id}",
             limits=_narrowed(point.limits, import_ceiling_kw.get(point.connection_point_id, inf)),
-            behind=tuple(
-                r.resource_id
-                for r in park.resources
-                if r.connection_point_id == point.connection_point_id
-            ),
+            behind=park.behind_point[point.connection_point_id],
         )
         for point in park.connection_points
     ]
@@ -45,18 +40,14 @@ def nodes(
         Node(
             name=f"feeder {feeder.feeder_id}",
             limits=feeder.limits,
-            behind=tuple(
-                r.resource_id
-                for r in park.resources
-                if feeder_of[r.connection_point_id] == feeder.feeder_id
-            ),
+            behind=park.behind_feeder[feeder.feeder_id],
         )
         for feeder in park.feeders
     ]
     whole = Node(
         name=f"park {park.park_id}",
         limits=park.limits,
-        behind=tuple(r.resource_id for r in park.resources),
+        behind=tuple(park.resource_by_id),
     )
     return (*points, *feeders, whole)
 

@@ -172,6 +172,31 @@ class Park:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
 
     @cached_property
+    def behind_point(self) -> dict[ConnectionPointId, tuple[ResourceId, ...]]:
+        """The resources behind each connection point, in park order."""
+        return {
+            p.connection_point_id: tuple(
+                r.resource_id
+                for r in self.resources
+                if r.connection_point_id == p.connection_point_id
+            )
+            for p in self.connection_points
+        }
+
+    @cached_property
+    def behind_feeder(self) -> dict[FeederId, tuple[ResourceId, ...]]:
+        """The resources behind each feeder, in park order."""
+        feeder_of = {p.connection_point_id: p.feeder_id for p in self.connection_points}
+        return {
+            f.feeder_id: tuple(
+                r.resource_id
+                for r in self.resources
+                if feeder_of[r.connection_point_id] == f.feeder_id
+            )
+            for f in self.feeders
+        }
+
+    @cached_property
     def device_owner(self) -> dict[ResourceId, tuple[EnterpriseId, ConnectionPointId]]:
         """Who owns each device (resource or main meter), and at which site it stands."""
         owner = {r.resource_id: (r.enterprise_id, r.connection_point_id) for r in self.resources}

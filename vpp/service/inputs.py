@@ -148,6 +148,7 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
     plant.forecasts = tuple(forecasts.values())
     spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
     committed = plant.book.position().committed_kw(horizon)
+    network = {t.tariff_id: t.import_per_kwh(horizon, park.timezone) for t in park.tariffs}
     return PlanningView(
         now=now,
         park=park,
@@ -165,10 +166,7 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
         committed_kw=committed,
         open_products=tuple(_open_products(plant, horizon, spot, now)),
         import_per_kwh={
-            point.connection_point_id: park.tariff_by_id[point.tariff_id].import_per_kwh(
-                horizon, park.timezone
-            )
-            for point in park.connection_points
+            point.connection_point_id: network[point.tariff_id] for point in park.connection_points
         },
         paid_peaks=tuple(_paid_peaks(plant, horizon, now)),
     )

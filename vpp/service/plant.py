@@ -130,6 +130,8 @@ class Plant:
     series: SeriesStore
     means: IntervalMeans
     baseline: SeasonalBaseline
+    learnt: frozenset[ResourceId]
+    """Resources whose course is measured for forecasts: what nobody decides."""
 
     arrivals: dict[ResourceId, dict[str, tuple[datetime, EvSession]]] = field(default_factory=dict)
     """Cars seen at each fleet: when first, and what they wanted then."""
@@ -191,6 +193,9 @@ class Plant:
 
     clipped: Counter[ResourceId] = field(default_factory=Counter)
     """How often the guard cut a wish of each resource."""
+
+    refusing: set[ResourceId] = field(default_factory=set)
+    """Who refused its newest command."""
 
     not_following: frozenset[ResourceId] = frozenset()
     """Who acknowledges its set-point and does not obey."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from time import perf_counter
 
+import msgspec
 import structlog
 
 from vpp.clock import Clock
@@ -15,14 +16,16 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import MeterReading
 from vpp.model.time import latest_boundary
-from vpp.sense.decode import Refusal
+from vpp.sense.decode import Refusal, RefusalReason
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
+from vpp.wire import AckMessage
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 Cycle = Callable[[Plant, datetime], Awaitable[None]]
 
 LAG_PROBE_S = 0.02
+_decode_ack = msgspec.json.Decoder(AckMessage).decode
 log = structlog.get_logger("vpp")
 
 
@@ -114,6 +117,35 @@ async def _read(plant: Plant) -> None:
     async for message in plant.source.messages():
         if message.topic.endswith("/telemetry"):
             take(plant, message.topic, message.payload)
+        elif message.topic.endswith("/ack"):
+            take_ack(plant, message.topic, message.payload)
+
+
+def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
+    """Take a device's answer to a command; one that refuses is told once, until it obeys again."""
+    enterprise_id, site_id, device_id = topic.split("/")[2:5]
+    device = ResourceId(device_id)
+    try:
+        ack = _decode_ack(payload)
+    except msgspec.DecodeError:
+        plant.metrics.telemetry_refused(RefusalReason.NOT_JSON.value)
+        return
+    if plant.file.park.device_owner.get(device) != (enterprise_id, site_id):
+        plant.metrics.telemetry_refused(RefusalReason.FOREIGN_DEVICE.value)
+        return
+    if ack.accepted:
+        plant.refusing.discard(device)
+        return
+    plant.metrics.setpoint_rejected()
+    if device not in plant.refusing:
+        plant.refusing.add(device)
+        plant.events.emit(
+            "setpoint_refused",
+            f"{device} refuses {ack.command_id}: {(ack.reason or 'no reason given')[:200]}",
+            at=plant.clock.now(),
+            severity=Severity.WARNING,
+            resource_id=device,
+        )
 
 
 def take(plant: Plant, topic: str, payload: bytes) -> None:
@@ -135,7 +167,8 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
         plant.meters.add(taken)
         device_id = taken.meter_id
     else:
-        plant.means.add(taken)
+        if taken.resource_id in plant.learnt:
+            plant.means.add(taken)
         device_id = taken.resource_id
     plant.record(taken)
     if device_id == plant.awaited:

@@ -32,7 +32,7 @@ from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
-from vpp.model.resource import FixedLoad
+from vpp.model.resource import FixedLoad, Generator
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast import SeasonalBaseline
@@ -135,6 +135,9 @@ def build_plant(
         ),
         series=SeriesStore(),
         means=IntervalMeans(plausible),
+        learnt=frozenset(
+            r.resource_id for r in park.resources if isinstance(r, FixedLoad | Generator)
+        ),
         baseline=SeasonalBaseline(park.timezone, holidays, rules=FORECAST_RULES),
         book=BidBook(),
         dispatcher=Dispatcher(
