@@ -7,7 +7,7 @@
                        ┌─────────────────────────────────────────┤
    offer per product ◀─┘ (bids come from the same model)         ▼
    Bid ─▶ journal ─▶ venue or simulator ─▶ Award ─▶ journal ─▶ position ─▶ share ─▶ guard ─▶ Setpoint ─▶ devices
-                                                                                        ▲ track: delivered against owed
+                                                                                        ▲ track: who says yes and does not obey
    meters ─▶ baseline ─▶ delivery ─▶ settlement ─▶ member statements ─▶ carbon
 
 Start reading at `vpp/service/cycle.py`: the whole day of the plant is there, in order.

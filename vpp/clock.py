@@ -19,14 +19,11 @@ simulated time). So the same inputs give the same run whatever the machine does 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from vpp.errors import DataError
 from vpp.model.time import require_utc
-
-Barrier = Callable[[], Awaitable[None]]
 
 
 class Watch(Protocol):
@@ -87,7 +84,6 @@ class SimulatedClock:
         require_utc(start, where="SimulatedClock.start")
         self._now = start
         self._seats: list[_Seat] = []
-        self._barriers: list[Barrier] = []
         self._changed = asyncio.Event()
 
     def now(self) -> datetime:
@@ -98,10 +94,6 @@ class SimulatedClock:
         seat = _Seat(self, name)
         self._seats.append(seat)
         return seat
-
-    def add_barrier(self, barrier: Barrier) -> None:
-        """Await `barrier()` each time before the clock moves."""
-        self._barriers.append(barrier)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Move time from seat to seat until `stop` is set; then wake everybody."""
@@ -115,8 +107,6 @@ class SimulatedClock:
                 first = min(waiting, key=lambda seat: (seat.due, self._seats.index(seat)))
                 assert first.due is not None
                 if first.due > self._now:
-                    for barrier in self._barriers:
-                        await barrier()
                     self._now = first.due
                 first.release()
         finally:

@@ -7,20 +7,13 @@ from typing import Any
 import pytest
 
 from vpp.act.dispatch import Dispatcher
-from vpp.act.track import deliveries, not_following
+from vpp.act.track import not_following
 from vpp.model.measurement import RunPhase
-from vpp.model.time import QUARTER, Interval
+from vpp.model.time import QUARTER
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 Builder = Callable[..., Any]
-
-
-def test_owed_beside_delivered_where_it_is_metered() -> None:
-    first, second = Interval(NOON, NOON + QUARTER), Interval(NOON + QUARTER, NOON + 2 * QUARTER)
-    (one,) = deliveries([(first, 100.0), (second, 50.0)], {first: 90.0})
-    assert (one.interval, one.owed_kwh, one.delivered_kwh) == (first, 100, 90)
-    assert one.deviation_kwh == -10
 
 
 @pytest.fixture(scope="session")

@@ -118,8 +118,9 @@ def test_a_newer_revision_takes_the_place_of_the_open_one() -> None:
 
     assert book.status("set-1") is BidSetStatus.SUPERSEDED
     assert book.status("set-2") is BidSetStatus.OPEN
-    assert {bid.bid_id[-1] for bid in book.open_bids(GATE - QUARTER)} == {"2"}
-    assert len({(b.interval, b.side) for b in book.open_bids(GATE - QUARTER)}) == 8
+    (standing,) = book.open_sets(GATE - QUARTER)
+    assert {bid.bid_id[-1] for bid in standing.bids} == {"2"}
+    assert len({(b.interval, b.side) for b in standing.bids}) == 8
 
 
 def test_the_same_request_gets_the_same_bytes() -> None:
@@ -166,7 +167,7 @@ def test_nothing_is_booked_or_withdrawn_after_the_gate() -> None:
     book.withdraw("set-1", GATE - timedelta(seconds=1))
     book.withdraw("set-1", GATE)  # again: nothing to do
     assert book.status("set-1") is BidSetStatus.WITHDRAWN
-    assert book.open_bids(GATE - QUARTER) == ()
+    assert book.open_sets(GATE - QUARTER) == ()
     with pytest.raises(TradeRefusal, match="no such bid set"):
         book.withdraw("set-9", NOON)
 
@@ -180,7 +181,7 @@ def test_bids_whose_award_has_not_come_are_in_doubt() -> None:
     book = a_book(a_set(1), a_set(2))
     assert book.in_doubt(GATE - timedelta(seconds=1)) == ()
     assert [s.bid_set_id for s in book.in_doubt(GATE)] == ["set-2"]
-    assert book.open_bids(GATE) == ()
+    assert book.open_sets(GATE) == ()
 
     book.apply(an_award([], bid_set_id="set-2"))
 
@@ -199,7 +200,7 @@ def test_what_is_cleared_is_owed_and_the_rest_is_released() -> None:
     assert book.apply(award) == Book(replaces=None, late=False)
 
     assert sold(book) == [1000, 3000, 0, 0]
-    assert book.open_bids(GATE - QUARTER) == ()
+    assert book.open_sets(GATE - QUARTER) == ()
 
 
 def test_a_partial_award_leaves_the_set_open() -> None:

@@ -12,7 +12,6 @@ from vpp.model.time import QUARTER, Interval, local_day
 from vpp.trade.calendar import (
     TradeRefusal,
     next_delivery,
-    open_deliveries,
     planning_horizon,
     require_open,
 )
@@ -68,16 +67,6 @@ def test_the_next_quarter_is_one_whose_gate_is_not_closed(a_product: Product) ->
     product = a_product("energy_id")
     assert next_delivery(product, utc("2025-12-03T11:59")).start == utc("2025-12-03T12:15")
     assert next_delivery(product, utc("2025-12-03T12:00")).start == utc("2025-12-03T12:30")
-
-
-def test_all_open_deliveries_are_told(a_product: Product) -> None:
-    rolling = a_product("energy_id", opens_before=timedelta(hours=1))
-    now = utc("2025-12-03T12:00")
-    assert [d.start for d in open_deliveries(rolling, now)] == [
-        now + i * QUARTER for i in (2, 3, 4)
-    ]
-    assert open_deliveries(a_product(), utc("2025-12-03T06:59")) == ()
-    assert len(open_deliveries(a_product(), utc("2025-12-03T07:00"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
-"""Was it done? Energy delivered against owed, and devices that say yes and do nothing."""
+"""Was it done? Finds devices that say yes and do nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from vpp.act.dispatch import InForce
-from vpp.model.command import Delivery
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Park
@@ -18,18 +17,6 @@ from vpp.model.resource import (
     ShiftableRun,
     Storage,
 )
-from vpp.model.time import Interval
-
-
-def deliveries(
-    owed_kwh: Sequence[tuple[Interval, float]], delivered_kwh: Mapping[Interval, float]
-) -> tuple[Delivery, ...]:
-    """Owed beside delivered for each interval that is metered, in the order of `owed_kwh`."""
-    return tuple(
-        Delivery(interval=interval, owed_kwh=owed, delivered_kwh=delivered_kwh[interval])
-        for interval, owed in owed_kwh
-        if interval in delivered_kwh
-    )
 
 
 def not_following(

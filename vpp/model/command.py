@@ -49,8 +49,3 @@ class Delivery:
     interval: Interval
     owed_kwh: float
     delivered_kwh: float
-
-    @property
-    def deviation_kwh(self) -> float:
-        """Positive: more was fed (or less drawn) than sold."""
-        return self.delivered_kwh - self.owed_kwh

@@ -27,21 +27,6 @@ from vpp.plan.terms import (
 from vpp.plan.view import PlanningView
 
 
-def bill_of(
-    schedule: Schedule,
-    view: PlanningView,
-    terms: Sequence[Term],
-    *,
-    limit_excess_price_per_kwh: float,
-) -> float:
-    """What the schedule costs over the horizon, in the park's currency."""
-    return sum(
-        bill_by_cause(
-            schedule, view, terms, limit_excess_price_per_kwh=limit_excess_price_per_kwh
-        ).values()
-    )
-
-
 def bill_by_cause(
     schedule: Schedule,
     view: PlanningView,
@@ -49,7 +34,7 @@ def bill_by_cause(
     *,
     limit_excess_price_per_kwh: float,
 ) -> dict[str, float]:
-    """The bill under the names that `Schedule.cost_by_cause` uses; causes that cost nothing are left out."""
+    """The bill, in the park's currency, under the names that `Schedule.cost_by_cause` uses; causes that cost nothing are left out."""
     hours = view.horizon.step_hours
     bill = {"limit excess": limit_excess_price_per_kwh * hours * _beyond_limits_kw(schedule, view)}
     for cause, cost in (*_owners_cost(schedule, view), *_priced(schedule, view, terms)):

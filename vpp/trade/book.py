@@ -174,15 +174,6 @@ class BidBook:
             )
         return self._status[bid_set_id]
 
-    def open_bids(self, now: datetime) -> tuple[Bid, ...]:
-        """Bids that stand in the market at `now` and can still be changed, oldest set first."""
-        return tuple(
-            bid
-            for bid_set in self._unanswered()
-            if now < bid_set.valid_until
-            for bid in bid_set.bids
-        )
-
     def all_bids(self) -> tuple[Bid, ...]:
         """Every bid ever given out, superseded and withdrawn ones too, oldest set first."""
         return tuple(bid for a in self._answers.values() for bid in a.bid_set.bids)

@@ -50,11 +50,6 @@ def next_delivery(product: MarketProduct, now: datetime) -> Interval:
     return next(_deliveries_not_closed(product, now))
 
 
-def open_deliveries(product: MarketProduct, now: datetime) -> tuple[Interval, ...]:
-    """All deliveries that may be bid for at `now`, earliest first."""
-    return tuple(_opened_before(product, now, opened_by=now))
-
-
 def require_open(product: MarketProduct, delivery: Interval, now: datetime) -> None:
     """Refuse a delivery that the product does not have, or whose gate is not open at `now`.
 
