@@ -132,7 +132,7 @@ class BidRequest(WireModel):
     delivery: Span
     unit: Id | None = None
     prices_per_mwh: list[FiniteDecimal] | None = Field(default=None, max_length=400)
-    """The asker's own price expectation; recorded, and used where the product allows it."""
+    """The asker's own price expectation: part of what makes a request the same; bids do not follow it."""
     dry_run: bool = False
 
 

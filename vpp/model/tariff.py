@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -48,8 +48,7 @@ class TwoPartTariff:
     tariff_id: str
     bands: tuple[TouBand, ...]
     demand_charge_per_kw_month: Decimal
-    demand_interval: timedelta = timedelta(minutes=15)
-    """Imports are averaged over this span before the highest is taken."""
+    """On the month's highest mean import of a quarter-hour."""
 
     def __post_init__(self) -> None:
         for day in EVERY_DAY:

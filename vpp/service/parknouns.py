@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -80,7 +80,6 @@ def tariff_noun(section: schema.TariffSection) -> TwoPartTariff:
             for band in section.bands
         ),
         demand_charge_per_kw_month=section.demand_charge_per_kw_month,
-        demand_interval=timedelta(minutes=section.demand_interval_minutes),
     )
 
 

@@ -71,7 +71,8 @@ class TariffSection(Section):
     source: Text
     bands: Annotated[list[Band], Field(min_length=1)]
     demand_charge_per_kw_month: Price
-    demand_interval_minutes: Annotated[int, Field(ge=15, le=1440, multiple_of=15)] = 15
+    demand_interval_minutes: Literal[15] = 15
+    """Over how long imports are averaged before the month's highest is taken; no other is known yet."""
 
 
 class PointSection(LimitsSection):
