@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from vpp.errors import UnavailableError
+from vpp.errors import ConflictError, UnavailableError
 from vpp.model.time import isoformat
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
@@ -21,12 +21,20 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
     Killing needs neither journal nor broker: the latch is set first and recorded afterwards.
 
     Raises:
-        UnavailableError: The latch could not be written, or a release could not be recorded.
+        ConflictError: A kill came while the release was put on record: the kill stands.
+        UnavailableError: The latch could not be written, or an order could not be recorded.
     """
     body = request.model_dump_json().encode()
     key = f"{isoformat(now)}/{hashlib.sha256(body).hexdigest()[:16]}"
     if not request.killed:
+        latched_ns = plant.kill.latched_ns
         await append(plant, KIND, key, body, now=now)
+        if plant.kill.latched_ns not in (None, latched_ns):
+            raise ConflictError(
+                f"meanwhile it was killed again: {plant.kill.reason}",
+                where="kill",
+                fix="Release it anew if that reason is settled too",
+            )
         plant.kill.release()
     else:
         try:

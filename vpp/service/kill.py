@@ -27,7 +27,17 @@ class KillSwitch:
     def reason(self) -> str | None:
         """What the latch says; None where it is released."""
         try:
-            return self._file.read_text(encoding="utf-8").strip() or "no reason given"
+            # Whatever a person's editor wrote must stop the plant, not this process.
+            text = self._file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        return text.strip() or "no reason given"
+
+    @property
+    def latched_ns(self) -> int | None:
+        """When the latch was last written, in ns since 1970; None where it is released."""
+        try:
+            return self._file.stat().st_mtime_ns
         except FileNotFoundError:
             return None
 

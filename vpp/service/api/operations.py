@@ -111,7 +111,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         set_kill,
         takes=KillRequest,
         gives=KillView,
-        codes=("unavailable",),
+        codes=("conflict", "unavailable"),
     ),
     reading(
         "/healthz", "Whether the cycles run", show_health, gives=HealthView, codes=("stalled",)
