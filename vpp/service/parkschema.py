@@ -149,10 +149,10 @@ class ControlSettings(Section):
 
     @model_validator(mode="after")
     def _outlives_the_period(self) -> ControlSettings:
-        if self.setpoint_ttl_s <= self.period_s:
+        if self.setpoint_ttl_s <= 2 * self.period_s:
             raise ValueError(
-                f"setpoint_ttl_s {self.setpoint_ttl_s} is not above period_s {self.period_s}:"
-                " set-points would expire between two cycles"
+                f"setpoint_ttl_s {self.setpoint_ttl_s} is not above twice period_s"
+                f" {self.period_s}: set-points would expire before they are refreshed"
             )
         return self
 
