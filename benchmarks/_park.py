@@ -67,7 +67,6 @@ def a_park(at: time, data: Path) -> SmallPark:
     plant = build_plant(
         file,
         clock=SimulatedClock(now),
-        seed=1,
         data=data,
         journal=MemoryJournal(),
         source=link,

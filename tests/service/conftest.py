@@ -130,7 +130,6 @@ def empty_plant(park_file: ParkFile, tmp_path: Path) -> Plant:
     return build_plant(
         park_file,
         clock=SimulatedClock(NOW),
-        seed=1,
         data=tmp_path,
         journal=MemoryJournal(),
         source=link,

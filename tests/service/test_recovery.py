@@ -82,7 +82,6 @@ class Bench:
         self._plant = plant = build_plant(
             self.file,
             clock=self.clock,
-            seed=1,
             data=self.data,
             journal=self.journal,
             source=self.link,

@@ -161,7 +161,7 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
             for r in park.resources
             if isinstance(r, ThermalZone)
         },
-        arriving_kw=_still_to_arrive(plant, forecasts, now),
+        arriving_kw=_still_to_arrive(plant, forecasts),
         spot_per_kwh=spot,
         committed_kw=committed,
         open_products=tuple(_open_products(plant, horizon, spot, now)),
@@ -202,9 +202,7 @@ def _by_resource(
     }
 
 
-def _still_to_arrive(
-    plant: Plant, forecasts: dict[str, Forecast], now: datetime
-) -> dict[ResourceId, Profile]:
+def _still_to_arrive(plant: Plant, forecasts: dict[str, Forecast]) -> dict[ResourceId, Profile]:
     """Expected draw of cars that are not here yet: those that are here fade out over the spread."""
     profiles = {}
     for resource in plant.file.park.resources:

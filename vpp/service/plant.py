@@ -111,7 +111,6 @@ class Plant:
     file: ParkFile
     clock: Watch
     started_at: datetime
-    seed: int
     strategies: tuple[Strategy, ...]
     strategy_version: str
 

@@ -94,7 +94,6 @@ def build_plant(
     file: ParkFile,
     *,
     clock: Watch,
-    seed: int,
     data: Path,
     journal: Journal,
     source: MessageSource,
@@ -117,7 +116,6 @@ def build_plant(
         file=file,
         clock=clock,
         started_at=now,
-        seed=seed,
         strategies=load_strategies(file.strategies),
         strategy_version=strategy_version(file.strategies),
         journal=journal,
@@ -235,7 +233,6 @@ async def open_plant(
         plant = build_plant(
             file,
             clock=clock,
-            seed=seed,
             data=data,
             journal=journal,
             source=link,
