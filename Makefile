@@ -29,7 +29,7 @@ demo: .venv/.run
 	$(BIN)/vpp demo $(ARGS)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -10,6 +10,20 @@ from pathlib import Path
 import pytest
 
 
+LONGEST_FIRST = ("test_packaging", "scenarios/test_clock", "scenarios/", "chaos/", "benchmarks/")
+"""Files of few and long tests: begun last, one of two workers would wait for the other's."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first."""
+
+    def rank(item: pytest.Item) -> int:
+        ranks = [i for i, part in enumerate(LONGEST_FIRST) if part in item.path.as_posix()]
+        return min(ranks, default=len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def require_program() -> Callable[[str, str], Path]:
     """`require_program(name, cure)`: the path of a program that a test needs.
