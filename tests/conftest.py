@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-
 LONGEST_FIRST = ("test_packaging", "scenarios/test_clock", "scenarios/", "chaos/", "benchmarks/")
 """Files of few and long tests: begun last, one of two workers would wait for the other's."""
 
