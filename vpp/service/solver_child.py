@@ -1,8 +1,8 @@
 """The child process that solves: reads pickled problems on stdin, writes pickled outcomes to stdout.
 
 A process, not a thread: it can be killed when it overruns, its crash is not ours, and the event
-loop never waits for it. The pickles come from our own parent over a private pipe, from nobody else. It ends with its parent: at
-end of file, or by the kernel's signal where the parent was killed.
+loop never waits for it. The pickles come from our own parent over a private pipe, from nobody
+else. It ends with its parent: at end of file, or by the kernel's signal where the parent was killed.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ async function showStatements() {
     { title: "Drawn, kWh", number: true, text: (s) => (s.import_kwh ? number(s.import_kwh) : "") },
     { title: "Fed, kWh", number: true, text: (s) => (s.export_kwh ? number(s.export_kwh) : "") },
     { title: "CO₂, kg", number: true, text: (s) => (s.carbon_kgco2 === undefined ? "" : number(s.carbon_kgco2)) },
-  ], rows, "Nothing is settled yet; the first interval is, a minute after it ends.");
+  ], rows, "Nothing is settled yet; the first interval is, two minutes after it ends.");
   at("provisional").hidden = !found.statements.some((s) => s.provisional);
 }
 
