@@ -73,7 +73,7 @@ def a_park(at: time, data: Path) -> SmallPark:
         sink=link,
         venue=None,
         executor=InlineExecutor(),
-        record=lambda measurement: None,
+        record=lambda measurement: True,
     )
     give_history(plant, file.simulation, now)
     fleet = Fleet(file.park, file.simulation, opened_at=now - WARM_UP)

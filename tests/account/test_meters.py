@@ -152,3 +152,25 @@ def test_forgetting_keeps_what_later_intervals_need() -> None:
     assert book.energy_wh(METER, quarter(0)) is None
     book.add(a_reading(45, 4600))
     assert book.energy_wh(METER, quarter(2)) == (1600, 0, False)
+
+
+def test_thinned_readings_give_every_quarter_hour_the_same_energy() -> None:
+    readings = [a_reading(m, m * 97) for m in range(121)]
+    readings[50:] = [a_reading(m, (m - 50) * 31) for m in range(50, 121)]  # a register begins anew
+    book, thinned = a_book(readings), a_book(readings)
+
+    thinned.thin(quarter(6).start, timedelta(minutes=15))
+
+    for i in range(8):
+        assert thinned.energy_wh(METER, quarter(i)) == book.energy_wh(METER, quarter(i))
+    assert thinned.epochs(METER) == book.epochs(METER)
+
+
+def test_a_late_reading_still_finds_its_place_after_thinning() -> None:
+    book = a_book([a_reading(m, m * 97) for m in range(121) if m != 30])
+    book.thin(quarter(6).start, timedelta(minutes=15))
+
+    book.add(a_reading(30, 30 * 97))
+
+    assert book.energy_wh(METER, quarter(1)) == (15 * 97, 0, False)
+    assert book.energy_wh(METER, quarter(2)) == (15 * 97, 0, False)

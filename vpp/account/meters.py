@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import MeterReading
-from vpp.model.time import Interval
+from vpp.model.time import Interval, latest_boundary
 
 MAX_GAP = timedelta(minutes=5)
 """A register that began anew in a longer step has lost an energy that nobody knows."""
@@ -134,6 +134,25 @@ class MeterBook:
             keep = max(bisect_right(reads, before, key=_when) - 1, 0)
             del reads[:keep]
             del self._totals[meter_id][:keep]
+
+    def thin(self, before: datetime, step: timedelta) -> None:
+        """Of readings older than `before` keep those on multiples of `step`, and around breaks.
+
+        Registers need no more: the energy of every interval on the grid stays what it was.
+        """
+        for meter_id, reads in self._reads.items():
+            totals = self._totals[meter_id]
+            old = bisect_left(reads, before, key=_when)
+            kept = [
+                at
+                for at in range(old)
+                if latest_boundary(reads[at].measured_at, step) == reads[at].measured_at
+                or totals[at].broken
+                or (at + 1 < len(reads) and totals[at + 1].broken)
+            ]
+            if len(kept) < old:
+                reads[:old] = [reads[at] for at in kept]
+                totals[:old] = [totals[at] for at in kept]
 
     def _recount(self, meter_id: ResourceId, first: int) -> None:
         """Make the totals from reading `first` on new; at the end of the list that is one step."""

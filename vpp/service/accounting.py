@@ -33,6 +33,9 @@ from vpp.service.plant import Plant
 GAP_RULES = (GapRule(valid_from=date(2025, 10, 1), max_age=timedelta(hours=1)),)
 """What a missing imbalance price settles at until it is published; always marked provisional."""
 
+METERS_WHOLE = timedelta(days=2)
+"""Older than this, main meters are kept at quarter-hours only."""
+
 METERS_KEPT = timedelta(days=62)
 """Two billing months of main meters: what statements and baselines look back on."""
 
@@ -233,17 +236,19 @@ def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId,
         first = plant.meters.first_read_at(point.meter_id)
         if first is None or not intervals or intervals[0].start - first < timedelta(days=1):
             continue  # no day to compare with: the statement says nothing of a baseline
-        expected = [
-            baseline_kw(
-                history,
-                point.connection_point_id,
-                interval.start,
-                zone=park.timezone,
-                holidays=plant.holidays,
-                window_days=min((interval.start - first).days + 1, 45),
-            )
-            for interval in intervals
-        ]
+        expected: list[float | None] = []
+        for interval in intervals:
+            key = point.connection_point_id, interval.start
+            if key not in plant.baselines_kw:  # days before an interval do not change any more
+                plant.baselines_kw[key] = baseline_kw(
+                    history,
+                    point.connection_point_id,
+                    interval.start,
+                    zone=park.timezone,
+                    holidays=plant.holidays,
+                    window_days=min((interval.start - first).days + 1, 45),
+                )
+            expected.append(plant.baselines_kw[key])
         known = [kw * QUARTER / timedelta(hours=1) for kw in expected if kw is not None]
         if len(known) == len(intervals):
             before = total.get(point.enterprise_id, Decimal(0))

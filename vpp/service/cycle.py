@@ -200,6 +200,10 @@ async def trade(plant: Plant, now: datetime) -> None:
 
 async def act(plant: Plant, now: datetime) -> None:
     """Steer: every resource that is to leave its default gets a set-point that expires."""
+    if (
+        not plant.reconciled
+    ):  # the trade cycle could not: nobody is steered until the market answers
+        await trading.ask_about_doubts(plant, now)
     seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
     state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
     rung = _rung(plant, now)
@@ -388,6 +392,7 @@ def _park_kw(plant: Plant, now: datetime) -> float | None:
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
+    plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
     plant.reach("settled")
     if not settled:

@@ -66,6 +66,11 @@ class Metrics:
             "Telemetry messages taken as measurements.",
             registry=self.registry,
         )
+        self._unrecorded = Counter(
+            "vpp_telemetry_unrecorded_messages",
+            "Measurements that the historian had no room for.",
+            registry=self.registry,
+        )
         self._duplicates = Counter(
             "vpp_telemetry_duplicates",
             "Telemetry messages that came again.",
@@ -226,6 +231,10 @@ class Metrics:
 
     def telemetry_accepted(self) -> None:
         self._accepted.inc()
+
+    def telemetry_unrecorded(self) -> None:
+        """A measurement was used, and the historian had no room for it."""
+        self._unrecorded.inc()
 
     def telemetry_duplicate(self) -> None:
         self._duplicates.inc()

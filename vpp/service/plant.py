@@ -22,7 +22,7 @@ from vpp.act.ladder import SafeState
 from vpp.clock import Watch
 from vpp.model.command import Delivery, Setpoint
 from vpp.model.forecast import Forecast
-from vpp.model.ids import ProductId, ResourceId
+from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.market import Bid, MarketProduct
 from vpp.model.measurement import EvSession, Measurement, ParkState
 from vpp.model.schedule import Outcome, Schedule
@@ -120,8 +120,8 @@ class Plant:
     sink: SetpointSink
     venue: VenueLedger | None
     executor: Executor
-    record: Callable[[Measurement], object]
-    """Hands one measurement to the historian; never blocks."""
+    record: Callable[[Measurement], bool]
+    """Hands one measurement to the historian; never blocks. False where it has no room."""
     reach: Reach
 
     # sense
@@ -153,6 +153,11 @@ class Plant:
     meters: MeterBook
     peaks: MonthlyPeaks
     accounted: dict[Interval, AccountedInterval] = field(default_factory=dict)
+    baselines_kw: dict[tuple[ConnectionPointId, datetime], float | None] = field(
+        default_factory=dict
+    )
+    """Net injection expected without steering, by connection point and interval."""
+
     statements: tuple[Statement, ...] | None = None
     """Of everything settled so far; None until somebody asks again after a settlement."""
 
@@ -204,6 +209,9 @@ class Plant:
 
     money: Decimal = Decimal(0)
     """Settled so far, credit positive."""
+
+    historian_full: bool = False
+    """Whether the newest measurement found no room in the historian."""
 
     journal_fault: str | None = None
     """Why the newest entry could not be written; None where it was."""

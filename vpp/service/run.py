@@ -14,7 +14,7 @@ import structlog
 from vpp.clock import Clock
 from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.model.measurement import MeterReading
+from vpp.model.measurement import Measurement, MeterReading
 from vpp.model.time import latest_boundary
 from vpp.sense.decode import Refusal, RefusalReason
 from vpp.service.events import Severity
@@ -170,9 +170,25 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
         if taken.resource_id in plant.learnt:
             plant.means.add(taken)
         device_id = taken.resource_id
-    plant.record(taken)
+    _record(plant, taken, now)
     if device_id == plant.awaited:
         plant.arrived.set()
+
+
+def _record(plant: Plant, taken: Measurement, now: datetime) -> None:
+    """Hand a measurement to the historian; that it has no room is told once, and counted."""
+    if plant.record(taken):
+        plant.historian_full = False
+        return
+    plant.metrics.telemetry_unrecorded()
+    if not plant.historian_full:
+        plant.events.emit(
+            "historian",
+            "the historian has no room: measurements are used and not recorded",
+            at=now,
+            severity=Severity.ALARM,
+        )
+    plant.historian_full = True
 
 
 async def probe_lag(plant: Plant, stop: asyncio.Event) -> None:

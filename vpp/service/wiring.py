@@ -100,7 +100,7 @@ def build_plant(
     sink: SetpointSink,
     venue: VenueLedger | None,
     executor: Executor,
-    record: Callable[[Measurement], object],
+    record: Callable[[Measurement], bool],
     reach: Reach = nowhere,
     holidays: frozenset[date] = frozenset(),
 ) -> Plant:
@@ -146,7 +146,9 @@ def build_plant(
             deadband_kw=file.control.deadband_kw,
         ),
         kill=KillSwitch(data),
-        meters=MeterBook(),
+        meters=MeterBook(
+            {p.meter_id: max(map(abs, plausible[p.meter_id])) for p in park.connection_points}
+        ),
         peaks=MonthlyPeaks(
             park.timezone,
             {p.connection_point_id: p.period_to_date_peak_kw for p in park.connection_points},
