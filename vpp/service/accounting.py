@@ -8,7 +8,7 @@ made new from what is settled, so a correction needs no second book.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -29,9 +29,6 @@ from vpp.model.settlement import LineKind, Statement, StatementLine
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
-
-GAP_RULES = (GapRule(valid_from=date(2025, 10, 1), max_age=timedelta(hours=1)),)
-"""What a missing imbalance price settles at until it is published; always marked provisional."""
 
 METERS_WHOLE = timedelta(days=2)
 """Older than this, main meters are kept at quarter-hours only."""
@@ -74,7 +71,7 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
         for line in plant.book.position().trades(interval)
     ]
     zone = trading_unit(plant).zone
-    rule = gap_rule_on(GAP_RULES, local_date(interval.start, plant.file.park.timezone))
+    rule = gap_rule_on(plant.file.gap_rules, local_date(interval.start, plant.file.park.timezone))
     prices = [
         rule.price(
             interval.start,

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from vpp.account.settlement import GapRule
 from vpp.model.ids import ProductId
 from vpp.model.market import DayAheadGate, MarketProduct, RollingGate
 from vpp.service.resourceschema import Currency, Id, LocalTime, Money, Section, SeriesId, Text, Zone
@@ -85,8 +86,23 @@ class OfferRules(Section):
     price: PriceRange
 
 
+class GapSection(Section):
+    """What a missing imbalance price settles at until it is published."""
+
+    valid_from: date
+    """First delivery day it holds for."""
+    max_age_minutes: Annotated[int, Field(ge=0, le=1440)]
+    """The newest known price is carried on for at most so long; after that the day-ahead one."""
+
+    def noun(self) -> GapRule:
+        """The rule as settlement knows it."""
+        return GapRule(valid_from=self.valid_from, max_age=timedelta(minutes=self.max_age_minutes))
+
+
 class SettlementRules(Section):
     price_series_id: SeriesId
+    gap_rules: Annotated[list[GapSection], Field(default_factory=list)]
+    """Of a day-ahead market: the newest rule that is valid on the delivery day counts."""
 
 
 class MarketSection(Section):
@@ -111,6 +127,12 @@ class MarketSection(Section):
     settlement: SettlementRules
     exclusivity_group: Id
     """Units that trade products of one group must not share a resource."""
+
+    @model_validator(mode="after")
+    def _gaps_are_ruled(self) -> MarketSection:
+        if self.kind == "energy_da" and not self.settlement.gap_rules:
+            raise ValueError("settlement.gap_rules: a day-ahead market needs at least one")
+        return self
 
     def noun(self, digest: str) -> MarketProduct:
         """The product, marked with the digest of its file.

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from vpp.account.settlement import GapRule
 from vpp.errors import ConfigError, DataError
 from vpp.model.market import MarketProduct
 from vpp.model.park import Park
@@ -53,6 +54,9 @@ class ParkFile:
 
     park: Park
     products: tuple[MarketProduct, ...]
+    gap_rules: tuple[GapRule, ...]
+    """What a missing imbalance price settles at, by date."""
+
     strategies: tuple[StrategyUse, ...]
     """Highest priority first."""
 
@@ -160,6 +164,9 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
     return ParkFile(
         park=park,
         products=tuple(product for _, _, product in parts.products),
+        gap_rules=tuple(
+            rule.noun() for _, market, _ in parts.products for rule in market.settlement.gap_rules
+        ),
         strategies=tuple(
             StrategyUse(use=use.use, settings=use.settings, path=f"strategies.{place}.with")
             for place, use in enumerate(section.strategies)

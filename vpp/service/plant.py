@@ -192,6 +192,9 @@ class Plant:
     """False until open intents of the last run were asked about: no bids before."""
 
     offers: dict[tuple[ProductId, Interval], MadeOffer] = field(default_factory=dict)
+    venue_silent: bool = False
+    """Whether the market gave no answer when it was last asked about a bid set."""
+
     settled_doubts: set[str] = field(default_factory=set)
     """Bid sets that the market says it never had: nothing is owed of them."""
 

@@ -193,8 +193,11 @@ async def ask_about_doubts(plant: Plant, now: datetime) -> None:
         try:
             status = await plant.venue.bid_set_status(bid_set.bid_set_id)
         except (UnavailableError, RejectedError) as error:
-            plant.events.emit("venue", str(error), at=now, severity=Severity.WARNING)
+            if not plant.venue_silent:  # the change of state, not the state
+                plant.events.emit("venue", str(error), at=now, severity=Severity.WARNING)
+            plant.venue_silent = True
             return
+        plant.venue_silent = False
         if status == "unknown" and bid_set.valid_until <= now:
             plant.settled_doubts.add(bid_set.bid_set_id)
             plant.events.emit(
