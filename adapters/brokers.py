@@ -101,7 +101,7 @@ id = 0
 id = 0
 max_connections = 10010
 max_outgoing_packet_count = 200
-max_segment_size = 10485760
+max_segment_size = 1048576
 max_segment_count = 10
 [v4.1]
 name = "loopback"
