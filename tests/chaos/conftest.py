@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +21,7 @@ import aiomqtt
 import pytest
 
 from vpp.model.time import isoformat
+from vpp.service.http import reserved_port
 from vpp.service.parkfile import ParkFile, load_park
 from vpp.service.wiring import BrokerDoor, open_broker
 from vpp.simulate.market import VenueTimes
@@ -173,7 +173,7 @@ class Lab:
         self.now = datetime.fromisoformat(told["at"])
         self._turns += 1
         if self._turns > 1 and self.deaths and self.deaths[-1].recovered_s is None:
-            assert self.state == "normal", f"after a restart: {self.state}"
+            assert self.state == "normal", f"after a restart: {self.state}: {told['reason']}"
             self.deaths[-1].recovered_s = perf_counter() - self.deaths[-1].seen_s
         heard: dict[str, int] = {}
         if self._began is None:
@@ -269,12 +269,6 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Callable[[str], None]]:
     """Forks daemons from a process that has imported everything."""
@@ -311,7 +305,7 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
             door = await stack.enter_async_context(
                 open_broker(None, chaos_park.park, embedded=True)
             )
-            port, venue_port = _free_port(), _free_port()
+            port, venue_port = (stack.enter_context(reserved_port()) for _ in range(2))
             proxy = await stack.enter_async_context(Proxy(port))
             world = World(
                 WorldSpec(

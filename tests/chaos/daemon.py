@@ -7,7 +7,7 @@ The nursery imports once what takes a second or two to import, so that thirty re
 minute. A daemon is the real plant (`open_plant`, `serve`, all loops) on a simulated clock. Before each
 control period it tells the test over a socket where it stands, and waits for the word to go on:
 
-    daemon ─▶ {"at", "pid", "sent", "state"}      test: devices live, publish; the market acts
+    daemon ─▶ {"at", "pid", "sent", "state", "reason"}      test: devices live, publish; the market acts
     daemon ◀─ {"heard"}                           daemon: waits for these messages, then its cycles run
 """
 
@@ -152,6 +152,7 @@ async def _ask(
         "pid": os.getpid(),
         "sent": {name: setpoint.seq for name, setpoint in plant.setpoints.items()},
         "state": plant.safe_state.value,
+        "reason": plant.safe_state_reason,
     }
     writer.write(json.dumps(told).encode() + b"\n")
     try:

@@ -135,12 +135,24 @@ def test_a_process_is_called_where_the_price_exceeds_its_cost(
     assert schedule.cost_by_cause["calls"] == pytest.approx(50 * len(off))
 
 
-def test_a_running_call_goes_on_to_its_end(lab: Any) -> None:
-    began = lab.noon - timedelta(minutes=30)
+@pytest.mark.parametrize(
+    ("minutes", "expected_kw"),
+    [
+        pytest.param(-30, [0, 0, -100, -100], id="half of it is over"),
+        pytest.param(-60, [-100] * 4, id="it ends as the plan begins"),
+        pytest.param(
+            5, [0, 0, 0, 0, 0, -100], id="it began after the step did, and the plan is late"
+        ),
+    ],
+)
+def test_a_running_call_goes_on_to_its_end(
+    lab: Any, minutes: int, expected_kw: list[float]
+) -> None:
+    began = lab.noon + timedelta(minutes=minutes)
     reading = lab.reading("mill", calls_today=1, **lab.running(RunPhase.CALLED, began))
-    view = lab.view(lab.process(), price=[0.1] * 4, readings=[reading], step=QUARTER)
+    view = lab.view(lab.process(), price=[0.1] * len(expected_kw), readings=[reading], step=QUARTER)
 
-    assert lab.power(lab.plan(view), "mill").tolist() == [0, 0, -100, -100]
+    assert lab.power(lab.plan(view), "mill").tolist() == expected_kw
 
 
 def test_a_call_that_no_step_begins_with_is_not_made(lab: Any) -> None:

@@ -31,7 +31,9 @@ def process_kw(
     """Net injection of a process: its rated draw in its hours, nothing during calls; shape (T,)."""
     calls = [_call(load, view, step) for step in starts]
     if reading is not None and reading.phase is RunPhase.CALLED and reading.phase_since:
-        calls.append(Interval(reading.phase_since, reading.phase_since + load.call_length))
+        # A plan made late (a restart) can see a call that began after its first step did.
+        since = min(reading.phase_since, view.horizon.start)
+        calls.append(Interval(since, reading.phase_since + load.call_length))
     power = []
     for moment in view.horizon.starts():
         runs = _operates(load, moment, view) and not any(moment in call for call in calls)

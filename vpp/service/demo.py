@@ -13,7 +13,6 @@ market ▸ trade ▸ plan ▸ act ▸ account ▸ every set-point is there ▸ n
 from __future__ import annotations
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,7 +30,7 @@ from vpp.model.time import QUARTER, Interval, local_day, local_moment
 from vpp.sense.state import freeze
 from vpp.service.accounting import imbalance_series_id, note_peaks
 from vpp.service.history import give_history
-from vpp.service.http import serve
+from vpp.service.http import reserved_port, serve
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
@@ -146,7 +145,7 @@ async def open_demo(
             else WallClock(start=start, speed=options.speed)
         )
         broker = await stack.enter_async_context(open_broker(None, park, embedded=True))
-        venue_port = _free_port()
+        venue_port = stack.enter_context(reserved_port())
         opened = await stack.enter_async_context(
             open_plant(
                 file,
@@ -202,13 +201,6 @@ def _series_ids(plant: Plant) -> SeriesIds:
         short=imbalance_series_id("short", zone),
         long=imbalance_series_id("long", zone),
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # ---------------------------------------------------------------- time

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 
@@ -42,3 +43,18 @@ async def serve(plant: Plant, *, host: str, port: int) -> AsyncIterator[str]:
         yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that the kernel gives to nobody else until the block is left.
+
+    For a server whose address must be known before it listens. The socket here is bound and never
+    listens: a server that sets SO_REUSEADDR, as aiohttp's do, can come and go beside it, and
+    neither a search for a free port nor an outgoing connection is given this one meanwhile.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        yield port
