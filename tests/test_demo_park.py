@@ -70,6 +70,8 @@ def default_of(resource: Resource, scenario: Scenario, park: Park) -> Floats:
             return -np.clip(held_by_kw(resource, scenario), 0, resource.max_draw_kw)
         case EvFleet():
             return _fleet_kw(resource, scenario.visits[resource.resource_id], horizon)
+        case _:
+            raise AssertionError(f"the demo park has no {type(resource).__name__}")
 
 
 def _operates(load: InterruptibleLoad, local: datetime) -> bool:
@@ -89,7 +91,7 @@ def held_by_kw(zone: ThermalZone, scenario: Scenario) -> Floats:
     """Draw that keeps the target in each step, whatever the machine's size."""
     outdoor = scenario.outdoor_degc[zone.outdoor_series_id].values
     drift = outdoor + zone.internal_gain_kw * zone.resistance_degc_per_kw - zone.target_degc
-    return np.asarray(-drift / zone.degc_per_kw)
+    return np.asarray([-d / zone.degc_per_kw(o) for d, o in zip(drift, outdoor, strict=True)])
 
 
 def _fleet_kw(fleet: EvFleet, visits: tuple[CarVisit, ...], horizon: Horizon) -> Floats:

@@ -26,7 +26,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
-from vpp.model.schedule import Schedule
+from vpp.model.schedule import Schedule, Size
 from vpp.model.tariff import TouBand, TwoPartTariff
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)  # a Wednesday, 13:00 in Stockholm
@@ -211,7 +211,7 @@ def schedule(
         unserved_kwh={},
         cost_by_cause={},
         gap=0.0,
-        binaries=0,
+        size=Size(columns=0, rows=0, nonzeros=0, binaries=0),
         build_s=0.0,
         solve_s=0.0,
         strategy_version="s1",

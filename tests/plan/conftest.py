@@ -468,7 +468,7 @@ class Lab:
 
         def dearer(thing: Any) -> Any:
             money = [f.name for f in fields(thing) if re.search("_per_|cost", f.name)]
-            money = [name for name in money if name not in PHYSICAL]
+            money = [n for n in money if n not in PHYSICAL and getattr(thing, n) is not None]
             return replace(thing, **{name: getattr(thing, name) * times for name in money})
 
         park = replace(view.park, resources=tuple(dearer(r) for r in view.park.resources))
@@ -525,7 +525,11 @@ class Lab:
         return {"phase": phase, "phase_since": since}
 
 
-PHYSICAL = {"degc_per_kw", "resistance_degc_per_kw", "capacity_kwh_per_degc", "max_calls_per_day"}
+PHYSICAL = {
+    *("resistance_degc_per_kw", "capacity_kwh_per_degc", "cop_per_degc"),
+    *("max_calls_per_day", "runs_per_day", "max_cycles_per_day", "max_hours_per_day"),
+    *("standing_loss_per_h", "kgco2_per_kwh", "kwh_per_unit"),
+}
 """Fields whose name looks like a price; `ramp_kw_per_min` may scale, the planner ignores it."""
 
 

@@ -128,8 +128,8 @@ def test_no_order_of_starts_is_cheaper_than_the_plan(lab: Any) -> None:
     view = knapsack(lab, runs=3)
     programme = build(view, lab.terms(view), limit_excess_price_per_kwh=lab.excess_per_kwh)
     schedule = lab.plan(view)
-    groups = np.array([start.group for start in programme.fleet.starts])
-    columns = programme.columns["start"]
+    groups = np.array([start.group for start in programme.fleet.starts.possible])
+    columns = programme.fleet.starts.chosen
 
     cheapest = np.inf
     for pick in np.ndindex(*(int((groups == g).sum()) for g in range(3))):
@@ -167,7 +167,9 @@ def test_a_limit_that_binds_has_the_price_of_a_kilowatt_more(
 
     assert isinstance(solution, LpSolution)
     side = -1.0 if "import_kw" in limits else 1.0
-    found = side * solution.row_marginals[programme.rows["shared node"].ravel()]
+    words = f"park test: {next(iter(limits))}"
+    (shared,) = (n for n in programme.named if n.words == (words,))
+    found = side * solution.row_marginals[shared.index]
     assert found.min() == pytest.approx(per_kw)
     assert found.max() <= 1e-9  # more room never costs
 

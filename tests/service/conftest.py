@@ -19,7 +19,7 @@ from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
 from vpp.model.horizon import Horizon
 from vpp.model.resource import FixedLoad, Storage
-from vpp.model.schedule import Optimal, Schedule
+from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import Message
 from vpp.service.api import build_api
@@ -90,7 +90,7 @@ def a_schedule(file: ParkFile) -> Schedule:
         unserved_kwh={},
         cost_by_cause={"energy": 1234.5678, "wear": 1.5},
         gap=1e-4,
-        binaries=12,
+        size=Size(columns=0, rows=0, nonzeros=0, binaries=12),
         build_s=0.01,
         solve_s=0.2,
         strategy_version="s1",

@@ -27,7 +27,7 @@ from vpp.model.ids import ConnectionPointId, EnterpriseId, ParkId, ProductId, Re
 from vpp.model.measurement import ParkState, Quality, Reading
 from vpp.model.park import ConnectionPoint, Enterprise, Limits, Park
 from vpp.model.resource import Storage
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Size, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade
@@ -476,7 +476,7 @@ def test_a_garbage_schedule_passes_the_executor_and_not_the_validator(
         unserved_kwh={},
         cost_by_cause={"market": -1e9},
         gap=0.0,
-        binaries=0,
+        size=Size(columns=0, rows=0, nonzeros=0, binaries=0),
         build_s=0.0,
         solve_s=0.0,
         strategy_version="test/1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,7 +24,7 @@ from vpp.model.ids import (
 from vpp.model.market import DayAheadGate, Gate, MarketProduct, RollingGate
 from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import EVERY_DAY, FixedLoad, Resource, Storage
-from vpp.model.schedule import Schedule
+from vpp.model.schedule import Schedule, Size
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.model.time import QUARTER
 
@@ -70,7 +71,7 @@ def product(
 
 def battery(name: str = "bess", point: str = "cp", **changes: float) -> Storage:
     """1 MW, 2 MWh, lossless, so that sums can be done by hand."""
-    sizes = {
+    sizes: dict[str, Any] = {
         "capacity_kwh": 2000.0,
         "max_charge_kw": 1000.0,
         "max_discharge_kw": 1000.0,
@@ -197,7 +198,7 @@ def schedule(
         unserved_kwh={},
         cost_by_cause={},
         gap=0.0,
-        binaries=0,
+        size=Size(columns=0, rows=0, nonzeros=0, binaries=0),
         build_s=0.0,
         solve_s=0.0,
         strategy_version="s1",

@@ -19,14 +19,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
+from typing import assert_never
 
 from vpp.act.tree import Node, nodes
 from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import EvSession, ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
+    Converter,
+    CurtailableLoad,
     EvFleet,
     FixedLoad,
+    FlexibleLoad,
     Generator,
     InterruptibleLoad,
     Resource,
@@ -138,6 +142,10 @@ class _Moment:
                 return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
             case EvFleet():
                 return self._fleet(resource, reading)
+            case CurtailableLoad() | FlexibleLoad() | Converter():
+                return self._planned(resource)
+            case _:
+                assert_never(resource)
 
     def expected_of(
         self, resource: Resource, reading: Reading | None, asked_kw: float | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from math import isfinite
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ class Quality(StrEnum):
 
 
 class RunPhase(StrEnum):
-    """Where a shiftable run or an interruptible load stands today."""
+    """Where a run, a call or a machine that is on or off stands."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -39,6 +40,9 @@ class EvSession:
 
     arrives_at: datetime | None = None
     """When it will come; None where the car is here."""
+
+    lends_kwh: float = 0.0
+    """How much may be taken out of it on the way, counted in the car; it wants that back too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,15 @@ class Reading:
     phase: RunPhase | None = None
     phase_since: datetime | None = None
     calls_today: int | None = None
+    """Calls, starts or runs since local midnight, those that go on included."""
+
+    hours_on_today: float | None = None
+    done_kwh: float | None = None
+    """Energy drawn so far in the window of work that is open now."""
+
+    discharged_today_kwh: float | None = None
+    """Taken out of a store since local midnight."""
+
     sessions: tuple[EvSession, ...] | None = None
     setpoint_seq: int | None = None
     """The newest command the device has taken."""
@@ -72,7 +85,10 @@ class Reading:
     def __post_init__(self) -> None:
         require_utc(self.measured_at, where=f"{self.resource_id}.measured_at")
         require_utc(self.received_at, where=f"{self.resource_id}.received_at")
-        for name in ("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"):
+        for name in (
+            *("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"),
+            *("hours_on_today", "done_kwh", "discharged_today_kwh"),
+        ):
             value = getattr(self, name)
             if value is not None and not isfinite(value):
                 raise DataError(
@@ -113,12 +129,16 @@ class Unknown:
 ResourceState: TypeAlias = Reading | Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ParkState:
     """The park as frozen at `taken_at`, in resource order. Nothing changes under a cycle's feet."""
 
     taken_at: datetime
     resources: tuple[ResourceState, ...]
+
+    @cached_property
+    def _by_id(self) -> dict[ResourceId, ResourceState]:
+        return {state.resource_id: state for state in self.resources}
 
     def reading(self, resource_id: ResourceId) -> Reading | None:
         """The reading of a resource, None where it is unknown.
@@ -126,9 +146,11 @@ class ParkState:
         Raises:
             DataError: The park has no such resource.
         """
-        for state in self.resources:
-            if state.resource_id == resource_id:
-                return state if isinstance(state, Reading) else None
-        raise DataError(
-            f"no resource {resource_id}", where="ParkState", fix="Ask for a resource of the park"
-        )
+        state = self._by_id.get(resource_id)
+        if state is None:
+            raise DataError(
+                f"no resource {resource_id}",
+                where="ParkState",
+                fix="Ask for a resource of the park",
+            )
+        return state if isinstance(state, Reading) else None

@@ -8,7 +8,8 @@
       ╱    ╲         │           │
  resource resource resource   resource ── its own sizes
 
-Every limit of the tree is kept in plan, share and guard.
+An enterprise limits the sum of its connection points, wherever they are fed from. Every limit of the
+tree is kept in plan, share and guard; orders that arrive while running narrow it for a while.
 """
 
 from __future__ import annotations
@@ -27,14 +28,17 @@ from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
     FeederId,
+    NodeId,
     ParkId,
     ProductId,
     ResourceId,
     UnitId,
     require_id,
 )
-from vpp.model.resource import Resource
+from vpp.model.network import Node, Pipe
+from vpp.model.resource import Converter, Resource
 from vpp.model.tariff import TwoPartTariff
+from vpp.model.time import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,52 @@ class Limits:
                 f"import {self.import_kw} kW, export {self.export_kw} kW",
                 where="Limits",
                 fix="Give sizes that are not negative",
+            )
+
+
+Place = ParkId | FeederId | EnterpriseId | ConnectionPointId
+"""A node of the limit tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOrder:
+    """Somebody narrows the limits of one place for a while: a grid operator, a contract, an operator.
+
+    Limits add up by the narrowest; an order never widens another one.
+    """
+
+    order_id: str
+    place: Place
+    span: Interval
+    """When it holds; it expires by itself."""
+
+    limits: Limits
+    source: str
+    """Who gave it, as people know them."""
+
+    priority: int = 0
+    """Where not all can be kept, those of a higher priority are kept first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerGroup:
+    """Resources that share something: a transformer, a crane, a crew."""
+
+    group_id: str
+    resource_ids: tuple[ResourceId, ...]
+    max_draw_kw: float = inf
+    """The most they may draw together."""
+
+    max_running: int | None = None
+    """How many may run at once, where each is either on or off; 1 excludes one another."""
+
+    def __post_init__(self) -> None:
+        if not self.max_draw_kw >= 0 or (self.max_running or 0) < 0 or not self.resource_ids:
+            raise DataError(
+                f"max_draw_kw {self.max_draw_kw}, max_running {self.max_running},"
+                f" {len(self.resource_ids)} resources",
+                where=f"group {self.group_id}",
+                fix="Name its resources, and give a size and a count that are not negative",
             )
 
 
@@ -79,6 +129,8 @@ class ConnectionPoint:
 class Enterprise:
     enterprise_id: EnterpriseId
     name: str
+    limits: Limits = Limits()
+    """Of all its connection points together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +178,11 @@ class Park:
     grid_kgco2_per_kwh: float
     """Carbon of a kWh imported (location-based, one dated figure from the park file)."""
 
+    nodes: tuple[Node, ...] = ()
+    """Where other carriers than electricity are balanced."""
+    pipes: tuple[Pipe, ...] = ()
+    groups: tuple[PowerGroup, ...] = ()
+
     def __post_init__(self) -> None:
         ids: list[str] = [
             *(resource.resource_id for resource in self.resources),
@@ -158,6 +215,29 @@ class Park:
                     where=where,
                     fix="Put the resource behind a connection point of its own enterprise",
                 )
+        self._check_networks()
+
+    def _check_networks(self) -> None:
+        """Every name of a node, a pipe's end and a group's member is known."""
+        _require_unique([node.node_id for node in self.nodes], "nodes")
+        _require_unique([pipe.pipe_id for pipe in self.pipes], "pipes")
+        _require_unique([group.group_id for group in self.groups], "groups")
+        nodes = {node.node_id for node in self.nodes}
+        names = {resource.resource_id for resource in self.resources}
+        for pipe in self.pipes:
+            for end in (pipe.from_node_id, pipe.to_node_id):
+                _require_known(end, nodes, where=f"pipe {pipe.pipe_id}")
+        for group in self.groups:
+            _require_unique(group.resource_ids, f"resources of group {group.group_id}")
+            for name in group.resource_ids:
+                _require_known(name, names, where=f"group {group.group_id}")
+        for resource in self.resources:
+            ends: list[NodeId | None] = [resource.node_id]
+            if isinstance(resource, Converter):
+                ends += [port.node_id for port in resource.ports]
+            for node in ends:
+                if node is not None:
+                    _require_known(node, nodes, where=f"resource {resource.resource_id}")
 
     @cached_property
     def resource_by_id(self) -> dict[ResourceId, Resource]:

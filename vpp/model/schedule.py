@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LimitPrice:
+    """What a limit that binds costs: the change of cost for one kW (or kWh) more of it."""
+
+    limit: str
+    """In the words of the park file: `feeder feeder-north: import_kw`, `bess-1: max_charge_kw`."""
+
+    per_unit: Floats
+    """In the park's currency, shape (T,), 0 in steps where it does not bind. Never above 0: more
+    room never costs more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large the programme was."""
+
+    columns: int
+    rows: int
+    nonzeros: int
+    binaries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reserve:
+    """What one product's headroom looks like, shapes (T,)."""
+
+    kept_kw: Mapping[ResourceId, Floats]
+    """By whom."""
+
+    sold_kw: Floats
+    """What the plan means to sell beside what is owed."""
+
+    lacking_kw: Floats
+    """What is owed and cannot be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Schedule:
     """Powers of every resource on one horizon, and what the optimiser knows about them.
 
-    All powers are mean net injection over the step, in kW. T is `horizon.steps`, R the number of
+    All powers are mean net injection over the step, in kW: of electricity at the connection point, or
+    of the carrier of the node that the resource names. T is `horizon.steps`, R the number of
     resources of the park, in park order.
     """
 
@@ -26,7 +66,10 @@ class Schedule:
     resource_ids: tuple[ResourceId, ...]
 
     power_kw: Floats
-    """Shape (R, T)."""
+    """Shape (R, T). A converter's row is its electricity, 0 where it has none."""
+
+    port_kw: Mapping[ResourceId, Mapping[NodeId, Floats]] = field(default_factory=dict)
+    """What a converter feeds into each carrier node it meets (draws below 0), shape (T,) each."""
 
     stored_kwh: Mapping[ResourceId, Floats]
     """Energy in each storage at the end of each step, shape (T,)."""
@@ -40,6 +83,27 @@ class Schedule:
     net_kw: Floats
     """The park, shape (T,)."""
 
+    pipe_kw: Mapping[str, Floats] = field(default_factory=dict)
+    """What enters each pipe, shape (T,)."""
+
+    spilled_kw: Mapping[NodeId, Floats] = field(default_factory=dict)
+    """What is thrown away at each node that may, shape (T,)."""
+
+    lacking_kw: Mapping[NodeId, Floats] = field(default_factory=dict)
+    """What each node is short of, at the price of breaking a limit; shape (T,)."""
+
+    on: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
+    """Whether each resource that is on or off is on, shape (T,)."""
+
+    curtailed_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """How much less each curtailable load draws than it would, shape (T,); sizes."""
+
+    cars_kw: Mapping[str, Floats] = field(default_factory=dict)
+    """Net injection of each car, by `resource id/session id`, shape (T,)."""
+
+    reserve: Mapping[str, Reserve] = field(default_factory=dict)
+    """By `product id up` and `product id down`."""
+
     committed_kw: Floats
     """Sold already for each step (bought below 0), shape (T,)."""
 
@@ -52,11 +116,26 @@ class Schedule:
     net_value_per_kwh: Floats
     """Shadow price of one more kWh of net injection of the park, shape (T,)."""
 
+    point_value_per_kwh: Mapping[ConnectionPointId, Floats] = field(default_factory=dict)
+    """What one more kWh fed behind each connection point saves, shape (T,)."""
+
+    node_value_per_kwh: Mapping[NodeId, Floats] = field(default_factory=dict)
+    """What one more kWh fed into each carrier node saves, shape (T,)."""
+
+    limit_prices: tuple[LimitPrice, ...] = ()
+    """Every limit that binds in some step. Where there are on/off decisions they are fixed."""
+
     starts: Mapping[ResourceId, tuple[int, ...]]
-    """Steps at which a shiftable run, or a call of an interruptible load, is to start."""
+    """Steps at which a shiftable run, or a call of an interruptible or curtailable load, starts."""
+
+    start_lengths: Mapping[ResourceId, tuple[int, ...]] = field(default_factory=dict)
+    """How many steps each of `starts` lasts, the rebound not counted."""
 
     unserved_kwh: Mapping[str, float]
     """What each EV session is planned to leave without, by `resource id/session id`."""
+
+    undone_units: Mapping[str, float] = field(default_factory=dict)
+    """What each window of a flexible load lacks, by `resource id/start of the window` (UTC ISO 8601)."""
 
     cost_by_cause: Mapping[str, float]
     """In the park's currency over the horizon; adds up to the objective."""
@@ -65,7 +144,7 @@ class Schedule:
     """Relative gap that the solver proves; 0 for a pure LP. On/off decisions are then fixed and
     the LP solved again: shadow prices are of that LP."""
 
-    binaries: int
+    size: Size
     build_s: float
     solve_s: float
     strategy_version: str
@@ -79,6 +158,11 @@ class Schedule:
                 where=f"plan {self.plan_id}",
                 fix="Give one row per resource and one column per step",
             )
+
+    @property
+    def binaries(self) -> int:
+        """On/off decisions; shadow prices hold for those taken."""
+        return self.size.binaries
 
     @property
     def cost(self) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import assert_never
 
 import numpy as np
 
@@ -69,7 +68,7 @@ def _priced(
             case StoredEnergyValue():
                 yield "stored energy", -term.price_per_kwh * _left_in_stores_kwh(schedule, view)
             case _:
-                assert_never(term)
+                raise NotImplementedError(type(term).__name__)
 
 
 def _peak_kw(points: Mapping[ConnectionPointId, Floats], term: PeakCharge) -> float:

@@ -44,6 +44,9 @@ class LpSolution:
     row_marginals: Floats
     """Change of cost per unit of each row's side."""
 
+    column_marginals: Floats
+    """Change of cost per unit of the bound that holds each column; 0 for what was given."""
+
     fixed: dict[int, float]
     """Columns that were held, and at which value."""
 
@@ -101,6 +104,12 @@ def solve_lp(
     marginals[below] += sides[: below.sum()]
     marginals[above] -= sides[below.sum() :]
     x[free] = result.x
+    reduced = np.zeros(len(programme.cost))
+    reduced[free] = result.lower.marginals + result.upper.marginals
     return LpSolution(
-        x=x, cost=float(programme.cost @ x), row_marginals=marginals, fixed=dict(fixed)
+        x=x,
+        cost=float(programme.cost @ x),
+        row_marginals=marginals,
+        column_marginals=reduced,
+        fixed=dict(fixed),
     )

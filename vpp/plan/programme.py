@@ -1,20 +1,59 @@
 """One sparse mixed-integer programme, and the builder it grows in: whole blocks of columns and rows.
 
-Nobody writes an index: a block of columns or rows has a name and a shape, and hands back the
-numbers of its members in that shape.
+Nobody writes an index: a block of columns or rows has a shape, and hands back the numbers of its
+members in that shape. What feeds or draws is *injected*: the builder puts it into the balance of the
+node where it happens and remembers whose power it is.
+
+    balance of a connection point    export - import                  - Σ injections decided = base
+    balance of a carrier node        spill - lacking + out - arrived  - Σ injections decided = base
+
+`base` is what nobody decides (`Builder.base_kw`).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ProductId
-from vpp.plan.fleet import Fleet, Ints
+from vpp.model.ids import NodeId, ResourceId
+
+if TYPE_CHECKING:
+    from vpp.plan.fleet import Fleet
+    from vpp.plan.view import PlanningView
+
+Ints = NDArray[np.int64]
+
+
+class Side(StrEnum):
+    """Which side of a row, or which bound of a column, a name stands for."""
+
+    ROW_LOWER = "row_lower"
+    ROW_UPPER = "row_upper"
+    LOWER = "lower"
+    UPPER = "upper"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """Limits in the words of the park file: which numbers of the programme they became."""
+
+    words: tuple[str, ...]
+    """Shape (k,): `bess-1: max_charge_kw`."""
+
+    side: Side
+    index: Ints
+    """Rows or columns, shape (k, n)."""
+
+    steps: Ints
+    """The step of each, shape (k, n); -1 where it speaks of the whole horizon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,15 +75,26 @@ class Programme(LinearProgramme):
     integral: Ints
     """Columns that are 0 or 1."""
 
-    columns: dict[str, Ints]
-    """Where each block of columns stands, in its shape."""
+    coupling: Ints
+    """Rows that join connection points: without them the programme falls into small parts."""
 
-    rows: dict[str, Ints]
+    balance: Ints
+    """Rows of the connection points, then of the carrier nodes, shape (P + N, T)."""
+
+    base_kw: Floats
+    """Net injection of each resource that is not decided here, shape (R, T), park order."""
+
+    power: csr_array
+    """kW that one unit of each column adds to a resource's power, shape (R·T, columns)."""
+
+    ports: dict[tuple[ResourceId, NodeId], csr_array]
+    """The same for what a converter feeds into a carrier node, shape (T, columns) each."""
+
     causes: dict[str, tuple[Ints, Floats]]
     """Columns that each cause of cost prices, and at how much; together they are `cost`."""
 
+    named: tuple[Named, ...]
     fleet: Fleet
-    products: tuple[ProductId, ...]
 
     def linear(self) -> LinearProgramme:
         """The numbers alone: little to send to another process."""
@@ -68,84 +118,217 @@ class Programme(LinearProgramme):
         return sha.hexdigest()
 
 
-@dataclass(slots=True)
-class Builder:
-    """Columns and rows as they are added, block by block."""
+Triplets = list[tuple[Ints, Ints, Floats]]
 
-    steps: int
+
+@dataclass(slots=True)
+class _Blocks:
+    """Bounds of columns, or sides of rows, as they are added."""
+
     lower: list[Floats] = field(default_factory=list)
     upper: list[Floats] = field(default_factory=list)
-    columns: dict[str, Ints] = field(default_factory=dict)
-    rows: dict[str, Ints] = field(default_factory=dict)
-    causes: dict[str, list[tuple[Ints, Floats]]] = field(default_factory=dict)
-    row_lower: list[Floats] = field(default_factory=list)
-    row_upper: list[Floats] = field(default_factory=list)
-    triplets: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
-    n_columns: int = 0
-    n_rows: int = 0
+    count: int = 0
 
-    def add_columns(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        *,
-        lower: float | Floats = 0.0,
-        upper: float | Floats = np.inf,
-    ) -> Ints:
-        """A block of columns in `shape`; bounds broadcast to it."""
+    def add(self, shape: tuple[int, ...], lower: float | Floats, upper: float | Floats) -> Ints:
         size = int(np.prod(shape))
-        index = np.arange(self.n_columns, self.n_columns + size).reshape(shape)
-        self.n_columns += size
+        index = np.arange(self.count, self.count + size).reshape(shape)
+        self.count += size
         for values, store in ((lower, self.lower), (upper, self.upper)):
             store.append(np.broadcast_to(np.asarray(values, dtype=float), shape).ravel())
-        self.columns[name] = index
         return index
+
+    def sides(self) -> tuple[Floats, Floats]:
+        return np.concatenate(self.lower), np.concatenate(self.upper)
+
+
+class Builder:
+    """Columns and rows as they are added, block by block, for one view."""
+
+    def __init__(self, view: PlanningView) -> None:
+        park = view.park
+        self.view = view
+        self.steps = view.horizon.steps
+        self.hours = view.horizon.step_hours
+        self.row_of = {r.resource_id: i for i, r in enumerate(park.resources)}
+        self.point_of = {p.connection_point_id: i for i, p in enumerate(park.connection_points)}
+        self.node_of = {
+            node.node_id: i for i, node in enumerate(park.nodes, start=len(self.point_of))
+        }
+        self._main = np.array(
+            [
+                self.point_of[r.connection_point_id]
+                if r.node_id is None
+                else self.node_of[r.node_id]
+                for r in park.resources
+            ],
+            dtype=np.int64,
+        )
+        self.base_kw = np.zeros((len(park.resources), self.steps))
+        self._columns, self._rows = _Blocks(), _Blocks()
+        self._triplets: Triplets = []
+        self._power: Triplets = []
+        self._ports: dict[tuple[ResourceId, NodeId], Triplets] = {}
+        self._causes: dict[str, list[tuple[Ints, Floats]]] = {}
+        self._coupling: list[Ints] = []
+        self._named: list[Named] = []
+        self._integral: list[Ints] = []
+        nodes = len(self.point_of) + len(self.node_of)
+        self.balance = self.add_rows((nodes, self.steps), 0.0, 0.0)
+        self.most_drawn_kw = np.zeros((nodes, self.steps))
+        """The most that decisions could draw at each node; sizes. So that limits which are far from
+        what stands behind them become no rows."""
+        self.most_fed_kw = np.zeros((nodes, self.steps))
+
+    # ------------------------------------------------------------ columns, rows, cost
+
+    def add_columns(
+        self, shape: tuple[int, ...], *, lower: float | Floats = 0.0, upper: float | Floats = np.inf
+    ) -> Ints:
+        """A block of columns in `shape`; bounds broadcast to it."""
+        return self._columns.add(shape, lower, upper)
+
+    def decide(self, shape: tuple[int, ...], *, upper: float | Floats = 1.0) -> Ints:
+        """A block of columns that are 0 or 1; 0 where `upper` is."""
+        columns = self.add_columns(shape, upper=upper)
+        self._integral.append(columns)
+        return columns
+
+    def add_rows(
+        self,
+        shape: tuple[int, ...],
+        lower: float | Floats,
+        upper: float | Floats,
+        *,
+        couples: bool = False,
+    ) -> Ints:
+        """A block of rows in `shape`; sides broadcast to it. `couples`: they join connection points."""
+        rows = self._rows.add(shape, lower, upper)
+        if couples:
+            self._coupling.append(rows.ravel())
+        return rows
+
+    def put(self, rows: Ints, columns: Ints, values: float | Floats) -> None:
+        """Coefficients `values` at (rows, columns); all three broadcast together."""
+        self._triplets.append(_spread(rows, columns, values))
 
     def price(self, columns: Ints, per_unit: float | Floats, cause: str) -> None:
         """Let each unit of `columns` cost `per_unit` more, for `cause`; the two broadcast."""
         columns, filled = np.broadcast_arrays(columns, np.asarray(per_unit, dtype=float))
-        self.causes.setdefault(cause, []).append((columns.ravel(), filled.ravel()))
+        self._causes.setdefault(cause, []).append((columns.ravel(), filled.ravel()))
 
-    def add_rows(
-        self, name: str, shape: tuple[int, ...], lower: float | Floats, upper: float | Floats
-    ) -> Ints:
-        """A block of rows in `shape`; sides broadcast to it."""
-        size = int(np.prod(shape))
-        index = np.arange(self.n_rows, self.n_rows + size).reshape(shape)
-        self.n_rows += size
-        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), shape).ravel())
-        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), shape).ravel())
-        self.rows[name] = index
-        return index
+    def name(
+        self, words: Sequence[str], side: Side, index: Ints, steps: Ints | None = None
+    ) -> None:
+        """Say in the words of the park file what limits are: one of `words` for each row of `index`.
 
-    def put(self, rows: Ints, columns: Ints, values: float | Floats) -> None:
-        """Coefficients `values` at (rows, columns); all three broadcast together."""
-        rows, columns, filled = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
-        self.triplets.append((rows.ravel(), columns.ravel(), filled.ravel()))
+        `steps` broadcasts to `index`, shape (k, n); left out, n is either the horizon or 1 (a limit
+        of the whole horizon).
+        """
+        index = index.reshape(len(words), -1) if len(words) else index.reshape(0, 1)
+        if steps is None:
+            whole = index.shape[1] == self.steps
+            steps = np.arange(self.steps) if whole else np.array([-1])
+        self._named.append(
+            Named(tuple(words), side, index, np.broadcast_to(steps, index.shape).astype(np.int64))
+        )
 
-    def programme(
-        self, *, integral: list[Ints], fleet: Fleet, products: tuple[ProductId, ...]
-    ) -> Programme:
-        """All blocks as one programme; the columns in `integral` are 0 or 1."""
-        rows, columns, values = (np.concatenate(part) for part in zip(*self.triplets, strict=True))
+    # ------------------------------------------------------------ injections
+
+    def rows(self, names: Sequence[ResourceId]) -> Ints:
+        """Where resources stand in park order, shape (k,)."""
+        return np.array([self.row_of[name] for name in names], dtype=np.int64)
+
+    def inject(
+        self,
+        which: Ints,
+        columns: Ints,
+        kw: float | Floats,
+        *,
+        steps: Ints | None = None,
+    ) -> None:
+        """A unit of each column feeds `kw` of its resource into the resource's own node.
+
+        `which` (rows in park order) and `columns` broadcast together, over `steps`: left out, the
+        last axis is the horizon.
+        """
+        steps = np.arange(self.steps) if steps is None else steps
+        which, columns, steps, filled = np.broadcast_arrays(
+            which, columns, steps, np.asarray(kw, dtype=float)
+        )
+        self._triplets.append(_spread(self.balance[self._main[which], steps], columns, -filled))
+        self._power.append(_spread(which * self.steps + steps, columns, filled))
+
+    def inject_port(
+        self, resource_id: ResourceId, node_id: NodeId, columns: Ints, kw: float | Floats
+    ) -> None:
+        """A unit of each column, shape (…, T), feeds `kw` of a converter into a carrier node."""
+        steps = np.broadcast_to(np.arange(self.steps), columns.shape)
+        filled = np.broadcast_to(np.asarray(kw, dtype=float), columns.shape)
+        self._triplets.append(_spread(self.balance[self.node_of[node_id], steps], columns, -filled))
+        self._ports.setdefault((resource_id, node_id), []).append(_spread(steps, columns, filled))
+
+    def may(
+        self, which: Ints, *, draw_kw: float | Floats = 0.0, feed_kw: float | Floats = 0.0
+    ) -> None:
+        """What decisions about resources could draw and feed at most; sizes, broadcast to (k, T)."""
+        shape = (len(which), self.steps)
+        np.add.at(self.most_drawn_kw, self._main[which], np.broadcast_to(draw_kw, shape))
+        np.add.at(self.most_fed_kw, self._main[which], np.broadcast_to(feed_kw, shape))
+
+    def node_base_kw(self) -> Floats:
+        """What nobody decides, by node, shape (P + N, T)."""
+        base = np.zeros(self.balance.shape)
+        np.add.at(base, self._main, self.base_kw)
+        return base
+
+    # ------------------------------------------------------------ the end
+
+    def programme(self, fleet: Fleet) -> Programme:
+        """All blocks as one programme."""
+        lower, upper = self._columns.sides()
+        row_lower, row_upper = self._rows.sides()
+        base = self.node_base_kw()
+        row_lower[self.balance], row_upper[self.balance] = base, base
+        columns = self._columns.count
         causes = {
             cause: (np.concatenate([c for c, _ in parts]), np.concatenate([v for _, v in parts]))
-            for cause, parts in self.causes.items()
+            for cause, parts in self._causes.items()
         }
-        cost = np.zeros(self.n_columns)
+        cost = np.zeros(columns)
         for priced, per_unit in causes.values():
-            np.add.at(cost, priced, per_unit)
+            cost += np.bincount(priced, per_unit, columns)
         return Programme(
             cost=cost,
-            lower=np.concatenate(self.lower),
-            upper=np.concatenate(self.upper),
-            integral=np.concatenate([block.ravel() for block in integral]),
-            matrix=csr_array((values, (rows, columns)), shape=(self.n_rows, self.n_columns)),
-            row_lower=np.concatenate(self.row_lower),
-            row_upper=np.concatenate(self.row_upper),
-            columns=self.columns,
-            rows=self.rows,
+            lower=lower,
+            upper=upper,
+            integral=_joined(self._integral),
+            matrix=_matrix(self._triplets, (self._rows.count, columns)),
+            row_lower=row_lower,
+            row_upper=row_upper,
+            coupling=_joined(self._coupling),
+            balance=self.balance,
+            base_kw=self.base_kw,
+            power=_matrix(self._power, (self.base_kw.size, columns)),
+            ports={
+                key: _matrix(parts, (self.steps, columns)) for key, parts in self._ports.items()
+            },
             causes=causes,
+            named=tuple(self._named),
             fleet=fleet,
-            products=products,
         )
+
+
+def _spread(rows: Ints, columns: Ints, values: float | Floats) -> tuple[Ints, Ints, Floats]:
+    rows, columns, filled = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
+    return rows.ravel(), columns.ravel(), filled.ravel()
+
+
+def _joined(blocks: Sequence[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *(block.ravel() for block in blocks)])
+
+
+def _matrix(triplets: Triplets, shape: tuple[int, int]) -> csr_array:
+    if not triplets:
+        return csr_array(shape)
+    rows, columns, values = (np.concatenate(part) for part in zip(*triplets, strict=True))
+    return csr_array((values, (rows, columns)), shape=shape)

@@ -25,7 +25,7 @@ connection point. The sum of the parts' own bounds is a bound of the whole, neve
 relaxation's, and their decisions together are nearly always the best ones.
 
 Why not `milp` at once: it keeps no announced decisions, and does not see that the parts are separate.
-On an easy day both are quick (`benchmarks/planner.py`); on a synthetic park of 41 resources whose
+On an easy day both are quick (`benchmarks/demo_plan.py`); on a synthetic park of 41 resources whose
 runs compete for paid peaks it took 4 to 17 s, this 1 to 5 s afresh and 0.3 s from the last plan.
 """
 
@@ -42,7 +42,7 @@ from scipy.sparse.csgraph import connected_components
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
-from vpp.plan.fleet import Start
+from vpp.plan.kinds.start import Start
 from vpp.plan.lp import Ahead, Deadline, LpAnswer, LpSolution, in_turn, solve_lp
 from vpp.plan.programme import Programme
 
@@ -116,9 +116,10 @@ def _one_way(
     programme: Programme, solution: LpSolution, deadline: Deadline
 ) -> LpSolution | Unsolved:
     """The plan, with no storage that charges and discharges at once."""
-    charge, discharge = programme.columns["charge"], programme.columns["discharge"]
-    into = np.array([unit.charge_efficiency for unit in programme.fleet.storages])[:, None]
-    out = np.array([unit.discharge_efficiency for unit in programme.fleet.storages])[:, None]
+    storages = programme.fleet.storages
+    charge, discharge = storages.charge, storages.discharge
+    into = np.array([unit.charge_efficiency for unit in storages.units])[:, None]
+    out = np.array([unit.discharge_efficiency for unit in storages.units])[:, None]
     while True:
         charge_kw, discharge_kw = solution.x[charge], solution.x[discharge]
         both = np.minimum(charge_kw, discharge_kw) > NOTHING_KW
@@ -163,9 +164,8 @@ def near(
     announced = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
     chosen = {int(column): float(round(x[column])) for column in programme.integral}
     groups: dict[int, list[tuple[Start, int]]] = {}
-    for start, column in zip(
-        programme.fleet.starts, programme.columns["start"].tolist(), strict=True
-    ):
+    starts = programme.fleet.starts
+    for start, column in zip(starts.possible, starts.chosen.tolist(), strict=True):
         groups.setdefault(start.group, []).append((start, column))
     for group in groups.values():
         first, _ = group[0]
@@ -184,7 +184,7 @@ def by_parts(
 
     A part that finds none in time keeps its `rounded` ones, which are always possible.
     """
-    coupling = np.concatenate([programme.rows["market"], programme.rows["shared node"].ravel()])
+    coupling = programme.coupling
     prices = relaxed.row_marginals[coupling]
     cost = programme.cost - programme.matrix[coupling].T @ prices
     own = np.ones(programme.matrix.shape[0], dtype=bool)

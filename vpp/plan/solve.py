@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ProductId, ResourceId
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
+from vpp.model.ids import NodeId, ProductId, ResourceId
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Size, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.lp import Ahead, Deadline, LpSolution, Stopwatch, in_turn
+from vpp.plan.prices import limit_prices
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.search import relative_gap, search
@@ -69,45 +70,52 @@ def _schedule(
     solve_s: float,
 ) -> Schedule:
     """Name what the columns mean."""
-    view, x, columns = problem.view, solution.x, programme.columns
-    fleet, hours = programme.fleet, view.horizon.step_hours
-    points = x[columns["export"]] - x[columns["import"]]
-    value = solution.row_marginals[programme.rows["market"]] / hours
-    stored_value = -solution.row_marginals[programme.rows["store"]]
-    trade = x[columns["sell"]] - x[columns["buy"]]
-    temperature = x[columns["comfort"]] + x[columns["hot"]] - x[columns["cold"]]
+    view, x, fleet = problem.view, solution.x, programme.fleet
+    hours, steps = view.horizon.step_hours, view.horizon.steps
+    points = x[fleet.points.exports] - x[fleet.points.imports]
+    worth = -solution.row_marginals[programme.balance] / hours
+    market = fleet.market
+    net_value = np.zeros(steps)
+    if len(market.rows):
+        net_value = solution.row_marginals[market.rows] / hours
+    stored_value = -solution.row_marginals[fleet.storages.rows]
     commitments = [t.base_kw for t in problem.terms if isinstance(t, Commitment)]
+    point_ids = [p.connection_point_id for p in view.park.connection_points]
+    node_ids = [node.node_id for node in view.park.nodes]
     return Schedule(
         plan_id=problem.options.plan_id,
         issued_at=view.now,
         horizon=view.horizon,
         resource_ids=tuple(r.resource_id for r in view.park.resources),
-        power_kw=_powers(problem, programme, x),
-        stored_kwh={u.resource_id: x[columns["stored"][i]] for i, u in enumerate(fleet.storages)},
-        temperature_degc={
-            z.resource_id: degc for z, degc in zip(fleet.zones, temperature, strict=True)
-        },
-        connection_point_kw={
-            p.connection_point_id: points[i] for i, p in enumerate(view.park.connection_points)
-        },
+        power_kw=programme.base_kw + (programme.power @ x).reshape(programme.base_kw.shape),
+        port_kw=_ports(programme, x),
+        stored_kwh=fleet.storages.stored_profiles(x),
+        temperature_degc=fleet.zones.temperatures(x),
+        connection_point_kw=dict(zip(point_ids, points, strict=True)),
         net_kw=points.sum(axis=0),
-        committed_kw=np.sum([np.zeros(view.horizon.steps), *commitments], axis=0),
-        trade_kw=_by_product(programme.products, trade),
-        stored_value_per_kwh={u.resource_id: stored_value[i] for i, u in enumerate(fleet.storages)},
-        net_value_per_kwh=value,
-        starts=_chosen_starts(programme, x),
-        unserved_kwh={
-            f"{fleet.ev_fleets[car.fleet].resource_id}/{car.session.session_id}": float(
-                x[columns["unserved"][i]]
-            )
-            for i, car in enumerate(fleet.cars)
+        cars_kw=dict(zip(fleet.cars.names(), -x[fleet.cars.draw], strict=True)),
+        committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
+        trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),
+        stored_value_per_kwh={
+            u.resource_id: stored_value[i] for i, u in enumerate(fleet.storages.units)
         },
+        net_value_per_kwh=net_value,
+        point_value_per_kwh=dict(zip(point_ids, worth, strict=False)),
+        node_value_per_kwh=dict(zip(node_ids, worth[len(point_ids) :], strict=True)),
+        limit_prices=limit_prices(programme, solution, steps),
+        starts=fleet.starts.taken(x),
+        unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
         cost_by_cause={
             cause: float(per_unit @ x[priced])
             for cause, (priced, per_unit) in programme.causes.items()
         },
         gap=gap,
-        binaries=len(programme.integral),
+        size=Size(
+            columns=len(programme.cost),
+            rows=len(programme.row_lower),
+            nonzeros=programme.matrix.nnz,
+            binaries=len(programme.integral),
+        ),
         build_s=build_s,
         solve_s=solve_s,
         strategy_version=problem.options.strategy_version,
@@ -115,35 +123,11 @@ def _schedule(
     )
 
 
-def _powers(problem: Problem, programme: Programme, x: Floats) -> Floats:
-    """Net injection of every resource, shape (R, T)."""
-    fleet, columns = programme.fleet, programme.columns
-    row = {r.resource_id: i for i, r in enumerate(problem.view.park.resources)}
-    power = fleet.base_kw.copy()
-    for i, unit in enumerate(fleet.storages):
-        power[row[unit.resource_id]] += x[columns["discharge"][i]] - x[columns["charge"][i]]
-    for i, generator in enumerate(fleet.generators):
-        power[row[generator.resource_id]] += x[columns["feed"][i]]
-    for i, zone in enumerate(fleet.zones):
-        power[row[zone.resource_id]] -= x[columns["heat"][i]]
-    for i, car in enumerate(fleet.cars):
-        power[row[fleet.ev_fleets[car.fleet].resource_id]] -= x[columns["car"][i]]
-    for i, start in enumerate(fleet.starts):
-        share = x[columns["start"][i]]
-        if share > 0:
-            span = slice(start.step, start.step + len(start.draw_kw))
-            power[row[start.resource_id], span] -= share * np.asarray(start.draw_kw)
-    return power
-
-
-def _chosen_starts(programme: Programme, x: Floats) -> dict[ResourceId, tuple[int, ...]]:
-    chosen: dict[ResourceId, tuple[int, ...]] = {}
-    for column, start in zip(
-        programme.columns["start"].tolist(), programme.fleet.starts, strict=True
-    ):
-        if x[column] > 0.5:
-            chosen[start.resource_id] = (*chosen.get(start.resource_id, ()), start.step)
-    return chosen
+def _ports(programme: Programme, x: Floats) -> dict[ResourceId, dict[NodeId, Floats]]:
+    flows: dict[ResourceId, dict[NodeId, Floats]] = {}
+    for (resource_id, node_id), matrix in programme.ports.items():
+        flows.setdefault(resource_id, {})[node_id] = matrix @ x
+    return flows
 
 
 def _by_product(products: Sequence[ProductId], trade_kw: Floats) -> dict[ProductId, Floats]:

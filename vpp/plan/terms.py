@@ -12,14 +12,35 @@ How positions add up, for each step of the horizon:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId, ProductId
+from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.park import Place
+
+
+class Activity(StrEnum):
+    """What a quota may count, each in its own unit."""
+
+    IMPORT = "import"
+    """kWh drawn from the grid by the park."""
+    EXPORT = "export"
+    """kWh fed to the grid by the park."""
+    GREEN_USE = "green_use"
+    """kWh of green generation used at home; a price below 0 rewards it."""
+    CALLS = "calls"
+    """Calls or starts of a resource."""
+    HOURS_ON = "hours_on"
+    """Hours a resource that is on or off is on."""
+    DISCHARGED = "discharged"
+    """kWh taken out of a storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,9 +99,29 @@ class OpenTrade:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cap:
+    """A limit that a strategy or a tariff sets on a place of the tree, for a price."""
+
+    place: Place
+    import_kw: Floats | None = None
+    """Most that may be drawn in each step; None where it sets nothing."""
+
+    export_kw: Floats | None = None
+    excess_per_kwh: float
+    """Price of a kWh beyond it."""
+
+    reason: str
+    """Who set it, as people know them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PeakCharge:
-    """Pay `price_per_kw` once for the highest import among some steps; up to `free_kw` is paid."""
+    """Pay `price_per_kw` for the highest mean import of some metering intervals, above `free_kw`.
+
+    What is paid already, or included in a contract, is `free_kw`. Two terms of one connection point
+    with different `free_kw` make a price that rises: a contract whose excess is charged double.
+    """
 
     connection_point_id: ConnectionPointId
     first_step: int
@@ -89,6 +130,144 @@ class PeakCharge:
 
     price_per_kw: float
     free_kw: float
+
+    interval_steps: int = 1
+    """Steps in one metering interval; imports are averaged over it."""
+
+    elapsed_steps: int = 0
+    """Steps of the first interval that lie before `first_step`, with what was imported in them."""
+
+    elapsed_kw: float = 0.0
+    """Mean import of the elapsed steps."""
+
+    counts: NDArray[np.bool_] | None = None
+    """Steps whose interval counts (a window of peak hours), shape (T,); None where all do."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.elapsed_steps < self.interval_steps:
+            raise DataError(
+                f"{self.elapsed_steps} of {self.interval_steps} steps elapsed",
+                where=f"PeakCharge at {self.connection_point_id}",
+                fix="Let the first interval hold at least one step that is still to come",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyTarget:
+    """So much must be in a store at the end of a step, or what lacks is paid for."""
+
+    resource_id: ResourceId
+    step: int
+    stored_kwh: float
+    shortfall_per_kwh: float
+    reason: str
+    """What it is for: an outage, an event, a driver."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReserveHeadroom:
+    """Power kept free so that the park can feed more (up) or less (down) when it is called.
+
+    It is kept by storages, generators that are curtailed, and loads that may be turned down. What is
+    offered for sale is decided by the plan, up to `open_kw`; what is sold (`firm_kw`) is owed.
+    """
+
+    product_id: ProductId
+    up: bool
+    """True: more net injection when called; False: less."""
+
+    resource_ids: frozenset[ResourceId]
+    """Who may keep it."""
+
+    firm_kw: Floats
+    """Owed in each step, shape (T,)."""
+
+    shortfall_per_kw_h: float
+    """Price of each kW that is owed and lacks, for an hour."""
+
+    open_kw: Floats
+    """Most that may still be sold, shape (T,)."""
+
+    price_per_kw_h: Floats
+    """What a kW sold earns in an hour, shape (T,)."""
+
+    activation_hours: float
+    """A call may last so long: stores keep the energy (or the room) for it."""
+
+    called_share: float = 0.0
+    """Share of what is kept that is expected to be called as energy in each step."""
+
+    called_per_kwh: Floats | None = None
+    """What a kWh called earns (up) or costs (down), shape (T,); None where nothing."""
+
+    block_steps: int = 1
+    """Steps in which the quantity must be the same."""
+
+    survives_largest: bool = False
+    """Whether the rest must suffice when any one of the resources fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CarbonPrice:
+    """A price on carbon: of imports by the grid's factor, of own sources by theirs."""
+
+    price_per_kgco2: float
+    grid_kgco2_per_kwh: Floats
+    """Shape (T,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreenShare:
+    """At least this share of what the park uses over the horizon is green and its own.
+
+        Σ (green fed - exported) + lacking  >=  share · Σ (imported + fed by all sources - exported)
+
+    Losses of stores count as use; what is exported counts as green.
+    """
+
+    share: float
+    shortfall_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChangePenalty:
+    """What was announced is not moved for nothing: a price on each kW that differs from it."""
+
+    announced_kw: Mapping[ResourceId, Floats]
+    """Shape (T,) each, NaN where nothing was announced."""
+
+    price_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityPrice:
+    """A price on doing something of which only so much is left this day, month or year.
+
+    It is what a coarse plan of the rest of the period says the last unit is worth (`quota.py`).
+    """
+
+    activity: Activity
+    resource_id: ResourceId | None
+    """None for activities of the whole park."""
+
+    price_per_unit: float
+    reason: str
+    """The quota, as people know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualBurden:
+    """Spread what is asked of members: a price on the highest relative burden among them.
+
+    The burden of a resource is the energy it is turned down (or kept from) over the horizon, and
+    what it bore before, by its size.
+    """
+
+    borne_kwh: Mapping[ResourceId, float]
+    """What each member bore before, in the period that is shared; its keys are the members."""
+
+    price_per_share: float
+    """Of the highest burden, as a multiple of a member's own largest energy over the horizon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +281,21 @@ class StoredEnergyValue:
     price_per_kwh: float
 
 
-Term: TypeAlias = EnergyPrice | Commitment | OpenTrade | PeakCharge | StoredEnergyValue
+Term: TypeAlias = (
+    EnergyPrice
+    | Commitment
+    | OpenTrade
+    | Cap
+    | PeakCharge
+    | EnergyTarget
+    | ReserveHeadroom
+    | CarbonPrice
+    | GreenShare
+    | ChangePenalty
+    | ActivityPrice
+    | EqualBurden
+    | StoredEnergyValue
+)
 
 
 def uniform(value: float, steps: int) -> Floats:

@@ -8,14 +8,14 @@ return terms; `compile.py` reads it for the physics.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.measurement import ParkState
-from vpp.model.park import Park
+from vpp.model.park import LimitOrder, Park
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,10 +57,10 @@ class PlanningView:
     state: ParkState
 
     base_kw: Mapping[ResourceId, Profile]
-    """Expected power of each FixedLoad."""
+    """Expected power of each FixedLoad and CurtailableLoad, if nobody turns it down."""
 
     available_kw: Mapping[ResourceId, Profile]
-    """Expected power of each Generator if nothing curtails it."""
+    """Expected power of each weather-driven Generator if nothing curtails it."""
 
     outdoor_degc: Mapping[str, Profile]
     """Expected outdoor temperature, by series id."""
@@ -80,6 +80,15 @@ class PlanningView:
 
     paid_peaks: tuple[PaidPeak, ...]
 
+    power_share: Mapping[str, Profile] = field(default_factory=dict)
+    """Share of a storage's power limits that is available, 0 to 1, by series id."""
+
+    limit_orders: tuple[LimitOrder, ...] = ()
+    """Orders in force now or later; each holds in the steps that lie wholly or partly in its span."""
+
+    grid_kgco2_per_kwh: Profile | None = None
+    """Expected carbon of a kWh imported; None where only the park's own figure is known."""
+
     def __post_init__(self) -> None:
         profiles = [
             *self.base_kw.values(),
@@ -88,6 +97,8 @@ class PlanningView:
             *self.arriving_kw.values(),
             *self.import_per_kwh.values(),
             *(product.price_per_kwh for product in self.open_products),
+            *self.power_share.values(),
+            *([] if self.grid_kgco2_per_kwh is None else [self.grid_kgco2_per_kwh]),
             self.spot_per_kwh,
         ]
         for profile in profiles:

@@ -19,7 +19,7 @@ from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
 from vpp.plan.problem import Problem
 from vpp.service.frames import HEADER
 
-LAST_WORDS_S = 1.0
+LAST_WORDS_S = 5.0
 """How long a child that closed its pipe is waited for, to say how it ended."""
 
 LARGEST_ANSWER_BYTES = 2**30

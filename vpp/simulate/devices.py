@@ -124,7 +124,7 @@ class SimulatedZone(BaseDevice):
         of, hours = self._resource, (end - start) / HOUR
         outdoor_degc = self._outdoor_degc.at(start)
         idle_degc = of.temperature_after(self.temperature_degc, 0.0, outdoor_degc, hours)
-        degc_per_draw_kw = (1 - of.decay(hours)) * of.degc_per_kw
+        degc_per_draw_kw = (1 - of.decay(hours)) * of.degc_per_kw(outdoor_degc)
 
         def draw_kw_for(degc: float) -> float:
             """The draw that ends the step at `degc`; may lie outside the machine's size."""

@@ -21,8 +21,11 @@ from vpp.errors import DataError
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.park import Park
 from vpp.model.resource import (
+    Converter,
+    CurtailableLoad,
     EvFleet,
     FixedLoad,
+    FlexibleLoad,
     Generator,
     InterruptibleLoad,
     Resource,
@@ -317,6 +320,12 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
                 return SimulatedZone(resource, outdoor, opening_degc, opened_at)
             case EvFleet():
                 return SimulatedEvFleet(resource, scenario.visits[key], opened_at)
+            case CurtailableLoad() | FlexibleLoad() | Converter():
+                raise DataError(
+                    f"a {type(resource).__name__} cannot be simulated yet",
+                    where=f"resource {key}",
+                    fix="Leave it out of the simulated park",
+                )
             case _:
                 assert_never(resource)
     except KeyError as error:

@@ -1,0 +1,105 @@
+"""Machines that turn one carrier into another, described by the points they can run at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from vpp.errors import DataError
+from vpp.model.ids import NodeId
+from vpp.model.resource.common import Common, OnOffRules, require_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """Where a converter meets a node."""
+
+    node_id: NodeId | None
+    """None for electricity at its connection point."""
+
+    per_degc: float = 0.0
+    """Relative change of what flows here for each degree outdoors; 0.02 is 2 % a degree."""
+
+    reference_degc: float = 7.0
+    """Outdoor temperature at which the points hold."""
+
+    def __post_init__(self) -> None:
+        if not -inf < self.per_degc < inf:
+            raise DataError(
+                f"per_degc is {self.per_degc}", where="port", fix="Give a finite number"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converter(Common):
+    """A machine: CHP, boiler, heat pump, chiller, electrolyser, fuel cell, heat exchanger.
+
+    Each operating point says what flows at each port, in kW, fed positive and drawn negative. The
+    machine runs at any mixture of its points: a heat pump has one (drawn, fed), an electrolyser
+    several along its efficiency curve, a CHP the corners of its power and heat region. Without
+    `on_off` standing still is a point too; with it, the points are what it can do while on.
+    """
+
+    ports: tuple[Port, ...]
+    points_kw: tuple[tuple[float, ...], ...]
+    """One row a point, one column a port."""
+
+    outdoor_series_id: str | None = None
+    """Needed where a port's flow follows the temperature outdoors."""
+
+    running_cost_per_h: float = 0.0
+    """Paid for each hour on, beside the energy; needs `on_off`."""
+
+    standby_kw: float = 0.0
+    """Draw at the first port while off but ready; needs `on_off`."""
+
+    on_off: OnOffRules | None = None
+    """`min_power_kw` is 0 here: the points say how little it can do."""
+
+    def __post_init__(self) -> None:
+        Common.__post_init__(self)
+        require_size(self, "running_cost_per_h", "standby_kw")
+        widths = {len(point) for point in self.points_kw}
+        if not self.ports or widths != {len(self.ports)}:
+            raise DataError(
+                f"{len(self.ports)} ports, points of {sorted(widths)} numbers",
+                where=self.resource_id,
+                fix="Give at least one point, with one number for each port",
+            )
+        if not all(-inf < kw < inf for point in self.points_kw for kw in point):
+            raise DataError(
+                f"points_kw is {self.points_kw}",
+                where=self.resource_id,
+                fix="Give finite numbers",
+            )
+        if self.outdoor_series_id is None and any(port.per_degc for port in self.ports):
+            raise DataError(
+                "a port follows the temperature outdoors, which has no series",
+                where=self.resource_id,
+                fix="Name outdoor_series_id",
+            )
+        if self.on_off is None and (self.running_cost_per_h or self.standby_kw):
+            raise DataError(
+                "running_cost_per_h or standby_kw without on_off",
+                where=self.resource_id,
+                fix="Add on_off, so that hours on can be told",
+            )
+        if self.on_off is not None and self.on_off.min_power_kw:
+            raise DataError(
+                f"on_off.min_power_kw is {self.on_off.min_power_kw}",
+                where=self.resource_id,
+                fix="Say it by the points: leave out those below the least power",
+            )
+
+    def _electric(self) -> list[float]:
+        """Net injection at the connection point at each operating point, in kW."""
+        at = [i for i, port in enumerate(self.ports) if port.node_id is None]
+        return [sum(point[i] for i in at) for point in self.points_kw]
+
+    @property
+    def draw_kw(self) -> float:
+        return max(0.0, *(-kw for kw in self._electric()))
+
+    @property
+    def feed_kw(self) -> float:
+        return max(0.0, *self._electric())

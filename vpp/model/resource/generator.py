@@ -1,0 +1,70 @@
+"""Sources: PV, wind, engines, heat and fuel that is bought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from vpp.errors import DataError
+from vpp.model.resource.common import Common, OnOffRules, require_share, require_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generator(Common):
+    """A source: feeds at most what it has, less what is curtailed.
+
+    PV and wind have what the weather gives (`weather_driven`); an engine, a well, a contract for
+    heat or gas have `max_feed_kw` whenever they are wanted. What heat sources and engines are in a
+    catalogue (biomass, geothermal, waste heat, a heat contract) differs in these numbers only.
+    """
+
+    max_feed_kw: float
+
+    weather_driven: bool = True
+    """Whether what it has is a forecast series; False: `max_feed_kw` at any time."""
+
+    cost_per_kwh: float = 0.0
+    """What a kWh fed costs (fuel, contract); below 0 where taking it is paid for."""
+
+    curtailment_cost_per_kwh: float = 0.0
+    """What a kWh had and not fed costs."""
+
+    must_run_share: float = 0.0
+    """Share of what it has that it always feeds."""
+
+    kgco2_per_kwh: float = 0.0
+    """Carbon of a kWh fed."""
+
+    green: bool = False
+    """Whether a kWh of it counts as green."""
+
+    on_off: OnOffRules | None = None
+    """None where it may feed any little."""
+
+    max_hours_per_day: float | None = None
+    """Hours on, on one local day; needs `on_off`."""
+
+    def __post_init__(self) -> None:
+        Common.__post_init__(self)
+        require_size(self, "max_feed_kw", "curtailment_cost_per_kwh", "kgco2_per_kwh")
+        require_share(self, "must_run_share")
+        if not -inf < self.cost_per_kwh < inf:
+            raise DataError(
+                f"cost_per_kwh is {self.cost_per_kwh}",
+                where=self.resource_id,
+                fix="Give a finite number",
+            )
+        if self.max_hours_per_day is not None and self.on_off is None:
+            raise DataError(
+                "max_hours_per_day without on_off",
+                where=self.resource_id,
+                fix="Add on_off, so that hours on can be counted",
+            )
+
+    @property
+    def draw_kw(self) -> float:
+        return 0.0
+
+    @property
+    def feed_kw(self) -> float:
+        return self.max_feed_kw

@@ -1,0 +1,161 @@
+"""Work that can be moved in time: runs with a fixed profile, and energy within windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import time, timedelta
+from math import inf
+
+from vpp.errors import DataError
+from vpp.model.ids import ResourceId
+from vpp.model.resource.common import (
+    EVERY_DAY,
+    WORKDAYS,
+    Common,
+    OnOffRules,
+    minutes,
+    require_days,
+    require_positive,
+    require_size,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftableRun(Common):
+    """A job that must run on each working day, at a time that may be chosen; it is never stopped."""
+
+    profile_kw: tuple[float, ...]
+    """Mean draw in each quarter-hour of the run; sizes, so not negative."""
+
+    earliest_start: time
+    latest_end: time
+    """Local times between which the whole run must lie."""
+
+    default_start: time
+    run_days: tuple[int, ...] = WORKDAYS
+    """0 is Monday."""
+
+    runs_per_day: int = 1
+    """How often it runs on each of its days, one after the other."""
+
+    after: ResourceId | None = None
+    """The run that must have ended on the same day before this one starts."""
+
+    def __post_init__(self) -> None:
+        Common.__post_init__(self)
+        if not self.profile_kw or not all(0 <= kw < inf for kw in self.profile_kw):
+            raise DataError(
+                f"profile_kw is {self.profile_kw}",
+                where=self.resource_id,
+                fix="Give one size for each quarter-hour of the run",
+            )
+        require_days(self, self.run_days)
+        if self.runs_per_day < 1 or self.after == self.resource_id:
+            raise DataError(
+                f"{self.runs_per_day} runs a day, after {self.after}",
+                where=self.resource_id,
+                fix="Let it run at least once, and wait for another run than itself",
+            )
+        latest = minutes(self.latest_end) - 15 * len(self.profile_kw)
+        if not minutes(self.earliest_start) <= minutes(self.default_start) <= latest:
+            raise DataError(
+                f"a run of {len(self.profile_kw)} quarter-hours started at {self.default_start} does"
+                f" not lie between {self.earliest_start} and {self.latest_end}",
+                where=self.resource_id,
+                fix="Widen the window or move default_start",
+            )
+
+    @property
+    def draw_kw(self) -> float:
+        return max(self.profile_kw)
+
+    @property
+    def feed_kw(self) -> float:
+        return 0.0
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(minutes=15 * len(self.profile_kw))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyWindow:
+    """A span of local time on some weekdays, and how much is to be done in it."""
+
+    start: time
+    end: time
+    """00:00 as the end means 24:00 and is written 23:59; earlier than `start`: the next day."""
+
+    days: tuple[int, ...] = EVERY_DAY
+    """Weekdays on which it starts; 0 is Monday."""
+
+    least_units: float = 0.0
+    most_units: float = inf
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_units <= self.most_units or self.start == self.end:
+            raise DataError(
+                f"{self.start} … {self.end}: {self.least_units} … {self.most_units} units",
+                where="window",
+                fix="Let it last, and let least_units lie between 0 and most_units",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlexibleLoad(Common):
+    """A load whose power may be chosen inside windows, so long as the work of each is done.
+
+    The work is counted in `unit`: kWh, or tonnes of a product with its energy per tonne. A shift
+    calendar is a list of windows. Outside its windows it draws nothing.
+    """
+
+    max_draw_kw: float
+    windows: tuple[EnergyWindow, ...]
+
+    unit: str = "kWh"
+    kwh_per_unit: float = 1.0
+
+    unserved_cost_per_unit: float | None = None
+    """Price of a unit that a window lacks; None where each window must get its least."""
+
+    value_per_unit: float = 0.0
+    """What a unit done earns."""
+
+    default_draw_kw: float = 0.0
+    """What it draws inside its windows when nobody commands."""
+
+    bands_kw: tuple[float, ...] = ()
+    """The only draws beside 0 that it knows; empty where any draw will do."""
+
+    on_off: OnOffRules | None = None
+    """None where it may draw any little."""
+
+    def __post_init__(self) -> None:
+        Common.__post_init__(self)
+        require_size(self, "max_draw_kw", "default_draw_kw")
+        require_positive(self, "kwh_per_unit")
+        if (
+            not all(0 < kw <= self.max_draw_kw for kw in self.bands_kw)
+            or tuple(sorted(set(self.bands_kw))) != self.bands_kw
+        ):
+            raise DataError(
+                f"bands_kw is {self.bands_kw}",
+                where=self.resource_id,
+                fix="Give rising draws above 0 and not above max_draw_kw",
+            )
+        for window in self.windows:
+            require_days(self, window.days)
+        if self.default_draw_kw > self.max_draw_kw:
+            raise DataError(
+                f"default_draw_kw is {self.default_draw_kw}",
+                where=self.resource_id,
+                fix="Let it not exceed max_draw_kw",
+            )
+
+    @property
+    def draw_kw(self) -> float:
+        return self.max_draw_kw
+
+    @property
+    def feed_kw(self) -> float:
+        return 0.0

@@ -1,0 +1,44 @@
+"""One module a kind of resource: its arrays, its columns and rows, and what they mean afterwards.
+
+Each has a frozen dataclass that holds the resources of the kind as struct-of-arrays with the columns
+they became (shapes (k, T) where k resources share a block), and `add(b)`, which builds them in whole
+blocks. Loops run over resources once, never over resources x steps. A resource that nobody knows (no
+trustworthy reading) is not the planner's to move: what it does by itself is part of `b.base_kw`.
+
+Words for limits follow one form, `resource: field of the park file`; see `Builder.name`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Reading
+from vpp.model.resource import Resource
+from vpp.plan.view import PlanningView
+
+Kind = TypeVar("Kind", bound=Resource)
+
+
+def of_kind(view: PlanningView, kind: type[Kind]) -> list[Kind]:
+    """The park's resources of one kind, in park order."""
+    return [r for r in view.park.resources if isinstance(r, kind)]
+
+
+def readings(view: PlanningView) -> dict[ResourceId, Reading]:
+    """Readings of the resources that are known."""
+    return {s.resource_id: s for s in view.state.resources if isinstance(s, Reading)}
+
+
+def column(values: Iterable[float]) -> Floats:
+    """Values of one kind as a column, shape (k, 1), to broadcast over steps."""
+    return np.array(list(values), dtype=np.float64)[:, None]
+
+
+def stack(rows: Sequence[Floats], steps: int) -> Floats:
+    """Profiles of one kind, shape (k, T)."""
+    return np.array(rows) if rows else np.zeros((0, steps))

@@ -1,0 +1,155 @@
+"""Machines that are either on or off: limits of their running, and what a start costs.
+
+    columns   on (K,T) 0/1        started (K,T) in [0, 1]
+    rows      switch    started[t] - on[t] + on[t-1] >= 0
+              min up    Σ started over the last min_up steps <= on
+              min down  Σ started over the next min_down steps <= 1 - on
+              starts    Σ started on a local day <= what is left of max_starts_per_day
+
+`started` needs no decision of its own: whatever prices it or limits it pushes it down on the switch row.
+A machine that runs, or rests, since less than it must goes on doing so. Lengths are rounded up to
+whole steps. The last steps of the horizon may cut a minimum time short; the next plan sees it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Horizon
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Reading, RunPhase
+from vpp.model.resource import OnOffRules
+from vpp.model.time import local_date
+from vpp.plan.programme import Builder, Ints, Side
+
+ON_KW = 1e-3
+"""A machine that draws or feeds more than this is on, where it does not say its phase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnOff:
+    """Columns of the machines, shape (K, T)."""
+
+    names: tuple[ResourceId, ...]
+    on: Ints
+    started: Ints
+
+
+def is_on(reading: Reading | None) -> bool:
+    """Whether a machine runs, from what it says of itself; one that is not heard rests."""
+    if reading is None:
+        return False
+    if reading.phase is not None:
+        return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
+    return abs(reading.power_kw) > ON_KW
+
+
+def steps_of(length: timedelta, horizon: Horizon) -> int:
+    """A length in whole steps, rounded up."""
+    return ceil(length / horizon.step)
+
+
+def add(
+    b: Builder,
+    names: Sequence[ResourceId],
+    rules: Sequence[OnOffRules],
+    *,
+    may: NDArray[np.bool_],
+    cause: str = "starts",
+) -> OnOff:
+    """On/off decisions of machines, in steps where they `may` be on, shape (K, T).
+
+    A machine that is on and must stay on, where it may not, goes off all the same.
+    """
+    shape = (len(names), b.steps)
+    was = np.array([is_on(b.view.state.reading(name)) for name in names], dtype=float)
+    on = b.decide(shape, upper=may.astype(float))
+    started = b.add_columns(shape, upper=1.0)
+    b.price(started, np.array([[r.start_cost] for r in rules]).reshape(-1, 1), cause)
+    opening = np.zeros(shape)
+    opening[:, 0] = -was
+    switch = b.add_rows(shape, opening, np.inf)
+    b.put(switch, started, 1.0)
+    b.put(switch, on, -1.0)
+    b.put(switch[:, 1:], on[:, :-1], 1.0)
+    days = [local_date(start, b.view.park.timezone) for start in b.view.horizon.starts()]
+    for k, (name, rule) in enumerate(zip(names, rules, strict=True)):
+        _min_up(b, name, rule, on[k], started[k])
+        _min_down(b, name, rule, on[k], started[k], was=bool(was[k]))
+        _go_on(b, name, rule, on[k], may[k], was=bool(was[k]))
+        _starts_per_day(b, name, rule, started[k], days)
+    return OnOff(names=tuple(names), on=on, started=started)
+
+
+def _min_up(b: Builder, name: ResourceId, rule: OnOffRules, on: Ints, started: Ints) -> None:
+    length = steps_of(rule.min_up, b.view.horizon)
+    if length <= 1:
+        return
+    rows = b.add_rows((b.steps,), -np.inf, 0.0)
+    for back in range(min(length, b.steps)):
+        b.put(rows[back:], started[: b.steps - back], 1.0)
+    b.put(rows, on, -1.0)
+    b.name((f"{name}: min_up",), Side.ROW_UPPER, rows)
+
+
+def _min_down(
+    b: Builder, name: ResourceId, rule: OnOffRules, on: Ints, started: Ints, *, was: bool
+) -> None:
+    length = steps_of(rule.min_down, b.view.horizon)
+    if length < 1:
+        return
+    rows = b.add_rows((b.steps,), -np.inf, 1.0)
+    for ahead in range(1, min(length, b.steps - 1) + 1):
+        b.put(rows[: b.steps - ahead], started[ahead:], 1.0)
+    b.put(rows, on, 1.0)
+    b.name((f"{name}: min_down",), Side.ROW_UPPER, rows)
+    if was:  # the step before the horizon counts too
+        before = b.add_rows((1,), -np.inf, 0.0)
+        b.put(before, started[:length], 1.0)
+        b.name((f"{name}: min_down",), Side.ROW_UPPER, before, np.array([0]))
+
+
+def _go_on(
+    b: Builder,
+    name: ResourceId,
+    rule: OnOffRules,
+    on: Ints,
+    may: NDArray[np.bool_],
+    *,
+    was: bool,
+) -> None:
+    """What began before the horizon lasts as long as it must."""
+    reading = b.view.state.reading(name)
+    least = rule.min_up if was else rule.min_down
+    if reading is None or reading.phase_since is None or least <= timedelta(0):
+        return
+    left = steps_of(reading.phase_since + least - b.view.horizon.start, b.view.horizon)
+    if left <= 0:
+        return
+    held = on[:left][may[:left]] if was else on[:left]
+    if not len(held):
+        return
+    rows = b.add_rows((len(held),), float(was), float(was))
+    b.put(rows, held, 1.0)
+    words = f"{name}: {'min_up' if was else 'min_down'}"
+    b.name((words,), Side.ROW_LOWER if was else Side.ROW_UPPER, rows, np.arange(len(held)))
+
+
+def _starts_per_day(
+    b: Builder, name: ResourceId, rule: OnOffRules, started: Ints, days: Sequence[date]
+) -> None:
+    if rule.max_starts_per_day is None:
+        return
+    reading = b.view.state.reading(name)
+    today = None if reading is None else local_date(reading.measured_at, b.view.park.timezone)
+    for day in dict.fromkeys(days):
+        used = (reading.calls_today or 0) if reading is not None and day == today else 0
+        rows = b.add_rows((1,), -np.inf, float(max(rule.max_starts_per_day - used, 0)))
+        b.put(rows, started[[i for i, d in enumerate(days) if d == day]], 1.0)
+        b.name((f"{name}: max_starts_per_day",), Side.ROW_UPPER, rows)
