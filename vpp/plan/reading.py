@@ -1,0 +1,93 @@
+"""Name what the columns of the last LP mean: the schedule that everybody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.ids import NodeId, ProductId, ResourceId
+from vpp.model.schedule import Schedule, Size
+from vpp.plan.lp import LpSolution
+from vpp.plan.prices import limit_prices
+from vpp.plan.problem import Problem
+from vpp.plan.programme import Programme
+from vpp.plan.terms import Commitment
+
+
+def schedule_of(
+    problem: Problem,
+    programme: Programme,
+    solution: LpSolution,
+    *,
+    gap: float,
+    build_s: float,
+    solve_s: float,
+) -> Schedule:
+    """Name what the columns mean."""
+    view, x, fleet = problem.view, solution.x, programme.fleet
+    hours, steps = view.horizon.step_hours, view.horizon.steps
+    points = x[fleet.points.exports] - x[fleet.points.imports]
+    worth = -solution.row_marginals[programme.balance] / hours
+    market = fleet.market
+    net_value = np.zeros(steps)
+    if len(market.rows):
+        net_value = solution.row_marginals[market.rows] / hours
+    stored_value = -solution.row_marginals[fleet.storages.rows]
+    commitments = [t.base_kw for t in problem.terms if isinstance(t, Commitment)]
+    point_ids = [p.connection_point_id for p in view.park.connection_points]
+    node_ids = [node.node_id for node in view.park.nodes]
+    return Schedule(
+        plan_id=problem.options.plan_id,
+        issued_at=view.now,
+        horizon=view.horizon,
+        resource_ids=tuple(r.resource_id for r in view.park.resources),
+        power_kw=programme.base_kw + (programme.power @ x).reshape(programme.base_kw.shape),
+        port_kw=_ports(programme, x),
+        stored_kwh=fleet.storages.stored_profiles(x),
+        temperature_degc=fleet.zones.temperatures(x),
+        connection_point_kw=dict(zip(point_ids, points, strict=True)),
+        net_kw=points.sum(axis=0),
+        cars_kw=dict(zip(fleet.cars.names(), -x[fleet.cars.draw], strict=True)),
+        committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
+        trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),
+        stored_value_per_kwh={
+            u.resource_id: stored_value[i] for i, u in enumerate(fleet.storages.units)
+        },
+        net_value_per_kwh=net_value,
+        point_value_per_kwh=dict(zip(point_ids, worth, strict=False)),
+        node_value_per_kwh=dict(zip(node_ids, worth[len(point_ids) :], strict=True)),
+        limit_prices=limit_prices(programme, solution, steps),
+        starts=fleet.starts.taken(x),
+        unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
+        cost_by_cause={
+            cause: float(per_unit @ x[priced])
+            for cause, (priced, per_unit) in programme.causes.items()
+        },
+        gap=gap,
+        size=Size(
+            columns=len(programme.cost),
+            rows=len(programme.row_lower),
+            nonzeros=programme.matrix.nnz,
+            binaries=len(programme.integral),
+        ),
+        build_s=build_s,
+        solve_s=solve_s,
+        strategy_version=problem.options.strategy_version,
+        input_digest=programme.digest(),
+    )
+
+
+def _ports(programme: Programme, x: Floats) -> dict[ResourceId, dict[NodeId, Floats]]:
+    flows: dict[ResourceId, dict[NodeId, Floats]] = {}
+    for (resource_id, node_id), matrix in programme.ports.items():
+        flows.setdefault(resource_id, {})[node_id] = matrix @ x
+    return flows
+
+
+def _by_product(products: Sequence[ProductId], trade_kw: Floats) -> dict[ProductId, Floats]:
+    total: dict[ProductId, Floats] = {}
+    for product, row in zip(products, trade_kw, strict=True):
+        total[product] = total.get(product, 0.0) + row
+    return total
