@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
+from vpp.model.time import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -193,11 +194,52 @@ class Feasible:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictingLimit:
+    """A limit that cannot hold beside others, in the words of the park file, and when."""
+
+    limit: str
+    span: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """How far a limit would have to give way, at most in any step of the span, in its own unit."""
+
+    limit: str
+    most: float
+    span: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Limits that cannot all hold: each of them is needed for the clash."""
+
+    limits: tuple[ConflictingLimit, ...]
+    relaxations: tuple[Relaxation, ...]
+    """The smallest ones, relative to the limits, that together make a plan possible."""
+
+    def __str__(self) -> str:
+        clash = ", ".join(f"{c.limit} ({_hours(c.span)})" for c in self.limits)
+        cure = ", ".join(f"{r.limit} by {r.most:.6g} ({_hours(r.span)})" for r in self.relaxations)
+        return f"these limits cannot all hold: {clash}; the smallest relaxation that helps: {cure}"
+
+
+def _hours(span: Interval) -> str:
+    return f"{span.start:%Y-%m-%dT%H:%MZ} to {span.end:%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsolved:
     """No schedule."""
 
     reason: str
     """What the solver or the validator said: infeasible, time limit, killed, …"""
+
+    infeasible: bool = False
+    """Whether the solver proved that no plan exists."""
+
+    conflict: Conflict | None = None
+    """Where the input asks for what cannot be: which limits clash, and what would help."""
 
 
 Outcome: TypeAlias = Optimal | Feasible | Unsolved

@@ -97,7 +97,9 @@ def solve_lp(
         options={"time_limit": deadline.left_s},
     )
     if result.status != 0:
-        return Unsolved(reason=f"LP: {result.message}")
+        # Presolve may not tell whether it is infeasible or unbounded; every plan costs something.
+        infeasible = result.status == 2 or "infeasible" in result.message.lower()
+        return Unsolved(reason=f"LP: {result.message}", infeasible=infeasible)
     marginals = np.zeros(len(programme.row_lower))
     marginals[equal] = result.eqlin.marginals
     sides = result.ineqlin.marginals

@@ -93,7 +93,9 @@ def search(
     if _close(best, bound, gap):
         return _found(best, bound)
     whole = _whole(programme, gap=gap, deadline=search_until)
-    if not isinstance(whole, Unsolved):
+    if isinstance(whole, Unsolved):
+        best = whole if isinstance(best, Unsolved) else best
+    else:
         best = _better(best, _fixed(programme, whole[0], deadline))
         bound = max(bound, whole[1])
     return _found(best, bound)
@@ -242,6 +244,6 @@ def _whole(
         options={"time_limit": deadline.left_s, "mip_rel_gap": gap},
     )
     if result.x is None:
-        return Unsolved(reason=f"MILP: {result.message}")
+        return Unsolved(reason=f"MILP: {result.message}", infeasible=result.status == 2)
     values = np.round(result.x[programme.integral]).tolist()
     return dict(zip(programme.integral.tolist(), values, strict=True)), float(result.mip_dual_bound)

@@ -6,10 +6,15 @@ Finding no plan is an outcome, not an exception: it happens on ordinary days.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from vpp.model.horizon import Horizon
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
 from vpp.plan.compile import build
+from vpp.plan.conflict import find_conflict
 from vpp.plan.lp import Ahead, Deadline, Stopwatch, in_turn
 from vpp.plan.problem import Problem
+from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
 
@@ -30,16 +35,17 @@ def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Out
         limit_excess_price_per_kwh=problem.options.limit_excess_price_per_kwh,
     )
     built = stopwatch()
+    deadline = Deadline(stopwatch, built + problem.options.soft_s)
     found = search(
         programme,
         problem.view.horizon,
         problem.preferred_starts,
         gap=problem.options.gap,
-        deadline=Deadline(stopwatch, built + problem.options.soft_s),
+        deadline=deadline,
         ahead=ahead,
     )
     if isinstance(found, Unsolved):
-        return found
+        return _explained(found, programme, problem.view.horizon, deadline)
     solution, bound = found
     gap = relative_gap(solution.cost, bound)
     schedule = schedule_of(
@@ -50,3 +56,15 @@ def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Out
         if gap <= problem.options.gap
         else Feasible(schedule=schedule, gap=gap)
     )
+
+
+def _explained(
+    unsolved: Unsolved, programme: Programme, horizon: Horizon, deadline: Deadline
+) -> Unsolved:
+    """Why there is no plan, in the words of the park file, where the input itself clashes."""
+    if not unsolved.infeasible:
+        return unsolved
+    conflict = find_conflict(programme, horizon, deadline)
+    if conflict is None:
+        return unsolved
+    return replace(unsolved, reason=str(conflict), conflict=conflict)
