@@ -56,7 +56,7 @@ from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
-from vpp.service.resourceschema import Section
+from vpp.service.schematypes import Section
 from vpp.service.seriestable import read_profiles, read_rows
 from vpp.service.wiring import load_strategies, strategy_version
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from vpp.account.settlement import GapRule
 from vpp.model.ids import ProductId
 from vpp.model.market import DayAheadGate, MarketProduct, RollingGate
-from vpp.service.resourceschema import Currency, Id, LocalTime, Money, Section, SeriesId, Text, Zone
+from vpp.service.schematypes import Currency, Id, LocalTime, Money, Section, SeriesId, Text, Zone
 
 Mark = Literal["found", "recalled", "ours"]
 Megawatts = Annotated[Decimal, Field(ge=0, max_digits=18)]

@@ -28,8 +28,9 @@ from vpp.service.config import (
     shipped,
 )
 from vpp.service.marketschema import MarketSection
-from vpp.service.parkchecks import Parts, check, collect
+from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
+from vpp.service.parkparts import Parts, collect
 from vpp.service.parkschema import ControlSettings, ParkSection, PlanningSettings
 from vpp.service.parkseries import SeriesReader
 from vpp.simulate.spec import Scenario

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from decimal import Decimal
+from math import inf
 from zoneinfo import ZoneInfo
 
 from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
     FeederId,
+    NodeId,
     ParkId,
     ProductId,
     ResourceId,
     UnitId,
 )
-from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Feeder, Limits, Park
+from vpp.model.network import Node, Pipe
+from vpp.model.park import (
+    BiddingUnit,
+    ConnectionPoint,
+    Enterprise,
+    Feeder,
+    Limits,
+    Park,
+    PowerGroup,
+)
 from vpp.model.resource import Resource
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.service import parkschema as schema
-from vpp.service.resourceschema import day_numbers
+from vpp.service.schematypes import day_numbers
 
 
 def park_noun(section: schema.ParkSection) -> Park:
@@ -29,7 +40,7 @@ def park_noun(section: schema.ParkSection) -> Park:
         DataError: What no check of the file has seen.
     """
     resources = tuple(
-        resource.noun(enterprise.id, point.id)
+        resource.resource(enterprise.id, point.id)
         for enterprise in section.enterprises
         for point in enterprise.connection_points
         for resource in point.resources
@@ -46,7 +57,14 @@ def park_noun(section: schema.ParkSection) -> Park:
             for feeder in section.feeders
         ),
         enterprises=tuple(
-            Enterprise(enterprise_id=EnterpriseId(enterprise.id), name=enterprise.name)
+            Enterprise(
+                enterprise_id=EnterpriseId(enterprise.id),
+                name=enterprise.name,
+                limits=Limits(
+                    import_kw=inf if enterprise.import_kw is None else enterprise.import_kw,
+                    export_kw=inf if enterprise.export_kw is None else enterprise.export_kw,
+                ),
+            )
             for enterprise in section.enterprises
         ),
         connection_points=tuple(
@@ -58,6 +76,54 @@ def park_noun(section: schema.ParkSection) -> Park:
         bidding_units=tuple(_unit(unit, resources) for unit in section.bidding_units),
         tariffs=tuple(tariff_noun(tariff) for tariff in section.tariffs),
         grid_kgco2_per_kwh=section.carbon.grid_kgco2_per_kwh,
+        nodes=tuple(node_noun(node) for node in section.nodes),
+        pipes=tuple(pipe_noun(pipe) for pipe in section.pipes),
+        groups=tuple(group_noun(group) for group in section.groups),
+    )
+
+
+def node_noun(section: schema.NodeSection) -> Node:
+    """The node.
+
+    Raises:
+        DataError: As the noun says.
+    """
+    return Node(
+        node_id=NodeId(section.id),
+        carrier=section.carrier,
+        supply_degc=section.supply_degc,
+        spill_cost_per_kwh=section.spill_cost_per_kwh,
+    )
+
+
+def pipe_noun(section: schema.PipeSection) -> Pipe:
+    """The pipe.
+
+    Raises:
+        DataError: Both ends are the same, or nothing arrives.
+    """
+    return Pipe(
+        pipe_id=section.id,
+        from_node_id=NodeId(section.from_node),
+        to_node_id=NodeId(section.to_node),
+        max_kw=section.max_kw,
+        loss_share=section.loss_share,
+        delay=timedelta(minutes=section.delay_minutes),
+        cost_per_kwh=section.cost_per_kwh,
+    )
+
+
+def group_noun(section: schema.GroupSection) -> PowerGroup:
+    """The group.
+
+    Raises:
+        DataError: As the noun says.
+    """
+    return PowerGroup(
+        group_id=section.id,
+        resource_ids=tuple(ResourceId(name) for name in section.resources),
+        max_draw_kw=inf if section.max_draw_kw is None else section.max_draw_kw,
+        max_running=section.max_running,
     )
 
 

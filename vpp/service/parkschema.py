@@ -11,15 +11,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
-from vpp.service.resourceschema import (
+from vpp.model.network import Carrier
+from vpp.service.resourceschema import AnyResource
+from vpp.service.schematypes import (
     WEEK,
-    AnyResource,
+    Count,
     Currency,
     Day,
     DegC,
     FileName,
     Id,
     LocalTime,
+    Minutes,
     Money,
     Positive,
     Price,
@@ -91,7 +94,48 @@ class PointSection(LimitsSection):
 class EnterpriseSection(Section):
     id: Id
     name: Text
+    import_kw: Size | None = None
+    """The most that all its connection points may draw together; leave out where nothing limits."""
+    export_kw: Size | None = None
     connection_points: list[PointSection]
+
+
+class NodeSection(Section):
+    """Where another carrier than electricity is balanced: one place, one temperature level."""
+
+    id: Id
+    carrier: Carrier
+    supply_degc: DegC | None = None
+    """Temperature level, for people."""
+    spill_cost_per_kwh: Size | None = None
+    """What a kWh thrown away costs; leave out where nothing can be thrown away."""
+
+
+class PipeSection(Section):
+    """A one-way connection between two nodes."""
+
+    id: Id
+    from_node: Id
+    to_node: Id
+    max_kw: Size
+    """The most that may enter it."""
+    loss_share: Share = 0.0
+    """Share of what enters that does not arrive."""
+    delay_minutes: Minutes = 0
+    """Time from entering to arriving; rounded to whole steps of the plan."""
+    cost_per_kwh: Size = 0.0
+    """Pumping, per kWh that enters."""
+
+
+class GroupSection(Section):
+    """Resources that share something: a transformer, a crane, a crew."""
+
+    id: Id
+    resources: Annotated[list[Id], Field(min_length=1)]
+    max_draw_kw: Size | None = None
+    """The most they may draw together."""
+    max_running: Count | None = None
+    """How many may run at once, where each is either on or off; 1 excludes one another."""
 
 
 class UnitSection(Section):
@@ -247,6 +291,10 @@ class ParkSection(Section):
     feeders: list[FeederSection] = Field(default_factory=list)
     tariffs: Annotated[list[TariffSection], Field(min_length=1)]
     enterprises: Annotated[list[EnterpriseSection], Field(min_length=1)]
+    nodes: list[NodeSection] = Field(default_factory=list)
+    """Where other carriers than electricity are balanced."""
+    pipes: list[PipeSection] = Field(default_factory=list)
+    groups: list[GroupSection] = Field(default_factory=list)
     bidding_units: list[UnitSection] = Field(default_factory=list)
     markets: list[FileName] = Field(default_factory=list)
     """Rule files, resolved beside the park file."""

@@ -1,0 +1,183 @@
+"""The pieces of a park file that are valid by themselves, each with its place.
+
+The checks run on `Parts`: so a file with a misspelt key in one place and an unknown feeder in
+another shows both at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from vpp.errors import DataError
+from vpp.model.market import MarketProduct
+from vpp.model.network import Pipe
+from vpp.model.park import PowerGroup
+from vpp.model.resource import Resource
+from vpp.model.tariff import TwoPartTariff
+from vpp.service import parkschema as schema
+from vpp.service.config import Document, Fault, KeyPath
+from vpp.service.marketschema import MarketSection
+from vpp.service.parknouns import group_noun, pipe_noun, tariff_noun
+from vpp.service.resourceschema import AnyResource
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One resource that is valid by itself, and where it stands."""
+
+    path: KeyPath
+    point: schema.PointSection | None
+    """Its connection point without the resources, where that is valid."""
+    section: Any
+    resource: Resource
+
+
+@dataclass(slots=True)
+class Parts:
+    """The valid pieces of a park file, each with its path, and the ids that stand anywhere."""
+
+    document: Document
+    currency: str | None = None
+    ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
+    """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, device, resource, unit),
+    even of invalid parts. A device is a resource or a meter."""
+    points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
+    resources: list[Found] = field(default_factory=list)
+    tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
+    units: list[tuple[KeyPath, schema.UnitSection]] = field(default_factory=list)
+    pipes: list[tuple[KeyPath, Pipe]] = field(default_factory=list)
+    groups: list[tuple[KeyPath, PowerGroup]] = field(default_factory=list)
+    products: list[tuple[KeyPath, MarketSection, MarketProduct]] = field(default_factory=list)
+    """Path of the market file's name in the park file."""
+    simulation: schema.SimulationSection | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+    def known(self, kind: str) -> set[str]:
+        return {name for _, name in self.ids.get(kind, [])}
+
+    def by_id(self) -> dict[str, Resource]:
+        return {found.resource.resource_id: found.resource for found in self.resources}
+
+    def fault(self, path: KeyPath, what: str) -> None:
+        self.faults.append(self.document.fault(path, what))
+
+    def refused(self, path: KeyPath, error: DataError) -> None:
+        """A noun that refuses what stands at `path`: told at the key that it is about.
+
+        A DataError begins with the name of its field where it is about one field alone, and a part
+        of a resource (its `on_off`) says its own name as the place.
+        """
+        keys_said = tuple(error.what.split(" ", 1)[0].split("."))
+        tried = ((error.where, *keys_said), (error.where,), keys_said, ())
+        where = next((*path, *keys) for keys in tried if (*path, *keys) in self.document.marks)
+        self.fault(where, f"{error.what}: {error.fix}")
+
+
+def collect(document: Document) -> Parts:
+    """Take the valid pieces out of a document; a noun that refuses its values is a fault."""
+    parts, tree = Parts(document), document.tree
+    currency = tree.get("currency")
+    parts.currency = currency if isinstance(currency, str) else None
+    for path, item in _items(tree, (), "feeders"):
+        _note(parts, "feeder", path, item, "id")
+    for path, item in _items(tree, (), "tariffs"):
+        _note(parts, "tariff", path, item, "id")
+        if (tariff := _valid(schema.TariffSection, item)) is not None:
+            try:
+                parts.tariffs.append((path, tariff_noun(tariff)))
+            except DataError as error:
+                parts.fault((*path, "bands"), f"{error.what}: {error.fix}")
+    for path, item in _items(tree, (), "enterprises"):
+        _note(parts, "enterprise", path, item, "id")
+        for point_path, point in _items(item, path, "connection_points"):
+            _collect_point(parts, point_path, point, str(item.get("id")))
+    for path, item in _items(tree, (), "bidding_units"):
+        _note(parts, "unit", path, item, "id")
+        if (unit := _valid(schema.UnitSection, item)) is not None:
+            parts.units.append((path, unit))
+    _collect_networks(parts)
+    parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
+    return parts
+
+
+def _collect_networks(parts: Parts) -> None:
+    tree = parts.document.tree
+    for path, item in _items(tree, (), "nodes"):
+        _note(parts, "node", path, item, "id")
+    for path, item in _items(tree, (), "pipes"):
+        _note(parts, "pipe", path, item, "id")
+        if (section := _valid(schema.PipeSection, item)) is not None:
+            try:
+                parts.pipes.append((path, pipe_noun(section)))
+            except DataError as error:
+                parts.refused(path, error)
+    for path, item in _items(tree, (), "groups"):
+        _note(parts, "group", path, item, "id")
+        if (group := _valid(schema.GroupSection, item)) is not None:
+            parts.groups.append((path, group_noun(group)))
+
+
+def _collect_point(parts: Parts, path: KeyPath, item: dict[str, Any], enterprise_id: str) -> None:
+    _note(parts, "connection point", path, item, "id")
+    _note(parts, "device", path, item, "meter")
+    point = _valid(schema.PointSection, item | {"resources": []})
+    if point is not None:
+        parts.points.append((path, point))
+    for resource_path, resource in _items(item, path, "resources"):
+        _note(parts, "device", resource_path, resource, "id")
+        _note(parts, "resource", resource_path, resource, "id")
+        section = _valid(AnyResource, resource)
+        if section is None:
+            continue
+        try:
+            noun = section.resource(enterprise_id, str(item.get("id")))
+        except DataError as error:
+            parts.refused(resource_path, error)
+        else:
+            parts.resources.append(Found(resource_path, point, section, noun))
+
+
+def _items(tree: Any, path: KeyPath, key: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """The mappings in the list at `key`, each with its path; anything else is skipped."""
+    items = tree.get(key)
+    for place, item in enumerate(items if isinstance(items, list) else []):
+        if isinstance(item, dict):
+            yield (*path, key, place), item
+
+
+def _note(parts: Parts, kind: str, path: KeyPath, item: dict[str, Any], key: str) -> None:
+    if isinstance(item.get(key), str):
+        parts.ids.setdefault(kind, []).append(((*path, key), item[key]))
+
+
+_KINDS: tuple[Any, ...] = (
+    schema.TariffSection,
+    schema.PointSection,
+    schema.PipeSection,
+    schema.GroupSection,
+    AnyResource,
+    schema.UnitSection,
+    schema.SimulationSection,
+)
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
+
+
+def _valid(kind: Any, item: Any) -> Any:
+    """`item` as a model, None where it is none (the whole file's check says why)."""
+    found = Document(file="", tree=item, marks={(): (1, 1)}, digest="", faults=()).parse(
+        _ADAPTERS[kind], (), item
+    )
+    return None if isinstance(found, list) else found
+
+
+def require(parts: Parts, path: KeyPath, name: str, known: Iterable[str], kind: str) -> bool:
+    names = sorted(known)
+    if name in names:
+        return True
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    parts.fault(path, f"unknown {kind} {name!r}; known: {shown or 'none'}")
+    return False
