@@ -78,7 +78,15 @@ class LimitOrder:
     """Who gave it, as people know them."""
 
     priority: int = 0
-    """Where not all can be kept, those of a higher priority are kept first."""
+    """Where not all can be kept, those of a higher priority are kept first; 0 is a standing limit's."""
+
+    def __post_init__(self) -> None:
+        if self.priority < 0:
+            raise DataError(
+                f"priority {self.priority}",
+                where=f"limit order {self.order_id}",
+                fix="Give 0, or more for what is to be kept first",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

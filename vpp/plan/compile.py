@@ -28,9 +28,9 @@ def build(
     """Compile a view and its terms. Pure; takes milliseconds for tens of resources.
 
     Raises:
-        DataError: A term names a connection point that the park does not have, trades are open
-            while no `Commitment` prices what is not delivered, or a run or a call is no whole
-            number of steps.
+        DataError: A term names what the park does not have, or makes exporting earn more than
+            importing costs; trades are open while no `Commitment` prices what is not delivered; a
+            run or a call is no whole number of steps.
     """
     b = Builder(view)
     points = tree.add_points(b)
@@ -42,15 +42,14 @@ def build(
     begun = starts.add(b)
     tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     market = money.add_market(b, points, terms)
-    money.add_terms(b, points, storages, zones, terms)
-    return b.programme(
-        Fleet(
-            points=points,
-            storages=storages,
-            generators=generators,
-            zones=zones,
-            cars=fleet_cars,
-            starts=begun,
-            market=market,
-        )
+    fleet = Fleet(
+        points=points,
+        storages=storages,
+        generators=generators,
+        zones=zones,
+        cars=fleet_cars,
+        starts=begun,
+        market=market,
     )
+    money.add_terms(b, fleet, terms)
+    return b.programme(fleet)

@@ -1,31 +1,49 @@
-"""What terms ask: prices on columns, the market balance, peaks, and rows of their own.
+"""The market balance, and which module compiles which term.
 
-columns   sell, buy (M,T)  short, long (T)     peak (K)
-rows      market   Σ (export - import) - Σ (sell - buy) + short - long = committed
-peak     peak - import >= 0
+    columns   sell, buy (M,T)  short, long (T)
+    rows      market   Σ (export - import) - Σ (sell - buy) + short - long = committed
+
+    EnergyPrice, StoredEnergyValue      here: prices on columns
+    CarbonPrice, ActivityPrice          priced.py: prices on what others decide
+    PeakCharge                          peaks.py
+    Cap                                 tree.py
+    EnergyTarget, GreenShare,           asks.py: rows of their own, whose shortfall is priced
+    ChangePenalty, EqualBurden
+
+What all prices together make a kWh worth at least stands in `worth.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 
 from vpp.errors import DataError
-from vpp.model.horizon import Floats
-from vpp.plan.fleet import Market
+from vpp.plan import asks, peaks, priced
+from vpp.plan.fleet import Fleet, Market
 from vpp.plan.kinds.storage import Storages, forbid_burning
 from vpp.plan.kinds.zone import Zones
-from vpp.plan.programme import Builder, Ints, Side
+from vpp.plan.programme import Builder
 from vpp.plan.terms import (
+    ActivityPrice,
+    Cap,
+    CarbonPrice,
+    ChangePenalty,
     Commitment,
     EnergyPrice,
+    EnergyTarget,
+    EqualBurden,
+    GreenShare,
     OpenTrade,
     PeakCharge,
+    ReserveHeadroom,
     StoredEnergyValue,
     Term,
 )
-from vpp.plan.tree import Points
+from vpp.plan.tree import Points, add_cap
+from vpp.plan.worth import least_worth
 
 
 def add_market(b: Builder, points: Points, terms: Sequence[Term]) -> Market:
@@ -65,33 +83,47 @@ def add_market(b: Builder, points: Points, terms: Sequence[Term]) -> Market:
     return Market(products=products, sell=sell, buy=buy, rows=rows)
 
 
-def add_terms(
-    b: Builder, points: Points, storages: Storages, zones: Zones, terms: Sequence[Term]
-) -> None:
+def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:
     """Everything a strategy asked that is not the market's.
 
     Raises:
-        DataError: A term names a connection point that the park does not have.
+        DataError: A term names what the park does not have, or prices turn imports and exports round.
     """
     for term in terms:
         match term:
             case OpenTrade() | Commitment():
                 pass  # the market balance
-            case EnergyPrice():
-                point = _known(b, term)
-                b.price(points.imports[point], term.import_per_kwh * b.hours, "network energy")
-                b.price(points.exports[point], -term.export_per_kwh * b.hours, "network energy")
+            case ReserveHeadroom():
+                pass  # the reserve's own module
+            case EnergyPrice() | CarbonPrice() | ActivityPrice() | StoredEnergyValue():
+                _price(b, fleet, term)
             case PeakCharge():
-                _peak(b, points.imports[_known(b, term)], term)
-            case StoredEnergyValue():
-                _value_stores(b, storages, zones, term.price_per_kwh)
+                peaks.add(b, fleet.points.imports[_known(b, term)], term)
+            case Cap():
+                add_cap(b, fleet.points, term)
+            case EnergyTarget() | GreenShare() | ChangePenalty() | EqualBurden():
+                asks.add(b, fleet, term)
             case _:
-                raise DataError(
-                    f"{type(term).__name__} is not planned yet",
-                    where="terms",
-                    fix="Leave it out",
-                )
-    forbid_burning(b, storages, _least_worth(b, terms))
+                assert_never(term)
+    forbid_burning(b, fleet.storages, least_worth(b, terms))
+
+
+def _price(
+    b: Builder, fleet: Fleet, term: EnergyPrice | CarbonPrice | ActivityPrice | StoredEnergyValue
+) -> None:
+    match term:
+        case EnergyPrice():
+            point, points = _known(b, term), fleet.points
+            b.price(points.imports[point], term.import_per_kwh * b.hours, "network energy")
+            b.price(points.exports[point], -term.export_per_kwh * b.hours, "network energy")
+        case CarbonPrice():
+            priced.add_carbon(b, fleet, term)
+        case ActivityPrice():
+            priced.add_activity(b, fleet, term)
+        case StoredEnergyValue():
+            _value_stores(b, fleet.storages, fleet.zones, term.price_per_kwh)
+        case _:
+            assert_never(term)
 
 
 def _known(b: Builder, term: EnergyPrice | PeakCharge) -> int:
@@ -105,8 +137,9 @@ def _known(b: Builder, term: EnergyPrice | PeakCharge) -> int:
 
 
 def _value_stores(b: Builder, storages: Storages, zones: Zones, price_per_kwh: float) -> None:
-    """Credit what is left at the end: kWh in storages, warmth or cold in zones."""
-    kept = np.array([unit.discharge_efficiency for unit in storages.units])
+    """Credit what is left at the end: kWh of electricity in storages, warmth or cold in zones."""
+    electric = np.array([unit.node_id is None for unit in storages.units])
+    kept = np.array([unit.discharge_efficiency for unit in storages.units]) * electric
     b.price(storages.stored[:, -1], -price_per_kwh * kept, "stored energy")
     electric_kwh_per_degc = np.array(
         [
@@ -117,59 +150,3 @@ def _value_stores(b: Builder, storages: Storages, zones: Zones, price_per_kwh: f
     for part, sign in ((zones.comfort, 1.0), (zones.hot, 1.0), (zones.cold, -1.0)):
         value = -sign * price_per_kwh * electric_kwh_per_degc
         b.price(part[:, -1], value, "stored energy")
-
-
-def _peak(b: Builder, imports: Ints, term: PeakCharge) -> None:
-    """A column for the peak, not below what is paid already; only the increase costs."""
-    peak = b.add_columns(())
-    b.price(peak, term.price_per_kw, "peak")
-    some = imports[term.first_step : term.last_step]
-    rows = b.add_rows(some.shape, -term.free_kw, np.inf)
-    b.put(rows, peak, 1.0)
-    b.put(rows, some, -1.0)
-    b.name(
-        (f"connection point {term.connection_point_id}: paid peak",),
-        Side.ROW_LOWER,
-        rows,
-        np.arange(term.first_step, term.last_step),
-    )
-
-
-def _least_worth(b: Builder, terms: Sequence[Term]) -> Floats:
-    """What one more kWh fed behind each connection point is worth at least, shape (P, T)."""
-    least = np.tile(_least_value(b, terms), (len(b.point_of), 1))
-    for term in terms:
-        if isinstance(term, EnergyPrice):
-            least[_known(b, term)] += term.export_per_kwh
-    return least
-
-
-def _least_value(b: Builder, terms: Sequence[Term]) -> Floats:
-    """What one more kWh of the park's net is worth at least at the market, shape (T,).
-
-    Any amount can be left over at `long_per_kwh`. Where the products have more room than the park
-    can feed, not all of them can be sold out, unless bought back or sold short: then it is worth no
-    less than the worst of their prices.
-    """
-    positions = [term for term in terms if isinstance(term, Commitment)]
-    committed, short, long = (
-        np.sum([np.zeros(b.steps), *values], axis=0)
-        for values in (
-            [term.base_kw for term in positions],
-            [term.short_per_kwh for term in positions],
-            [term.long_per_kwh for term in positions],
-        )
-    )
-    room, worst = np.zeros(b.steps), np.full(b.steps, np.inf)
-    for trade in (term for term in terms if isinstance(term, OpenTrade)):
-        room += trade.max_kw
-        worst = np.where(trade.max_kw > 0, np.minimum(worst, trade.sell_per_kwh), worst)
-    points = len(b.point_of)
-    most_kw = np.maximum(b.node_base_kw()[:points], 0).sum(axis=0)
-    most_kw += b.most_fed_kw[:points].sum(axis=0)
-    roomy = committed + room > most_kw
-    least: Floats = np.where(roomy, np.maximum(long, np.minimum(worst, short)), long)
-    return least
-
-
-__all__ = ["add_market", "add_terms"]

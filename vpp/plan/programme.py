@@ -41,6 +41,20 @@ class Side(StrEnum):
     UPPER = "upper"
 
 
+class Counted(StrEnum):
+    """What resources do that a quota or a fair share counts, whatever their kind."""
+
+    STARTS = "starts"
+    """Runs and machines that start, calls of loads."""
+
+    HOURS_ON = "hours_on"
+    TAKEN_OUT_KWH = "taken_out_kwh"
+    """What leaves a store, before its discharge losses."""
+
+    TURNED_DOWN_KWH = "turned_down_kwh"
+    """What a load would have drawn, and is kept from."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Named:
     """Limits in the words of the park file: which numbers of the programme they became."""
@@ -169,6 +183,7 @@ class Builder:
         self._power: Triplets = []
         self._ports: dict[tuple[ResourceId, NodeId], Triplets] = {}
         self._causes: dict[str, list[tuple[Ints, Floats]]] = {}
+        self._counted: dict[Counted, Triplets] = {what: [] for what in Counted}
         self._coupling: list[Ints] = []
         self._named: list[Named] = []
         self._integral: list[Ints] = []
@@ -266,6 +281,35 @@ class Builder:
         filled = np.broadcast_to(np.asarray(kw, dtype=float), columns.shape)
         self._triplets.append(_spread(self.balance[self.node_of[node_id], steps], columns, -filled))
         self._ports.setdefault((resource_id, node_id), []).append(_spread(steps, columns, filled))
+
+    def count(self, what: Counted, which: Ints, columns: Ints, per_unit: float | Floats) -> None:
+        """A unit of each column is `per_unit` of `what` its resource (rows in park order) does.
+
+        The three broadcast together. `counted` finds them again.
+        """
+        self._counted[what].append(_spread(which, columns, per_unit))
+
+    def counted(self, what: Counted, row: int) -> tuple[Ints, Floats]:
+        """Columns, and how much of `what` a unit of each is, of one resource; shapes (n,)."""
+        found = [
+            (columns[which == row], per_unit[which == row])
+            for which, columns, per_unit in self._counted[what]
+        ]
+        return (
+            _joined([columns for columns, _ in found]),
+            np.concatenate([np.zeros(0), *(per_unit for _, per_unit in found)]),
+        )
+
+    def put_power(self, rows: Ints, which: Ints, steps: Ints) -> None:
+        """Put what has been decided of resources' power in some steps into rows, one each; shapes (n,).
+
+        Called once every kind has been added; what nobody decides stands in `base_kw`.
+        """
+        row_of = np.full(self.base_kw.size, -1)
+        row_of[which * self.steps + steps] = rows
+        for powers, columns, kw in tuple(self._power):
+            kept = row_of[powers] >= 0
+            self._triplets.append((row_of[powers[kept]], columns[kept], kw[kept]))
 
     def may(
         self, which: Ints, *, draw_kw: float | Floats = 0.0, feed_kw: float | Floats = 0.0

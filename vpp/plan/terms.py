@@ -1,6 +1,6 @@
 """What a strategy may ask of the planner: a closed list of plain data.
 
-A new kind of term is a new dataclass here, a new `case` in `compile.py`, a line in `validate.py`
+A new kind of term is a new dataclass here, a new `case` in `money.py`, a line in `validate.py`
 and a test. Prices are in the park's currency per kWh; powers are kW, net injection positive;
 arrays have one value for each step of the view's horizon, shape (T,).
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -114,6 +115,9 @@ class Cap:
     reason: str
     """Who set it, as people know them."""
 
+    def __post_init__(self) -> None:
+        require_price(self, "excess_per_kwh", where=f"Cap of {self.reason} at {self.place}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PeakCharge:
@@ -121,6 +125,9 @@ class PeakCharge:
 
     What is paid already, or included in a contract, is `free_kw`. Two terms of one connection point
     with different `free_kw` make a price that rises: a contract whose excess is charged double.
+
+    Intervals follow each other from `elapsed_steps` before `first_step` on. One that `last_step` cuts
+    counts by the mean of its steps that can be seen: the rest of it is the next plan's.
     """
 
     connection_point_id: ConnectionPointId
@@ -141,9 +148,11 @@ class PeakCharge:
     """Mean import of the elapsed steps."""
 
     counts: NDArray[np.bool_] | None = None
-    """Steps whose interval counts (a window of peak hours), shape (T,); None where all do."""
+    """Steps that lie in a window of peak hours, shape (T,); None where all do. An interval counts
+    whole where any of its steps from `first_step` on does."""
 
     def __post_init__(self) -> None:
+        require_price(self, "price_per_kw", where=f"PeakCharge at {self.connection_point_id}")
         if not 0 <= self.elapsed_steps < self.interval_steps:
             raise DataError(
                 f"{self.elapsed_steps} of {self.interval_steps} steps elapsed",
@@ -154,7 +163,10 @@ class PeakCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyTarget:
-    """So much must be in a store at the end of a step, or what lacks is paid for."""
+    """So much must be in a store at the end of a step, or what lacks is paid for.
+
+    A store that does not say how full it is stays idle, and is not asked.
+    """
 
     resource_id: ResourceId
     step: int
@@ -162,6 +174,9 @@ class EnergyTarget:
     shortfall_per_kwh: float
     reason: str
     """What it is for: an outage, an event, a driver."""
+
+    def __post_init__(self) -> None:
+        require_price(self, "shortfall_per_kwh", where=f"EnergyTarget of {self.resource_id}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -215,6 +230,9 @@ class CarbonPrice:
     grid_kgco2_per_kwh: Floats
     """Shape (T,)."""
 
+    def __post_init__(self) -> None:
+        require_price(self, "price_per_kgco2", where="CarbonPrice")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreenShare:
@@ -222,11 +240,17 @@ class GreenShare:
 
         Σ (green fed - exported) + lacking  >=  share · Σ (imported + fed by all sources - exported)
 
+    Energies of the horizon in kWh, over all connection points and all generators, of whatever carrier.
     Losses of stores count as use; what is exported counts as green.
     """
 
     share: float
     shortfall_per_kwh: float
+
+    def __post_init__(self) -> None:
+        require_price(self, "shortfall_per_kwh", where="GreenShare")
+        if not 0 <= self.share <= 1:
+            raise DataError(f"share is {self.share}", where="GreenShare", fix="Give 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -234,9 +258,12 @@ class ChangePenalty:
     """What was announced is not moved for nothing: a price on each kW that differs from it."""
 
     announced_kw: Mapping[ResourceId, Floats]
-    """Shape (T,) each, NaN where nothing was announced."""
+    """Net injection, shape (T,) each, NaN where nothing was announced."""
 
     price_per_kwh: float
+
+    def __post_init__(self) -> None:
+        require_price(self, "price_per_kwh", where="ChangePenalty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,19 +275,34 @@ class ActivityPrice:
 
     activity: Activity
     resource_id: ResourceId | None
-    """None for activities of the whole park."""
+    """None for what the whole park does: importing, exporting, using green generation."""
 
     price_per_unit: float
+    """Not below 0, but for green use."""
+
     reason: str
     """The quota, as people know it."""
+
+    def __post_init__(self) -> None:
+        where = f"ActivityPrice on {self.activity} ({self.reason})"
+        of_park = self.activity in (Activity.IMPORT, Activity.EXPORT, Activity.GREEN_USE)
+        if of_park != (self.resource_id is None):
+            raise DataError(
+                f"resource_id is {self.resource_id}",
+                where=where,
+                fix="Leave it out, the whole park does this" if of_park else "Name a resource",
+            )
+        if self.activity is not Activity.GREEN_USE:
+            require_price(self, "price_per_unit", where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EqualBurden:
     """Spread what is asked of members: a price on the highest relative burden among them.
 
-    The burden of a resource is the energy it is turned down (or kept from) over the horizon, and
-    what it bore before, by its size.
+    The burden of a resource is the energy it is turned down over the horizon (what a curtailable
+    load is curtailed, what calls of an interruptible load shed), and what it bore before, by its
+    size: the energy of the horizon at `max_draw_kw`, or `rated_draw_kw`.
     """
 
     borne_kwh: Mapping[ResourceId, float]
@@ -268,6 +310,9 @@ class EqualBurden:
 
     price_per_share: float
     """Of the highest burden, as a multiple of a member's own largest energy over the horizon."""
+
+    def __post_init__(self) -> None:
+        require_price(self, "price_per_share", where="EqualBurden")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +341,17 @@ Term: TypeAlias = (
     | EqualBurden
     | StoredEnergyValue
 )
+
+
+def require_price(term: object, name: str, *, where: str) -> None:
+    """Refuse a price that would pay without end for what a term is to keep away from.
+
+    Raises:
+        DataError: It is below 0, or not finite.
+    """
+    value = getattr(term, name)
+    if not 0 <= value < inf:
+        raise DataError(f"{name} is {value}", where=where, fix="Give a price not below 0")
 
 
 def uniform(value: float, steps: int) -> Floats:

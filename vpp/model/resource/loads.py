@@ -79,6 +79,15 @@ class CurtailableLoad(Common):
             )
 
     @property
+    def calls_limited(self) -> bool:
+        """Whether its calls are decided one by one, since something limits them."""
+        return (
+            self.max_calls_per_day is not None
+            or self.longest_call is not None
+            or max(self.rest, self.notice) > timedelta(0)
+        )
+
+    @property
     def draw_kw(self) -> float:
         return self.max_draw_kw
 

@@ -26,6 +26,10 @@ class Generators:
     available_kw: Floats
     feed: Ints
 
+    def green(self) -> Ints:
+        """Which of them are green."""
+        return np.flatnonzero([unit.green for unit in self.units])
+
 
 def add(b: Builder) -> Generators:
     """All generators; what they have is a forecast, so nobody need be heard."""

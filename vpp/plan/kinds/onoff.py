@@ -26,7 +26,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import OnOffRules
 from vpp.model.time import local_date
-from vpp.plan.programme import Builder, Ints, Side
+from vpp.plan.programme import Builder, Counted, Ints, Side
 
 ON_KW = 1e-3
 """A machine that draws or feeds more than this is on, where it does not say its phase."""
@@ -72,6 +72,9 @@ def add(
     on = b.decide(shape, upper=may.astype(float))
     started = b.add_columns(shape, upper=1.0)
     b.price(started, np.array([[r.start_cost] for r in rules]).reshape(-1, 1), cause)
+    which = b.rows(names)[:, None]
+    b.count(Counted.STARTS, which, started, 1.0)
+    b.count(Counted.HOURS_ON, which, on, b.hours)
     opening = np.zeros(shape)
     opening[:, 0] = -was
     switch = b.add_rows(shape, opening, np.inf)

@@ -21,7 +21,7 @@ from vpp.model.resource import InterruptibleLoad, ShiftableRun
 from vpp.model.time import local_date
 from vpp.plan.kinds import calls, of_kind, runs
 from vpp.plan.kinds.start import Start
-from vpp.plan.programme import Builder, Ints, Side
+from vpp.plan.programme import Builder, Counted, Ints, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,6 +110,9 @@ def _inject(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
     draw = np.concatenate([np.asarray(start.draw_kw) for start in starts])
     rows = b.rows([start.resource_id for start in starts])
     b.inject(rows[which], chosen[which], -draw, steps=step)
+    shed_kwh = np.maximum(-draw, 0.0) * b.hours  # what is drawn later, or by a run, is no burden
+    b.count(Counted.STARTS, rows, chosen, 1.0)
+    b.count(Counted.TURNED_DOWN_KWH, rows[which], chosen[which], shed_kwh)
     loads = [r for r in of_kind(b.view, InterruptibleLoad) if _moves(r.resource_id, starts)]
     work = [r for r in of_kind(b.view, ShiftableRun) if _moves(r.resource_id, starts)]
     b.may(b.rows([r.resource_id for r in loads]), feed_kw=_sizes(loads))

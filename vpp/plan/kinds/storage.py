@@ -17,7 +17,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
 from vpp.plan.kinds import column, of_kind, readings
-from vpp.plan.programme import Builder, Ints, Side
+from vpp.plan.programme import Builder, Counted, Ints, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +66,8 @@ def add(b: Builder) -> Storages:
     b.put(rows[:, 1:], stored[:, :-1], -1.0)
     b.put(rows, charge, -b.hours * column(u.charge_efficiency for u in units))
     b.put(rows, discharge, b.hours / column(u.discharge_efficiency for u in units))
+    taken_out = b.hours / column(u.discharge_efficiency for u in units)
+    b.count(Counted.TAKEN_OUT_KWH, which[:, None], discharge, taken_out)
     b.inject(which[:, None], discharge, 1.0)
     b.inject(which[:, None], charge, -1.0)
     b.may(which, draw_kw=charge_kw, feed_kw=discharge_kw)

@@ -1,0 +1,119 @@
+"""What energy at a connection point costs on its way in, earns on its way out, and is worth at least.
+
+Storages look at it: where energy is worth little enough, burning it in their losses would pay, and
+has to be forbidden by a decision (`kinds/storage.py`). A bound suffices, as long as it is never too
+high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.horizon import Floats
+from vpp.plan.programme import Builder
+from vpp.plan.terms import (
+    Activity,
+    ActivityPrice,
+    Cap,
+    CarbonPrice,
+    ChangePenalty,
+    Commitment,
+    EnergyPrice,
+    GreenShare,
+    OpenTrade,
+    Term,
+)
+from vpp.plan.tree import cap_limit, reach_kw
+
+ROUNDING_PER_KWH = 1e-9
+"""Sums of prices that are equal on paper may differ by so much."""
+
+
+def both_ways(b: Builder, terms: Sequence[Term]) -> tuple[Floats, Floats]:
+    """What a kWh costs on its way in, and earns on its way out, by all terms; shapes (P, T).
+
+    Raises:
+        DataError: Exporting would earn more than importing costs: both at once, without end.
+    """
+    cost, earns = np.zeros((2, len(b.point_of), b.steps))
+    for term in terms:
+        match term:
+            case EnergyPrice():
+                cost[b.point_of[term.connection_point_id]] += term.import_per_kwh
+                earns[b.point_of[term.connection_point_id]] += term.export_per_kwh
+            case CarbonPrice():
+                cost += term.price_per_kgco2 * term.grid_kgco2_per_kwh
+            case ActivityPrice(activity=Activity.IMPORT):
+                cost += term.price_per_unit
+            case ActivityPrice(activity=Activity.EXPORT):
+                earns -= term.price_per_unit
+            case ActivityPrice(activity=Activity.GREEN_USE):
+                earns += term.price_per_unit
+            case _:
+                pass  # prices neither way by itself
+    point, step = np.nonzero(earns > cost + ROUNDING_PER_KWH)
+    if len(point):
+        name = b.view.park.connection_points[point[0]].connection_point_id
+        raise DataError(
+            f"in step {step[0]} exporting earns more than importing costs, all terms together",
+            where=f"connection point {name}",
+            fix="Let no price on imports, exports or green use turn this round",
+        )
+    return cost, earns
+
+
+def least_worth(b: Builder, terms: Sequence[Term]) -> Floats:
+    """What one more kWh fed behind each connection point is worth at least, shape (P, T).
+
+    Raises:
+        DataError: As `both_ways`.
+    """
+    _, earns = both_ways(b, terms)
+    least = earns + _least_value(b, terms)
+    for term in terms:
+        match term:
+            case GreenShare():  # an exported kWh is not used at home
+                least -= term.shortfall_per_kwh * (1 - term.share)
+            case Cap(export_kw=np.ndarray() as export_kw):
+                below = list(cap_limit(b, term).below)
+                over = reach_kw(b, below)[1] > export_kw
+                least[below] -= np.where(over, term.excess_per_kwh, 0.0)
+            case ChangePenalty():  # keeping what was announced may be worth burning for
+                for resource_id, announced_kw in term.announced_kw.items():
+                    point = b.view.park.resource_by_id[resource_id].connection_point_id
+                    said = np.isfinite(announced_kw)
+                    least[b.point_of[point]] -= np.where(said, term.price_per_kwh, 0.0)
+            case _:
+                pass  # makes no kWh worth less than it is
+    return least
+
+
+def _least_value(b: Builder, terms: Sequence[Term]) -> Floats:
+    """What one more kWh of the park's net is worth at least at the market, shape (T,).
+
+    Any amount can be left over at `long_per_kwh`. Where the products have more room than the park
+    can feed, not all of them can be sold out, unless bought back or sold short: then it is worth no
+    less than the worst of their prices.
+    """
+    positions = [term for term in terms if isinstance(term, Commitment)]
+    committed, short, long = (
+        np.sum([np.zeros(b.steps), *values], axis=0)
+        for values in (
+            [term.base_kw for term in positions],
+            [term.short_per_kwh for term in positions],
+            [term.long_per_kwh for term in positions],
+        )
+    )
+    room, worst = np.zeros(b.steps), np.full(b.steps, np.inf)
+    for trade in (term for term in terms if isinstance(term, OpenTrade)):
+        room += trade.max_kw
+        worst = np.where(trade.max_kw > 0, np.minimum(worst, trade.sell_per_kwh), worst)
+    points = len(b.point_of)
+    most_kw = np.maximum(b.node_base_kw()[:points], 0).sum(axis=0)
+    most_kw += b.most_fed_kw[:points].sum(axis=0)
+    roomy = committed + room > most_kw
+    least: Floats = np.where(roomy, np.maximum(long, np.minimum(worst, short)), long)
+    return least
