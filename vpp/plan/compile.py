@@ -50,6 +50,7 @@ def build(
         cars=fleet_cars,
         starts=begun,
         market=market,
+        machines=(generators.machines,),
     )
     money.add_terms(b, fleet, terms)
     return b.programme(fleet)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
 from vpp.plan.kinds.generator import Generators
+from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.kinds.starts import Starts
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
@@ -36,3 +37,5 @@ class Fleet:
     cars: Cars
     starts: Starts
     market: Market
+    machines: tuple[OnOff, ...] = ()
+    """On/off decisions of every kind that has them."""

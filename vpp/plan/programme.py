@@ -202,10 +202,12 @@ class Builder:
         """A block of columns in `shape`; bounds broadcast to it."""
         return self._columns.add(shape, lower, upper)
 
-    def decide(self, shape: tuple[int, ...], *, upper: float | Floats = 1.0) -> Ints:
-        """A block of columns that are 0 or 1; 0 where `upper` is."""
-        columns = self.add_columns(shape, upper=upper)
-        self._integral.append(columns)
+    def decide(
+        self, shape: tuple[int, ...], *, lower: float | Floats = 0.0, upper: float | Floats = 1.0
+    ) -> Ints:
+        """A block of columns that are 0 or 1; what `lower` or `upper` settles is no decision."""
+        columns = self.add_columns(shape, lower=lower, upper=upper)
+        self._integral.append(columns[np.broadcast_to(np.less(lower, upper), shape)])
         return columns
 
     def add_rows(

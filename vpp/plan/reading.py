@@ -49,6 +49,7 @@ def schedule_of(
         temperature_degc=fleet.zones.temperatures(x),
         connection_point_kw=dict(zip(point_ids, points, strict=True)),
         net_kw=points.sum(axis=0),
+        on={name: row for machines in fleet.machines for name, row in machines.states(x).items()},
         cars_kw=dict(zip(fleet.cars.names(), -x[fleet.cars.draw], strict=True)),
         committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
         trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),

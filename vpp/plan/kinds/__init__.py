@@ -11,6 +11,7 @@ Words for limits follow one form, `resource: field of the park file`; see `Build
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,8 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.resource import Resource
+from vpp.model.time import local_date
+from vpp.plan.programme import Ints
 from vpp.plan.view import PlanningView
 
 Kind = TypeVar("Kind", bound=Resource)
@@ -32,6 +35,23 @@ def of_kind(view: PlanningView, kind: type[Kind]) -> list[Kind]:
 def readings(view: PlanningView) -> dict[ResourceId, Reading]:
     """Readings of the resources that are known."""
     return {s.resource_id: s for s in view.state.resources if isinstance(s, Reading)}
+
+
+def local_days(view: PlanningView) -> dict[date, Ints]:
+    """The steps that begin on each local day of the horizon."""
+    days = [local_date(start, view.park.timezone) for start in view.horizon.starts()]
+    return {
+        day: np.array([step for step, d in enumerate(days) if d == day], dtype=np.int64)
+        for day in dict.fromkeys(days)
+    }
+
+
+def said_on(view: PlanningView, resource_id: ResourceId, day: date) -> Reading | None:
+    """The reading of a resource where it was taken on a local day: what it counts is of that day."""
+    reading = view.state.reading(resource_id)
+    if reading is None or local_date(reading.measured_at, view.park.timezone) != day:
+        return None
+    return reading
 
 
 def column(values: Iterable[float]) -> Floats:

@@ -1,18 +1,28 @@
-"""Generators: what they feed, up to what they have.
+"""Generators: what they feed, up to what they have; of any carrier.
 
-columns   feed (G,T)   between 0 and what is available
+    columns   feed (G,T)   from must_run_share of what it has to all of it
+              left (·,T)   what it has and does not feed, where that costs
+              on, started  where it is on or off                                     onoff.py
+    rows      left         feed + left = has
+              has          feed <= has·on            min_power_kw   feed >= min_power·on
+              ramps of those that the weather does not drive                         ramp.py
+
+A share that must run wins over being off: such a machine is on wherever it has something.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.resource import Generator
-from vpp.plan.kinds import of_kind, stack
-from vpp.plan.programme import Builder, Ints
+from vpp.model.resource import Generator, OnOffRules
+from vpp.plan.kinds import column, of_kind, onoff, ramp, stack
+from vpp.plan.kinds.onoff import OnOff
+from vpp.plan.programme import Builder, Ints, Side
+from vpp.plan.view import PlanningView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,7 +34,14 @@ class Generators:
     """Rows in park order."""
 
     available_kw: Floats
+    """What each has."""
+
+    least_kw: Floats
+    """What each must feed."""
+
     feed: Ints
+    machines: OnOff
+    """Those that are on or off."""
 
     def green(self) -> Ints:
         """Which of them are green."""
@@ -32,13 +49,87 @@ class Generators:
 
 
 def add(b: Builder) -> Generators:
-    """All generators; what they have is a forecast, so nobody need be heard."""
+    """All generators; what they have is a forecast or their size, so nobody need be heard."""
     units = of_kind(b.view, Generator)
     which = b.rows([u.resource_id for u in units])
-    available = np.maximum(
-        stack([b.view.available_kw[u.resource_id].values for u in units], b.steps), 0.0
-    )
-    feed = b.add_columns(available.shape, upper=available)
+    has_kw = stack([_has_kw(b.view, u) for u in units], b.steps)
+    least_kw = column(u.must_run_share for u in units) * has_kw
+    switched = np.array([u.on_off is not None for u in units], dtype=bool)
+    # Where being on decides, the row `has` is the limit, and bears its price alone.
+    upper = np.where(switched[:, None], np.inf, has_kw)
+    feed = b.add_columns(has_kw.shape, lower=least_kw, upper=upper)
+    b.price(feed, column(u.cost_per_kwh for u in units) * b.hours, "fuel")
     b.inject(which[:, None], feed, 1.0)
-    b.may(which, feed_kw=available)
-    return Generators(units=tuple(units), which=which, available_kw=available, feed=feed)
+    b.may(which, feed_kw=has_kw)
+    _name(b, units, feed)
+    _left(b, units, has_kw, feed)
+    at = np.flatnonzero(switched)
+    machines = _switch(b, [units[i] for i in at], has_kw[at], least_kw[at], feed[at])
+    row_on = dict(zip(machines.names, machines.on, strict=True))
+    for i, unit in enumerate(units):
+        if not unit.weather_driven:
+            on = row_on.get(unit.resource_id)
+            least = least_kw[i] if on is None else np.zeros(b.steps)
+            ramp.add(b, unit, [(feed[i], 1.0)], least_kw=least, most_kw=has_kw[i], on=on)
+    return Generators(
+        units=tuple(units),
+        which=which,
+        available_kw=has_kw,
+        least_kw=least_kw,
+        feed=feed,
+        machines=machines,
+    )
+
+
+def _has_kw(view: PlanningView, unit: Generator) -> Floats:
+    if unit.weather_driven:
+        return np.maximum(view.available_kw[unit.resource_id].values, 0.0)
+    return np.full(view.horizon.steps, unit.max_feed_kw)
+
+
+def _name(b: Builder, units: Sequence[Generator], feed: Ints) -> None:
+    """The weather is no limit of the park file; the size of an engine is."""
+    sized = [i for i, u in enumerate(units) if not u.weather_driven and u.on_off is None]
+    names = [f"{units[i].resource_id}: max_feed_kw" for i in sized]
+    b.name(names, Side.UPPER, feed[sized])
+    held = [i for i, u in enumerate(units) if u.must_run_share]
+    names = [f"{units[i].resource_id}: must_run_share" for i in held]
+    b.name(names, Side.LOWER, feed[held])
+
+
+def _left(b: Builder, units: Sequence[Generator], has_kw: Floats, feed: Ints) -> None:
+    """A column for what is not fed where that costs, so that its cost stands by its cause."""
+    at = [i for i, u in enumerate(units) if u.curtailment_cost_per_kwh]
+    left = b.add_columns((len(at), b.steps))
+    b.price(left, column(units[i].curtailment_cost_per_kwh for i in at) * b.hours, "curtailment")
+    rows = b.add_rows(left.shape, has_kw[at], has_kw[at])
+    b.put(rows, left, 1.0)
+    b.put(rows, feed[at], 1.0)
+
+
+def _switch(
+    b: Builder, units: Sequence[Generator], has_kw: Floats, least_kw: Floats, feed: Ints
+) -> OnOff:
+    """Let those that are on or off feed only while on, and then no less than they must."""
+    rules = [u.on_off or OnOffRules() for u in units]
+    names = [u.resource_id for u in units]
+    min_kw = column(rule.min_power_kw for rule in rules)
+    must = least_kw > 0
+    machines = onoff.add(
+        b,
+        names,
+        rules,
+        may=has_kw >= min_kw,
+        must=must,
+        max_hours_per_day=[u.max_hours_per_day for u in units],
+    )
+    has = b.add_rows(feed.shape, -np.inf, 0.0)
+    b.put(has, feed, 1.0)
+    b.put(has, machines.on, -has_kw)
+    b.name([f"{u.resource_id}: max_feed_kw" for u in units], Side.ROW_UPPER, has)
+    floor = b.add_rows(feed.shape, 0.0, np.inf)
+    b.put(floor, feed, 1.0)
+    # What must run while it has less than its least power feeds what it has.
+    b.put(floor, machines.on, -np.where(must, np.minimum(min_kw, has_kw), min_kw))
+    b.name([f"{u.resource_id}: min_power_kw" for u in units], Side.ROW_LOWER, floor)
+    return machines

@@ -5,27 +5,29 @@
               min up    Σ started over the last min_up steps <= on
               min down  Σ started over the next min_down steps <= 1 - on
               starts    Σ started on a local day <= what is left of max_starts_per_day
+              hours     Σ h·on on a local day <= what is left of max_hours_per_day
 
 `started` needs no decision of its own: whatever prices it or limits it pushes it down on the switch row.
 A machine that runs, or rests, since less than it must goes on doing so. Lengths are rounded up to
 whole steps. The last steps of the horizon may cut a minimum time short; the next plan sees it whole.
+A machine that must be on is on, whatever its rest, its starts or its hours say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp.model.horizon import Horizon
+from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import OnOffRules
-from vpp.model.time import local_date
+from vpp.plan.kinds import local_days, said_on
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
 ON_KW = 1e-3
@@ -39,6 +41,10 @@ class OnOff:
     names: tuple[ResourceId, ...]
     on: Ints
     started: Ints
+
+    def states(self, x: Floats) -> dict[ResourceId, NDArray[np.bool_]]:
+        """Whether each machine is on, from a solution; shape (T,)."""
+        return dict(zip(self.names, x[self.on] > 0.5, strict=True))
 
 
 def is_on(reading: Reading | None) -> bool:
@@ -61,15 +67,20 @@ def add(
     rules: Sequence[OnOffRules],
     *,
     may: NDArray[np.bool_],
+    must: NDArray[np.bool_] | None = None,
+    max_hours_per_day: Sequence[float | None] | None = None,
     cause: str = "starts",
 ) -> OnOff:
     """On/off decisions of machines, in steps where they `may` be on, shape (K, T).
 
-    A machine that is on and must stay on, where it may not, goes off all the same.
+    A machine that is on and must stay on, where it may not, goes off all the same. One that `must` be
+    on in some step, shape (K, T), is asked for nothing else but its cost of a start.
     """
     shape = (len(names), b.steps)
-    was = np.array([is_on(b.view.state.reading(name)) for name in names], dtype=float)
-    on = b.decide(shape, upper=may.astype(float))
+    known = [b.view.state.reading(name) for name in names]
+    was = np.array([is_on(reading) for reading in known], dtype=float)
+    must = np.zeros(shape, dtype=bool) if must is None else must
+    on = b.decide(shape, lower=must.astype(float), upper=(may | must).astype(float))
     started = b.add_columns(shape, upper=1.0)
     b.price(started, np.array([[r.start_cost] for r in rules]).reshape(-1, 1), cause)
     which = b.rows(names)[:, None]
@@ -81,12 +92,16 @@ def add(
     b.put(switch, started, 1.0)
     b.put(switch, on, -1.0)
     b.put(switch[:, 1:], on[:, :-1], 1.0)
-    days = [local_date(start, b.view.park.timezone) for start in b.view.horizon.starts()]
+    hours = [None] * len(names) if max_hours_per_day is None else max_hours_per_day
     for k, (name, rule) in enumerate(zip(names, rules, strict=True)):
+        if must[k].any():
+            continue
+        held = _held(b, known[k], rule, may[k], was=bool(was[k]))
         _min_up(b, name, rule, on[k], started[k])
         _min_down(b, name, rule, on[k], started[k], was=bool(was[k]))
-        _go_on(b, name, rule, on[k], may[k], was=bool(was[k]))
-        _starts_per_day(b, name, rule, started[k], days)
+        _go_on(b, name, on[k, :held], was=bool(was[k]))
+        _starts_per_day(b, name, rule, started[k])
+        _hours_per_day(b, name, hours[k], on[k], held=held if was[k] else 0)
     return OnOff(names=tuple(names), on=on, started=started)
 
 
@@ -118,24 +133,25 @@ def _min_down(
         b.name((f"{name}: min_down",), Side.ROW_UPPER, before, np.array([0]))
 
 
-def _go_on(
+def _held(
     b: Builder,
-    name: ResourceId,
+    reading: Reading | None,
     rule: OnOffRules,
-    on: Ints,
     may: NDArray[np.bool_],
     *,
     was: bool,
-) -> None:
-    """What began before the horizon lasts as long as it must."""
-    reading = b.view.state.reading(name)
+) -> int:
+    """For how many steps what began before the horizon goes on: not beyond where it may not."""
     least = rule.min_up if was else rule.min_down
     if reading is None or reading.phase_since is None or least <= timedelta(0):
-        return
+        return 0
     left = steps_of(reading.phase_since + least - b.view.horizon.start, b.view.horizon)
-    if left <= 0:
-        return
-    held = on[:left][may[:left]] if was else on[:left]
+    ends = np.flatnonzero(~may) if was else np.zeros(0, dtype=np.int64)
+    return int(np.clip(left, 0, ends.min(initial=b.steps)))
+
+
+def _go_on(b: Builder, name: ResourceId, held: Ints, *, was: bool) -> None:
+    """What began before the horizon lasts as long as it must."""
     if not len(held):
         return
     rows = b.add_rows((len(held),), float(was), float(was))
@@ -144,15 +160,27 @@ def _go_on(
     b.name((words,), Side.ROW_LOWER if was else Side.ROW_UPPER, rows, np.arange(len(held)))
 
 
-def _starts_per_day(
-    b: Builder, name: ResourceId, rule: OnOffRules, started: Ints, days: Sequence[date]
-) -> None:
+def _starts_per_day(b: Builder, name: ResourceId, rule: OnOffRules, started: Ints) -> None:
     if rule.max_starts_per_day is None:
         return
-    reading = b.view.state.reading(name)
-    today = None if reading is None else local_date(reading.measured_at, b.view.park.timezone)
-    for day in dict.fromkeys(days):
-        used = (reading.calls_today or 0) if reading is not None and day == today else 0
+    for day, steps in local_days(b.view).items():
+        reading = said_on(b.view, name, day)
+        used = 0 if reading is None else reading.calls_today or 0
         rows = b.add_rows((1,), -np.inf, float(max(rule.max_starts_per_day - used, 0)))
-        b.put(rows, started[[i for i, d in enumerate(days) if d == day]], 1.0)
+        b.put(rows, started[steps], 1.0)
         b.name((f"{name}: max_starts_per_day",), Side.ROW_UPPER, rows)
+
+
+def _hours_per_day(
+    b: Builder, name: ResourceId, most_h: float | None, on: Ints, *, held: int
+) -> None:
+    """Hours on of each local day; those that it must still run count, and are never too many."""
+    if most_h is None:
+        return
+    for day, steps in local_days(b.view).items():
+        reading = said_on(b.view, name, day)
+        used_h = 0.0 if reading is None else reading.hours_on_today or 0.0
+        must_h = float((steps < held).sum()) * b.hours
+        rows = b.add_rows((1,), -np.inf, max(most_h - used_h, must_h, 0.0))
+        b.put(rows, on[steps], b.hours)
+        b.name((f"{name}: max_hours_per_day",), Side.ROW_UPPER, rows)
