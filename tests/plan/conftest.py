@@ -25,8 +25,11 @@ from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPha
 from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import (
     EVERY_DAY,
+    CurtailableLoad,
+    EnergyWindow,
     EvFleet,
     FixedLoad,
+    FlexibleLoad,
     Generator,
     InterruptibleLoad,
     Resource,
@@ -134,6 +137,21 @@ class Lab:
             "unserved_cost_per_kwh": 5.0,
         }
         return EvFleet(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
+    def flexible(
+        self, name: str = "pump", *windows: EnergyWindow, point: str = "cp-a", **said: Any
+    ) -> FlexibleLoad:
+        """Draws up to 10 kW inside `windows`."""
+        usual: dict[str, Any] = {"max_draw_kw": 10.0, "unserved_cost_per_unit": 5.0}
+        return FlexibleLoad(
+            resource_id=ResourceId(name), windows=windows, **self.owned(point), **(usual | said)
+        )
+
+    def window(self, start: str, end: str, least: float = 0.0, **said: Any) -> EnergyWindow:
+        """`window("12:00", "16:00", 20)`: at least 20 units between noon and 16:00, on any day."""
+        return EnergyWindow(
+            start=time.fromisoformat(start), end=time.fromisoformat(end), least_units=least, **said
+        )
 
     # ------------------------------------------------------------------ states
 
@@ -243,7 +261,8 @@ class Lab:
             )
 
         def profiles(
-            kind: type[Resource], given: Mapping[str, Sequence[float]] | None
+            kind: type[Resource] | tuple[type[Resource], ...],
+            given: Mapping[str, Sequence[float]] | None,
         ) -> dict[ResourceId, Profile]:
             return {
                 r.resource_id: profile((given or {}).get(r.resource_id))
@@ -263,7 +282,7 @@ class Lab:
                     for r in resources
                 ),
             ),
-            base_kw=profiles(FixedLoad, base_kw),
+            base_kw=profiles((FixedLoad, CurtailableLoad), base_kw),
             available_kw=profiles(Generator, available_kw),
             outdoor_degc={"outdoor": Profile.constant(horizon, outdoor_degc)},
             arriving_kw=profiles(EvFleet, arriving_kw),

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from vpp.plan import money, tree
 from vpp.plan.fleet import Fleet
-from vpp.plan.kinds import cars, generator, given, starts, storage, zone
+from vpp.plan.kinds import cars, flexible, generator, given, starts, storage, zone
 from vpp.plan.programme import Builder, Programme
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
@@ -40,6 +40,7 @@ def build(
     zones = zone.add(b)
     fleet_cars = cars.add(b)
     begun = starts.add(b)
+    flexibles = flexible.add(b)
     tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     market = money.add_market(b, points, terms)
     fleet = Fleet(
@@ -48,6 +49,7 @@ def build(
         generators=generators,
         zones=zones,
         cars=fleet_cars,
+        flexibles=flexibles,
         starts=begun,
         market=market,
         machines=(generators.machines,),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
+from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
 from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.kinds.starts import Starts
@@ -35,6 +36,7 @@ class Fleet:
     generators: Generators
     zones: Zones
     cars: Cars
+    flexibles: Flexibles
     starts: Starts
     market: Market
     machines: tuple[OnOff, ...] = ()

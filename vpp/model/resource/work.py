@@ -19,6 +19,8 @@ from vpp.model.resource.common import (
     require_size,
 )
 
+DAY_MINUTES = 24 * 60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftableRun(Common):
@@ -80,7 +82,12 @@ class ShiftableRun(Common):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyWindow:
-    """A span of local time on some weekdays, and how much is to be done in it."""
+    """A span of local time on some weekdays, and how much is to be done in it.
+
+    A plan counts a step to the window in which it starts. Of a window that began before the plan, what
+    the device says is done (`Reading.done_kwh`) counts; of one that goes on beyond its end, what is
+    left is asked for in proportion to the steps that it shows.
+    """
 
     start: time
     end: time
@@ -100,13 +107,19 @@ class EnergyWindow:
                 fix="Let it last, and let least_units lie between 0 and most_units",
             )
 
+    @property
+    def length_minutes(self) -> int:
+        """By the clock on the wall."""
+        length = minutes(self.end) - minutes(self.start)
+        return length if length > 0 else length + DAY_MINUTES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlexibleLoad(Common):
     """A load whose power may be chosen inside windows, so long as the work of each is done.
 
     The work is counted in `unit`: kWh, or tonnes of a product with its energy per tonne. A shift
-    calendar is a list of windows. Outside its windows it draws nothing.
+    calendar is a list of windows, which do not overlap. Outside its windows it draws nothing.
     """
 
     max_draw_kw: float
@@ -145,6 +158,7 @@ class FlexibleLoad(Common):
             )
         for window in self.windows:
             require_days(self, window.days)
+        self._require_apart()
         if self.default_draw_kw > self.max_draw_kw:
             raise DataError(
                 f"default_draw_kw is {self.default_draw_kw}",
@@ -159,3 +173,20 @@ class FlexibleLoad(Common):
     @property
     def feed_kw(self) -> float:
         return 0.0
+
+    def _require_apart(self) -> None:
+        """Two windows at once: nobody could say to which of them the work belongs."""
+        week = 7 * DAY_MINUTES
+        spans = sorted(
+            (day * DAY_MINUTES + minutes(window.start), window.length_minutes)
+            for window in self.windows
+            for day in window.days
+        )
+        followers = [start for start, _ in spans[1:]] + [start + week for start, _ in spans[:1]]
+        for (start, length), follower in zip(spans, followers, strict=True):
+            if start + length > follower:
+                raise DataError(
+                    "two of its windows overlap",
+                    where=self.resource_id,
+                    fix="Let each begin when the one before has ended",
+                )

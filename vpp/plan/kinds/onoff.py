@@ -1,13 +1,14 @@
 """Machines that are either on or off: limits of their running, and what a start costs.
 
     columns   on (K,T) 0/1        started (K,T) in [0, 1]
-    rows      switch    started[t] - on[t] + on[t-1] >= 0
+    rows      switch    started[t] - on[t] + on[t-1] >= 0,  started[t] <= on[t],  started[t] + on[t-1] <= 1
               min up    Σ started over the last min_up steps <= on
               min down  Σ started over the next min_down steps <= 1 - on
               starts    Σ started on a local day <= what is left of max_starts_per_day
               hours     Σ h·on on a local day <= what is left of max_hours_per_day
 
-`started` needs no decision of its own: whatever prices it or limits it pushes it down on the switch row.
+`started` needs no decision of its own: where the machine's state is decided, the switch rows leave it
+one value, whether it is priced, rewarded or loosens a ramp.
 A machine that runs, or rests, since less than it must goes on doing so. Lengths are rounded up to
 whole steps. The last steps of the horizon may cut a minimum time short; the next plan sees it whole.
 A machine that must be on is on, whatever its rest, its starts or its hours say.
@@ -92,6 +93,12 @@ def add(
     b.put(switch, started, 1.0)
     b.put(switch, on, -1.0)
     b.put(switch[:, 1:], on[:, :-1], 1.0)
+    runs = b.add_rows(shape, -np.inf, 0.0)
+    b.put(runs, started, 1.0)
+    b.put(runs, on, -1.0)
+    rested = b.add_rows(shape, -np.inf, 1.0 + opening)
+    b.put(rested, started, 1.0)
+    b.put(rested[:, 1:], on[:, :-1], 1.0)
     hours = [None] * len(names) if max_hours_per_day is None else max_hours_per_day
     for k, (name, rule) in enumerate(zip(names, rules, strict=True)):
         if must[k].any():

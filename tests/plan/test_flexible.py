@@ -1,0 +1,325 @@
+"""Flexible loads: work in windows of local time, at the cheapest steps, with and without choice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vpp.errors import DataError
+from vpp.model.ids import ConnectionPointId
+from vpp.model.measurement import RunPhase
+from vpp.model.resource import WORKDAYS, OnOffRules
+from vpp.model.schedule import Schedule, Unsolved
+from vpp.model.time import QUARTER
+from vpp.plan.compile import build
+from vpp.plan.view import PaidPeak
+
+HOUR = timedelta(hours=1)
+PEAK = PaidPeak(
+    connection_point_id=ConnectionPointId("cp-a"),
+    first_step=0,
+    last_step=3,
+    price_per_kw=1.0,
+    paid_kw=0.0,
+)
+NOON_KEY = "pump/2025-12-03T11:00:00Z"
+
+
+def planned(
+    lab: Any, *loads: Any, price: list[float], said: dict[str, Any] | None = None, **more: Any
+) -> Schedule:
+    """A plan from noon on; each load has a reading, with what is `said`."""
+    readings = [lab.reading(load.resource_id, **(said or {})) for load in loads]
+    return lab.schedule_of(lab.outcome(lab.view(*loads, price=price, readings=readings, **more)))
+
+
+def test_work_is_done_in_the_cheapest_hours_of_its_window(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "15:00", 15))
+
+    schedule = planned(lab, pump, price=[0.3, 0.1, 0.2, 0.0])
+
+    assert lab.power(schedule, "pump").tolist() == [0, -10, -5, 0]
+    assert schedule.undone_units == {NOON_KEY: pytest.approx(0)}
+    assert schedule.cost == pytest.approx(10 * 0.1 + 5 * 0.2)
+
+
+def test_each_window_of_a_shift_calendar_gets_its_own_work(lab: Any) -> None:
+    early = lab.window("12:00", "14:00", 10, days=WORKDAYS)
+    late = lab.window("14:00", "16:00", 10, days=WORKDAYS)
+    sunday = lab.window("12:00", "16:00", 40, days=(6,))
+
+    schedule = planned(lab, lab.flexible("pump", early, late, sunday), price=[0.4, 0.3, 0.2, 0.1])
+
+    assert lab.power(schedule, "pump").tolist() == [0, -10, 0, -10]
+    assert list(schedule.undone_units) == [NOON_KEY, "pump/2025-12-03T13:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("said", "price", "draws", "causes", "undone"),
+    [
+        pytest.param(
+            {"unserved_cost_per_unit": 100.0},
+            [0.1, 0.1],
+            [-10, -10],
+            {"unserved": 1000.0},
+            10.0,
+            id="what a window cannot hold is lacking",
+        ),
+        pytest.param(
+            {"unserved_cost_per_unit": 0.2},
+            [0.1, 0.3],
+            [-10, 0],
+            {"unserved": 4.0},
+            20.0,
+            id="what is dearer than its worth is left undone",
+        ),
+        pytest.param(
+            {"value_per_unit": 0.2, "unserved_cost_per_unit": 0.0},
+            [0.1, 0.3],
+            [-10, 0],
+            {"product value": -2.0},
+            20.0,
+            id="a product is made while it earns more than its energy costs",
+        ),
+    ],
+)
+def test_work_that_may_lack_has_a_price(
+    lab: Any,
+    said: dict[str, Any],
+    price: list[float],
+    draws: list[float],
+    causes: dict[str, float],
+    undone: float,
+) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "14:00", 30), **said)
+
+    schedule = planned(lab, pump, price=price)
+
+    assert lab.power(schedule, "pump").tolist() == draws
+    assert schedule.undone_units[NOON_KEY] == pytest.approx(undone)
+    for cause, cost in causes.items():
+        assert schedule.cost_by_cause[cause] == pytest.approx(cost)
+
+
+def test_work_is_counted_in_units_of_the_product(lab: Any) -> None:
+    crusher = lab.flexible(
+        "crusher",
+        lab.window("12:00", "14:00", 2, most_units=3),
+        unit="t",
+        kwh_per_unit=50.0,
+        max_draw_kw=100.0,
+        value_per_unit=10.0,
+    )
+
+    schedule = planned(lab, crusher, price=[0.1, 0.15])
+
+    # 3 t are 150 kWh, each worth 0.20; the window has room for 200 kWh.
+    assert lab.power(schedule, "crusher").tolist() == [-100, -50]
+    assert schedule.cost_by_cause["product value"] == pytest.approx(-30)
+
+
+def test_a_window_that_must_get_its_least_and_cannot_is_no_plan(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "14:00", 30), unserved_cost_per_unit=None)
+
+    outcome = lab.outcome(lab.view(pump, price=[0.1, 0.1], readings=[lab.reading("pump")]))
+
+    assert isinstance(outcome, Unsolved)
+    assert outcome.conflict is not None
+    words = {limit.limit for limit in outcome.conflict.limits}
+    assert words == {"pump: least_units", "pump: max_draw_kw"}
+
+
+def test_a_load_that_is_not_heard_draws_its_default_in_its_windows(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("13:00", "15:00", 20), default_draw_kw=4.0)
+
+    schedule = lab.schedule_of(lab.outcome(lab.view(pump, price=[0.1] * 4)))
+
+    assert lab.power(schedule, "pump").tolist() == [0, -4, -4, 0]
+    assert schedule.undone_units == {}
+
+
+@pytest.mark.parametrize(
+    ("done_kwh", "draws"),
+    [
+        pytest.param(None, [-10, -10], id="nothing is said: nothing is done"),
+        pytest.param(8.0, [-2, -10], id="8 of 20 are done"),
+        pytest.param(25.0, [0, 0], id="more than all is done"),
+    ],
+)
+def test_what_is_done_in_the_open_window_counts(
+    lab: Any, done_kwh: float | None, draws: list[float]
+) -> None:
+    pump = lab.flexible("pump", lab.window("10:00", "14:00", 20))
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said={"done_kwh": done_kwh})
+
+    assert lab.power(schedule, "pump").tolist() == draws
+
+
+def test_what_was_done_in_a_window_that_has_closed_does_not_count(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("10:00", "12:00", 20), lab.window("12:00", "14:00", 10))
+
+    said = {"done_kwh": 20.0, "measured_at": lab.noon - timedelta(minutes=1)}
+    schedule = planned(lab, pump, price=[0.2, 0.1], said=said)
+
+    assert lab.power(schedule, "pump").tolist() == [0, -10]
+
+
+@pytest.mark.parametrize(
+    ("opens", "done_kwh", "kwh"),
+    [
+        pytest.param("12:00", None, 20, id="two of four hours are seen"),
+        pytest.param("10:00", 10.0, 15, id="two of the four hours that are left, 30 of 40 to do"),
+    ],
+)
+def test_a_window_that_the_horizon_cuts_asks_for_its_share(
+    lab: Any, opens: str, done_kwh: float | None, kwh: float
+) -> None:
+    pump = lab.flexible("pump", lab.window(opens, "16:00", 40))
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said={"done_kwh": done_kwh})
+
+    assert -lab.power(schedule, "pump").sum() == pytest.approx(kwh)
+
+
+def test_a_night_shift_goes_on_after_midnight(lab: Any) -> None:
+    night = lab.window(
+        "22:00", "02:00", 20, days=(1,)
+    )  # Tuesday's night, planned on Wednesday at 0
+    pump = lab.flexible("pump", night)
+    midnight = datetime(2025, 12, 2, 23, tzinfo=UTC)
+
+    schedule = planned(
+        lab,
+        pump,
+        price=[0.2, 0.1, 0.0, 0.0],
+        start=midnight,
+        said={"done_kwh": 5.0, "measured_at": midnight, "received_at": midnight},
+    )
+
+    assert lab.power(schedule, "pump").tolist() == [-5, -10, 0, 0]
+    assert list(schedule.undone_units) == ["pump/2025-12-02T21:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("day", "window", "hours"),
+    [
+        pytest.param(datetime(2025, 3, 29, 23, tzinfo=UTC), ("01:00", "04:00"), [1, 2], id="23 h"),
+        pytest.param(
+            datetime(2025, 10, 25, 22, tzinfo=UTC), ("01:00", "04:00"), [1, 2, 3, 4], id="25 h"
+        ),
+        pytest.param(
+            datetime(2025, 3, 29, 23, tzinfo=UTC),
+            ("22:00", "23:59"),
+            [21, 22],
+            id="23:59 means the end of the day",
+        ),
+        pytest.param(
+            datetime(2025, 3, 29, 23, tzinfo=UTC), ("02:00", "03:00"), [], id="the hour is skipped"
+        ),
+    ],
+)
+def test_a_window_follows_the_clock_on_the_wall(
+    lab: Any, day: datetime, window: tuple[str, str], hours: list[int]
+) -> None:
+    pump = lab.flexible("pump", lab.window(*window), value_per_unit=9.0)
+
+    schedule = planned(lab, pump, price=[0.1] * 24, start=day)
+
+    assert np.flatnonzero(lab.power(schedule, "pump")).tolist() == hours
+
+
+def test_only_the_bands_of_a_load_are_drawn(lab: Any) -> None:
+    mill = lab.flexible("pump", lab.window("12:00", "15:00", 10), bands_kw=(4.0, 6.0, 9.0))
+
+    schedule = planned(lab, mill, price=[0.9, 0.1, 0.2], paid_peaks=(PEAK,))
+
+    # A peak of 5 kW would do if any draw would; 6 and 4 are the cheapest of the bands.
+    assert lab.power(schedule, "pump").tolist() == [0, -6, -4]
+
+
+def test_a_machine_runs_at_its_least_power_or_not_at_all(lab: Any) -> None:
+    rules = OnOffRules(min_power_kw=6.0, start_cost=0.5)
+    pump = lab.flexible("pump", lab.window("12:00", "16:00", 12), on_off=rules)
+
+    schedule = planned(lab, pump, price=[0.1, 0.15, 0.1, 0.4])
+
+    # One start: 10 at 0.10 and then no less than 6 at 0.15; two starts would cost 0.5 more.
+    assert lab.power(schedule, "pump").tolist() == [-6, -6, 0, 0]
+    assert schedule.on["pump"].tolist() == [True, True, False, False]
+    assert schedule.cost_by_cause["starts"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said", "draws"),
+    [
+        pytest.param({"min_up": 2 * HOUR}, {}, [-10, -10, 0, -10], id="it stays on"),
+        pytest.param(
+            {"min_down": 2 * HOUR},
+            {"phase": RunPhase.WAITING, "phase_since": None},
+            [-10, 0, 0, -10],
+            id="it stays off",
+        ),
+        pytest.param(
+            {"max_starts_per_day": 2},
+            {"calls_today": 1},
+            [-10, 0, 0, 0],
+            id="one start is left today",
+        ),
+        pytest.param(
+            {"min_up": 3 * HOUR},
+            {"phase": RunPhase.RUNNING, "phase_since": datetime(2025, 12, 3, 10, tzinfo=UTC)},
+            [-10, -10, 0, -10],
+            id="it runs since an hour and goes on for two",
+        ),
+    ],
+)
+def test_a_machine_keeps_the_rules_of_its_running(
+    lab: Any, rules: dict[str, Any], said: dict[str, Any], draws: list[float]
+) -> None:
+    pump = lab.flexible(
+        "pump",
+        lab.window("12:00", "16:00"),
+        value_per_unit=0.2,
+        on_off=OnOffRules(min_power_kw=10.0, **rules),
+    )
+
+    schedule = planned(lab, pump, price=[0.0, 0.3, 0.39, 0.1], said=said)
+
+    assert lab.power(schedule, "pump").tolist() == draws
+
+
+def test_windows_that_overlap_are_refused(lab: Any) -> None:
+    with pytest.raises(DataError, match="two of its windows overlap"):
+        lab.flexible("pump", lab.window("22:00", "06:00"), lab.window("05:00", "10:00"))
+    lab.flexible("pump", lab.window("22:00", "06:00"), lab.window("06:00", "22:00"))
+
+
+def test_many_loads_are_compiled_in_whole_blocks(lab: Any) -> None:
+    loads = [
+        lab.flexible(
+            f"pump-{i}",
+            lab.window(f"{6 + i % 8:02}:{i % 60:02}", "14:30", 20, days=(0, 1, 2, 3, 4)),
+            lab.window("14:30", "22:00", 20),
+        )
+        for i in range(500)
+    ]
+    view = lab.view(
+        *loads,
+        price=[0.1] * 96,
+        step=QUARTER,
+        readings=[lab.reading(load.resource_id) for load in loads],
+    )
+    terms = lab.terms(view)
+    spent = []
+    for _ in range(3):
+        began = perf_counter()
+        programme = build(view, terms, limit_excess_price_per_kwh=10.0)
+        spent.append(perf_counter() - began)
+
+    assert len(programme.fleet.flexibles.units) == 500
+    assert min(spent) < 0.5  # seconds; measured 0.015

@@ -1,0 +1,154 @@
+"""Flexible loads: how much they draw in each step of their windows, and what each window gets.
+
+    columns   draw (K,T)   lacking (·) one each window that may lack, units     band (·,T,B) on (·,T) 0/1
+    rows      work     least <= h·Σ draw + kwh_per_unit·lacking <= most, over the steps of a window
+              bands    draw - Σ band_kw·band = 0,  Σ band <= 1
+              on/off   min_power·on <= draw <= max_draw·on, and the rules of `onoff.py`
+
+A load that is not heard draws its default in its windows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
+from vpp.model.resource import FlexibleLoad
+from vpp.model.time import isoformat
+from vpp.plan.kinds import column, of_kind, onoff
+from vpp.plan.kinds.windows import Windows, windows_of
+from vpp.plan.programme import Builder, Ints, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Flexibles:
+    """Flexible loads that are heard, shapes (K,) and (K, T)."""
+
+    units: tuple[FlexibleLoad, ...]
+    which: Ints
+    """Rows in park order."""
+
+    draw: Ints
+    open: NDArray[np.bool_]
+    """Where each load has a window."""
+
+    windows: Windows
+    machines: onoff.OnOff
+    """Those of them that are on or off."""
+
+    step_hours: float
+
+    def undone_units(self, x: Floats) -> dict[str, float]:
+        """What each window lacks in a solution, by `resource id/start of the window`."""
+        windows = self.windows
+        window, step = windows.members()
+        draw_kw = x[self.draw[windows.load[window], step]]
+        done = self.step_hours * np.bincount(window, draw_kw, len(windows.load))
+        per_unit = np.array([unit.kwh_per_unit for unit in self.units])[windows.load]
+        lacking = np.maximum(windows.least_kwh - done, 0.0) / per_unit
+        return {
+            f"{self.units[load].resource_id}/{isoformat(starts_at)}": lacks
+            for load, starts_at, lacks in zip(
+                windows.load.tolist(), windows.starts_at, lacking.tolist(), strict=True
+            )
+        }
+
+
+def add(b: Builder) -> Flexibles:
+    """All flexible loads; what those draw that are not heard goes into `b.base_kw`."""
+    every = of_kind(b.view, FlexibleLoad)
+    said = {unit.resource_id: b.view.state.reading(unit.resource_id) for unit in every}
+    _leave_alone(b, [unit for unit in every if said[unit.resource_id] is None])
+    units = [unit for unit in every if said[unit.resource_id] is not None]
+    windows = windows_of(b.view, units, [said[unit.resource_id] for unit in units])
+    is_open = windows.open(len(units), b.steps)
+    which, most_kw = (
+        b.rows([unit.resource_id for unit in units]),
+        column(u.max_draw_kw for u in units),
+    )
+    draw = b.add_columns(is_open.shape, upper=most_kw * is_open)
+    worth = column(unit.value_per_unit / unit.kwh_per_unit for unit in units)
+    b.price(draw, -worth * b.hours, "product value")
+    b.inject(which[:, None], draw, -1.0)
+    b.may(which, draw_kw=most_kw * is_open)
+    _name_bounds(b, units, draw, is_open)
+    _work(b, units, windows, draw)
+    _bands(b, units, draw, is_open)
+    return Flexibles(
+        units=tuple(units),
+        which=which,
+        draw=draw,
+        open=is_open,
+        windows=windows,
+        machines=_machines(b, units, draw, is_open),
+        step_hours=b.hours,
+    )
+
+
+def _leave_alone(b: Builder, units: Sequence[FlexibleLoad]) -> None:
+    is_open = windows_of(b.view, units, [None] * len(units)).open(len(units), b.steps)
+    default = column(unit.default_draw_kw for unit in units)
+    b.base_kw[b.rows([unit.resource_id for unit in units])] = -default * is_open
+
+
+def _name_bounds(
+    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+) -> None:
+    """In a window the size limits the draw, outside the windows do."""
+    nothing = b.add_columns(())  # stands where another name speaks; has no price
+    for field, here in (("max_draw_kw", is_open), ("windows", ~is_open)):
+        words = [f"{unit.resource_id}: {field}" for unit in units]
+        b.name(words, Side.UPPER, np.where(here, draw, nothing))
+
+
+def _work(b: Builder, units: Sequence[FlexibleLoad], windows: Windows, draw: Ints) -> None:
+    rows = b.add_rows(windows.least_kwh.shape, windows.least_kwh, windows.most_kwh)
+    window, step = windows.members()
+    b.put(rows[window], draw[windows.load[window], step], b.hours)
+    priced = np.array([unit.unserved_cost_per_unit is not None for unit in units], dtype=bool)
+    may_lack = np.flatnonzero(priced[windows.load] & (windows.least_kwh > 0))
+    owners = [units[load] for load in windows.load[may_lack]]
+    per_unit = np.array([unit.kwh_per_unit for unit in owners])
+    lacking = b.add_columns((len(owners),), upper=windows.least_kwh[may_lack] / per_unit)
+    b.price(lacking, np.array([unit.unserved_cost_per_unit or 0.0 for unit in owners]), "unserved")
+    b.put(rows[may_lack], lacking, per_unit)
+    for field, side in (("least_units", Side.ROW_LOWER), ("most_units", Side.ROW_UPPER)):
+        limited = windows.least_kwh > 0 if side is Side.ROW_LOWER else windows.most_kwh < np.inf
+        words = [f"{units[load].resource_id}: {field}" for load in windows.load[limited]]
+        b.name(words, side, rows[limited], np.array([-1]))
+
+
+def _bands(
+    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+) -> None:
+    for k, unit in enumerate(units):
+        if not unit.bands_kw:
+            continue
+        band = b.decide((len(unit.bands_kw), b.steps), upper=is_open[k].astype(float))
+        power = b.add_rows((b.steps,), 0.0, 0.0)
+        b.put(power, draw[k], 1.0)
+        b.put(power, band, -column(unit.bands_kw))
+        one = b.add_rows((b.steps,), -np.inf, 1.0)
+        b.put(one, band, 1.0)
+
+
+def _machines(
+    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+) -> onoff.OnOff:
+    some = [k for k, unit in enumerate(units) if unit.on_off is not None]
+    rules = [rule for unit in units if (rule := unit.on_off) is not None]
+    names: list[ResourceId] = [units[k].resource_id for k in some]
+    found = onoff.add(b, names, rules, may=is_open[some])
+    most = b.add_rows(found.on.shape, -np.inf, 0.0)
+    b.put(most, draw[some], 1.0)
+    b.put(most, found.on, -column(units[k].max_draw_kw for k in some))
+    least = b.add_rows(found.on.shape, 0.0, np.inf)
+    b.put(least, draw[some], 1.0)
+    b.put(least, found.on, -column(rule.min_power_kw for rule in rules))
+    b.name([f"{name}: min_power_kw" for name in names], Side.ROW_LOWER, least)
+    return found
