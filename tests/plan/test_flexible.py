@@ -293,6 +293,16 @@ def test_a_machine_keeps_the_rules_of_its_running(
     assert lab.power(schedule, "pump").tolist() == draws
 
 
+def test_a_load_changes_its_draw_no_faster_than_it_can(lab: Any) -> None:
+    window = lab.window("12:00", "16:00", 20)
+    pump = lab.flexible("pump", window, ramp_kw_per_min=2 / 60)
+
+    schedule = planned(lab, pump, price=[0.3, 0.2, 0.1, 0.0], said={"power_kw": -4.0})
+
+    # From 4 kW by no more than 2 kW each hour: a later start would leave work undone.
+    assert lab.power(schedule, "pump").tolist() == [-2, -4, -6, -8]
+
+
 def test_windows_that_overlap_are_refused(lab: Any) -> None:
     with pytest.raises(DataError, match="two of its windows overlap"):
         lab.flexible("pump", lab.window("22:00", "06:00"), lab.window("05:00", "10:00"))

@@ -52,7 +52,7 @@ def build(
         flexibles=flexibles,
         starts=begun,
         market=market,
-        machines=(generators.machines,),
+        machines=(generators.machines, flexibles.machines),
     )
     money.add_terms(b, fleet, terms)
     return b.programme(fleet)

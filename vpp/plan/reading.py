@@ -63,7 +63,6 @@ def schedule_of(
         starts=fleet.starts.taken(x),
         unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
         undone_units=fleet.flexibles.undone_units(x),
-        on=fleet.flexibles.machines.states(x),
         cost_by_cause={
             cause: float(per_unit @ x[priced])
             for cause, (priced, per_unit) in programme.causes.items()

@@ -4,6 +4,7 @@
     rows      work     least <= h·Σ draw + kwh_per_unit·lacking <= most, over the steps of a window
               bands    draw - Σ band_kw·band = 0,  Σ band <= 1
               on/off   min_power·on <= draw <= max_draw·on, and the rules of `onoff.py`
+              ramp     `ramp.py`
 
 A load that is not heard draws its default in its windows by itself.
 """
@@ -20,7 +21,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import FlexibleLoad
 from vpp.model.time import isoformat
-from vpp.plan.kinds import column, of_kind, onoff
+from vpp.plan.kinds import column, of_kind, onoff, ramp
 from vpp.plan.kinds.windows import Windows, windows_of
 from vpp.plan.programme import Builder, Ints, Side
 
@@ -79,13 +80,15 @@ def add(b: Builder) -> Flexibles:
     _name_bounds(b, units, draw, is_open)
     _work(b, units, windows, draw)
     _bands(b, units, draw, is_open)
+    machines = _machines(b, units, draw, is_open)
+    _ramps(b, units, draw, is_open, machines)
     return Flexibles(
         units=tuple(units),
         which=which,
         draw=draw,
         open=is_open,
         windows=windows,
-        machines=_machines(b, units, draw, is_open),
+        machines=machines,
         step_hours=b.hours,
     )
 
@@ -152,3 +155,23 @@ def _machines(
     b.put(least, found.on, -column(rule.min_power_kw for rule in rules))
     b.name([f"{name}: min_power_kw" for name in names], Side.ROW_LOWER, least)
     return found
+
+
+def _ramps(
+    b: Builder,
+    units: Sequence[FlexibleLoad],
+    draw: Ints,
+    is_open: NDArray[np.bool_],
+    machines: onoff.OnOff,
+) -> None:
+    on = dict(zip(machines.names, machines.on, strict=True))
+    for k, unit in enumerate(units):
+        if unit.ramp_kw_per_min * 60 * b.hours < unit.max_draw_kw:
+            ramp.add(
+                b,
+                unit,
+                [(draw[k], -1.0)],
+                least_kw=-unit.max_draw_kw * is_open[k],
+                most_kw=np.zeros(b.steps),
+                on=on.get(unit.resource_id),
+            )

@@ -64,14 +64,15 @@ def _numbered(b: Builder) -> Iterator[Start]:
     """Possible starts of every run and load, their groups numbered through."""
     view = b.view
     days = list(_days(b))
-    known = {r.resource_id: view.state.reading(r.resource_id) for r in view.park.resources}
     groups = 0
     for row, resource in enumerate(view.park.resources):
         match resource:
             case InterruptibleLoad():
-                found = calls.possible(b, resource, known[resource.resource_id], row, days)
+                reading = view.state.reading(resource.resource_id)
+                found = calls.possible(b, resource, reading, row, days)
             case ShiftableRun():
-                found = runs.possible(b, resource, known[resource.resource_id], row, days)
+                reading = view.state.reading(resource.resource_id)
+                found = runs.possible(b, resource, reading, row, days)
             case _:
                 continue
         for start in found:
