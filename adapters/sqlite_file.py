@@ -5,16 +5,26 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from vpp.errors import ConfigError, UnavailableError
 
 
 def connect(
-    path: Path, *, schema: str, version: int, synchronous: Literal["FULL", "NORMAL"]
+    path: Path,
+    *,
+    schema: str,
+    version: int,
+    synchronous: Literal["FULL", "NORMAL"],
+    upgrades: Mapping[int, str] = MappingProxyType({}),
 ) -> sqlite3.Connection:
     """Open `path` for writing in WAL mode, and make its tables where the file is new.
+
+    A file of an older version is brought up step by step: `upgrades` says what leads from a version
+    to the next one.
 
     Raises:
         ConfigError: Damaged, not a database, written by a newer release, or not writable.
@@ -27,7 +37,7 @@ def connect(
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA busy_timeout=5000")
-        _migrate(connection, path, schema, version)
+        _migrate(connection, path, schema, version, upgrades)
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from error
@@ -59,7 +69,13 @@ def unavailable(path: Path, error: Exception) -> UnavailableError:
     )
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+def _migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    schema: str,
+    version: int,
+    upgrades: Mapping[int, str],
+) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > version:
         raise ConfigError(
@@ -75,6 +91,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: str, version: i
         raise ConfigError(
             f"is damaged: {verdict}", where=str(path), fix="Restore the last backup of this file"
         )
+    for step in range(found, version):
+        connection.executescript(f"BEGIN;{upgrades[step]};PRAGMA user_version={step + 1};COMMIT;")
 
 
 def _unusable(path: Path, error: Exception) -> ConfigError:

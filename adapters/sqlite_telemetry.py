@@ -33,13 +33,14 @@ from vpp.model.time import EPOCH, Interval
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE reading (
     device TEXT NOT NULL, ts_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
     enterprise TEXT NOT NULL, received_ms INTEGER NOT NULL, quality TEXT NOT NULL,
     power_kw REAL NOT NULL, energy_kwh REAL, soc REAL, temperature_degc REAL, available_kw REAL,
     phase TEXT, phase_since_ms INTEGER, calls_today INTEGER, sessions BLOB, setpoint_seq INTEGER,
+    hours_on_today REAL, done_kwh REAL, discharged_today_kwh REAL,
     PRIMARY KEY (device, ts_ms, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meter_reading (
@@ -49,8 +50,15 @@ CREATE TABLE meter_reading (
     PRIMARY KEY (device, ts_ms, seq)
 ) STRICT, WITHOUT ROWID
 """
+UPGRADES = {
+    1: """
+ALTER TABLE reading ADD COLUMN hours_on_today REAL;
+ALTER TABLE reading ADD COLUMN done_kwh REAL;
+ALTER TABLE reading ADD COLUMN discharged_today_kwh REAL
+"""
+}
 ONCE = "ON CONFLICT (device, ts_ms, seq) DO NOTHING"
-INSERT_READING = f"INSERT INTO reading VALUES ({','.join('?' * 16)}) {ONCE}"
+INSERT_READING = f"INSERT INTO reading VALUES ({','.join('?' * 19)}) {ONCE}"
 INSERT_METER = f"INSERT INTO meter_reading VALUES ({','.join('?' * 8)}) {ONCE}"
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -85,7 +93,9 @@ class SqliteTelemetry:
                 where=f"data folder {path.parent}",
                 fix="Give a folder that this user can write to",
             ) from error
-        self._writing = connect(path, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
+        self._writing = connect(
+            path, schema=SCHEMA, version=VERSION, synchronous="NORMAL", upgrades=UPGRADES
+        )
         self._reading = connect_to_read(path)
         self._waiting: deque[Measurement | _Flush] = deque()
         self._wake = Event()
@@ -299,6 +309,9 @@ def _reading_row(reading: Reading) -> tuple[object, ...]:
         reading.calls_today,
         None if reading.sessions is None else msgspec.json.encode(reading.sessions),
         reading.setpoint_seq,
+        reading.hours_on_today,
+        reading.done_kwh,
+        reading.discharged_today_kwh,
     )
 
 
@@ -320,6 +333,9 @@ def _reading(row: sqlite3.Row) -> Reading:
         calls_today=row["calls_today"],
         sessions=None if row["sessions"] is None else _sessions.decode(row["sessions"]),
         setpoint_seq=row["setpoint_seq"],
+        hours_on_today=row["hours_on_today"],
+        done_kwh=row["done_kwh"],
+        discharged_today_kwh=row["discharged_today_kwh"],
     )
 
 

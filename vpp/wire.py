@@ -30,13 +30,16 @@ def topic(enterprise_id: str, site_id: str, device_id: str, leaf: str) -> str:
 # ---------------------------------------------------------------- MQTT
 
 
-class SessionMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SessionMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A car that is plugged in."""
 
     session_id: str
     departs_at: str
     wanted_kwh: float
     """Still to be charged, counted in the car."""
+
+    lends_kwh: float = 0.0
+    """How much may be taken out of the car on the way; it wants that back too."""
 
 
 class TelemetryMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +58,11 @@ class TelemetryMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     phase: Literal["waiting", "running", "called", "done"] | None = None
     phase_since: str | None = None
     calls_today: int | None = None
+    """Calls, starts or runs since local midnight, those that go on included."""
+    hours_on_today: float | None = None
+    done_kwh: float | None = None
+    """Energy drawn so far in the window of work that is open now."""
+    discharged_today_kwh: float | None = None
     sessions: tuple[SessionMessage, ...] | None = None
     setpoint_seq: int | None = None
     import_wh: int | None = None

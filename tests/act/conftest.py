@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, ParkId, ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, NodeId, ParkId, ResourceId
 from vpp.model.measurement import ParkState, Quality, Reading, Unknown
+from vpp.model.network import Carrier, Node
 from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import (
     EVERY_DAY,
+    Converter,
+    CurtailableLoad,
     EvFleet,
     FixedLoad,
+    FlexibleLoad,
     Generator,
     InterruptibleLoad,
+    Port,
     Resource,
     ShiftableRun,
     Storage,
@@ -31,6 +36,7 @@ from vpp.model.tariff import TouBand, TwoPartTariff
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)  # a Wednesday, 13:00 in Stockholm
 FREE = Limits()
+HEAT = NodeId("heat")
 
 
 def named(name: str, point: str = "cp") -> dict[str, Any]:
@@ -94,6 +100,31 @@ def resource(kind: str, name: str | None = None, point: str = "cp", **changes: A
             rules = {"charger_kw": 10.0, "max_draw_kw": 100.0, "unserved_cost_per_kwh": 1.0}
             return EvFleet(**who, **(rules | changes))
         case _:
+            return machine(kind, who, changes)
+
+
+def machine(kind: str, who: dict[str, Any], changes: dict[str, Any]) -> Resource:
+    """100 kW each, an engine of 1000 kW; `tank` and `boiler` stand at the heat node."""
+    match kind:
+        case "shop":
+            rules: dict[str, Any] = {
+                "max_draw_kw": 100.0,
+                "curtailable_share": 0.5,
+                "curtailment_cost_per_kwh": 0.1,
+            }
+            return CurtailableLoad(**who, **(rules | changes))
+        case "mixer":
+            rules = {"max_draw_kw": 100.0, "windows": ()}
+            return FlexibleLoad(**who, **(rules | changes))
+        case "engine":
+            return Generator(**who, max_feed_kw=1000.0, weather_driven=False, **changes)
+        case "boiler":
+            ports = (Port(node_id=None), Port(node_id=HEAT))
+            return Converter(**who, ports=ports, points_kw=((-100.0, 95.0),), **changes)
+        case "tank":
+            sizes = {"capacity_kwh": 100.0, "max_charge_kw": 100.0, "max_discharge_kw": 100.0}
+            return Storage(**who, node_id=HEAT, **(sizes | changes))
+        case _:
             raise AssertionError(kind)
 
 
@@ -102,6 +133,7 @@ def park(
     park_limits: Limits = FREE,
     feeder: Limits = FREE,
     points: Mapping[str, Limits] | None = None,
+    enterprise: Limits = FREE,
 ) -> Park:
     """These resources; all their connection points hang on one feeder."""
     names = sorted({r.connection_point_id for r in resources})
@@ -113,7 +145,10 @@ def park(
         minor_unit=Decimal("0.01"),
         limits=park_limits,
         feeders=(Feeder(feeder_id=FeederId("f"), limits=feeder),),
-        enterprises=(Enterprise(enterprise_id=EnterpriseId("mill"), name="Mill"),),
+        enterprises=(
+            Enterprise(enterprise_id=EnterpriseId("mill"), name="Mill", limits=enterprise),
+        ),
+        nodes=(Node(node_id=HEAT, carrier=Carrier.HEAT),),
         connection_points=tuple(
             ConnectionPoint(
                 connection_point_id=name,
@@ -184,6 +219,7 @@ def schedule(
     net_value: float = 0.05,
     begins: datetime = NOON,
     steps: int = 96,
+    curtailed_kw: Mapping[str, float] | None = None,
 ) -> Schedule:
     horizon = Horizon(begins, timedelta(minutes=15), steps)
     power = np.array(
@@ -208,6 +244,9 @@ def schedule(
         stored_value_per_kwh={},
         net_value_per_kwh=np.full(steps, net_value),
         starts={ResourceId(name): at_steps for name, at_steps in (starts or {}).items()},
+        curtailed_kw={
+            ResourceId(name): np.full(steps, kw) for name, kw in (curtailed_kw or {}).items()
+        },
         unserved_kwh={},
         cost_by_cause={},
         gap=0.0,

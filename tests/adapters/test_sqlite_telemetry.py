@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def run(path: Path, check: Callable[[SqliteTelemetry], Awaitable[None]]) -> None
             await check(historian)
 
     asyncio.run(main())
+
+
+def test_a_file_of_the_first_format_is_brought_up_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.db"
+
+    async def write(historian: SqliteTelemetry) -> None:
+        historian.add(a_reading(1))
+        await historian.flush()
+
+    async def read(historian: SqliteTelemetry) -> None:
+        after = replace(a_reading(2), hours_on_today=1.5, done_kwh=20.0, discharged_today_kwh=3.0)
+        historian.add(after)
+        await historian.flush()
+        found = historian.query(BESS, Interval(NOON, NOON + 10 * MINUTE))
+        assert found == [a_reading(1), after]
+
+    run(path, write)
+    with sqlite3.connect(path) as old:  # as the first release made it
+        for name in ("hours_on_today", "done_kwh", "discharged_today_kwh"):
+            old.execute(f"ALTER TABLE reading DROP COLUMN {name}")
+        old.execute("PRAGMA user_version=1")
+    old.close()
+    run(path, read)
 
 
 def test_a_reading_comes_back_whole(tmp_path: Path) -> None:

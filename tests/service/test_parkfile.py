@@ -563,7 +563,7 @@ def test_a_faulty_series_is_refused(
     [
         pytest.param(
             ("resource: base", "resource: pv"),
-            "81:40: simulation.loads.courses.0.resource: pv is no FixedLoad",
+            "81:40: simulation.loads.courses.0.resource: pv is a Generator, which has no such course",
             id="a course of another kind",
         ),
         pytest.param(

@@ -23,8 +23,11 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
+    Converter,
+    CurtailableLoad,
     EvFleet,
     FixedLoad,
+    FlexibleLoad,
     Generator,
     InterruptibleLoad,
     Resource,
@@ -40,8 +43,12 @@ PASSES = 20
 """Cuts in one node can ask for cuts in another; what is not settled after so many goes to 0."""
 
 Kinds: TypeAlias = tuple[type[Resource], ...]
-CURTAILED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (Generator,))
-SHED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (ThermalZone, EvFleet, InterruptibleLoad))
+CURTAILED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (EvFleet, Converter), (Generator,))
+SHED_FIRST_TO_LAST: tuple[Kinds, ...] = (
+    (Storage,),
+    (ThermalZone, EvFleet, FlexibleLoad, Converter),
+    (InterruptibleLoad, CurtailableLoad),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +137,11 @@ def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> 
     if kw is None:
         return now, now
     match resource:
-        case EvFleet():  # cars may draw less than they are allowed
+        case EvFleet() | CurtailableLoad():  # they may draw less than they are allowed
             return kw, max(kw, min(now, 0.0))
-        case Generator():  # the command is a cap; the sun decides what is below it
+        case Generator() if (
+            resource.weather_driven
+        ):  # the command is a cap; the sun decides what is below it
             gives = max(now, reading.available_kw or 0.0, 0.0)
             return min(kw, max(now, 0.0)), min(kw, gives)
         case ShiftableRun():  # once started it runs through its whole profile
@@ -141,6 +150,16 @@ def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> 
             return min(kw, now), kw
         case _:
             return kw, kw
+
+
+def _runnable_kw(resource: Resource, kw: float) -> float:
+    """The nearest power towards 0 that the device knows: a band, or off below its least power."""
+    if not isinstance(resource, FlexibleLoad):
+        return kw
+    if resource.bands_kw:
+        return -max((band for band in resource.bands_kw if band <= -kw), default=0.0)
+    least_kw = 0.0 if resource.on_off is None else resource.on_off.min_power_kw
+    return kw if -kw >= least_kw else 0.0
 
 
 class _Cutter:
@@ -233,6 +252,7 @@ class _Cutter:
         return [name for name in node.behind if name in self._allowed]
 
     def _set(self, name: ResourceId, kw: float, why: str) -> None:
+        kw = _runnable_kw(self._resource[name], kw)
         if kw != self._allowed[name]:
             self._allowed[name] = kw
             self._why[name] = why

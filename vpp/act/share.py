@@ -89,7 +89,8 @@ def share(
     spread.shave(spans)
     if owed_kw is not None:
         due_kw = (owed_kw * interval.hours - metered_kwh) / moment.rest_hours
-        spread.over(spans, due_kw - sum(spread.expected_kw.values()))
+        net_kw = sum(spread.expected_kw[r.resource_id] for r in park.electric)
+        spread.over(spans, due_kw - net_kw)
     wanted |= spread.power_kw
     return wanted
 
@@ -142,8 +143,14 @@ class _Moment:
                 return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
             case EvFleet():
                 return self._fleet(resource, reading)
-            case CurtailableLoad() | FlexibleLoad() | Converter():
-                return self._planned(resource)
+            case CurtailableLoad():
+                turned_down = self._schedule.curtailed_kw.get(resource.resource_id)
+                if turned_down is None or turned_down[self._step] <= TOLERANCE_KW:
+                    return None
+                return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
+            case FlexibleLoad() | Converter():
+                low, high = -resource.draw_kw, resource.feed_kw
+                return min(max(self._planned(resource), low), high)
             case _:
                 assert_never(resource)
 
@@ -155,7 +162,7 @@ class _Moment:
             return self._planned(resource)
         if asked_kw is None:
             return reading.power_kw
-        if isinstance(resource, Generator):
+        if isinstance(resource, Generator) and resource.weather_driven:
             return min(asked_kw, max(reading.available_kw or 0.0, reading.power_kw))
         return asked_kw
 
@@ -168,7 +175,7 @@ class _Moment:
         """The range of each storage that is commanded."""
         return [
             _Span(resource, *self._storage_range(resource, reading.soc))
-            for resource in park.resources
+            for resource in park.electric
             if isinstance(resource, Storage)
             and resource.resource_id in wanted
             and (reading := readings[resource.resource_id]).soc is not None
@@ -202,6 +209,8 @@ class _Moment:
         A plan below what the sun gives is otherwise only a forecast that was too low.
         """
         planned = self._planned(source)
+        if not source.weather_driven:  # it feeds nothing by itself: what is planned is asked for
+            return min(max(planned, 0.0), source.max_feed_kw)
         gives = max(reading.available_kw or 0.0, reading.power_kw)
         meant = (
             self._schedule.net_value_per_kwh[self._step] < 0
@@ -236,6 +245,8 @@ class _Moment:
             return None
         least = least_draw_kw(fleet, reading.sessions, self._now, self._period)
         most = min(fleet.max_draw_kw, fleet.charger_kw * len(reading.sessions))
+        if least == 0.0:  # nobody is pressed: cars may feed what they lend
+            least = -min(fleet.feed_kw, fleet.max_car_feed_kw * len(reading.sessions))
         return -min(max(-self._planned(fleet), least), most)
 
 

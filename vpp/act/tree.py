@@ -13,12 +13,12 @@ from vpp.model.park import Limits, Park
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A connection point, a feeder, or the park."""
+    """A connection point, an enterprise that has a limit of its own, a feeder, or the park."""
 
     name: str
     limits: Limits
     behind: tuple[ResourceId, ...]
-    """In park order."""
+    """Electric resources, in park order; other carriers load no wire."""
 
 
 def nodes(
@@ -36,6 +36,15 @@ def nodes(
         )
         for point in park.connection_points
     ]
+    enterprises = [
+        Node(
+            name=f"enterprise {enterprise.enterprise_id}",
+            limits=enterprise.limits,
+            behind=park.behind_enterprise[enterprise.enterprise_id],
+        )
+        for enterprise in park.enterprises
+        if enterprise.limits != Limits()
+    ]
     feeders = [
         Node(
             name=f"feeder {feeder.feeder_id}",
@@ -47,9 +56,9 @@ def nodes(
     whole = Node(
         name=f"park {park.park_id}",
         limits=park.limits,
-        behind=tuple(park.resource_by_id),
+        behind=tuple(r.resource_id for r in park.electric),
     )
-    return (*points, *feeders, whole)
+    return (*points, *enterprises, *feeders, whole)
 
 
 def _narrowed(limits: Limits, ceiling_kw: float) -> Limits:

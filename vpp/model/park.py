@@ -260,25 +260,40 @@ class Park:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
 
     @cached_property
+    def electric(self) -> tuple[Resource, ...]:
+        """Resources whose power is electricity at their connection point, in park order."""
+        return tuple(r for r in self.resources if r.node_id is None)
+
+    @cached_property
     def behind_point(self) -> dict[ConnectionPointId, tuple[ResourceId, ...]]:
-        """The resources behind each connection point, in park order."""
+        """The electric resources behind each connection point, in park order."""
         return {
             p.connection_point_id: tuple(
                 r.resource_id
-                for r in self.resources
+                for r in self.electric
                 if r.connection_point_id == p.connection_point_id
             )
             for p in self.connection_points
         }
 
     @cached_property
+    def behind_enterprise(self) -> dict[EnterpriseId, tuple[ResourceId, ...]]:
+        """The electric resources of each enterprise, in park order."""
+        return {
+            e.enterprise_id: tuple(
+                r.resource_id for r in self.electric if r.enterprise_id == e.enterprise_id
+            )
+            for e in self.enterprises
+        }
+
+    @cached_property
     def behind_feeder(self) -> dict[FeederId, tuple[ResourceId, ...]]:
-        """The resources behind each feeder, in park order."""
+        """The electric resources behind each feeder, in park order."""
         feeder_of = {p.connection_point_id: p.feeder_id for p in self.connection_points}
         return {
             f.feeder_id: tuple(
                 r.resource_id
-                for r in self.resources
+                for r in self.electric
                 if feeder_of[r.connection_point_id] == f.feeder_id
             )
             for f in self.feeders

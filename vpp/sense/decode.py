@@ -43,6 +43,9 @@ _RANGES = {
     "energy_kwh": (-1e10, 1e10),
     "soc": (0.0, 1.0),
     "temperature_degc": (-90.0, 500.0),
+    "hours_on_today": (0.0, 25.0),
+    "done_kwh": (0.0, 1e9),
+    "discharged_today_kwh": (0.0, 1e9),
 }
 
 Owners: TypeAlias = Mapping[ResourceId, tuple[EnterpriseId, ConnectionPointId]]
@@ -293,6 +296,9 @@ def _reading(
         phase=None if message.phase is None else RunPhase(message.phase),
         phase_since=None if since is None else _time(since, received_at, topic),
         calls_today=message.calls_today,
+        hours_on_today=message.hours_on_today,
+        done_kwh=message.done_kwh,
+        discharged_today_kwh=message.discharged_today_kwh,
         sessions=_sessions(topic, message),
         setpoint_seq=message.setpoint_seq,
     )
@@ -303,14 +309,16 @@ def _sessions(topic: str, message: TelemetryMessage) -> tuple[EvSession, ...] | 
         return None
     sessions = []
     for session in message.sessions:
-        if not 0 <= session.wanted_kwh <= 10_000:
-            raise _implausible(topic, f"wanted_kwh is {session.wanted_kwh}", "Send 0 … 10000")
+        for name in ("wanted_kwh", "lends_kwh"):
+            if not 0 <= getattr(session, name) <= 10_000:
+                raise _implausible(topic, f"{name} is {getattr(session, name)}", "Send 0 … 10000")
         departs_at = _moment(session.departs_at, topic)
         sessions.append(
             EvSession(
                 session_id=session.session_id,
                 departs_at=departs_at,
                 wanted_kwh=session.wanted_kwh,
+                lends_kwh=session.lends_kwh,
             )
         )
     return tuple(sessions)

@@ -11,7 +11,7 @@ Series by name:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -23,7 +23,14 @@ from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.measurement import EvSession
 from vpp.model.park import BiddingUnit
-from vpp.model.resource import EvFleet, FixedLoad, Generator, ThermalZone
+from vpp.model.resource import CurtailableLoad, EvFleet, FixedLoad, Generator, Resource
+from vpp.model.resource.series import (
+    available_series,
+    needed_series,
+    outdoor_series,
+    power_series,
+    share_series,
+)
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
@@ -82,7 +89,7 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
             case EvFleet():
                 name = f"arriving.{resource.resource_id}"
                 seen[name] = _arriving_kw(plant, resource.resource_id, interval)
-            case FixedLoad() if mean is not None:
+            case FixedLoad() | CurtailableLoad() if mean is not None:
                 seen[f"power.{resource.resource_id}"] = mean.power_kw
             case Generator() if mean is not None and mean.available_kw is not None:
                 seen[f"available.{resource.resource_id}"] = mean.available_kw
@@ -154,13 +161,10 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
         park=park,
         horizon=horizon,
         state=plant.state,
-        base_kw=_by_resource(plant, forecasts, FixedLoad, "power."),
-        available_kw=_by_resource(plant, forecasts, Generator, "available."),
-        outdoor_degc={
-            r.outdoor_series_id: forecasts[r.outdoor_series_id].expected
-            for r in park.resources
-            if isinstance(r, ThermalZone)
-        },
+        base_kw=_by_resource(plant, forecasts, power_series),
+        available_kw=_by_resource(plant, forecasts, available_series),
+        outdoor_degc=_by_series(plant, forecasts, outdoor_series),
+        power_share=_by_series(plant, forecasts, share_series),
         arriving_kw=_still_to_arrive(plant, forecasts),
         spot_per_kwh=spot,
         committed_kw=committed,
@@ -173,33 +177,27 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
 
 
 def _series_needed(plant: Plant) -> list[str]:
-    names: dict[str, None] = {}
-    for resource in plant.file.park.resources:
-        match resource:
-            case FixedLoad():
-                names[f"power.{resource.resource_id}"] = None
-            case Generator():
-                names[f"available.{resource.resource_id}"] = None
-            case EvFleet():
-                names[f"arriving.{resource.resource_id}"] = None
-            case ThermalZone():
-                names[resource.outdoor_series_id] = None
-            case _:
-                pass  # the other kinds do what we say, or nothing
-    return list(names)
+    names = [name for r in plant.file.park.resources for name in needed_series(r)]
+    return list(dict.fromkeys(names))
 
 
 def _by_resource(
-    plant: Plant,
-    forecasts: dict[str, Forecast],
-    kind: type[FixedLoad] | type[Generator],
-    prefix: str,
+    plant: Plant, forecasts: dict[str, Forecast], series_of: Callable[[Resource], str | None]
 ) -> dict[ResourceId, Profile]:
+    """The expected course of each resource that has such a series."""
     return {
-        r.resource_id: forecasts[prefix + r.resource_id].expected
+        r.resource_id: forecasts[name].expected
         for r in plant.file.park.resources
-        if isinstance(r, kind)
+        if (name := series_of(r)) is not None
     }
+
+
+def _by_series(
+    plant: Plant, forecasts: dict[str, Forecast], series_of: Callable[[Resource], str | None]
+) -> dict[str, Profile]:
+    """The expected course of each series that some resource names."""
+    names = {series_of(r) for r in plant.file.park.resources} - {None}
+    return {name: forecasts[name].expected for name in sorted(n for n in names if n is not None)}
 
 
 def _still_to_arrive(plant: Plant, forecasts: dict[str, Forecast]) -> dict[ResourceId, Profile]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from vpp.model.resource import (
     EvFleet,
-    FixedLoad,
-    Generator,
     InterruptibleLoad,
+    Resource,
     Storage,
     ThermalZone,
 )
+from vpp.model.resource.series import arriving_series, available_series, power_series
 from vpp.service import parkschema as schema
 from vpp.service.config import Fault, KeyPath
 from vpp.service.marketschema import MarketSection
@@ -155,9 +156,9 @@ def _check_simulation(parts: Parts, simulation: schema.SimulationSection) -> Non
     loads = [c.resource for c in simulation.loads.courses]
     feeds = [c.resource for c in simulation.generation.courses]
     fleets = [f.resource for f in simulation.cars.fleets] if simulation.cars else []
-    _check_courses(parts, (*root, "loads", "courses"), loads, FixedLoad)
-    _check_courses(parts, (*root, "generation", "courses"), feeds, Generator)
-    _check_courses(parts, (*root, "cars", "fleets"), fleets, EvFleet)
+    _check_courses(parts, (*root, "loads", "courses"), loads, power_series)
+    _check_courses(parts, (*root, "generation", "courses"), feeds, available_series)
+    _check_courses(parts, (*root, "cars", "fleets"), fleets, arriving_series)
     outdoor = {series.id for series in simulation.outdoor.series}
     for found in parts.resources:
         resource = found.resource
@@ -182,7 +183,10 @@ def _check_simulation(parts: Parts, simulation: schema.SimulationSection) -> Non
 
 
 def _check_courses(
-    parts: Parts, path: KeyPath, named: list[str], kind: type[FixedLoad | Generator | EvFleet]
+    parts: Parts,
+    path: KeyPath,
+    named: list[str],
+    series_of: Callable[[Resource], str | None],
 ) -> None:
     first: set[str] = set()
     every = parts.by_id()
@@ -191,11 +195,11 @@ def _check_courses(
         if not require(parts, where, name, parts.known("resource"), "resource"):
             continue
         resource = every.get(name)
-        if resource is not None and not isinstance(resource, kind):
-            parts.fault(where, f"{name} is no {kind.__name__}")
+        if resource is not None and series_of(resource) is None:
+            parts.fault(where, f"{name} is a {type(resource).__name__}, which has no such course")
         if name in first:
             parts.fault(where, f"{name} has a course already")
         first.add(name)
     for found in parts.resources:
-        if isinstance(found.resource, kind) and found.resource.resource_id not in first:
+        if series_of(found.resource) is not None and found.resource.resource_id not in first:
             parts.fault(path, f"{found.resource.resource_id} is missing")

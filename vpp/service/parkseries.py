@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
-from vpp.model.resource import EvFleet, FixedLoad, Generator
+from vpp.model.resource import CurtailableLoad, EvFleet, FixedLoad, Generator
 from vpp.model.time import local_day
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.parkschema import CarsFile, Course, SimulationSection
@@ -108,7 +108,7 @@ class SeriesReader:
         """Power in kW as a size, checked against what its resource can do."""
         profile = self._column(path, course.column, table)
         resource = self.park.resource_by_id[ResourceId(course.resource)]
-        if profile is None or not isinstance(resource, FixedLoad | Generator):
+        if profile is None or not isinstance(resource, FixedLoad | CurtailableLoad | Generator):
             return None
         kw = profile.values * course.times
         most = resource.draw_kw + resource.feed_kw

@@ -26,12 +26,11 @@ from vpp.model.measurement import EvSession, ParkState, Reading
 from vpp.model.park import Park
 from vpp.model.resource import (
     EvFleet,
-    FixedLoad,
-    Generator,
     InterruptibleLoad,
     Storage,
     ThermalZone,
 )
+from vpp.model.resource.series import available_series, power_series
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.problem import Problem, SolveOptions
@@ -257,12 +256,12 @@ def _foresight_view(
         base_kw={
             r.resource_id: cut(scenario.base_kw[r.resource_id], horizon)
             for r in park.resources
-            if isinstance(r, FixedLoad)
+            if power_series(r)
         },
         available_kw={
             r.resource_id: cut(scenario.available_kw[r.resource_id], horizon)
             for r in park.resources
-            if isinstance(r, Generator)
+            if available_series(r)
         },
         outdoor_degc={name: cut(p, horizon) for name, p in scenario.outdoor_degc.items()},
         arriving_kw={

@@ -32,7 +32,7 @@ from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
-from vpp.model.resource import FixedLoad, Generator
+from vpp.model.resource.series import available_series, power_series
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast import SeasonalBaseline
@@ -129,12 +129,12 @@ def build_plant(
             park.device_owner,
             plausible,
             frozenset(point.meter_id for point in park.connection_points),
-            noisy=frozenset(r.resource_id for r in park.resources if isinstance(r, FixedLoad)),
+            noisy=frozenset(r.resource_id for r in park.resources if power_series(r)),
         ),
         series=SeriesStore(),
         means=IntervalMeans(plausible),
         learnt=frozenset(
-            r.resource_id for r in park.resources if isinstance(r, FixedLoad | Generator)
+            r.resource_id for r in park.resources if power_series(r) or available_series(r)
         ),
         baseline=SeasonalBaseline(park.timezone, holidays, rules=FORECAST_RULES),
         book=BidBook(),

@@ -42,6 +42,7 @@ from vpp.simulate.devices import (
     SimulatedStorage,
     SimulatedZone,
 )
+from vpp.simulate.machines import SimulatedCurtailable, SimulatedFlexible, SimulatedMachine
 from vpp.simulate.meter import MainMeter
 from vpp.simulate.processes import SimulatedProcess, SimulatedRun, next_quarter
 from vpp.simulate.spec import Scenario
@@ -268,7 +269,7 @@ class Fleet:
         return [
             self._by_id[resource.resource_id]
             for resource in self._park.resources
-            if resource.connection_point_id == point_id
+            if resource.node_id is None and resource.connection_point_id == point_id
         ]
 
 
@@ -306,6 +307,8 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
                 return SimulatedLoad(resource, Course(scenario.base_kw[key], key), opened_at)
             case Storage():
                 return SimulatedStorage(resource, scenario.opening_soc[key], opened_at)
+            case Generator() if not resource.weather_driven:
+                return SimulatedMachine(resource, park.timezone, opened_at)
             case Generator():
                 course = Course(scenario.available_kw[key], key)
                 return SimulatedGenerator(resource, course, opened_at)
@@ -321,11 +324,7 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
             case EvFleet():
                 return SimulatedEvFleet(resource, scenario.visits[key], opened_at)
             case CurtailableLoad() | FlexibleLoad() | Converter():
-                raise DataError(
-                    f"a {type(resource).__name__} cannot be simulated yet",
-                    where=f"resource {key}",
-                    fix="Leave it out of the simulated park",
-                )
+                return _build_machine(resource, park, scenario, opened_at)
             case _:
                 assert_never(resource)
     except KeyError as error:
@@ -334,3 +333,20 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
             where=f"resource {key}",
             fix="Add its series or opening state to the simulation section",
         ) from error
+
+
+def _build_machine(
+    resource: CurtailableLoad | FlexibleLoad | Converter,
+    park: Park,
+    scenario: Scenario,
+    opened_at: datetime,
+) -> Device:
+    match resource:
+        case CurtailableLoad():
+            key = resource.resource_id
+            course = Course(scenario.base_kw[key], key)
+            return SimulatedCurtailable(resource, course, park.timezone, opened_at)
+        case FlexibleLoad():
+            return SimulatedFlexible(resource, park.timezone, opened_at)
+        case Converter():
+            return SimulatedMachine(resource, park.timezone, opened_at)

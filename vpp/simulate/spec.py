@@ -48,10 +48,10 @@ class Scenario:
     """D: the local day on which the scored span begins by default."""
 
     base_kw: Mapping[ResourceId, Profile]
-    """Net injection (so not above 0) of each FixedLoad."""
+    """Net injection (so not above 0) of each FixedLoad and CurtailableLoad."""
 
     available_kw: Mapping[ResourceId, Profile]
-    """What each Generator could feed."""
+    """What each weather-driven Generator could feed."""
 
     outdoor_degc: Mapping[str, Profile]
     """Outdoor temperature by series id, as ThermalZone.outdoor_series_id names it."""

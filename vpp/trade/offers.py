@@ -138,10 +138,11 @@ def _curves(
         r
         for r in park.resources
         if isinstance(r, Storage)
+        and r.node_id is None
         and r.resource_id in unit.resource_ids
         and r.resource_id in schedule.stored_value_per_kwh
     ]
-    members = [rows[r.resource_id] for r in park.resources if r.resource_id in unit.resource_ids]
+    members = [rows[r.resource_id] for r in park.electric if r.resource_id in unit.resource_ids]
     net_kw = mean(schedule.power_kw[members].sum(axis=0))
     planned_kw = {s.resource_id: mean(schedule.power_kw[rows[s.resource_id]]) for s in stores}
     value = {s.resource_id: mean(schedule.stored_value_per_kwh[s.resource_id]) for s in stores}
