@@ -177,6 +177,9 @@ class Builder:
             ],
             dtype=np.int64,
         )
+        ones = (np.ones(len(self._main)), (self._main, np.arange(len(self._main))))
+        nodes = len(self.point_of) + len(self.node_of)
+        self._at_node = csr_array(ones, shape=(nodes, len(self._main)))
         self.base_kw = np.zeros((len(park.resources), self.steps))
         self._columns, self._rows = _Blocks(), _Blocks()
         self._triplets: Triplets = []
@@ -187,7 +190,6 @@ class Builder:
         self._coupling: list[Ints] = []
         self._named: list[Named] = []
         self._integral: list[Ints] = []
-        nodes = len(self.point_of) + len(self.node_of)
         self.balance = self.add_rows((nodes, self.steps), 0.0, 0.0)
         self.most_drawn_kw = np.zeros((nodes, self.steps))
         """The most that decisions could draw at each node; sizes. So that limits which are far from
@@ -321,10 +323,10 @@ class Builder:
         np.add.at(self.most_drawn_kw, self._main[which], np.broadcast_to(draw_kw, shape))
         np.add.at(self.most_fed_kw, self._main[which], np.broadcast_to(feed_kw, shape))
 
-    def node_base_kw(self) -> Floats:
-        """What nobody decides, by node, shape (P + N, T)."""
-        base = np.zeros(self.balance.shape)
-        np.add.at(base, self._main, self.base_kw)
+    def node_base_kw(self, which: Sequence[int] | None = None) -> Floats:
+        """What nobody decides, by node, shape (P + N, T); or of some nodes, shape (len(which), T)."""
+        at = self._at_node if which is None else self._at_node[which]
+        base: Floats = at @ self.base_kw
         return base
 
     # ------------------------------------------------------------ the end

@@ -195,7 +195,7 @@ def reach_kw(b: Builder, below: Sequence[int]) -> tuple[Floats, Floats]:
     Most limits are far from what stands behind them, most of the day: no row is made for those.
     """
     which = list(below)
-    base = b.node_base_kw()[which].sum(axis=0)
+    base = b.node_base_kw(which).sum(axis=0)
     drawn: Floats = b.most_drawn_kw[which].sum(axis=0) - base
     fed: Floats = b.most_fed_kw[which].sum(axis=0) + base
     return drawn, fed
