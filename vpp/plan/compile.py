@@ -13,13 +13,15 @@ in the balances of their nodes (`programme.py`), connection points in the tree a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vpp.plan import money, tree
 from vpp.plan.fleet import Fleet
-from vpp.plan.kinds import cars, flexible, generator, given, starts, storage, zone
+from vpp.plan.kinds import cars, flexible, generator, given, oneway, starts, storage, zone
 from vpp.plan.programme import Builder, Programme
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
+from vpp.plan.worth import least_worth
 
 
 def build(
@@ -35,7 +37,7 @@ def build(
     b = Builder(view)
     points = tree.add_points(b)
     given.add(b)
-    storages = storage.add(b)
+    storages = storage.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     generators = generator.add(b)
     zones = zone.add(b)
     fleet_cars = cars.add(b)
@@ -55,4 +57,5 @@ def build(
         machines=(generators.machines, flexibles.machines),
     )
     money.add_terms(b, fleet, terms)
-    return b.programme(fleet)
+    filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))
+    return b.programme(replace(fleet, filling=filling))

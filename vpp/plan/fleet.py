@@ -8,6 +8,7 @@ from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
 from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
+from vpp.plan.kinds.oneway import NOTHING_TO_DECIDE, BothWays, Filling
 from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.kinds.starts import Starts
 from vpp.plan.kinds.storage import Storages
@@ -41,3 +42,10 @@ class Fleet:
     market: Market
     machines: tuple[OnOff, ...] = ()
     """On/off decisions of every kind that has them."""
+
+    filling: Filling = NOTHING_TO_DECIDE
+    """Decisions between both ways of what could burn energy."""
+
+    def both_ways(self) -> tuple[BothWays, ...]:
+        """What must not go both ways at once."""
+        return (self.storages.both_ways,)

@@ -23,7 +23,7 @@ import numpy as np
 from vpp.errors import DataError
 from vpp.plan import asks, peaks, priced
 from vpp.plan.fleet import Fleet, Market
-from vpp.plan.kinds.storage import Storages, forbid_burning
+from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
 from vpp.plan.programme import Builder
 from vpp.plan.terms import (
@@ -43,7 +43,6 @@ from vpp.plan.terms import (
     Term,
 )
 from vpp.plan.tree import Points, add_cap
-from vpp.plan.worth import least_worth
 
 
 def add_market(b: Builder, points: Points, terms: Sequence[Term]) -> Market:
@@ -87,7 +86,7 @@ def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:
     """Everything a strategy asked that is not the market's.
 
     Raises:
-        DataError: A term names what the park does not have, or prices turn imports and exports round.
+        DataError: A term names what the park does not have.
     """
     for term in terms:
         match term:
@@ -105,7 +104,6 @@ def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:
                 asks.add(b, fleet, term)
             case _:
                 assert_never(term)
-    forbid_burning(b, fleet.storages, least_worth(b, terms))
 
 
 def _price(

@@ -257,6 +257,10 @@ class Builder:
         """Where resources stand in park order, shape (k,)."""
         return np.array([self.row_of[name] for name in names], dtype=np.int64)
 
+    def nodes(self, which: Ints) -> Ints:
+        """Rows of `balance` where resources meet the rest, shape (k,)."""
+        return self._main[which]
+
     def inject(
         self,
         which: Ints,

@@ -13,9 +13,9 @@
       ▼
     full search ──▶ fix, solve
 
-Each time what was found is *made one-way*: where a storage charges and discharges at once (burning
-energy happens to cost nothing, or relieves a limit), the smaller of the two is forbidden and the LP
-solved again. What that costs shows in the gap.
+Each time what was found is *made one-way*: where a storage or a car charges and discharges at once
+(burning energy happens to cost nothing, or relieves a limit), the smaller of the two is forbidden and
+the LP solved again. What that costs shows in the gap.
 
 *Relax*: decisions may be fractions; no plan can cost less, so this is a first bound.
 
@@ -117,21 +117,17 @@ def _repaired(
 def _one_way(
     programme: Programme, solution: LpSolution, deadline: Deadline
 ) -> LpSolution | Unsolved:
-    """The plan, with no storage that charges and discharges at once."""
-    storages = programme.fleet.storages
-    charge, discharge = storages.charge, storages.discharge
-    into = np.array([unit.charge_efficiency for unit in storages.units])[:, None]
-    out = np.array([unit.discharge_efficiency for unit in storages.units])[:, None]
+    """The plan, with nothing that fills and empties a store at once."""
     while True:
-        charge_kw, discharge_kw = solution.x[charge], solution.x[discharge]
-        both = np.minimum(charge_kw, discharge_kw) > NOTHING_KW
-        if not both.any():
+        forbidden: Chosen = {}
+        for pair in programme.fleet.both_ways():
+            x = solution.x
+            both = np.minimum(x[pair.into], x[pair.out]) > NOTHING_KW
+            smaller = np.where(pair.fills(x), pair.out, pair.into)[both]
+            forbidden |= dict.fromkeys(smaller.tolist(), 0.0)
+        if not forbidden:
             return solution
-        fills = into * charge_kw >= discharge_kw / out
-        forbidden = np.where(fills, discharge, charge)[both]
-        again = solve_lp(
-            programme, solution.fixed | dict.fromkeys(forbidden.tolist(), 0.0), deadline
-        )
+        again = solve_lp(programme, solution.fixed | forbidden, deadline)
         if isinstance(again, Unsolved):
             return again
         solution = again
@@ -165,6 +161,9 @@ def near(
     """Last plan's starts where they are still possible, elsewhere the relaxation's, rounded."""
     announced = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
     chosen = {int(column): float(round(x[column])) for column in programme.integral}
+    filling = programme.fleet.filling
+    fills = (x[filling.into] >= x[filling.out]).astype(float)  # whatever fraction the power is
+    chosen |= dict(zip(filling.decisions.tolist(), fills.tolist(), strict=True))
     groups: dict[int, list[tuple[Start, int]]] = {}
     starts = programme.fleet.starts
     for start, column in zip(starts.possible, starts.chosen.tolist(), strict=True):

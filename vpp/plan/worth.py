@@ -1,7 +1,7 @@
 """What energy at a connection point costs on its way in, earns on its way out, and is worth at least.
 
-Storages look at it: where energy is worth little enough, burning it in their losses would pay, and
-has to be forbidden by a decision (`kinds/storage.py`). A bound suffices, as long as it is never too
+Stores look at it: where energy is worth little enough, burning it in their losses would pay, and
+has to be forbidden by a decision (`kinds/oneway.py`). A bound suffices, as long as it is never too
 high.
 """
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
+from vpp.model.ids import NodeId
+from vpp.model.resource import Converter, Generator
 from vpp.plan.programme import Builder
 from vpp.plan.terms import (
     Activity,
@@ -66,11 +68,53 @@ def both_ways(b: Builder, terms: Sequence[Term]) -> tuple[Floats, Floats]:
 
 
 def least_worth(b: Builder, terms: Sequence[Term]) -> Floats:
-    """What one more kWh fed behind each connection point is worth at least, shape (P, T).
+    """What one more kWh fed into each balance is worth at least, shape (P + N, T).
 
     Raises:
         DataError: As `both_ways`.
     """
+    return np.concatenate([_least_at_points(b, terms), _least_at_nodes(b)])
+
+
+def _least_at_nodes(b: Builder) -> Floats:
+    """At carrier nodes, shape (N, T); -inf where what nobody wants has nowhere to go."""
+    unwanted = {node.node_id for node in b.view.park.nodes if _may_be_unwanted(b, node.node_id)}
+    least = np.zeros((len(b.view.park.nodes), b.steps))
+    for row, node in zip(least, b.view.park.nodes, strict=True):
+        if node.node_id in unwanted:
+            row[:] = -np.inf if node.spill_cost_per_kwh is None else -node.spill_cost_per_kwh
+    return least
+
+
+def _may_be_unwanted(b: Builder, node_id: NodeId) -> bool:
+    """Whether something may feed a node for another reason than that it is wanted there.
+
+    Stores do not, nor do sources that cost something and can be turned down as far as one likes.
+    """
+    park = b.view.park
+    if any(pipe.to_node_id == node_id for pipe in park.pipes):
+        return True
+    for resource in park.resources:
+        match resource:
+            case Converter():
+                fed = [
+                    i
+                    for i, port in enumerate(resource.ports)
+                    if port.node_id == node_id and any(point[i] > 0 for point in resource.points_kw)
+                ]
+                if fed:
+                    return True
+            case Generator() if resource.node_id == node_id:
+                if not resource.only_wanted:
+                    return True
+            case _ if resource.node_id == node_id:
+                if (b.base_kw[b.row_of[resource.resource_id]] > 0).any():
+                    return True
+    return False
+
+
+def _least_at_points(b: Builder, terms: Sequence[Term]) -> Floats:
+    """Behind each connection point, shape (P, T)."""
     _, earns = both_ways(b, terms)
     least = earns + _least_value(b, terms)
     for term in terms:

@@ -68,3 +68,11 @@ class Generator(Common):
     @property
     def feed_kw(self) -> float:
         return self.max_feed_kw
+
+    @property
+    def only_wanted(self) -> bool:
+        """Whether it feeds for no other reason than that its energy is wanted where it stands."""
+        can_stop = not self.must_run_share and self.on_off is None
+        at_once = self.weather_driven or self.ramp_kw_per_min == inf
+        rewarded = self.green or self.cost_per_kwh < 0 or self.curtailment_cost_per_kwh > 0
+        return can_stop and at_once and not rewarded

@@ -1,14 +1,22 @@
 """Storages: batteries and other stores, of any carrier.
 
-    columns   charge, discharge, stored (S,T)          charging (·) 0/1 where burning energy pays
+    columns   charge, discharge, stored (S,T)
+              short (·,T)  what the reserve for outages lacks        lacking (·)  what the end lacks
     rows      store    stored[t] - kept·stored[t-1] - ηc·h·charge + h/ηd·discharge = 0
-              one way  charge <= Pc·charging, discharge <= Pd·(1 - charging)
+              fuller   charge    + Pc/(1 - taper)·stored[t-1]/capacity <= Pc/(1 - taper)
+              emptier  discharge - Pd/taper·stored[t-1]/capacity <= 0
+              cycles   Σ h/ηd·discharge on a local day <= what is left of max_cycles_per_day
+              final    stored[T-1] + lacking >= final_soc·capacity
+              reserve  stored + short >= reserve_soc·capacity
 
-A battery that does not say how full it is cannot be planned; it is left idle.
+`kept` is what a standing loss leaves of the last step's energy; Pc and Pd are the share of both power
+limits that is available. Never both ways at once: `oneway.py`. A battery that does not say how full it
+is cannot be planned; it is left idle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +24,8 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
-from vpp.plan.kinds import column, of_kind, readings
+from vpp.plan.kinds import column, local_days, of_kind, readings, said_on, stack
+from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
 
@@ -31,6 +40,12 @@ class Storages:
     stored_kwh: Floats
     """At the start of the horizon, shape (S,)."""
 
+    floor_kwh: Floats
+    """The least that may be stored at the end of each step."""
+
+    both_ways: BothWays
+    """Charge and discharge, and the most of each."""
+
     charge: Ints
     discharge: Ints
     stored: Ints
@@ -42,32 +57,37 @@ class Storages:
         return {u.resource_id: x[self.stored[i]] for i, u in enumerate(self.units)}
 
 
-def add(b: Builder) -> Storages:
+def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
     """All storages that say how full they are."""
     full = {name: r.soc for name, r in readings(b.view).items() if r.soc is not None}
     units = [u for u in of_kind(b.view, Storage) if u.resource_id in full]
     which, shape = b.rows([u.resource_id for u in units]), (len(units), b.steps)
     capacity = column(u.capacity_kwh for u in units)
     stored_kwh = np.array([full[u.resource_id] * u.capacity_kwh for u in units])
-    # A store found below its reserve may stay there; it is not forced up at any price.
-    floor = np.minimum(column(u.min_soc for u in units) * capacity, stored_kwh[:, None])
-    charge_kw = column(u.max_charge_kw for u in units)
-    discharge_kw = column(u.max_discharge_kw for u in units)
+    kept = column(u.kept(b.hours) for u in units)
+    # A store found below its reserve may stay there, less what it loses; it is not forced up at any
+    # price.
+    left_alone = stored_kwh[:, None] * kept ** np.arange(1, b.steps + 1)
+    floor = np.minimum(column(u.min_soc for u in units) * capacity, left_alone)
+    share = stack([_share(b, u) for u in units], b.steps)
+    charge_kw = column(u.max_charge_kw for u in units) * share
+    discharge_kw = column(u.max_discharge_kw for u in units) * share
     charge = b.add_columns(shape, upper=charge_kw)
     discharge = b.add_columns(shape, upper=discharge_kw)
     stored = b.add_columns(shape, lower=floor, upper=capacity)
-    wear = column(u.wear_cost_per_kwh for u in units) * b.hours
-    b.price(charge, wear, "wear")
-    b.price(discharge, wear, "wear")
+    wear = column(u.wear_cost_per_kwh for u in units)
+    b.price(charge, wear * b.hours, "wear")
+    b.price(discharge, wear * b.hours, "wear")
+    kept_into = column(u.charge_efficiency for u in units)
+    kept_out = column(u.discharge_efficiency for u in units)
     opening = np.zeros(shape)
-    opening[:, :1] = stored_kwh[:, None]
+    opening[:, :1] = kept * stored_kwh[:, None]
     rows = b.add_rows(shape, opening, opening)
     b.put(rows, stored, 1.0)
-    b.put(rows[:, 1:], stored[:, :-1], -1.0)
-    b.put(rows, charge, -b.hours * column(u.charge_efficiency for u in units))
-    b.put(rows, discharge, b.hours / column(u.discharge_efficiency for u in units))
-    taken_out = b.hours / column(u.discharge_efficiency for u in units)
-    b.count(Counted.TAKEN_OUT_KWH, which[:, None], discharge, taken_out)
+    b.put(rows[:, 1:], stored[:, :-1], -kept)
+    b.put(rows, charge, -b.hours * kept_into)
+    b.put(rows, discharge, b.hours / kept_out)
+    b.count(Counted.TAKEN_OUT_KWH, which[:, None], discharge, b.hours / kept_out)
     b.inject(which[:, None], discharge, 1.0)
     b.inject(which[:, None], charge, -1.0)
     b.may(which, draw_kw=charge_kw, feed_kw=discharge_kw)
@@ -78,41 +98,117 @@ def add(b: Builder) -> Storages:
         ("min_soc", stored, Side.LOWER),
     ):
         b.name([f"{u.resource_id}: {field}" for u in units], side, columns)
-    return Storages(
+    found = Storages(
         units=tuple(units),
         which=which,
         stored_kwh=stored_kwh,
+        floor_kwh=floor,
+        both_ways=BothWays(
+            into=charge,
+            out=discharge,
+            into_kw=charge_kw,
+            out_kw=discharge_kw,
+            kept_into=kept_into,
+            kept_out=kept_out,
+            wear_into_per_kwh=wear,
+            wear_out_per_kwh=wear,
+            node=b.nodes(which),
+        ),
         charge=charge,
         discharge=discharge,
         stored=stored,
         rows=rows,
     )
+    _taper(b, found)
+    _cycles(b, found)
+    _final(b, found, limit_excess_price_per_kwh)
+    _reserve(b, found)
+    return found
 
 
-def forbid_burning(b: Builder, storages: Storages, worth_per_kwh: Floats) -> None:
-    """Forbid charging and discharging at once where burning energy in the losses could pay.
+def _share(b: Builder, unit: Storage) -> Floats:
+    """Share of both power limits that is available in each step, shape (T,)."""
+    if unit.power_series_id is None:
+        return np.ones(b.steps)
+    return b.view.power_share[unit.power_series_id].values
 
-    A kWh drawn and fed back shrinks to e = ηc·ηd and wears the store (1 + e) times: it pays where
-    energy is worth less than -wear·(1 + e) / (1 - e). `worth_per_kwh` is the least that a kWh fed at
-    each connection point is worth, shape (P, T). (`search.py` repairs what is rarer: a load that
-    feeds beyond an export limit.)
-    """
-    units = [u for u in storages.units if u.node_id is None]
-    if not units:
-        return
-    position = np.array([i for i, u in enumerate(storages.units) if u.node_id is None])
-    kept = column(u.charge_efficiency * u.discharge_efficiency for u in units)
-    wear = column(u.wear_cost_per_kwh for u in units)
-    worth = worth_per_kwh[[b.point_of[u.connection_point_id] for u in units]]
-    unit, step = np.nonzero(worth * (1 - kept) + wear * (1 + kept) < 0)
-    if not len(unit):
-        return
-    charging = b.decide((len(unit),))
-    charge_kw = np.array([units[i].max_charge_kw for i in unit])
-    discharge_kw = np.array([units[i].max_discharge_kw for i in unit])
-    in_rows = b.add_rows((len(unit),), -np.inf, 0.0)
-    b.put(in_rows, storages.charge[position[unit], step], 1.0)
-    b.put(in_rows, charging, -charge_kw)
-    out_rows = b.add_rows((len(unit),), -np.inf, discharge_kw)
-    b.put(out_rows, storages.discharge[position[unit], step], 1.0)
-    b.put(out_rows, charging, discharge_kw)
+
+def _taper(b: Builder, storages: Storages) -> None:
+    """Nearly full, a store charges ever less; nearly empty, it discharges ever less."""
+    units, most = storages.units, storages.both_ways
+    fuller = [i for i, u in enumerate(units) if u.charge_taper_soc < 1]
+    beyond = column(1 - units[i].charge_taper_soc for i in fuller)
+    steep_kw = most.into_kw[fuller] / beyond
+    _by_level(b, storages, fuller, storages.charge, steep_kw, -steep_kw, "charge_taper_soc")
+    emptier = [i for i, u in enumerate(units) if u.discharge_taper_soc > 0]
+    below = column(units[i].discharge_taper_soc for i in emptier)
+    steep_kw = most.out_kw[emptier] / below
+    _by_level(
+        b, storages, emptier, storages.discharge, 0 * steep_kw, steep_kw, "discharge_taper_soc"
+    )
+
+
+def _by_level(
+    b: Builder,
+    storages: Storages,
+    at: Sequence[int],
+    power: Ints,
+    empty_kw: Floats,
+    more_kw: Floats,
+    field: str,
+) -> None:
+    """Limit a power to `empty_kw`, and `more_kw` for each share that was stored before the step."""
+    capacity = column(storages.units[i].capacity_kwh for i in at)
+    # A store without capacity holds nothing, and its share is none.
+    per_kwh = np.divide(more_kw, capacity, out=np.zeros_like(more_kw), where=capacity > 0)
+    most_kw = empty_kw.copy()
+    most_kw[:, :1] += per_kwh[:, :1] * storages.stored_kwh[at][:, None]
+    rows = b.add_rows(most_kw.shape, -np.inf, most_kw)
+    b.put(rows, power[at], 1.0)
+    b.put(rows[:, 1:], storages.stored[at, :-1], -per_kwh[:, 1:])
+    names = [f"{storages.units[i].resource_id}: {field}" for i in at]
+    b.name(names, Side.ROW_UPPER, rows)
+
+
+def _cycles(b: Builder, storages: Storages) -> None:
+    """What may be taken out on each local day; what was, this day, counts."""
+    for i, unit in enumerate(storages.units):
+        if unit.max_cycles_per_day is None:
+            continue
+        for day, steps in local_days(b.view).items():
+            reading = said_on(b.view, unit.resource_id, day)
+            used_kwh = 0.0 if reading is None else reading.discharged_today_kwh or 0.0
+            left_kwh = max(unit.max_cycles_per_day * unit.capacity_kwh - used_kwh, 0.0)
+            rows = b.add_rows((1,), -np.inf, left_kwh)
+            b.put(rows, storages.discharge[i, steps], b.hours / unit.discharge_efficiency)
+            b.name((f"{unit.resource_id}: max_cycles_per_day",), Side.ROW_UPPER, rows)
+
+
+def _final(b: Builder, storages: Storages, lacking_per_kwh: float) -> None:
+    """What must be stored at the end, or is paid for like a limit that is broken."""
+    asked = [
+        (i, u.resource_id, u.final_soc * u.capacity_kwh)
+        for i, u in enumerate(storages.units)
+        if u.final_soc is not None
+    ]
+    at = [i for i, _, _ in asked]
+    lacking = b.add_columns((len(at),))
+    b.price(lacking, lacking_per_kwh, "limit excess")
+    rows = b.add_rows((len(at),), np.array([kwh for _, _, kwh in asked]), np.inf)
+    b.put(rows, storages.stored[at, -1], 1.0)
+    b.put(rows, lacking, 1.0)
+    b.name([f"{name}: final_soc" for _, name, _ in asked], Side.ROW_LOWER, rows, np.array([-1]))
+
+
+def _reserve(b: Builder, storages: Storages) -> None:
+    """What is kept for outages, where going below it costs something."""
+    units = storages.units
+    at = [i for i, u in enumerate(units) if u.reserve_soc * u.reserve_cost_per_kwh_h > 0]
+    short = b.add_columns((len(at), b.steps))
+    price = column(units[i].reserve_cost_per_kwh_h for i in at) * b.hours
+    b.price(short, price, "reserve energy kept")
+    kept_kwh = column(units[i].reserve_soc * units[i].capacity_kwh for i in at)
+    rows = b.add_rows(short.shape, kept_kwh, np.inf)
+    b.put(rows, storages.stored[at], 1.0)
+    b.put(rows, short, 1.0)
+    b.name([f"{units[i].resource_id}: reserve_soc" for i in at], Side.ROW_LOWER, rows)
