@@ -20,8 +20,17 @@ import numpy as np
 import pytest
 
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, ParkId, ProductId, ResourceId
+from vpp.model.ids import (
+    ConnectionPointId,
+    EnterpriseId,
+    FeederId,
+    NodeId,
+    ParkId,
+    ProductId,
+    ResourceId,
+)
 from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
+from vpp.model.network import Carrier, Node
 from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import (
     EVERY_DAY,
@@ -32,6 +41,7 @@ from vpp.model.resource import (
     FlexibleLoad,
     Generator,
     InterruptibleLoad,
+    OnOffRules,
     Resource,
     ShiftableRun,
     Storage,
@@ -75,11 +85,23 @@ class Lab:
             "connection_point_id": ConnectionPointId(point),
         }
 
-    def load(self, name: str = "load", *, point: str = "cp-a") -> FixedLoad:
-        return FixedLoad(resource_id=ResourceId(name), max_draw_kw=1000, **self.owned(point))
+    def load(self, name: str = "load", *, point: str = "cp-a", **said: Any) -> FixedLoad:
+        usual: dict[str, Any] = {"max_draw_kw": 1000.0}
+        return FixedLoad(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
 
     def pv(self, name: str = "pv", *, point: str = "cp-a") -> Generator:
         return Generator(resource_id=ResourceId(name), max_feed_kw=1000, **self.owned(point))
+
+    def source(self, name: str = "engine", *, point: str = "cp-a", **said: Any) -> Generator:
+        """An engine, a well, a contract: 100 kW whenever they are wanted."""
+        usual: dict[str, Any] = {"max_feed_kw": 100.0, "weather_driven": False}
+        return Generator(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
+    def rules(self, **said: Any) -> OnOffRules:
+        return OnOffRules(**said)
+
+    def node(self, name: str = "heat", carrier: Carrier = Carrier.HEAT, **said: Any) -> Node:
+        return Node(node_id=NodeId(name), carrier=carrier, **said)
 
     def battery(self, name: str = "bat", *, point: str = "cp-a", **sizes: Any) -> Storage:
         lossless: dict[str, Any] = {
@@ -193,6 +215,7 @@ class Lab:
         feeder: Limits | None = None,
         limits: Limits | None = None,
         timezone: str = "Europe/Stockholm",
+        nodes: Sequence[Node] = (),
     ) -> Park:
         def limits_of(point: str) -> Limits:
             if isinstance(point_limits, Mapping):
@@ -220,6 +243,7 @@ class Lab:
                 for name in points
             ),
             resources=tuple(resources),
+            nodes=tuple(nodes),
             bidding_units=(),
             tariffs=(
                 TwoPartTariff(
@@ -241,7 +265,8 @@ class Lab:
         base_kw: Mapping[str, Sequence[float]] | None = None,
         available_kw: Mapping[str, Sequence[float]] | None = None,
         arriving_kw: Mapping[str, Sequence[float]] | None = None,
-        outdoor_degc: float = 0.0,
+        outdoor_degc: float | Sequence[float] = 0.0,
+        power_share: Mapping[str, Sequence[float]] | None = None,
         network_per_kwh: float = 0.0,
         paid_peaks: tuple[PaidPeak, ...] = (),
         committed_kw: Sequence[float] | None = None,
@@ -284,7 +309,8 @@ class Lab:
             ),
             base_kw=profiles((FixedLoad, CurtailableLoad), base_kw),
             available_kw=profiles(Generator, available_kw),
-            outdoor_degc={"outdoor": Profile.constant(horizon, outdoor_degc)},
+            outdoor_degc={"outdoor": profile(np.broadcast_to(outdoor_degc, len(price)).tolist())},
+            power_share={name: profile(shares) for name, shares in (power_share or {}).items()},
             arriving_kw=profiles(EvFleet, arriving_kw),
             spot_per_kwh=profile(price),
             committed_kw=profile(committed_kw).values,
