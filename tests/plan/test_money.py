@@ -12,8 +12,8 @@ import pytest
 from vpp.errors import DataError
 from vpp.model.ids import ConnectionPointId, ProductId
 from vpp.model.time import QUARTER
-from vpp.plan.bill import bill_by_cause
 from vpp.plan.terms import Commitment, EnergyPrice, OpenTrade, PeakCharge
+from vpp.plan.validate.bill import bill_by_cause
 from vpp.plan.view import PaidPeak
 
 # ---------------------------------------------------------------- positions

@@ -51,6 +51,10 @@ class Reserve:
     lacking_kw: Floats
     """What is owed and cannot be kept."""
 
+    relief_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """How much of what a storage keeps is charging that would stop (up), or discharging that would
+    stop (down); the rest of `kept_kw` is what it would feed or draw beside its plan."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Schedule:

@@ -1,0 +1,100 @@
+"""What is checked: a schedule, the view and the terms it was made for, and the days of the horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Reading, RunPhase
+from vpp.model.resource import Resource
+from vpp.model.schedule import Schedule
+from vpp.model.time import local_date
+from vpp.plan.terms import Term
+from vpp.plan.view import PlanningView
+
+ON_KW = 1e-3
+"""A machine that draws or feeds more than this is on, where it does not say its phase."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """A schedule that has the right names and shapes; whether it is right is still to be seen."""
+
+    schedule: Schedule
+    view: PlanningView
+    terms: Sequence[Term]
+    limit_excess_price_per_kwh: float
+
+    @property
+    def steps(self) -> int:
+        return self.view.horizon.steps
+
+    @property
+    def hours(self) -> float:
+        return self.view.horizon.step_hours
+
+    @cached_property
+    def row_of(self) -> dict[ResourceId, int]:
+        return {r.resource_id: row for row, r in enumerate(self.view.park.resources)}
+
+    def power(self, name: ResourceId) -> Floats:
+        """Net injection of a resource, shape (T,)."""
+        row: Floats = self.schedule.power_kw[self.row_of[name]]
+        return row
+
+    def reading(self, name: ResourceId) -> Reading | None:
+        return self.view.state.reading(name)
+
+    @cached_property
+    def starts(self) -> tuple[datetime, ...]:
+        """When each step starts."""
+        return self.view.horizon.starts()
+
+    @cached_property
+    def days(self) -> dict[date, NDArray[np.bool_]]:
+        """Which steps start on each local day of the horizon, shape (T,) each."""
+        dates = [local_date(moment, self.view.park.timezone) for moment in self.starts]
+        return {day: np.array([d == day for d in dates]) for day in dict.fromkeys(dates)}
+
+    def told_on(self, reading: Reading | None, day: date) -> bool:
+        """Whether a reading's counts "of today" are about `day`."""
+        if reading is None:
+            return False
+        return local_date(reading.measured_at, self.view.park.timezone) == day
+
+    def steps_of(self, length: timedelta) -> int:
+        """A length in whole steps, rounded up."""
+        return ceil(length / self.view.horizon.step)
+
+    def steps_until(self, moment: datetime) -> int:
+        """How many steps of the horizon start before `moment`; below 0 where it lies before it."""
+        return ceil((moment - self.view.horizon.start) / self.view.horizon.step)
+
+    def zeros(self) -> Floats:
+        return np.zeros(self.steps)
+
+    def of(self, profiles: Mapping[ResourceId, Floats], name: ResourceId) -> Floats:
+        """One profile of the schedule; nothing where it does not speak of the resource."""
+        return profiles.get(name, self.zeros())
+
+
+def is_on(reading: Reading | None) -> bool:
+    """Whether a machine runs as the horizon begins; one that is not heard rests."""
+    if reading is None:
+        return False
+    if reading.phase is not None:
+        return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
+    return abs(reading.power_kw) > ON_KW
+
+
+def electric(resource: Resource) -> bool:
+    """Whether its power is electricity at its connection point."""
+    return resource.node_id is None

@@ -1,0 +1,61 @@
+"""How numbers are compared: one tolerance for every rule, and one form for what is said of it.
+
+HiGHS promises each row to 1e-7 of its size. A row of a schedule is held to 1e-6 · max(1, Σ|a_i x_j|),
+the sum of what is added up in it: a battery of 10 MWh is not refused for a milliwatt-hour, and one of
+10 kWh is not allowed a kilowatt-hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+
+TOLERANCE = 1e-6
+"""Of a row's summands, or of one unit where they are smaller."""
+
+
+def slack(*summands: float | Floats) -> Floats:
+    """How far a row that adds up `summands` may be off, in its own unit; broadcast together."""
+    total = np.sum(np.abs(np.broadcast_arrays(*summands)), axis=0)
+    return np.asarray(TOLERANCE * np.maximum(1.0, total))
+
+
+def near(a: float, b: float, *summands: float) -> bool:
+    """Whether a row's two sides are the same; NaN is near nothing."""
+    return bool(abs(a - b) <= slack(a, b, *summands))
+
+
+def between(
+    rule: str,
+    values: Floats,
+    low: float | Floats,
+    high: float | Floats,
+    *summands: float | Floats,
+    unit: str = "kW",
+) -> Iterator[str]:
+    """The first step in which `values` lie outside `low` … `high`; shapes (T,).
+
+    `summands` are what else was added up to get there. NaN lies outside everything.
+    """
+    low, high = np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)
+    below = np.where(np.isfinite(low), low, 0.0)
+    above = np.where(np.isfinite(high), high, 0.0)
+    room_low = slack(below, values, *summands)
+    room_high = slack(above, values, *summands)
+    bad = np.flatnonzero(~((low - room_low <= values) & (values <= high + room_high)))
+    if len(bad):
+        step = bad[0]
+        yield (
+            f"{rule}: {values[step]:.6f} {unit} in step {step}, allowed {low[step]:.6f} …"
+            f" {high[step]:.6f}"
+        )
+
+
+def equal(
+    rule: str, values: Floats, expected: Floats, *summands: float | Floats, unit: str = "kW"
+) -> Iterator[str]:
+    """The first step in which `values` are not what is expected; shapes (T,)."""
+    return between(rule, values, expected, expected, *summands, unit=unit)

@@ -1,0 +1,147 @@
+"""Reserve: what is kept free is there, suffices for what is owed, and costs what it is said to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Resource, Storage
+from vpp.model.schedule import Reserve
+from vpp.plan.terms import ReserveHeadroom
+from vpp.plan.validate.case import Case
+from vpp.plan.validate.compare import between, slack
+from vpp.plan.validate.flexible import in_window
+from vpp.plan.validate.generator import has_kw
+from vpp.plan.validate.loads import curtailable_kw
+from vpp.plan.validate.storage import (
+    before,
+    floor_kwh,
+    kept_kw,
+    opening_kwh,
+    power_share,
+    reserve_key,
+)
+
+
+def reserve_faults(case: Case) -> Iterator[str]:
+    """Reserve that nobody has, or that is sold and not kept."""
+    products = [term for term in case.terms if isinstance(term, ReserveHeadroom)]
+    for term in products:
+        yield from _product(case, term, case.schedule.reserve[reserve_key(term)])
+    for resource in case.view.park.resources:
+        for up in (True, False):
+            asked = [t for t in products if t.up == up and _keeps(case, t, resource)]
+            if asked:
+                yield from _resource(case, resource, asked, up=up)
+
+
+def _keeps(case: Case, term: ReserveHeadroom, resource: Resource) -> bool:
+    return resource.resource_id in case.schedule.reserve[reserve_key(term)].kept_kw
+
+
+def _product(case: Case, term: ReserveHeadroom, reserve: Reserve) -> Iterator[str]:
+    """What is sold and owed is kept, or said to lack."""
+    key = f"reserve {reserve_key(term)}"
+    for name in reserve.kept_kw.keys() - term.resource_ids:
+        yield f"{key}: {name} keeps it, and was not asked"
+    sold, lacking = reserve.sold_kw, reserve.lacking_kw
+    yield from between(f"{key}: open_kw", sold, 0.0, term.open_kw)
+    yield from between(f"{key}: lacking", lacking, 0.0, inf)
+    for first in range(0, case.steps, term.block_steps):
+        block = sold[first : first + term.block_steps]
+        if not np.ptp(block) <= slack(block[0]):
+            yield f"{key}: block_steps: {block} kW from step {first} on, one quantity a block"
+    kept = [case.zeros(), *reserve.kept_kw.values()]
+    total, owed = np.sum(kept, axis=0), term.firm_kw + sold
+    yield from between(f"{key}: kept", total + lacking, owed, inf, lacking, sold, *kept)
+    if term.survives_largest:
+        for name, kw in reserve.kept_kw.items():
+            rest = total - kw + lacking
+            yield from between(f"{key}: without {name}", rest, owed, inf, lacking, sold, *kept)
+
+
+def _resource(
+    case: Case, resource: Resource, asked: Sequence[ReserveHeadroom], *, up: bool
+) -> Iterator[str]:
+    """One resource keeps, for all products of one direction together, no more than it has."""
+    name = resource.resource_id
+    words = f"{name}: reserve {'up' if up else 'down'}"
+    parts = [kept_kw(case, term, name)[0] for term in asked]
+    for kept in parts:
+        yield from between(words, kept, 0.0, inf)
+    total = np.sum(parts, axis=0)
+    match resource:
+        case Storage():
+            yield from _storage(case, resource, asked, words, up=up)
+        case Generator():
+            feed, has = case.power(name), has_kw(case, resource)
+            most = has - feed if up else feed - resource.must_run_share * has
+            yield from between(words, total, 0.0, most, feed, has, *parts)
+        case CurtailableLoad():
+            curtailed = case.of(case.schedule.curtailed_kw, name)
+            share = curtailable_kw(case, resource)
+            heard = case.reading(name) is not None
+            most = np.maximum(share - curtailed, 0.0) if up else curtailed
+            yield from between(words, total, 0.0, most * heard, share, curtailed, *parts)
+        case FlexibleLoad():
+            draw, heard = -case.power(name), case.reading(name) is not None
+            most = draw if up else resource.max_draw_kw * in_window(case, resource) - draw
+            yield from between(words, total, 0.0, most * heard, draw, *parts)
+        case _:
+            yield from between(f"{words}, which it cannot keep", total, 0.0, 0.0)
+
+
+def _storage(
+    case: Case, unit: Storage, asked: Sequence[ReserveHeadroom], words: str, *, up: bool
+) -> Iterator[str]:
+    """Power beside the plan, and the energy (or the room) for a call of each product."""
+    name, opening = unit.resource_id, opening_kwh(case, unit)
+    both = [kept_kw(case, term, name) for term in asked]
+    if opening is None:
+        total = np.sum([kept for kept, _ in both], axis=0)
+        yield from between(f"{words}, not knowing how full it is", total, 0.0, 0.0)
+        return
+    power, share = case.power(name), power_share(case, unit)
+    charge, discharge = np.maximum(-power, 0.0), np.maximum(power, 0.0)
+    reliefs = [relief for _, relief in both]
+    extras = [kept - relief for kept, relief in both]
+    for relief, extra in zip(reliefs, extras, strict=True):
+        yield from between(f"{words}: relief", relief, 0.0, inf)
+        yield from between(f"{words}: extra", extra, 0.0, inf, relief)
+    moving, size = (charge, unit.max_discharge_kw) if up else (discharge, unit.max_charge_kw)
+    other = discharge if up else charge
+    yield from between(f"{words}: relief", np.sum(reliefs, axis=0), 0.0, moving, *reliefs)
+    yield from between(
+        f"{words}: extra", np.sum(extras, axis=0), 0.0, size * share - other, other, *extras
+    )
+    into, out = unit.charge_efficiency, 1 / unit.discharge_efficiency
+    per_relief, per_extra = (into, out) if up else (out, into)
+    energy: list[Floats] = [
+        term.activation_hours * (per_relief * relief + per_extra * extra)
+        for term, relief, extra in zip(asked, reliefs, extras, strict=True)
+    ]
+    held = before(case, unit, opening)
+    room = held - floor_kwh(case, unit, opening) if up else unit.capacity_kwh - held
+    yield from between(
+        f"{words}: activation_hours",
+        np.sum(energy, axis=0),
+        0.0,
+        np.maximum(room, 0.0),
+        held,
+        *energy,
+        unit="kWh",
+    )
+
+
+def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[tuple[str, float]]:
+    """What is sold earns, what lacks costs, and what is called earns (up) or costs (down)."""
+    reserve, hours = case.schedule.reserve[reserve_key(term)], case.hours
+    cost = term.shortfall_per_kw_h * float(reserve.lacking_kw.sum())
+    yield "reserve", (cost - float(term.price_per_kw_h @ reserve.sold_kw)) * hours
+    if term.called_per_kwh is not None:
+        kept = np.sum([case.zeros(), *reserve.kept_kw.values()], axis=0)
+        earned = float(term.called_per_kwh @ kept) * term.called_share * hours
+        yield "reserve energy", -earned if term.up else earned

@@ -1,0 +1,168 @@
+"""Shiftable runs: what they draw, given the starts of a schedule, and whether they may start there.
+
+Worked out with moments of time, not with steps of a programme: a second opinion on clock changes
+and windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import RunPhase
+from vpp.model.resource import ShiftableRun
+from vpp.model.time import QUARTER, latest_boundary, local_date, local_day, local_moment
+from vpp.plan.validate.case import Case
+from vpp.plan.validate.compare import equal
+from vpp.plan.validate.machines import Bools
+
+
+def run_faults(case: Case, run: ShiftableRun) -> Iterator[str]:
+    """Days that have no run, too many, or one outside its window; a draw that does not follow."""
+    for day in case.days:
+        yield from _day_faults(case, run, day)
+    expected, size = -_drawn_kw(case, run), np.full(case.steps, run.draw_kw)
+    yield from equal(f"{run.resource_id}: draw", case.power(run.resource_id), expected, size)
+
+
+def in_progress(case: Case, run: ShiftableRun) -> Bools:
+    """Steps in which it runs, shape (T,)."""
+    busy, horizon = np.zeros(case.steps, dtype=bool), case.view.horizon
+    for begins in _begins(case, run):
+        first, end = horizon.index(begins), horizon.index(begins + run.length)
+        busy[max(first, 0) : max(end, 0)] = True
+    return busy
+
+
+def _drawn_kw(case: Case, run: ShiftableRun) -> Floats:
+    """Draw of the runs that are chosen, and of those nobody chooses; shape (T,)."""
+    drawn, horizon = case.zeros(), case.view.horizon
+    for begins in _begins(case, run):
+        for number, draw_kw in enumerate(run.profile_kw):
+            step = horizon.index(begins + number * QUARTER)
+            if 0 <= step < case.steps:
+                drawn[step] += draw_kw
+    return drawn
+
+
+def _begins(case: Case, run: ShiftableRun) -> list[datetime]:
+    """When each run of the horizon begins, and those that go on into it."""
+    given = [moment for day in case.days for moment in _given(case, run, day)]
+    return sorted([*given, *_chosen(case, run.resource_id)])
+
+
+def _chosen(case: Case, name: ResourceId) -> list[datetime]:
+    return sorted(case.starts[step] for step in case.schedule.starts.get(name, ()))
+
+
+def _day_faults(case: Case, run: ShiftableRun, day: date) -> Iterator[str]:
+    name, zone = run.resource_id, case.view.park.timezone
+    chosen = [m for m in _chosen(case, name) if local_date(m, zone) == day]
+    window, wanted = _free_window(case, run, day), 0
+    if window is not None:
+        wanted = run.runs_per_day - _begun(case, run, day)
+    if len(chosen) != wanted:
+        yield f"{name}: {len(chosen)} chosen starts on {day}, not {wanted}"
+        return
+    if window is None:
+        return
+    for moment in chosen:
+        if not window[0] <= moment <= window[1]:
+            yield f"{name}: starts at {moment}, its window is {window[0]} … {window[1]}"
+    for before, moment in zip([*_given(case, run, day), *chosen], chosen, strict=False):
+        if before < moment < before + run.length:
+            yield f"{name}: starts at {moment}, while its run of {before} goes on"
+    yield from _after_faults(case, run, day, chosen)
+
+
+def _after_faults(
+    case: Case, run: ShiftableRun, day: date, chosen: list[datetime]
+) -> Iterator[str]:
+    """It waits for another run of the same day: the k-th for the k-th."""
+    if run.after is None:
+        return
+    other = case.view.park.resource_by_id[run.after]
+    assert isinstance(other, ShiftableRun)
+    zone = case.view.park.timezone
+    ends = [m + other.length for m in _begins(case, other) if local_date(m, zone) == day]
+    for number, moment in enumerate(chosen, start=_begun(case, run, day)):
+        before = number - _begun_and_gone(case, other, day)
+        if 0 <= before < len(ends) and moment < ends[before]:
+            yield f"{run.resource_id}: after: starts at {moment}, {run.after} ends {ends[before]}"
+
+
+def _told(case: Case, run: ShiftableRun, day: date) -> RunPhase | None:
+    """What the device says about its runs of `day`, None where it says nothing about that day."""
+    reading = case.reading(run.resource_id)
+    return reading.phase if reading is not None and case.told_on(reading, day) else None
+
+
+def _begun(case: Case, run: ShiftableRun, day: date) -> int:
+    """How many runs of `day` have begun as the device says."""
+    reading, told = case.reading(run.resource_id), _told(case, run, day)
+    if reading is None or not case.told_on(reading, day):
+        return 0
+    if run.runs_per_day == 1:
+        return int(told in (RunPhase.RUNNING, RunPhase.DONE))
+    least = int(told is RunPhase.RUNNING)
+    if told is RunPhase.DONE:
+        least = run.runs_per_day
+    return min(least if reading.calls_today is None else reading.calls_today, run.runs_per_day)
+
+
+def _begun_and_gone(case: Case, run: ShiftableRun, day: date) -> int:
+    """How many runs of `day` have begun and are not seen any more."""
+    going_on = _told(case, run, day) is RunPhase.RUNNING
+    return max(_begun(case, run, day) - going_on, 0)
+
+
+def _starts_between(case: Case, run: ShiftableRun, day: date) -> tuple[datetime, datetime]:
+    """Earliest and latest start on `day`; equal where a clock change leaves too little room."""
+    zone = case.view.park.timezone
+    end = local_moment(day, run.latest_end, zone)
+    if run.latest_end == time(23, 59):  # how 24:00 is written
+        end = local_day(day, zone).end
+    earliest = _next_quarter(local_moment(day, run.earliest_start, zone))
+    return earliest, max(latest_boundary(end - run.length, QUARTER), earliest)
+
+
+def _free_window(case: Case, run: ShiftableRun, day: date) -> tuple[datetime, datetime] | None:
+    """Between which starts the planner may choose; None where there is nothing to choose."""
+    horizon = case.view.horizon
+    earliest, latest = _starts_between(case, run, day)
+    settled = _begun(case, run, day) >= run.runs_per_day
+    heard = case.reading(run.resource_id) is not None
+    if day.weekday() not in run.run_days or not heard or settled or earliest == latest:
+        return None
+    if latest < horizon.start or latest + run.length > horizon.end:
+        return None
+    return max(earliest, horizon.start), latest
+
+
+def _given(case: Case, run: ShiftableRun, day: date) -> list[datetime]:
+    """The starts that nobody chooses: it runs already, or the device will start it by itself."""
+    reading, told = case.reading(run.resource_id), _told(case, run, day)
+    if day.weekday() not in run.run_days:
+        return []
+    going_on: list[datetime] = []
+    if told is RunPhase.RUNNING and reading is not None and reading.phase_since is not None:
+        going_on = [reading.phase_since]
+    left = run.runs_per_day - _begun(case, run, day)
+    earliest, latest = _starts_between(case, run, day)
+    begun_before = latest < case.view.horizon.start and day == local_date(
+        case.view.horizon.start, case.view.park.timezone
+    )
+    if not left or begun_before or _free_window(case, run, day) is not None:
+        return going_on
+    default = _next_quarter(local_moment(day, run.default_start, case.view.park.timezone))
+    first = min(max(default, earliest), latest)
+    return [*going_on, *(first + number * run.length for number in range(left))]
+
+
+def _next_quarter(moment: datetime) -> datetime:
+    boundary = latest_boundary(moment, QUARTER)
+    return boundary if boundary == moment else boundary + QUARTER

@@ -1,0 +1,108 @@
+"""Sums up the tree: resources make connection points, connection points make the park."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.park import LimitOrder, Limits, Place
+from vpp.model.resource import Converter
+from vpp.plan.validate.case import Case
+from vpp.plan.validate.compare import slack
+
+PRIORITY_STEP = 0.1
+"""Each priority above 0 makes breaking an order dearer by this share of the price."""
+
+
+def sum_faults(case: Case) -> Iterator[str]:
+    """Connection points and a net that are not the sums of what stands below."""
+    schedule, resources = case.schedule, case.view.park.resources
+    for point in case.view.park.connection_points:
+        name = point.connection_point_id
+        behind = [
+            case.power(r.resource_id)
+            for r in resources
+            if r.connection_point_id == name and (r.node_id is None or isinstance(r, Converter))
+        ]
+        total = np.sum([case.zeros(), *behind], axis=0)
+        yield from _apart(
+            f"{name}: its resources do not add up",
+            schedule.connection_point_kw[name] - total,
+            schedule.connection_point_kw[name],
+            *behind,
+        )
+    points = list(schedule.connection_point_kw.values())
+    yield from _apart(
+        "the park's connection points do not add up to its net",
+        schedule.net_kw - np.sum(points, axis=0),
+        schedule.net_kw,
+        *points,
+    )
+
+
+def _apart(words: str, off: Floats, *summands: Floats) -> Iterator[str]:
+    wrong = ~(np.abs(off) <= slack(*summands))
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        yield f"{words}, {off[step]:.6f} kW apart in step {step}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bound:
+    """What one node of the tree, or one order upon it, allows; shapes (T,)."""
+
+    place: Place
+    import_kw: Floats
+    export_kw: Floats
+    dearer: float = 1.0
+    """What breaking it costs, of the usual price."""
+
+
+def bounds(case: Case) -> Iterator[Bound]:
+    """Every limit of the tree and every order upon it."""
+    park = case.view.park
+    nodes: list[tuple[Place, Limits]] = [
+        (park.park_id, park.limits),
+        *((f.feeder_id, f.limits) for f in park.feeders),
+        *((e.enterprise_id, e.limits) for e in park.enterprises),
+        *((p.connection_point_id, p.limits) for p in park.connection_points),
+    ]
+    for place, limits in nodes:
+        yield Bound(
+            place=place,
+            import_kw=np.full(case.steps, limits.import_kw),
+            export_kw=np.full(case.steps, limits.export_kw),
+        )
+    for order in case.view.limit_orders:
+        yield _order(case, order)
+
+
+def _order(case: Case, order: LimitOrder) -> Bound:
+    step = case.view.horizon.step
+    holds = np.array([s < order.span.end and s + step > order.span.start for s in case.starts])
+    return Bound(
+        place=order.place,
+        import_kw=np.where(holds, order.limits.import_kw, np.inf),
+        export_kw=np.where(holds, order.limits.export_kw, np.inf),
+        dearer=1 + PRIORITY_STEP * max(order.priority, 0),
+    )
+
+
+def place_kw(case: Case, place: Place) -> Floats:
+    """Net injection of all that stands below a node of the tree, shape (T,)."""
+    park, points = case.view.park, case.schedule.connection_point_kw
+    below = [
+        points[p.connection_point_id]
+        for p in park.connection_points
+        if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
+    ]
+    total: Floats = np.sum([case.zeros(), *below], axis=0)
+    return total
+
+
+def beyond_kw(kw: Floats, import_kw: Floats, export_kw: Floats) -> Floats:
+    """How far a power lies outside its limits in each step, shape (T,); a size."""
+    return np.asarray(np.maximum(-kw - import_kw, 0.0) + np.maximum(kw - export_kw, 0.0))
