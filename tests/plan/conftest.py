@@ -30,10 +30,11 @@ from vpp.model.ids import (
     ResourceId,
 )
 from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
-from vpp.model.network import Carrier, Node
+from vpp.model.network import Carrier, Node, Pipe
 from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import (
     EVERY_DAY,
+    Converter,
     CurtailableLoad,
     EnergyWindow,
     EvFleet,
@@ -42,6 +43,7 @@ from vpp.model.resource import (
     Generator,
     InterruptibleLoad,
     OnOffRules,
+    Port,
     Resource,
     ShiftableRun,
     Storage,
@@ -89,8 +91,9 @@ class Lab:
         usual: dict[str, Any] = {"max_draw_kw": 1000.0}
         return FixedLoad(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
 
-    def pv(self, name: str = "pv", *, point: str = "cp-a") -> Generator:
-        return Generator(resource_id=ResourceId(name), max_feed_kw=1000, **self.owned(point))
+    def pv(self, name: str = "pv", *, point: str = "cp-a", **said: Any) -> Generator:
+        usual: dict[str, Any] = {"max_feed_kw": 1000.0}
+        return Generator(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
 
     def source(self, name: str = "engine", *, point: str = "cp-a", **said: Any) -> Generator:
         """An engine, a well, a contract: 100 kW whenever they are wanted."""
@@ -100,8 +103,36 @@ class Lab:
     def rules(self, **said: Any) -> OnOffRules:
         return OnOffRules(**said)
 
-    def node(self, name: str = "heat", carrier: Carrier = Carrier.HEAT, **said: Any) -> Node:
-        return Node(node_id=NodeId(name), carrier=carrier, **said)
+    def node(self, name: str = "heat", carrier: str = "heat", **said: Any) -> Node:
+        return Node(node_id=NodeId(name), carrier=Carrier(carrier), **said)
+
+    def pipe(self, name: str, source: str, sink: str, **said: Any) -> Pipe:
+        usual: dict[str, Any] = {"max_kw": 1000.0}
+        return Pipe(
+            pipe_id=name, from_node_id=NodeId(source), to_node_id=NodeId(sink), **(usual | said)
+        )
+
+    def converter(
+        self,
+        name: str,
+        ports: Sequence[str | Port | None],
+        *points_kw: Sequence[float],
+        point: str = "cp-a",
+        **said: Any,
+    ) -> Converter:
+        """A machine between nodes, each by its id; None is electricity."""
+        return Converter(
+            resource_id=ResourceId(name),
+            ports=tuple(
+                port
+                if isinstance(port, Port)
+                else Port(node_id=None if port is None else NodeId(port))
+                for port in ports
+            ),
+            points_kw=tuple(tuple(kw) for kw in points_kw),
+            **self.owned(point),
+            **said,
+        )
 
     def battery(self, name: str = "bat", *, point: str = "cp-a", **sizes: Any) -> Storage:
         lossless: dict[str, Any] = {
@@ -216,6 +247,7 @@ class Lab:
         limits: Limits | None = None,
         timezone: str = "Europe/Stockholm",
         nodes: Sequence[Node] = (),
+        pipes: Sequence[Pipe] = (),
     ) -> Park:
         def limits_of(point: str) -> Limits:
             if isinstance(point_limits, Mapping):
@@ -244,6 +276,7 @@ class Lab:
             ),
             resources=tuple(resources),
             nodes=tuple(nodes),
+            pipes=tuple(pipes),
             bidding_units=(),
             tariffs=(
                 TwoPartTariff(

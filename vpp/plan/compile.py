@@ -2,6 +2,7 @@
 
     points    import and export of each connection point                      tree.py
     kinds     storages, generators, zones, cars, runs and calls, …            kinds/
+    networks  spill and lack of carrier nodes, pipes                          networks.py
     limits    every node of the tree, where it could bind                     tree.py
     market    what is sold, bought, short, long                               money.py
     terms     prices, peaks, targets, …                                       money.py
@@ -15,9 +16,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vpp.plan import money, tree
+from vpp.plan import money, networks, tree
 from vpp.plan.fleet import Fleet
-from vpp.plan.kinds import cars, flexible, generator, given, oneway, starts, storage, zone
+from vpp.plan.kinds import (
+    cars,
+    converter,
+    flexible,
+    generator,
+    given,
+    oneway,
+    starts,
+    storage,
+    zone,
+)
 from vpp.plan.programme import Builder, Programme
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
@@ -41,8 +52,10 @@ def build(
     generators = generator.add(b)
     zones = zone.add(b)
     fleet_cars = cars.add(b)
+    converters = converter.add(b)
     begun = starts.add(b)
     flexibles = flexible.add(b)
+    nets = networks.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     market = money.add_market(b, points, terms)
     fleet = Fleet(
@@ -52,9 +65,11 @@ def build(
         zones=zones,
         cars=fleet_cars,
         flexibles=flexibles,
+        converters=converters,
         starts=begun,
+        networks=nets,
         market=market,
-        machines=(generators.machines, flexibles.machines),
+        machines=(generators.machines, flexibles.machines, converters.machines),
     )
     money.add_terms(b, fleet, terms)
     filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))

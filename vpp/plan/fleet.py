@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
+from vpp.plan.kinds.converter import Converters
 from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
 from vpp.plan.kinds.oneway import NOTHING_TO_DECIDE, BothWays, Filling
@@ -13,6 +14,7 @@ from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.kinds.starts import Starts
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
+from vpp.plan.networks import Networks
 from vpp.plan.programme import Ints
 from vpp.plan.tree import Points
 
@@ -38,7 +40,9 @@ class Fleet:
     zones: Zones
     cars: Cars
     flexibles: Flexibles
+    converters: Converters
     starts: Starts
+    networks: Networks
     market: Market
     machines: tuple[OnOff, ...] = ()
     """On/off decisions of every kind that has them."""

@@ -9,6 +9,9 @@ from vpp.errors import DataError
 from vpp.model.ids import NodeId
 from vpp.model.resource.common import Common, OnOffRules, require_size
 
+NEGLIGIBLE = 1e-6
+"""Less than this is rounding of who wrote the points down."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
@@ -29,6 +32,10 @@ class Port:
                 f"per_degc is {self.per_degc}", where="port", fix="Give a finite number"
             )
 
+    def factor_at(self, outdoor_degc: float) -> float:
+        """What flows here at an outdoor temperature, as a multiple of the points; never below 0."""
+        return max(1 + self.per_degc * (outdoor_degc - self.reference_degc), 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converter(Common):
@@ -37,7 +44,15 @@ class Converter(Common):
     Each operating point says what flows at each port, in kW, fed positive and drawn negative. The
     machine runs at any mixture of its points: a heat pump has one (drawn, fed), an electrolyser
     several along its efficiency curve, a CHP the corners of its power and heat region. Without
-    `on_off` standing still is a point too; with it, the points are what it can do while on.
+    `on_off` standing still is a point too; with it, the points are what it can do while on, and off
+    it draws `standby_kw`. A machine that is not heard stands still, ready.
+
+    Mixtures are what the machine can do only where they are no better than it: with one port that
+    draws and one that feeds, a point that a mixture of others beats is refused. Where energy is worth
+    less than nothing, a mixture may also burn a little of it, between a curve and its chord.
+
+    `ramp_kw_per_min` speaks of its electric power, as its reading does; of what flows at the first
+    port where it has no electricity. Starting and stopping are free of it.
     """
 
     ports: tuple[Port, ...]
@@ -91,6 +106,39 @@ class Converter(Common):
                 fix="Say it by the points: leave out those below the least power",
             )
 
+        if self.node_id is not None:
+            raise DataError(
+                f"node_id is {self.node_id}",
+                where=self.resource_id,
+                fix="Name the nodes at its ports",
+            )
+        if (beaten := self._beaten()) is not None:
+            raise DataError(
+                f"the point {list(self.points_kw[beaten])} is beaten by a mixture of the others"
+                f"{'' if self.on_off else ' and standing still'}: the plan would promise what it"
+                " cannot do",
+                where=self.resource_id,
+                fix="Drop that point, if a straight line is near enough to what it does, or"
+                f"{' make two machines of it' if self.on_off else ' add on_off'}",
+            )
+
+    def _beaten(self) -> int | None:
+        """A point below what others make of its draw; None where the mixtures are honest."""
+        if len(self.ports) != 2:
+            return None
+        points = list(self.points_kw)
+        if not all(first <= 0 <= second for first, second in points):
+            points = [(second, first) for first, second in points]
+            if not all(first <= 0 <= second for first, second in points):
+                return None
+        machine = [(-drawn, fed) for drawn, fed in points]
+        corners = machine if self.on_off is not None else [*machine, (0.0, 0.0)]
+        for i, (drawn, fed) in enumerate(machine):
+            most = max(_mixed(a, b, drawn) for a in corners for b in corners)
+            if fed < most - NEGLIGIBLE * max(abs(most), 1.0):
+                return i
+        return None
+
     def _electric(self) -> list[float]:
         """Net injection at the connection point at each operating point, in kW."""
         at = [i for i, port in enumerate(self.ports) if port.node_id is None]
@@ -98,8 +146,17 @@ class Converter(Common):
 
     @property
     def draw_kw(self) -> float:
-        return max(0.0, *(-kw for kw in self._electric()))
+        ready = self.standby_kw if self.ports[0].node_id is None else 0.0
+        return max(ready, *(-kw for kw in self._electric()))
 
     @property
     def feed_kw(self) -> float:
         return max(0.0, *self._electric())
+
+
+def _mixed(a: tuple[float, float], b: tuple[float, float], drawn: float) -> float:
+    """What a mixture of two points (drawn, fed) feeds at a draw between theirs, else nothing."""
+    if a[0] == b[0]:
+        return max(a[1], b[1]) if a[0] == drawn else -inf
+    share = (drawn - a[0]) / (b[0] - a[0])
+    return a[1] + share * (b[1] - a[1]) if 0 <= share <= 1 else -inf

@@ -48,13 +48,16 @@ class OnOff:
         return dict(zip(self.names, x[self.on] > 0.5, strict=True))
 
 
-def is_on(reading: Reading | None) -> bool:
-    """Whether a machine runs, from what it says of itself; one that is not heard rests."""
+def is_on(reading: Reading | None, *, idle_kw: float = 0.0) -> bool:
+    """Whether a machine runs, from what it says of itself; one that is not heard rests.
+
+    `idle_kw` is the power it draws while off (standing ready); a size.
+    """
     if reading is None:
         return False
     if reading.phase is not None:
         return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
-    return abs(reading.power_kw) > ON_KW
+    return abs(reading.power_kw) > idle_kw + ON_KW
 
 
 def steps_of(length: timedelta, horizon: Horizon) -> int:
@@ -70,6 +73,7 @@ def add(
     may: NDArray[np.bool_],
     must: NDArray[np.bool_] | None = None,
     max_hours_per_day: Sequence[float | None] | None = None,
+    idle_kw: Sequence[float] | None = None,
     cause: str = "starts",
 ) -> OnOff:
     """On/off decisions of machines, in steps where they `may` be on, shape (K, T).
@@ -79,7 +83,8 @@ def add(
     """
     shape = (len(names), b.steps)
     known = [b.view.state.reading(name) for name in names]
-    was = np.array([is_on(reading) for reading in known], dtype=float)
+    idle = [0.0] * len(names) if idle_kw is None else idle_kw
+    was = np.array([is_on(r, idle_kw=kw) for r, kw in zip(known, idle, strict=True)], dtype=float)
     must = np.zeros(shape, dtype=bool) if must is None else must
     on = b.decide(shape, lower=must.astype(float), upper=(may | must).astype(float))
     started = b.add_columns(shape, upper=1.0)

@@ -59,7 +59,7 @@ def add(
     before = np.zeros(len(at))
     if on is not None:
         free_kw += 2 * range_kw
-        free_kw[at == 0] -= range_kw * float(is_on(reading))
+        free_kw[at == 0] -= range_kw * float(is_on(reading, idle_kw=abs(base_kw)))
     if found_kw is not None:
         before[at == 0] = found_kw - base_kw
     words = (f"{unit.resource_id}: ramp_kw_per_min",)
