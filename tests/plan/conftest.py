@@ -191,6 +191,17 @@ class Lab:
         }
         return EvFleet(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
 
+    def curtailable(
+        self, name: str = "shop", *, point: str = "cp-a", **said: Any
+    ) -> CurtailableLoad:
+        """Half of what it draws may be turned down, for 0.20 a kWh."""
+        usual: dict[str, Any] = {
+            "max_draw_kw": 1000.0,
+            "curtailable_share": 0.5,
+            "curtailment_cost_per_kwh": 0.2,
+        }
+        return CurtailableLoad(resource_id=ResourceId(name), **self.owned(point), **(usual | said))
+
     def flexible(
         self, name: str = "pump", *windows: EnergyWindow, point: str = "cp-a", **said: Any
     ) -> FlexibleLoad:

@@ -78,10 +78,13 @@ class Horizon:
         """Which step `moment` falls into; below 0 or from `steps` on where it lies outside."""
         return (moment - self.start) // self.step
 
+    def next_index(self, moment: datetime) -> int:
+        """The first step that starts at `moment` or later; it may lie outside."""
+        return -((self.start - moment) // self.step)
+
     def slice(self, span: Interval) -> slice:
         """The steps that start inside `span`, clipped to the horizon (may be empty)."""
-        first = -((self.start - span.start) // self.step)
-        last = -((self.start - span.end) // self.step)
+        first, last = self.next_index(span.start), self.next_index(span.end)
         return slice(min(max(first, 0), self.steps), min(max(last, 0), self.steps))
 
 

@@ -20,6 +20,7 @@ from vpp.plan import money, networks, tree
 from vpp.plan.fleet import Fleet
 from vpp.plan.kinds import (
     cars,
+    curtailable,
     converter,
     flexible,
     generator,
@@ -55,6 +56,7 @@ def build(
     converters = converter.add(b)
     begun = starts.add(b)
     flexibles = flexible.add(b)
+    curtailables = curtailable.add(b)
     nets = networks.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     market = money.add_market(b, points, terms)
@@ -65,6 +67,7 @@ def build(
         zones=zones,
         cars=fleet_cars,
         flexibles=flexibles,
+        curtailables=curtailables,
         converters=converters,
         starts=begun,
         networks=nets,

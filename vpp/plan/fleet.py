@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
+from vpp.plan.kinds.curtailable import Curtailables
 from vpp.plan.kinds.converter import Converters
 from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
@@ -40,6 +41,7 @@ class Fleet:
     zones: Zones
     cars: Cars
     flexibles: Flexibles
+    curtailables: Curtailables
     converters: Converters
     starts: Starts
     networks: Networks

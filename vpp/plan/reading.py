@@ -38,6 +38,7 @@ def schedule_of(
     commitments = [t.base_kw for t in problem.terms if isinstance(t, Commitment)]
     point_ids = [p.connection_point_id for p in view.park.connection_points]
     node_ids = [node.node_id for node in view.park.nodes]
+    begun = fleet.starts.taken(x) | fleet.curtailables.calls(x, view)
     return Schedule(
         plan_id=problem.options.plan_id,
         issued_at=view.now,
@@ -63,7 +64,9 @@ def schedule_of(
         point_value_per_kwh=dict(zip(point_ids, worth, strict=False)),
         node_value_per_kwh=dict(zip(node_ids, worth[len(point_ids) :], strict=True)),
         limit_prices=limit_prices(programme, solution, steps),
-        starts=fleet.starts.taken(x),
+        starts={name: tuple(step for step, _ in some) for name, some in begun.items()},
+        start_lengths={name: tuple(length for _, length in some) for name, some in begun.items()},
+        curtailed_kw=fleet.curtailables.curtailed_kw(x),
         unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
         undone_units=fleet.flexibles.undone_units(x),
         cost_by_cause={

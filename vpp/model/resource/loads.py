@@ -38,7 +38,13 @@ class FixedLoad(Common):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurtailableLoad(Common):
-    """A load that comes by itself (a forecast series) and can be turned down for a price."""
+    """A load that comes by itself (a forecast series) and can be turned down for a price.
+
+    Where something limits its calls, it is turned down in calls only: spans of time which the plan
+    announces by their start and length. During a call it may be turned down by little, or by
+    nothing for a while. One that says it is called is in a call that began before the plan; what is
+    turned down before the plan's first call belongs to that one.
+    """
 
     max_draw_kw: float
     """The most it can draw; readings above are refused as implausible."""
@@ -50,7 +56,7 @@ class CurtailableLoad(Common):
     """What the owner asks for one kWh not drawn."""
 
     max_calls_per_day: int | None = None
-    """Unbroken spans of being turned down on one local day; None where nothing limits them."""
+    """Calls that begin on one local day; None where nothing limits them."""
 
     rest: timedelta = timedelta(0)
     """Least time between two calls."""

@@ -87,34 +87,45 @@ def add(
     was = np.array([is_on(r, idle_kw=kw) for r, kw in zip(known, idle, strict=True)], dtype=float)
     must = np.zeros(shape, dtype=bool) if must is None else must
     on = b.decide(shape, lower=must.astype(float), upper=(may | must).astype(float))
-    started = b.add_columns(shape, upper=1.0)
+    started = switch(b, on, was)
     b.price(started, np.array([[r.start_cost] for r in rules]).reshape(-1, 1), cause)
     which = b.rows(names)[:, None]
     b.count(Counted.STARTS, which, started, 1.0)
     b.count(Counted.HOURS_ON, which, on, b.hours)
-    opening = np.zeros(shape)
-    opening[:, 0] = -was
-    switch = b.add_rows(shape, opening, np.inf)
-    b.put(switch, started, 1.0)
-    b.put(switch, on, -1.0)
-    b.put(switch[:, 1:], on[:, :-1], 1.0)
-    runs = b.add_rows(shape, -np.inf, 0.0)
-    b.put(runs, started, 1.0)
-    b.put(runs, on, -1.0)
-    rested = b.add_rows(shape, -np.inf, 1.0 + opening)
-    b.put(rested, started, 1.0)
-    b.put(rested[:, 1:], on[:, :-1], 1.0)
     hours = [None] * len(names) if max_hours_per_day is None else max_hours_per_day
     for k, (name, rule) in enumerate(zip(names, rules, strict=True)):
         if must[k].any():
             continue
         held = _held(b, known[k], rule, may[k], was=bool(was[k]))
         _min_up(b, name, rule, on[k], started[k])
-        _min_down(b, name, rule, on[k], started[k], was=bool(was[k]))
+        down = steps_of(rule.min_down, b.view.horizon)
+        apart(b, f"{name}: min_down", down, on[k], started[k], was=bool(was[k]))
         _go_on(b, name, on[k, :held], was=bool(was[k]))
-        _starts_per_day(b, name, rule, started[k])
+        if rule.max_starts_per_day is not None:
+            per_day(b, name, "max_starts_per_day", rule.max_starts_per_day, started[k])
         _hours_per_day(b, name, hours[k], on[k], held=held if was[k] else 0)
     return OnOff(names=tuple(names), on=on, started=started)
+
+
+def switch(b: Builder, on: Ints, was: Floats, *, may_start: float | Floats = 1.0) -> Ints:
+    """Columns that are 1 where `on`, shape (K, T), follows on 0; `was` is the step before, shape (K,).
+
+    `may_start` broadcasts to (K, T): nothing starts where it is 0.
+    """
+    started = b.add_columns(on.shape, upper=may_start)
+    opening = np.zeros(on.shape)
+    opening[:, 0] = -was
+    changes = b.add_rows(on.shape, opening, np.inf)
+    b.put(changes, started, 1.0)
+    b.put(changes, on, -1.0)
+    b.put(changes[:, 1:], on[:, :-1], 1.0)
+    runs = b.add_rows(on.shape, -np.inf, 0.0)
+    b.put(runs, started, 1.0)
+    b.put(runs, on, -1.0)
+    rested = b.add_rows(on.shape, -np.inf, 1.0 + opening)
+    b.put(rested, started, 1.0)
+    b.put(rested[:, 1:], on[:, :-1], 1.0)
+    return started
 
 
 def _min_up(b: Builder, name: ResourceId, rule: OnOffRules, on: Ints, started: Ints) -> None:
@@ -128,21 +139,19 @@ def _min_up(b: Builder, name: ResourceId, rule: OnOffRules, on: Ints, started: I
     b.name((f"{name}: min_up",), Side.ROW_UPPER, rows)
 
 
-def _min_down(
-    b: Builder, name: ResourceId, rule: OnOffRules, on: Ints, started: Ints, *, was: bool
-) -> None:
-    length = steps_of(rule.min_down, b.view.horizon)
+def apart(b: Builder, words: str, length: int, on: Ints, started: Ints, *, was: bool) -> None:
+    """Let a machine that was on rest at least `length` steps before it starts again; shapes (T,)."""
     if length < 1:
         return
     rows = b.add_rows((b.steps,), -np.inf, 1.0)
     for ahead in range(1, min(length, b.steps - 1) + 1):
         b.put(rows[: b.steps - ahead], started[ahead:], 1.0)
     b.put(rows, on, 1.0)
-    b.name((f"{name}: min_down",), Side.ROW_UPPER, rows)
+    b.name((words,), Side.ROW_UPPER, rows)
     if was:  # the step before the horizon counts too
         before = b.add_rows((1,), -np.inf, 0.0)
         b.put(before, started[:length], 1.0)
-        b.name((f"{name}: min_down",), Side.ROW_UPPER, before, np.array([0]))
+        b.name((words,), Side.ROW_UPPER, before, np.array([0]))
 
 
 def _held(
@@ -172,15 +181,14 @@ def _go_on(b: Builder, name: ResourceId, held: Ints, *, was: bool) -> None:
     b.name((words,), Side.ROW_LOWER if was else Side.ROW_UPPER, rows, np.arange(len(held)))
 
 
-def _starts_per_day(b: Builder, name: ResourceId, rule: OnOffRules, started: Ints) -> None:
-    if rule.max_starts_per_day is None:
-        return
+def per_day(b: Builder, name: ResourceId, field: str, most: int, started: Ints) -> None:
+    """No more starts on a local day than `most`, those counted that the resource says of today."""
     for day, steps in local_days(b.view).items():
         reading = said_on(b.view, name, day)
         used = 0 if reading is None else reading.calls_today or 0
-        rows = b.add_rows((1,), -np.inf, float(max(rule.max_starts_per_day - used, 0)))
+        rows = b.add_rows((1,), -np.inf, float(max(most - used, 0)))
         b.put(rows, started[steps], 1.0)
-        b.name((f"{name}: max_starts_per_day",), Side.ROW_UPPER, rows)
+        b.name((f"{name}: {field}",), Side.ROW_UPPER, rows)
 
 
 def _hours_per_day(

@@ -31,13 +31,14 @@ class Starts:
     possible: tuple[Start, ...]
     chosen: Ints
 
-    def taken(self, x: Floats) -> dict[ResourceId, tuple[int, ...]]:
-        """Steps of the starts that a solution takes, by resource."""
-        steps: dict[ResourceId, tuple[int, ...]] = {}
+    def taken(self, x: Floats) -> dict[ResourceId, tuple[tuple[int, int], ...]]:
+        """Step and length of the starts that a solution takes, by resource, in order."""
+        taken: dict[ResourceId, tuple[tuple[int, int], ...]] = {}
         for column, start in zip(self.chosen.tolist(), self.possible, strict=True):
             if x[column] > 0.5:
-                steps[start.resource_id] = (*steps.get(start.resource_id, ()), start.step)
-        return steps
+                some = taken.get(start.resource_id, ())
+                taken[start.resource_id] = (*some, (start.step, len(start.draw_kw)))
+        return {name: tuple(sorted(some)) for name, some in taken.items()}
 
 
 def add(b: Builder) -> Starts:

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp.model.horizon import Floats, Horizon
+from vpp.model.horizon import Floats
 from vpp.model.measurement import Reading
 from vpp.model.resource import EnergyWindow, FlexibleLoad
 from vpp.model.time import local_date, local_day, local_moment
@@ -51,12 +51,11 @@ class Calendar:
 
     def _moment_and_step(self, day: date, at: time) -> tuple[datetime, int]:
         """A local time in UTC, and the first step that starts then or later."""
-        horizon: Horizon = self._horizon
         if at == END_OF_DAY:
             moment = local_day(day, self._zone).end
         else:
             moment = local_moment(day, at, self._zone)
-        return moment, -((horizon.start - moment) // horizon.step)
+        return moment, self._horizon.next_index(moment)
 
     def _spans(self, start: time, end: time, weekdays: tuple[int, ...]) -> tuple[Span, ...]:
         """Every day's window that has a step in the horizon."""
