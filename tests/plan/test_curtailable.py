@@ -33,7 +33,7 @@ def planned(
         base_kw={"shop": DRAW[: len(price)]},
         **more,
     )
-    schedule: Schedule = lab.schedule_of(lab.outcome(view))
+    schedule: Schedule = lab.plan(view)
     return schedule
 
 
@@ -58,7 +58,7 @@ def test_a_load_that_feeds_cannot_be_turned_down(lab: Any) -> None:
         lab.curtailable(), price=[DEAR], readings=[lab.reading("shop")], base_kw={"shop": [30.0]}
     )
 
-    assert lab.power(lab.schedule_of(lab.outcome(view)), "shop").tolist() == [30]
+    assert lab.power(lab.plan(view), "shop").tolist() == [30]
 
 
 @pytest.mark.parametrize(

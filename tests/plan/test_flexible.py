@@ -34,7 +34,8 @@ def planned(
 ) -> Schedule:
     """A plan from noon on; each load has a reading, with what is `said`."""
     readings = [lab.reading(load.resource_id, **(said or {})) for load in loads]
-    return lab.schedule_of(lab.outcome(lab.view(*loads, price=price, readings=readings, **more)))
+    schedule: Schedule = lab.plan(lab.view(*loads, price=price, readings=readings, **more))
+    return schedule
 
 
 def test_work_is_done_in_the_cheapest_hours_of_its_window(lab: Any) -> None:
@@ -136,7 +137,7 @@ def test_a_window_that_must_get_its_least_and_cannot_is_no_plan(lab: Any) -> Non
 def test_a_load_that_is_not_heard_draws_its_default_in_its_windows(lab: Any) -> None:
     pump = lab.flexible("pump", lab.window("13:00", "15:00", 20), default_draw_kw=4.0)
 
-    schedule = lab.schedule_of(lab.outcome(lab.view(pump, price=[0.1] * 4)))
+    schedule = lab.plan(lab.view(pump, price=[0.1] * 4))
 
     assert lab.power(schedule, "pump").tolist() == [0, -4, -4, 0]
     assert schedule.undone_units == {}

@@ -216,7 +216,9 @@ def test_starts_that_nobody_promised_are_refused(
     view, terms, schedule = good
 
     found = lab.violations(
-        replace(schedule, starts=dict(schedule.starts) | {name: starts}), view, terms
+        replace(schedule, starts=dict(schedule.starts) | {name: starts}, start_lengths={}),
+        view,
+        terms,
     )
 
     assert any(text.startswith(word) for text in found), found

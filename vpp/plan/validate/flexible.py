@@ -122,7 +122,7 @@ def _work(case: Case, load: FlexibleLoad, opening: Opening, draw: Floats) -> Ite
     work = float(units[opening.steps].sum())
     size = float(np.abs(units[opening.steps]).sum())
     done = 0.0
-    if opening.begun and reading is not None:
+    if opening.begun and reading is not None and opening.start <= reading.measured_at < opening.end:
         done = (reading.done_kwh or 0.0) / load.kwh_per_unit
     least = max(window.least_units - done, 0.0) * opening.seen
     lacking = case.schedule.undone_units.get(key, 0.0)

@@ -76,12 +76,16 @@ def _called_before(case: Case, load: CurtailableLoad) -> bool:
 
 
 def _going_on(case: Case, load: CurtailableLoad, curtailed: Floats, down: Bools) -> int:
-    """How many of the first steps are the rest of a call that is under way already."""
+    """How many of the first steps are the rest of a call that is under way already.
+
+    What is turned down before the first call of the plan belongs to it.
+    """
     if not _called_before(case, load):
         return 0
     less = curtailed > TOLERANCE * max(1.0, load.max_draw_kw)
-    ends = np.flatnonzero(~(less & ~down))
-    return int(ends[0]) if len(ends) else case.steps
+    first_call = int(np.argmax(down)) if down.any() else case.steps
+    turned = np.flatnonzero(less[:first_call])
+    return int(turned[-1]) + 1 if len(turned) else 0
 
 
 def _lengths(
