@@ -20,8 +20,8 @@ from vpp.plan import money, networks, tree
 from vpp.plan.fleet import Fleet
 from vpp.plan.kinds import (
     cars,
-    curtailable,
     converter,
+    curtailable,
     flexible,
     generator,
     given,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from vpp.model.ids import ProductId
 from vpp.plan.kinds.cars import Cars
-from vpp.plan.kinds.curtailable import Curtailables
 from vpp.plan.kinds.converter import Converters
+from vpp.plan.kinds.curtailable import Curtailables
 from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
 from vpp.plan.kinds.oneway import NOTHING_TO_DECIDE, BothWays, Filling
