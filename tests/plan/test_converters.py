@@ -18,7 +18,7 @@ from vpp.plan.view import PlanningView
 
 
 def planned(lab: Any, view: PlanningView, *terms: Any) -> Any:
-    return lab.schedule_of(lab.outcome(view, lab.terms(view, *terms)))
+    return lab.plan(view, lab.terms(view, *terms))
 
 
 # ---------------------------------------------------------------- kinds of machines

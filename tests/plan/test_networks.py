@@ -37,7 +37,7 @@ def cascade(lab: Any, *, price: float, mill_kw: float, hall_kw: float, **node: A
 
 
 def planned(lab: Any, view: PlanningView) -> Any:
-    return lab.schedule_of(lab.outcome(view))
+    return lab.plan(view)
 
 
 @pytest.mark.parametrize(

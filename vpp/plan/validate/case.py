@@ -86,13 +86,16 @@ class Case:
         return profiles.get(name, self.zeros())
 
 
-def is_on(reading: Reading | None) -> bool:
-    """Whether a machine runs as the horizon begins; one that is not heard rests."""
+def is_on(reading: Reading | None, idle_kw: float = 0.0) -> bool:
+    """Whether a machine runs as the horizon begins; one that is not heard rests.
+
+    `idle_kw` is the size of what it draws while it is off.
+    """
     if reading is None:
         return False
     if reading.phase is not None:
         return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
-    return abs(reading.power_kw) > ON_KW
+    return abs(reading.power_kw) > idle_kw + ON_KW
 
 
 def electric(resource: Resource) -> bool:

@@ -21,7 +21,9 @@ def converter_faults(case: Case, machine: Converter) -> Iterator[str]:
     ends, flows = flows_kw(case, machine)
     if case.reading(name) is None:
         for end, flow in zip(ends, flows, strict=True):
-            yield from equal(f"{name}: stands still at {end or 'the grid'}", flow, case.zeros())
+            ready_kw = machine.standby_kw if end == machine.ports[0].node_id else 0.0
+            still = case.zeros() - ready_kw
+            yield from equal(f"{name}: stands still at {end or 'the grid'}", flow, still)
         return
     if machine.on_off is not None:
         may = np.ones(case.steps, dtype=bool)
@@ -56,7 +58,7 @@ def points_at(case: Case, machine: Converter, ends: list[NodeId | None]) -> Floa
         outdoor = case.view.outdoor_degc[machine.outdoor_series_id].values
     flows = np.zeros((case.steps, len(ends), len(machine.points_kw)))
     for p, port in enumerate(machine.ports):
-        factor = 1 + port.per_degc * (outdoor - port.reference_degc)
+        factor = np.maximum(1 + port.per_degc * (outdoor - port.reference_degc), 0.0)
         column = np.array([point[p] for point in machine.points_kw])
         flows[:, ends.index(port.node_id)] += factor[:, None] * column
     return flows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
-from vpp.model.resource import OnOffRules, Resource
+from vpp.model.resource import Converter, OnOffRules, Resource
 from vpp.plan.validate.case import Case, is_on
 from vpp.plan.validate.compare import between
 
@@ -31,7 +31,17 @@ def stopped(case: Case, name: ResourceId) -> Bools:
 
 def _now_and_before(case: Case, name: ResourceId) -> tuple[Bools, Bools]:
     on = case.schedule.on[name]
-    return on, np.concatenate([[is_on(case.reading(name))], on[:-1]])
+    return on, np.concatenate([[_was_on(case, name)], on[:-1]])
+
+
+def _was_on(case: Case, name: ResourceId) -> bool:
+    """Whether it runs as the horizon begins; what stands ready draws too, and is off."""
+    machine = case.view.park.resource_by_id[name]
+    idle_kw = 0.0
+    if isinstance(machine, Converter):
+        ends = [port.node_id for port in machine.ports]
+        idle_kw = machine.standby_kw if ends[0] is None or None not in ends else 0.0
+    return is_on(case.reading(name), idle_kw)
 
 
 def on_off_faults(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools) -> Iterator[str]:
@@ -40,7 +50,7 @@ def on_off_faults(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools
     `may` says in which steps it can be on at all, shape (T,): what began before the horizon ends
     where it must.
     """
-    on, was = case.schedule.on[name], is_on(case.reading(name))
+    on, was = case.schedule.on[name], _was_on(case, name)
     if (on & ~may).any():
         yield f"{name}: is on in step {int(np.argmax(on & ~may))}, where it cannot be"
     starts, stops = np.flatnonzero(started(case, name)), np.flatnonzero(stopped(case, name))
