@@ -446,16 +446,19 @@ class Lab:
     def outcome(
         self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
     ) -> Outcome:
-        return solve(self.problem(view, terms, **options), perf_counter)
+        """What the planner answers; a schedule has been found valid, whatever its gap."""
+        problem = self.problem(view, terms, **options)
+        outcome = solve(problem, perf_counter)
+        if isinstance(outcome, Optimal | Feasible):
+            assert self.violations(outcome.schedule, view, problem.terms) == ()
+        return outcome
 
     def plan(
         self, view: PlanningView, terms: Sequence[Term] | None = None, **options: Any
     ) -> Schedule:
         """The optimal schedule, found valid."""
-        problem = self.problem(view, terms, **options)
-        outcome = solve(problem, perf_counter)
+        outcome = self.outcome(view, terms, **options)
         assert isinstance(outcome, Optimal), outcome
-        assert self.violations(outcome.schedule, view, problem.terms) == ()
         return outcome.schedule
 
     def schedule_of(self, outcome: Outcome) -> Schedule:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
-from vpp.model.resource import Resource
+from vpp.model.resource import Converter, Resource
 from vpp.model.schedule import Schedule
 from vpp.model.time import local_date
 from vpp.plan.terms import Term
@@ -53,6 +53,18 @@ class Case:
     def reading(self, name: ResourceId) -> Reading | None:
         return self.view.state.reading(name)
 
+    def was_on(self, name: ResourceId) -> bool:
+        """Whether a machine runs as the horizon begins; one that is not heard rests."""
+        reading, machine = self.reading(name), self.view.park.resource_by_id[name]
+        if reading is None:
+            return False
+        if reading.phase is not None:
+            return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
+        idle_kw = 0.0
+        if isinstance(machine, Converter) and measured(machine)[0] == 0:
+            idle_kw = machine.standby_kw
+        return abs(reading.power_kw) > idle_kw + ON_KW
+
     @cached_property
     def starts(self) -> tuple[datetime, ...]:
         """When each step starts."""
@@ -86,18 +98,11 @@ class Case:
         return profiles.get(name, self.zeros())
 
 
-def is_on(reading: Reading | None, idle_kw: float = 0.0) -> bool:
-    """Whether a machine runs as the horizon begins; one that is not heard rests.
-
-    `idle_kw` is the size of what it draws while it is off.
-    """
-    if reading is None:
-        return False
-    if reading.phase is not None:
-        return reading.phase in (RunPhase.RUNNING, RunPhase.CALLED)
-    return abs(reading.power_kw) > idle_kw + ON_KW
-
-
 def electric(resource: Resource) -> bool:
     """Whether its power is electricity at its connection point."""
     return resource.node_id is None
+
+
+def measured(machine: Converter) -> list[int]:
+    """The ports of which a machine's reading speaks: electricity, else the first."""
+    return [p for p, port in enumerate(machine.ports) if port.node_id is None] or [0]

@@ -100,7 +100,8 @@ def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
         yield from on_off_faults(case, name, load.on_off, may=may)
     yield from between(f"{name}: draw in its windows", draw, low, high, load.max_draw_kw)
     yield from _bands(load, draw)
-    yield from ramp_faults(case, load, power, load.max_draw_kw, on_off=load.on_off is not None)
+    least = -np.where(may, load.max_draw_kw, 0.0)
+    yield from ramp_faults(case, load, power, least, case.zeros())
     for opening in openings(case, load):
         yield from _work(case, load, opening, draw)
 
@@ -122,6 +123,7 @@ def _work(case: Case, load: FlexibleLoad, opening: Opening, draw: Floats) -> Ite
     work = float(units[opening.steps].sum())
     size = float(np.abs(units[opening.steps]).sum())
     done = 0.0
+    # What a reading says of "the window that is open now" is about the one it was measured in.
     if opening.begun and reading is not None and opening.start <= reading.measured_at < opening.end:
         done = (reading.done_kwh or 0.0) / load.kwh_per_unit
     least = max(window.least_units - done, 0.0) * opening.seen

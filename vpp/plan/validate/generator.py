@@ -9,8 +9,8 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.resource import Generator
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import TOLERANCE, between
-from vpp.plan.validate.machines import Bools, on_off_faults, ramp_faults
+from vpp.plan.validate.compare import between, slack
+from vpp.plan.validate.machines import Bools, held_steps, on_off_faults, ramp_faults
 
 
 def has_kw(case: Case, unit: Generator) -> Floats:
@@ -24,30 +24,37 @@ def generator_faults(case: Case, unit: Generator) -> Iterator[str]:
     """Power that the source does not have, or a state it may not be in."""
     name, power, has = unit.resource_id, case.power(unit.resource_id), has_kw(case, unit)
     low, high = unit.must_run_share * has, has
+    least = low
     if unit.on_off is not None:
         on, must = case.schedule.on[name], low > 0
-        # What must run runs, whatever else is asked of it.
-        low = np.where(must, low, unit.on_off.min_power_kw * on)
-        high = np.where(must, has, has * on)
+        # What must run runs, whatever else is asked of it, and with what it has.
+        smallest = np.where(
+            must, np.minimum(unit.on_off.min_power_kw, has), unit.on_off.min_power_kw
+        )
+        least, low, high = case.zeros(), np.maximum(low, smallest * on), has * on
         yield from _runs(case, unit, must)
     yield from between(f"{name}: power", power, low, high, has)
     if not unit.weather_driven:
-        on_off = unit.on_off is not None
-        yield from ramp_faults(case, unit, power, unit.max_feed_kw, on_off=on_off)
+        yield from ramp_faults(case, unit, power, least, has)
 
 
 def _runs(case: Case, unit: Generator, must: Bools) -> Iterator[str]:
+    """On and off as its rules say; one that must run in some step is asked nothing else."""
     name, rules = unit.resource_id, unit.on_off
-    assert rules is not None
-    if not must.any():
-        yield from on_off_faults(case, name, rules, may=has_kw(case, unit) >= rules.min_power_kw)
+    if rules is None or must.any():
+        return
+    may = has_kw(case, unit) >= rules.min_power_kw
+    yield from on_off_faults(case, name, rules, may=may)
     if unit.max_hours_per_day is None:
         return
-    reading = case.reading(name)
+    reading, goes_on = case.reading(name), case.zeros()
+    if case.was_on(name):
+        goes_on[: held_steps(case, name, rules, may=may)] = case.hours
     for day, on_day in case.days.items():
         told = reading is not None and case.told_on(reading, day)
         used = (reading.hours_on_today or 0.0) if reading is not None and told else 0.0
-        hours = case.hours * int((case.schedule.on[name] & on_day & ~must).sum())
-        most = max(unit.max_hours_per_day - used, 0.0)
-        if not hours <= most + TOLERANCE:
+        hours = case.hours * int((case.schedule.on[name] & on_day).sum())
+        # What it still has to run is never too long.
+        most = max(unit.max_hours_per_day - used, float(goes_on[on_day].sum()), 0.0)
+        if not hours <= most + slack(hours, most):
             yield f"{name}: max_hours_per_day: {hours:.6f} h on {day}, allowed {most:.6f}"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
-from vpp.model.resource import Converter, OnOffRules, Resource
-from vpp.plan.validate.case import Case, is_on
+from vpp.model.resource import OnOffRules, Resource
+from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import between
 
 Bools = NDArray[np.bool_]
@@ -31,17 +31,7 @@ def stopped(case: Case, name: ResourceId) -> Bools:
 
 def _now_and_before(case: Case, name: ResourceId) -> tuple[Bools, Bools]:
     on = case.schedule.on[name]
-    return on, np.concatenate([[_was_on(case, name)], on[:-1]])
-
-
-def _was_on(case: Case, name: ResourceId) -> bool:
-    """Whether it runs as the horizon begins; what stands ready draws too, and is off."""
-    machine = case.view.park.resource_by_id[name]
-    idle_kw = 0.0
-    if isinstance(machine, Converter):
-        ends = [port.node_id for port in machine.ports]
-        idle_kw = machine.standby_kw if ends[0] is None or None not in ends else 0.0
-    return is_on(case.reading(name), idle_kw)
+    return on, np.concatenate([[case.was_on(name)], on[:-1]])
 
 
 def on_off_faults(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools) -> Iterator[str]:
@@ -50,7 +40,7 @@ def on_off_faults(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools
     `may` says in which steps it can be on at all, shape (T,): what began before the horizon ends
     where it must.
     """
-    on, was = case.schedule.on[name], _was_on(case, name)
+    on = case.schedule.on[name]
     if (on & ~may).any():
         yield f"{name}: is on in step {int(np.argmax(on & ~may))}, where it cannot be"
     starts, stops = np.flatnonzero(started(case, name)), np.flatnonzero(stopped(case, name))
@@ -61,26 +51,29 @@ def on_off_faults(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools
     for step in stops:
         if on[step : step + down].any():
             yield f"{name}: min_down: stops in step {step}, is on again before {rules.min_down}"
-    yield from _goes_on(case, name, rules, was=was, may=may)
+    yield from _goes_on(case, name, rules, may=may)
     yield from _starts_per_day(case, name, rules)
 
 
-def _goes_on(
-    case: Case, name: ResourceId, rules: OnOffRules, *, was: bool, may: Bools
-) -> Iterator[str]:
-    """What began before the horizon lasts as long as it must."""
-    reading = case.reading(name)
-    if reading is None or reading.phase_since is None:
-        return
+def held_steps(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools) -> int:
+    """For how many steps what began before the horizon must go on: not beyond where it cannot."""
+    reading, was = case.reading(name), case.was_on(name)
     least = rules.min_up if was else rules.min_down
-    left = max(case.steps_until(reading.phase_since + least), 0) if least else 0
-    on = case.schedule.on[name][:left]
-    wrong = (~on & may[:left]) if was else on
+    if reading is None or reading.phase_since is None or not least:
+        return 0
+    left = min(max(case.steps_until(reading.phase_since + least), 0), case.steps)
+    return left if may[:left].all() or not was else int(np.argmin(may[:left]))
+
+
+def _goes_on(case: Case, name: ResourceId, rules: OnOffRules, *, may: Bools) -> Iterator[str]:
+    was = case.was_on(name)
+    on = case.schedule.on[name][: held_steps(case, name, rules, may=may)]
+    wrong = on != was
     if wrong.any():
-        rule = "min_up" if was else "min_down"
+        rule, state = ("min_up", "off") if was else ("min_down", "on")
         yield (
-            f"{name}: {rule}: is {'off' if was else 'on'} in step {int(np.argmax(wrong))},"
-            f" {least} have not passed since {reading.phase_since}"
+            f"{name}: {rule}: is {state} in step {int(np.argmax(wrong))}, sooner than it may be after"
+            f" its last start or stop"
         )
 
 
@@ -97,16 +90,50 @@ def _starts_per_day(case: Case, name: ResourceId, rules: OnOffRules) -> Iterator
 
 
 def ramp_faults(
-    case: Case, resource: Resource, power: Floats, size_kw: float, *, on_off: bool
+    case: Case,
+    resource: Resource,
+    power: Floats,
+    least: Floats,
+    most: Floats,
 ) -> Iterator[str]:
-    """Changes of power that are faster than the machine; a step with a start or a stop is free."""
+    """Changes of power that are faster than the machine.
+
+    Args:
+        case: What is checked.
+        resource: The machine.
+        power: Its planned power, shape (T,).
+        least: The least power it can have in each step, off included; shape (T,).
+        most: The most.
+
+    A step in which it starts or stops is free, and so is one in which it could not keep its ramp from
+    where it was found: a shift that ends in the next step ends.
+    """
     name, reading = resource.resource_id, case.reading(resource.resource_id)
-    most = resource.ramp_kw_per_min * 60 * case.hours
-    if most == inf:
+    change = resource.ramp_kw_per_min * 60 * case.hours
+    lowest, highest = float(least.min()), float(most.max())
+    if change >= highest - lowest:
         return
-    first = power[0] if reading is None else reading.power_kw
-    change = np.diff(power, prepend=first)
-    allowed = np.full(case.steps, most)
-    if on_off:
-        allowed += size_kw * (started(case, name) | stopped(case, name))
-    yield from between(f"{name}: ramp_kw_per_min", change, -allowed, allowed, power, power - change)
+    found = None if reading is None else min(max(reading.power_kw, lowest), highest)
+    asked = _can_keep(found, change, least, most)
+    if name in case.schedule.on:
+        asked &= ~(started(case, name) | stopped(case, name))
+        asked &= case.schedule.on[name]
+    before = np.concatenate([[power[0] if found is None else found], power[:-1]])
+    allowed = np.where(asked, change, inf)
+    yield from between(f"{name}: ramp_kw_per_min", power - before, -allowed, allowed, power, before)
+
+
+def _can_keep(found: float | None, change: float, least: Floats, most: Floats) -> Bools:
+    """Steps in which the ramp can be kept, going as near as can be from where it was found."""
+    kept = np.ones(len(least), dtype=bool)
+    if found is None:
+        kept[0] = False
+        low, high = float(least[0]), float(most[0])
+    else:
+        low = high = found
+    for step in range(found is None, len(least)):
+        low, high = low - change, high + change
+        kept[step] = low <= most[step] and high >= least[step]
+        low = min(max(low, float(least[step])), float(most[step]))
+        high = max(min(high, float(most[step])), float(least[step]))
+    return kept
