@@ -16,10 +16,6 @@ LOSSY = {"charge_efficiency": 0.9, "discharge_efficiency": 0.9}
 LARGE = {"capacity_kwh": 200.0, "max_discharge_kw": 200.0}
 
 
-def planned(lab: Any, view: Any) -> Any:
-    return lab.schedule_of(lab.outcome(view))
-
-
 # ---------------------------------------------------------------- losses, power, level
 
 
@@ -39,7 +35,7 @@ def test_what_stands_is_lost(
         readings=[lab.reading("bat", soc=1.0)],
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert lab.power(schedule, "bat").tolist() == power_kw
     assert schedule.stored_kwh["bat"].tolist() == pytest.approx(stored_kwh)
@@ -54,7 +50,7 @@ def test_losses_count_by_the_length_of_a_step(lab: Any) -> None:
         step=timedelta(minutes=30),
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert schedule.stored_kwh["bat"].tolist() == pytest.approx([40, 20, 0])
     assert lab.power(schedule, "bat").tolist() == [0, 0, 20]
@@ -77,7 +73,7 @@ def test_a_store_that_loses_may_sink_below_its_floor_but_gives_nothing(
         readings=[lab.reading("bat", soc=soc)],
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert lab.power(schedule, "bat").tolist() == [0, 0]
     assert schedule.stored_kwh["bat"].tolist() == pytest.approx(stored_kwh)
@@ -100,7 +96,7 @@ def test_power_is_what_its_series_leaves(
         power_share={"vans": [1.0, 0.0, 0.5, 1.0][: len(price)]},
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == power_kw
+    assert lab.power(lab.plan(view), "bat").tolist() == power_kw
 
 
 @pytest.mark.parametrize(
@@ -138,7 +134,7 @@ def test_power_falls_near_the_ends_of_a_store(
         readings=[lab.reading("bat", soc=soc)],
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == power_kw
+    assert lab.power(lab.plan(view), "bat").tolist() == power_kw
 
 
 # ---------------------------------------------------------------- the end, the reserve, cycles
@@ -160,7 +156,7 @@ def test_so_much_is_stored_at_the_end(
         readings=[lab.reading("bat", soc=0.0)],
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert lab.power(schedule, "bat").tolist() == power_kw
     assert schedule.cost_by_cause["limit excess"] == pytest.approx(lacking_kwh * lab.excess_per_kwh)
@@ -183,7 +179,7 @@ def test_a_reserve_is_left_where_that_pays(
         readings=[lab.reading("bat", soc=0.5)],
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert lab.power(schedule, "bat").tolist() == power_kw
     assert schedule.cost_by_cause["reserve energy kept"] == pytest.approx(cost)
@@ -211,7 +207,7 @@ def test_a_store_is_cycled_no_more_than_it_may(
         readings=[lab.reading("bat", soc=0.0, **reading)],
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == power_kw
+    assert lab.power(lab.plan(view), "bat").tolist() == power_kw
 
 
 def test_cycles_count_what_leaves_the_store_and_not_what_arrives(lab: Any) -> None:
@@ -221,7 +217,7 @@ def test_cycles_count_what_leaves_the_store_and_not_what_arrives(lab: Any) -> No
         readings=[lab.reading("bat", soc=1.0)],
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == [40]
+    assert lab.power(lab.plan(view), "bat").tolist() == [40]
 
 
 def test_each_local_day_has_its_own_cycles(lab: Any) -> None:
@@ -233,7 +229,7 @@ def test_each_local_day_has_its_own_cycles(lab: Any) -> None:
         step=timedelta(hours=6),
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == [-50, 50, -100, 100]
+    assert lab.power(lab.plan(view), "bat").tolist() == [-50, 50, -100, 100]
 
 
 def test_what_left_yesterday_does_not_count_today(lab: Any) -> None:
@@ -244,7 +240,7 @@ def test_what_left_yesterday_does_not_count_today(lab: Any) -> None:
         readings=[lab.reading("bat", soc=1.0, discharged_today_kwh=90.0, measured_at=yesterday)],
     )
 
-    assert lab.power(planned(lab, view), "bat").tolist() == [100]
+    assert lab.power(lab.plan(view), "bat").tolist() == [100]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +267,7 @@ def test_every_limit_of_a_store_is_told_by_its_name_and_price(
 ) -> None:
     view = lab.view(lab.battery(**sizes), price=price, readings=[lab.reading("bat", soc=soc)])
 
-    prices = {p.limit: p.per_unit.tolist() for p in planned(lab, view).limit_prices}
+    prices = {p.limit: p.per_unit.tolist() for p in lab.plan(view).limit_prices}
 
     assert prices[f"bat: {field}"] == pytest.approx(per_unit)
 
@@ -291,7 +287,7 @@ def test_a_tank_serves_heat_that_its_source_cannot(lab: Any) -> None:
         nodes=[lab.node()],
     )
 
-    schedule = planned(lab, view)
+    schedule = lab.plan(view)
 
     assert lab.power(schedule, "boiler").tolist() == [100, 100]
     assert lab.power(schedule, "tank").tolist() == [-50, 40]

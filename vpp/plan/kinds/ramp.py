@@ -52,7 +52,8 @@ def add(
     reading = b.view.state.reading(unit.resource_id)
     found_kw = None
     if reading is not None:
-        found_kw = float(np.clip(reading.power_kw, least_kw.min(), most_kw.max()))
+        found_kw = reading.power_kw
+        range_kw = float(max(most_kw.max(), found_kw) - min(least_kw.min(), found_kw))
     at = np.flatnonzero(_keepable(least_kw, most_kw, found_kw, change_kw))
     # `power[t] - power[t-1]` lies within the ramp; on both sides room for all where on is 0.
     free_kw = np.zeros(len(at))
