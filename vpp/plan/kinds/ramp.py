@@ -52,8 +52,7 @@ def add(
     reading = b.view.state.reading(unit.resource_id)
     found_kw = None
     if reading is not None:
-        found_kw = reading.power_kw
-        range_kw = float(max(most_kw.max(), found_kw) - min(least_kw.min(), found_kw))
+        found_kw = float(np.clip(reading.power_kw, least_kw.min(), most_kw.max()))
     at = np.flatnonzero(_keepable(least_kw, most_kw, found_kw, change_kw))
     # `power[t] - power[t-1]` lies within the ramp; on both sides room for all where on is 0.
     free_kw = np.zeros(len(at))
@@ -85,12 +84,15 @@ def add(
 def _keepable(
     least_kw: Floats, most_kw: Floats, found_kw: float | None, change_kw: float
 ) -> NDArray[np.bool_]:
-    """Steps whose ramp can be kept from where the machine was found, shape (T,)."""
-    if found_kw is None:
-        return np.arange(len(least_kw)) > 0
-    changed_kw = change_kw * np.arange(1, len(least_kw) + 1)
-    # Never lower than this, and never higher: straight down, held up by what it must do on the way.
-    low = np.maximum(found_kw, np.maximum.accumulate(least_kw + changed_kw)) - changed_kw
-    high = np.minimum(found_kw, np.minimum.accumulate(most_kw - changed_kw)) + changed_kw
-    kept: NDArray[np.bool_] = (low <= most_kw) & (high >= least_kw)
+    """Steps whose ramp can be kept, going as near as can be from where the machine was found."""
+    kept = np.ones(len(least_kw), dtype=bool)
+    kept[0] = found_kw is not None
+    low = high = found_kw
+    for step, (least, most) in enumerate(zip(least_kw.tolist(), most_kw.tolist(), strict=True)):
+        if low is None or high is None:
+            low, high = least, most
+            continue
+        low, high = low - change_kw, high + change_kw
+        kept[step] = low <= most and high >= least
+        low, high = min(max(low, least), most), max(min(high, most), least)
     return kept
