@@ -34,6 +34,10 @@ class Deadline:
         """What a solver is given: never nothing, so that an answer it has at once is not lost."""
         return max(self.moment - self.stopwatch(), 0.01)
 
+    @property
+    def passed(self) -> bool:
+        return self.stopwatch() >= self.moment
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LpSolution:

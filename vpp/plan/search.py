@@ -11,11 +11,14 @@
     price the coupling, search each part alone, fix, solve ──▶ gap small? ▶ done
       │ no
       ▼
-    full search ──▶ fix, solve
+    full search ──▶ fix, solve ──▶ gap small? ────────────────────────────▶ done
+      ▲                               │ no
+      └── decide on the ways of what still goes both at once
 
 Each time what was found is *made one-way*: where a storage or a car charges and discharges at once
 (burning energy happens to cost nothing, or relieves a limit), the smaller of the two is forbidden and
-the LP solved again. What that costs shows in the gap.
+the LP solved again. What that costs shows in the gap; where it is too much, the full search decides
+on the ways of each such store, in every step. Few ever need it, so none has decisions beforehand.
 
 *Relax*: decisions may be fractions; no plan can cost less, so this is a first bound.
 
@@ -36,7 +39,7 @@ from datetime import datetime
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
-from scipy.sparse import block_array
+from scipy.sparse import block_array, csr_array, hstack, vstack
 from scipy.sparse.csgraph import connected_components
 
 from vpp.model.horizon import Floats, Horizon
@@ -49,6 +52,8 @@ from vpp.plan.programme import Programme
 Chosen = dict[int, float]
 NOTHING_KW = 1e-6
 """Less than this is rounding of the solver."""
+
+NO_PAIRS = np.zeros((4, 0))
 
 
 def search(
@@ -87,18 +92,24 @@ def search(
         if _close(best, bound, gap):
             return _found(best, bound)
     if whole_already is not None:
-        return _found(_one_way(programme, relaxed, deadline), bound)
-    chosen, bound = by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
-    best = _better(best, _fixed(programme, chosen, deadline))
+        best = _better(best, _one_way(programme, relaxed, deadline))
+    else:
+        chosen, bound = by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
+        best = _better(best, _fixed(programme, chosen, deadline))
     if _close(best, bound, gap):
         return _found(best, bound)
-    whole = _whole(programme, gap=gap, deadline=search_until)
-    if isinstance(whole, Unsolved):
-        best = whole if isinstance(best, Unsolved) else best
-    else:
-        best = _better(best, _fixed(programme, whole[0], deadline))
+    undecided = NO_PAIRS if whole_already is None else _burning(programme, relaxed.x)
+    while True:
+        whole = _whole(programme, undecided, gap=gap, deadline=search_until)
+        if isinstance(whole, Unsolved):
+            return _found(whole if isinstance(best, Unsolved) else best, bound)
         bound = max(bound, whole[1])
-    return _found(best, bound)
+        solution = solve_lp(programme, whole[0], deadline)
+        best = _better(best, _repaired(programme, solution, deadline))
+        more = NO_PAIRS if isinstance(solution, Unsolved) else _burning(programme, solution.x)
+        if _close(best, bound, gap) or not more.size or search_until.passed:
+            return _found(best, bound)
+        undecided = np.hstack([undecided, more])
 
 
 def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline) -> LpSolution | Unsolved:
@@ -229,20 +240,60 @@ def by_parts(
     return chosen, bound
 
 
+def _burning(programme: Programme, x: Floats) -> Floats:
+    """Both columns, and the most of each, of every store that somewhere goes both ways; shape (4, n)."""
+    found = [NO_PAIRS]
+    for pair in programme.fleet.both_ways():
+        at = (np.minimum(x[pair.into], x[pair.out]) > NOTHING_KW).any(axis=1)
+        sides = (pair.into[at], pair.out[at], pair.into_kw[at], pair.out_kw[at])
+        found.append(np.array([side.ravel() for side in sides], dtype=float))
+    return np.hstack(found)
+
+
 def _whole(
-    programme: Programme, *, gap: float, deadline: Deadline
+    programme: Programme, undecided: Floats, *, gap: float, deadline: Deadline
 ) -> tuple[Chosen, float] | Unsolved:
-    """Decisions of a search over the whole programme, and its bound."""
-    integrality = np.zeros(len(programme.cost))
+    """Decisions of a search over the whole programme, and its bound.
+
+    `undecided` are pairs of columns (see `_burning`) of which one must be 0: that is decided too.
+    """
+    columns, pairs = len(programme.cost), undecided.shape[1]
+    into, out = undecided[:2].astype(int)
+    integrality = np.zeros(columns + pairs)
     integrality[programme.integral] = 1
+    integrality[columns:] = 1
+    row, both = np.arange(pairs), np.ones(pairs)
+    # into <= most·way        out <= most·(1 - way)
+    ways = csr_array(
+        (
+            np.concatenate([both, -undecided[2], both, undecided[3]]),
+            (
+                np.concatenate([row, row, pairs + row, pairs + row]),
+                np.concatenate([into, columns + row, out, columns + row]),
+            ),
+        ),
+        shape=(2 * pairs, columns + pairs),
+    )
+    wider = csr_array((programme.matrix.shape[0], pairs))
+    matrix = vstack([hstack([programme.matrix, wider]), ways], format="csr")
     result: OptimizeResult = milp(
-        programme.cost,
+        np.concatenate([programme.cost, np.zeros(pairs)]),
         integrality=integrality,
-        bounds=Bounds(programme.lower, programme.upper),
-        constraints=LinearConstraint(programme.matrix, programme.row_lower, programme.row_upper),
+        bounds=Bounds(
+            np.concatenate([programme.lower, np.zeros(pairs)]),
+            np.concatenate([programme.upper, both]),
+        ),
+        constraints=LinearConstraint(
+            matrix,
+            np.concatenate([programme.row_lower, np.full(2 * pairs, -np.inf)]),
+            np.concatenate([programme.row_upper, np.zeros(pairs), undecided[3]]),
+        ),
         options={"time_limit": deadline.left_s, "mip_rel_gap": gap},
     )
     if result.x is None:
         return Unsolved(reason=f"MILP: {result.message}", infeasible=result.status == 2)
     values = np.round(result.x[programme.integral]).tolist()
-    return dict(zip(programme.integral.tolist(), values, strict=True)), float(result.mip_dual_bound)
+    chosen = dict(zip(programme.integral.tolist(), values, strict=True))
+    fills = result.x[columns:] > 0.5
+    chosen |= dict.fromkeys(np.where(fills, out, into).tolist(), 0.0)
+    return chosen, float(result.mip_dual_bound)

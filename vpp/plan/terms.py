@@ -320,7 +320,8 @@ class StoredEnergyValue:
     """What energy left in stores at the end is worth, per kWh of electricity.
 
     A storage counts what it could still feed; a zone the electricity that its warmth (or cold)
-    above freezing point (or below) would cost again: only differences between plans matter.
+    above freezing point (or below) would cost again, at its `cop` (how cold it will be outdoors then is
+    not known): only differences between plans matter.
     """
 
     price_per_kwh: float
