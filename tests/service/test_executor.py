@@ -228,6 +228,7 @@ def hear(): sys.stdin.buffer.read(struct.unpack(">Q", sys.stdin.buffer.read(8) o
 ILL = {
     "sleeps for ever before it is ready": "signal.pause()",
     "sleeps for ever": "say(b'ready'); hear(); signal.pause()",
+    "spins past its limit": "say(b'ready'); hear()\nwhile True: pass",
     "spins and ignores SIGTERM": """
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 say(b'ready'); hear()
@@ -237,6 +238,7 @@ while True: pass
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 say(b'ready'); hear(); os.kill(os.getpid(), signal.SIGSEGV)
 """,
+    "is killed for memory": "say(b'ready'); hear(); os.kill(os.getpid(), signal.SIGKILL)",
     "exits": "say(b'ready'); hear(); sys.exit(3)",
     "exits before it is ready": "sys.exit(4)",
     "hangs up and lives on": "say(b'ready'); hear(); os.close(1); signal.pause()",
@@ -248,8 +250,10 @@ say(b'ready'); hear(); os.kill(os.getpid(), signal.SIGSEGV)
 REASONS = {
     "sleeps for ever before it is ready": "killed at the hard limit of 0.5 s",
     "sleeps for ever": "killed at the hard limit of 0.5 s",
+    "spins past its limit": "killed at the hard limit of 0.5 s",
     "spins and ignores SIGTERM": "killed at the hard limit of 0.5 s",
     "crashes": "the solver process died with code -11",
+    "is killed for memory": "the solver process died with code -9",
     "exits": "the solver process died with code 3",
     "exits before it is ready": "the solver process died with code 4",
     "hangs up and lives on": "the solver process died with code None",
