@@ -8,14 +8,14 @@ import numpy as np
 
 from vpp.model.resource import ThermalZone
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import between, equal, near
+from vpp.plan.validate.compare import between, equal, slack
 
 
 def zone_faults(case: Case, zone: ThermalZone) -> Iterator[str]:
     """A draw that the machine has not, or a temperature that is not its consequence."""
     name, power = zone.resource_id, case.power(zone.resource_id)
     outdoor = case.view.outdoor_degc[zone.outdoor_series_id].values
-    reading, hours = case.reading(name), case.hours
+    reading = case.reading(name)
     if reading is None:
         # Its thermostat holds the target: heat lost (or gained) through the walls, less the gain.
         lost_kw = (zone.target_degc - outdoor) / zone.resistance_degc_per_kw - zone.internal_gain_kw
@@ -24,12 +24,15 @@ def zone_faults(case: Case, zone: ThermalZone) -> Iterator[str]:
         yield from equal(f"{name}: holds target_degc", power, -draw)
         return
     yield from between(f"{name}: max_draw_kw", power, -zone.max_draw_kw, 0.0)
-    degc = zone.target_degc if reading.temperature_degc is None else reading.temperature_degc
-    planned = case.schedule.temperature_degc[name].tolist()
-    for step, (kw, outside) in enumerate(zip(power.tolist(), outdoor.tolist(), strict=True)):
-        follows = zone.temperature_after(degc, kw, outside, hours)
-        warmed = (1 - zone.decay(hours)) * zone.degc_per_kw(outside) * kw
-        if not near(follows, planned[step], degc, outside, warmed):
-            yield f"{name}: step {step} ends at {follows:.6f} °C, the plan says {planned[step]:.6f}"
-            return
-        degc = planned[step]
+    opening = zone.target_degc if reading.temperature_degc is None else reading.temperature_degc
+    planned = case.schedule.temperature_degc[name]
+    before = np.concatenate([[opening], planned[:-1]])
+    steps = zip(before.tolist(), power.tolist(), outdoor.tolist(), strict=True)
+    follows = np.array([zone.temperature_after(*step, case.hours) for step in steps])
+    per_kw = (1 - zone.decay(case.hours)) * np.array(
+        [zone.degc_per_kw(o) for o in outdoor.tolist()]
+    )
+    wrong = ~(np.abs(follows - planned) <= slack(planned, before, outdoor, per_kw * power))
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        yield f"{name}: step {step} ends at {follows[step]:.6f} °C, the plan says {planned[step]:.6f}"

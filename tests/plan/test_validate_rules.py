@@ -1,0 +1,503 @@
+"""Each rule of the validator on its own: a plan made for a freer park is refused by a stricter one.
+
+All sums of such a plan fit, and so does its bill: nothing but the rule that was tightened can speak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from vpp.model.measurement import ParkState, RunPhase, Unknown
+from vpp.model.resource import Rebound
+from vpp.model.schedule import Schedule
+from vpp.model.time import QUARTER
+from vpp.plan.view import PlanningView
+
+HOUR = timedelta(hours=1)
+
+
+def stricter(view: PlanningView, name: str, change: Mapping[str, Any]) -> PlanningView:
+    """The same view with one resource changed."""
+    resources = tuple(
+        replace(r, **change) if r.resource_id == name else r for r in view.park.resources
+    )
+    return replace(view, park=replace(view.park, resources=resources))
+
+
+def told(view: PlanningView, name: str, change: Mapping[str, Any] | None) -> PlanningView:
+    """The same view with one reading changed, or missing."""
+    states = tuple(
+        state
+        if state.resource_id != name
+        else Unknown(resource_id=state.resource_id, reason="silent")
+        if change is None
+        else replace(state, **change)
+        for state in view.state.resources
+    )
+    return replace(view, state=ParkState(taken_at=view.state.taken_at, resources=states))
+
+
+def refused(lab: Any, schedule: Schedule, view: PlanningView, word: str) -> None:
+    """`schedule` is refused by one rule alone."""
+    found = lab.violations(schedule, view, lab.terms(view))
+
+    assert found, "nothing was found"
+    assert all(text.startswith(word) for text in found), found
+
+
+def kept_apart(
+    lab: Any, made: Any, price: list[float], said: Mapping[str, Any], **more: Any
+) -> Any:
+    """View and plan of one resource."""
+    view = lab.view(made, price=price, readings=[lab.reading(made.resource_id, **said)], **more)
+    return view, lab.plan(view)
+
+
+# ---------------------------------------------------------------- stores
+
+
+@pytest.mark.parametrize(
+    ("soc", "change", "word"),
+    [
+        pytest.param(
+            0.8, {"charge_taper_soc": 0.5}, "bat: charge_taper_soc: 80.0", id="fills a full one"
+        ),
+        pytest.param(
+            0.8, {"max_charge_kw": 79.0}, "bat: max_charge_kw, max_discharge_kw: -80", id="charges"
+        ),
+        pytest.param(
+            0.8,
+            {"max_discharge_kw": 99.0},
+            "bat: max_charge_kw, max_discharge_kw: 100",
+            id="discharges",
+        ),
+        pytest.param(0.8, {"capacity_kwh": 90.0}, "bat: step 0", id="a smaller one"),
+        pytest.param(0.8, {"min_soc": 0.6}, "bat: step 2 ends at 50", id="below its least"),
+        pytest.param(
+            0.8, {"standing_loss_per_h": 0.1}, "bat: step 0 stores 97", id="loses by standing"
+        ),
+        pytest.param(0.8, {"charge_efficiency": 0.9}, "bat: step 0 stores 98", id="loses going in"),
+        pytest.param(
+            0.8, {"discharge_efficiency": 0.9}, "bat: step 1 stores 72", id="loses going out"
+        ),
+        pytest.param(
+            0.8,
+            {"max_cycles_per_day": 0.4},
+            "bat: max_cycles_per_day: 100.000000 kWh on 2025-12-03, allowed 40",
+            id="cycles",
+        ),
+        pytest.param(
+            0.2, {"discharge_taper_soc": 1.0}, "bat: discharge_taper_soc: 100.0", id="nearly empty"
+        ),
+    ],
+)
+def test_a_store_that_could_not_follow_is_refused(
+    lab: Any, soc: float, change: dict[str, Any], word: str
+) -> None:
+    """It takes 20 kWh (or 25) in a cheap quarter and gives 25 in each dear one."""
+    view, schedule = kept_apart(
+        lab, lab.battery(), [0.1, 0.6, 0.5, 0.4, 0.3], {"soc": soc}, step=QUARTER
+    )
+
+    refused(lab, schedule, stricter(view, "bat", change), word)
+
+
+def test_what_was_discharged_today_counts_for_the_cycles_of_today(lab: Any) -> None:
+    view, schedule = kept_apart(lab, lab.battery(max_cycles_per_day=0.5), [0.5], {"soc": 1.0})
+    assert lab.power(schedule, "bat").tolist() == [50]
+
+    later = told(view, "bat", {"discharged_today_kwh": 20.0})
+
+    refused(
+        lab, schedule, later, "bat: max_cycles_per_day: 50.000000 kWh on 2025-12-03, allowed 30"
+    )
+
+
+def test_a_share_of_power_that_is_not_there_is_refused(lab: Any) -> None:
+    view, schedule = kept_apart(
+        lab,
+        lab.battery(power_series_id="cold"),
+        [0.5],
+        {"soc": 1.0},
+        power_share={"cold": [1.0]},
+    )
+    colder = replace(view.power_share["cold"], values=view.power_share["cold"].values * 0.5)
+
+    refused(
+        lab,
+        schedule,
+        replace(view, power_share={"cold": colder}),
+        "bat: max_charge_kw, max_discharge_kw: 100.000000 kW in step 0, allowed -50",
+    )
+
+
+# ---------------------------------------------------------------- generators
+
+
+@pytest.mark.parametrize(
+    ("price", "rules", "change", "word"),
+    [
+        pytest.param([0.4], None, {"max_feed_kw": 50.0}, "engine: power: 100.0", id="too large"),
+        pytest.param([0.1], None, {"must_run_share": 0.5}, "engine: power: 0.0", id="must run"),
+        pytest.param(
+            [0.1, 0.4], None, {"ramp_kw_per_min": 0.5}, "engine: ramp_kw_per_min: 100.0", id="ramp"
+        ),
+        pytest.param(
+            [0.1, 0.4, 0.1],
+            {},
+            {"min_up": 2 * HOUR},
+            "engine: min_up: starts in step 1",
+            id="stops too soon",
+        ),
+        pytest.param(
+            [0.4, 0.1, 0.4],
+            {},
+            {"min_down": 2 * HOUR},
+            "engine: min_down: stops in step 1",
+            id="starts again too soon",
+        ),
+        pytest.param(
+            [0.4, 0.1, 0.4],
+            {},
+            {"max_starts_per_day": 1},
+            "engine: max_starts_per_day: 2 starts on 2025-12-03, allowed 1",
+            id="too many starts",
+        ),
+        pytest.param(
+            [0.4, 0.1, 0.4],
+            {},
+            {"max_hours_per_day": 1.0},
+            "engine: max_hours_per_day: 2.000000 h on 2025-12-03, allowed 1.0",
+            id="too many hours",
+        ),
+    ],
+)
+def test_an_engine_that_could_not_follow_is_refused(
+    lab: Any, price: list[float], rules: Any, change: dict[str, Any], word: str
+) -> None:
+    """Its fuel is 0.2 a kWh: it runs where the price is 0.4."""
+    on_off = None if rules is None else lab.rules(min_power_kw=10.0)
+    engine = lab.source(cost_per_kwh=0.2, on_off=on_off)
+    view, schedule = kept_apart(lab, engine, price, {"phase": RunPhase.WAITING})
+    of_rules = {
+        k: v for k, v in change.items() if k in ("min_up", "min_down", "max_starts_per_day")
+    }
+    if of_rules:
+        change = {"on_off": lab.rules(min_power_kw=10.0, **of_rules)}
+
+    refused(lab, schedule, stricter(view, "engine", change), word)
+
+
+def test_an_engine_below_its_least_power_is_refused(lab: Any) -> None:
+    """No more than 30 kW may leave the site."""
+    engine = lab.source(cost_per_kwh=0.2, on_off=lab.rules())
+    view, schedule = kept_apart(lab, engine, [0.4], {}, point_limits=lab.limits(export_kw=30))
+    assert lab.power(schedule, "engine").tolist() == [30]
+
+    change = {"on_off": lab.rules(min_power_kw=40.0)}
+
+    refused(lab, schedule, stricter(view, "engine", change), "engine: power: 30.0")
+
+
+@pytest.mark.parametrize(
+    ("phase", "price", "word"),
+    [
+        pytest.param(RunPhase.RUNNING, 0.1, "engine: min_up: is off in step 0", id="runs"),
+        pytest.param(RunPhase.WAITING, 0.4, "engine: min_down: is on in step 0", id="rests"),
+    ],
+)
+def test_what_began_before_the_plan_must_last(
+    lab: Any, phase: RunPhase, price: float, word: str
+) -> None:
+    engine = lab.source(cost_per_kwh=0.2, on_off=lab.rules(min_up=HOUR, min_down=HOUR))
+    view, schedule = kept_apart(
+        lab, engine, [price, price], lab.running(phase, lab.noon - 4 * HOUR)
+    )
+
+    later = told(view, "engine", lab.running(phase, lab.noon - QUARTER))
+
+    refused(lab, schedule, later, word)
+
+
+def test_an_engine_off_that_feeds_is_refused(lab: Any) -> None:
+    engine = lab.source(cost_per_kwh=0.2, on_off=lab.rules())
+    view, schedule = kept_apart(lab, engine, [0.4], {})
+
+    lie = replace(schedule, on={"engine": ~schedule.on[view.park.resources[0].resource_id]})
+
+    refused(lab, lie, view, "engine: power: 100.000000 kW in step 0, allowed 0.0")
+
+
+# ---------------------------------------------------------------- loads that come by themselves
+
+
+@pytest.mark.parametrize(
+    ("price", "longest", "change", "word"),
+    [
+        pytest.param(
+            [0.9], None, {"curtailable_share": 0.4}, "shop: curtailable_share: 50.0", id="too far"
+        ),
+        pytest.param(
+            [0.9, 0.1, 0.9],
+            HOUR,
+            {"max_calls_per_day": 1},
+            "shop: max_calls_per_day: 2 calls on 2025-12-03, allowed 1",
+            id="too often",
+        ),
+        pytest.param(
+            [0.9, 0.1, 0.9],
+            HOUR,
+            {"rest": 2 * HOUR},
+            "shop: rest: called in step 2",
+            id="too soon after another",
+        ),
+        pytest.param(
+            [0.1, 0.9, 0.9],
+            None,
+            {"longest_call": HOUR},
+            "shop: longest_call: 2 steps from step 1",
+            id="too long",
+        ),
+        pytest.param(
+            [0.1, 0.9],
+            None,
+            {"notice": 2 * HOUR},
+            "shop: notice: called in step 1",
+            id="too suddenly",
+        ),
+    ],
+)
+def test_a_load_that_is_turned_down_as_nobody_promised_is_refused(
+    lab: Any, price: list[float], longest: Any, change: dict[str, Any], word: str
+) -> None:
+    """Half of 100 kW may be turned down at 0.2 a kWh."""
+    view, schedule = kept_apart(
+        lab,
+        lab.curtailable(max_calls_per_day=9, longest_call=longest),
+        price,
+        {},
+        base_kw={"shop": [-100.0] * len(price)},
+    )
+
+    refused(lab, schedule, stricter(view, "shop", change), word)
+
+
+def test_calls_of_today_count_and_silence_is_no_promise(lab: Any) -> None:
+    view, schedule = kept_apart(
+        lab, lab.curtailable(max_calls_per_day=1), [0.9], {}, base_kw={"shop": [-100.0]}
+    )
+
+    again = told(view, "shop", {"calls_today": 1})
+    silent = told(view, "shop", None)
+    unsaid = replace(schedule, starts={}, start_lengths={})
+
+    refused(lab, schedule, again, "shop: max_calls_per_day: 1 calls on 2025-12-03, allowed 0")
+    refused(lab, schedule, silent, "shop: not turned down, not heard: 50")
+    refused(lab, unsaid, view, "shop: 50.000000 kW turned down in step 0, outside its calls")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        pytest.param({"max_calls_per_day": 1}, "mill: 2 calls on", id="too often"),
+        pytest.param({"rest": 2 * HOUR}, "mill: rest: the call at 2025-12-03 15:00", id="no rest"),
+        pytest.param({"callable_hours": (13,)}, "mill: a call starts at 2025-12-03 15", id="hours"),
+        pytest.param({"notice": 3 * HOUR}, "mill: notice: the call at 2025-12-03 13", id="sudden"),
+        pytest.param(
+            {"call_length": 2 * HOUR, "longest_call": 2 * HOUR},
+            "mill: call_length: the call at",
+            id="short",
+        ),
+        pytest.param({"rated_draw_kw": 90.0}, "mill: draw: -100", id="draws more than it can"),
+        pytest.param(
+            {"rebound": Rebound(share=0.5, delay=timedelta(0), length=HOUR)},
+            "mill: draw: -100.000000 kW in step 2, allowed -150",
+            id="catches up unsaid",
+        ),
+    ],
+)
+def test_a_process_that_is_called_as_nobody_promised_is_refused(
+    lab: Any, change: dict[str, Any], word: str
+) -> None:
+    """Called at 13:00 and 15:00 for an hour each."""
+    process = lab.process(max_calls_per_day=2, call_cost_per_kwh=0.0)
+    view, schedule = kept_apart(lab, process, [0.1, 0.9, 0.1, 0.9, 0.1], {})
+    assert schedule.starts["mill"] == (1, 3)
+    if "longest_call" in change:  # both must be said, or the plan is read as one of other calls
+        schedule = replace(schedule, start_lengths={"mill": (1, 1)})
+
+    refused(lab, schedule, stricter(view, "mill", change), word)
+
+
+# ---------------------------------------------------------------- flexible loads
+
+
+def test_flexible_loads_that_could_not_follow_are_refused(lab: Any) -> None:
+    """10 kWh at noon and 5 at 13:00, of a window until 14:00."""
+    usual = lab.window("12:00", "14:00", 15)
+    view, schedule = kept_apart(lab, lab.flexible("pump", usual), [0.1, 0.2, 0.3], {})
+    key = "pump/2025-12-03T11:00:00Z"
+    for change, word in (
+        ({"windows": (lab.window("12:00", "13:00", 10),)}, "pump: draw in its windows: 5.0"),
+        ({"windows": (lab.window("12:00", "14:00", 16),)}, f"{key}: least_units: does 15.0"),
+        (
+            {"windows": (lab.window("12:00", "14:00", most_units=14.0),)},
+            f"{key}: most_units: does 15.0",
+        ),
+        ({"max_draw_kw": 9.0}, "pump: draw in its windows: 10.0"),
+        ({"bands_kw": (10.0,)}, "pump: bands_kw: draws 5.0"),
+        ({"ramp_kw_per_min": 4.0 / 60}, "pump: ramp_kw_per_min: -10.0"),
+    ):
+        refused(lab, schedule, stricter(view, "pump", change), word)
+    refused(lab, schedule, told(view, "pump", None), "pump: default_draw_kw, not heard: 10")
+
+
+def test_work_done_before_the_plan_counts_once(lab: Any) -> None:
+    view, schedule = kept_apart(
+        lab,
+        lab.flexible("pump", lab.window("11:00", "14:00", 15)),
+        [0.1, 0.2],
+        {"done_kwh": 10.0},
+    )
+    assert lab.power(schedule, "pump").tolist() == [-5, 0]
+
+    refused(
+        lab,
+        schedule,
+        told(view, "pump", {"done_kwh": 9.0}),
+        "pump/2025-12-03T10:00:00Z: least_units: does 5.000000 kWh and lacks 0.000000, must do 6.0",
+    )
+
+
+def test_a_window_that_lacks_what_may_not_lack_is_refused(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "13:00", 15), unserved_cost_per_unit=0.0)
+    view, schedule = kept_apart(lab, pump, [0.1], {})
+
+    hard = stricter(view, "pump", {"unserved_cost_per_unit": None})
+
+    refused(lab, schedule, hard, "pump/2025-12-03T11:00:00Z: lacks")
+
+
+def test_a_flexible_machine_below_its_least_power_is_refused(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "14:00", 15), on_off=lab.rules())
+    view, schedule = kept_apart(lab, pump, [0.1, 0.2], {})
+
+    change = {"on_off": lab.rules(min_power_kw=6.0)}
+
+    refused(lab, schedule, stricter(view, "pump", change), "pump: draw in its windows: 5.0")
+
+
+# ---------------------------------------------------------------- converters, nodes, pipes, groups
+
+
+def heated(lab: Any, **more: Any) -> Any:
+    """A heat pump (COP 3) at one end of a pipe, a hall's demand of 30 kW at the other."""
+    view = lab.view(
+        lab.converter("hp", [None, "source"], [-20, 60]),
+        lab.load("hall", node_id="hall"),
+        readings=[lab.reading("hp")],
+        price=[0.1, 0.1],
+        base_kw={"hall": [-30.0, -30.0]},
+        nodes=[lab.node("source"), lab.node("hall")],
+        pipes=[lab.pipe("main", "source", "hall")],
+        **more,
+    )
+    return view, lab.plan(view)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        pytest.param({"points_kw": ((-10.0, 30.0),)}, None, id="as large as it must be"),
+        pytest.param({"points_kw": ((-20.0, 50.0),)}, "hp: points_kw: [-10.  30.] kW", id="worse"),
+        pytest.param({"points_kw": ((-5.0, 15.0),)}, "hp: points_kw: [-10.  30.] kW", id="smaller"),
+        pytest.param(
+            {"ramp_kw_per_min": 5.0 / 60}, "hp: ramp_kw_per_min: -10.0", id="starts too quickly"
+        ),
+    ],
+)
+def test_flows_that_no_mixture_of_points_gives_are_refused(
+    lab: Any, change: dict[str, Any], word: str | None
+) -> None:
+    """10 kW drawn, 30 kW fed: half of its point."""
+    view, schedule = heated(lab)
+    other = stricter(view, "hp", change)
+
+    if word is None:
+        assert lab.violations(schedule, other, lab.terms(view)) == ()
+    else:
+        refused(lab, schedule, other, word)
+
+
+def test_a_machine_that_is_off_draws_what_standing_ready_takes(lab: Any) -> None:
+    boiler = lab.converter("boiler", [None, "heat"], [-30, 30], on_off=lab.rules(), standby_kw=2.0)
+    view = lab.view(
+        boiler,
+        lab.load("hall", node_id="heat"),
+        readings=[lab.reading("boiler")],
+        price=[0.1, 0.1],
+        base_kw={"hall": [-30.0, 0.0]},
+        nodes=[lab.node("heat")],
+    )
+    schedule = lab.plan(view)
+
+    refused(lab, schedule, stricter(view, "boiler", {"standby_kw": 3.0}), "boiler: points_kw: [-2.")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        pytest.param({"max_kw": 29.0}, "pipe main: max_kw: 30.0", id="too narrow"),
+        pytest.param({"loss_share": 0.1}, "node hall: balance: -3.0", id="loses"),
+        pytest.param({"delay": HOUR}, "node hall: balance: -30.0", id="arrives later"),
+    ],
+)
+def test_a_pipe_that_cannot_carry_so_much_is_refused(
+    lab: Any, change: dict[str, Any], word: str
+) -> None:
+    view, schedule = heated(lab)
+    pipe = replace(view.park.pipes[0], **change)
+
+    refused(lab, schedule, replace(view, park=replace(view.park, pipes=(pipe,))), word)
+
+
+def test_heat_thrown_away_where_nothing_can_be_is_refused(lab: Any) -> None:
+    """Waste heat that must run, and nobody who wants it."""
+    node = lab.node("heat", spill_cost_per_kwh=0.0)
+    view = lab.view(
+        lab.source("waste", node_id="heat", must_run_share=1.0), price=[0.1], nodes=[node]
+    )
+    schedule = lab.plan(view)
+    tight = replace(view.park, nodes=(replace(node, spill_cost_per_kwh=None),))
+
+    refused(lab, schedule, replace(view, park=tight), "node heat: spilled: 100.0")
+
+
+@pytest.mark.parametrize(
+    ("flows", "word"),
+    [
+        pytest.param("spilled_kw", "node heat: balance: -1.0", id="spilled"),
+        pytest.param("lacking_kw", "node heat: balance: 1.0", id="lacking"),
+    ],
+)
+def test_a_node_that_is_not_balanced_is_refused(lab: Any, flows: str, word: str) -> None:
+    node = lab.node("heat", spill_cost_per_kwh=0.0)
+    view = lab.view(
+        lab.source("well", node_id="heat"),
+        lab.load("hall", node_id="heat"),
+        price=[0.1],
+        base_kw={"hall": [-30.0]},
+        nodes=[node],
+    )
+    schedule = lab.plan(view)
+    profiles = getattr(schedule, flows)
+    other = replace(schedule, **{flows: {"heat": profiles["heat"] + 1.0}})
+
+    found = lab.violations(other, view, lab.terms(view))
+
+    assert any(text.startswith(word) for text in found), found
