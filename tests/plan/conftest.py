@@ -232,13 +232,20 @@ class Lab:
         return Reading(**(usual | values))
 
     def session(
-        self, name: str, *, wanted_kwh: float, stays_h: float, comes_h: float | None = None
+        self,
+        name: str,
+        *,
+        wanted_kwh: float,
+        stays_h: float,
+        comes_h: float | None = None,
+        lends_kwh: float = 0.0,
     ) -> EvSession:
         return EvSession(
             session_id=name,
             departs_at=NOON + timedelta(hours=stays_h),
             wanted_kwh=wanted_kwh,
             arrives_at=None if comes_h is None else NOON + timedelta(hours=comes_h),
+            lends_kwh=lends_kwh,
         )
 
     def clock(self, text: str) -> time:

@@ -52,7 +52,7 @@ def build(
     storages = storage.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     generators = generator.add(b)
     zones = zone.add(b)
-    fleet_cars = cars.add(b)
+    fleet_cars = cars.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     converters = converter.add(b)
     begun = starts.add(b)
     flexibles = flexible.add(b)

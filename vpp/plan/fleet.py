@@ -54,4 +54,4 @@ class Fleet:
 
     def both_ways(self) -> tuple[BothWays, ...]:
         """What must not go both ways at once."""
-        return (self.storages.both_ways,)
+        return (self.storages.both_ways, self.cars.both_ways)

@@ -54,7 +54,7 @@ def schedule_of(
         pipe_kw=fleet.networks.pipe_kw(x),
         spilled_kw=fleet.networks.spilled_kw(x),
         lacking_kw=fleet.networks.lacking_kw(x),
-        cars_kw=dict(zip(fleet.cars.names(), -x[fleet.cars.draw], strict=True)),
+        cars_kw=fleet.cars.power_kw(x),
         committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
         trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),
         stored_value_per_kwh={

@@ -1,13 +1,18 @@
 """EV fleets: each car that is plugged in, or announced, within what its car park may draw.
 
-columns   car (C,T)  unserved (C)
-rows      wanted   Σ η·h·car + unserved = wanted
-room     Σ car <= what the car park may draw, beside the cars still to come
+    columns   draw (C,T)   unserved (C)
+              feed, level (V,T)  of cars that may feed back; level counts from what they came with
+    rows      wanted   Σ ηc·h·draw + unserved = wanted, or level[T-1] + unserved = wanted
+              level    level[t] - level[t-1] - ηc·h·draw + h/ηd·feed = 0,  -lends <= level <= wanted
+              room     Σ draw - Σ feed <= what the car park may draw, beside the cars still to come
+              fed      Σ feed <= max_draw_kw
+
+Never both ways at once: `oneway.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +21,7 @@ from vpp.model.horizon import Floats
 from vpp.model.measurement import EvSession
 from vpp.model.resource import EvFleet
 from vpp.plan.kinds import column, of_kind, readings, stack
+from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Ints, Side
 
 
@@ -40,6 +46,11 @@ class Cars:
     cars: tuple[Car, ...]
     draw: Ints
     unserved: Ints
+    may_feed: Ints
+    """Which of the cars may feed back, shape (V,)."""
+
+    both_ways: BothWays
+    """Their draw and feed, shape (V, T)."""
 
     def names(self) -> tuple[str, ...]:
         """`resource id/session id` of each car."""
@@ -47,8 +58,14 @@ class Cars:
             f"{self.fleets[car.fleet].resource_id}/{car.session.session_id}" for car in self.cars
         )
 
+    def power_kw(self, x: Floats) -> dict[str, Floats]:
+        """Net injection of each car, from a solution; shape (T,)."""
+        power = -x[self.draw]
+        power[self.may_feed] += x[self.both_ways.out]
+        return dict(zip(self.names(), power, strict=True))
 
-def add(b: Builder) -> Cars:
+
+def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
     """All cars of fleets that are heard; cars still to come are expected, in `b.base_kw`."""
     fleets = of_kind(b.view, EvFleet)
     arriving = stack([b.view.arriving_kw[f.resource_id].values for f in fleets], b.steps)
@@ -59,20 +76,95 @@ def add(b: Builder) -> Cars:
     owner = np.array([car.fleet for car in cars], dtype=np.int64)
     mine = [fleets[car.fleet] for car in cars]
     share = stack([car.share for car in cars], b.steps)
-    wanted = np.array([car.session.wanted_kwh for car in cars])
     draw = b.add_columns(share.shape, upper=column(f.charger_kw for f in mine) * share)
     unserved = b.add_columns((len(cars),))
-    b.price(unserved, np.array([f.unserved_cost_per_kwh for f in mine]), "unserved")
-    rows = b.add_rows((len(cars),), wanted, wanted)
-    b.put(rows[:, None], draw, b.hours * column(f.charge_efficiency for f in mine))
-    b.put(rows, unserved, 1.0)
+    b.price(
+        unserved, np.array([_lack_per_kwh(f, limit_excess_price_per_kwh) for f in mine]), "unserved"
+    )
     room = b.add_rows(room_kw.shape, -np.inf, room_kw)
+    b.name([f"{f.resource_id}: max_draw_kw" for f in fleets], Side.ROW_UPPER, room)
     b.put(room[owner], draw, 1.0)
     b.inject(which_fleet[owner][:, None], draw, -1.0)
     b.may(which_fleet, draw_kw=room_kw)
-    b.name([f"{f.resource_id}: max_draw_kw" for f in fleets], Side.ROW_UPPER, room)
+    may_feed = np.flatnonzero([f.max_car_feed_kw > 0 for f in mine])
+    only_draw = np.flatnonzero([not f.max_car_feed_kw > 0 for f in mine])
+    _charge(b, [cars[i] for i in only_draw], fleets, draw[only_draw], unserved[only_draw])
+    feeding = [cars[i] for i in may_feed]
+    both_ways = _feed(b, feeding, fleets, draw[may_feed], unserved[may_feed])
+    b.put(room[owner[may_feed]], both_ways.out, -1.0)
     return Cars(
-        fleets=tuple(fleets), room_kw=room_kw, cars=tuple(cars), draw=draw, unserved=unserved
+        fleets=tuple(fleets),
+        room_kw=room_kw,
+        cars=tuple(cars),
+        draw=draw,
+        unserved=unserved,
+        may_feed=may_feed,
+        both_ways=both_ways,
+    )
+
+
+def _lack_per_kwh(fleet: EvFleet, limit_excess_price_per_kwh: float) -> float:
+    """Price of what a car leaves without: where it is guaranteed, that of a limit that is broken."""
+    return limit_excess_price_per_kwh if fleet.guaranteed else fleet.unserved_cost_per_kwh
+
+
+def _charge(
+    b: Builder, cars: Sequence[Car], fleets: Sequence[EvFleet], draw: Ints, unserved: Ints
+) -> None:
+    """Cars that only charge: what they draw, and what lacks, is what they want."""
+    wanted = np.array([car.session.wanted_kwh for car in cars])
+    rows = b.add_rows((len(cars),), wanted, wanted)
+    kept_into = column(fleets[car.fleet].charge_efficiency for car in cars)
+    b.put(rows[:, None], draw, b.hours * kept_into)
+    b.put(rows, unserved, 1.0)
+
+
+def _feed(
+    b: Builder, cars: Sequence[Car], fleets: Sequence[EvFleet], draw: Ints, unserved: Ints
+) -> BothWays:
+    """Cars that may feed back: a store each, which may be lent from and wants its energy back."""
+    mine, owner = [fleets[car.fleet] for car in cars], [car.fleet for car in cars]
+    which = b.rows([f.resource_id for f in mine])
+    share = stack([car.share for car in cars], b.steps)
+    feed_kw = column(f.max_car_feed_kw for f in mine) * share
+    feed = b.add_columns(share.shape, upper=feed_kw)
+    wear = column(f.wear_cost_per_kwh for f in mine)
+    b.price(feed, wear * b.hours, "wear")
+    wanted = column(car.session.wanted_kwh for car in cars)
+    lends = column(car.session.lends_kwh for car in cars)
+    level = b.add_columns(share.shape, lower=-lends, upper=wanted)
+    kept_into = column(f.charge_efficiency for f in mine)
+    kept_out = column(f.discharge_efficiency for f in mine)
+    rows = b.add_rows(share.shape, 0.0, 0.0)
+    b.put(rows, level, 1.0)
+    b.put(rows[:, 1:], level[:, :-1], -1.0)
+    b.put(rows, draw, -b.hours * kept_into)
+    b.put(rows, feed, b.hours / kept_out)
+    end = b.add_rows((len(cars),), wanted[:, 0], wanted[:, 0])
+    b.put(end, level[:, -1], 1.0)
+    b.put(end, unserved, 1.0)
+    b.inject(which[:, None], feed, 1.0)
+    lending = sorted(set(owner))
+    fed_kw = column(fleets[i].max_draw_kw for i in lending)
+    fed = b.add_rows((len(lending), b.steps), -np.inf, fed_kw)
+    b.put(fed[[lending.index(i) for i in owner]], feed, 1.0)
+    b.name([f"{fleets[i].resource_id}: max_draw_kw" for i in lending], Side.ROW_UPPER, fed)
+    could_kw = np.zeros((len(fleets), b.steps))
+    np.add.at(could_kw, owner, feed_kw)
+    b.may(
+        b.rows([fleets[i].resource_id for i in lending]),
+        feed_kw=np.minimum(could_kw[lending], fed_kw),
+    )
+    return BothWays(
+        into=draw,
+        out=feed,
+        into_kw=column(f.charger_kw for f in mine) * share,
+        out_kw=feed_kw,
+        kept_into=kept_into,
+        kept_out=kept_out,
+        wear_into_per_kwh=np.zeros_like(wear),
+        wear_out_per_kwh=wear,
+        node=b.nodes(which),
     )
 
 
