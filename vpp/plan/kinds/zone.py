@@ -18,7 +18,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.resource import ThermalZone
 from vpp.plan.kinds import column, of_kind, readings, stack
-from vpp.plan.programme import Builder, Ints
+from vpp.plan.programme import Builder, Ints, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +75,13 @@ def add(b: Builder) -> Zones:
     b.put(rows, heat, -(1 - decay) * per_kw)
     b.inject(which[:, None], heat, -1.0)
     b.may(which, draw_kw=most_kw)
+    names = [u.resource_id for u in units]
+    for field, columns, side in (
+        ("max_draw_kw", heat, Side.UPPER),
+        ("min_degc", comfort, Side.LOWER),
+        ("max_degc", comfort, Side.UPPER),
+    ):
+        b.name([f"{name}: {field}" for name in names], side, columns)
     return Zones(
         units=tuple(units),
         which=which,
