@@ -1,6 +1,11 @@
 """Pay the network: time-of-use energy, and a charge on the month's highest import.
 
-New peaks are priced, not forbidden, so that a cold day stays solvable.
+    actual demand     each kW above the month's highest import so far
+    contract          each kW above what the contract includes, or was paid already, at its multiple
+    capacity          nothing a plan could change
+
+What is charged is worked out from the park file's tariffs (`vpp/plan/demand.py`). New peaks are priced,
+not forbidden, so that a cold day stays solvable.
 """
 
 from __future__ import annotations
@@ -34,6 +39,10 @@ class TwoPartTariff:
                 last_step=peak.last_step,
                 price_per_kw=peak.price_per_kw,
                 free_kw=peak.paid_kw,
+                interval_steps=peak.interval_steps,
+                elapsed_steps=peak.elapsed_steps,
+                elapsed_kw=peak.elapsed_kw,
+                counts=peak.counts,
             )
             for peak in view.paid_peaks
         ]

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import (
     ConnectionPointId,
@@ -302,7 +303,7 @@ class Lab:
                     bands=(
                         TouBand(name="all", start=time(), end=time(), price_per_kwh=Decimal(0)),
                     ),
-                    demand_charge_per_kw_month=Decimal(0),
+                    demand=ActualDemand(price_per_kw_month=Decimal(0)),
                 ),
             ),
             grid_kgco2_per_kwh=0.02,

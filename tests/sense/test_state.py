@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from vpp.model.demand import ActualDemand
 from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
@@ -62,7 +63,7 @@ def a_park() -> Park:
             TwoPartTariff(
                 tariff_id="t",
                 bands=(TouBand(name="all", start=day, end=day, price_per_kwh=Decimal("0.1")),),
-                demand_charge_per_kw_month=Decimal(4),
+                demand=ActualDemand(price_per_kw_month=Decimal(4)),
             ),
         ),
         grid_kgco2_per_kwh=0.03,

@@ -22,6 +22,7 @@ import pytest
 
 import vpp
 from vpp.errors import UnavailableError
+from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ParkId, ProductId, ResourceId
 from vpp.model.measurement import ParkState, Quality, Reading
@@ -84,7 +85,9 @@ def a_problem(plan_id: str = "plan-1") -> Problem:
         resources=(battery,),
         bidding_units=(),
         tariffs=(
-            TwoPartTariff(tariff_id="t", bands=(band,), demand_charge_per_kw_month=Decimal(0)),
+            TwoPartTariff(
+                tariff_id="t", bands=(band,), demand=ActualDemand(price_per_kw_month=Decimal(0))
+            ),
         ),
         grid_kgco2_per_kwh=0.0,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import (
     ConnectionPointId,
@@ -90,7 +91,9 @@ class Tiny:
             ),
             tariffs=(
                 TwoPartTariff(
-                    tariff_id="flat", bands=(band,), demand_charge_per_kw_month=Decimal(5)
+                    tariff_id="flat",
+                    bands=(band,),
+                    demand=ActualDemand(price_per_kw_month=Decimal(5)),
                 ),
             ),
             grid_kgco2_per_kwh=0.03,

@@ -75,7 +75,15 @@ def a_view(**values: Any) -> PlanningView:
         "import_per_kwh": {A: profile(0.02, 0.03), B: profile(0.04, 0.07)},
         "paid_peaks": (
             PaidPeak(
-                connection_point_id=A, first_step=0, last_step=2, price_per_kw=8.0, paid_kw=120.0
+                connection_point_id=A,
+                first_step=0,
+                last_step=2,
+                price_per_kw=8.0,
+                paid_kw=120.0,
+                interval_steps=4,
+                elapsed_steps=1,
+                elapsed_kw=90.0,
+                counts=np.array([True, False]),
             ),
         ),
     }
@@ -131,9 +139,12 @@ def test_the_tariff_prices_imports_of_each_point_and_pays_nothing_for_exports() 
         assert term.connection_point_id == point
         assert term.import_per_kwh.tolist() == price
         assert term.export_per_kwh.tolist() == [0, 0]
-    assert peak == PeakCharge(
-        connection_point_id=A, first_step=0, last_step=2, price_per_kw=8.0, free_kw=120.0
-    )
+    assert isinstance(peak, PeakCharge)
+    assert (peak.connection_point_id, peak.first_step, peak.last_step) == (A, 0, 2)
+    assert (peak.price_per_kw, peak.free_kw) == (8.0, 120.0)
+    assert (peak.interval_steps, peak.elapsed_steps, peak.elapsed_kw) == (4, 1, 90.0)
+    assert peak.counts is not None
+    assert peak.counts.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

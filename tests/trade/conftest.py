@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import (
     ConnectionPointId,
@@ -150,7 +151,7 @@ def park(
                         price_per_kwh=Decimal(0),
                     ),
                 ),
-                demand_charge_per_kw_month=Decimal(0),
+                demand=ActualDemand(price_per_kw_month=Decimal(0)),
             ),
         ),
         grid_kgco2_per_kwh=0.03,

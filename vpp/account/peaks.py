@@ -1,21 +1,26 @@
 """The highest mean import of each billing month: what the demand charge is paid on.
 
+    quarters        ▕ 90 ▕ 70 ▕ 20 ▕ 40 ▕ …        as the main meters count them
+    half hours      ▕   80    ▕   30    ▕ …        what a tariff measures by is their mean
+
 The month is the local one. Of the month in which the service begins, the park file says how high
 the peak stood before; only what a span adds to it is that span's cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from math import isfinite
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
+from vpp.model.demand import Measuring
 from vpp.model.ids import ConnectionPointId
-from vpp.model.tariff import billing_month
-from vpp.model.time import Interval, local_moment
+from vpp.model.tariff import TwoPartTariff, billing_month
+from vpp.model.time import QUARTER, Interval, local_moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +42,24 @@ class MonthlyPeaks:
     """Mean imports by connection point and billing month, and their maxima. Powers are sizes, kW."""
 
     def __init__(
-        self, zone: ZoneInfo, opening_kw: Mapping[ConnectionPointId, float], started_at: datetime
+        self,
+        zone: ZoneInfo,
+        opening_kw: Mapping[ConnectionPointId, float],
+        started_at: datetime,
+        tariffs: Mapping[ConnectionPointId, TwoPartTariff] = MappingProxyType({}),
     ) -> None:
-        """`opening_kw` is the period-to-date peak of the month of `started_at`."""
+        """`opening_kw` is the period-to-date peak of the month of `started_at`.
+
+        `tariffs` say how each point's peak is measured: by the quarter-hour where there is none.
+        """
         self._zone = zone
+        self._tariffs = tariffs
         self._opening_kw = opening_kw
         self._opening_month = billing_month(started_at, zone)
         self._means: dict[tuple[ConnectionPointId, date], dict[datetime, float]] = {}
 
     def add(self, point: ConnectionPointId, interval: Interval, import_kw: float) -> None:
-        """Take the mean import of one interval; a later figure for the same one replaces it.
+        """Take the mean import of one quarter-hour; a later figure for the same one replaces it.
 
         Raises:
             DataError: `import_kw` is negative or not finite.
@@ -64,13 +77,24 @@ class MonthlyPeaks:
         """The peak of the billing month of `moment`, of intervals that began before `moment`."""
         return self._peak_kw(point, billing_month(moment, self._zone), moment)
 
+    def running_kw(self, point: ConnectionPointId, moment: datetime) -> float:
+        """Mean import of the measuring interval that runs at `moment`, up to then.
+
+        Quarter-hours that were not metered count as the mean of the others, as in `peak_kw`; 0 where
+        none was.
+        """
+        began = self._measuring(point).began(moment, self._zone)
+        means = self._means.get((point, billing_month(moment, self._zone)), {})
+        passed = [kw for start, kw in means.items() if began <= start < moment]
+        return sum(passed) / len(passed) if passed else 0.0
+
     def increases(self, point: ConnectionPointId, span: Interval) -> tuple[PeakIncrease, ...]:
         """How far the peak rose within `span`, for each billing month that it touches."""
         increases = []
         start = span.start
         while start < span.end:
             month = billing_month(start, self._zone)
-            following = local_moment(_next_month(month), time(), self._zone)
+            following = local_moment(next_month(month), time(), self._zone)
             end = min(following, span.end)
             increases.append(
                 PeakIncrease(
@@ -89,9 +113,29 @@ class MonthlyPeaks:
 
     def _peak_kw(self, point: ConnectionPointId, month: date, until: datetime) -> float:
         opening = self._opening_kw.get(point, 0.0) if month == self._opening_month else 0.0
-        means = self._means.get((point, month), {})
-        return max(opening, *(kw for start, kw in means.items() if start < until), 0.0)
+        return max(opening, *self._measured(point, month, until), 0.0)
+
+    def _measured(self, point: ConnectionPointId, month: date, until: datetime) -> Iterator[float]:
+        """Mean imports of the measuring intervals that are complete, or over, by `until`."""
+        measuring, tariff = self._measuring(point), self._tariffs.get(point)
+        intervals: dict[datetime, list[float]] = {}
+        counted: set[datetime] = set()
+        for start, kw in self._means.get((point, month), {}).items():
+            if start < until:
+                began = measuring.began(start, self._zone)
+                intervals.setdefault(began, []).append(kw)
+                if tariff is None or tariff.makes_peak(start, self._zone):
+                    counted.add(began)
+        quarters = max(measuring.interval // QUARTER, 1)
+        for began in counted:
+            parts = intervals[began]
+            if len(parts) == quarters or began + measuring.interval <= until:
+                yield sum(parts) / len(parts)
+
+    def _measuring(self, point: ConnectionPointId) -> Measuring:
+        return self._tariffs[point].demand.measuring if point in self._tariffs else Measuring()
 
 
-def _next_month(month: date) -> date:
+def next_month(month: date) -> date:
+    """The first day of the month after that of a first day."""
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -24,6 +24,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
+from vpp.model.demand import Contracted
 from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
@@ -132,6 +133,9 @@ class ConnectionPoint:
     period_to_date_peak_kw: float = 0.0
     """Highest mean import of the running billing month before the service began to look."""
 
+    contracted: Contracted = field(default_factory=Contracted)
+    """What its demand charge is worked out from, beside the peak."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enterprise:
@@ -206,12 +210,17 @@ class Park:
             require_id(name, where=f"park {self.park_id}")
         enterprises = {e.enterprise_id for e in self.enterprises}
         feeders = {f.feeder_id for f in self.feeders}
-        tariffs = {t.tariff_id for t in self.tariffs}
+        tariffs = {t.tariff_id: t for t in self.tariffs}
         points = {p.connection_point_id: p for p in self.connection_points}
         for point in self.connection_points:
             where = f"connection point {point.connection_point_id}"
             _require_known(point.enterprise_id, enterprises, where=where)
             _require_known(point.tariff_id, tariffs, where=where)
+            for name in tariffs[point.tariff_id].demand.needs:
+                if getattr(point.contracted, name) is None:
+                    raise DataError(
+                        f"tariff {point.tariff_id} bills by {name}", where=where, fix=f"Give {name}"
+                    )
             if point.feeder_id is not None:
                 _require_known(point.feeder_id, feeders, where=where)
         for resource in self.resources:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
@@ -33,7 +36,7 @@ class OpenProduct:
     """Whether its price is the best estimate of what energy is worth in that step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PaidPeak:
     """The demand charge of one connection point in one billing month of the horizon."""
 
@@ -44,7 +47,30 @@ class PaidPeak:
 
     price_per_kw: float
     paid_kw: float
-    """Highest mean import so far in that month."""
+    """Highest mean import so far in that month, or what a contract includes where that is more."""
+
+    interval_steps: int = 1
+    """Steps in one measuring interval."""
+
+    elapsed_steps: int = 0
+    """Steps of the first interval that lie before `first_step`."""
+
+    elapsed_kw: float = 0.0
+    """Mean import of those."""
+
+    counts: NDArray[np.bool_] | None = None
+    """Steps that lie in a window of peak hours, shape (T,); None where all do."""
+
+    def highest_kw(self, import_kw: Floats) -> float:
+        """The highest mean of a course of imports, a size for each step of the horizon; shape (T,)."""
+        steps = np.arange(self.first_step, self.last_step)
+        interval = (steps - self.first_step + self.elapsed_steps) // self.interval_steps
+        energy = np.bincount(interval, import_kw[steps])
+        length = np.bincount(interval)
+        energy[0] += self.elapsed_steps * self.elapsed_kw
+        length[0] += self.elapsed_steps
+        counts = np.ones(len(steps)) if self.counts is None else self.counts[steps]
+        return float((energy / length)[np.bincount(interval, counts) > 0].max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ made new from what is settled, so a correction needs no second book.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from vpp.account.baseline import baseline_kw
 from vpp.account.carbon import kgco2_by_enterprise
 from vpp.account.meters import MeteredEnergy
-from vpp.account.network import demand_charge, network_energy
+from vpp.account.network import demand_charge, network_energy, rise_cost, standing_charge
+from vpp.account.peaks import next_month
 from vpp.account.settlement import GapRule, gap_rule_on, settle_interval
 from vpp.account.statements import AccountedInterval, Call, statements
 from vpp.model.command import Delivery
@@ -24,9 +25,11 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import ConnectionPointId, EnterpriseId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.money import exact
+from vpp.model.park import ConnectionPoint
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, Statement, StatementLine
-from vpp.model.time import QUARTER, Interval, latest_boundary, local_date
+from vpp.model.tariff import billing_month
+from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
 
@@ -208,15 +211,33 @@ def _tariff_lines(
         metered = ((i, plant.meters.energy_wh(point.meter_id, i)) for i in intervals)
         imports = [(i, energy.import_wh) for i, energy in metered if energy is not None]
         rises = plant.peaks.increases(point.connection_point_id, span)
+        month_kwh = _kwh_of_months_over(plant, point, span)
         lines.setdefault(point.enterprise_id, []).extend(
             [
                 *network_energy(
                     point.connection_point_id, tariff, park.timezone, imports, park.minor_unit
                 ),
-                *demand_charge(point.connection_point_id, tariff, rises, park.minor_unit),
+                *demand_charge(point, tariff, rises, park.minor_unit, month_kwh),
+                *standing_charge(point, tariff, span, park.timezone, park.minor_unit, month_kwh),
             ]
         )
     return lines
+
+
+def _kwh_of_months_over(
+    plant: Plant, point: ConnectionPoint, span: Interval
+) -> dict[date, Decimal]:
+    """Imports of the billing months that end within `span`, where the meter knows the whole month."""
+    zone = plant.file.park.timezone
+    known: dict[date, Decimal] = {}
+    month = billing_month(span.start, zone)
+    while (end := local_moment(next_month(month), time(), zone)) <= span.end:
+        whole = Interval(local_moment(month, time(), zone), end)
+        energy = plant.meters.energy_wh(point.meter_id, whole)
+        if energy is not None:
+            known[month] = Decimal(energy.import_wh) / 1000
+        month = next_month(month)
+    return known
 
 
 def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId, Decimal]:
@@ -273,7 +294,7 @@ def demand_charge_so_far(plant: Plant, span: Interval) -> Decimal:
     park = plant.file.park
     return sum(
         (
-            exact(rise.increase_kw) * park.tariff_by_id[point.tariff_id].demand_charge_per_kw_month
+            rise_cost(point, park.tariff_by_id[point.tariff_id], rise, month_kwh=None)
             for point in park.connection_points
             for rise in plant.peaks.increases(point.connection_point_id, span)
         ),

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vpp.errors import ConfigError, DataError, PlanError
-from vpp.model.horizon import Floats, Profile
+from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import (
     EvSession,
@@ -47,8 +47,8 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.schedule import Optimal, Schedule, Unsolved
-from vpp.model.tariff import billing_month
 from vpp.model.time import isoformat
+from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.solve import solve
 from vpp.plan.validate import violations
@@ -239,7 +239,7 @@ def _view(case: _Case) -> PlanningView:
             )
             for p in park.connection_points
         },
-        paid_peaks=_paid_peaks(park, spot_per_mwh),
+        paid_peaks=_paid_peaks(park, horizon),
     )
 
 
@@ -251,20 +251,15 @@ def _pick(
     }
 
 
-def _paid_peaks(park: Park, spot: Profile) -> tuple[PaidPeak, ...]:
-    """The park file's period-to-date peaks, in the billing month that the case begins in."""
-    starts = spot.horizon.starts()
-    month = billing_month(starts[0], park.timezone)
-    last = sum(billing_month(start, park.timezone) == month for start in starts)
-    return tuple(
-        PaidPeak(
-            connection_point_id=p.connection_point_id,
-            first_step=0,
-            last_step=last,
-            price_per_kw=float(park.tariff_by_id[p.tariff_id].demand_charge_per_kw_month),
-            paid_kw=p.period_to_date_peak_kw,
-        )
-        for p in park.connection_points
+def _paid_peaks(park: Park, horizon: Horizon) -> tuple[PaidPeak, ...]:
+    """The park file's period-to-date peaks in the first billing month; later ones begin at nothing."""
+    return paid_peaks(
+        park,
+        horizon,
+        paid_kw=lambda name, moment: (
+            park.point_by_id[name].period_to_date_peak_kw if moment == horizon.start else 0.0
+        ),
+        running_kw=lambda name: 0.0,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import inf
 from time import perf_counter
 from typing import assert_never
 
@@ -271,14 +272,20 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
 
 
 def _ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
-    """What each connection point may draw now: the month's peak is paid, and the plan may raise it."""
-    schedule, ceilings = plant.schedule, {}
-    for point in plant.file.park.connection_points:
-        name = point.connection_point_id
+    """What each connection point may draw now: the month's peak is paid, and the plan may raise it.
+
+    What a contract includes is paid too; where no peak costs anything now, there is no ceiling.
+    """
+    schedule, ceilings, park = plant.schedule, {}, plant.file.park
+    for point in park.connection_points:
+        name, tariff = point.connection_point_id, park.tariff_by_id[point.tariff_id]
+        included_kw = tariff.demand.free_kw(point.contracted)
+        if not tariff.makes_peak(now, park.timezone):
+            included_kw = inf
         planned_kw = 0.0
         if schedule is not None and now in schedule.horizon.span:
             planned_kw = -float(schedule.connection_point_kw[name][schedule.horizon.index(now)])
-        ceilings[name] = max(plant.peaks.peak_kw(name, now), planned_kw)
+        ceilings[name] = max(plant.peaks.peak_kw(name, now), planned_kw, included_kw)
     return ceilings
 
 

@@ -31,8 +31,8 @@ from vpp.model.resource.series import (
     power_series,
     share_series,
 )
-from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.forecast import DEFAULT_RULES, SeriesRule, with_known
 from vpp.sense.series import SeriesStore
@@ -172,7 +172,7 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
         import_per_kwh={
             point.connection_point_id: network[point.tariff_id] for point in park.connection_points
         },
-        paid_peaks=tuple(_paid_peaks(plant, horizon, now)),
+        paid_peaks=_paid_peaks(plant, horizon, now),
     )
 
 
@@ -246,23 +246,14 @@ def _not_closed(product: MarketProduct, start: datetime, now: datetime) -> bool:
     return product.gate_closes_at(product.delivery_at(start)) > now
 
 
-def _paid_peaks(plant: Plant, horizon: Horizon, now: datetime) -> Iterator[PaidPeak]:
+def _paid_peaks(plant: Plant, horizon: Horizon, now: datetime) -> tuple[PaidPeak, ...]:
     """One peak for each connection point and billing month that the horizon touches."""
-    zone = plant.file.park.timezone
-    months = [billing_month(start, zone) for start in horizon.starts()]
-    for month in dict.fromkeys(months):
-        first = months.index(month)
-        last = first + months.count(month)
-        moment = max(horizon.start + first * horizon.step, now)
-        for point in plant.file.park.connection_points:
-            tariff = plant.file.park.tariff_by_id[point.tariff_id]
-            yield PaidPeak(
-                connection_point_id=point.connection_point_id,
-                first_step=first,
-                last_step=last,
-                price_per_kw=float(tariff.demand_charge_per_kw_month),
-                paid_kw=plant.peaks.peak_kw(point.connection_point_id, moment),
-            )
+    return paid_peaks(
+        plant.file.park,
+        horizon,
+        paid_kw=lambda name, moment: plant.peaks.peak_kw(name, max(moment, now)),
+        running_kw=lambda name: plant.peaks.running_kw(name, horizon.start),
+    )
 
 
 def spot_now(plant: Plant, now: datetime) -> float | None:

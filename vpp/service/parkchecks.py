@@ -52,6 +52,10 @@ def _check_unique(parts: Parts) -> None:
 def _check_references(parts: Parts) -> None:
     for path, point in parts.points:
         require(parts, (*path, "tariff"), point.tariff, parts.known("tariff"), "tariff")
+        for tariff in (noun for _, noun in parts.tariffs if noun.tariff_id == point.tariff):
+            for name in tariff.demand.needs:
+                if getattr(point, name) is None:
+                    parts.fault(path, f"tariff {point.tariff!r} bills by {name}: give {name}")
         if point.feeder is not None:
             require(parts, (*path, "feeder"), point.feeder, parts.known("feeder"), "feeder")
     for path, section, _ in parts.products:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from math import inf
 from zoneinfo import ZoneInfo
 
+from vpp.model.demand import Contracted
 from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
@@ -28,9 +29,8 @@ from vpp.model.park import (
     PowerGroup,
 )
 from vpp.model.resource import Resource
-from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.service import parkschema as schema
-from vpp.service.schematypes import day_numbers
+from vpp.service.tariffschema import tariff_noun
 
 
 def park_noun(section: schema.ParkSection) -> Park:
@@ -127,28 +127,6 @@ def group_noun(section: schema.GroupSection) -> PowerGroup:
     )
 
 
-def tariff_noun(section: schema.TariffSection) -> TwoPartTariff:
-    """The tariff.
-
-    Raises:
-        DataError: Some hour of the week has no price.
-    """
-    return TwoPartTariff(
-        tariff_id=section.id,
-        bands=tuple(
-            TouBand(
-                name=band.name,
-                start=band.start,
-                end=band.end,
-                days=day_numbers(band.days),
-                price_per_kwh=band.price_per_kwh,
-            )
-            for band in section.bands
-        ),
-        demand_charge_per_kw_month=section.demand_charge_per_kw_month,
-    )
-
-
 def _limits(section: schema.LimitsSection) -> Limits:
     return Limits(import_kw=section.import_kw, export_kw=section.export_kw)
 
@@ -162,6 +140,7 @@ def _point(section: schema.PointSection, enterprise_id: str) -> ConnectionPoint:
         meter_id=ResourceId(section.meter),
         tariff_id=section.tariff,
         period_to_date_peak_kw=section.period_to_date_peak_kw,
+        contracted=Contracted(capacity_kva=section.capacity_kva, contract_kw=section.contract_kw),
     )
 
 

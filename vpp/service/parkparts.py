@@ -21,8 +21,9 @@ from vpp.model.tariff import TwoPartTariff
 from vpp.service import parkschema as schema
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.marketschema import MarketSection
-from vpp.service.parknouns import group_noun, pipe_noun, tariff_noun
+from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.resourceschema import AnyResource
+from vpp.service.tariffschema import TariffSection, tariff_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def collect(document: Document) -> Parts:
         _note(parts, "feeder", path, item, "id")
     for path, item in _items(tree, (), "tariffs"):
         _note(parts, "tariff", path, item, "id")
-        if (tariff := _valid(schema.TariffSection, item)) is not None:
+        if (tariff := _valid(TariffSection, item)) is not None:
             try:
                 parts.tariffs.append((path, tariff_noun(tariff)))
             except DataError as error:
@@ -155,7 +156,7 @@ def _note(parts: Parts, kind: str, path: KeyPath, item: dict[str, Any], key: str
 
 
 _KINDS: tuple[Any, ...] = (
-    schema.TariffSection,
+    TariffSection,
     schema.PointSection,
     schema.PipeSection,
     schema.GroupSection,

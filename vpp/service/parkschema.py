@@ -14,16 +14,12 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from vpp.model.network import Carrier
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
-    WEEK,
     Count,
     Currency,
-    Day,
     DegC,
     FileName,
     Id,
-    LocalTime,
     Minutes,
-    Money,
     Positive,
     Price,
     Section,
@@ -34,6 +30,9 @@ from vpp.service.schematypes import (
     Zone,
     whole_minute,
 )
+from vpp.service.tariffschema import TariffSection
+
+Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
 
 
 class LimitsSection(Section):
@@ -55,29 +54,6 @@ class FeederSection(LimitsSection):
     id: Id
 
 
-class Band(Section):
-    """One band of the day in local time; the first that holds gives the price."""
-
-    name: Text
-    start: LocalTime
-    end: LocalTime
-    """00:00 means the end of the day."""
-    days: list[Day] = WEEK
-    price_per_kwh: Money
-
-
-class TariffSection(Section):
-    """Time-of-use price on each kWh imported, and a monthly price on the highest mean import."""
-
-    id: Id
-    valid_from: date
-    source: Text
-    bands: Annotated[list[Band], Field(min_length=1)]
-    demand_charge_per_kw_month: Price
-    demand_interval_minutes: Literal[15] = 15
-    """Over how long imports are averaged before the month's highest is taken; no other is known yet."""
-
-
 class PointSection(LimitsSection):
     """A connection point: where an enterprise meets the grid."""
 
@@ -88,6 +64,10 @@ class PointSection(LimitsSection):
     tariff: Id
     period_to_date_peak_kw: Size = 0.0
     """Highest mean import of the running billing month before the service began to look."""
+    capacity_kva: Kva | None = None
+    """Installed transformers, where the tariff bills by them."""
+    contract_kw: Kva | None = None
+    """Demand agreed for a month, where the tariff bills it."""
     resources: list[AnyResource]
 
 

@@ -31,8 +31,8 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.resource.series import available_series, power_series
-from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval
+from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
@@ -145,32 +145,22 @@ def _network(park: Park, actual: Actual, course: Trajectory) -> float:
 
 def _peaks(park: Park, actual: Actual, course: Trajectory) -> float:
     total = 0.0
-    for peak in paid_peaks(park, actual):
+    for peak in peaks_of(park, actual):
         import_kw = course.import_wh[peak.connection_point_id] / 1000 / actual.horizon.step_hours
-        highest = float(import_kw[peak.first_step : peak.last_step].max(initial=0.0))
-        total += peak.price_per_kw * max(highest - peak.paid_kw, 0.0)
+        total += peak.price_per_kw * max(peak.highest_kw(import_kw) - peak.paid_kw, 0.0)
     return total
 
 
-def paid_peaks(park: Park, actual: Actual) -> tuple[PaidPeak, ...]:
+def peaks_of(park: Park, actual: Actual) -> tuple[PaidPeak, ...]:
     """The peaks of the span: paid up to the opening in its first month, not at all in later ones."""
-    months = [billing_month(start, park.timezone) for start in actual.horizon.starts()]
-    peaks = []
-    for month in dict.fromkeys(months):
-        first = months.index(month)
-        for point in park.connection_points:
-            tariff = park.tariff_by_id[point.tariff_id]
-            opening = actual.opening_peaks_kw[point.connection_point_id] if first == 0 else 0.0
-            peaks.append(
-                PaidPeak(
-                    connection_point_id=point.connection_point_id,
-                    first_step=first,
-                    last_step=first + months.count(month),
-                    price_per_kw=float(tariff.demand_charge_per_kw_month),
-                    paid_kw=opening,
-                )
-            )
-    return tuple(peaks)
+    return paid_peaks(
+        park,
+        actual.horizon,
+        paid_kw=lambda name, moment: (
+            actual.opening_peaks_kw[name] if moment == actual.horizon.start else 0.0
+        ),
+        running_kw=lambda name: 0.0,
+    )
 
 
 def _unserved(park: Park, course: Trajectory) -> float:
@@ -286,7 +276,7 @@ def _foresight_view(
             )
             for p in park.connection_points
         },
-        paid_peaks=paid_peaks(park, actual),
+        paid_peaks=peaks_of(park, actual),
     )
 
 

@@ -153,6 +153,7 @@ def build_plant(
             park.timezone,
             {p.connection_point_id: p.period_to_date_peak_kw for p in park.connection_points},
             recovery.began_at(journal, now),
+            {p.connection_point_id: park.tariff_by_id[p.tariff_id] for p in park.connection_points},
         ),
         events=EventLog(),
         metrics=Metrics(park.park_id),
