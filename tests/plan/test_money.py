@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from vpp.errors import DataError
-from vpp.model.ids import ConnectionPointId, ProductId
+from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.measurement import RunPhase
 from vpp.model.time import QUARTER
 from vpp.plan.terms import Commitment, EnergyPrice, OpenTrade, PeakCharge
 from vpp.plan.validate.bill import bill_by_cause
@@ -451,3 +452,17 @@ def test_a_plan_with_everything_adds_up_cause_by_cause(lab: Any) -> None:
     for cause, cost in schedule.cost_by_cause.items():
         assert ours.get(cause, 0.0) == pytest.approx(cost, abs=1e-6), cause
     assert schedule.cost == pytest.approx(sum(ours.values()), abs=1e-6)
+
+
+def test_calls_that_are_used_up_today_leave_those_of_tomorrow(lab: Any) -> None:
+    view = lab.view(
+        lab.process(callable_hours=(13,), call_cost_per_kwh=0.1),
+        lab.run(),
+        price=[0.2] * 192,
+        step=QUARTER,
+        readings=[lab.reading("mill", calls_today=1), lab.reading("oven", phase=RunPhase.WAITING)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert schedule.starts[ResourceId("mill")] == (100,)

@@ -55,9 +55,11 @@ def add(b: Builder) -> Starts:
         b.put(once[groups], chosen, 1.0)
         _apart(b, starts, chosen)
         _inject(b, starts, chosen)
+    # A day whose calls are used up has a group without a start.
     first = {start.group: start for start in reversed(starts)}
-    names = [f"{first[group].resource_id}: {first[group].words}" for group in sorted(first)]
-    b.name(names, Side.ROW_UPPER, once)
+    used = np.array(sorted(first), dtype=np.int64)
+    names = [f"{first[group].resource_id}: {first[group].words}" for group in used.tolist()]
+    b.name(names, Side.ROW_UPPER, once[used])
     return Starts(possible=tuple(starts), chosen=chosen)
 
 
