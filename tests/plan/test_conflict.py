@@ -126,5 +126,28 @@ def test_decisions_that_clash_only_as_whole_numbers_are_found_too(
     assert relaxation.most == pytest.approx(0.2)
 
 
+def test_limits_of_the_tree_that_cannot_be_kept_are_broken_as_little_as_can_be_and_named(
+    lab: Any,
+) -> None:
+    """130 and 120 kW come by themselves, 100 may; the battery has 10 kWh to help with."""
+    view = lab.view(
+        lab.load(),
+        lab.battery(),
+        price=[0.1, 0.1, 0.1],
+        base_kw={"load": [-130.0, -50.0, -120.0]},
+        readings=[lab.reading("bat", soc=0.1)],
+        point_limits=lab.limits(import_kw=100.0),
+    )
+
+    schedule = lab.plan(view)
+
+    (broken,) = schedule.broken
+    assert broken.limit == "connection point cp-a: import_kw"
+    hour = lab.noon + timedelta(hours=1)
+    assert broken.span == Interval(lab.noon, hour)  # by 13:00 the battery has charged 20 more
+    assert broken.most == pytest.approx(20)
+    assert lab.plan(replace(view, park=lab.park(*view.park.resources))).broken == ()
+
+
 def test_a_plan_that_exists_has_no_conflict(battery: tuple[Any, Programme]) -> None:
     assert find_conflict(battery[1], battery[0].horizon, NEVER) is None

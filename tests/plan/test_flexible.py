@@ -13,7 +13,7 @@ from vpp.errors import DataError
 from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import RunPhase
 from vpp.model.resource import WORKDAYS, OnOffRules
-from vpp.model.schedule import Schedule, Unsolved
+from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.plan.compile import build
 from vpp.plan.view import PaidPeak
@@ -123,15 +123,19 @@ def test_work_is_counted_in_units_of_the_product(lab: Any) -> None:
     assert schedule.cost_by_cause["product value"] == pytest.approx(-30)
 
 
-def test_a_window_that_must_get_its_least_and_cannot_is_no_plan(lab: Any) -> None:
+def test_a_window_that_must_get_its_least_and_cannot_gets_all_there_is_and_says_so(
+    lab: Any,
+) -> None:
+    """A plan for the whole park is not lost because one machine is late."""
     pump = lab.flexible("pump", lab.window("12:00", "14:00", 30), unserved_cost_per_unit=None)
 
-    outcome = lab.outcome(lab.view(pump, price=[0.1, 0.1], readings=[lab.reading("pump")]))
+    schedule = planned(lab, pump, price=[0.1, 9.0])
 
-    assert isinstance(outcome, Unsolved)
-    assert outcome.conflict is not None
-    words = {limit.limit for limit in outcome.conflict.limits}
-    assert words == {"pump: least_units", "pump: max_draw_kw"}
+    assert lab.power(schedule, "pump").tolist() == [-10, -10]
+    (broken,) = schedule.broken
+    assert broken.limit == "pump: least_units"
+    assert broken.most == pytest.approx(10)
+    assert schedule.cost_by_cause["limit excess"] == pytest.approx(10 * lab.excess_per_kwh)
 
 
 def test_a_load_that_is_not_heard_draws_its_default_in_its_windows(lab: Any) -> None:

@@ -16,6 +16,15 @@ from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
 from vpp.model.time import Interval
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """How far a limit gives way, or would have to: at most in any step of the span, in its own unit."""
+
+    limit: str
+    most: float
+    span: Interval
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LimitPrice:
     """What a limit that binds costs: the change of cost for one kW (or kWh) more of it."""
@@ -127,6 +136,10 @@ class Schedule:
     node_value_per_kwh: Mapping[NodeId, Floats] = field(default_factory=dict)
     """What one more kWh fed into each carrier node saves, shape (T,)."""
 
+    broken: tuple[Relaxation, ...] = ()
+    """Limits that the plan breaks because it cannot keep them all: as little as it can, at a price far
+    above any market's. Empty on ordinary days; whoever shows a plan shows these first."""
+
     limit_prices: tuple[LimitPrice, ...] = ()
     """Every limit that binds in some step. Where there are on/off decisions they are fixed."""
 
@@ -202,15 +215,6 @@ class ConflictingLimit:
     """A limit that cannot hold beside others, in the words of the park file, and when."""
 
     limit: str
-    span: Interval
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relaxation:
-    """How far a limit would have to give way, at most in any step of the span, in its own unit."""
-
-    limit: str
-    most: float
     span: Interval
 
 

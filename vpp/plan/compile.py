@@ -55,7 +55,7 @@ def build(
     fleet_cars = cars.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     converters = converter.add(b)
     begun = starts.add(b)
-    flexibles = flexible.add(b)
+    flexibles = flexible.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     curtailables = curtailable.add(b)
     nets = networks.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)

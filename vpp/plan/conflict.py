@@ -101,6 +101,8 @@ def _limits(programme: Programme) -> Iterator[_Limit]:
         Side.UPPER: programme.upper,
     }
     for named in programme.named:
+        if named.side is Side.BROKEN:
+            continue
         for words, index, steps in zip(named.words, named.index, named.steps, strict=True):
             values = sides[named.side][index]
             real = np.isfinite(values)

@@ -59,6 +59,7 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Networks:
     b.price(lacking, limit_excess_price_per_kwh * b.hours, "limit excess")
     words = [f"node {node.node_id}: spill_cost_per_kwh" for node in nodes]
     b.name(words, Side.UPPER, spilled)
+    b.name([f"node {node.node_id}: what is drawn" for node in nodes], Side.BROKEN, lacking)
     enters = b.add_columns((len(pipes), b.steps), upper=column(pipe.max_kw for pipe in pipes))
     b.price(enters, column(pipe.cost_per_kwh for pipe in pipes) * b.hours, "pumping")
     b.name([f"pipe {pipe.pipe_id}: max_kw" for pipe in pipes], Side.UPPER, enters)

@@ -1,15 +1,20 @@
-"""Shadow prices in the words of the park file: what each limit that binds costs, step by step."""
+"""Limits in the words of the park file: what each that binds costs, and how far any is broken."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vpp.model.schedule import LimitPrice
+from vpp.model.horizon import Floats, Horizon
+from vpp.model.schedule import LimitPrice, Relaxation
+from vpp.model.time import Interval
 from vpp.plan.lp import LpSolution
 from vpp.plan.programme import Programme, Side
 
 NOTHING_PER_UNIT = 1e-9
 """Less than this is rounding of the solver."""
+
+NOTHING_BROKEN = 1e-4
+"""A limit that is passed by less (a tenth of a watt, or of a watt-hour) is kept."""
 
 
 def limit_prices(programme: Programme, solution: LpSolution, steps: int) -> tuple[LimitPrice, ...]:
@@ -19,6 +24,8 @@ def limit_prices(programme: Programme, solution: LpSolution, steps: int) -> tupl
     """
     found = []
     for named in programme.named:
+        if named.side is Side.BROKEN:
+            continue
         match named.side:
             case Side.ROW_LOWER:  # more room is a lower side
                 price = -np.maximum(solution.row_marginals[named.index], 0.0)
@@ -32,4 +39,22 @@ def limit_prices(programme: Programme, solution: LpSolution, steps: int) -> tupl
             per_unit = np.zeros(steps)
             np.add.at(per_unit, named.steps[i], price[i])  # step -1 is the last
             found.append(LimitPrice(limit=named.words[i], per_unit=per_unit))
+    return tuple(found)
+
+
+def broken_limits(programme: Programme, x: Floats, horizon: Horizon) -> tuple[Relaxation, ...]:
+    """Every limit that a solution breaks, in the order in which it was named."""
+    found = []
+    for named in programme.named:
+        if named.side is not Side.BROKEN:
+            continue
+        beyond = x[named.index]
+        for i in np.flatnonzero((beyond > NOTHING_BROKEN).any(axis=1)):
+            steps = named.steps[i][beyond[i] > NOTHING_BROKEN]
+            span = horizon.span
+            if (steps >= 0).all():
+                start = horizon.start + int(steps.min()) * horizon.step
+                span = Interval(start, horizon.start + (int(steps.max()) + 1) * horizon.step)
+            most = float(beyond[i].max())
+            found.append(Relaxation(limit=named.words[i], most=most, span=span))
     return tuple(found)

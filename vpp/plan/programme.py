@@ -39,6 +39,8 @@ class Side(StrEnum):
     ROW_UPPER = "row_upper"
     LOWER = "lower"
     UPPER = "upper"
+    BROKEN = "broken"
+    """Columns above 0 say how far a limit is broken, at a price."""
 
 
 class Counted(StrEnum):

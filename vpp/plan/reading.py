@@ -10,7 +10,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ProductId, ResourceId
 from vpp.model.schedule import Schedule, Size
 from vpp.plan.lp import LpSolution
-from vpp.plan.prices import limit_prices
+from vpp.plan.prices import broken_limits, limit_prices
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.terms import Commitment
@@ -63,6 +63,7 @@ def schedule_of(
         net_value_per_kwh=net_value,
         point_value_per_kwh=dict(zip(point_ids, worth, strict=False)),
         node_value_per_kwh=dict(zip(node_ids, worth[len(point_ids) :], strict=True)),
+        broken=broken_limits(programme, x, view.horizon),
         limit_prices=limit_prices(programme, solution, steps),
         starts={name: tuple(step for step, _ in some) for name, some in begun.items()},
         start_lengths={name: tuple(length for _, length in some) for name, some in begun.items()},

@@ -181,10 +181,11 @@ def _limit(b: Builder, points: Points, node: NodeLimit, per_kwh: float, cause: s
     for point in below:
         b.put(rows, points.exports[point, at], 1.0)
         b.put(rows, points.imports[point, at], -1.0)
-    for sign in (1.0, -1.0):
+    for sign, way in ((1.0, "import_kw"), (-1.0, "export_kw")):
         excess = b.add_columns((len(at),))
         b.price(excess, per_kwh * b.hours, cause)
         b.put(rows, excess, sign)
+        b.name((f"{node.words}: {way}",), Side.BROKEN, excess, at)
     b.name((f"{node.words}: import_kw",), Side.ROW_LOWER, rows, at)
     b.name((f"{node.words}: export_kw",), Side.ROW_UPPER, rows, at)
 

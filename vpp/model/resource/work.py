@@ -129,7 +129,8 @@ class FlexibleLoad(Common):
     kwh_per_unit: float = 1.0
 
     unserved_cost_per_unit: float | None = None
-    """Price of a unit that a window lacks; None where each window must get its least."""
+    """Price of a unit that a window lacks. None where each window must get its least: what cannot be
+    done all the same is told, and priced like a limit that is broken."""
 
     value_per_unit: float = 0.0
     """What a unit done earns."""

@@ -60,7 +60,7 @@ class Flexibles:
         }
 
 
-def add(b: Builder) -> Flexibles:
+def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Flexibles:
     """All flexible loads; what those draw that are not heard goes into `b.base_kw`."""
     every = of_kind(b.view, FlexibleLoad)
     said = {unit.resource_id: b.view.state.reading(unit.resource_id) for unit in every}
@@ -78,7 +78,7 @@ def add(b: Builder) -> Flexibles:
     b.inject(which[:, None], draw, -1.0)
     b.may(which, draw_kw=most_kw * is_open)
     _name_bounds(b, units, draw, is_open)
-    _work(b, units, windows, draw)
+    _work(b, units, windows, draw, limit_excess_price_per_kwh)
     _bands(b, units, draw, is_open)
     machines = _machines(b, units, draw, is_open)
     _ramps(b, units, draw, is_open, machines)
@@ -109,21 +109,36 @@ def _name_bounds(
         b.name(words, Side.UPPER, np.where(here, draw, nothing))
 
 
-def _work(b: Builder, units: Sequence[FlexibleLoad], windows: Windows, draw: Ints) -> None:
+def _work(
+    b: Builder,
+    units: Sequence[FlexibleLoad],
+    windows: Windows,
+    draw: Ints,
+    limit_excess_price_per_kwh: float,
+) -> None:
+    """What is done in each window; what lacks costs, where it must not lack as much as a limit."""
     rows = b.add_rows(windows.least_kwh.shape, windows.least_kwh, windows.most_kwh)
     window, step = windows.members()
     b.put(rows[window], draw[windows.load[window], step], b.hours)
-    priced = np.array([unit.unserved_cost_per_unit is not None for unit in units], dtype=bool)
-    may_lack = np.flatnonzero(priced[windows.load] & (windows.least_kwh > 0))
-    owners = [units[load] for load in windows.load[may_lack]]
+    asked = np.flatnonzero(windows.least_kwh > 0)
+    owners = [units[load] for load in windows.load[asked]]
     per_unit = np.array([unit.kwh_per_unit for unit in owners])
-    lacking = b.add_columns((len(owners),), upper=windows.least_kwh[may_lack] / per_unit)
-    b.price(lacking, np.array([unit.unserved_cost_per_unit or 0.0 for unit in owners]), "unserved")
-    b.put(rows[may_lack], lacking, per_unit)
+    lacking = b.add_columns((len(owners),), upper=windows.least_kwh[asked] / per_unit)
+    b.put(rows[asked], lacking, per_unit)
+    must = np.array([_must(unit) for unit in owners], dtype=bool)
+    cost = np.array([unit.unserved_cost_per_unit or 0.0 for unit in owners])
+    b.price(lacking[~must], cost[~must], "unserved")
+    b.price(lacking[must], limit_excess_price_per_kwh * per_unit[must], "limit excess")
+    names = [f"{unit.resource_id}: least_units" for unit in owners if _must(unit)]
+    b.name(names, Side.BROKEN, lacking[must], np.array([-1]))
     for field, side in (("least_units", Side.ROW_LOWER), ("most_units", Side.ROW_UPPER)):
         limited = windows.least_kwh > 0 if side is Side.ROW_LOWER else windows.most_kwh < np.inf
         words = [f"{units[load].resource_id}: {field}" for load in windows.load[limited]]
         b.name(words, side, rows[limited], np.array([-1]))
+
+
+def _must(unit: FlexibleLoad) -> bool:
+    return unit.unserved_cost_per_unit is None
 
 
 def _bands(

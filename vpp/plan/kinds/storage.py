@@ -197,7 +197,9 @@ def _final(b: Builder, storages: Storages, lacking_per_kwh: float) -> None:
     rows = b.add_rows((len(at),), np.array([kwh for _, _, kwh in asked]), np.inf)
     b.put(rows, storages.stored[at, -1], 1.0)
     b.put(rows, lacking, 1.0)
-    b.name([f"{name}: final_soc" for _, name, _ in asked], Side.ROW_LOWER, rows, np.array([-1]))
+    words = [f"{name}: final_soc" for _, name, _ in asked]
+    b.name(words, Side.ROW_LOWER, rows, np.array([-1]))
+    b.name(words, Side.BROKEN, lacking, np.array([b.steps - 1]))
 
 
 def _reserve(b: Builder, storages: Storages) -> None:

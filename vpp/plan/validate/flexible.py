@@ -130,8 +130,6 @@ def _work(case: Case, load: FlexibleLoad, opening: Opening, draw: Floats) -> Ite
     lacking = case.schedule.undone_units.get(key, 0.0)
     if not lacking >= -slack(least):
         yield f"{key}: lacks {lacking:.6f} {load.unit}"
-    if load.unserved_cost_per_unit is None and not lacking <= slack(least):
-        yield f"{key}: lacks {lacking:.6f} {load.unit}, and nothing may lack"
     if not work + lacking >= least - slack(size, lacking, least):
         yield (
             f"{key}: least_units: does {work:.6f} {load.unit} and lacks {lacking:.6f}, must do"

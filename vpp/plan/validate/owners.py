@@ -93,7 +93,11 @@ def _flexible(case: Case, load: FlexibleLoad) -> Iterator[Cost]:
     units = -float(case.power(name).sum()) * case.hours / load.kwh_per_unit
     yield "product value", -units * load.value_per_unit
     lacking = _of(case.schedule.undone_units, load)
-    yield "unserved", lacking * (load.unserved_cost_per_unit or 0.0)
+    if load.unserved_cost_per_unit is None:
+        price = load.kwh_per_unit * case.limit_excess_price_per_kwh
+        yield "limit excess", lacking * price
+    else:
+        yield "unserved", lacking * load.unserved_cost_per_unit
     yield from _starts(case, load)
 
 
