@@ -374,13 +374,13 @@ def test_work_done_before_the_plan_counts_once(lab: Any) -> None:
     )
 
 
-def test_a_window_that_lacks_what_may_not_lack_is_refused(lab: Any) -> None:
+def test_what_a_window_must_not_lack_costs_like_a_limit_that_is_broken(lab: Any) -> None:
     pump = lab.flexible("pump", lab.window("12:00", "13:00", 15), unserved_cost_per_unit=0.0)
     view, schedule = kept_apart(lab, pump, [0.1], {})
 
     hard = stricter(view, "pump", {"unserved_cost_per_unit": None})
 
-    refused(lab, schedule, hard, "pump/2025-12-03T11:00:00Z: lacks")
+    refused(lab, schedule, hard, "limit excess: the bill is 50.000000")
 
 
 def test_a_flexible_machine_below_its_least_power_is_refused(lab: Any) -> None:
