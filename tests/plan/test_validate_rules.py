@@ -380,7 +380,7 @@ def test_what_a_window_must_not_lack_costs_like_a_limit_that_is_broken(lab: Any)
 
     hard = stricter(view, "pump", {"unserved_cost_per_unit": None})
 
-    refused(lab, schedule, hard, "limit excess: the bill is 50.000000")
+    refused(lab, schedule, hard, "limit excess: the bill is 150.000000")
 
 
 def test_a_flexible_machine_below_its_least_power_is_refused(lab: Any) -> None:
