@@ -5,6 +5,7 @@
     networks  spill and lack of carrier nodes, pipes                          networks.py
     limits    every node of the tree, where it could bind                     tree.py
     market    what is sold, bought, short, long                               money.py
+    reserve   who keeps how much of what is owed and sold                     reserve.py
     terms     prices, peaks, targets, …                                       money.py
 
 Rows are two-sided (lower <= A x <= upper); each module draws its own columns and rows. Resources meet
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vpp.plan import money, networks, tree
+from vpp.plan import money, networks, reserve, tree
 from vpp.plan.fleet import Fleet
 from vpp.plan.kinds import (
     cars,
@@ -74,6 +75,7 @@ def build(
         market=market,
         machines=(generators.machines, flexibles.machines, converters.machines),
     )
+    headroom = reserve.add(b, fleet, terms)
     money.add_terms(b, fleet, terms)
     filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))
-    return b.programme(replace(fleet, filling=filling))
+    return b.programme(replace(fleet, filling=filling, reserve=headroom))

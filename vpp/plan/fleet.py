@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vpp.model.ids import ProductId
+from vpp.model.ids import ProductId, ResourceId
 from vpp.plan.kinds.cars import Cars
 from vpp.plan.kinds.converter import Converters
 from vpp.plan.kinds.curtailable import Curtailables
@@ -17,6 +17,7 @@ from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
 from vpp.plan.networks import Networks
 from vpp.plan.programme import Ints
+from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.tree import Points
 
 
@@ -29,6 +30,34 @@ class Market:
     buy: Ints
     rows: Ints
     """The market balance, shape (T,); empty where nothing is sold and nothing can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Headroom:
+    """One product of reserve, and who keeps how much of it."""
+
+    term: ReserveHeadroom
+    storages: Ints
+    """Which of the fleet's storages keep it, shape (S,)."""
+
+    storage_names: tuple[ResourceId, ...]
+    relief: Ints
+    """What would stop moving the other way, shape (S, T)."""
+    extra: Ints
+    """What would move beside the plan, shape (S, T)."""
+
+    others: Ints
+    """Which of those that keep it and store nothing (`reserve.py`), shape (K,)."""
+
+    other_names: tuple[ResourceId, ...]
+    kept: Ints
+    """Shape (K, T)."""
+
+    sold: Ints
+    """Shape (T,), the same column in all steps of a block."""
+
+    lacking: Ints
+    """Shape (T,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +80,8 @@ class Fleet:
 
     filling: Filling = NOTHING_TO_DECIDE
     """Decisions between both ways of what could burn energy."""
+
+    reserve: tuple[Headroom, ...] = ()
 
     def both_ways(self) -> tuple[BothWays, ...]:
         """What must not go both ways at once."""

@@ -13,6 +13,7 @@ from vpp.plan.lp import LpSolution
 from vpp.plan.prices import broken_limits, limit_prices
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
+from vpp.plan.reserve import reserve_of
 from vpp.plan.terms import Commitment
 
 
@@ -55,6 +56,7 @@ def schedule_of(
         spilled_kw=fleet.networks.spilled_kw(x),
         lacking_kw=fleet.networks.lacking_kw(x),
         cars_kw=fleet.cars.power_kw(x),
+        reserve={one.term.key: reserve_of(one, x) for one in fleet.reserve},
         committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
         trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),
         stored_value_per_kwh={

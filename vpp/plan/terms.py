@@ -183,8 +183,14 @@ class EnergyTarget:
 class ReserveHeadroom:
     """Power kept free so that the park can feed more (up) or less (down) when it is called.
 
-    It is kept by storages, generators that are curtailed, and loads that may be turned down. What is
-    offered for sale is decided by the plan, up to `open_kw`; what is sold (`firm_kw`) is owed.
+    It is kept by storages, generators that are curtailed, and loads that may be turned down, each of
+    electricity. What is offered for sale is decided by the plan, up to `open_kw`; what is sold
+    (`firm_kw`) is owed. Nobody keeps more than is owed and sold together: all of them as much, or
+    twice as much where one of them may fail.
+
+    A call may come at any moment of a step: a store has the energy for it (or the room) as the step
+    begins and as it ends, by the plan. Energy that is called is settled by the product, not at the
+    connection point.
     """
 
     product_id: ProductId
@@ -218,8 +224,44 @@ class ReserveHeadroom:
     block_steps: int = 1
     """Steps in which the quantity must be the same."""
 
+    elapsed_steps: int = 0
+    """Steps of the first block that lie before the horizon."""
+
     survives_largest: bool = False
     """Whether the rest must suffice when any one of the resources fails."""
+
+    def __post_init__(self) -> None:
+        where = f"ReserveHeadroom {self.key}"
+        require_price(self, "shortfall_per_kw_h", where=where)
+        if not 0 <= self.elapsed_steps < self.block_steps:
+            raise DataError(
+                f"{self.elapsed_steps} of {self.block_steps} steps elapsed",
+                where=where,
+                fix="Let the first block hold at least one step that is still to come",
+            )
+        if not (0 <= self.called_share <= 1 and 0 <= self.activation_hours < inf):
+            raise DataError(
+                f"called_share {self.called_share}, activation_hours {self.activation_hours}",
+                where=where,
+                fix="Give a share between 0 and 1, and a length that is not negative",
+            )
+        if (self.firm_kw < 0).any() or (self.open_kw < 0).any():
+            raise DataError(
+                "firm_kw or open_kw is below 0 in some step",
+                where=where,
+                fix="Give sizes; the direction lives in `up`",
+            )
+        if ((self.price_per_kw_h > self.shortfall_per_kw_h) & (self.open_kw > 0)).any():
+            raise DataError(
+                "selling earns more than lacking costs in some step",
+                where=where,
+                fix="Let price_per_kw_h not exceed shortfall_per_kw_h",
+            )
+
+    @property
+    def key(self) -> str:
+        """Under which name a schedule speaks of it."""
+        return f"{self.product_id} {'up' if self.up else 'down'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId
-from vpp.model.resource import Converter, Generator
+from vpp.model.resource import Converter, Generator, Storage
 from vpp.plan.programme import Builder
 from vpp.plan.terms import (
     Activity,
@@ -26,6 +26,7 @@ from vpp.plan.terms import (
     EnergyPrice,
     GreenShare,
     OpenTrade,
+    ReserveHeadroom,
     Term,
 )
 from vpp.plan.tree import cap_limit, reach_kw
@@ -130,6 +131,14 @@ def _least_at_points(b: Builder, terms: Sequence[Term]) -> Floats:
                     point = b.view.park.resource_by_id[resource_id].connection_point_id
                     said = np.isfinite(announced_kw)
                     least[b.point_of[point]] -= np.where(said, term.price_per_kwh, 0.0)
+            case ReserveHeadroom() if term.activation_hours > b.hours:
+                # What would stop takes less energy than what would begin: in and out at once, a store
+                # could pretend to keep more. (A call no longer than a step costs as much at its end.)
+                asked = (term.firm_kw > 0) | (term.open_kw > 0)
+                keepers = [b.view.park.resource_by_id[name] for name in term.resource_ids]
+                stores = [unit for unit in keepers if isinstance(unit, Storage)]
+                behind = [b.point_of[unit.connection_point_id] for unit in stores]
+                least[np.ix_(np.array(behind, dtype=np.int64), asked)] = -np.inf
             case _:
                 pass  # makes no kWh worth less than it is
     return least

@@ -50,13 +50,16 @@ def _product(case: Case, term: ReserveHeadroom, reserve: Reserve) -> Iterator[st
     sold, lacking = reserve.sold_kw, reserve.lacking_kw
     yield from between(f"{key}: open_kw", sold, 0.0, term.open_kw)
     yield from between(f"{key}: lacking", lacking, 0.0, inf)
-    for first in range(0, case.steps, term.block_steps):
-        block = sold[first : first + term.block_steps]
+    numbers = (np.arange(case.steps) + term.elapsed_steps) // term.block_steps
+    for number in range(int(numbers[-1]) + 1):
+        block = sold[numbers == number]
         if not np.ptp(block) <= slack(block[0]):
-            yield f"{key}: block_steps: {block} kW from step {first} on, one quantity a block"
+            yield f"{key}: block_steps: {block} kW in block {number}, one quantity is asked"
     kept = [case.zeros(), *reserve.kept_kw.values()]
     total, owed = np.sum(kept, axis=0), term.firm_kw + sold
     yield from between(f"{key}: kept", total + lacking, owed, inf, lacking, sold, *kept)
+    most = (2 if term.survives_largest else 1) * owed
+    yield from between(f"{key}: kept beyond what is owed", total, 0.0, most, *kept)
     if term.survives_largest:
         for name, kw in reserve.kept_kw.items():
             rest = total - kw + lacking
@@ -123,7 +126,9 @@ def _storage(
         term.activation_hours * (per_relief * relief + per_extra * extra)
         for term, relief, extra in zip(asked, reliefs, extras, strict=True)
     ]
-    held = before(case, unit, opening)
+    # A call may come as a step begins and as it ends.
+    first, last = before(case, unit, opening), case.schedule.stored_kwh[name]
+    held = np.minimum(first, last) if up else np.maximum(first, last)
     room = held - floor_kwh(case, unit, opening) if up else unit.capacity_kwh - held
     yield from between(
         f"{words}: activation_hours",
