@@ -30,8 +30,9 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.plan.compile import build
+from vpp.plan.decide import by_parts
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
-from vpp.plan.search import by_parts, near
+from vpp.plan.search import near
 from vpp.plan.terms import Commitment, EnergyPrice, OpenTrade, PeakCharge, StoredEnergyValue, Term
 from vpp.plan.view import PlanningView
 

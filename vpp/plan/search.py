@@ -8,8 +8,8 @@
     relaxation whole already? ────────────────────────────────────────────▶ done
       │ no
       ▼
-    price the coupling, search each part alone, fix, solve ──▶ gap small? ▶ done
-      │ no
+    price the coupling, search each part alone, fix, solve ──▶ gap small,
+      │ no                                              or nothing joined? ▶ done
       ▼
     full search ──▶ fix, solve ──▶ gap small? ────────────────────────────▶ done
       ▲                               │ no
@@ -25,7 +25,9 @@ on the ways of each such store, in every step. Few ever need it, so none has dec
 *Parts*: connection points meet only in the market, in feeders and in the park's limit. With those
 rows priced at their shadow prices (Lagrange), the programme falls into one small part for each
 connection point. The sum of the parts' own bounds is a bound of the whole, never worse than the
-relaxation's, and their decisions together are nearly always the best ones.
+relaxation's, and their decisions together are nearly always the best ones. Where nothing joins the
+parts they are all there is, and a search of the whole could prove no more. Half of the time is kept
+for it elsewhere.
 
 Why not `milp` at once: it keeps no announced decisions, and does not see that the parts are separate.
 On an easy day both are quick (`benchmarks/demo_plan.py`); on a synthetic park of 41 resources whose
@@ -38,22 +40,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
-from scipy.sparse import block_array, csr_array, hstack, vstack
-from scipy.sparse.csgraph import connected_components
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
+from vpp.plan.decide import NO_PAIRS, Chosen, by_parts, whole
 from vpp.plan.kinds.start import Start
-from vpp.plan.lp import Ahead, Deadline, LpAnswer, LpSolution, in_turn, solve_lp
+from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, solve_lp
+from vpp.plan.parts import ALONE, Workers
 from vpp.plan.programme import Programme
 
-Chosen = dict[int, float]
 NOTHING_KW = 1e-6
 """Less than this is rounding of the solver."""
-
-NO_PAIRS = np.zeros((4, 0))
 
 
 def search(
@@ -63,18 +61,20 @@ def search(
     *,
     gap: float,
     deadline: Deadline,
-    ahead: Ahead = in_turn,
+    workers: Workers = ALONE,
 ) -> tuple[LpSolution, float] | Unsolved:
     """The best plan found, and a cost that none can be below.
 
     `preferred` are the starts of the last plan: kept where they are still good enough, so that
-    what was announced is not moved for nothing. What they alone decide is begun `ahead`, beside the
-    relaxation: usually it is just what is fixed next.
+    what was announced is not moved for nothing. What they alone decide is begun beside the
+    relaxation, where `workers` have a hand free: usually it is just what is fixed next.
     """
     began = deadline.stopwatch()
+    relaxing = begin_lp(programme, {}, deadline, workers)
     guess = near(programme, np.zeros(len(programme.cost)), horizon, preferred)
-    guessed = ahead(programme.linear(), guess, deadline) if preferred else None
-    relaxed = solve_lp(programme, {}, deadline)
+    spare = bool(preferred) and relaxing.parts < workers.count
+    guessed = begin_lp(programme, guess, deadline, workers) if spare else None
+    relaxed = relaxing.answer()
     if isinstance(relaxed, Unsolved):
         return relaxed
     # A search that took all the time would leave none for the LP that makes a plan of its answer.
@@ -82,52 +82,90 @@ def search(
     search_until = Deadline(deadline.stopwatch, deadline.moment - spare_s)
     bound = relaxed.cost
     whole_already = relaxed.chosen(programme)
-    best: LpSolution | Unsolved = Unsolved(reason="no plan tried")
+    best: LpAnswer = Unsolved(reason="no plan tried")
     rounded = near(programme, relaxed.x, horizon, preferred)
     if preferred and rounded != whole_already:
         if guessed is not None and rounded == guess:
-            best = _repaired(programme, guessed(), deadline)
+            best = _repaired(programme, guessed.answer(), deadline, workers)
         else:
-            best = _fixed(programme, rounded, deadline)
+            best = _fixed(programme, rounded, deadline, workers)
         if _close(best, bound, gap):
             return _found(best, bound)
-    if whole_already is not None:
-        best = _better(best, _one_way(programme, relaxed, deadline))
+    joined = len(programme.coupling) > 0
+    chosen = whole_already
+    if chosen is None:
+        chosen, bound = by_parts(
+            programme,
+            relaxed,
+            rounded,
+            tried=None if isinstance(best, Unsolved) else best,
+            gap=gap,
+            deadline=search_until.halfway if joined else search_until,
+            workers=workers,
+        )
+        solution = solve_lp(programme, chosen, deadline, workers)
     else:
-        chosen, bound = by_parts(programme, relaxed, rounded, gap=gap, deadline=search_until)
-        best = _better(best, _fixed(programme, chosen, deadline))
+        solution = relaxed
+    best = _better(best, _repaired(programme, solution, deadline, workers))
     if _close(best, bound, gap):
         return _found(best, bound)
-    undecided = NO_PAIRS if whole_already is None else _burning(programme, relaxed.x)
+    proven = whole_already is not None or not joined
+    undecided = _burning(programme, solution) if proven else NO_PAIRS
+    if proven and not undecided.size and not isinstance(best, Unsolved):
+        return _found(best, bound)
+    return _searched_whole(
+        programme,
+        undecided,
+        best,
+        bound,
+        gap=gap,
+        deadline=deadline,
+        search_until=search_until,
+        workers=workers,
+    )
+
+
+def _searched_whole(
+    programme: Programme,
+    undecided: Floats,
+    best: LpAnswer,
+    bound: float,
+    *,
+    gap: float,
+    deadline: Deadline,
+    search_until: Deadline,
+    workers: Workers,
+) -> tuple[LpSolution, float] | Unsolved:
+    """The full search, again with the ways of what goes both at once, until the gap is small."""
     while True:
-        whole = _whole(programme, undecided, gap=gap, deadline=search_until)
-        if isinstance(whole, Unsolved):
-            return _found(whole if isinstance(best, Unsolved) else best, bound)
-        bound = max(bound, whole[1])
-        solution = solve_lp(programme, whole[0], deadline)
-        best = _better(best, _repaired(programme, solution, deadline))
-        more = NO_PAIRS if isinstance(solution, Unsolved) else _burning(programme, solution.x)
+        found = whole(programme, undecided, gap=gap, deadline=search_until)
+        if isinstance(found, Unsolved):
+            return _found(found if isinstance(best, Unsolved) else best, bound)
+        bound = max(bound, found[1])
+        solution = solve_lp(programme, found[0], deadline, workers)
+        best = _better(best, _repaired(programme, solution, deadline, workers))
+        more = _burning(programme, solution)
         if _close(best, bound, gap) or not more.size or search_until.passed:
             return _found(best, bound)
         undecided = np.hstack([undecided, more])
 
 
-def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline) -> LpSolution | Unsolved:
+def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline, workers: Workers) -> LpAnswer:
     """The best plan with these decisions."""
-    return _repaired(programme, solve_lp(programme, chosen, deadline), deadline)
+    return _repaired(programme, solve_lp(programme, chosen, deadline, workers), deadline, workers)
 
 
 def _repaired(
-    programme: Programme, solution: LpAnswer, deadline: Deadline
-) -> LpSolution | Unsolved:
+    programme: Programme, solution: LpAnswer, deadline: Deadline, workers: Workers
+) -> LpAnswer:
     if isinstance(solution, Unsolved):
         return solution
-    return _one_way(programme, solution, deadline)
+    return _one_way(programme, solution, deadline, workers)
 
 
 def _one_way(
-    programme: Programme, solution: LpSolution, deadline: Deadline
-) -> LpSolution | Unsolved:
+    programme: Programme, solution: LpSolution, deadline: Deadline, workers: Workers
+) -> LpAnswer:
     """The plan, with nothing that fills and empties a store at once."""
     while True:
         forbidden: Chosen = {}
@@ -138,13 +176,13 @@ def _one_way(
             forbidden |= dict.fromkeys(smaller.tolist(), 0.0)
         if not forbidden:
             return solution
-        again = solve_lp(programme, solution.fixed | forbidden, deadline)
+        again = solve_lp(programme, solution.fixed | forbidden, deadline, workers)
         if isinstance(again, Unsolved):
             return again
         solution = again
 
 
-def _close(solution: LpSolution | Unsolved, bound: float, gap: float) -> bool:
+def _close(solution: LpAnswer, bound: float, gap: float) -> bool:
     return isinstance(solution, LpSolution) and relative_gap(solution.cost, bound) <= gap
 
 
@@ -153,13 +191,13 @@ def relative_gap(cost: float, bound: float) -> float:
     return max(cost - bound, 0.0) / max(abs(cost), 1.0)
 
 
-def _better(a: LpSolution | Unsolved, b: LpSolution | Unsolved) -> LpSolution | Unsolved:
+def _better(a: LpAnswer, b: LpAnswer) -> LpAnswer:
     if isinstance(a, Unsolved):
         return b
     return b if isinstance(b, LpSolution) and b.cost < a.cost else a
 
 
-def _found(best: LpSolution | Unsolved, bound: float) -> tuple[LpSolution, float] | Unsolved:
+def _found(best: LpAnswer, bound: float) -> tuple[LpSolution, float] | Unsolved:
     return best if isinstance(best, Unsolved) else (best, bound)
 
 
@@ -189,111 +227,14 @@ def near(
     return chosen
 
 
-def by_parts(
-    programme: Programme, relaxed: LpSolution, rounded: Chosen, *, gap: float, deadline: Deadline
-) -> tuple[Chosen, float]:
-    """Decisions of each part searched alone at the relaxation's prices, and the bound they prove.
-
-    A part that finds none in time keeps its `rounded` ones, which are always possible.
-    """
-    coupling = programme.coupling
-    prices = relaxed.row_marginals[coupling]
-    cost = programme.cost - programme.matrix[coupling].T @ prices
-    own = np.ones(programme.matrix.shape[0], dtype=bool)
-    own[coupling] = False
-    matrix, lower, upper = (
-        programme.matrix[own],
-        programme.row_lower[own],
-        programme.row_upper[own],
-    )
-    rows = matrix.shape[0]
-    graph = block_array([[None, matrix], [matrix.T, None]]).tocsr()
-    labels = connected_components(graph, directed=False)[1]
-    row_part, column_part = labels[:rows], labels[rows:]
-    parts = np.unique(column_part[programme.integral])
-    # Nine tenths of what the gap allows, shared out; the rest is for the fixed LP.
-    allowed = 0.9 * gap * max(abs(relaxed.cost), 1.0) / len(parts)
-    chosen = dict(rounded)
-    bound = relaxed.cost
-    for part in parts:
-        columns = np.flatnonzero(column_part == part)
-        part_rows = np.flatnonzero(row_part == part)
-        integral = np.isin(columns, programme.integral)
-        linear = float(cost[columns] @ relaxed.x[columns])
-        result: OptimizeResult = milp(
-            cost[columns],
-            integrality=integral.astype(int),
-            bounds=Bounds(programme.lower[columns], programme.upper[columns]),
-            constraints=LinearConstraint(
-                matrix[part_rows][:, columns], lower[part_rows], upper[part_rows]
-            ),
-            options={
-                "mip_rel_gap": allowed / max(abs(linear), 1e-9),
-                "time_limit": deadline.left_s,
-            },
-        )
-        if result.x is not None:
-            decided = np.round(result.x[integral]).tolist()
-            chosen |= dict(zip(columns[integral].tolist(), decided, strict=True))
-        if result.mip_dual_bound is not None:
-            bound += max(float(result.mip_dual_bound) - linear, 0.0)
-    return chosen, bound
-
-
-def _burning(programme: Programme, x: Floats) -> Floats:
+def _burning(programme: Programme, solution: LpAnswer) -> Floats:
     """Both columns, and the most of each, of every store that somewhere goes both ways; shape (4, n)."""
     found = [NO_PAIRS]
+    if isinstance(solution, Unsolved):
+        return NO_PAIRS
+    x = solution.x
     for pair in programme.fleet.both_ways():
         at = (np.minimum(x[pair.into], x[pair.out]) > NOTHING_KW).any(axis=1)
         sides = (pair.into[at], pair.out[at], pair.into_kw[at], pair.out_kw[at])
         found.append(np.array([side.ravel() for side in sides], dtype=float))
     return np.hstack(found)
-
-
-def _whole(
-    programme: Programme, undecided: Floats, *, gap: float, deadline: Deadline
-) -> tuple[Chosen, float] | Unsolved:
-    """Decisions of a search over the whole programme, and its bound.
-
-    `undecided` are pairs of columns (see `_burning`) of which one must be 0: that is decided too.
-    """
-    columns, pairs = len(programme.cost), undecided.shape[1]
-    into, out = undecided[:2].astype(int)
-    integrality = np.zeros(columns + pairs)
-    integrality[programme.integral] = 1
-    integrality[columns:] = 1
-    row, both = np.arange(pairs), np.ones(pairs)
-    # into <= most·way        out <= most·(1 - way)
-    ways = csr_array(
-        (
-            np.concatenate([both, -undecided[2], both, undecided[3]]),
-            (
-                np.concatenate([row, row, pairs + row, pairs + row]),
-                np.concatenate([into, columns + row, out, columns + row]),
-            ),
-        ),
-        shape=(2 * pairs, columns + pairs),
-    )
-    wider = csr_array((programme.matrix.shape[0], pairs))
-    matrix = vstack([hstack([programme.matrix, wider]), ways], format="csr")
-    result: OptimizeResult = milp(
-        np.concatenate([programme.cost, np.zeros(pairs)]),
-        integrality=integrality,
-        bounds=Bounds(
-            np.concatenate([programme.lower, np.zeros(pairs)]),
-            np.concatenate([programme.upper, both]),
-        ),
-        constraints=LinearConstraint(
-            matrix,
-            np.concatenate([programme.row_lower, np.full(2 * pairs, -np.inf)]),
-            np.concatenate([programme.row_upper, np.zeros(pairs), undecided[3]]),
-        ),
-        options={"time_limit": deadline.left_s, "mip_rel_gap": gap},
-    )
-    if result.x is None:
-        return Unsolved(reason=f"MILP: {result.message}", infeasible=result.status == 2)
-    values = np.round(result.x[programme.integral]).tolist()
-    chosen = dict(zip(programme.integral.tolist(), values, strict=True))
-    fills = result.x[columns:] > 0.5
-    chosen |= dict.fromkeys(np.where(fills, out, into).tolist(), 0.0)
-    return chosen, float(result.mip_dual_bound)

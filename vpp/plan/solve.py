@@ -12,18 +12,19 @@ from vpp.model.horizon import Horizon
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
-from vpp.plan.lp import Ahead, Deadline, Stopwatch, in_turn
+from vpp.plan.lp import Deadline, Stopwatch
+from vpp.plan.parts import ALONE, Workers
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
 
 
-def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Outcome:
+def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> Outcome:
     """Plan the horizon. Blocking: the executor runs it in a child process that can be killed.
 
-    `stopwatch` ends the search at `soft_s`; it decides nothing else. `ahead` may solve one LP beside
-    another.
+    `stopwatch` ends the search at `soft_s`; it decides nothing else. `workers` may solve parts beside
+    one another.
 
     Raises:
         DataError: The view or a term makes no sense (see `compile.build`).
@@ -42,7 +43,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, ahead: Ahead = in_turn) -> Out
         problem.preferred_starts,
         gap=problem.options.gap,
         deadline=deadline,
-        ahead=ahead,
+        workers=workers,
     )
     if isinstance(found, Unsolved):
         return _explained(found, programme, problem.view.horizon, deadline)

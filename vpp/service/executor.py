@@ -116,7 +116,7 @@ class ProcessExecutor:
         return await _read(child)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        # One thread: the planner's matrices are small, and the second core belongs to the loop.
+        # No threads but the child's own: the linear algebra of its parts is too small for more.
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         child = await asyncio.create_subprocess_exec(
             *self._command,

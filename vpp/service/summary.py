@@ -46,7 +46,6 @@ WALL_CLOCK_FIELDS = (
     "loop_lag_s_p99",
     "rss_main_mib",
     "rss_solver_mib",
-    "rss_solver_twin_mib",
     "rss_broker_mib",
     "rss_world_mib",
 )
@@ -243,19 +242,9 @@ def _wall(run: Run, foresight_s: float) -> dict[str, Any]:
         "loop_lag_s_p99": round(lag[int(0.99 * (len(lag) - 1))], 4),
         "rss_main_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "rss_solver_mib": _rss_mib(run.opened.executor.pid),
-        "rss_solver_twin_mib": _rss_mib(_only_child(run.opened.executor.pid)),
         "rss_broker_mib": round(run.broker.broker.memory_rss_kib / 1024, 1),
         "rss_world_mib": _rss_mib(run.world.pid),
     }
-
-
-def _only_child(pid: int | None) -> int | None:
-    """The child process of a process that has one; None where the system does not tell."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    if pid is None or not children.exists():
-        return None
-    pids = children.read_text(encoding="ascii").split()
-    return int(pids[0]) if pids else None
 
 
 def _rss_mib(pid: int | None) -> float | None:
