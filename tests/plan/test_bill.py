@@ -279,7 +279,7 @@ def test_each_cause_that_is_said_wrongly_is_named(lab: Any) -> None:
         lab.source(cost_per_kwh=0.05, curtailment_cost_per_kwh=0.01, on_off=lab.rules(start_cost=1)),
         lab.curtailable(),
         lab.process(),
-        lab.flexible("pump", lab.window("12:00", "14:00", 30), value_per_unit=0.9,
+        lab.flexible("pump", lab.window("12:00", "14:00", 30), point="cp-b", value_per_unit=0.9,
                      unserved_cost_per_unit=1.0),
         lab.zone(max_draw_kw=2.0),
         lab.cars(),
@@ -290,10 +290,11 @@ def test_each_cause_that_is_said_wrongly_is_named(lab: Any) -> None:
             lab.reading("cars", sessions=(lab.session("a", wanted_kwh=30, stays_h=2),)),
         ],
         price=[0.1, 0.9, 0.3],
-        base_kw={"load": [-200.0] * 3, "shop": [-100.0] * 3},
+        base_kw={"load": [-400.0] * 3, "shop": [-100.0] * 3},
         network_per_kwh=0.02,
         max_trade_kw=250.0,
-        point_limits=lab.limits(import_kw=200),
+        points=("cp-a", "cp-b"),
+        point_limits={"cp-a": lab.limits(import_kw=200)},
     )  # fmt: skip
     terms = lab.terms(
         view,

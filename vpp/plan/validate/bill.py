@@ -30,14 +30,11 @@ from vpp.plan.terms import (
 )
 from vpp.plan.validate.activities import activity_units, green_kwh, turned_down_kwh
 from vpp.plan.validate.case import Case, electric
-from vpp.plan.validate.compare import slack
+from vpp.plan.validate.compare import Cost, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
 from vpp.plan.validate.tree import beyond_kw, bounds, place_kw
 from vpp.plan.view import PlanningView
-
-Cost = tuple[str, float]
-"""Cause and cost, in the park's currency."""
 
 
 def bill_by_cause(
@@ -55,64 +52,72 @@ def bill_by_cause(
         limit_excess_price_per_kwh=limit_excess_price_per_kwh,
     )
     bill: dict[str, float] = {}
-    for cause, cost in (*_limits(case), *owners_cost(case), *_priced(case)):
-        bill[cause] = bill.get(cause, 0.0) + cost
+    for cost in _costs(case):
+        bill[cost.cause] = bill.get(cost.cause, 0.0) + cost.amount
     return bill
 
 
 def bill_faults(case: Case) -> Iterator[str]:
     """Causes that cost another sum than the schedule says."""
-    bill = bill_by_cause(
-        case.schedule,
-        case.view,
-        case.terms,
-        limit_excess_price_per_kwh=case.limit_excess_price_per_kwh,
-    )
-    said = case.schedule.cost_by_cause
-    # Many rows add up: ten times what a row may be off, of all that changes hands.
-    allowed = slack(*(10 * cost for cost in bill.values()))
-    for cause in sorted(bill.keys() | said.keys()):
-        ours, theirs = bill.get(cause, 0.0), said.get(cause, 0.0)
-        if not abs(ours - theirs) <= allowed:
+    said, bill = case.schedule.cost_by_cause, dict.fromkeys(case.schedule.cost_by_cause, 0.0)
+    size = dict.fromkeys(bill, 0.0)
+    for cost in _costs(case):
+        bill[cost.cause] = bill.get(cost.cause, 0.0) + cost.amount
+        size[cost.cause] = size.get(cost.cause, 0.0) + cost.size
+    for cause, ours in sorted(bill.items()):
+        theirs = said.get(cause, 0.0)
+        if not abs(ours - theirs) <= slack(size[cause]):
             yield f"{cause}: the bill is {ours:.6f}, the solver says {theirs:.6f}"
+
+
+def _costs(case: Case) -> Iterator[Cost]:
+    yield from _limits(case)
+    yield from owners_cost(case)
+    for term in case.terms:
+        yield from _term(case, term)
 
 
 def _limits(case: Case) -> Iterator[Cost]:
     """What lies beyond the limits of the tree, and beyond the orders upon it."""
     for bound in bounds(case):
-        beyond = beyond_kw(place_kw(case, bound.place), bound.import_kw, bound.export_kw)
+        kw = place_kw(case, bound.place)
+        beyond = beyond_kw(kw, bound.import_kw, bound.export_kw)
         price = case.limit_excess_price_per_kwh * bound.dearer * case.hours
-        yield "limit excess", price * float(beyond.sum())
+        yield priced("limit excess", price, beyond, kw)
 
 
-def _priced(case: Case) -> Iterator[Cost]:
-    """Cause and cost of each term."""
-    for term in case.terms:
-        match term:
-            case EnergyPrice() | OpenTrade() | Commitment():
-                yield _energy(case, term)
-            case PeakCharge():
-                above = max(_peak_kw(case.schedule.connection_point_kw, term) - term.free_kw, 0.0)
-                yield "peak", term.price_per_kw * above
-            case ReserveHeadroom():
-                yield from reserve_cost(case, term)
-            case StoredEnergyValue():
-                yield "stored energy", -term.price_per_kwh * _left_in_stores_kwh(case)
-            case ActivityPrice():
-                yield "quota", term.price_per_unit * activity_units(case, term)
-            case EnergyTarget() | Cap() | ChangePenalty() | CarbonPrice():
-                yield _asked(case, term)
-            case GreenShare():
-                yield "green share", term.shortfall_per_kwh * _green_lacking_kwh(case, term)
-            case EqualBurden():
-                yield "burden", term.price_per_share * _highest_burden(case, term)
-            case _:
-                assert_never(term)
+def _term(case: Case, term: Term) -> Iterator[Cost]:
+    """What one term costs."""
+    match term:
+        case EnergyPrice() | OpenTrade() | Commitment():
+            yield _energy(case, term)
+        case PeakCharge():
+            highest = _peak_kw(case.schedule.connection_point_kw, term)
+            above = max(highest - term.free_kw, 0.0)
+            yield priced("peak", term.price_per_kw, above, highest, term.free_kw)
+        case ReserveHeadroom():
+            yield from reserve_cost(case, term)
+        case StoredEnergyValue():
+            yield from _left_in_stores(case, term)
+        case ActivityPrice():
+            yield _quota(case, term)
+        case EnergyTarget() | Cap() | ChangePenalty():
+            yield from _asked(case, term)
+        case CarbonPrice():
+            yield from _carbon(case, term)
+        case GreenShare():
+            used, green = _used_kwh(case), _green_used_kwh(case)
+            lacking = max(term.share * used - green, 0.0)
+            yield priced("green share", term.shortfall_per_kwh, lacking, used, green)
+        case EqualBurden():
+            yield priced("burden", term.price_per_share, _highest_burden(case, term))
+        case _:
+            assert_never(term)
 
 
 def _energy(case: Case, term: EnergyPrice | OpenTrade | Commitment) -> Cost:
     """Energy over the meter, at the market, and what is left over between the two."""
-    schedule = case.schedule
+    schedule, parts = case.schedule, list[Floats]()
     match term:
         case EnergyPrice():
             cause, kw = "network energy", schedule.connection_point_kw[term.connection_point_id]
@@ -122,10 +127,11 @@ def _energy(case: Case, term: EnergyPrice | OpenTrade | Commitment) -> Cost:
             dear, cheap = term.buy_per_kwh, term.sell_per_kwh
         case Commitment():
             traded = sum(schedule.trade_kw.values(), case.zeros())
+            parts = [schedule.net_kw, schedule.committed_kw, traded]
             cause, kw = "imbalance", schedule.net_kw - schedule.committed_kw - traded
             dear, cheap = term.short_per_kwh, term.long_per_kwh
-    cost = np.maximum(-kw, 0) @ dear - np.maximum(kw, 0) @ cheap
-    return cause, float(cost) * case.hours
+    per_kw = np.where(kw < 0, dear, cheap) * case.hours
+    return priced(cause, per_kw, -kw, *parts)
 
 
 def _peak_kw(points: Mapping[ConnectionPointId, Floats], term: PeakCharge) -> float:
@@ -142,53 +148,62 @@ def _peak_kw(points: Mapping[ConnectionPointId, Floats], term: PeakCharge) -> fl
     return highest
 
 
-def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty | CarbonPrice) -> Cost:
-    """What a strategy asks and is missed, and carbon."""
+def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cost]:
+    """What a strategy asks, where it is missed."""
     schedule, hours = case.schedule, case.hours
     match term:
         case EnergyTarget():
-            if term.resource_id not in schedule.stored_kwh:
-                return "target", 0.0
-            stored = float(schedule.stored_kwh[term.resource_id][term.step])
-            return "target", term.shortfall_per_kwh * max(term.stored_kwh - stored, 0.0)
+            if term.resource_id in schedule.stored_kwh:
+                stored = float(schedule.stored_kwh[term.resource_id][term.step])
+                lacking = max(term.stored_kwh - stored, 0.0)
+                yield priced("target", term.shortfall_per_kwh, lacking, stored, term.stored_kwh)
         case Cap():
-            nothing = np.full(case.steps, np.inf)
+            nothing, kw = np.full(case.steps, np.inf), place_kw(case, term.place)
             beyond = beyond_kw(
-                place_kw(case, term.place),
+                kw,
                 nothing if term.import_kw is None else term.import_kw,
                 nothing if term.export_kw is None else term.export_kw,
             )
-            return "cap excess", term.excess_per_kwh * hours * float(beyond.sum())
+            yield priced("cap excess", term.excess_per_kwh * hours, beyond, kw)
         case ChangePenalty():
-            moved = sum(
-                float(np.nansum(np.abs(case.power(name) - announced)))
-                for name, announced in term.announced_kw.items()
-            )
-            return "change", term.price_per_kwh * hours * moved
-        case CarbonPrice():
-            return "carbon", term.price_per_kgco2 * _carbon_kg(case, term)
+            for name, announced in term.announced_kw.items():
+                kw, told = case.power(name), np.isfinite(announced)
+                moved = np.abs(kw - announced)[told]
+                yield priced("change", term.price_per_kwh * hours, moved, kw[told])
 
 
-def _carbon_kg(case: Case, term: CarbonPrice) -> float:
-    points = case.schedule.connection_point_kw.values()
-    kg_per_h = sum(float(np.maximum(-kw, 0.0) @ term.grid_kgco2_per_kwh) for kw in points)
+def _carbon(case: Case, term: CarbonPrice) -> Iterator[Cost]:
+    """Of what is imported by the grid's factor, of what generators feed by theirs."""
+    for kw in case.schedule.connection_point_kw.values():
+        per_kw = term.price_per_kgco2 * term.grid_kgco2_per_kwh * case.hours
+        yield priced("carbon", per_kw, np.maximum(-kw, 0.0), kw)
     for unit in case.view.park.resources:
         if isinstance(unit, Generator):
-            kg_per_h += unit.kgco2_per_kwh * float(case.power(unit.resource_id).sum())
-    return kg_per_h * case.hours
+            per_kw = np.full(case.steps, term.price_per_kgco2 * unit.kgco2_per_kwh * case.hours)
+            yield priced("carbon", per_kw, case.power(unit.resource_id))
 
 
-def _green_lacking_kwh(case: Case, term: GreenShare) -> float:
-    points = np.array(list(case.schedule.connection_point_kw.values()))
-    imported = float(np.maximum(-points, 0.0).sum()) * case.hours
-    exported = float(np.maximum(points, 0.0).sum()) * case.hours
+def _quota(case: Case, term: ActivityPrice) -> Cost:
+    """What a quota counts; energy comes from many rows."""
+    units = activity_units(case, term)
+    return priced("quota", term.price_per_unit, units, case.steps * case.hours)
+
+
+def _used_kwh(case: Case) -> float:
+    """What the park uses: imported and fed by all sources, less what is exported."""
+    net = float(case.schedule.net_kw.sum()) * case.hours
     fed = sum(
         float(case.power(r.resource_id).sum()) * case.hours
         for r in case.view.park.resources
         if isinstance(r, Generator)
     )
-    used = imported + fed - exported
-    return max(term.share * used - (green_kwh(case) - exported), 0.0)
+    return fed - net
+
+
+def _green_used_kwh(case: Case) -> float:
+    """What green sources feed, less what is exported."""
+    points = np.array(list(case.schedule.connection_point_kw.values()))
+    return green_kwh(case) - float(np.maximum(points, 0.0).sum()) * case.hours
 
 
 def _highest_burden(case: Case, term: EqualBurden) -> float:
@@ -201,15 +216,16 @@ def _highest_burden(case: Case, term: EqualBurden) -> float:
     return max(shares)
 
 
-def _left_in_stores_kwh(case: Case) -> float:
+def _left_in_stores(case: Case, term: StoredEnergyValue) -> Iterator[Cost]:
     """Electricity that what is left in stores stands for at the end of the horizon."""
-    schedule, total = case.schedule, 0.0
+    schedule, price = case.schedule, term.price_per_kwh
     for resource in case.view.park.resources:
         name = resource.resource_id
         if isinstance(resource, Storage) and electric(resource) and name in schedule.stored_kwh:
-            total += float(schedule.stored_kwh[name][-1]) * resource.discharge_efficiency
+            left = float(schedule.stored_kwh[name][-1])
+            yield priced("stored energy", -price * resource.discharge_efficiency, left)
         if isinstance(resource, ThermalZone) and name in schedule.temperature_degc:
             sign = 1.0 if resource.heating else -1.0
             degc = float(schedule.temperature_degc[name][-1])
-            total += sign * degc * resource.capacity_kwh_per_degc / resource.cop
-    return total
+            per_degc = price * sign * resource.capacity_kwh_per_degc / resource.cop
+            yield priced("stored energy", -per_degc, degc)

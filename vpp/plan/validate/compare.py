@@ -8,6 +8,7 @@ the sum of what is added up in it: a battery of 10 MWh is not refused for a mill
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,3 +60,23 @@ def equal(
 ) -> Iterator[str]:
     """The first step in which `values` are not what is expected; shapes (T,)."""
     return between(rule, values, expected, expected, *summands, unit=unit)
+
+
+class Cost(NamedTuple):
+    """What one thing costs, for which cause, and how closely that can be told."""
+
+    cause: str
+    amount: float
+    """In the park's currency; below 0 where it earns."""
+
+    size: float
+    """What its summands would cost if none of them cancelled another, each one unit at least."""
+
+
+def priced(
+    cause: str, per_unit: float | Floats, units: float | Floats, *summands: float | Floats
+) -> Cost:
+    """So many units at a price each; `summands` are what was added up to get the units."""
+    prices, counts, *parts = np.broadcast_arrays(per_unit, units, *summands)
+    most = np.maximum(1.0, np.sum(np.abs([counts, *parts]), axis=0))
+    return Cost(cause, float(np.sum(prices * counts)), float(np.sum(np.abs(prices) * most)))

@@ -12,7 +12,7 @@ from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Resourc
 from vpp.model.schedule import Reserve
 from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import between, slack
+from vpp.plan.validate.compare import Cost, between, priced, slack
 from vpp.plan.validate.flexible import in_window
 from vpp.plan.validate.generator import has_kw
 from vpp.plan.validate.loads import curtailable_kw
@@ -141,12 +141,12 @@ def _storage(
     )
 
 
-def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[tuple[str, float]]:
+def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[Cost]:
     """What is sold earns, what lacks costs, and what is called earns (up) or costs (down)."""
     reserve, hours = case.schedule.reserve[reserve_key(term)], case.hours
-    cost = term.shortfall_per_kw_h * float(reserve.lacking_kw.sum())
-    yield "reserve", (cost - float(term.price_per_kw_h @ reserve.sold_kw)) * hours
+    yield priced("reserve", term.shortfall_per_kw_h * hours, reserve.lacking_kw)
+    yield priced("reserve", -term.price_per_kw_h * hours, reserve.sold_kw)
     if term.called_per_kwh is not None:
         kept = np.sum([case.zeros(), *reserve.kept_kw.values()], axis=0)
-        earned = float(term.called_per_kwh @ kept) * term.called_share * hours
-        yield "reserve energy", -earned if term.up else earned
+        per_kw = term.called_per_kwh * term.called_share * hours
+        yield priced("reserve energy", -per_kw if term.up else per_kw, kept)

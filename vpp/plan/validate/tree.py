@@ -71,6 +71,8 @@ def bounds(case: Case) -> Iterator[Bound]:
         *((p.connection_point_id, p.limits) for p in park.connection_points),
     ]
     for place, limits in nodes:
+        if limits == Limits():
+            continue  # nothing limits it
         yield Bound(
             place=place,
             import_kw=np.full(case.steps, limits.import_kw),
