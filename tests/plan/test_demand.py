@@ -182,7 +182,7 @@ def test_a_plan_pays_for_what_goes_beyond_its_contract_only(lab: Any) -> None:
     park = charged(lab, CONTRACT, load, battery)
     view = replace(view, park=park, paid_peaks=peaks(park, view.horizon))
 
-    schedule = lab.schedule_of(lab.outcome(view, Strategy().terms(view)))
+    schedule = lab.plan(view, Strategy().terms(view))
 
     assert schedule.net_kw[0] == pytest.approx(-120)
     assert schedule.cost_by_cause["peak"] == pytest.approx(15 * 80)

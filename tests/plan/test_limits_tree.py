@@ -90,7 +90,7 @@ def test_the_narrowest_limit_above_a_resource_binds(
     )
     view = replace(view, park=replace(view.park, enterprises=(owner,)))
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     assert schedule.net_kw.tolist() == pytest.approx([fed_kw])
     if level != "resource":
@@ -107,7 +107,7 @@ def test_imports_and_exports_have_limits_apart(lab: Any) -> None:
         point_limits=Limits(import_kw=80.0, export_kw=20.0),
     )
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     assert schedule.net_kw.tolist() == pytest.approx([-90, 20])
     assert schedule.cost_by_cause["limit excess"] == pytest.approx(10 * EXCESS_PER_KWH)
@@ -126,7 +126,7 @@ def test_an_enterprise_is_limited_wherever_its_points_are_fed_from(lab: Any) -> 
     owner = Enterprise(enterprise_id=EnterpriseId("a"), name="A", limits=Limits(import_kw=70.0))
     view = replace(view, park=replace(view.park, enterprises=(owner,)))
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     assert schedule.cost_by_cause["limit excess"] == pytest.approx(30 * EXCESS_PER_KWH)
     assert named(schedule) == ["enterprise a: import_kw"]
@@ -147,7 +147,7 @@ def test_an_order_narrows_any_place_until_it_expires(lab: Any, place: str) -> No
     )
     view = replace(view, limit_orders=(order(lab, place, first_h=0.5, last_h=2, export_kw=30.0),))
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     # An hour that the order touches is wholly its own.
     assert schedule.net_kw.tolist() == pytest.approx([30, 30, 70])
@@ -162,7 +162,7 @@ def test_an_order_never_widens_a_standing_limit(lab: Any) -> None:
     )
     view = replace(view, limit_orders=(order(lab, "cp-a", export_kw=60.0),))
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     assert schedule.net_kw.tolist() == pytest.approx([30])
 
@@ -199,7 +199,7 @@ def test_where_two_orders_cannot_both_be_kept_the_higher_one_is(
     )
     view = replace(view, limit_orders=orders)
 
-    schedule = lab.schedule_of(lab.outcome(view, prices(view)))
+    schedule = lab.plan(view, prices(view))
 
     assert schedule.net_kw.tolist() == pytest.approx(net_kw)
     assert schedule.cost_by_cause["limit excess"] == pytest.approx(10 * EXCESS_PER_KWH)

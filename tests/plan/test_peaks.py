@@ -72,9 +72,7 @@ def test_the_highest_mean_import_is_charged(
         lab.load(), price=[0] * len(draw_kw), base_kw={"load": [-float(kw) for kw in draw_kw]}
     )
 
-    schedule = lab.schedule_of(
-        lab.outcome(view, [free_energy(view), peak(view, price_per_kw=2.0, **more)])
-    )
+    schedule = lab.plan(view, [free_energy(view), peak(view, price_per_kw=2.0, **more)])
 
     assert schedule.cost_by_cause["peak"] == pytest.approx(2.0 * peak_kw)
 
@@ -89,7 +87,7 @@ def test_a_battery_shaves_the_mean_of_an_interval_not_each_step(lab: Any) -> Non
         readings=[lab.reading("bat", soc=0.5)],
     )
 
-    schedule = lab.schedule_of(lab.outcome(view, [free_energy(view), peak(view, interval_steps=2)]))
+    schedule = lab.plan(view, [free_energy(view), peak(view, interval_steps=2)])
 
     assert schedule.cost == pytest.approx(75)
     (limit,) = (p for p in schedule.limit_prices if p.limit.endswith("paid peak"))
@@ -109,9 +107,7 @@ def test_two_terms_at_one_point_charge_the_excess_of_a_contract_double(
 ) -> None:
     view = lab.view(lab.load(), price=[0], base_kw={"load": [-draw_kw]})
 
-    schedule = lab.schedule_of(
-        lab.outcome(view, [free_energy(view), peak(view), peak(view, free_kw=50.0)])
-    )
+    schedule = lab.plan(view, [free_energy(view), peak(view), peak(view, free_kw=50.0)])
 
     assert schedule.cost == pytest.approx(cost)
 
@@ -126,8 +122,6 @@ def test_shaving_stops_where_the_double_price_ends(lab: Any) -> None:
         readings=[lab.reading("bat", soc=1.0)],
     )
 
-    schedule = lab.schedule_of(
-        lab.outcome(view, [free_energy(view), peak(view), peak(view, free_kw=50.0)])
-    )
+    schedule = lab.plan(view, [free_energy(view), peak(view), peak(view, free_kw=50.0)])
 
     assert schedule.net_kw.tolist() == pytest.approx([-50])

@@ -11,6 +11,7 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, ParkId, ResourceId
+from vpp.model.resource import CurtailableLoad, OnOffRules
 from vpp.plan.terms import (
     Activity,
     ActivityPrice,
@@ -30,7 +31,7 @@ BATTERY = ResourceId("bat")
 
 
 def solved(lab: Any, view: Any, *terms: Term) -> Any:
-    return lab.schedule_of(lab.outcome(view, terms))
+    return lab.plan(view, terms)
 
 
 def energy(view: Any, buy: list[float], sell: list[float] | None = None) -> EnergyPrice:
@@ -334,7 +335,82 @@ def test_cycle_life_is_counted_in_what_leaves_the_store(
     assert schedule.cost_by_cause["quota"] == pytest.approx(2 * fed_kw * price_per_kwh)
 
 
+@pytest.mark.parametrize(
+    ("price_per_h", "hours"),
+    [pytest.param(9.0, 2, id="an hour saves 10"), pytest.param(11.0, 0, id="an hour costs 11")],
+)
+def test_hours_of_a_backup_engine_are_weighed_against_what_they_save(
+    lab: Any, price_per_h: float, hours: int
+) -> None:
+    """50 kW at 0.30 instead of 0.50 from the grid, for two hours; the budget counts hours on."""
+    engine = replace(
+        lab.pv("engine"),
+        max_feed_kw=50.0,
+        weather_driven=False,
+        cost_per_kwh=0.3,
+        on_off=OnOffRules(),
+    )
+    view = lab.view(lab.load(), engine, price=[0, 0], base_kw={"load": [-100.0, -100.0]})
+
+    schedule = solved(
+        lab, view, energy(view, [0.5, 0.5]), quota(Activity.HOURS_ON, price_per_h, "engine")
+    )
+
+    assert lab.power(schedule, "engine").sum() == pytest.approx(50 * hours)
+    assert schedule.cost_by_cause["quota"] == pytest.approx(hours * price_per_h)
+
+
+def test_starts_of_a_machine_are_calls_too(lab: Any) -> None:
+    """Two dear hours around a cheap one: staying on for 0.20·50 is cheaper than a start for 15."""
+    engine = replace(
+        lab.pv("engine"),
+        max_feed_kw=50.0,
+        weather_driven=False,
+        cost_per_kwh=0.3,
+        on_off=OnOffRules(min_power_kw=50.0),
+    )
+    view = lab.view(lab.load(), engine, price=[0] * 3, base_kw={"load": [-100.0] * 3})
+
+    schedule = solved(
+        lab, view, energy(view, [0.9, 0.1, 0.9]), quota(Activity.CALLS, 15.0, "engine")
+    )
+
+    assert lab.power(schedule, "engine").tolist() == [50, 50, 50]
+    assert schedule.cost_by_cause["quota"] == pytest.approx(15)
+
+
 # ---------------------------------------------------------------- fairness
+
+
+def test_loads_are_turned_down_alike_where_the_highest_burden_has_a_price(lab: Any) -> None:
+    """30 kW too much, of two loads of 50 and 100 kW: by size, 10 and 20."""
+    small, large = (
+        CurtailableLoad(
+            resource_id=ResourceId(name),
+            max_draw_kw=kw,
+            curtailable_share=1.0,
+            curtailment_cost_per_kwh=0.1,
+            **lab.owned(),
+        )
+        for name, kw in (("small", 50.0), ("large", 100.0))
+    )
+    view = lab.view(
+        small,
+        large,
+        price=[0],
+        base_kw={"small": [-50.0], "large": [-100.0]},
+        readings=[lab.reading("small"), lab.reading("large")],
+    )
+    cap = Cap(place=POINT, import_kw=np.array([120.0]), excess_per_kwh=5.0, reason="grid")
+    fair = EqualBurden(
+        borne_kwh={ResourceId("small"): 0.0, ResourceId("large"): 0.0}, price_per_share=10.0
+    )
+
+    schedule = solved(lab, view, energy(view, [0.0]), cap, fair)
+
+    assert schedule.curtailed_kw[ResourceId("small")].tolist() == pytest.approx([10])
+    assert schedule.curtailed_kw[ResourceId("large")].tolist() == pytest.approx([20])
+    assert schedule.cost_by_cause["burden"] == pytest.approx(10 * 0.2)
 
 
 @pytest.mark.parametrize(
