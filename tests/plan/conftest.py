@@ -437,6 +437,7 @@ class Lab:
         gap: float = 1e-6,
         soft_s: float = 30.0,
         preferred: Mapping[str, tuple[datetime, ...]] | None = None,
+        lengths: Mapping[str, tuple[timedelta, ...]] | None = None,
     ) -> Problem:
         return Problem(
             view=view,
@@ -449,6 +450,7 @@ class Lab:
                 limit_excess_price_per_kwh=EXCESS_PER_KWH,
             ),
             preferred_starts={ResourceId(name): at for name, at in (preferred or {}).items()},
+            preferred_lengths={ResourceId(name): long for name, long in (lengths or {}).items()},
         )
 
     def outcome(

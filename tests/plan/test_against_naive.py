@@ -29,6 +29,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
+from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.decide import by_parts
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
@@ -204,8 +205,10 @@ class Naive:
             x.weekday() in r.operating_days and r.operating_from <= x.time() < r.operating_to
             for x in local
         ]
+        rested = starts[0]
         if reading is not None and reading.phase is RunPhase.CALLED and reading.phase_since:
             ends = reading.phase_since + r.call_length
+            rested = ends + self.view.horizon.step  # it runs a step between two calls
             runs = [on and moment >= ends for on, moment in zip(runs, starts, strict=True)]
         for t in range(self.steps):
             self.fixed[point, t] -= r.rated_draw_kw if runs[t] else 0.0
@@ -214,7 +217,8 @@ class Naive:
         calls: dict[int, str] = {}
         for t in range(self.steps - length + 1):
             x = local[t]
-            if x.hour in r.callable_hours and x.minute == 0 and all(runs[t : t + length]):
+            on_the_hour = x.hour in r.callable_hours and x.minute == 0 and starts[t] >= rested
+            if on_the_hour and all(runs[t : t + length]):
                 paid = r.call_cost_per_kwh * r.rated_draw_kw * length * self.hours
                 calls[t] = self.decide(f"{name} call {t}", paid)
                 for later in range(t, t + length):
@@ -346,7 +350,7 @@ def test_the_bound_of_the_parts_lies_between_the_relaxation_and_the_truth(lab: A
         assert isinstance(relaxed, LpSolution)
         if relaxed.chosen(programme) is not None:
             continue  # nothing to search
-        rounded = near(programme, relaxed.x, view.horizon, {})
+        rounded = near(programme, relaxed.x, view.horizon, Announced())
 
         _, bound = by_parts(programme, relaxed, rounded, gap=1e-9, deadline=NEVER)
 

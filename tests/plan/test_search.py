@@ -12,6 +12,7 @@ import pytest
 
 from vpp.model.schedule import Feasible, Optimal, Unsolved
 from vpp.model.time import QUARTER
+from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Side
@@ -89,7 +90,12 @@ def test_decisions_near_the_relaxation_are_always_possible(lab: Any) -> None:
             for r in view.park.resources
         }
 
-        chosen = near(programme, relaxed.x, view.horizon, wished)
+        chosen = near(
+            programme,
+            relaxed.x,
+            view.horizon,
+            Announced({name: [(m, None) for m in at] for name, at in wished.items()}),
+        )
 
         assert set(chosen) == set(programme.integral.tolist())
         assert set(chosen.values()) <= {0.0, 1.0}
@@ -117,8 +123,8 @@ def test_where_the_parts_do_not_prove_enough_the_whole_is_searched(lab: Any) -> 
     view = knapsack(lab)
     programme = build(view, lab.terms(view), limit_excess_price_per_kwh=lab.excess_per_kwh)
 
-    loose = search(programme, view.horizon, {}, gap=0.9, deadline=NEVER)
-    tight = search(programme, view.horizon, {}, gap=1e-6, deadline=NEVER)
+    loose = search(programme, view.horizon, Announced(), gap=0.9, deadline=NEVER)
+    tight = search(programme, view.horizon, Announced(), gap=1e-6, deadline=NEVER)
 
     assert not isinstance(loose, Unsolved)
     assert not isinstance(tight, Unsolved)
@@ -248,7 +254,7 @@ def test_an_impossible_programme_is_unsolved_in_words(lab: Any) -> None:
     programme = build(view, lab.terms(view), limit_excess_price_per_kwh=10.0)
     impossible = replace(programme, row_lower=programme.row_lower + 1e3, row_upper=programme.row_upper + 1e3)  # fmt: skip
 
-    found = search(impossible, view.horizon, {}, gap=1e-3, deadline=NEVER)
+    found = search(impossible, view.horizon, Announced(), gap=1e-3, deadline=NEVER)
 
     assert isinstance(found, Unsolved)
     assert found.reason.startswith("LP: ")

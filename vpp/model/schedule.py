@@ -149,6 +149,9 @@ class Schedule:
     start_lengths: Mapping[ResourceId, tuple[int, ...]] = field(default_factory=dict)
     """How many steps each of `starts` lasts, the rebound not counted."""
 
+    longer_until: Mapping[ResourceId, int] = field(default_factory=dict)
+    """Calls under way that last longer than their shortest length: the step in which each ends."""
+
     unserved_kwh: Mapping[str, float]
     """What each EV session is planned to leave without, by `resource id/session id`."""
 

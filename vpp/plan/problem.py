@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from vpp.model.ids import ResourceId
 from vpp.plan.terms import Term
@@ -36,3 +36,6 @@ class Problem:
     options: SolveOptions
     preferred_starts: Mapping[ResourceId, tuple[datetime, ...]]
     """Starts that the last plan announced, kept where they are still good enough."""
+
+    preferred_lengths: Mapping[ResourceId, tuple[timedelta, ...]] = field(default_factory=dict)
+    """How long each of these lasts, where that is known; in the same order."""

@@ -69,6 +69,7 @@ def schedule_of(
         limit_prices=limit_prices(programme, solution, steps),
         starts={name: tuple(step for step, _ in some) for name, some in begun.items()},
         start_lengths={name: tuple(length for _, length in some) for name, some in begun.items()},
+        longer_until=fleet.starts.longer_until(x),
         curtailed_kw=fleet.curtailables.curtailed_kw(x),
         unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
         undone_units=fleet.flexibles.undone_units(x),

@@ -36,14 +36,14 @@ runs compete for paid peaks it took 4 to 17 s, this 1 to 5 s afresh and 0.3 s fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
 
 import numpy as np
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
+from vpp.plan.announced import Announced
 from vpp.plan.decide import NO_PAIRS, Chosen, by_parts, whole
 from vpp.plan.kinds.start import Start
 from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, solve_lp
@@ -57,7 +57,7 @@ NOTHING_KW = 1e-6
 def search(
     programme: Programme,
     horizon: Horizon,
-    preferred: Mapping[ResourceId, tuple[datetime, ...]],
+    announced: Announced,
     *,
     gap: float,
     deadline: Deadline,
@@ -65,14 +65,14 @@ def search(
 ) -> tuple[LpSolution, float] | Unsolved:
     """The best plan found, and a cost that none can be below.
 
-    `preferred` are the starts of the last plan: kept where they are still good enough, so that
-    what was announced is not moved for nothing. What they alone decide is begun beside the
-    relaxation, where `workers` have a hand free: usually it is just what is fixed next.
+    What the last plan `announced` is kept where it is still good enough, so that it is not moved for
+    nothing. What it alone decides is begun beside the relaxation, where `workers` have a hand free:
+    usually it is just what is fixed next.
     """
     began = deadline.stopwatch()
     relaxing = begin_lp(programme, {}, deadline, workers)
-    guess = near(programme, np.zeros(len(programme.cost)), horizon, preferred)
-    spare = bool(preferred) and relaxing.parts < workers.count
+    guess = near(programme, np.zeros(len(programme.cost)), horizon, announced)
+    spare = bool(announced.spans) and relaxing.parts < workers.count
     guessed = begin_lp(programme, guess, deadline, workers) if spare else None
     relaxed = relaxing.answer()
     if isinstance(relaxed, Unsolved):
@@ -83,8 +83,8 @@ def search(
     bound = relaxed.cost
     whole_already = relaxed.chosen(programme)
     best: LpAnswer = Unsolved(reason="no plan tried")
-    rounded = near(programme, relaxed.x, horizon, preferred)
-    if preferred and rounded != whole_already:
+    rounded = near(programme, relaxed.x, horizon, announced)
+    if announced.spans and rounded != whole_already:
         if guessed is not None and rounded == guess:
             best = _repaired(programme, guessed.answer(), deadline, workers)
         else:
@@ -205,26 +205,49 @@ def near(
     programme: Programme,
     x: Floats,
     horizon: Horizon,
-    preferred: Mapping[ResourceId, tuple[datetime, ...]],
+    announced: Announced,
 ) -> Chosen:
-    """Last plan's starts where they are still possible, elsewhere the relaxation's, rounded."""
-    announced = {name: {horizon.index(m) for m in moments} for name, moments in preferred.items()}
+    """Last plan's starts where they are still possible, elsewhere the relaxation's, rounded.
+
+    A start whose length is not announced has the one that the relaxation likes best.
+    """
     chosen = {int(column): float(round(x[column])) for column in programme.integral}
-    filling = programme.fleet.filling
-    fills = (x[filling.into] >= x[filling.out]).astype(float)  # whatever fraction the power is
-    chosen |= dict(zip(filling.decisions.tolist(), fills.tolist(), strict=True))
     groups: dict[int, list[tuple[Start, int]]] = {}
     starts = programme.fleet.starts
     for start, column in zip(starts.possible, starts.chosen.tolist(), strict=True):
         groups.setdefault(start.group, []).append((start, column))
+    taken: dict[ResourceId, list[Start]] = {}
     for group in groups.values():
         first, _ = group[0]
-        kept = [c for start, c in group if start.step in announced.get(start.resource_id, ())]
-        if not kept and first.must:
-            kept = [max((column for _, column in group), key=lambda column: x[column])]
+        busy = taken.setdefault(first.resource_id, [])
+        likely = sorted(group, key=lambda pair: -x[pair[1]])
+        fit = {column: announced.fit(start, horizon) for start, column in likely}
+        told = sorted(likely, key=lambda pair: -fit[pair[1]])
+        kept = _fitting([], [pair for pair in told if fit[pair[1]]], first.most, busy)
+        if len(kept) < first.least:
+            kept = _fitting(kept, likely, first.least, busy)
+        if len(kept) < first.least:  # what is likely leaves no room: one after the other
+            kept = _fitting([], sorted(group, key=lambda pair: pair[0].step), first.least, busy)
         if kept:
-            chosen |= {column: float(column in kept[: first.most]) for _, column in group}
+            busy += [start for start, _ in kept]
+            columns = {column for _, column in kept}
+            chosen |= {column: float(column in columns) for _, column in group}
     return chosen
+
+
+def _fitting(
+    kept: Sequence[tuple[Start, int]],
+    pool: Sequence[tuple[Start, int]],
+    count: int,
+    busy: Sequence[Start],
+) -> list[tuple[Start, int]]:
+    """`kept`, and more of a pool in its order, up to `count` that do not touch each other."""
+    found = list(kept)
+    for start, column in pool:
+        others = [*busy, *(other for other, _ in found)]
+        if len(found) < count and not any(start.touches(other) for other in others):
+            found.append((start, column))
+    return found
 
 
 def _burning(programme: Programme, solution: LpAnswer) -> Floats:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vpp.model.horizon import Horizon
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
+from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
 from vpp.plan.lp import Deadline, Stopwatch
@@ -40,7 +41,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
     found = search(
         programme,
         problem.view.horizon,
-        problem.preferred_starts,
+        Announced.of(problem),
         gap=problem.options.gap,
         deadline=deadline,
         workers=workers,

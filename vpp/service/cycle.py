@@ -74,11 +74,13 @@ async def plan(plant: Plant, now: datetime) -> None:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
     terms = tuple(term for strategy in plant.strategies for term in strategy(view))
+    starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,
         terms=terms,
         options=_options(plant),
-        preferred_starts=_announced(plant.schedule),
+        preferred_starts=starts,
+        preferred_lengths=lengths,
     )
     outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
     seconds = perf_counter() - began
@@ -119,12 +121,24 @@ def _options(plant: Plant) -> SolveOptions:
     )
 
 
-def _announced(schedule: Schedule | None) -> dict[ResourceId, tuple[datetime, ...]]:
-    """Starts that the standing plan promised."""
+def _announced(
+    schedule: Schedule | None,
+) -> tuple[dict[ResourceId, tuple[datetime, ...]], dict[ResourceId, tuple[timedelta, ...]]]:
+    """Starts that the standing plan promised, and how long each lasts; calls under way included."""
+    starts: dict[ResourceId, tuple[datetime, ...]] = {}
+    lengths: dict[ResourceId, tuple[timedelta, ...]] = {}
     if schedule is None:
-        return {}
+        return starts, lengths
     start, step = schedule.horizon.start, schedule.horizon.step
-    return {name: tuple(start + k * step for k in steps) for name, steps in schedule.starts.items()}
+    for name in schedule.starts.keys() | schedule.longer_until.keys():
+        begun = list(schedule.starts.get(name, ()))
+        last = list(schedule.start_lengths.get(name, ()))
+        if name in schedule.longer_until:  # known by its end
+            begun, last = [0, *begun], [schedule.longer_until[name], *last]
+        starts[name] = tuple(start + k * step for k in begun)
+        if len(last) == len(begun):
+            lengths[name] = tuple(k * step for k in last)
+    return starts, lengths
 
 
 def _refuse_plan(plant: Plant, now: datetime, outcome: Unsolved, seconds: float) -> None:

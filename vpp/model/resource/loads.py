@@ -135,7 +135,8 @@ class InterruptibleLoad(Common):
     """Length of a call; the shortest one where `longest_call` is given."""
 
     longest_call: timedelta | None = None
-    """None where every call has the same length."""
+    """None where every call has the same length. A call under way lasts as long as the newest plan
+    says, within these bounds."""
 
     notice: timedelta = timedelta(0)
     """How long before its start a call must be announced."""

@@ -38,10 +38,11 @@ class ShiftableRun(Common):
     """0 is Monday."""
 
     runs_per_day: int = 1
-    """How often it runs on each of its days, one after the other."""
+    """How often it runs on each of its days; by itself one after the other from `default_start` on."""
 
     after: ResourceId | None = None
-    """The run that must have ended on the same day before this one starts."""
+    """The run that must have ended on the same day before this one starts: the k-th before the k-th
+    where both run several times. Only starts that the planner chooses can wait."""
 
     def __post_init__(self) -> None:
         Common.__post_init__(self)
@@ -58,11 +59,13 @@ class ShiftableRun(Common):
                 where=self.resource_id,
                 fix="Let it run at least once, and wait for another run than itself",
             )
-        latest = minutes(self.latest_end) - 15 * len(self.profile_kw)
+        quarters = len(self.profile_kw) * self.runs_per_day
+        latest = minutes(self.latest_end) - 15 * quarters
         if not minutes(self.earliest_start) <= minutes(self.default_start) <= latest:
+            what = "a run" if self.runs_per_day == 1 else f"a row of {self.runs_per_day} runs"
             raise DataError(
-                f"a run of {len(self.profile_kw)} quarter-hours started at {self.default_start} does"
-                f" not lie between {self.earliest_start} and {self.latest_end}",
+                f"{what} of {quarters} quarter-hours started at {self.default_start} does not lie"
+                f" between {self.earliest_start} and {self.latest_end}",
                 where=self.resource_id,
                 fix="Widen the window or move default_start",
             )

@@ -1,25 +1,28 @@
 """Runs and calls: which of their possible starts are taken.
 
     columns   start (B) 0/1
-    rows      once   Σ starts of a group = 1 (runs) or <= the calls left that day
-              apart  Σ calls of a load that touch each other <= 1, where it may be called more than once
+    rows      once   least <= Σ starts of a group <= most
+              apart  Σ starts of a resource that would go on, or rest, in a step <= 1
+              after  Σ starts of a run so far <= runs ended so far that it waits for
 
 `runs.py` and `calls.py` say which starts are possible; here they become columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import InterruptibleLoad, ShiftableRun
-from vpp.model.time import local_date
 from vpp.plan.kinds import calls, of_kind, runs
+from vpp.plan.kinds.clock import Clock
+from vpp.plan.kinds.runs import RunDay
 from vpp.plan.kinds.start import Start
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
@@ -30,80 +33,106 @@ class Starts:
 
     possible: tuple[Start, ...]
     chosen: Ints
+    days: tuple[RunDay, ...] = ()
+    """Runs that are given, and those to be chosen."""
 
     def taken(self, x: Floats) -> dict[ResourceId, tuple[tuple[int, int], ...]]:
         """Step and length of the starts that a solution takes, by resource, in order."""
         taken: dict[ResourceId, tuple[tuple[int, int], ...]] = {}
-        for column, start in zip(self.chosen.tolist(), self.possible, strict=True):
-            if x[column] > 0.5:
+        for start in self._chosen(x):
+            if not start.extends:
                 some = taken.get(start.resource_id, ())
-                taken[start.resource_id] = (*some, (start.step, len(start.draw_kw)))
+                taken[start.resource_id] = (*some, (start.step, start.length))
         return {name: tuple(sorted(some)) for name, some in taken.items()}
+
+    def longer_until(self, x: Floats) -> dict[ResourceId, int]:
+        """The step in which a call under way ends that a solution makes longer than it must be."""
+        return {s.resource_id: s.step + s.length for s in self._chosen(x) if s.extends}
+
+    def _chosen(self, x: Floats) -> list[Start]:
+        return [
+            start
+            for column, start in zip(self.chosen.tolist(), self.possible, strict=True)
+            if x[column] > 0.5
+        ]
 
 
 def add(b: Builder) -> Starts:
-    """All runs and interruptible loads; what nobody chooses goes into `b.base_kw`."""
-    starts = list(_numbered(b))
+    """All runs and interruptible loads; what nobody chooses goes into `b.base_kw`.
+
+    Raises:
+        DataError: A run or a call is no whole number of steps, or a run waits for what is none.
+    """
+    loads = of_kind(b.view, InterruptibleLoad)
+    work = of_kind(b.view, ShiftableRun)
+    _require_order(work)
+    clock, state = Clock(b.view), b.view.state
+    found: list[list[Start]] = []
+    days: list[RunDay] = []
+    for load in loads:
+        row, reading = b.row_of[load.resource_id], state.reading(load.resource_id)
+        found.append(calls.possible(b, load, reading, row, clock))
+    for run in work:
+        row, reading = b.row_of[run.resource_id], state.reading(run.resource_id)
+        some = runs.possible(b, run, reading, row, clock)
+        found.append([start for day in some for start in day.starts])
+        days += some
+    starts = list(_numbered(found))
     chosen = b.decide((len(starts),))
     b.price(chosen, np.array([start.cost for start in starts]), "calls")
-    groups = np.array([start.group for start in starts], dtype=np.int64)
-    least, most = np.zeros((2, groups.max(initial=-1) + 1))
-    least[groups] = [float(start.must) for start in starts]
-    most[groups] = [float(start.most) for start in starts]
-    once = b.add_rows(least.shape, least, most)
     if starts:
-        b.put(once[groups], chosen, 1.0)
+        _once(b, starts, chosen)
         _apart(b, starts, chosen)
         _inject(b, starts, chosen)
-    # A day whose calls are used up has a group without a start.
-    first = {start.group: start for start in reversed(starts)}
-    used = np.array(sorted(first), dtype=np.int64)
-    names = [f"{first[group].resource_id}: {first[group].words}" for group in used.tolist()]
-    b.name(names, Side.ROW_UPPER, once[used])
-    return Starts(possible=tuple(starts), chosen=chosen)
+        _after(b, work, days, starts, chosen)
+    return Starts(possible=tuple(starts), chosen=chosen, days=tuple(days))
 
 
-def _numbered(b: Builder) -> Iterator[Start]:
+def _numbered(found: Sequence[Sequence[Start]]) -> Iterator[Start]:
     """Possible starts of every run and load, their groups numbered through."""
-    view = b.view
-    days = list(_days(b))
     groups = 0
-    for row, resource in enumerate(view.park.resources):
-        match resource:
-            case InterruptibleLoad():
-                reading = view.state.reading(resource.resource_id)
-                found = calls.possible(b, resource, reading, row, days)
-            case ShiftableRun():
-                reading = view.state.reading(resource.resource_id)
-                found = runs.possible(b, resource, reading, row, days)
-            case _:
-                continue
-        for start in found:
+    for some in found:
+        for start in some:
             yield replace(start, group=groups + start.group)
-        groups += max([start.group + 1 for start in found], default=0)
+        groups += max((start.group + 1 for start in some), default=0)
 
 
-def _days(b: Builder) -> Iterator[date]:
-    horizon, zone = b.view.horizon, b.view.park.timezone
-    day = local_date(horizon.start, zone)
-    while day <= local_date(horizon.end - timedelta(microseconds=1), zone):
-        yield day
-        day += timedelta(days=1)
+def _once(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
+    groups = np.array([start.group for start in starts], dtype=np.int64)
+    least, most = np.zeros((2, groups.max() + 1))
+    least[groups] = [float(start.least) for start in starts]
+    most[groups] = [float(start.most) for start in starts]
+    once = b.add_rows(least.shape, least, most)
+    b.put(once[groups], chosen, 1.0)
+    first = {start.group: start for start in reversed(starts)}
+    at = sorted(first)
+    names = [f"{first[group].resource_id}: {first[group].words}" for group in at]
+    b.name(names, Side.ROW_UPPER, once[at])
 
 
 def _apart(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
-    """Between two calls of a load it runs for at least a step: each call has a fixed length."""
-    several = [index for index, start in enumerate(starts) if start.most > 1]
-    rows = b.add_rows((len(several),), -np.inf, 1.0)
-    for row, index in zip(rows, several, strict=True):
-        first = starts[index]
-        touching = [
-            other
-            for other in several
-            if starts[other].resource_id == first.resource_id
-            and first.step <= starts[other].step <= first.step + len(first.draw_kw)
-        ]
-        b.put(row, chosen[touching], 1.0)
+    """One at a time: a start occupies its resource until it has rested from it."""
+    for name, at in _by_resource(starts).items():
+        some = [starts[i] for i in at]
+        if len({start.group for start in some}) == 1 and some[0].most == 1:
+            continue
+        first = np.array([start.step for start in some])
+        free = np.array([start.step + start.length + start.rest for start in some])
+        steps = np.unique(first)
+        occupied = (first <= steps[:, None]) & (steps[:, None] < free)
+        occupied = occupied[occupied.sum(axis=1) > 1]
+        rows = b.add_rows((len(occupied),), -np.inf, 1.0)
+        row, column = np.nonzero(occupied)
+        b.put(rows[row], chosen[at[column]], 1.0)
+        if any(start.rest > 1 for start in some):
+            b.name((f"{name}: rest",), Side.ROW_UPPER, rows, np.array([-1]))
+
+
+def _by_resource(starts: Sequence[Start]) -> dict[ResourceId, NDArray[np.int64]]:
+    found: dict[ResourceId, list[int]] = {}
+    for i, start in enumerate(starts):
+        found.setdefault(start.resource_id, []).append(i)
+    return {name: np.array(at, dtype=np.int64) for name, at in found.items()}
 
 
 def _inject(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
@@ -114,18 +143,87 @@ def _inject(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
     draw = np.concatenate([np.asarray(start.draw_kw) for start in starts])
     rows = b.rows([start.resource_id for start in starts])
     b.inject(rows[which], chosen[which], -draw, steps=step)
-    shed_kwh = np.maximum(-draw, 0.0) * b.hours  # what is drawn later, or by a run, is no burden
-    b.count(Counted.STARTS, rows, chosen, 1.0)
-    b.count(Counted.TURNED_DOWN_KWH, rows[which], chosen[which], shed_kwh)
-    loads = [r for r in of_kind(b.view, InterruptibleLoad) if _moves(r.resource_id, starts)]
-    work = [r for r in of_kind(b.view, ShiftableRun) if _moves(r.resource_id, starts)]
-    b.may(b.rows([r.resource_id for r in loads]), feed_kw=_sizes(loads))
-    b.may(b.rows([r.resource_id for r in work]), draw_kw=_sizes(work))
+    begins = np.array([not start.extends for start in starts])
+    b.count(Counted.STARTS, rows[begins], chosen[begins], 1.0)
+    shed_kwh = np.array([start.shed_kwh for start in starts])
+    b.count(Counted.TURNED_DOWN_KWH, rows, chosen, shed_kwh)
+    for name, at in _by_resource(starts).items():
+        some = [starts[i] for i in at]
+        together = len({start.group for start in some}) * some[0].most if some[0].rest else 1
+        b.may(
+            b.rows([name]),
+            draw_kw=together * max(0.0, *(max(start.draw_kw) for start in some)),
+            feed_kw=max(0.0, *(-min(start.draw_kw) for start in some)),
+        )
 
 
-def _moves(resource_id: ResourceId, starts: Sequence[Start]) -> bool:
-    return any(start.resource_id == resource_id for start in starts)
+def _require_order(work: Sequence[ShiftableRun]) -> None:
+    per_day = {run.resource_id: run.runs_per_day for run in work}
+    for run in work:
+        if run.after is None:
+            continue
+        if run.after not in per_day or run.runs_per_day > per_day[run.after] > 1:
+            raise DataError(
+                f"it runs {run.runs_per_day} times after {run.after}",
+                where=run.resource_id,
+                fix="Let it wait for a shiftable run which runs once a day, or as often as itself",
+            )
 
 
-def _sizes(resources: Sequence[InterruptibleLoad | ShiftableRun]) -> Floats:
-    return np.array([r.draw_kw for r in resources])[:, None]
+def _after(
+    b: Builder,
+    work: Sequence[ShiftableRun],
+    days: Sequence[RunDay],
+    starts: Sequence[Start],
+    chosen: Ints,
+) -> None:
+    """Let runs wait for others on the same day: the k-th for the k-th."""
+    known = runs.by_day(days)
+    at = _by_resource(starts)
+    for run in work:
+        if run.after is None:
+            continue
+        for found in days:
+            other = known.get((run.after, found.day))
+            if found.resource_id != run.resource_id or other is None or not found.starts:
+                continue
+            if not runs.cannot_wait(other, found):
+                mine, theirs = (_columns(day, starts, chosen, at) for day in (found, other))
+                _wait(b, run, (found, *mine), (other, *theirs))
+
+
+def _columns(
+    day: RunDay,
+    starts: Sequence[Start],
+    chosen: Ints,
+    at: Mapping[ResourceId, NDArray[np.int64]],
+) -> tuple[Ints, Ints]:
+    """Steps and columns of a day's possible starts."""
+    steps = {start.step for start in day.starts}
+    some = [
+        i for i in at.get(day.resource_id, np.zeros(0, dtype=np.int64)) if starts[i].step in steps
+    ]
+    return np.array([starts[i].step for i in some], dtype=np.int64), chosen[some]
+
+
+def _wait(
+    b: Builder,
+    run: ShiftableRun,
+    mine: tuple[RunDay, Ints, Ints],
+    theirs: tuple[RunDay, Ints, Ints],
+) -> None:
+    """Rows of one day: no more have started by a step than others have ended.
+
+    A run that comes several times after one that comes once waits for that one each time.
+    """
+    (day, steps, columns), (other, their_steps, their_columns) = mine, theirs
+    ended = other.gone + (np.array(other.ends())[:, None] <= steps).sum(axis=0)
+    counted = min(day.begun, other.gone)
+    several = run.runs_per_day > other.runs == 1
+    rows = b.add_rows(steps.shape, -np.inf, (ended if several else ended - counted).astype(float))
+    mine_so_far = np.eye(len(steps), dtype=bool) if several else steps <= steps[:, None]
+    over = their_steps + other.steps <= steps[:, None]
+    for so_far, those, value in ((mine_so_far, columns, 1.0), (over, their_columns, -1.0)):
+        row, column = np.nonzero(so_far)
+        b.put(rows[row], those[column], value)
+    b.name((f"{run.resource_id}: after",), Side.ROW_UPPER, rows, steps)

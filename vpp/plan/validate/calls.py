@@ -43,11 +43,25 @@ def chosen_calls(case: Case, load: InterruptibleLoad) -> list[Interval]:
 
 
 def call_under_way(case: Case, load: InterruptibleLoad) -> Interval | None:
-    """The call that goes on as the horizon begins."""
+    """The call that goes on as the horizon begins: as long as it must, or as the plan says."""
     reading = case.reading(load.resource_id)
     if reading is None or reading.phase is not RunPhase.CALLED or reading.phase_since is None:
         return None
-    return Interval(reading.phase_since, reading.phase_since + load.call_length)
+    ends, longer = reading.phase_since + load.call_length, case.schedule.longer_until
+    if load.resource_id in longer:
+        horizon = case.view.horizon
+        ends = max(ends, horizon.start + longer[load.resource_id] * horizon.step)
+    return Interval(reading.phase_since, ends)
+
+
+def paid_calls(case: Case, load: InterruptibleLoad) -> list[Interval]:
+    """The calls that the plan makes, and by how much it lets one last longer that is under way."""
+    calls, last = chosen_calls(case, load), call_under_way(case, load)
+    if last is not None and load.resource_id in case.schedule.longer_until:
+        must = max(last.start + load.call_length, case.view.horizon.start)
+        if must < last.end:
+            calls.append(Interval(case.starts[case.steps_until(must)], last.end))
+    return calls
 
 
 def runs(case: Case, load: InterruptibleLoad) -> Bools:
@@ -110,6 +124,8 @@ def _call_faults(case: Case, load: InterruptibleLoad) -> Iterator[str]:
     if reading is not None and reading.calls_today:
         on_day[local_date(reading.measured_at, zone)] = reading.calls_today
     last = call_under_way(case, load)
+    if last is not None and last.end - last.start > (load.longest_call or load.call_length):
+        yield f"{name}: longest_call: the call under way would last {last.end - last.start}"
     for call in calls:
         local, day = call.start.astimezone(zone), local_date(call.start, zone)
         on_day[day] = on_day.get(day, 0) + 1
@@ -129,7 +145,7 @@ def _pause(
     if last is None:
         return
     local = call.start.astimezone(case.view.park.timezone)
-    if call.start <= last.end and last != call_under_way(case, load):
+    if call.start <= last.end:
         yield f"{load.resource_id}: the call at {local:%Y-%m-%d %H:%M} follows another without a pause"
     elif call.start < last.end + load.rest:
         yield (

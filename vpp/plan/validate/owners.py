@@ -21,7 +21,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
-from vpp.plan.validate.calls import chosen_calls, shed_kwh
+from vpp.plan.validate.calls import paid_calls, shed_kwh
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import Cost, priced
 from vpp.plan.validate.generator import has_kw
@@ -49,7 +49,7 @@ def owners_cost(case: Case) -> Iterator[Cost]:
                 per_kw = resource.curtailment_cost_per_kwh * case.hours
                 yield priced("curtailment", per_kw, curtailed)
             case InterruptibleLoad():
-                shed = [shed_kwh(case, resource, c) for c in chosen_calls(case, resource)]
+                shed = [shed_kwh(case, resource, c) for c in paid_calls(case, resource)]
                 yield priced("calls", resource.call_cost_per_kwh, np.array(shed))
             case FixedLoad() | ShiftableRun():
                 pass  # they cost their owner nothing beside energy

@@ -64,7 +64,9 @@ def _day_faults(case: Case, run: ShiftableRun, day: date) -> Iterator[str]:
     chosen = [m for m in _chosen(case, name) if local_date(m, zone) == day]
     window, wanted = _free_window(case, run, day), 0
     if window is not None:
-        wanted = run.runs_per_day - _begun(case, run, day)
+        # One that is late does what it can.
+        room = max((window[1] - window[0]) // run.length + 1, 0)
+        wanted = min(run.runs_per_day - _begun(case, run, day), room)
     if len(chosen) != wanted:
         yield f"{name}: {len(chosen)} chosen starts on {day}, not {wanted}"
         return
@@ -89,10 +91,18 @@ def _after_faults(
     assert isinstance(other, ShiftableRun)
     zone = case.view.park.timezone
     ends = [m + other.length for m in _begins(case, other) if local_date(m, zone) == day]
-    for number, moment in enumerate(chosen, start=_begun(case, run, day)):
-        before = number - _begun_and_gone(case, other, day)
-        if 0 <= before < len(ends) and moment < ends[before]:
-            yield f"{run.resource_id}: after: starts at {moment}, {run.after} ends {ends[before]}"
+    gone = other.runs_per_day - len(ends)  # those that have had their time included
+    first = min(_begun(case, run, day), gone)
+    waits_for = {
+        number: ends[first + number - gone]
+        for number in range(len(chosen))
+        if 0 <= first + number - gone < len(ends)
+    }
+    if _free_window(case, other, day) is None and _too_late(case, run, day, chosen, waits_for):
+        return  # nobody can choose when the other one ends
+    for number, ended in waits_for.items():
+        if (moment := chosen[number]) < ended:
+            yield f"{run.resource_id}: after: starts at {moment}, {run.after} ends {ended}"
 
 
 def _told(case: Case, run: ShiftableRun, day: date) -> RunPhase | None:
@@ -106,18 +116,25 @@ def _begun(case: Case, run: ShiftableRun, day: date) -> int:
     reading, told = case.reading(run.resource_id), _told(case, run, day)
     if reading is None or not case.told_on(reading, day):
         return 0
-    if run.runs_per_day == 1:
-        return int(told in (RunPhase.RUNNING, RunPhase.DONE))
-    least = int(told is RunPhase.RUNNING)
-    if told is RunPhase.DONE:
+    least = int(told in (RunPhase.RUNNING, RunPhase.DONE))
+    if told is RunPhase.DONE and reading.calls_today is None:
         least = run.runs_per_day
-    return min(least if reading.calls_today is None else reading.calls_today, run.runs_per_day)
+    return min(max(least, reading.calls_today or 0), run.runs_per_day)
 
 
-def _begun_and_gone(case: Case, run: ShiftableRun, day: date) -> int:
-    """How many runs of `day` have begun and are not seen any more."""
-    going_on = _told(case, run, day) is RunPhase.RUNNING
-    return max(_begun(case, run, day) - going_on, 0)
+def _too_late(
+    case: Case,
+    run: ShiftableRun,
+    day: date,
+    chosen: list[datetime],
+    waits_for: dict[int, datetime],
+) -> bool:
+    """Whether what a run waits for ends after the last moment at which it could start."""
+    _, latest = _starts_between(case, run, day)
+    return any(
+        ended > latest - (len(chosen) - 1 - number) * run.length
+        for number, ended in waits_for.items()
+    )
 
 
 def _starts_between(case: Case, run: ShiftableRun, day: date) -> tuple[datetime, datetime]:
@@ -140,17 +157,15 @@ def _free_window(case: Case, run: ShiftableRun, day: date) -> tuple[datetime, da
         return None
     if latest < horizon.start or latest + run.length > horizon.end:
         return None
-    return max(earliest, horizon.start), latest
+    over = (begun + run.length for begun in _going_on(case, run, day))
+    return max([earliest, horizon.start, *over]), latest
 
 
 def _given(case: Case, run: ShiftableRun, day: date) -> list[datetime]:
     """The starts that nobody chooses: it runs already, or the device will start it by itself."""
-    reading, told = case.reading(run.resource_id), _told(case, run, day)
     if day.weekday() not in run.run_days:
         return []
-    going_on: list[datetime] = []
-    if told is RunPhase.RUNNING and reading is not None and reading.phase_since is not None:
-        going_on = [reading.phase_since]
+    going_on = _going_on(case, run, day)
     left = run.runs_per_day - _begun(case, run, day)
     earliest, latest = _starts_between(case, run, day)
     begun_before = latest < case.view.horizon.start and day == local_date(
@@ -159,8 +174,18 @@ def _given(case: Case, run: ShiftableRun, day: date) -> list[datetime]:
     if not left or begun_before or _free_window(case, run, day) is not None:
         return going_on
     default = _next_quarter(local_moment(day, run.default_start, case.view.park.timezone))
-    first = min(max(default, earliest), latest)
+    begun = _begun(case, run, day)
+    over = [moment + run.length for moment in going_on]
+    first = min(max([default + begun * run.length, earliest, *over]), latest)
     return [*going_on, *(first + number * run.length for number in range(left))]
+
+
+def _going_on(case: Case, run: ShiftableRun, day: date) -> list[datetime]:
+    """When the run of `day` began that is not over, if there is one."""
+    reading = case.reading(run.resource_id)
+    if _told(case, run, day) is not RunPhase.RUNNING or reading is None:
+        return []
+    return [] if reading.phase_since is None else [reading.phase_since]
 
 
 def _next_quarter(moment: datetime) -> datetime:
