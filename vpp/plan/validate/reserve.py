@@ -22,7 +22,6 @@ from vpp.plan.validate.storage import (
     kept_kw,
     opening_kwh,
     power_share,
-    reserve_key,
 )
 
 
@@ -30,7 +29,7 @@ def reserve_faults(case: Case) -> Iterator[str]:
     """Reserve that nobody has, or that is sold and not kept."""
     products = [term for term in case.terms if isinstance(term, ReserveHeadroom)]
     for term in products:
-        yield from _product(case, term, case.schedule.reserve[reserve_key(term)])
+        yield from _product(case, term, case.schedule.reserve[term.key])
     for resource in case.view.park.resources:
         for up in (True, False):
             asked = [t for t in products if t.up == up and _keeps(case, t, resource)]
@@ -39,12 +38,12 @@ def reserve_faults(case: Case) -> Iterator[str]:
 
 
 def _keeps(case: Case, term: ReserveHeadroom, resource: Resource) -> bool:
-    return resource.resource_id in case.schedule.reserve[reserve_key(term)].kept_kw
+    return resource.resource_id in case.schedule.reserve[term.key].kept_kw
 
 
 def _product(case: Case, term: ReserveHeadroom, reserve: Reserve) -> Iterator[str]:
     """What is sold and owed is kept, or said to lack."""
-    key = f"reserve {reserve_key(term)}"
+    key = f"reserve {term.key}"
     for name in reserve.kept_kw.keys() - term.resource_ids:
         yield f"{key}: {name} keeps it, and was not asked"
     sold, lacking = reserve.sold_kw, reserve.lacking_kw
@@ -143,7 +142,7 @@ def _storage(
 
 def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[Cost]:
     """What is sold earns, what lacks costs, and what is called earns (up) or costs (down)."""
-    reserve, hours = case.schedule.reserve[reserve_key(term)], case.hours
+    reserve, hours = case.schedule.reserve[term.key], case.hours
     yield priced("reserve", term.shortfall_per_kw_h * hours, reserve.lacking_kw)
     yield priced("reserve", -term.price_per_kw_h * hours, reserve.sold_kw)
     if term.called_per_kwh is not None:

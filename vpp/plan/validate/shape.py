@@ -22,7 +22,6 @@ from vpp.model.resource import (
 from vpp.model.schedule import Schedule
 from vpp.plan.terms import OpenTrade, ReserveHeadroom, Term
 from vpp.plan.validate.loads import limited
-from vpp.plan.validate.storage import reserve_key
 from vpp.plan.view import PlanningView
 
 Name = TypeVar("Name", bound=str)
@@ -110,7 +109,7 @@ def _places(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> It
 
 
 def _reserves(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> Iterator[str]:
-    products = {reserve_key(term) for term in terms if isinstance(term, ReserveHeadroom)}
+    products = {term.key for term in terms if isinstance(term, ReserveHeadroom)}
     yield from _names("reserve", schedule.reserve, products, products)
     names, steps = {r.resource_id for r in view.park.resources}, (view.horizon.steps,)
     for key, reserve in schedule.reserve.items():

@@ -101,13 +101,8 @@ def called(case: Case, unit: Storage) -> Called:
 
 def kept_kw(case: Case, term: ReserveHeadroom, name: ResourceId) -> tuple[Floats, Floats]:
     """What a resource keeps for a product, and how much of it is relief; shapes (T,)."""
-    reserve = case.schedule.reserve[reserve_key(term)]
+    reserve = case.schedule.reserve[term.key]
     return case.of(reserve.kept_kw, name), case.of(reserve.relief_kw, name)
-
-
-def reserve_key(term: ReserveHeadroom) -> str:
-    """Under which name the schedule speaks of a product's reserve."""
-    return f"{term.product_id} {'up' if term.up else 'down'}"
 
 
 def _energy(case: Case, unit: Storage, power: Floats, opening: float) -> Iterator[str]:
