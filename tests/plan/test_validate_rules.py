@@ -501,3 +501,66 @@ def test_a_node_that_is_not_balanced_is_refused(lab: Any, flows: str, word: str)
     found = lab.violations(other, view, lab.terms(view))
 
     assert any(text.startswith(word) for text in found), found
+
+
+# ---------------------------------------------------------------- cars
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        pytest.param({"charger_kw": 9.0}, "cars/a: charger_kw, max_car_feed_kw: -10", id="charger"),
+        pytest.param(
+            {"max_car_feed_kw": 9.0}, "cars/a: charger_kw, max_car_feed_kw: 10", id="feed"
+        ),
+        pytest.param({"max_draw_kw": 9.0}, "cars: max_draw_kw: 10", id="the whole car park"),
+        pytest.param({"discharge_efficiency": 0.5}, "cars/a: ", id="loses on the way out"),
+        pytest.param(
+            {"charge_efficiency": 0.5}, "cars/a: is served -5.0", id="loses on the way in"
+        ),
+        pytest.param({"wear_cost_per_kwh": 0.1}, "wear: the bill is 1.0", id="wears"),
+    ],
+)
+def test_cars_that_could_not_follow_are_refused(
+    lab: Any, change: dict[str, Any], word: str
+) -> None:
+    """A car feeds 10 kWh in the dear hour, and has them back in the cheap one."""
+    view, schedule = kept_apart(
+        lab,
+        lab.cars(max_car_feed_kw=10.0),
+        [0.9, 0.1],
+        {"sessions": (replace(lab.session("a", wanted_kwh=0, stays_h=2), lends_kwh=10.0),)},
+    )
+    assert lab.power(schedule, "cars").tolist() == [10, -10]
+
+    refused(lab, schedule, stricter(view, "cars", change), word)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        pytest.param({"lends_kwh": 9.0}, "cars/a: level: -10.0", id="lends less"),
+        pytest.param({"wanted_kwh": 1.0}, "cars/a: is served 0.0", id="wants more"),
+    ],
+)
+def test_a_car_that_was_promised_more_is_not_lent_out(
+    lab: Any, change: dict[str, Any], word: str
+) -> None:
+    session = replace(lab.session("a", wanted_kwh=0, stays_h=2), lends_kwh=10.0)
+    view, schedule = kept_apart(
+        lab, lab.cars(max_car_feed_kw=10.0), [0.9, 0.1], {"sessions": (session,)}
+    )
+
+    other = told(view, "cars", {"sessions": (replace(session, **change),)})
+
+    refused(lab, schedule, other, word)
+
+
+def test_a_guaranteed_departure_that_fails_costs_like_a_broken_limit(lab: Any) -> None:
+    """15 kWh wanted, 10 possible."""
+    session = lab.session("a", wanted_kwh=15, stays_h=1)
+    view, schedule = kept_apart(lab, lab.cars(), [0.1], {"sessions": (session,)})
+
+    firm = stricter(view, "cars", {"guaranteed": True})
+
+    refused(lab, schedule, firm, "unserved: the bill is 50.000000, the solver says 25.0")
