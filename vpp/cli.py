@@ -118,16 +118,39 @@ def check(
 @app.command()
 def plan(
     case: Annotated[Path, typer.Argument(help="The case file.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw the plan into this PNG file.")] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="RESOURCE@HH:MM: why it does what it does then.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="An older plan (from --json): tell what changed.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Plan one horizon from files: schedule and costs by cause."""
-    from vpp.service.case import plan_case, show_plan
+    """Plan one horizon from files: schedule, costs by cause, prices, limits that bind."""
+    from vpp.service.case import plan_case, read_plan
+    from vpp.service.caseshow import show_plan, show_reasons
+    from vpp.service.plot import draw, require_matplotlib
 
-    document = plan_case(case)
+    asked = None if explain is None else _resource_at(explain)
+    older = None if since is None else read_plan(since)
+    if plot is not None:
+        require_matplotlib()
+    ran = plan_case(case, Console(stderr=True))
+    if plot is not None:
+        draw(ran, plot)
+    if asked is not None:
+        reasons = ran.why(*asked)
+        if json_:
+            print(reasons.model_dump_json())
+        else:
+            show_reasons(reasons, _wide_console())
+        return
+    document = ran.document(since=older)
     if json_:
-        print(json.dumps(document))
+        print(document.model_dump_json())
     else:
-        show_plan(document, Console())
+        show_plan(ran, document, _wide_console())
 
 
 @app.command()
@@ -145,6 +168,19 @@ def schema(
             f"there is no schema {name!r}", where="schema", fix=f"Use one of {list(SCHEMAS)}"
         )
     print(json.dumps(SCHEMAS[name](), indent=2))
+
+
+def _wide_console() -> Console:
+    """A terminal as wide as it is; what is piped somewhere is wide enough not to be cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=110)
+
+
+def _resource_at(text: str) -> tuple[str, str]:
+    resource, _, clock = text.rpartition("@")
+    if not resource or not clock:
+        raise ConfigError(f"{text!r} names no time", where="--explain", fix="Say bess-1@03:15")
+    return resource, clock
 
 
 def _length(text: str) -> timedelta:

@@ -66,7 +66,7 @@ def test_a_battery_charges_because_later_is_dearer(lab: Lab) -> None:
             "In the store it becomes 0.900 kWh, each worth 0.2800 EUR later, 0.0200 EUR wear: a kWh drawn"
             " gains 0.1820 EUR."
         ),
-        "It is fed at 13:00 for 0.3000 EUR a kWh, its best hour later.",
+        "Later it feeds most dearly at 13:00, for 0.3000 EUR a kWh.",
         "At the end of the step 45.0 kWh are stored (45%).",
         "battery: max_charge_kw binds: 1 unit more of it would save 0.1820 EUR.",
     )

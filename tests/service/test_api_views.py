@@ -135,6 +135,7 @@ def test_without_a_plan_there_is_none(empty_plant: Plant, serving: Any) -> None:
         "status": "none",
         "reason": "no plan was made yet",
         "schedule": None,
+        "changes": None,
     }
 
 

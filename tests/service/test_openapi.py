@@ -60,6 +60,8 @@ def test_the_contract_names_these_routes() -> None:
         "GET /v1/park",
         "GET /v1/resources",
         "GET /v1/plan",
+        "POST /v1/plan",
+        "GET /v1/plan/explain",
         "GET /v1/forecasts",
         "GET /v1/statements",
         "GET /v1/events",

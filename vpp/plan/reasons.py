@@ -151,8 +151,8 @@ def _best(at: Moment, *, later: bool) -> Iterator[str]:
         if len(used):
             best = int(used[np.argmax(values[used])])
             yield (
-                f"It is fed at {at.clock(best)} for {at.money(float(values[best]))} a kWh, its best"
-                " hour later."
+                f"Later it feeds most dearly at {at.clock(best)}, for"
+                f" {at.money(float(values[best]))} a kWh."
             )
         else:
             yield "It is not fed again within the plan: what is left counts at the end."

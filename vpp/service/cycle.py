@@ -31,6 +31,7 @@ from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
+from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
@@ -89,14 +90,17 @@ async def plan(plant: Plant, now: datetime) -> None:
         case Unsolved():
             _refuse_plan(plant, now, outcome, seconds)
         case Optimal(schedule=schedule) | Feasible(schedule=schedule):
+            checked = perf_counter()
             wrong = violations(
                 schedule, view, terms, limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH
             )
+            validate_s = perf_counter() - checked
             if wrong:
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
                 _refuse_plan(plant, now, refused, seconds)
             else:
                 await _adopt(plant, now, outcome, schedule, seconds)
+                plant.made_from, plant.validate_s = (view, terms), validate_s
         case _:
             assert_never(outcome)
 
@@ -170,6 +174,8 @@ async def _adopt(
     }
     with suppress(UnavailableError):  # said and counted there; no new bids until it works again
         await append(plant, PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
+    before = plant.schedule
+    plant.changes = None if before is None else changes(planned(before), planned(schedule))
     plant.schedule, plant.outcome = schedule, outcome
     plant.plan_log.append(
         PlanRecord(

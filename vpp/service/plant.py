@@ -28,6 +28,7 @@ from vpp.model.measurement import EvSession, Measurement, ParkState
 from vpp.model.schedule import Outcome, Schedule
 from vpp.model.settlement import Statement
 from vpp.model.time import Interval
+from vpp.plan.changes import Changes
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
@@ -180,6 +181,18 @@ class Plant:
     outcome: Outcome | None = None
     schedule: Schedule | None = None
     """The newest validated plan, which HOLD keeps for a while when a solve fails."""
+
+    made_from: tuple[PlanningView, tuple[Term, ...]] | None = None
+    """The view and the terms of `schedule`: what its reasons are read from."""
+
+    changes: Changes | None = None
+    """What `schedule` does otherwise than the one before it."""
+
+    what_if: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a case of somebody else is planned: one at a time."""
+
+    validate_s: float | None = None
+    """How long the check of `schedule` took."""
 
     forecasts: tuple[Forecast, ...] = ()
     safe_state: SafeState = SafeState.RELEASE

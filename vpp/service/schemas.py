@@ -9,8 +9,9 @@ import msgspec
 from pydantic import BaseModel
 
 from vpp import wire
-from vpp.service.case import CaseSection
+from vpp.service.caseschema import CaseSection
 from vpp.service.parkfile import market_schema, park_schema
+from vpp.service.planviews import WhatIfView
 
 
 def _of(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
@@ -25,6 +26,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "park": park_schema,
     "market": market_schema,
     "case": _of(CaseSection),
+    "plan": _of(WhatIfView),
     "telemetry": _of_struct(wire.TelemetryMessage),
     "command": _of_struct(wire.CommandMessage),
     "ack": _of_struct(wire.AckMessage),

@@ -1,23 +1,46 @@
-"""A table of series: CSV with a header, one quarter-hour a row, nothing missing.
+"""Tables of series: CSV with a header, one interval a row, nothing missing, nothing filled.
 
-The first column is `interval_start` (UTC); rows stand on the grid without a hole. A missing value
-is a fault, never a guess.
+The first column is `interval_start`; rows stand on the grid without a hole. A missing value is a
+fault, never a guess. Two kinds of table are read:
+
+    read_profiles   quarter-hours in UTC; units are said by whoever names the file (park files)
+    read_table      any step from 5 minutes to an hour; each header names its unit (cases):
+
+        interval_start,        power.base [kW],  price.day-ahead [EUR/MWh]
+        2025-12-03T00:00:00Z,  -120.5,           43.10
+
+Times carry `Z` or their offset from UTC. Wall-clock times are refused: twice a year one of them is
+missing and one stands twice.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from math import isfinite
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.time import QUARTER, parse_utc
+from vpp.model.time import QUARTER, isoformat, latest_boundary, parse_utc
 from vpp.service.config import ConfigErrors, Fault, read_bytes
+from vpp.service.units import KNOWN, Unit, unit_of
+
+STEPS = tuple(timedelta(minutes=m) for m in (5, 10, 15, 20, 30, 60))
+"""Lengths of a step that a case may have; each divides the hour."""
+
+MOST_FAULTS = 20
+"""A column that is wrong throughout is told so often and no more."""
+
+HOUR = timedelta(hours=1)
 
 
 def read_rows(file: Path, named_at: Fault, faults: list[Fault]) -> list[list[str]] | None:
@@ -41,37 +64,215 @@ def read_profiles(
 ) -> tuple[dict[str, Profile] | None, list[Fault]]:
     """Columns by name; every row that breaks the grid or lacks a number is a fault."""
     header = rows[0]
-    if header[0] != "interval_start" or len(set(header)) != len(header) or len(header) < 2:
-        what = "the header is not interval_start and further names, each once"
-        return None, [Fault(str(file), 1, 1, "", what)]
-    faults: list[Fault] = []
-    values: Floats = np.full((len(rows) - 1, len(header) - 1), np.nan)
-    start = due = _moment(rows[1][0] if rows[1] else "")
-    for place, row in enumerate(rows[1:]):
-        if (wrong := _broken(row, header, due, values[place])) is not None:
-            faults.append(Fault(str(file), place + 2, 1, "", wrong))
-        due = due + QUARTER if due is not None else None
-    if faults or start is None:
-        return None, faults[:20]
-    horizon = Horizon(start, QUARTER, len(rows) - 1)
+    if (wrong := _broken_header(header)) is not None:
+        return None, [Fault(str(file), 1, 1, "", wrong)]
+    horizon, values, faults = _read_grid(file, rows, header[1:], QUARTER, None)
+    if faults or horizon is None:
+        return None, faults[:MOST_FAULTS]
     return {name: Profile(horizon, values[:, i]) for i, name in enumerate(header[1:])}, []
 
 
-def _broken(row: list[str], header: list[str], due: datetime | None, into: Floats) -> str | None:
-    """Read one row into `into`, or say what is wrong with it."""
-    if len(row) != len(header):
-        return f"{len(row)} cells under a header of {len(header)}"
+# ---------------------------------------------------------------- cases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Column:
+    """One series in its own unit, and where it stands."""
+
+    unit: Unit
+    values: Floats
+    """As they were written, shape (T,)."""
+
+    place: Fault
+    """Its header; `what` is empty."""
+
+    lines: bool = True
+    """Whether each value stands in a line of its own, below the header."""
+
+    def fault(self, what: str, step: int | None = None) -> Fault:
+        """A mistake of the column, or of its value in one step."""
+        at = self.place
+        line = at.line if step is None or not self.lines else at.line + 1 + step
+        return Fault(at.file, line, at.column, at.path, what)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeriesTable:
+    """Series on one horizon, by name."""
+
+    horizon: Horizon
+    columns: Mapping[str, Column]
+
+
+_HEADER = re.compile(r"^\s*([^\[\]]+?)\s*\[\s*([^\[\]]+?)\s*\]\s*$")
+
+
+def read_table(
+    file: Path, rows: list[list[str]], zone: ZoneInfo
+) -> tuple[SeriesTable | None, list[Fault]]:
+    """Columns with their units; `zone` is the park's, where a clock change is looked for."""
+    faults: list[Fault] = []
+    header = [cell.strip() for cell in rows[0]]
+    if (wrong := _broken_header(header)) is not None:
+        return None, [Fault(str(file), 1, 1, "", wrong)]
+    units: dict[str, tuple[Unit, Fault]] = {}
+    names, column = [], len(rows[0][0]) + 2
+    for cell in rows[0][1:]:
+        name, unit, wrong = split_header(cell)
+        place = Fault(str(file), 1, column, name, "")
+        column += len(cell) + 1
+        names.append(name)
+        if wrong is None and name in units:
+            wrong = "the column stands twice"
+        if wrong is not None or unit is None:
+            faults.append(Fault(place.file, 1, place.column, name, wrong or ""))
+            continue
+        units[name] = (unit, place)
+    step = _step_of(rows)
+    if step not in STEPS or step is None:
+        return None, [*faults, _no_step(file, rows, step, zone)]
+    horizon, values, found = _read_grid(file, rows, names, step, zone)
+    faults += found
+    if faults or horizon is None:
+        return None, faults[:MOST_FAULTS]
+    columns = {
+        name: Column(unit=units[name][0], values=values[:, i], place=units[name][1])
+        for i, name in enumerate(names)
+    }
+    return SeriesTable(horizon=horizon, columns=columns), []
+
+
+def split_header(cell: str) -> tuple[str, Unit | None, str | None]:
+    """Name and unit of a header such as `power.base [kW]`, or what is wrong with it."""
+    match = _HEADER.match(cell)
+    if match is None:
+        name = cell.strip()
+        return name, None, f"it has no unit: write {name} [kW] or another unit of {KNOWN}"
+    unit = unit_of(match[2])
+    if unit is None:
+        return match[1], None, f"the unit {match[2]!r} is not known; use {KNOWN}"
+    return match[1], unit, None
+
+
+def _step_of(rows: list[list[str]]) -> timedelta | None:
+    """The shortest distance of two rows near the beginning: a hole there is told as a hole."""
+    moments = [_moment(row[0]) for row in rows[1:6] if row]
+    known = [moment for moment in moments if moment is not None]
+    apart = [b - a for a, b in itertools.pairwise(known) if b > a]
+    return min(apart) if apart else None
+
+
+def _no_step(file: Path, rows: list[list[str]], step: timedelta | None, zone: ZoneInfo) -> Fault:
+    """Why the first rows give no step: times that are none, too few rows, an odd distance."""
+    for place, row in enumerate(rows[1:6]):
+        if not row or _moment(row[0]) is None:
+            what = _no_time(row[0] if row else "", zone)
+            return Fault(str(file), place + 2, 1, "interval_start", what)
+    lengths = ", ".join(f"{length // timedelta(minutes=1)}" for length in STEPS)
+    told = "one row" if step is None else f"steps of {_minutes(step)} minutes"
+    what = f"{told}; a plan needs at least two rows, {lengths} minutes apart"
+    return Fault(str(file), min(3, len(rows)), 1, "interval_start", what)
+
+
+def _minutes(step: timedelta) -> str:
+    return f"{step / timedelta(minutes=1):g}"
+
+
+# ---------------------------------------------------------------- the grid
+
+
+def _broken_header(header: Sequence[str]) -> str | None:
+    if header[0] != "interval_start" or len(set(header)) != len(header) or len(header) < 2:
+        return "the header is not interval_start and further names, each once"
+    return None
+
+
+def _read_grid(
+    file: Path, rows: list[list[str]], names: list[str], step: timedelta, zone: ZoneInfo | None
+) -> tuple[Horizon | None, Floats, list[Fault]]:
+    """Numbers of all rows, shape (rows, names); every row off the grid or without one is a fault."""
+    faults: list[Fault] = []
+    values: Floats = np.full((len(rows) - 1, len(names)), np.nan)
+    start = due = _moment(rows[1][0] if rows[1] else "")
+    if start is not None and zone is not None and latest_boundary(start, step) != start:
+        what = f"{rows[1][0]} does not lie on a multiple of {_minutes(step)} minutes"
+        faults.append(Fault(str(file), 2, 1, "interval_start", what))
+    for place, row in enumerate(rows[1:]):
+        grid = _off_grid(row, len(names) + 1, due, step, zone)
+        if grid is not None:
+            faults.append(Fault(str(file), place + 2, 1, "interval_start" if zone else "", grid))
+        else:
+            faults += _numbers(file, place, row, names, values[place], told=zone is not None)
+        # After a hole the rows go on from where they are: it is one mistake, not as many as rows.
+        moment = _moment(row[0]) if row and zone is not None else due
+        due = moment + step if moment is not None else (due + step if due is not None else None)
+        if len(faults) > MOST_FAULTS:
+            break
+    horizon = None if start is None else Horizon(start, step, len(rows) - 1)
+    return horizon, values, faults
+
+
+def _off_grid(
+    row: list[str], cells: int, due: datetime | None, step: timedelta, zone: ZoneInfo | None
+) -> str | None:
+    """What is wrong with a row before its numbers are looked at."""
+    if len(row) != cells:
+        return f"{len(row)} cells under a header of {cells}"
     moment = _moment(row[0])
     if moment is None or due is None:
-        return f"{row[0]!r} is no time such as 2025-12-03T00:00:00Z"
-    if moment != due:
-        return f"{row[0]} does not follow after a quarter-hour; {due:%Y-%m-%dT%H:%MZ} is due"
-    for place, cell in enumerate(row[1:]):
+        return _no_time(row[0], zone)
+    if moment == due:
+        return None
+    length = "a quarter-hour" if step == QUARTER else f"{_minutes(step)} minutes"
+    what = f"{row[0]} does not follow after {length}; {due:%Y-%m-%dT%H:%MZ} is due"
+    if zone is not None and abs(moment - due) == HOUR and _clock_changes(due, zone):
+        what += f" (the clock of {zone.key} changes here: write UTC, or the offset that holds)"
+    return what
+
+
+def _no_time(text: str, zone: ZoneInfo | None) -> str:
+    what = f"{text!r} is no time such as 2025-12-03T00:00:00Z"
+    if zone is None:
+        return what
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return what
+    early, late = (moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    if early == late:
+        return f"{text!r} has no time zone: add Z, or its offset from UTC"
+    happens = "twice" if (early or HOUR) > (late or HOUR) else "never"
+    return (
+        f"{text!r} has no time zone, and on the clock of {zone.key} it happens {happens}:"
+        " add Z, or its offset from UTC"
+    )
+
+
+def _clock_changes(moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether the local clock is changed within two hours of a moment."""
+    offsets = {(moment + k * HOUR).astimezone(zone).utcoffset() for k in (-2, -1, 0, 1, 2)}
+    return len(offsets) > 1
+
+
+def _numbers(
+    file: Path, place: int, row: list[str], names: list[str], into: Floats, *, told: bool
+) -> list[Fault]:
+    """Read one row into `into`; with its column and time where that is `told`, else in short."""
+    faults, column = [], len(row[0]) + 2
+    for i, (name, cell) in enumerate(zip(names, row[1:], strict=True)):
         number = read_number(cell)
-        if number is None:
-            return f"{header[place + 1]} is {cell!r}, no finite number"
-        into[place] = number
-    return None
+        if number is not None:
+            into[i] = number
+        elif told:
+            moment = _moment(row[0])
+            at = row[0] if moment is None else isoformat(moment)
+            what = f"{cell!r} at {at} is no finite number"
+            faults.append(Fault(str(file), place + 2, column, name, what))
+        else:
+            what = f"{name} is {cell!r}, no finite number"
+            return [Fault(str(file), place + 2, 1, "", what)]
+        column += len(cell) + 1
+    return faults
 
 
 def read_number(cell: str) -> float | None:
@@ -85,6 +286,6 @@ def read_number(cell: str) -> float | None:
 
 def _moment(text: str) -> datetime | None:
     try:
-        return parse_utc(text, where="interval_start")
+        return parse_utc(text.strip(), where="interval_start")
     except DataError:
         return None

@@ -124,7 +124,8 @@ def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     schema = query.model_json_schema(mode="validation")
     parameters = []
     for name, one in schema.get("properties", {}).items():
-        parameter = {"name": name, "in": "query", "required": False, "schema": one}
+        required = name in schema.get("required", ())
+        parameter = {"name": name, "in": "query", "required": required, "schema": one}
         if "description" in one:
             parameter["description"] = one.pop("description")
         parameters.append(parameter)

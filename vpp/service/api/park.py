@@ -10,7 +10,6 @@ from vpp.model.measurement import Reading
 from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Limits
 from vpp.model.resource import Resource
 from vpp.sense.state import freeze
-from vpp.service.api.numbers import finite
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.api.views import (
     ConnectionPointView,
@@ -24,6 +23,7 @@ from vpp.service.api.views import (
     TraceView,
     UnitView,
 )
+from vpp.service.numbers import finite
 from vpp.service.plant import Plant, TracePoint
 from vpp.wire import Moment, WireModel
 

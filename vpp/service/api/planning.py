@@ -1,31 +1,39 @@
-"""The newest plan with its reasons, and the forecasts it was made from."""
+"""The newest plan with its reasons, what a case would be planned like, and the forecasts."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
 from datetime import timedelta
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 from pydantic import Field
 
-from vpp.model.horizon import Profile
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
-from vpp.service.api.numbers import as_exact, listed
-from vpp.service.api.problems import HttpRefusal
-from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
-from vpp.service.api.views import (
-    CostOfCause,
-    ForecastsView,
-    ForecastView,
-    PlanView,
-    PriceAhead,
-    ResourcePlan,
-    ScheduleView,
-    TradePlan,
-)
+from vpp.model.ids import ResourceId
+from vpp.model.time import parse_utc
+from vpp.plan.changes import planned
+from vpp.plan.explain import explain, moment_of
+from vpp.service.api.problems import RETRY_AFTER_S, HttpRefusal
+from vpp.service.api.reading import MAX_FAULTS
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
+from vpp.service.api.views import ForecastsView, ForecastView
+from vpp.service.case import run_case
+from vpp.service.casefile import Case, case_of
+from vpp.service.caseschema import CaseSection
+from vpp.service.config import ConfigErrors, Document
+from vpp.service.executor import ProcessExecutor
+from vpp.service.numbers import listed
 from vpp.service.plant import Plant
-from vpp.wire import WireModel
+from vpp.service.planview import changes_view, explanation_view, schedule_view, status_of
+from vpp.service.planviews import ExplanationView, PlanView, WhatIfView
+from vpp.wire import ProblemFault, WireModel
 
-Status: TypeAlias = Literal["none", "optimal", "feasible", "unsolved"]
+
+class ExplainQuery(WireModel):
+    resource: Annotated[str, Field(min_length=1, max_length=80)]
+    at: Annotated[str, Field(pattern=r"^[0-9]{2}:[0-9]{2}$|^[0-9]{4}-.*T", max_length=40)]
+    """A time of day on the park's clock, such as 03:15, or a moment with its zone."""
 
 
 class ForecastsQuery(WireModel):
@@ -34,9 +42,25 @@ class ForecastsQuery(WireModel):
 
 
 async def show_plan(plant: Plant, call: Call[Nothing, Nothing]) -> PlanView:
-    status, reason = _status(plant.outcome)
-    schedule = None if plant.schedule is None else _schedule(plant, plant.schedule)
-    return PlanView(status=status, reason=reason, schedule=schedule)
+    schedule, park = plant.schedule, plant.file.park
+    if plant.outcome is None:
+        return PlanView(status="none", reason="no plan was made yet", schedule=None)
+    status, reason = status_of(plant.outcome)
+    return PlanView(
+        status=status,
+        reason=reason,
+        schedule=None
+        if schedule is None
+        else schedule_view(
+            schedule,
+            currency=park.currency,
+            spot=None if plant.view is None else plant.view.spot_per_kwh,
+            validate_s=plant.validate_s,
+        ),
+        changes=None
+        if plant.changes is None
+        else changes_view(plant.changes, park.timezone, park.currency),
+    )
 
 
 async def list_forecasts(plant: Plant, call: Call[ForecastsQuery, Nothing]) -> ForecastsView:
@@ -65,74 +89,101 @@ async def list_forecasts(plant: Plant, call: Call[ForecastsQuery, Nothing]) -> F
     )
 
 
-def _status(outcome: Outcome | None) -> tuple[Status, str]:
-    match outcome:
-        case None:
-            return "none", "no plan was made yet"
-        case Optimal():
-            return "optimal", ""
-        case Feasible(gap=gap):
-            return "feasible", f"cut off by the time limit with a gap of {gap:.2g}"
-        case Unsolved(reason=reason):
-            return "unsolved", reason
+async def explain_plan(plant: Plant, call: Call[ExplainQuery, Nothing]) -> ExplanationView:
+    if plant.schedule is None or plant.made_from is None:
+        raise HttpRefusal(
+            "no plan was made yet", code="no_plan", where="plan", fix="Ask again after the next one"
+        )
+    view, terms = plant.made_from
+    at = call.query.at
+    moment = parse_utc(at, where="at") if "T" in at else moment_of(view, at)
+    why = explain(plant.schedule, view, terms, ResourceId(call.query.resource), moment)
+    return explanation_view(plant.schedule.plan_id, why)
 
 
-def _schedule(plant: Plant, of: Schedule) -> ScheduleView:
-    prices = [PriceAhead(name="net_value", per_kwh=listed(of.net_value_per_kwh))]
-    spot = _spot(plant, of)
-    if spot is not None:
-        prices.insert(0, PriceAhead(name="spot", per_kwh=listed(spot.values)))
-    return ScheduleView(
-        plan_id=of.plan_id,
-        issued_at=of.issued_at,
-        start=of.horizon.start,
-        step_s=of.horizon.step // timedelta(seconds=1),
-        steps=of.horizon.steps,
-        resources=_resources(of),
-        net_kw=listed(of.net_kw),
-        committed_kw=listed(of.committed_kw),
-        trades=[TradePlan(product=p, power_kw=listed(kw)) for p, kw in of.trade_kw.items()],
-        prices=prices,
-        cost=as_exact(of.cost),
-        cost_by_cause=[
-            CostOfCause(cause=cause, cost=as_exact(cost))
-            for cause, cost in of.cost_by_cause.items()
-        ],
-        gap=of.gap,
-        binaries=of.binaries,
-        build_s=of.build_s,
-        solve_s=of.solve_s,
-        strategy_version=of.strategy_version,
-        input_digest=of.input_digest,
+async def plan_what_if(plant: Plant, call: Call[Nothing, CaseSection]) -> WhatIfView:
+    """Plan a case in a process of its own: neither the plan that stands nor the next one waits."""
+    if plant.what_if.locked():
+        raise HttpRefusal(
+            "another what-if is being planned",
+            code="what_if_running",
+            where="plan",
+            fix="Send it again when that one is answered",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+    async with plant.what_if:
+        case = await asyncio.to_thread(_case, plant, call.body)
+        async with ProcessExecutor() as executor:
+            ran = await run_case(case, executor)
+    return ran.document(since=None if plant.schedule is None else planned(plant.schedule))
+
+
+def _case(plant: Plant, body: CaseSection) -> Case:
+    """The case of a request.
+
+    Raises:
+        HttpRefusal: Every fault, by its path in the body.
+    """
+    tree = json.loads(body.model_dump_json(exclude_unset=True))
+    document = Document(
+        file="body",
+        tree=tree,
+        marks={(): (1, 1)},
+        digest=hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest(),
+        faults=(),
+    )
+    try:
+        case = case_of(document, name="what-if", folder=None, live=plant.file)
+    except ConfigErrors as error:
+        faults = [ProblemFault(path=_path(f.path), what=f.what) for f in error.faults[:MAX_FAULTS]]
+        raise _unfit(faults) from error
+    most = plant.file.planning.hard_s
+    if case.hard_s > most:
+        what = f"{case.hard_s:g} s are more than the {most:g} s that this service gives"
+        raise _unfit([ProblemFault(path="body.solver.hard_s", what=what)])
+    return case
+
+
+def _unfit(faults: list[ProblemFault]) -> HttpRefusal:
+    return HttpRefusal(
+        f"{len(faults)} mistake{'s' if len(faults) > 1 else ''}, the first in {faults[0].path}:"
+        f" {faults[0].what}",
+        code="invalid_body",
+        where="body",
+        fix="Mend what `errors` names",
+        faults=faults,
     )
 
 
-def _resources(of: Schedule) -> list[ResourcePlan]:
-    found = []
-    for row, name in enumerate(of.resource_ids):
-        stored, temperature = of.stored_kwh.get(name), of.temperature_degc.get(name)
-        found.append(
-            ResourcePlan(
-                resource_id=name,
-                power_kw=listed(of.power_kw[row]),
-                stored_kwh=None if stored is None else listed(stored),
-                temperature_degc=None if temperature is None else listed(temperature),
-                starts=list(of.starts.get(name, ())),
-            )
-        )
-    return found
-
-
-def _spot(plant: Plant, of: Schedule) -> Profile | None:
-    """The prices that plan was made with; None where a newer view took their place."""
-    if plant.view is None or plant.view.horizon != of.horizon:
-        return None
-    return plant.view.spot_per_kwh
+def _path(dotted: str) -> str:
+    """`terms.0.at` as `body.terms[0].at`."""
+    parts = [f"[{part}]" if part.isdecimal() else f".{part}" for part in dotted.split(".") if part]
+    return "body" + "".join(parts)
 
 
 ROUTES: tuple[AnyRoute, ...] = (
     reading(
-        "/v1/plan", "The newest plan, with costs by cause and prices", show_plan, gives=PlanView
+        "/v1/plan",
+        "The newest plan, with costs by cause, prices, limits that bind and what changed",
+        show_plan,
+        gives=PlanView,
+    ),
+    writing(
+        "POST",
+        "/v1/plan",
+        "Plan a case and follow nothing of it: what if",
+        plan_what_if,
+        takes=CaseSection,
+        gives=WhatIfView,
+        codes=("what_if_running", "no_plan", "invalid_data"),
+    ),
+    reading(
+        "/v1/plan/explain",
+        "Why a resource does what the newest plan has it do",
+        explain_plan,
+        gives=ExplanationView,
+        query=ExplainQuery,
+        codes=("no_plan", "invalid_data"),
     ),
     reading(
         "/v1/forecasts",

@@ -43,6 +43,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "invalid_data": (422, "A value breaks a rule"),
         "off_grid": (422, "No such delivery"),
         "unknown_unit": (422, "No such unit"),
+        "what_if_running": (429, "One what-if at a time"),
         "internal": (500, "A fault of the service"),
         "unavailable": (503, "Not possible now"),
         "not_ready": (503, "Not ready"),

@@ -8,23 +8,10 @@ one axis: `start` and `step_s`, one number a step, null where nothing is known.
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import PlainSerializer
-
+from vpp.service.numbers import Exact, Numbers
 from vpp.wire import DeliveryView, ProductView, Span, WireModel
-
-
-def _plain(number: Decimal) -> str:
-    return format(number, "f")
-
-
-Exact = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
-"""A decimal, as text without exponent."""
-
-Numbers = list[float | None]
-
 
 # ---------------------------------------------------------------- markets
 
@@ -208,65 +195,7 @@ class ResourcesView(WireModel):
     resources: list[ResourceView]
 
 
-# ---------------------------------------------------------------- plan
-
-
-class ResourcePlan(WireModel):
-    resource_id: str
-    power_kw: Numbers
-    stored_kwh: Numbers | None
-    """At the end of each step; storages only."""
-    temperature_degc: Numbers | None
-    """At the end of each step; zones only."""
-    starts: list[int]
-    """Steps at which a run or a call begins."""
-
-
-class TradePlan(WireModel):
-    product: str
-    power_kw: Numbers
-
-
-class PriceAhead(WireModel):
-    name: str
-    per_kwh: Numbers
-
-
-class CostOfCause(WireModel):
-    cause: str
-    cost: Exact
-
-
-class ScheduleView(WireModel):
-    plan_id: str
-    issued_at: datetime
-    start: datetime
-    step_s: int
-    steps: int
-    resources: list[ResourcePlan]
-    net_kw: Numbers
-    committed_kw: Numbers
-    trades: list[TradePlan]
-    """What the plan means to sell (buy below 0) of products that are still open."""
-    prices: list[PriceAhead]
-    """`spot` as known or forecast, `net_value` the shadow price of net injection."""
-    cost: Exact
-    cost_by_cause: list[CostOfCause]
-    gap: float
-    binaries: int
-    build_s: float
-    solve_s: float
-    strategy_version: str
-    input_digest: str
-
-
-class PlanView(WireModel):
-    """The newest outcome, and the newest schedule that passed the validator."""
-
-    status: Literal["none", "optimal", "feasible", "unsolved"]
-    reason: str
-    schedule: ScheduleView | None
-    """Where the newest plan failed, the one before it, which HOLD keeps for a while."""
+# ---------------------------------------------------------------- forecasts
 
 
 class ForecastView(WireModel):

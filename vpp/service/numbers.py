@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import isfinite
+from typing import Annotated, TypeAlias
 
 import numpy as np
+from pydantic import PlainSerializer
 
 from vpp.model.horizon import Floats
 from vpp.model.money import exact
+
+
+def _plain(number: Decimal) -> str:
+    return format(number, "f")
+
+
+Exact = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
+"""A decimal, as text without exponent."""
+
+Numbers: TypeAlias = list[float | None]
+"""One number a step; null where nothing is known."""
 
 DIGITS = 4
 """Digits behind the point of what a page draws: a tenth of a watt, a hundredth of a cent a MWh."""

@@ -1,0 +1,242 @@
+"""A plan as `GET /v1/plan`, `POST /v1/plan` and `vpp plan --json` give it: one document for all three.
+
+Powers are kW net injection of electricity, or of the carrier of the node that a resource names; series
+have one number a step, from `start` on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from vpp.service.numbers import Exact, Numbers
+from vpp.wire import Span, WireModel
+
+
+class PortPlan(WireModel):
+    """What a converter feeds into a carrier node (draws below 0)."""
+
+    node: str
+    power_kw: Numbers
+
+
+class ResourcePlan(WireModel):
+    resource_id: str
+    power_kw: Numbers
+    ports: list[PortPlan]
+    stored_kwh: Numbers | None
+    """At the end of each step; storages only."""
+    stored_value_per_kwh: Numbers | None
+    """What one more kWh in the storage is worth then."""
+    temperature_degc: Numbers | None
+    """At the end of each step; zones only."""
+    curtailed_kw: Numbers | None
+    """How much less it draws than it would; curtailable loads only."""
+    on: list[bool] | None
+    """Machines that are on or off only."""
+    starts: list[int]
+    """Steps at which a run or a call begins."""
+    start_lengths: list[int]
+    """How many steps each lasts, where that is chosen."""
+
+
+class PointPlan(WireModel):
+    connection_point_id: str
+    power_kw: Numbers
+    value_per_kwh: Numbers | None
+    """What one more kWh fed behind it saves."""
+
+
+class NodePlan(WireModel):
+    node_id: str
+    value_per_kwh: Numbers
+    """What one more kWh fed into it saves."""
+    spilled_kw: Numbers | None
+    lacking_kw: Numbers | None
+
+
+class PipePlan(WireModel):
+    pipe_id: str
+    power_kw: Numbers
+    """What enters it."""
+
+
+class CarPlan(WireModel):
+    session: str
+    """`resource id/session id`."""
+    power_kw: Numbers | None
+    unserved_kwh: float
+    """What it leaves without."""
+
+
+class KeptBy(WireModel):
+    resource_id: str
+    power_kw: Numbers
+
+
+class ReservePlan(WireModel):
+    name: str
+    """`product id up` or `product id down`."""
+    kept: list[KeptBy]
+    sold_kw: Numbers
+    lacking_kw: Numbers
+
+
+class TradePlan(WireModel):
+    product: str
+    power_kw: Numbers
+
+
+class PriceAhead(WireModel):
+    name: str
+    per_kwh: Numbers
+
+
+class LimitPriceView(WireModel):
+    """A limit that binds, in the words of the park file."""
+
+    limit: str
+    steps: list[int]
+    """Where it binds; a limit of the whole horizon stands in the last step."""
+    per_unit: list[float]
+    """Change of cost for one kW (or kWh) more of it in that step: never above 0."""
+
+
+class BrokenView(WireModel):
+    """A limit that the plan breaks, since it cannot keep them all: as little as it can."""
+
+    limit: str
+    most: float
+    """At most in any step, in the limit's own unit."""
+    start: datetime
+    end: datetime
+
+
+class CostOfCause(WireModel):
+    cause: str
+    cost: Exact
+
+
+class Undone(WireModel):
+    window: str
+    """`resource id/start of the window`."""
+    units: float
+
+
+class SizeView(WireModel):
+    columns: int
+    rows: int
+    nonzeros: int
+    binaries: int
+
+
+class ScheduleView(WireModel):
+    plan_id: str
+    issued_at: datetime
+    start: datetime
+    step_s: int
+    steps: int
+    currency: str
+    resources: list[ResourcePlan]
+    connection_points: list[PointPlan]
+    nodes: list[NodePlan]
+    pipes: list[PipePlan]
+    cars: list[CarPlan]
+    reserve: list[ReservePlan]
+    undone: list[Undone]
+    """What windows of work lack."""
+    net_kw: Numbers
+    committed_kw: Numbers
+    trades: list[TradePlan]
+    """What the plan means to sell (buy below 0) of products that are still open."""
+    prices: list[PriceAhead]
+    """`spot` as known or forecast, `net_value` the shadow price of net injection."""
+    broken: list[BrokenView]
+    """Limits that are broken; empty on ordinary days."""
+    limit_prices: list[LimitPriceView]
+    shadow_prices: Literal["exact", "on/off decisions fixed"]
+    """What all values and limit prices hold for."""
+    cost: Exact
+    cost_by_cause: list[CostOfCause]
+    """They add up to `cost`, the objective."""
+    gap: float
+    binaries: int
+    size: SizeView
+    build_s: float
+    solve_s: float
+    validate_s: float | None
+    """Null for a plan that an earlier run of the service checked."""
+    strategy_version: str
+    input_digest: str
+
+
+class PowerChangeView(WireModel):
+    resource_id: str
+    moved_kwh: float
+    most_at: datetime
+    before_kw: float
+    now_kw: float
+
+
+class StartChangeView(WireModel):
+    resource_id: str
+    before: list[datetime]
+    now: list[datetime]
+
+
+class ChangesView(WireModel):
+    """What this plan does otherwise than an older one, over the steps that both cover."""
+
+    since: str
+    span: Span | None
+    powers: list[PowerChangeView]
+    """Most moved first."""
+    net: PowerChangeView | None
+    starts: list[StartChangeView]
+    cost_by_cause: list[CostOfCause] | None
+    """New less old; null where the two cover different hours."""
+    sentences: list[str]
+
+
+class PlanView(WireModel):
+    """The newest outcome, and the newest schedule that passed the validator."""
+
+    status: Literal["none", "optimal", "feasible", "unsolved"]
+    reason: str
+    schedule: ScheduleView | None
+    """Where the newest plan failed, the one before it, which HOLD keeps for a while."""
+    changes: ChangesView | None = None
+    """What changed since the last plan; null where there is none to compare."""
+
+
+class WhatIfView(WireModel):
+    """A case, planned; nothing of it is kept or followed."""
+
+    status: Literal["optimal", "feasible", "unsolved"]
+    reason: str
+    """Where it is unsolved: which limits clash, and what would help."""
+    schedule: ScheduleView | None
+    unheard: list[str]
+    """Resources of which the case says nothing, though a plan would have to know: they are not moved."""
+    changes: ChangesView | None
+    """Against the plan that stands, where the two meet."""
+
+
+class BindingView(WireModel):
+    limit: str
+    saves: float
+    """What one unit more of it would save."""
+
+
+class ExplanationView(WireModel):
+    """Why one resource does what it is planned to do in one step."""
+
+    plan_id: str
+    resource_id: str
+    start: datetime
+    end: datetime
+    power_kw: float
+    value_per_kwh: float | None
+    stored_value_per_kwh: float | None
+    binding: list[BindingView]
+    sentences: list[str]
