@@ -11,7 +11,7 @@
               others    Σ kept + feed <= has                           (down: kept - feed <= -least)
 
 The sums in the last four run over all products of one direction: what one keeps, no other has. A call
-may come at any moment of a step, so a store has the energy (or the room) for it at both ends. What is
+may come at any moment of a step, so a store has the energy (or the room) for it at both ends, unless the product looks at the beginning alone. What is
 expected to be called moves the store (`storage.py`); it does not enter the balance of the connection
 point, for the product itself settles it. Nobody keeps more than is owed, else calls that nobody makes
 would earn: where one may fail, no more than twice.
@@ -206,8 +206,9 @@ def _hold_back(b: Builder, storages: Storages, some: Sequence[Headroom], *, up: 
         b.put(relief[here], one.relief, 1.0)
         b.put(extra[here], one.extra, 1.0)
         per_kw = ((one.relief, into if up else out), (one.extra, out if up else into))
+        ends = (before, after) if one.term.held_at_end else (before,)
         for columns, kwh in per_kw:
-            for rows in (before, after):
+            for rows in ends:
                 b.put(rows[here], columns, one.term.activation_hours * kwh)
             # What is expected to be called leaves the store (up) or fills it (down).
             called_kwh = one.term.called_share * b.hours * kwh

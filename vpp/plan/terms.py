@@ -215,6 +215,10 @@ class ReserveHeadroom:
     activation_hours: float
     """A call may last so long: stores keep the energy (or the room) for it."""
 
+    held_at_end: bool = True
+    """Whether stores hold it at the end of each step too, since a call may come at any moment; False
+    where the product's rule looks at the beginning alone."""
+
     called_share: float = 0.0
     """Share of what is kept that is expected to be called as energy in each step."""
 

@@ -125,19 +125,15 @@ def _storage(
         term.activation_hours * (per_relief * relief + per_extra * extra)
         for term, relief, extra in zip(asked, reliefs, extras, strict=True)
     ]
-    # A call may come as a step begins and as it ends.
-    first, last = before(case, unit, opening), case.schedule.stored_kwh[name]
-    held = np.minimum(first, last) if up else np.maximum(first, last)
-    room = held - floor_kwh(case, unit, opening) if up else unit.capacity_kwh - held
-    yield from between(
-        f"{words}: activation_hours",
-        np.sum(energy, axis=0),
-        0.0,
-        np.maximum(room, 0.0),
-        held,
-        *energy,
-        unit="kWh",
-    )
+    # A call may come as a step begins and, where the product asks for that, as it ends.
+    at_end = [kwh for term, kwh in zip(asked, energy, strict=True) if term.held_at_end]
+    moments = ((before(case, unit, opening), energy), (case.schedule.stored_kwh[name], at_end))
+    for held, parts in moments:
+        room = held - floor_kwh(case, unit, opening) if up else unit.capacity_kwh - held
+        total = np.sum([case.zeros(), *parts], axis=0)
+        most = np.maximum(room, 0.0)
+        key = f"{words}: activation_hours"
+        yield from between(key, total, 0.0, most, held, *parts, unit="kWh")
 
 
 def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[Cost]:
