@@ -68,17 +68,18 @@ def test_a_source_feeds_where_that_is_worth_what_it_costs(
 
 
 def test_what_the_weather_gives_is_shared_between_feeding_and_curtailing(lab: Any) -> None:
-    """Of 60 kW sun a quarter must be fed; the rest costs 0.05 a kWh when it is not."""
+    """Of 60 kW sun a quarter must be fed; the rest costs 0.05 a kWh when it is not. Half hours."""
     view = lab.view(
         lab.source("pv", weather_driven=True, must_run_share=0.25, curtailment_cost_per_kwh=0.05),
         price=[-0.1, -0.01],
         available_kw={"pv": [60, 60]},
+        step=HOUR / 2,
     )
 
     schedule = lab.plan(view)
 
     assert lab.power(schedule, "pv").tolist() == [15, 60]
-    assert schedule.cost_by_cause["curtailment"] == pytest.approx(45 * 0.05)
+    assert schedule.cost_by_cause["curtailment"] == pytest.approx(45 * 0.05 / 2)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +309,18 @@ def test_each_local_day_has_its_own_hours(lab: Any) -> None:
     assert lab.power(lab.plan(view), "engine").tolist() == [0, 100, 100, 0]
 
 
+def test_what_must_run_with_less_than_its_least_power_feeds_what_it_has(lab: Any) -> None:
+    view = lab.view(
+        lab.source(
+            "mill", weather_driven=True, must_run_share=0.1, on_off=lab.rules(min_power_kw=20.0)
+        ),
+        price=[-0.1, -0.1, -0.1],
+        available_kw={"mill": [10, 50, 300]},
+    )
+
+    assert lab.power(lab.plan(view), "mill").tolist() == [10, 20, 30]
+
+
 def test_a_weather_source_below_its_least_power_is_off(lab: Any) -> None:
     view = lab.view(
         lab.source("mill", weather_driven=True, on_off=lab.rules(min_power_kw=20.0)),
@@ -440,3 +453,14 @@ def test_every_limit_of_a_source_is_told_by_its_name_and_price(
     prices = {p.limit: p.per_unit.tolist() for p in lab.plan(view).limit_prices}
 
     assert prices[f"engine: {limit}"] == pytest.approx(per_unit)
+
+
+def test_a_shift_that_ends_stops_a_machine_whatever_its_ramp(lab: Any) -> None:
+    """2 kW from hour to hour: found at 10 kW it ramps down through its window, and stops with it."""
+    view = lab.view(
+        lab.flexible("pump", lab.window("12:00", "14:00"), ramp_kw_per_min=2 / 60),
+        price=[0.9, 0.9, 0.9, 0.9],
+        readings=[lab.reading("pump", power_kw=-10.0)],
+    )
+
+    assert lab.power(lab.plan(view), "pump").tolist() == pytest.approx([-8, -6, 0, 0])

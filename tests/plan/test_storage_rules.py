@@ -185,6 +185,18 @@ def test_a_reserve_is_left_where_that_pays(
     assert schedule.cost_by_cause["reserve energy kept"] == pytest.approx(cost)
 
 
+def test_a_reserve_is_paid_for_by_the_hour(lab: Any) -> None:
+    """20 kWh lack for half an hour, at 0.1 a kWh and hour; nothing can be charged."""
+    view = lab.view(
+        lab.battery(reserve_soc=0.5, reserve_cost_per_kwh_h=0.1, max_charge_kw=0.0),
+        price=[0.01],
+        readings=[lab.reading("bat", soc=0.3)],
+        step=timedelta(minutes=30),
+    )
+
+    assert lab.plan(view).cost_by_cause["reserve energy kept"] == pytest.approx(20 * 0.1 / 2)
+
+
 @pytest.mark.parametrize(
     ("cycles", "reading", "power_kw"),
     [
@@ -346,3 +358,24 @@ def test_tanks_are_decided_on_only_where_heat_may_be_unwanted(
     programme = build(view, lab.terms(view), limit_excess_price_per_kwh=10.0)
 
     assert len(programme.integral) == binaries
+
+
+def test_a_full_tank_does_not_burn_heat_that_nobody_wants(lab: Any) -> None:
+    """50 kW waste heat must go somewhere, 40 kW are wanted: charging and discharging at once would
+    save the 0.05 a kWh that throwing 10 kW away costs.
+    """
+    view = lab.view(
+        lab.source("waste", node_id="heat", must_run_share=0.5),
+        lab.load("hall", node_id="heat"),
+        lab.battery("tank", node_id="heat", **LOSSY),
+        price=[0.1],
+        base_kw={"hall": [-40]},
+        readings=[lab.reading("tank", soc=1.0)],
+        nodes=[lab.node(spill_cost_per_kwh=0.05)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "tank").tolist() == [0]
+    assert schedule.spilled_kw["heat"].tolist() == pytest.approx([10])
+    assert schedule.cost == pytest.approx(0.05 * 10)
