@@ -11,8 +11,10 @@ import pytest
 
 from vpp.model.resource import FixedLoad, Generator, ThermalZone
 from vpp.plan.changes import changes, planned
+from vpp.service.api.planning import ROUTES
 from vpp.service.case import run_case
 from vpp.service.casefile import case_of
+from vpp.service.caseschema import CaseSection
 from vpp.service.config import read_yaml
 from vpp.service.inline import InlineExecutor
 from vpp.service.inputs import reference_product
@@ -103,6 +105,12 @@ def test_a_second_what_if_is_refused_while_one_is_planned(plant: Plant, serving:
             return second.status, problem["code"], second.headers["Retry-After"]
 
     assert asyncio.run(run()) == (429, "what_if_running", "10")
+
+
+def test_the_example_of_the_contract_fits_its_schema() -> None:
+    (route,) = [one for one in ROUTES if one.example is not None]
+
+    assert CaseSection.model_validate_json(json.dumps(route.example), strict=True).park == "live"
 
 
 def test_a_refused_what_if_leaves_room_for_the_next(plant: Plant, serving: Any) -> None:

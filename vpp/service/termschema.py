@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from vpp.plan.terms import Activity
 from vpp.service.schematypes import (
@@ -29,8 +29,11 @@ from vpp.service.schematypes import (
 )
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
-Course: TypeAlias = Cost | ColumnName
-"""A number, or a column."""
+Course: TypeAlias = Annotated[
+    Cost | ColumnName,
+    # One schema of two types: a reader of alternatives would try every combination of them.
+    WithJsonSchema({"type": ["number", "string"], "description": "A number, or a column."}),
+]
 
 
 class EnergyPriceTerm(Section):

@@ -95,10 +95,10 @@ def _operation(route: AnyRoute) -> dict[str, Any]:
         "responses": {"200": _success(route), **_refusals(route)},
     }
     if route.body is not Nothing:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _ref(route.body)}},
-        }
+        content: dict[str, Any] = {"schema": _ref(route.body)}
+        if route.example is not None:
+            content["example"] = route.example
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
 
 

@@ -161,6 +161,23 @@ def _path(dotted: str) -> str:
     return "body" + "".join(parts)
 
 
+EXAMPLE = {
+    "park": "live",
+    "strategies": "none",
+    "series": {
+        "start": "2025-12-03T10:00:00Z",
+        "step_minutes": 15,
+        "columns": {
+            "power.steel-furnaces [kW]": [-800.0, -820.0, -790.0, -760.0],
+            "price.buy [EUR/MWh]": [41.2, 43.0, 55.5, 61.9],
+        },
+    },
+    "constants": {"arriving.office-cars": "0 kW"},
+    "states": {"steel-battery": {"soc": 0.5}},
+    "terms": [{"term": "energy_price", "at": "all", "import_per_kwh": "price.buy"}],
+}
+"""What a case looks like; a real one has a series for each load, source and place."""
+
 ROUTES: tuple[AnyRoute, ...] = (
     reading(
         "/v1/plan",
@@ -176,6 +193,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         takes=CaseSection,
         gives=WhatIfView,
         codes=("what_if_running", "no_plan", "invalid_data"),
+        example=EXAMPLE,
     ),
     reading(
         "/v1/plan/explain",

@@ -65,6 +65,9 @@ class Route(Generic[Q, B]):
     tail: str | None = None
     """The last path parameter where it may hold slashes."""
 
+    example: Mapping[str, Any] | None = None
+    """A body, for bodies whose schema alone does not show what to send."""
+
     @property
     def pattern(self) -> str:
         """The path as aiohttp's router takes it."""
@@ -156,6 +159,7 @@ def writing(
     takes: type[B],
     gives: type[BaseModel],
     codes: tuple[str, ...] = (),
+    example: Mapping[str, Any] | None = None,
 ) -> Route[Nothing, B]:
     """A route that changes something by a JSON body."""
     return Route(
@@ -167,6 +171,7 @@ def writing(
         query=Nothing,
         body=takes,
         codes=codes,
+        example=example,
     )
 
 
