@@ -11,7 +11,7 @@ import pytest
 
 from vpp.model.horizon import Floats
 from vpp.model.measurement import RunPhase
-from vpp.model.schedule import Schedule
+from vpp.model.schedule import LimitPrice, Schedule
 from vpp.model.time import QUARTER
 
 NAMES = ["load", "bat", "dead", "pv", "mill", "oven", "hall", "cold", "cars"]
@@ -366,6 +366,61 @@ def nan(values: Floats) -> Floats:
             "cars/a: is served",
             id="charged and missing do not add up to wanted",
         ),
+        pytest.param(
+            lambda s: replace(s, undone_units={"bat/noon": 1.0}),
+            "undone_units speaks of",
+            id="work of a battery",
+        ),
+        pytest.param(
+            lambda s: replace(s, point_value_per_kwh={"cp-a": nan(s.net_kw)}),
+            "point_value_per_kwh of cp-a",
+            id="NaN shadow price of a connection point",
+        ),
+        pytest.param(
+            lambda s: replace(s, node_value_per_kwh={"heat": s.net_kw}),
+            "node_value_per_kwh speaks of",
+            id="a node nobody knows",
+        ),
+        pytest.param(
+            lambda s: replace(
+                s, limit_prices=(LimitPrice(limit="bat: soc", per_unit=nan(s.net_kw)),)
+            ),
+            "price of bat: soc",
+            id="NaN price of a limit",
+        ),
+        pytest.param(
+            lambda s: replace(s, cars_kw={}), "cars_kw speaks of", id="no word of each car"
+        ),
+        pytest.param(
+            lambda s: replace(s, on={"pv": s.net_kw > 0}), "on speaks of", id="the sun is switched"
+        ),
+        pytest.param(
+            lambda s: replace(s, curtailed_kw={"load": s.net_kw}),
+            "curtailed_kw speaks of",
+            id="a fixed load is turned down",
+        ),
+        pytest.param(
+            lambda s: replace(s, pipe_kw={"main": s.net_kw}), "pipe_kw speaks of", id="a pipe"
+        ),
+        pytest.param(
+            lambda s: replace(s, port_kw={"bat": {}}), "port_kw speaks of", id="a battery's port"
+        ),
+        pytest.param(
+            lambda s: replace(s, start_lengths={"oven": (3,)}),
+            "oven: runs for (3,) steps",
+            id="a run of another length",
+        ),
+        pytest.param(
+            lambda s: replace(s, start_lengths={"mill": (4, 4)}),
+            "mill: starts in steps (4,), for (4, 4) steps",
+            id="more lengths than starts",
+        ),
+        pytest.param(
+            lambda s: replace(s, start_lengths={"hall": (4,)}),
+            "start_lengths speaks of",
+            id="lengths of what starts nowhere",
+        ),
+        pytest.param(lambda s: replace(s, gap=-0.1), "the gap is -0.1", id="better than the best"),
         pytest.param(
             lambda s: replace(s, unserved_kwh={}),
             "unserved_kwh speaks of",

@@ -357,6 +357,13 @@ def test_flexible_loads_that_could_not_follow_are_refused(lab: Any) -> None:
     refused(lab, schedule, told(view, "pump", None), "pump: default_draw_kw, not heard: 10")
 
 
+def test_a_window_that_the_load_does_not_have_is_refused(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "14:00", 15))
+    view, schedule = kept_apart(lab, pump, [0.1, 0.2], {})
+
+    refused(lab, replace(schedule, undone_units={"pump/noon": 0.0}), view, "pump: has no windows")
+
+
 def test_work_done_before_the_plan_counts_once(lab: Any) -> None:
     view, schedule = kept_apart(
         lab,

@@ -102,8 +102,12 @@ def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
     yield from _bands(load, draw)
     least = -np.where(may, load.max_draw_kw, 0.0)
     yield from ramp_faults(case, load, power, least, case.zeros())
-    for opening in openings(case, load):
+    found = openings(case, load)
+    for opening in found:
         yield from _work(case, load, opening, draw)
+    said = {key for key in case.schedule.undone_units if key.startswith(f"{name}/")}
+    if strangers := said - {opening.key(load) for opening in found}:
+        yield f"{name}: has no windows {sorted(strangers)}"
 
 
 def _bands(load: FlexibleLoad, draw: Floats) -> Iterator[str]:

@@ -47,9 +47,9 @@ def limited(load: CurtailableLoad) -> bool:
 def _calls(case: Case, load: CurtailableLoad, curtailed: Floats) -> Iterator[str]:
     """Each step in which it is turned down lies in a call, and the calls are as promised."""
     name, schedule = load.resource_id, case.schedule
-    spans = sorted(
-        zip(schedule.starts.get(name, ()), schedule.start_lengths.get(name, ()), strict=True)
-    )
+    starts = schedule.starts.get(name, ())
+    lengths = schedule.start_lengths.get(name, (1,) * len(starts))
+    spans = sorted(zip(starts, lengths, strict=True))
     down = np.zeros(case.steps, dtype=bool)
     for start, length in spans:
         down[start : start + length] = True

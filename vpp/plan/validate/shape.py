@@ -79,6 +79,10 @@ def _states(schedule: Schedule, view: PlanningView) -> Iterator[str]:
         if r.on_off is not None and (isinstance(r, Generator) or heard(r.resource_id))
     }
     yield from _profiles("on", schedule.on, view, must, may, kind="b")
+    flexible = {r.resource_id for r in resources if isinstance(r, FlexibleLoad)}
+    strangers = {key for key in schedule.undone_units if key.partition("/")[0] not in flexible}
+    if strangers:
+        yield f"undone_units speaks of {sorted(strangers)}, not of {sorted(flexible)}"
     for key, value in (*schedule.unserved_kwh.items(), *schedule.undone_units.items()):
         if not np.isfinite(value):
             yield f"{key}: what is missing is not finite"
@@ -94,6 +98,11 @@ def _places(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> It
     nothing: set[str] = set()
     yield from _profiles("connection_point_kw", schedule.connection_point_kw, view, points, points)
     yield from _profiles("trade_kw", schedule.trade_kw, view, products, products)
+    worth = schedule.point_value_per_kwh
+    yield from _profiles("point_value_per_kwh", worth, view, nothing, points)
+    yield from _profiles("node_value_per_kwh", schedule.node_value_per_kwh, view, nothing, nodes)
+    for limit in schedule.limit_prices:
+        yield from _numbers(f"price of {limit.limit}", limit.per_unit, (view.horizon.steps,))
     yield from _profiles("pipe_kw", schedule.pipe_kw, view, nothing, pipes)
     yield from _profiles("spilled_kw", schedule.spilled_kw, view, nothing, nodes)
     yield from _profiles("lacking_kw", schedule.lacking_kw, view, nothing, nodes)
