@@ -144,17 +144,7 @@ def _feed(
     b.put(end, level[:, -1], 1.0)
     b.put(end, unserved, 1.0)
     b.inject(which[:, None], feed, 1.0)
-    lending = sorted(set(owner))
-    fed_kw = column(fleets[i].max_draw_kw for i in lending)
-    fed = b.add_rows((len(lending), b.steps), -np.inf, fed_kw)
-    b.put(fed[[lending.index(i) for i in owner]], feed, 1.0)
-    b.name([f"{fleets[i].resource_id}: max_draw_kw" for i in lending], Side.ROW_UPPER, fed)
-    could_kw = np.zeros((len(fleets), b.steps))
-    np.add.at(could_kw, owner, feed_kw)
-    b.may(
-        b.rows([fleets[i].resource_id for i in lending]),
-        feed_kw=np.minimum(could_kw[lending], fed_kw),
-    )
+    _car_parks(b, fleets, owner, feed, feed_kw)
     return BothWays(
         into=draw,
         out=feed,
@@ -165,6 +155,23 @@ def _feed(
         wear_into_per_kwh=np.zeros_like(wear),
         wear_out_per_kwh=wear,
         node=b.nodes(which),
+    )
+
+
+def _car_parks(
+    b: Builder, fleets: Sequence[EvFleet], owner: Sequence[int], feed: Ints, feed_kw: Floats
+) -> None:
+    """What the cars of each car park feed together."""
+    lending = sorted(set(owner))
+    fed_kw = column(fleets[i].max_draw_kw for i in lending)
+    fed = b.add_rows((len(lending), b.steps), -np.inf, fed_kw)
+    b.put(fed[[lending.index(i) for i in owner]], feed, 1.0)
+    b.name([f"{fleets[i].resource_id}: max_draw_kw" for i in lending], Side.ROW_UPPER, fed)
+    could_kw = np.zeros((len(fleets), b.steps))
+    np.add.at(could_kw, owner, feed_kw)
+    b.may(
+        b.rows([fleets[i].resource_id for i in lending]),
+        feed_kw=np.minimum(could_kw[lending], fed_kw),
     )
 
 

@@ -61,69 +61,85 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
     """All storages that say how full they are."""
     full = {name: r.soc for name, r in readings(b.view).items() if r.soc is not None}
     units = [u for u in of_kind(b.view, Storage) if u.resource_id in full]
-    which, shape = b.rows([u.resource_id for u in units]), (len(units), b.steps)
-    capacity = column(u.capacity_kwh for u in units)
+    which = b.rows([u.resource_id for u in units])
     stored_kwh = np.array([full[u.resource_id] * u.capacity_kwh for u in units])
-    kept = column(u.kept(b.hours) for u in units)
-    # A store found below its reserve may stay there, less what it loses; it is not forced up at any
-    # price.
-    left_alone = stored_kwh[:, None] * kept ** np.arange(1, b.steps + 1)
-    floor = np.minimum(column(u.min_soc for u in units) * capacity, left_alone)
-    share = stack([_share(b, u) for u in units], b.steps)
-    charge_kw = column(u.max_charge_kw for u in units) * share
-    discharge_kw = column(u.max_discharge_kw for u in units) * share
-    charge = b.add_columns(shape, upper=charge_kw)
-    discharge = b.add_columns(shape, upper=discharge_kw)
-    stored = b.add_columns(shape, lower=floor, upper=capacity)
-    wear = column(u.wear_cost_per_kwh for u in units)
-    b.price(charge, wear * b.hours, "wear")
-    b.price(discharge, wear * b.hours, "wear")
-    kept_into = column(u.charge_efficiency for u in units)
-    kept_out = column(u.discharge_efficiency for u in units)
-    opening = np.zeros(shape)
-    opening[:, :1] = kept * stored_kwh[:, None]
-    rows = b.add_rows(shape, opening, opening)
-    b.put(rows, stored, 1.0)
-    b.put(rows[:, 1:], stored[:, :-1], -kept)
-    b.put(rows, charge, -b.hours * kept_into)
-    b.put(rows, discharge, b.hours / kept_out)
-    b.count(Counted.TAKEN_OUT_KWH, which[:, None], discharge, b.hours / kept_out)
-    b.inject(which[:, None], discharge, 1.0)
-    b.inject(which[:, None], charge, -1.0)
-    b.may(which, draw_kw=charge_kw, feed_kw=discharge_kw)
-    for field, columns, side in (
-        ("max_charge_kw", charge, Side.UPPER),
-        ("max_discharge_kw", discharge, Side.UPPER),
-        ("capacity_kwh", stored, Side.UPPER),
-        ("min_soc", stored, Side.LOWER),
-    ):
-        b.name([f"{u.resource_id}: {field}" for u in units], side, columns)
+    capacity_kwh = column(u.capacity_kwh for u in units)
+    floor_kwh = _floor_kwh(b, units, stored_kwh)
+    terminals = _terminals(b, units, which)
+    stored = b.add_columns(floor_kwh.shape, lower=floor_kwh, upper=capacity_kwh)
+    b.name([f"{u.resource_id}: capacity_kwh" for u in units], Side.UPPER, stored)
+    b.name([f"{u.resource_id}: min_soc" for u in units], Side.LOWER, stored)
     found = Storages(
         units=tuple(units),
         which=which,
         stored_kwh=stored_kwh,
-        floor_kwh=floor,
-        both_ways=BothWays(
-            into=charge,
-            out=discharge,
-            into_kw=charge_kw,
-            out_kw=discharge_kw,
-            kept_into=kept_into,
-            kept_out=kept_out,
-            wear_into_per_kwh=wear,
-            wear_out_per_kwh=wear,
-            node=b.nodes(which),
-        ),
-        charge=charge,
-        discharge=discharge,
+        floor_kwh=floor_kwh,
+        both_ways=terminals,
+        charge=terminals.into,
+        discharge=terminals.out,
         stored=stored,
-        rows=rows,
+        rows=_balance(b, units, terminals, stored, stored_kwh),
     )
     _taper(b, found)
     _cycles(b, found)
     _final(b, found, limit_excess_price_per_kwh)
     _reserve(b, found)
     return found
+
+
+def _floor_kwh(b: Builder, units: Sequence[Storage], stored_kwh: Floats) -> Floats:
+    """The least at the end of each step, shape (S, T).
+
+    A store found below its reserve may stay there, less what it loses: it is not forced up at any price.
+    """
+    kept = column(u.kept(b.hours) for u in units)
+    left_alone = stored_kwh[:, None] * kept ** np.arange(1, b.steps + 1)
+    return np.asarray(np.minimum(column(u.min_soc * u.capacity_kwh for u in units), left_alone))
+
+
+def _terminals(b: Builder, units: Sequence[Storage], which: Ints) -> BothWays:
+    """Charge and discharge, at the node where each store stands."""
+    share = stack([_share(b, u) for u in units], b.steps)
+    charge_kw = column(u.max_charge_kw for u in units) * share
+    discharge_kw = column(u.max_discharge_kw for u in units) * share
+    charge = b.add_columns(share.shape, upper=charge_kw)
+    discharge = b.add_columns(share.shape, upper=discharge_kw)
+    b.name([f"{u.resource_id}: max_charge_kw" for u in units], Side.UPPER, charge)
+    b.name([f"{u.resource_id}: max_discharge_kw" for u in units], Side.UPPER, discharge)
+    wear = column(u.wear_cost_per_kwh for u in units)
+    b.price(charge, wear * b.hours, "wear")
+    b.price(discharge, wear * b.hours, "wear")
+    b.inject(which[:, None], discharge, 1.0)
+    b.inject(which[:, None], charge, -1.0)
+    b.may(which, draw_kw=charge_kw, feed_kw=discharge_kw)
+    return BothWays(
+        into=charge,
+        out=discharge,
+        into_kw=charge_kw,
+        out_kw=discharge_kw,
+        kept_into=column(u.charge_efficiency for u in units),
+        kept_out=column(u.discharge_efficiency for u in units),
+        wear_into_per_kwh=wear,
+        wear_out_per_kwh=wear,
+        node=b.nodes(which),
+    )
+
+
+def _balance(
+    b: Builder, units: Sequence[Storage], ways: BothWays, stored: Ints, stored_kwh: Floats
+) -> Ints:
+    """What is stored follows from what was, what went in and what was taken out; rows (S, T)."""
+    kept = column(u.kept(b.hours) for u in units)
+    opening = np.zeros(stored.shape)
+    opening[:, :1] = kept * stored_kwh[:, None]
+    rows = b.add_rows(stored.shape, opening, opening)
+    b.put(rows, stored, 1.0)
+    b.put(rows[:, 1:], stored[:, :-1], -kept)
+    b.put(rows, ways.into, -b.hours * ways.kept_into)
+    b.put(rows, ways.out, b.hours / ways.kept_out)
+    which = b.rows([u.resource_id for u in units])[:, None]
+    b.count(Counted.TAKEN_OUT_KWH, which, ways.out, b.hours / ways.kept_out)
+    return rows
 
 
 def _share(b: Builder, unit: Storage) -> Floats:
