@@ -23,6 +23,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.resource import EnergyWindow, FlexibleLoad, Storage
 from vpp.model.schedule import Unsolved
+from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.lp import Deadline
 from vpp.plan.programme import Programme
@@ -306,7 +307,7 @@ def test_a_battery_in_energy_and_regulation_reaches_the_independent_optimum(
         assert planned.cost == pytest.approx(written_usd(rows, quirk=False), abs=0.05)
 
         programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
-        found = search(with_quirk(programme), view.horizon, {}, gap=1e-6, deadline=NEVER)
+        found = search(with_quirk(programme), view.horizon, Announced(), gap=1e-6, deadline=NEVER)
         assert not isinstance(found, Unsolved)
         assert found[0].cost == pytest.approx(published_usd, abs=0.05)
         assert planned.cost < published_usd - 0.5  # what the quirk costs, every day
