@@ -10,13 +10,20 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydantic import TypeAdapter
 
 from vpp.service.api.face import routes
+from vpp.service.case import run_case
+from vpp.service.casefile import read_case
+from vpp.service.caseschema import CaseSection
+from vpp.service.config import read_yaml
 from vpp.service.http import serve
+from vpp.service.inline import InlineExecutor
 from vpp.service.plant import Plant
 from vpp.service.schemas import SCHEMAS
 
 ROOT = Path(__file__).parents[2]
+TERMS = ROOT / "vpp" / "service" / "termschema.py"
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 
@@ -43,6 +50,39 @@ def test_the_example_client_trades_a_day(plant: Plant) -> None:
 
     assert answer["status"] == "booked"
     assert answer["bids"] == len(list(plant.book.all_bids())) > 90
+
+
+def test_the_case_that_the_planning_page_writes_is_planned_as_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    ran = asyncio.run(run_case(read_case(tmp_path / "case.yaml"), InlineExecutor()))
+
+    reasons = re.findall(r"<!-- output: (\S+)@(\S+) -->\n```text\n(.*?)```", page, re.DOTALL)
+    costs = re.findall(r"<!-- cost: (.*?) -->", page)
+
+    assert len(reasons) == len(costs) == 1
+    for resource, clock, said in reasons:
+        assert list(ran.why(resource, clock).sentences) == said.splitlines()
+    assert ran.schedule is not None
+    assert costs[0] == ", ".join(
+        f"{cause} {cost:.4g}" for cause, cost in sorted(ran.schedule.cost_by_cause.items()) if cost
+    )
+
+
+def test_the_terms_that_the_planning_page_shows_fit_the_schema(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(terms:\n.*?)```", page, re.DOTALL)
+    document = read_yaml(f"park: p\nseries: s\n{shown}".encode(), file="planning.md")
+
+    section = document.parse(TypeAdapter(CaseSection), (), document.tree)
+
+    assert isinstance(section, CaseSection), section
+    named = set(
+        re.findall(r"`([a-z_]+)`", page[page.index("*Terms*") : page.index("```yaml\nterms")])
+    )
+    known = {str(term) for term in re.findall(r'term: Literal\["(\w+)"\]', TERMS.read_text())}
+    assert known <= named
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
