@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vpp.plan import money, networks, reserve, tree
+from vpp.plan import groups, money, networks, reserve, tree
 from vpp.plan.fleet import Fleet
 from vpp.plan.kinds import (
     cars,
@@ -45,7 +45,7 @@ def build(
     Raises:
         DataError: A term names what the park does not have, or makes exporting earn more than
             importing costs; trades are open while no `Commitment` prices what is not delivered; a
-            run or a call is no whole number of steps.
+            run or a call is no whole number of steps; a group counts what neither runs nor rests.
     """
     b = Builder(view)
     points = tree.add_points(b)
@@ -75,6 +75,7 @@ def build(
         market=market,
         machines=(generators.machines, flexibles.machines, converters.machines),
     )
+    groups.add(b, fleet)
     headroom = reserve.add(b, fleet, terms)
     money.add_terms(b, fleet, terms)
     filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))

@@ -53,8 +53,8 @@ class _Process:
 
 def possible(
     b: Builder, load: InterruptibleLoad, reading: Reading | None, row: int, clock: Clock
-) -> list[Start]:
-    """Calls that may start in the horizon, their groups numbered from 0.
+) -> tuple[list[Start], NDArray[np.bool_]]:
+    """Calls that may start, their groups numbered from 0, and where it runs unless it is called anew.
 
     What the load draws by itself goes into `b.base_kw[row]`.
 
@@ -64,7 +64,7 @@ def possible(
     runs = clock.operates(load)
     if reading is None:
         b.base_kw[row] = -load.rated_draw_kw * runs
-        return []
+        return [], runs
     horizon = clock.horizon
     if load.call_length % horizon.step:
         raise DataError(
@@ -92,7 +92,7 @@ def possible(
         b.base_kw[row] -= given
         groups = max((start.group for start in found), default=-1) + 1
         found += _longer(process, under_way, quiet, given, shed_kwh, groups)
-    return found
+    return found, runs
 
 
 def _under_way(load: InterruptibleLoad, reading: Reading) -> datetime | None:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ class Starts:
     chosen: Ints
     days: tuple[RunDay, ...] = ()
     """Runs that are given, and those to be chosen."""
+
+    running: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
+    """Where each interruptible load runs unless it is called anew, shape (T,)."""
 
     def taken(self, x: Floats) -> dict[ResourceId, tuple[tuple[int, int], ...]]:
         """Step and length of the starts that a solution takes, by resource, in order."""
@@ -69,14 +72,16 @@ def add(b: Builder) -> Starts:
     clock, state = Clock(b.view), b.view.state
     found: list[list[Start]] = []
     days: list[RunDay] = []
+    running: dict[ResourceId, NDArray[np.bool_]] = {}
     for load in loads:
         row, reading = b.row_of[load.resource_id], state.reading(load.resource_id)
-        found.append(calls.possible(b, load, reading, row, clock))
+        some, running[load.resource_id] = calls.possible(b, load, reading, row, clock)
+        found.append(some)
     for run in work:
         row, reading = b.row_of[run.resource_id], state.reading(run.resource_id)
-        some = runs.possible(b, run, reading, row, clock)
-        found.append([start for day in some for start in day.starts])
-        days += some
+        worked = runs.possible(b, run, reading, row, clock)
+        found.append([start for day in worked for start in day.starts])
+        days += worked
     starts = list(_numbered(found))
     chosen = b.decide((len(starts),))
     b.price(chosen, np.array([start.cost for start in starts]), "calls")
@@ -85,7 +90,7 @@ def add(b: Builder) -> Starts:
         _apart(b, starts, chosen)
         _inject(b, starts, chosen)
         _after(b, work, days, starts, chosen)
-    return Starts(possible=tuple(starts), chosen=chosen, days=tuple(days))
+    return Starts(possible=tuple(starts), chosen=chosen, days=tuple(days), running=running)
 
 
 def _numbered(found: Sequence[Sequence[Start]]) -> Iterator[Start]:

@@ -11,7 +11,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ResourceId
 from vpp.model.network import Pipe
 from vpp.model.park import PowerGroup
-from vpp.model.resource import Converter, InterruptibleLoad, ShiftableRun
+from vpp.model.resource import Converter, EvFleet, FixedLoad, InterruptibleLoad, ShiftableRun
 from vpp.plan.validate import calls, runs
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import between, equal, slack
@@ -64,21 +64,45 @@ def group_faults(case: Case) -> Iterator[str]:
     for group in case.view.park.groups:
         draws = [np.maximum(-case.power(name), 0.0) for name in group.resource_ids]
         together = np.sum(draws, axis=0)
-        yield from between(
-            f"group {group.group_id}: max_draw_kw", together, 0.0, group.max_draw_kw, *draws
+        given = np.sum(
+            [case.zeros(), *(_given_kw(case, name) for name in group.resource_ids)], axis=0
         )
+        most = np.maximum(group.max_draw_kw, given)
+        yield from between(f"group {group.group_id}: max_draw_kw", together, 0.0, most, *draws)
         if group.max_running is not None:
             yield from _running_together(case, group, group.max_running)
 
 
 def _running_together(case: Case, group: PowerGroup, most: int) -> Iterator[str]:
     count = np.sum([running(case, name) for name in group.resource_ids], axis=0)
-    bad = np.flatnonzero(count > most)
+    given = np.sum([_runs_by_itself(case, name) for name in group.resource_ids], axis=0)
+    bad = np.flatnonzero(count > np.maximum(most, given))
     if len(bad):
         step = bad[0]
         yield (
             f"group {group.group_id}: max_running: {count[step]} run in step {step}, allowed {most}"
         )
+
+
+def _given_kw(case: Case, name: ResourceId) -> Floats:
+    """What a member of a group draws that nobody decides, shape (T,): it may be more than is allowed."""
+    resource = case.view.park.resource_by_id[name]
+    if isinstance(resource, ShiftableRun):
+        return runs.given_kw(case, resource)
+    if isinstance(resource, EvFleet):
+        return np.maximum(-case.view.arriving_kw[name].values, 0.0)
+    if isinstance(resource, FixedLoad) or case.reading(name) is None:
+        return np.maximum(-case.power(name), 0.0)
+    return case.zeros()
+
+
+def _runs_by_itself(case: Case, name: ResourceId) -> Bools:
+    """Steps in which a member runs that nobody decides, shape (T,)."""
+    resource = case.view.park.resource_by_id[name]
+    if isinstance(resource, ShiftableRun):
+        return runs.given_progress(case, resource)
+    decided = case.reading(name) is not None or name in case.schedule.on
+    return np.zeros(case.steps, dtype=bool) if decided else running(case, name)
 
 
 def running(case: Case, name: ResourceId) -> Bools:

@@ -25,34 +25,51 @@ def run_faults(case: Case, run: ShiftableRun) -> Iterator[str]:
     """Days that have no run, too many, or one outside its window; a draw that does not follow."""
     for day in case.days:
         yield from _day_faults(case, run, day)
-    expected, size = -_drawn_kw(case, run), np.full(case.steps, run.draw_kw)
+    expected, size = -_drawn_kw(case, run, _begins(case, run)), np.full(case.steps, run.draw_kw)
     yield from equal(f"{run.resource_id}: draw", case.power(run.resource_id), expected, size)
 
 
 def in_progress(case: Case, run: ShiftableRun) -> Bools:
     """Steps in which it runs, shape (T,)."""
+    return _progress(case, run, _begins(case, run))
+
+
+def given_progress(case: Case, run: ShiftableRun) -> Bools:
+    """Steps in which it runs though nobody chooses that, shape (T,)."""
+    return _progress(case, run, _all_given(case, run))
+
+
+def given_kw(case: Case, run: ShiftableRun) -> Floats:
+    """Draw of the runs that nobody chooses, shape (T,)."""
+    return _drawn_kw(case, run, _all_given(case, run))
+
+
+def _progress(case: Case, run: ShiftableRun, begins: list[datetime]) -> Bools:
     busy, horizon = np.zeros(case.steps, dtype=bool), case.view.horizon
-    for begins in _begins(case, run):
-        first, end = horizon.index(begins), horizon.index(begins + run.length)
+    for moment in begins:
+        first, end = horizon.index(moment), horizon.index(moment + run.length)
         busy[max(first, 0) : max(end, 0)] = True
     return busy
 
 
-def _drawn_kw(case: Case, run: ShiftableRun) -> Floats:
-    """Draw of the runs that are chosen, and of those nobody chooses; shape (T,)."""
+def _drawn_kw(case: Case, run: ShiftableRun, begins: list[datetime]) -> Floats:
+    """Draw of runs that begin at some moments, shape (T,)."""
     drawn, horizon = case.zeros(), case.view.horizon
-    for begins in _begins(case, run):
+    for moment in begins:
         for number, draw_kw in enumerate(run.profile_kw):
-            step = horizon.index(begins + number * QUARTER)
+            step = horizon.index(moment + number * QUARTER)
             if 0 <= step < case.steps:
                 drawn[step] += draw_kw
     return drawn
 
 
+def _all_given(case: Case, run: ShiftableRun) -> list[datetime]:
+    return [moment for day in case.days for moment in _given(case, run, day)]
+
+
 def _begins(case: Case, run: ShiftableRun) -> list[datetime]:
     """When each run of the horizon begins, and those that go on into it."""
-    given = [moment for day in case.days for moment in _given(case, run, day)]
-    return sorted([*given, *_chosen(case, run.resource_id)])
+    return sorted([*_all_given(case, run), *_chosen(case, run.resource_id)])
 
 
 def _chosen(case: Case, name: ResourceId) -> list[datetime]:
