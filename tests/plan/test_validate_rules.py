@@ -334,6 +334,89 @@ def test_a_process_that_is_called_as_nobody_promised_is_refused(
     refused(lab, schedule, stricter(view, "mill", change), word)
 
 
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        pytest.param("mill", "mill: rest: the call at 2025-12-03 13:00 comes 1:15:00", id="called"),
+        pytest.param("shop", "shop: rest: called in step 1", id="turned down"),
+    ],
+)
+def test_a_load_rests_from_the_call_before_the_plan_too(lab: Any, kind: str, word: str) -> None:
+    """Its last call ended a quarter before the plan begins, the next one is an hour into it."""
+    made = lab.process() if kind == "mill" else lab.curtailable(rest=QUARTER)
+    view, schedule = kept_apart(lab, made, [0.1, 0.9, 0.1], {}, base_kw={"shop": [-100.0] * 3})
+    assert schedule.starts[made.resource_id] == (1,)
+    earlier = told(view, kind, lab.running(RunPhase.WAITING, lab.noon - QUARTER))
+
+    assert lab.violations(schedule, stricter(earlier, kind, {"rest": HOUR}), lab.terms(view)) == ()
+    refused(lab, schedule, stricter(earlier, kind, {"rest": 2 * HOUR}), word)
+
+
+def test_a_call_under_way_that_lasts_too_long_is_refused(lab: Any) -> None:
+    """Since 11:00, at least an hour, at most three: the plan lets it last until 13:00."""
+    view, schedule = kept_apart(
+        lab,
+        lab.process(call_length=HOUR, longest_call=3 * HOUR),
+        [0.9, 0.1],
+        lab.running(RunPhase.CALLED, lab.noon - HOUR),
+    )
+    assert schedule.longer_until == {"mill": 1}
+
+    shorter = stricter(view, "mill", {"longest_call": HOUR})
+    waiting = told(view, "mill", {"phase": RunPhase.WAITING})
+
+    refused(lab, schedule, shorter, "mill: longest_call: the call under way would last 2:00:00")
+    refused(lab, schedule, waiting, "mill: has no call under way that could last until step 1")
+    lie = replace(schedule, longer_until={"mill": 99})
+    refused(lab, lie, view, "mill: has no call under way that could last until step 99")
+
+
+# ---------------------------------------------------------------- runs
+
+
+@pytest.mark.parametrize(
+    ("starts", "word"),
+    [
+        pytest.param((0, 1), "oven: starts at 2025-12-03 11:15:00+00:00, while its", id="at once"),
+        pytest.param((0,), "oven: 1 chosen starts on 2025-12-03, not 2", id="once too little"),
+        pytest.param((0, 7), "oven: starts at 2025-12-03 12:45:00+00:00, its window", id="late"),
+    ],
+)
+def test_runs_that_get_in_each_others_way_are_refused(
+    lab: Any, starts: tuple[int, ...], word: str
+) -> None:
+    """Twice two quarters between 12:00 and 14:00."""
+    view, schedule = kept_apart(
+        lab, lab.run(runs_per_day=2), [0.1, 0.1, *[0.9] * 4, 0.1, 0.1], {}, step=QUARTER
+    )
+    assert schedule.starts["oven"] == (0, 6)
+
+    found = lab.violations(
+        replace(schedule, starts={"oven": starts}, start_lengths={}), view, lab.terms(view)
+    )
+
+    assert found[0].startswith(word), found
+
+
+def test_a_run_before_the_one_it_waits_for_is_refused(lab: Any) -> None:
+    """The oven costs least at 12:00, the mixer at 13:30."""
+    view = lab.view(
+        lab.run("mixer"),
+        lab.run("oven", latest_end=lab.clock("13:00"), default_start=lab.clock("12:00")),
+        price=[0.1, 0.4, 0.4, 0.4, 0.4, 0.4, 0.05, 0.05],
+        step=QUARTER,
+        readings=[lab.reading("mixer"), lab.reading("oven")],
+    )
+    schedule = lab.plan(view)
+    assert (schedule.starts["mixer"], schedule.starts["oven"]) == ((6,), (0,))
+
+    waiting = stricter(view, "mixer", {"after": "oven"})
+    later = stricter(view, "oven", {"after": "mixer"})
+
+    assert lab.violations(schedule, waiting, lab.terms(view)) == ()
+    refused(lab, schedule, later, "oven: after: starts at")
+
+
 # ---------------------------------------------------------------- flexible loads
 
 

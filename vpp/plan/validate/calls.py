@@ -126,6 +126,8 @@ def _call_faults(case: Case, load: InterruptibleLoad) -> Iterator[str]:
     last = call_under_way(case, load)
     if last is not None and last.end - last.start > (load.longest_call or load.call_length):
         yield f"{name}: longest_call: the call under way would last {last.end - last.start}"
+    if last is None and calls:
+        yield from _rested(case, load, calls[0])
     for call in calls:
         local, day = call.start.astimezone(zone), local_date(call.start, zone)
         on_day[day] = on_day.get(day, 0) + 1
@@ -151,6 +153,19 @@ def _pause(
         yield (
             f"{load.resource_id}: rest: the call at {local:%Y-%m-%d %H:%M} follows another after"
             f" {call.start - last.end}, allowed {load.rest}"
+        )
+
+
+def _rested(case: Case, load: InterruptibleLoad, call: Interval) -> Iterator[str]:
+    """It has run for `rest` since its last call ended, where it says when that was."""
+    reading = case.reading(load.resource_id)
+    if reading is None or reading.phase_since is None or not load.rest:
+        return
+    if call.start < reading.phase_since + load.rest:
+        local = call.start.astimezone(case.view.park.timezone)
+        yield (
+            f"{load.resource_id}: rest: the call at {local:%Y-%m-%d %H:%M} comes"
+            f" {call.start - reading.phase_since} after its last one, allowed {load.rest}"
         )
 
 

@@ -110,7 +110,7 @@ def _pauses(
     case: Case, load: CurtailableLoad, spans: list[tuple[int, int]], before: int
 ) -> Iterator[str]:
     rest = max(case.steps_of(load.rest), 1)
-    ended = before if _called_before(case, load) else -case.steps - rest
+    ended = before if _called_before(case, load) else _rested_from(case, load)
     for start, length in spans:
         if start < ended + rest:
             yield (
@@ -118,6 +118,14 @@ def _pauses(
                 f" {ended}, a pause is {rest} steps"
             )
         ended = start + length
+
+
+def _rested_from(case: Case, load: CurtailableLoad) -> int:
+    """The step before which its last call ended, where it says when; long ago where it does not."""
+    reading = case.reading(load.resource_id)
+    if reading is None or reading.phase_since is None or not load.rest:
+        return -case.steps - case.steps_of(load.rest) - 1
+    return case.steps_until(reading.phase_since + load.rest) - case.steps_of(load.rest)
 
 
 def _per_day(case: Case, load: CurtailableLoad, starts: list[int]) -> Iterator[str]:

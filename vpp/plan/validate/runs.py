@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,8 +93,8 @@ def _day_faults(case: Case, run: ShiftableRun, day: date) -> Iterator[str]:
     for moment in chosen:
         if not window[0] <= moment <= window[1]:
             yield f"{name}: starts at {moment}, its window is {window[0]} … {window[1]}"
-    for before, moment in zip([*_given(case, run, day), *chosen], chosen, strict=False):
-        if before < moment < before + run.length:
+    for before, moment in pairwise(sorted([*_given(case, run, day), *chosen])):
+        if moment < before + run.length:
             yield f"{name}: starts at {moment}, while its run of {before} goes on"
     yield from _after_faults(case, run, day, chosen)
 

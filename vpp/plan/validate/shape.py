@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from vpp.model.ids import ResourceId
+from vpp.model.measurement import RunPhase
 from vpp.model.resource import (
     Converter,
     CurtailableLoad,
@@ -141,6 +142,12 @@ def _starts(schedule: Schedule, view: PlanningView) -> Iterator[str]:
             yield f"{name}: starts in steps {chosen}, for {lengths} steps"
         elif isinstance(resource, ShiftableRun) and set(lengths) - {usual}:
             yield f"{name}: runs for {lengths} steps, its profile has {usual}"
+    for name, step in schedule.longer_until.items():
+        resource, reading = resources.get(name), None
+        if isinstance(resource, InterruptibleLoad) and resource.longest_call is not None:
+            reading = view.state.reading(name)
+        if reading is None or reading.phase is not RunPhase.CALLED or not 0 < step <= steps:
+            yield f"{name}: has no call under way that could last until step {step}"
     if strangers := schedule.start_lengths.keys() - schedule.starts.keys():
         yield f"start_lengths speaks of {sorted(strangers)}, which start nowhere"
 
