@@ -132,16 +132,29 @@ def _least_at_points(b: Builder, terms: Sequence[Term]) -> Floats:
                     said = np.isfinite(announced_kw)
                     least[b.point_of[point]] -= np.where(said, term.price_per_kwh, 0.0)
             case ReserveHeadroom() if term.activation_hours > b.hours:
-                # What would stop takes less energy than what would begin: in and out at once, a store
-                # could pretend to keep more. (A call no longer than a step costs as much at its end.)
-                asked = (term.firm_kw > 0) | (term.open_kw > 0)
-                keepers = [b.view.park.resource_by_id[name] for name in term.resource_ids]
-                stores = [unit for unit in keepers if isinstance(unit, Storage)]
-                behind = [b.point_of[unit.connection_point_id] for unit in stores]
-                least[np.ix_(np.array(behind, dtype=np.int64), asked)] = -np.inf
+                _burnt_for_reserve(b, term, least)
             case _:
                 pass  # makes no kWh worth less than it is
     return least
+
+
+def _burnt_for_reserve(b: Builder, term: ReserveHeadroom, least: Floats) -> None:
+    """Lower `least` by what burning a kWh in a store could earn by keeping more reserve.
+
+    For a call of H hours, what would stop takes less energy than what would begin. A store that goes
+    both ways at once with x kW, which burns (1 - e)·h·x kWh of what it could feed, could pretend to
+    keep (1 - e)·(1 - h/H)·x kW more: a call no longer than a step takes as much at its end.
+    """
+    keepers = [b.view.park.resource_by_id[name] for name in term.resource_ids]
+    stores = [unit for unit in keepers if isinstance(unit, Storage)]
+    behind = {b.point_of[unit.connection_point_id] for unit in stores}
+    earns = np.maximum(
+        np.where(term.open_kw > 0, term.price_per_kw_h, 0.0),
+        np.where(term.firm_kw > 0, term.shortfall_per_kw_h, 0.0),
+    )
+    if term.called_per_kwh is not None:
+        earns += term.called_share * np.abs(term.called_per_kwh)
+    least[sorted(behind)] -= earns * (1 - b.hours / term.activation_hours)
 
 
 def _least_value(b: Builder, terms: Sequence[Term]) -> Floats:
