@@ -370,6 +370,41 @@ def test_a_start_is_free_of_the_ramp_and_what_follows_is_not(lab: Any) -> None:
     assert lab.power(schedule, "rods").tolist() == [-70, -100, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("found_kw", "drawn_kw"),
+    [
+        pytest.param(-5.0, [-50, -80, -100], id="at 5 it is still starting: free, then 30 more"),
+        pytest.param(-60.0, [-60, -90, -100], id="at 60 it has started: 30 more at most"),
+    ],
+)
+def test_a_machine_that_has_just_started_reaches_its_least_power(
+    lab: Any, found_kw: float, drawn_kw: list[float]
+) -> None:
+    """It must stay on, so that no ramp may keep it below 50 kW."""
+    view = lab.view(
+        lab.converter(
+            "rods", [None, "warm"], [-50, 50], [-100, 100], ramp_kw_per_min=2.0,
+            on_off=OnOffRules(min_up=timedelta(hours=1)),
+        ),
+        lab.source("oil", node_id="warm", cost_per_kwh=1.0),
+        lab.load("hall", node_id="warm"),
+        readings=[
+            lab.reading(
+                "rods",
+                power_kw=found_kw,
+                phase=RunPhase.RUNNING,
+                phase_since=lab.noon - timedelta(minutes=1),
+            )
+        ],
+        price=[0.1] * 3,
+        base_kw={"hall": [drawn_kw[0], drawn_kw[1], -100.0]},
+        step=timedelta(minutes=15),
+        nodes=[lab.node("warm")],
+    )  # fmt: skip
+
+    assert lab.power(planned(lab, view), "rods").tolist() == drawn_kw
+
+
 def test_a_machine_without_electricity_ramps_at_its_first_port(lab: Any) -> None:
     view = lab.view(
         lab.pv("gas", node_id="gas", weather_driven=False),

@@ -87,7 +87,16 @@ def _add_one(b: Builder, unit: Converter, on: Ints | None) -> Ints:
     if on is not None and ready_kw:
         parts.append((on, ready_kw))
     if heard:
-        ramp.add(b, unit, parts, least_kw=least, most_kw=most, base_kw=-ready_kw, on=on)
+        ramp.add(
+            b,
+            unit,
+            parts,
+            least_kw=least,
+            most_kw=most,
+            base_kw=-ready_kw,
+            on=on,
+            running_kw=(float(power[:, 0].min()), float(power[:, 0].max())),
+        )
     return weights
 
 

@@ -189,4 +189,5 @@ def _ramps(
                 least_kw=-unit.max_draw_kw * is_open[k],
                 most_kw=np.zeros(b.steps),
                 on=on.get(unit.resource_id),
+                running_kw=(-np.inf, 0.0 if unit.on_off is None else -unit.on_off.min_power_kw),
             )

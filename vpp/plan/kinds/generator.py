@@ -70,7 +70,15 @@ def add(b: Builder) -> Generators:
         if not unit.weather_driven:
             on = row_on.get(unit.resource_id)
             least = least_kw[i] if on is None else np.zeros(b.steps)
-            ramp.add(b, unit, [(feed[i], 1.0)], least_kw=least, most_kw=has_kw[i], on=on)
+            ramp.add(
+                b,
+                unit,
+                [(feed[i], 1.0)],
+                least_kw=least,
+                most_kw=has_kw[i],
+                on=on,
+                running_kw=(0.0 if unit.on_off is None else unit.on_off.min_power_kw, np.inf),
+            )
     return Generators(
         units=tuple(units),
         which=which,

@@ -3,7 +3,8 @@
     rows      |power[t] - power[t-1]| <= ramp_kw_per_min · 60 · h     (free where it starts or stops)
 
 Powers are means over a step, and so is what the rows compare. The step before the horizon is the last
-reading; without one the first step is free. What a machine cannot keep from where it was found is not
+reading; without one the first step is free, and so it is for a machine that is on and was found at less
+than it can do while on: it is still starting. What a machine cannot keep from where it was found is not
 asked: one that draws 100 kW and whose shift ends in the next step stops, whatever its ramp. Where a
 step is long enough for the whole range (nearly always, with steps of an hour) there is no row.
 """
@@ -11,13 +12,14 @@ step is long enough for the whole range (nearly always, with steps of an hour) t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.model.resource import Resource
-from vpp.plan.kinds.onoff import is_on
+from vpp.plan.kinds.onoff import ON_KW, is_on
 from vpp.plan.programme import Builder, Ints, Side
 
 Part = tuple[Ints, "Floats | float"]
@@ -33,6 +35,7 @@ def add(
     most_kw: Floats,
     base_kw: float = 0.0,
     on: Ints | None = None,
+    running_kw: tuple[float, float] = (-inf, inf),
 ) -> None:
     """Keep the ramp of one machine whose power is `base_kw` and the sum of `parts`.
 
@@ -44,6 +47,7 @@ def add(
         most_kw: The most, shape (T,).
         base_kw: What depends on no column (standby).
         on: Its on/off columns, shape (T,): a step in which it starts or stops is free.
+        running_kw: Least and most power while it is on.
     """
     change_kw = unit.ramp_kw_per_min * 60 * b.hours
     range_kw = float(most_kw.max() - least_kw.min())
@@ -51,7 +55,12 @@ def add(
         return
     reading = b.view.state.reading(unit.resource_id)
     found_kw = None
-    if reading is not None:
+    starting = (
+        on is not None
+        and reading is not None
+        and not (running_kw[0] - ON_KW <= reading.power_kw <= running_kw[1] + ON_KW)
+    )
+    if reading is not None and not (starting and is_on(reading, idle_kw=abs(base_kw))):
         found_kw = float(np.clip(reading.power_kw, least_kw.min(), most_kw.max()))
     at = np.flatnonzero(_keepable(least_kw, most_kw, found_kw, change_kw))
     # `power[t] - power[t-1]` lies within the ramp; on both sides room for all where on is 0.

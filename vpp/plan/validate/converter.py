@@ -42,7 +42,8 @@ def _ramps(
     standby = -machine.standby_kw if 0 in ports else 0.0
     least = np.minimum(points.min(axis=1), standby)
     most = np.maximum(points.max(axis=1), 0.0)
-    yield from ramp_faults(case, machine, flows[end], least, most)
+    running = (float(points[0].min()), float(points[0].max()))
+    yield from ramp_faults(case, machine, flows[end], least, most, running)
 
 
 def flows_kw(case: Case, machine: Converter) -> tuple[list[NodeId | None], Floats]:

@@ -101,7 +101,8 @@ def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
     yield from between(f"{name}: draw in its windows", draw, low, high, load.max_draw_kw)
     yield from _bands(load, draw)
     least = -np.where(may, load.max_draw_kw, 0.0)
-    yield from ramp_faults(case, load, power, least, case.zeros())
+    smallest_kw = 0.0 if load.on_off is None else load.on_off.min_power_kw
+    yield from ramp_faults(case, load, power, least, case.zeros(), (-inf, -smallest_kw))
     found = openings(case, load)
     for opening in found:
         yield from _work(case, load, opening, draw)

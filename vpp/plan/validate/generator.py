@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def generator_faults(case: Case, unit: Generator) -> Iterator[str]:
         yield from _runs(case, unit, must)
     yield from between(f"{name}: power", power, low, high, has)
     if not unit.weather_driven:
-        yield from ramp_faults(case, unit, power, least, has)
+        smallest_kw = 0.0 if unit.on_off is None else unit.on_off.min_power_kw
+        yield from ramp_faults(case, unit, power, least, has, (smallest_kw, inf))
 
 
 def _runs(case: Case, unit: Generator, must: Bools) -> Iterator[str]:

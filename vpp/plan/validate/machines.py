@@ -12,7 +12,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import OnOffRules, Resource
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import between
+from vpp.plan.validate.compare import between, slack
 
 Bools = NDArray[np.bool_]
 
@@ -95,6 +95,7 @@ def ramp_faults(
     power: Floats,
     least: Floats,
     most: Floats,
+    running: tuple[float, float] = (-inf, inf),
 ) -> Iterator[str]:
     """Changes of power that are faster than the machine.
 
@@ -104,6 +105,7 @@ def ramp_faults(
         power: Its planned power, shape (T,).
         least: The least power it can have in each step, off included; shape (T,).
         most: The most.
+        running: Least and most power while it is on; found outside, it is still starting.
 
     A step in which it starts or stops is free, and so is one in which it could not keep its ramp from
     where it was found: a shift that ends in the next step ends.
@@ -113,7 +115,9 @@ def ramp_faults(
     lowest, highest = float(least.min()), float(most.max())
     if change >= highest - lowest:
         return
-    found = None if reading is None else min(max(reading.power_kw, lowest), highest)
+    found = None
+    if reading is not None and not _starting(case, name, reading.power_kw, running):
+        found = min(max(reading.power_kw, lowest), highest)
     asked = _can_keep(found, change, least, most)
     if name in case.schedule.on:
         asked &= ~(started(case, name) | stopped(case, name))
@@ -121,6 +125,13 @@ def ramp_faults(
     before = np.concatenate([[power[0] if found is None else found], power[:-1]])
     allowed = np.where(asked, change, inf)
     yield from between(f"{name}: ramp_kw_per_min", power - before, -allowed, allowed, power, before)
+
+
+def _starting(case: Case, name: ResourceId, found: float, running: tuple[float, float]) -> bool:
+    """Whether a machine is on, and not yet at a power that it can keep."""
+    if name not in case.schedule.on or not case.was_on(name):
+        return False
+    return not running[0] - slack(found) <= found <= running[1] + slack(found)
 
 
 def _can_keep(found: float | None, change: float, least: Floats, most: Floats) -> Bools:
