@@ -236,7 +236,7 @@ def test_each_local_day_has_its_own_cycles(lab: Any) -> None:
     """Steps of six hours from noon: the second day begins with the third."""
     view = lab.view(
         lab.battery(capacity_kwh=600.0, max_cycles_per_day=1.0),
-        price=[0.1, 0.3, 0.1, 0.3],
+        price=[0.1, 0.3, 0.09, 0.3],
         readings=[lab.reading("bat", soc=0.0, discharged_today_kwh=300.0)],
         step=timedelta(hours=6),
     )

@@ -168,6 +168,12 @@ class Schedule:
     size: Size
     build_s: float
     solve_s: float
+    ties_s: float = 0.0
+    """Spent on choosing among plans that cost the same; not part of `solve_s`."""
+
+    ties_left: str = ""
+    """Why they are left as the solver found them; empty where one was chosen."""
+
     strategy_version: str
     input_digest: str
     """SHA-256 of the view and the terms: the same input gives the same digest."""
@@ -189,6 +195,19 @@ class Schedule:
     def cost(self) -> float:
         """The objective, in the park's currency over the whole horizon."""
         return sum(self.cost_by_cause.values())
+
+    def announced_kw(self, horizon: Horizon) -> dict[ResourceId, Floats]:
+        """What this plan says about another horizon, by resource, NaN where it says nothing.
+
+        Horizons of other steps, or between its steps, it knows nothing about.
+        """
+        ahead, between = divmod(horizon.start - self.horizon.start, horizon.step)
+        known = np.full((len(self.resource_ids), horizon.steps), np.nan)
+        if horizon.step == self.horizon.step and not between:
+            of = np.arange(horizon.steps) + ahead
+            seen = (of >= 0) & (of < self.horizon.steps)
+            known[:, seen] = self.power_kw[:, of[seen]]
+        return dict(zip(self.resource_ids, known, strict=True))
 
     def planned_kw(self, resource_id: ResourceId, moment: datetime) -> float | None:
         """Power planned for a resource at `moment`; None outside the horizon."""

@@ -170,7 +170,7 @@ def _solve(part: LinearProgramme, deadline: Deadline) -> _Solved | Unsolved:
         shape=(rows, len(between)),
     )
     equal_to = np.where(part.row_lower < part.row_upper, 0.0, part.row_upper)
-    scale = _scale(part.cost)
+    scale = float(2.0 ** np.round(np.log2(USUAL_COST / usual_cost(part.cost))))
     result: OptimizeResult = linprog(
         np.concatenate([scale * part.cost, np.zeros(len(between))]),
         A_eq=hstack([part.matrix[both], slack[both]]).tocsr(),
@@ -210,10 +210,10 @@ def _standing(part: LinearProgramme) -> _Solved | Unsolved:
     return _Solved(x=nothing, row_marginals=np.zeros(len(part.row_lower)), column_marginals=nothing)
 
 
-def _scale(cost: Floats) -> float:
-    """The power of two that brings the middle one of the costs near `USUAL_COST`."""
+def usual_cost(cost: Floats) -> float:
+    """The middle one of the costs' sizes, 1 where there are none."""
     some = np.abs(cost[cost != 0])
-    return float(2.0 ** np.round(np.log2(USUAL_COST / np.median(some)))) if len(some) else 1.0
+    return float(np.median(some)) if len(some) else 1.0
 
 
 def padded(matrix: csr_array, columns: int) -> csr_array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
@@ -39,3 +40,7 @@ class Problem:
 
     preferred_lengths: Mapping[ResourceId, tuple[timedelta, ...]] = field(default_factory=dict)
     """How long each of these lasts, where that is known; in the same order."""
+
+    announced_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """Net injection that the last plan announced, shape (T,) each, NaN where it said nothing: of plans
+    that cost the same the nearest is taken."""

@@ -110,7 +110,7 @@ def search(
     if _close(best, bound, gap):
         return _found(best, bound)
     proven = whole_already is not None or not joined
-    undecided = _burning(programme, solution) if proven else NO_PAIRS
+    undecided = burning(programme, solution) if proven else NO_PAIRS
     if proven and not undecided.size and not isinstance(best, Unsolved):
         return _found(best, bound)
     return _searched_whole(
@@ -144,7 +144,7 @@ def _searched_whole(
         bound = max(bound, found[1])
         solution = solve_lp(programme, found[0], deadline, workers)
         best = _better(best, _repaired(programme, solution, deadline, workers))
-        more = _burning(programme, solution)
+        more = burning(programme, solution)
         if _close(best, bound, gap) or not more.size or search_until.passed:
             return _found(best, bound)
         undecided = np.hstack([undecided, more])
@@ -250,7 +250,7 @@ def _fitting(
     return found
 
 
-def _burning(programme: Programme, solution: LpAnswer) -> Floats:
+def burning(programme: Programme, solution: LpAnswer) -> Floats:
     """Both columns, and the most of each, of every store that somewhere goes both ways; shape (4, n)."""
     found = [NO_PAIRS]
     if isinstance(solution, Unsolved):

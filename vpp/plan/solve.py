@@ -1,6 +1,7 @@
 """Solve one planning problem and say how it went.
 
-Compile, search the on/off decisions (`search.py`), and read its answer (`reading.py`).
+Compile, search the on/off decisions (`search.py`), choose among plans that cost the same (`ties.py`), and
+read the answer (`reading.py`).
 Finding no plan is an outcome, not an exception: it happens on ordinary days.
 """
 
@@ -19,6 +20,7 @@ from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
+from vpp.plan.ties import settle
 
 
 def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> Outcome:
@@ -49,9 +51,28 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
     if isinstance(found, Unsolved):
         return _explained(found, programme, problem.view.horizon, deadline)
     solution, bound = found
-    gap = relative_gap(solution.cost, bound)
-    schedule = schedule_of(
-        problem, programme, solution, gap=gap, build_s=built - began, solve_s=stopwatch() - built
+    solved = stopwatch()
+    settled = settle(
+        programme,
+        problem.view,
+        solution,
+        problem.announced_kw,
+        deadline=deadline,
+        workers=workers,
+    )
+    chosen = stopwatch()
+    gap = relative_gap(settled.solution.cost, bound)
+    schedule = replace(
+        schedule_of(
+            problem,
+            programme,
+            settled.solution,
+            gap=gap,
+            build_s=built - began,
+            solve_s=solved - built,
+        ),
+        ties_s=chosen - solved,
+        ties_left=settled.left,
     )
     return (
         Optimal(schedule=schedule)

@@ -82,6 +82,7 @@ async def plan(plant: Plant, now: datetime) -> None:
         options=_options(plant),
         preferred_starts=starts,
         preferred_lengths=lengths,
+        announced_kw=plant.schedule.announced_kw(view.horizon) if plant.schedule else {},
     )
     outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
     seconds = perf_counter() - began
@@ -184,6 +185,8 @@ async def _adopt(
     )
     trading.forget_offers(plant, now)
     plant.metrics.plan(status, seconds, schedule.gap)
+    if schedule.ties_left:
+        plant.metrics.ties_left()
     plant.events.emit(
         "plan",
         f"{schedule.plan_id}: {status}, {schedule.cost:.2f} {plant.file.park.currency} over"

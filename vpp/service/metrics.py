@@ -120,6 +120,12 @@ class Metrics:
             "vpp_plan_newest_gap_ratio", "Relative gap of the newest plan.", registry=self.registry
         )
 
+        self._ties_left = Counter(
+            "vpp_plan_ties_left",
+            "Plans that were left as the solver found them where others cost the same.",
+            registry=self.registry,
+        )
+
     def _count_trade(self) -> None:
         self._bid_sets = Counter(
             "vpp_bid_sets", "Bid sets answered and journalled.", registry=self.registry
@@ -257,6 +263,10 @@ class Metrics:
         if gap is not None:
             self._plan_gap.observe(gap)
             self._newest_gap.set(gap)
+
+    def ties_left(self) -> None:
+        """A plan's ties were left as the solver found them."""
+        self._ties_left.inc()
 
     def bid_set(self) -> None:
         self._bid_sets.inc()

@@ -106,6 +106,8 @@ def schedule_view(
         ),
         build_s=of.build_s,
         solve_s=of.solve_s,
+        ties_s=of.ties_s,
+        ties_left=of.ties_left,
         validate_s=validate_s,
         strategy_version=of.strategy_version,
         input_digest=of.input_digest,

@@ -164,6 +164,10 @@ class ScheduleView(WireModel):
     size: SizeView
     build_s: float
     solve_s: float
+    ties_s: float
+    """Spent on choosing among plans that cost the same."""
+    ties_left: str
+    """Why they are left as the solver found them; empty where one was chosen."""
     validate_s: float | None
     """Null for a plan that an earlier run of the service checked."""
     strategy_version: str
