@@ -14,6 +14,7 @@ from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Schedule, Unsolved
 from vpp.model.time import QUARTER
+from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.lp import Deadline, LpSolution
 from vpp.plan.parts import ALONE
@@ -171,7 +172,7 @@ def test_breaking_ties_costs_nothing_and_keeps_every_rule(lab: Any) -> None:
         view, terms = lab.random(seed)
         problem = lab.problem(view, terms)
         programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
-        found = search(programme, view.horizon, {}, gap=1e-6, deadline=NEVER)
+        found = search(programme, view.horizon, Announced(), gap=1e-6, deadline=NEVER)
         assert not isinstance(found, Unsolved)
 
         outcome = lab.solve(problem, perf_counter)
@@ -201,7 +202,7 @@ def test_on_off_decisions_stay_as_they_were_taken(lab: Any) -> None:
 def found_by_search(lab: Any) -> tuple[Any, Any, LpSolution]:
     view = lab.view(pump(lab), price=FLAT, readings=[lab.reading("pump")])
     programme = build(view, lab.terms(view), limit_excess_price_per_kwh=lab.excess_per_kwh)
-    found = search(programme, view.horizon, {}, gap=1e-6, deadline=NEVER)
+    found = search(programme, view.horizon, Announced(), gap=1e-6, deadline=NEVER)
     assert not isinstance(found, Unsolved)
     return view, programme, found[0]
 
