@@ -18,7 +18,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from vpp.errors import ConfigError, VppError
+from vpp.errors import ConfigError, DataError, VppError
 
 app = typer.Typer(
     name="vpp",
@@ -140,7 +140,10 @@ def plan(
     if plot is not None:
         draw(ran, plot)
     if asked is not None:
-        reasons = ran.why(*asked)
+        try:
+            reasons = ran.why(*asked)
+        except DataError as error:
+            raise ConfigError(error.what, where="--explain", fix=error.fix) from error
         if json_:
             print(reasons.model_dump_json())
         else:

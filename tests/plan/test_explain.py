@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from vpp.errors import DataError
-from vpp.model.ids import ConnectionPointId, ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.resource import EnergyWindow, FlexibleLoad
 from vpp.plan.explain import explain, moment_of
-from vpp.plan.terms import EnergyPrice, PeakCharge, StoredEnergyValue
+from vpp.plan.terms import EnergyPrice, EnergyTarget, PeakCharge, StoredEnergyValue
 
 if TYPE_CHECKING:
     from tests.plan.conftest import Lab
@@ -68,7 +69,7 @@ def test_a_battery_charges_because_later_is_dearer(lab: Lab) -> None:
         ),
         "Later it feeds most dearly at 13:00, for 0.3000 EUR a kWh.",
         "At the end of the step 45.0 kWh are stored (45%).",
-        "battery: max_charge_kw binds: 1 unit more of it would save 0.1820 EUR.",
+        "battery: max_charge_kw binds: one unit of room more would save 0.1820 EUR.",
     )
 
 
@@ -122,11 +123,63 @@ def test_the_peak_that_a_kwh_would_raise_is_part_of_its_price(lab: Lab) -> None:
         "load draws 100.0 kW from 12:00 to 13:00.",
         "A kWh drawn at cp-a costs 5.1000 EUR then: 0.1000 network energy, 5.0000 new peak.",
         "Nobody decides what it draws.",
-        "connection point cp-a: paid peak binds: 1 unit more of it would save 5.0000 EUR.",
+        "connection point cp-a: paid peak binds: one unit of room more would save 5.0000 EUR.",
     )
     assert second.sentences[1] == (
         "A kWh drawn at cp-a costs 0.1000 EUR then: 0.1000 network energy."
     )
+
+
+def test_what_is_stored_for_a_target_later_says_so(lab: Lab) -> None:
+    battery = lab.battery(
+        "battery",
+        capacity_kwh=100.0,
+        max_charge_kw=30.0,
+        charge_efficiency=1.0,
+        wear_cost_per_kwh=0.0,
+    )
+    view = lab.view(
+        battery,
+        lab.load("load"),
+        price=[0.0, 0.0],
+        step=HOUR,
+        readings=[lab.reading("battery", soc=0.0)],
+        base_kw={"load": [-100.0, -100.0]},
+    )
+    target = EnergyTarget(
+        resource_id=BATTERY, step=1, stored_kwh=50.0, shortfall_per_kwh=9.0, reason="outage"
+    )
+    terms = (prices(0.1, 0.3), target)
+    plan = lab.plan(view, terms)
+
+    said = explain(plan, view, terms, BATTERY, view.horizon.start)
+
+    # 30 kWh at 0.1, and 20 more at 0.3: the last kWh that is asked for costs 0.3.
+    assert said.power_kw == pytest.approx(-30.0)
+    assert "battery: outage binds: one unit of room more would save 0.3000 EUR." in said.sentences
+    assert dict(said.binding)["battery: max_charge_kw"] == pytest.approx(0.2)
+
+
+def test_work_that_a_window_asks_for_says_so_all_through_it(lab: Lab) -> None:
+    mill = FlexibleLoad(
+        resource_id=ResourceId("mill"),
+        enterprise_id=EnterpriseId("a"),
+        connection_point_id=GATE,
+        max_draw_kw=10.0,
+        windows=(EnergyWindow(start=time(12), end=time(14), least_units=15.0),),
+    )
+    view = lab.view(mill, price=[0.0, 0.0], step=HOUR, readings=[lab.reading("mill", done_kwh=0.0)])
+    terms = (prices(0.1, 0.3),)
+    plan = lab.plan(view, terms)
+
+    said = explain(plan, view, terms, ResourceId("mill"), view.horizon.start)
+
+    # 10 kWh at 0.1, the last 5 at 0.3.
+    assert said.power_kw == pytest.approx(-10.0)
+    assert dict(said.binding) == {
+        "mill: max_draw_kw": pytest.approx(0.2),
+        "mill: least_units": pytest.approx(0.3),
+    }
 
 
 def test_an_idle_battery_says_what_it_would_lose(lab: Lab) -> None:

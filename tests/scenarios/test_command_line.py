@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vpp.service.config import shipped
 
 DEMO = str(shipped("parks/demo.yaml"))
 CASE = str(shipped("cases/demo-day.yaml"))
-MEASURED = {"build_s", "solve_s"}
+MEASURED = ("build_s", "solve_s", "validate_s")
 
 
 def vpp(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,14 +113,48 @@ def test_a_case_is_planned_the_same_each_time_and_its_costs_add_up() -> None:
 
     assert first == second
     assert first["status"] == "optimal"
-    assert len(first["interval_start"]) == 96
-    assert sum(first["cost_by_cause"].values()) == pytest.approx(first["cost"], abs=1e-4)
-    for step, net_kw in enumerate(first["net_kw"]):
-        assert sum(kw[step] for kw in first["power_kw"].values()) == pytest.approx(net_kw, abs=0.1)
+    plan = first["schedule"]
+    assert plan["steps"] == 96
+    total = sum(Decimal(cost["cost"]) for cost in plan["cost_by_cause"])
+    assert float(total) == pytest.approx(float(plan["cost"]), abs=1e-3)
+    for step, net_kw in enumerate(plan["net_kw"]):
+        powers = (resource["power_kw"][step] for resource in plan["resources"])
+        assert sum(powers) == pytest.approx(net_kw, abs=0.1)
+
+
+def test_a_plan_says_why_and_what_changed(tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(_plan()), encoding="utf-8")
+
+    why = vpp("plan", CASE, "--explain", "steel-battery@03:15")
+    since = vpp("plan", CASE, "--since", str(old))
+
+    assert why.returncode == since.returncode == 0, why.stderr + since.stderr
+    assert why.stdout.startswith("steel-battery ")
+    assert "Nothing changed since demo-day." in since.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--explain", "steel-battery"], "Say bess-1@03:15", id="no time"),
+        pytest.param(["--explain", "moon@03:15"], "no resource 'moon'", id="a stranger"),
+        pytest.param(["--since", DEMO], "is no plan", id="no plan to compare with"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_bad_input(arguments: list[str], says: str) -> None:
+    done = vpp("plan", CASE, *arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def _plan() -> dict[str, Any]:
     done = vpp("plan", CASE, "--json")
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
-    return {key: value for key, value in document.items() if key not in MEASURED}
+    for name in MEASURED:
+        document["schedule"][name] = 0.0
+    return document

@@ -46,6 +46,18 @@ def test_nothing_is_lost_and_every_quarter_hour_has_its_plan_and_its_bid(played:
     assert summary["setpoints_refused"] == 0
 
 
+def test_the_last_plan_knows_what_it_was_made_from_and_what_it_changed(played: Played) -> None:
+    plant = played.plant
+
+    assert plant.schedule is not None
+    assert plant.made_from is not None
+    assert plant.changes is not None
+    assert plant.made_from[0].horizon == plant.schedule.horizon
+    assert plant.changes.since == f"plan-{plant.plan_count - 1:06d}"
+    assert plant.changes.span is not None
+    assert plant.validate_s is not None
+
+
 def test_each_interval_owes_what_the_venue_cleared_and_its_delivery_is_what_was_metered(
     played: Played,
 ) -> None:

@@ -2,10 +2,10 @@
 
     bess-1 draws 50.0 kW from 03:15 to 03:30.
     A kWh drawn behind gate costs 0.0600 EUR then: 0.0500 market, 0.0100 network energy.
-    In the store it is 0.900 kWh, worth 0.3000 EUR each: 0.2700 EUR, of which 0.0200 is wear, so that each
-    kWh drawn gains 0.1900 EUR.
-    It feeds most dearly at 18:00, for 0.3300 EUR a kWh.
-    bess-1: max_charge_kw binds: 1 kW more would save 0.0475 EUR.
+    In the store it becomes 0.900 kWh, each worth 0.3000 EUR later, 0.0200 EUR wear: a kWh drawn gains
+    0.1900 EUR.
+    Later it feeds most dearly at 18:00, for 0.3300 EUR a kWh.
+    bess-1: max_charge_kw binds: one unit of room more would save 0.0475 EUR.
 
 Nothing is guessed: each number is one of the schedule, the view or the terms. Prices hold for one
 kWh more or less; where there are on/off decisions they hold with those decisions as taken.
@@ -21,11 +21,24 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.ids import ResourceId
-from vpp.model.resource import FixedLoad, Generator
+from vpp.model.resource import Converter, FixedLoad, Generator
 from vpp.model.schedule import Schedule
 from vpp.plan.reasons import IDLE_KW, SMALL, Moment, of_kind
-from vpp.plan.terms import Commitment, EnergyPrice, PeakCharge, Term
+from vpp.plan.terms import (
+    Commitment,
+    EnergyPrice,
+    EnergyTarget,
+    PeakCharge,
+    ReserveHeadroom,
+    Term,
+)
 from vpp.plan.view import PlanningView
+
+OF_MANY_STEPS = {
+    *("least_units", "most_units", "max_cycles_per_day", "max_calls_per_day", "runs_per_day"),
+    *("max_starts_per_day", "max_hours_per_day", "rest", "final_soc"),
+}
+"""Limits of a day, a window or a whole plan: their price stands in one of its last steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +58,7 @@ class Explanation:
     """What one more kWh in it is worth at the end of the step; storages only."""
 
     binding: tuple[tuple[str, float], ...]
-    """Limits that bind, in the words of the park file, and what one unit more of each would save."""
+    """Limits that bind, in the words of the park file, and what one unit of room more would save."""
 
     sentences: tuple[str, ...]
 
@@ -123,18 +136,31 @@ def moment_of(view: PlanningView, clock: str) -> datetime:
 
 
 def _binding(at: Moment) -> Iterator[tuple[str, float]]:
-    """Limits with a price in this step that this resource meets: its own, its places', the tree's."""
+    """Limits with a price that this resource meets: its own, its places', the tree's.
+
+    Prices are those of the step, and for what speaks of a day, a window or the whole plan, or of a
+    later moment that is worked for now (a target), the sum of its prices from here on.
+    """
     others = {r.resource_id for r in at.view.park.resources} - {at.resource.resource_id}
     for limit in at.schedule.limit_prices:
-        head = limit.limit.split(":")[0]
+        head, _, field = limit.limit.partition(": ")
         if head in others or not _meets(at, head):
             continue
-        step = at.step
-        if limit.limit.endswith(": paid peak"):
-            step = _interval_start(at, step)
-        price = -float(limit.per_unit[step])
+        if field in OF_MANY_STEPS or not field or _is_target(at, field):
+            price = -float(limit.per_unit[at.step :].sum())
+        else:
+            step = _interval_start(at, at.step) if field == "paid peak" else at.step
+            price = -float(limit.per_unit[step])
         if price > SMALL:
             yield limit.limit, price
+
+
+def _is_target(at: Moment, field: str) -> bool:
+    return any(
+        isinstance(term, EnergyTarget)
+        and (term.resource_id, term.reason) == (at.resource.resource_id, field)
+        for term in at.terms
+    )
 
 
 def _meets(at: Moment, head: str) -> bool:
@@ -158,8 +184,14 @@ def _meets(at: Moment, head: str) -> bool:
                 park.park_id, point.feeder_id, point.enterprise_id, point.connection_point_id,
             )  # fmt: skip
             return electric and any(place and head.endswith(f"at {place}") for place in places)
+        case "reserve":
+            return any(
+                isinstance(term, ReserveHeadroom)
+                and (term.key, resource.resource_id in term.resource_ids) == (name, True)
+                for term in at.terms
+            )
         case "pipe" | "node":
-            return resource.node_id is not None
+            return resource.node_id is not None or isinstance(resource, Converter)
         case _:
             return True
 
@@ -191,7 +223,7 @@ def _sentences(at: Moment, binding: tuple[tuple[str, float], ...]) -> Iterator[s
     yield from of_kind(at)
     yield from _reserve(at)
     for words, price in binding:
-        yield f"{words} binds: 1 unit more of it would save {at.money(price)}."
+        yield f"{words} binds: one unit of room more would save {at.money(price)}."
     if at.schedule.binaries:
         yield "These prices hold with the on/off decisions as taken."
 

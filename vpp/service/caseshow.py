@@ -190,7 +190,7 @@ def _limits(ran: Ran, schedule: Schedule) -> Table:
     table.add_column("limit", overflow="fold")
     table.add_column("steps", justify="right")
     table.add_column("from … to", no_wrap=True)
-    table.add_column(f"one unit more saves, {ran.case.file.park.currency}", justify="right")
+    table.add_column(f"one unit of room saves, {ran.case.file.park.currency}", justify="right")
     clock = _clock(ran, schedule)
     dearest = sorted(schedule.limit_prices, key=_saved, reverse=True)
     for limit in dearest[:MOST_LIMITS]:

@@ -99,7 +99,7 @@ class LimitPriceView(WireModel):
     steps: list[int]
     """Where it binds; a limit of the whole horizon stands in the last step."""
     per_unit: list[float]
-    """Change of cost for one kW (or kWh) more of it in that step: never above 0."""
+    """Change of cost for one kW (or kWh) more room in that step: never above 0."""
 
 
 class BrokenView(WireModel):
@@ -229,7 +229,7 @@ class WhatIfView(WireModel):
 class BindingView(WireModel):
     limit: str
     saves: float
-    """What one unit more of it would save."""
+    """What one unit of room more would save."""
 
 
 class ExplanationView(WireModel):
