@@ -354,6 +354,51 @@ def test_steps_that_do_not_fill_the_intervals_of_a_demand_charge_are_refused(
     assert told.startswith("case.yaml:2:1: series: demand charge of gate: steps of 0:10:00")
 
 
+INLINE = [
+    (
+        "a column that ends before the others",
+        "{'power.base [kW]': [-100, -100], 'price.buy [EUR/MWh]': [50]}",
+        [
+            (
+                "case.yaml:2:100: series.columns.price.buy [EUR/MWh]: 1 values, another column has 2:"
+                " none from 2025-12-03T01:00:00Z on"
+            )
+        ],
+    ),
+    (
+        "a value that is missing",
+        "{'power.base [kW]': [-100, null], 'price.buy [EUR/MWh]': [50, 300]}",
+        [
+            (
+                "case.yaml:2:93: series.columns.power.base [kW].1: input should be a valid number, not"
+                " null"
+            )
+        ],
+    ),
+    (
+        "the same series twice",
+        "{'power.base [kW]': [-100, -100], 'power.base [MW]': [-1, -1], 'price.buy [EUR/MWh]': [5, 3]}",
+        ["case.yaml:2:100: series.columns.power.base [MW]: power.base stands twice"],
+    ),
+    (
+        "a single step",
+        "{'power.base [kW]': [-100], 'price.buy [EUR/MWh]': [50]}",
+        ["case.yaml:2:57: series.columns: 1 steps; a plan needs at least two"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"), [pytest.param(columns, lines, id=name) for name, columns, lines in INLINE]
+)
+def test_faulty_series_inside_a_case_are_refused(
+    faults: Callable[..., list[str]], columns: str, lines: list[str]
+) -> None:
+    inline = f"series: {{start: 2025-12-03T00:00:00Z, step_minutes: 60, columns: {columns}}}"
+
+    assert faults(CASE.replace("series: day.csv", inline)) == lines
+
+
 def test_faults_of_series_terms_and_states_are_told_at_once(
     faults: Callable[..., list[str]],
 ) -> None:

@@ -13,9 +13,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Discriminator, Field, Tag
 
 from vpp.model.measurement import RunPhase
 from vpp.service.schematypes import Id, Section, Share, Size, Text
@@ -84,12 +84,24 @@ class SolverSection(Section):
     hard_s: Annotated[float, Field(gt=0, le=3600)] | None = None
 
 
+def _form(given: Any) -> str:
+    return "file" if isinstance(given, str) else "inline"
+
+
+AnySeries: TypeAlias = Annotated[
+    Annotated[str, Field(min_length=1, max_length=500), Tag("file")]
+    | Annotated[InlineSeries, Tag("inline")],
+    Discriminator(_form),
+]
+"""By its form, so that a fault of the one is not told as a fault of the other too."""
+
+
 class CaseSection(Section):
     """One horizon to plan."""
 
     park: Annotated[str, Field(min_length=1, max_length=500)]
     """A shipped park by name; in a file also a park file, relative to the case; over HTTP also `live`."""
-    series: Annotated[str, Field(min_length=1, max_length=500)] | InlineSeries
+    series: AnySeries
     """A CSV file of the horizon, relative to the case; over HTTP the series themselves."""
     until: AwareDatetime | None = None
     """The series must reach so far; left out: the horizon is what they cover."""

@@ -226,4 +226,7 @@ def _finish(axes: list[Axes], ran: Ran, schedule: Schedule) -> None:
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes[-1].set_xlim(edges[0], edges[-1])
-    axes[-1].set_xlabel(f"time of {ran.case.file.park.timezone.key}")
+    zone, span = ran.case.file.park.timezone, schedule.horizon.span
+    changes = span.start.astimezone(zone).utcoffset() != span.end.astimezone(zone).utcoffset()
+    carried = ", as the clock stands at the beginning" if changes else ""
+    axes[-1].set_xlabel(f"time of {zone.key}{carried}")
