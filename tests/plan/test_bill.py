@@ -252,6 +252,31 @@ def test_targets_and_what_is_left_in_stores(lab: Any) -> None:
     assert bill == pytest.approx({"target": 15 * 2.0, "stored energy": -18 * 0.5})
 
 
+def test_own_sources_and_hours_on_are_counted(lab: Any) -> None:
+    """An engine of 100 kW runs two hours of three: 200 kWh at 0.5 kg, and a third of them is green."""
+    view = lab.view(
+        lab.source(cost_per_kwh=0.2, kgco2_per_kwh=0.5, on_off=lab.rules(min_power_kw=10)),
+        lab.pv(green=True),
+        price=[0.4, 0.4, 0.1],
+        available_kw={"pv": [50.0, 50.0, 0.0]},
+        readings=[],
+    )
+    schedule = lab.plan(view)
+    engine = ResourceId("engine")
+
+    def counted(activity: Activity, resource_id: ResourceId | None) -> dict[str, float]:
+        term = ActivityPrice(
+            activity=activity, resource_id=resource_id, price_per_unit=1.0, reason="quota"
+        )
+        return billed(lab, replace(schedule, trade_kw={}), view, term)
+
+    carbon = CarbonPrice(price_per_kgco2=0.1, grid_kgco2_per_kwh=uniform(9.0, 3))
+    assert counted(Activity.HOURS_ON, engine)["quota"] == pytest.approx(2.0)
+    assert counted(Activity.CALLS, engine)["quota"] == pytest.approx(1.0)
+    assert counted(Activity.GREEN_USE, None)["quota"] == pytest.approx(100 - 300)
+    assert billed(lab, schedule, view, carbon)["carbon"] == pytest.approx(200 * 0.5 * 0.1)
+
+
 def test_burdens_are_shared_by_size(lab: Any) -> None:
     """A shop of 1000 kW is turned down 50 kW for an hour of two, and bore 150 kWh before: a tenth."""
     view = lab.view(

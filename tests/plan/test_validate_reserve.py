@@ -230,3 +230,51 @@ def test_expected_calls_count_for_a_quota_of_what_is_taken_out(lab: Any) -> None
     schedule = lab.plan(view, lab.terms(view, asked, counted(view)))
 
     assert schedule.cost_by_cause["quota"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("up", "who", "kw", "word"),
+    [
+        pytest.param(True, "shop", 50, None, id="half of a shop's draw"),
+        pytest.param(True, "shop", 51, "shop: reserve up: 51.0", id="more than it lets go"),
+        pytest.param(False, "shop", 1, "shop: reserve down: 1.0", id="it is not turned down"),
+        pytest.param(True, "pump", 10, None, id="all that a pump draws"),
+        pytest.param(True, "pump", 11, "pump: reserve up: 11.0", id="more than it draws"),
+        pytest.param(False, "pump", 1, "pump: reserve down: 1.0", id="it draws all it can"),
+        pytest.param(True, "dead", 1, "dead: reserve up, not knowing how full", id="how full?"),
+        pytest.param(True, "mill", 1, "mill: reserve up, which it cannot keep", id="a process"),
+        pytest.param(True, "pv", 1, "reserve fcr up: pv keeps it", id="nobody asked the sun"),
+    ],
+)
+def test_what_loads_can_keep(lab: Any, up: bool, who: str, kw: float, word: str | None) -> None:
+    """A shop of 100 kW, half of which may be turned down for 0.2, a pump at full power, and sun that
+    nobody wants."""
+    view = lab.view(
+        lab.curtailable(),
+        lab.flexible("pump", lab.window("12:00", "13:00", 10)),
+        lab.battery("dead"),
+        lab.process(),
+        lab.pv(),
+        price=[-0.01],
+        base_kw={"shop": [-100.0]},
+        available_kw={"pv": [30.0]},
+        readings=[lab.reading(name) for name in ("shop", "pump", "mill")],
+    )
+    asked = product(
+        up,
+        resource_ids=frozenset(map(ResourceId, ("shop", "pump", "dead", "mill"))),
+        firm_kw=np.array([float(kw)]),
+        open_kw=np.zeros(1),
+        price_per_kw_h=np.zeros(1),
+    )
+    reserve = Reserve(
+        kept_kw={ResourceId(who): np.array([float(kw)])},
+        sold_kw=np.zeros(1),
+        lacking_kw=np.zeros(1),
+    )
+    schedule = replace(lab.plan(view), reserve={asked.key: reserve})
+
+    found = lab.violations(schedule, view, lab.terms(view, asked))
+
+    assert bool(found) == (word is not None), found
+    assert all(text.startswith(word or "-") for text in found), found

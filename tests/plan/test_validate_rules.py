@@ -1,61 +1,22 @@
-"""Each rule of the validator on its own: a plan made for a freer park is refused by a stricter one.
+"""Each rule of the validator on its own: stores, sources, loads that are called, runs.
 
-All sums of such a plan fit, and so does its bill: nothing but the rule that was tightened can speak.
+A plan made for a freer park is refused by a stricter one (`stricter.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from vpp.model.measurement import ParkState, RunPhase, Unknown
+from tests.plan.stricter import kept_apart, refused, stricter, told
+from vpp.model.measurement import RunPhase
 from vpp.model.resource import Rebound
-from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
-from vpp.plan.view import PlanningView
 
 HOUR = timedelta(hours=1)
-
-
-def stricter(view: PlanningView, name: str, change: Mapping[str, Any]) -> PlanningView:
-    """The same view with one resource changed."""
-    resources = tuple(
-        replace(r, **change) if r.resource_id == name else r for r in view.park.resources
-    )
-    return replace(view, park=replace(view.park, resources=resources))
-
-
-def told(view: PlanningView, name: str, change: Mapping[str, Any] | None) -> PlanningView:
-    """The same view with one reading changed, or missing."""
-    states = tuple(
-        state
-        if state.resource_id != name
-        else Unknown(resource_id=state.resource_id, reason="silent")
-        if change is None
-        else replace(state, **change)
-        for state in view.state.resources
-    )
-    return replace(view, state=ParkState(taken_at=view.state.taken_at, resources=states))
-
-
-def refused(lab: Any, schedule: Schedule, view: PlanningView, word: str) -> None:
-    """`schedule` is refused by one rule alone."""
-    found = lab.violations(schedule, view, lab.terms(view))
-
-    assert found, "nothing was found"
-    assert all(text.startswith(word) for text in found), found
-
-
-def kept_apart(
-    lab: Any, made: Any, price: list[float], said: Mapping[str, Any], **more: Any
-) -> Any:
-    """View and plan of one resource."""
-    view = lab.view(made, price=price, readings=[lab.reading(made.resource_id, **said)], **more)
-    return view, lab.plan(view)
 
 
 # ---------------------------------------------------------------- stores
@@ -287,6 +248,24 @@ def test_a_load_that_is_turned_down_as_nobody_promised_is_refused(
     refused(lab, schedule, stricter(view, "shop", change), word)
 
 
+def test_a_load_that_is_turned_down_already_may_not_be_for_longer_than_it_was_promised(
+    lab: Any,
+) -> None:
+    """Since 11:00, and for two hours more: three hours, where two were promised."""
+    view, schedule = kept_apart(
+        lab,
+        lab.curtailable(max_calls_per_day=1),
+        [0.9, 0.9, 0.1],
+        {"calls_today": 1, **lab.running(RunPhase.CALLED, lab.noon - HOUR)},
+        base_kw={"shop": [-100.0] * 3},
+    )
+    assert lab.power(schedule, "shop").tolist() == [-50, -50, -100]
+
+    shorter = stricter(view, "shop", {"longest_call": 2 * HOUR})
+
+    refused(lab, schedule, shorter, "shop: longest_call: goes on for 2 steps after 1:00:00")
+
+
 def test_calls_of_today_count_and_silence_is_no_promise(lab: Any) -> None:
     view, schedule = kept_apart(
         lab, lab.curtailable(max_calls_per_day=1), [0.9], {}, base_kw={"shop": [-100.0]}
@@ -415,242 +394,3 @@ def test_a_run_before_the_one_it_waits_for_is_refused(lab: Any) -> None:
 
     assert lab.violations(schedule, waiting, lab.terms(view)) == ()
     refused(lab, schedule, later, "oven: after: starts at")
-
-
-# ---------------------------------------------------------------- flexible loads
-
-
-def test_flexible_loads_that_could_not_follow_are_refused(lab: Any) -> None:
-    """10 kWh at noon and 5 at 13:00, of a window until 14:00."""
-    usual = lab.window("12:00", "14:00", 15)
-    view, schedule = kept_apart(lab, lab.flexible("pump", usual), [0.1, 0.2, 0.3], {})
-    key = "pump/2025-12-03T11:00:00Z"
-    for change, word in (
-        ({"windows": (lab.window("12:00", "13:00", 10),)}, "pump: draw in its windows: 5.0"),
-        ({"windows": (lab.window("12:00", "14:00", 16),)}, f"{key}: least_units: does 15.0"),
-        (
-            {"windows": (lab.window("12:00", "14:00", most_units=14.0),)},
-            f"{key}: most_units: does 15.0",
-        ),
-        ({"max_draw_kw": 9.0}, "pump: draw in its windows: 10.0"),
-        ({"bands_kw": (10.0,)}, "pump: bands_kw: draws 5.0"),
-        ({"ramp_kw_per_min": 4.0 / 60}, "pump: ramp_kw_per_min: -10.0"),
-    ):
-        refused(lab, schedule, stricter(view, "pump", change), word)
-    refused(lab, schedule, told(view, "pump", None), "pump: default_draw_kw, not heard: 10")
-
-
-def test_a_window_that_the_load_does_not_have_is_refused(lab: Any) -> None:
-    pump = lab.flexible("pump", lab.window("12:00", "14:00", 15))
-    view, schedule = kept_apart(lab, pump, [0.1, 0.2], {})
-
-    refused(lab, replace(schedule, undone_units={"pump/noon": 0.0}), view, "pump: has no windows")
-
-
-def test_work_done_before_the_plan_counts_once(lab: Any) -> None:
-    view, schedule = kept_apart(
-        lab,
-        lab.flexible("pump", lab.window("11:00", "14:00", 15)),
-        [0.1, 0.2],
-        {"done_kwh": 10.0},
-    )
-    assert lab.power(schedule, "pump").tolist() == [-5, 0]
-
-    refused(
-        lab,
-        schedule,
-        told(view, "pump", {"done_kwh": 9.0}),
-        "pump/2025-12-03T10:00:00Z: least_units: does 5.000000 kWh and lacks 0.000000, must do 6.0",
-    )
-
-
-def test_what_a_window_must_not_lack_costs_like_a_limit_that_is_broken(lab: Any) -> None:
-    pump = lab.flexible("pump", lab.window("12:00", "13:00", 15), unserved_cost_per_unit=0.0)
-    view, schedule = kept_apart(lab, pump, [0.1], {})
-
-    hard = stricter(view, "pump", {"unserved_cost_per_unit": None})
-
-    refused(lab, schedule, hard, "limit excess: the bill is 150.000000")
-
-
-def test_a_flexible_machine_below_its_least_power_is_refused(lab: Any) -> None:
-    pump = lab.flexible("pump", lab.window("12:00", "14:00", 15), on_off=lab.rules())
-    view, schedule = kept_apart(lab, pump, [0.1, 0.2], {})
-
-    change = {"on_off": lab.rules(min_power_kw=6.0)}
-
-    refused(lab, schedule, stricter(view, "pump", change), "pump: draw in its windows: 5.0")
-
-
-# ---------------------------------------------------------------- converters, nodes, pipes, groups
-
-
-def heated(lab: Any, **more: Any) -> Any:
-    """A heat pump (COP 3) at one end of a pipe, a hall's demand of 30 kW at the other."""
-    view = lab.view(
-        lab.converter("hp", [None, "source"], [-20, 60]),
-        lab.load("hall", node_id="hall"),
-        readings=[lab.reading("hp")],
-        price=[0.1, 0.1],
-        base_kw={"hall": [-30.0, -30.0]},
-        nodes=[lab.node("source"), lab.node("hall")],
-        pipes=[lab.pipe("main", "source", "hall")],
-        **more,
-    )
-    return view, lab.plan(view)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        pytest.param({"points_kw": ((-10.0, 30.0),)}, None, id="as large as it must be"),
-        pytest.param({"points_kw": ((-20.0, 50.0),)}, "hp: points_kw: [-10.  30.] kW", id="worse"),
-        pytest.param({"points_kw": ((-5.0, 15.0),)}, "hp: points_kw: [-10.  30.] kW", id="smaller"),
-        pytest.param(
-            {"ramp_kw_per_min": 5.0 / 60}, "hp: ramp_kw_per_min: -10.0", id="starts too quickly"
-        ),
-    ],
-)
-def test_flows_that_no_mixture_of_points_gives_are_refused(
-    lab: Any, change: dict[str, Any], word: str | None
-) -> None:
-    """10 kW drawn, 30 kW fed: half of its point."""
-    view, schedule = heated(lab)
-    other = stricter(view, "hp", change)
-
-    if word is None:
-        assert lab.violations(schedule, other, lab.terms(view)) == ()
-    else:
-        refused(lab, schedule, other, word)
-
-
-def test_a_machine_that_is_off_draws_what_standing_ready_takes(lab: Any) -> None:
-    boiler = lab.converter("boiler", [None, "heat"], [-30, 30], on_off=lab.rules(), standby_kw=2.0)
-    view = lab.view(
-        boiler,
-        lab.load("hall", node_id="heat"),
-        readings=[lab.reading("boiler")],
-        price=[0.1, 0.1],
-        base_kw={"hall": [-30.0, 0.0]},
-        nodes=[lab.node("heat")],
-    )
-    schedule = lab.plan(view)
-
-    refused(lab, schedule, stricter(view, "boiler", {"standby_kw": 3.0}), "boiler: points_kw: [-2.")
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        pytest.param({"max_kw": 29.0}, "pipe main: max_kw: 30.0", id="too narrow"),
-        pytest.param({"loss_share": 0.1}, "node hall: balance: -3.0", id="loses"),
-        pytest.param({"delay": HOUR}, "node hall: balance: -30.0", id="arrives later"),
-    ],
-)
-def test_a_pipe_that_cannot_carry_so_much_is_refused(
-    lab: Any, change: dict[str, Any], word: str
-) -> None:
-    view, schedule = heated(lab)
-    pipe = replace(view.park.pipes[0], **change)
-
-    refused(lab, schedule, replace(view, park=replace(view.park, pipes=(pipe,))), word)
-
-
-def test_heat_thrown_away_where_nothing_can_be_is_refused(lab: Any) -> None:
-    """Waste heat that must run, and nobody who wants it."""
-    node = lab.node("heat", spill_cost_per_kwh=0.0)
-    view = lab.view(
-        lab.source("waste", node_id="heat", must_run_share=1.0), price=[0.1], nodes=[node]
-    )
-    schedule = lab.plan(view)
-    tight = replace(view.park, nodes=(replace(node, spill_cost_per_kwh=None),))
-
-    refused(lab, schedule, replace(view, park=tight), "node heat: spilled: 100.0")
-
-
-@pytest.mark.parametrize(
-    ("flows", "word"),
-    [
-        pytest.param("spilled_kw", "node heat: balance: -1.0", id="spilled"),
-        pytest.param("lacking_kw", "node heat: balance: 1.0", id="lacking"),
-    ],
-)
-def test_a_node_that_is_not_balanced_is_refused(lab: Any, flows: str, word: str) -> None:
-    node = lab.node("heat", spill_cost_per_kwh=0.0)
-    view = lab.view(
-        lab.source("well", node_id="heat"),
-        lab.load("hall", node_id="heat"),
-        price=[0.1],
-        base_kw={"hall": [-30.0]},
-        nodes=[node],
-    )
-    schedule = lab.plan(view)
-    profiles = getattr(schedule, flows)
-    other = replace(schedule, **{flows: {"heat": profiles["heat"] + 1.0}})
-
-    found = lab.violations(other, view, lab.terms(view))
-
-    assert any(text.startswith(word) for text in found), found
-
-
-# ---------------------------------------------------------------- cars
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        pytest.param({"charger_kw": 9.0}, "cars/a: charger_kw, max_car_feed_kw: -10", id="charger"),
-        pytest.param(
-            {"max_car_feed_kw": 9.0}, "cars/a: charger_kw, max_car_feed_kw: 10", id="feed"
-        ),
-        pytest.param({"max_draw_kw": 9.0}, "cars: max_draw_kw: 10", id="the whole car park"),
-        pytest.param({"discharge_efficiency": 0.5}, "cars/a: ", id="loses on the way out"),
-        pytest.param(
-            {"charge_efficiency": 0.5}, "cars/a: is served -5.0", id="loses on the way in"
-        ),
-        pytest.param({"wear_cost_per_kwh": 0.1}, "wear: the bill is 1.0", id="wears"),
-    ],
-)
-def test_cars_that_could_not_follow_are_refused(
-    lab: Any, change: dict[str, Any], word: str
-) -> None:
-    """A car feeds 10 kWh in the dear hour, and has them back in the cheap one."""
-    view, schedule = kept_apart(
-        lab,
-        lab.cars(max_car_feed_kw=10.0),
-        [0.9, 0.1],
-        {"sessions": (replace(lab.session("a", wanted_kwh=0, stays_h=2), lends_kwh=10.0),)},
-    )
-    assert lab.power(schedule, "cars").tolist() == [10, -10]
-
-    refused(lab, schedule, stricter(view, "cars", change), word)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        pytest.param({"lends_kwh": 9.0}, "cars/a: level: -10.0", id="lends less"),
-        pytest.param({"wanted_kwh": 1.0}, "cars/a: is served 0.0", id="wants more"),
-    ],
-)
-def test_a_car_that_was_promised_more_is_not_lent_out(
-    lab: Any, change: dict[str, Any], word: str
-) -> None:
-    session = replace(lab.session("a", wanted_kwh=0, stays_h=2), lends_kwh=10.0)
-    view, schedule = kept_apart(
-        lab, lab.cars(max_car_feed_kw=10.0), [0.9, 0.1], {"sessions": (session,)}
-    )
-
-    other = told(view, "cars", {"sessions": (replace(session, **change),)})
-
-    refused(lab, schedule, other, word)
-
-
-def test_a_guaranteed_departure_that_fails_costs_like_a_broken_limit(lab: Any) -> None:
-    """15 kWh wanted, 10 possible."""
-    session = lab.session("a", wanted_kwh=15, stays_h=1)
-    view, schedule = kept_apart(lab, lab.cars(), [0.1], {"sessions": (session,)})
-
-    firm = stricter(view, "cars", {"guaranteed": True})
-
-    refused(lab, schedule, firm, "unserved: the bill is 50.000000, the solver says 25.0")
