@@ -15,7 +15,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ from scipy.sparse import csr_array
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ResourceId
+from vpp.model.time import local_date
 
 if TYPE_CHECKING:
     from vpp.plan.fleet import Fleet
@@ -197,6 +200,16 @@ class Builder:
         """The most that decisions could draw at each node; sizes. So that limits which are far from
         what stands behind them become no rows."""
         self.most_fed_kw = np.zeros((nodes, self.steps))
+
+    @cached_property
+    def local_days(self) -> dict[date, Ints]:
+        """The steps that begin on each local day of the horizon."""
+        zone = self.view.park.timezone
+        days = [local_date(start, zone) for start in self.view.horizon.starts()]
+        return {
+            day: np.array([step for step, d in enumerate(days) if d == day], dtype=np.int64)
+            for day in dict.fromkeys(days)
+        }
 
     # ------------------------------------------------------------ columns, rows, cost
 

@@ -21,7 +21,6 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.resource import Resource
 from vpp.model.time import local_date
-from vpp.plan.programme import Ints
 from vpp.plan.view import PlanningView
 
 Kind = TypeVar("Kind", bound=Resource)
@@ -35,15 +34,6 @@ def of_kind(view: PlanningView, kind: type[Kind]) -> list[Kind]:
 def readings(view: PlanningView) -> dict[ResourceId, Reading]:
     """Readings of the resources that are known."""
     return {s.resource_id: s for s in view.state.resources if isinstance(s, Reading)}
-
-
-def local_days(view: PlanningView) -> dict[date, Ints]:
-    """The steps that begin on each local day of the horizon."""
-    days = [local_date(start, view.park.timezone) for start in view.horizon.starts()]
-    return {
-        day: np.array([step for step, d in enumerate(days) if d == day], dtype=np.int64)
-        for day in dict.fromkeys(days)
-    }
 
 
 def said_on(view: PlanningView, resource_id: ResourceId, day: date) -> Reading | None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.errors import DataError
-from vpp.model.horizon import Floats
+from vpp.model.horizon import Floats, Horizon
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import InterruptibleLoad
 from vpp.plan.kinds.clock import Clock
@@ -52,16 +53,16 @@ class _Process:
 
 
 def possible(
-    b: Builder, load: InterruptibleLoad, reading: Reading | None, row: int, clock: Clock
+    b: Builder, load: InterruptibleLoad, reading: Reading | None, clock: Clock, *, group: int
 ) -> tuple[list[Start], NDArray[np.bool_]]:
-    """Calls that may start, their groups numbered from 0, and where it runs unless it is called anew.
+    """Calls that may start, groups numbered from `group` on, and where it runs unless it is called anew.
 
-    What the load draws by itself goes into `b.base_kw[row]`.
+    What the load draws by itself goes into `b.base_kw`.
 
     Raises:
         DataError: A call is no whole number of steps.
     """
-    runs = clock.operates(load)
+    row, runs = b.row_of[load.resource_id], clock.operates(load)
     if reading is None:
         b.base_kw[row] = -load.rated_draw_kw * runs
         return [], runs
@@ -72,76 +73,90 @@ def possible(
             where=load.resource_id,
             fix="Plan in steps that divide it",
         )
-    under_way = _under_way(load, reading)
-    quiet = 0 if under_way is None else max(horizon.next_index(under_way + load.call_length), 0)
+    under_way = _under_way(load, reading, horizon)
+    quiet = 0 if under_way is None else max(horizon.next_index(under_way[1]), 0)
     runs &= np.arange(b.steps) >= quiet
     process = _Process(
         load=load,
         reading=reading,
         clock=clock,
         runs=runs,
-        free_from=_free_from(load, reading, clock, quiet),
+        free_from=_free_from(load, reading, clock, under_way),
         longest=(load.longest_call or load.call_length) // horizon.step,
         rest=max(-(-load.rest // horizon.step), 1),
     )
     b.base_kw[row] = -load.rated_draw_kw * runs
-    found = list(_calls(process))
+    found = list(_calls(process, group))
     if under_way is not None:
-        shed_kwh = _shed_kwh(load, under_way, clock)
-        given = _rebound_kw(load, shed_kwh, under_way + load.call_length, clock)
+        since, ends = under_way
+        shed_kwh = _shed_kwh(load, since, ends, clock)
+        given = _rebound_kw(load, shed_kwh, ends, clock)
         b.base_kw[row] -= given
-        groups = max((start.group for start in found), default=-1) + 1
-        found += _longer(process, under_way, quiet, given, shed_kwh, groups)
+        found += _longer(process, since, quiet, given, shed_kwh, group + len(clock.days))
     return found, runs
 
 
-def _under_way(load: InterruptibleLoad, reading: Reading) -> datetime | None:
-    """When the call began that goes on as the horizon begins."""
-    return reading.phase_since if reading.phase is RunPhase.CALLED else None
+def _under_way(
+    load: InterruptibleLoad, reading: Reading, horizon: Horizon
+) -> tuple[datetime, datetime] | None:
+    """From when to when the call lasts that goes on as the horizon begins, if it ends when it may."""
+    since = reading.phase_since
+    if reading.phase is not RunPhase.CALLED or since is None:
+        return None
+    ends = since + load.call_length
+    if load.longest_call is not None:  # it may have gone on for longer already
+        ends = max(ends, min(since + load.longest_call, horizon.start))
+    return since, ends
 
 
-def _free_from(load: InterruptibleLoad, reading: Reading, clock: Clock, quiet: int) -> int:
+def _free_from(
+    load: InterruptibleLoad,
+    reading: Reading,
+    clock: Clock,
+    under_way: tuple[datetime, datetime] | None,
+) -> int:
     """The first step in which a call may start: announced in time, and rested from the last one."""
     first, horizon = 0, clock.horizon
     if load.notice:
-        first = horizon.next_index(clock.now + load.notice)
-    if reading.phase_since is None:
-        return max(first, 0)
-    if reading.phase is RunPhase.CALLED:
-        ends = reading.phase_since + load.call_length
-        return max(first, horizon.next_index(ends + load.rest), quiet + 1)
-    return max(first, horizon.next_index(reading.phase_since + load.rest) if load.rest else 0, 0)
+        first = max(horizon.next_index(clock.now + load.notice), 0)
+    if under_way is not None:
+        _, ends = under_way
+        return max(
+            first, horizon.next_index(ends + load.rest), max(horizon.next_index(ends), 0) + 1
+        )
+    if reading.phase_since is None or reading.phase is RunPhase.CALLED or not load.rest:
+        return first
+    return max(first, horizon.next_index(reading.phase_since + load.rest))
 
 
-def _calls(process: _Process) -> Iterator[Start]:
+def _calls(process: _Process, group: int) -> Iterator[Start]:
     """Calls that may start: on named hours, wholly inside operating hours and the horizon."""
     load, clock, reading = process.load, process.clock, process.reading
     shortest = load.call_length // clock.horizon.step
-    tails = [_tail_kw(load, length, process.hours) for length in range(process.longest + 1)]
-    unbroken = _unbroken(process.runs)
-    for group, day in enumerate(clock.days):
+    draws, kwh_a_step = _draws_kw(process), load.rated_draw_kw * process.hours
+    unbroken = _unbroken(process.runs).tolist()
+    steps, first = len(unbroken), process.free_from
+    for number, day in enumerate(clock.days, start=group):
         used = (reading.calls_today or 0) if clock.is_on(reading.measured_at, day) else 0
         if used >= load.max_calls_per_day or day.weekday() not in load.operating_days:
             continue
         for hour in load.callable_hours:
             step = clock.hour(day, hour)
-            if step is None or not process.free_from <= step < len(unbroken):
+            if step is None or not first <= step < steps:
                 continue
-            for length in range(shortest, min(process.longest, int(unbroken[step])) + 1):
-                shed_kwh = load.rated_draw_kw * length * process.hours
-                draw_kw = (*[-load.rated_draw_kw] * length, *tails[length])
+            for length in range(shortest, min(process.longest, unbroken[step]) + 1):
                 yield Start(
                     resource_id=load.resource_id,
-                    group=group,
+                    group=number,
                     least=0,
                     most=load.max_calls_per_day - used,
                     step=step,
                     length=length,
                     rest=process.rest,
-                    draw_kw=draw_kw[: len(unbroken) - step],
+                    draw_kw=draws[length][: steps - step],
                     words="max_calls_per_day",
-                    cost=shed_kwh * load.call_cost_per_kwh,
-                    shed_kwh=shed_kwh,
+                    cost=length * kwh_a_step * load.call_cost_per_kwh,
+                    shed_kwh=length * kwh_a_step,
                 )
 
 
@@ -189,15 +204,15 @@ def _unbroken(runs: NDArray[np.bool_]) -> NDArray[np.int64]:
     return ends - at
 
 
-def _shed_kwh(load: InterruptibleLoad, since: datetime, clock: Clock) -> float:
-    """What the call under way takes away in its shortest length, from its start before the horizon."""
+def _shed_kwh(load: InterruptibleLoad, since: datetime, ends: datetime, clock: Clock) -> float:
+    """What the call under way takes away, from its start before the horizon on."""
     zone, step = clock.zone, clock.horizon.step
     shed_h, moment = 0.0, since
-    while moment < since + load.call_length:
+    while moment < ends:
         local = moment.astimezone(zone)
         in_hours = load.operating_from <= local.time() < load.operating_to
         if in_hours and local.weekday() in load.operating_days:
-            shed_h += min(step, since + load.call_length - moment) / timedelta(hours=1)
+            shed_h += min(step, ends - moment) / timedelta(hours=1)
         moment += step
     return load.rated_draw_kw * shed_h
 
@@ -209,14 +224,17 @@ def _rebound_kw(load: InterruptibleLoad, shed_kwh: float, end: datetime, clock: 
     return shed_kwh * _spread(load, np.arange(horizon.steps) - after, horizon.step_hours)
 
 
-def _tail_kw(load: InterruptibleLoad, length: int, hours: float) -> tuple[float, ...]:
-    """What is drawn more in the steps after the end of a call of `length` steps."""
-    if load.rebound is None:
-        return ()
-    lasts = (load.rebound.delay + load.rebound.length) / timedelta(hours=hours)
-    shed_kwh = load.rated_draw_kw * length * hours
-    spread = shed_kwh * _spread(load, np.arange(int(np.ceil(lasts - 1e-9))), hours)
-    return tuple(spread.tolist())
+def _draws_kw(process: _Process) -> list[tuple[float, ...]]:
+    """Added draw from the start of a call on, for each length in steps."""
+    load, hours = process.load, process.hours
+    each: Floats = np.zeros(0)
+    if load.rebound is not None:
+        lasts = (load.rebound.delay + load.rebound.length) / timedelta(hours=hours)
+        each = load.rated_draw_kw * hours * _spread(load, np.arange(ceil(lasts - 1e-9)), hours)
+    return [
+        (*(-load.rated_draw_kw,) * length, *(length * each).tolist())
+        for length in range(process.longest + 1)
+    ]
 
 
 def _spread(load: InterruptibleLoad, steps: NDArray[Any], hours: float) -> Floats:

@@ -28,7 +28,7 @@ from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import OnOffRules
-from vpp.plan.kinds import local_days, said_on
+from vpp.plan.kinds import said_on
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
 ON_KW = 1e-3
@@ -183,7 +183,7 @@ def _go_on(b: Builder, name: ResourceId, held: Ints, *, was: bool) -> None:
 
 def per_day(b: Builder, name: ResourceId, field: str, most: int, started: Ints) -> None:
     """No more starts on a local day than `most`, those counted that the resource says of today."""
-    for day, steps in local_days(b.view).items():
+    for day, steps in b.local_days.items():
         reading = said_on(b.view, name, day)
         used = 0 if reading is None else reading.calls_today or 0
         rows = b.add_rows((1,), -np.inf, float(max(most - used, 0)))
@@ -197,7 +197,7 @@ def _hours_per_day(
     """Hours on of each local day; those that it must still run count, and are never too many."""
     if most_h is None:
         return
-    for day, steps in local_days(b.view).items():
+    for day, steps in b.local_days.items():
         reading = said_on(b.view, name, day)
         used_h = 0.0 if reading is None else reading.hours_on_today or 0.0
         must_h = float((steps < held).sum()) * b.hours

@@ -57,16 +57,18 @@ class RunDay:
 
 
 def possible(
-    b: Builder, run: ShiftableRun, reading: Reading | None, row: int, clock: Clock
+    b: Builder, run: ShiftableRun, reading: Reading | None, clock: Clock, *, group: int
 ) -> list[RunDay]:
-    """What runs on each day, groups of starts numbered from 0; what is given goes into `b.base_kw`.
+    """What runs on each day, groups of starts numbered from `group` on.
+
+    What is given goes into `b.base_kw`.
 
     Raises:
         DataError: The plan has other steps than the run's profile.
     """
+    base = b.base_kw[b.row_of[run.resource_id]]
     days: list[RunDay] = []
-    groups = 0
-    for day in clock.days:
+    for number, day in enumerate(clock.days, start=group):
         if day.weekday() not in run.run_days:
             continue
         if clock.horizon.step != QUARTER:
@@ -75,21 +77,19 @@ def possible(
                 where=run.resource_id,
                 fix="Plan in quarter-hours",
             )
-        told = reading if reading is not None and clock.is_on(reading.measured_at, day) else None
-        found = _on_day(run, told, clock, day, heard=reading is not None)
+        found = _on_day(run, reading, clock, day, group=number)
         for step in found.given:
-            _add_profile(b.base_kw[row], run, step)
-        starts = tuple(replace(start, group=groups) for start in found.starts)
-        days.append(replace(found, starts=starts))
-        groups += bool(starts)
+            _add_profile(base, run, step)
+        days.append(found)
     return days
 
 
 def _on_day(
-    run: ShiftableRun, told: Reading | None, clock: Clock, day: date, *, heard: bool
+    run: ShiftableRun, reading: Reading | None, clock: Clock, day: date, *, group: int
 ) -> RunDay:
-    """One day's runs; `told` is what the device says about that day, if anything."""
+    """One day's runs: those that are given, and the possible starts of the others."""
     horizon, length = clock.horizon, len(run.profile_kw)
+    told = reading if reading is not None and clock.is_on(reading.measured_at, day) else None
     begun = _begun(run, told)
     given: tuple[int, ...] = ()
     if told is not None and told.phase is RunPhase.RUNNING and told.phase_since is not None:
@@ -107,7 +107,7 @@ def _on_day(
     if not left or (last < 0 and day == local_date(horizon.start, clock.zone)):
         return here  # its window has passed; the device has run it by itself
     earliest = max([first, *here.ends()])
-    if not heard or first == last or last + length > horizon.steps:
+    if reading is None or first == last or last + length > horizon.steps:
         # Nobody to command, no choice, or a window that the horizon does not show whole: a start
         # put off beyond the horizon would look free, so the run's own default is expected.
         begins = min(max(default + begun * length, earliest), last)
@@ -116,20 +116,21 @@ def _on_day(
     fit = min(left, (last - earliest) // length + 1)  # a device that is late does what it can
     if fit <= 0:
         return here
-    start = Start(
-        resource_id=run.resource_id,
-        group=0,
-        least=fit,
-        most=fit,
-        step=0,
-        length=length,
-        rest=0,
-        draw_kw=run.profile_kw,
-        words="earliest_start, latest_end",
+    starts = tuple(
+        Start(
+            resource_id=run.resource_id,
+            group=group,
+            least=fit,
+            most=fit,
+            step=step,
+            length=length,
+            rest=0,
+            draw_kw=run.profile_kw,
+            words="earliest_start, latest_end",
+        )
+        for step in range(earliest, last + 1)
     )
-    return replace(
-        here, starts=tuple(replace(start, step=step) for step in range(earliest, last + 1))
-    )
+    return replace(here, starts=starts)
 
 
 def _begun(run: ShiftableRun, told: Reading | None) -> int:

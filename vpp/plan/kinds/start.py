@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vpp.model.ids import ResourceId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """One possible start of a run or a call."""
+class Start(NamedTuple):
+    """One possible start of a run or a call; there are thousands, so it is a light one."""
 
     resource_id: ResourceId
     group: int

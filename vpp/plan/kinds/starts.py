@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +70,18 @@ def add(b: Builder) -> Starts:
     work = of_kind(b.view, ShiftableRun)
     _require_order(work)
     clock, state = Clock(b.view), b.view.state
-    found: list[list[Start]] = []
+    starts: list[Start] = []
     days: list[RunDay] = []
     running: dict[ResourceId, NDArray[np.bool_]] = {}
     for load in loads:
-        row, reading = b.row_of[load.resource_id], state.reading(load.resource_id)
-        some, running[load.resource_id] = calls.possible(b, load, reading, row, clock)
-        found.append(some)
+        reading, group = state.reading(load.resource_id), _next_group(starts)
+        some, running[load.resource_id] = calls.possible(b, load, reading, clock, group=group)
+        starts += some
     for run in work:
-        row, reading = b.row_of[run.resource_id], state.reading(run.resource_id)
-        worked = runs.possible(b, run, reading, row, clock)
-        found.append([start for day in worked for start in day.starts])
+        reading, group = state.reading(run.resource_id), _next_group(starts)
+        worked = runs.possible(b, run, reading, clock, group=group)
+        starts += [start for day in worked for start in day.starts]
         days += worked
-    starts = list(_numbered(found))
     chosen = b.decide((len(starts),))
     b.price(chosen, np.array([start.cost for start in starts]), "calls")
     if starts:
@@ -93,13 +92,9 @@ def add(b: Builder) -> Starts:
     return Starts(possible=tuple(starts), chosen=chosen, days=tuple(days), running=running)
 
 
-def _numbered(found: Sequence[Sequence[Start]]) -> Iterator[Start]:
-    """Possible starts of every run and load, their groups numbered through."""
-    groups = 0
-    for some in found:
-        for start in some:
-            yield replace(start, group=groups + start.group)
-        groups += max((start.group + 1 for start in some), default=0)
+def _next_group(starts: Sequence[Start]) -> int:
+    """Groups are numbered through; those of one resource rise."""
+    return starts[-1].group + 1 if starts else 0
 
 
 def _once(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
-from vpp.plan.kinds import column, local_days, of_kind, readings, said_on, stack
+from vpp.plan.kinds import column, of_kind, readings, said_on, stack
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
@@ -191,7 +191,7 @@ def _cycles(b: Builder, storages: Storages) -> None:
     for i, unit in enumerate(storages.units):
         if unit.max_cycles_per_day is None:
             continue
-        for day, steps in local_days(b.view).items():
+        for day, steps in b.local_days.items():
             reading = said_on(b.view, unit.resource_id, day)
             used_kwh = 0.0 if reading is None else reading.discharged_today_kwh or 0.0
             left_kwh = max(unit.max_cycles_per_day * unit.capacity_kwh - used_kwh, 0.0)

@@ -47,18 +47,26 @@ def call_under_way(case: Case, load: InterruptibleLoad) -> Interval | None:
     reading = case.reading(load.resource_id)
     if reading is None or reading.phase is not RunPhase.CALLED or reading.phase_since is None:
         return None
-    ends, longer = reading.phase_since + load.call_length, case.schedule.longer_until
+    horizon, longer = case.view.horizon, case.schedule.longer_until
+    ends = shortest_end(case, load, reading.phase_since)
     if load.resource_id in longer:
-        horizon = case.view.horizon
         ends = max(ends, horizon.start + longer[load.resource_id] * horizon.step)
     return Interval(reading.phase_since, ends)
+
+
+def shortest_end(case: Case, load: InterruptibleLoad, since: datetime) -> datetime:
+    """When a call under way may end: one whose length may vary has lasted until now."""
+    ends = since + load.call_length
+    if load.longest_call is None:
+        return ends
+    return max(ends, min(since + load.longest_call, case.view.horizon.start))
 
 
 def paid_calls(case: Case, load: InterruptibleLoad) -> list[Interval]:
     """The calls that the plan makes, and by how much it lets one last longer that is under way."""
     calls, last = chosen_calls(case, load), call_under_way(case, load)
     if last is not None and load.resource_id in case.schedule.longer_until:
-        must = max(last.start + load.call_length, case.view.horizon.start)
+        must = max(shortest_end(case, load, last.start), case.view.horizon.start)
         if must < last.end:
             calls.append(Interval(case.starts[case.steps_until(must)], last.end))
     return calls
