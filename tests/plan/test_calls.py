@@ -153,6 +153,19 @@ def test_a_call_under_way_lasts_as_long_as_it_pays(
     assert schedule.cost_by_cause["calls"] == pytest.approx(50 if until else 0)
 
 
+def test_a_call_that_went_on_for_longer_than_it_must_has_lasted_until_now(lab: Any) -> None:
+    schedule = planned(
+        lab,
+        [0.1, 0.1],
+        said=UNDER_WAY | {"phase_since": ELEVEN - HOUR},
+        longest_call=3 * HOUR,
+        rebound=Rebound(share=0.5, delay=0 * HOUR, length=HOUR),
+    )
+
+    # Called from 10:00 to noon, though an hour would have done: half of 200 kWh comes back.
+    assert lab.power(schedule, "mill").tolist() == [-200, -100]
+
+
 def test_the_call_after_a_longer_one_waits_for_its_rest(lab: Any) -> None:
     schedule = planned(
         lab,
