@@ -1,6 +1,6 @@
 """What a strategy may ask of the planner: a closed list of plain data.
 
-A new kind of term is a new dataclass here, a new `case` in `money.py`, a line in `validate.py`
+A new kind of term is a new dataclass here, a new `case` in `money.py`, a line in `validate/`
 and a test. Prices are in the park's currency per kWh; powers are kW, net injection positive;
 arrays have one value for each step of the view's horizon, shape (T,).
 
