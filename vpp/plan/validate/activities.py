@@ -9,7 +9,7 @@ import numpy as np
 from vpp.model.ids import ResourceId
 from vpp.model.resource import CurtailableLoad, Generator, InterruptibleLoad, Storage
 from vpp.plan.terms import Activity, ActivityPrice
-from vpp.plan.validate.calls import chosen_calls, shed_kwh
+from vpp.plan.validate.calls import paid_calls, shed_kwh
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.machines import started
 from vpp.plan.validate.storage import called
@@ -69,6 +69,6 @@ def turned_down_kwh(case: Case, name: ResourceId) -> float:
         case CurtailableLoad():
             return float(case.of(case.schedule.curtailed_kw, name).sum()) * case.hours
         case InterruptibleLoad():
-            return sum(shed_kwh(case, load, call) for call in chosen_calls(case, load))
+            return sum(shed_kwh(case, load, call) for call in paid_calls(case, load))
         case _:
             return 0.0
