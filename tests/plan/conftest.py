@@ -7,9 +7,7 @@ short of room, and an imbalance price one whole currency unit away from it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from time import perf_counter
@@ -471,6 +469,13 @@ class Lab:
         assert isinstance(outcome, Optimal), outcome
         return outcome.schedule
 
+    def true_cost(self, view: PlanningView, terms: Sequence[Term]) -> float | None:
+        """The least cost by a model that shares no code with the planner; None where no plan is."""
+        pytest.importorskip("cvxpy", reason="cvxpy is not installed -> make test installs it")
+        from tests.plan.independent.model import least_cost
+
+        return least_cost(view, tuple(terms), limit_excess_price_per_kwh=EXCESS_PER_KWH)
+
     def schedule_of(self, outcome: Outcome) -> Schedule:
         assert isinstance(outcome, Optimal | Feasible), outcome
         return outcome.schedule
@@ -563,76 +568,8 @@ class Lab:
         )
         return view, terms
 
-    def in_other_money(
-        self, view: PlanningView, terms: tuple[Term, ...], times: float
-    ) -> tuple[PlanningView, tuple[Term, ...]]:
-        """The same park and terms with every price and cost multiplied."""
-
-        def dearer(thing: Any) -> Any:
-            money = [f.name for f in fields(thing) if re.search("_per_|cost", f.name)]
-            money = [n for n in money if n not in PHYSICAL and getattr(thing, n) is not None]
-            return replace(thing, **{name: getattr(thing, name) * times for name in money})
-
-        park = replace(view.park, resources=tuple(dearer(r) for r in view.park.resources))
-        return replace(view, park=park), tuple(dearer(term) for term in terms)
-
-    def with_more(
-        self, what: str, view: PlanningView, terms: tuple[Term, ...]
-    ) -> tuple[PlanningView, tuple[Term, ...]]:
-        """More of one freedom: wider limits, a larger battery, more room to trade."""
-        park = view.park
-        if what == "limits":
-            points = (replace(p, limits=Limits()) for p in park.connection_points)
-            return replace(view, park=replace(park, connection_points=tuple(points))), terms
-        if what == "battery":
-            resources = (
-                replace(
-                    r, max_charge_kw=2 * r.max_charge_kw, max_discharge_kw=r.max_discharge_kw + 9
-                )
-                if isinstance(r, Storage)
-                else r
-                for r in park.resources
-            )
-            return replace(view, park=replace(park, resources=tuple(resources))), terms
-        return view, tuple(
-            replace(t, max_kw=t.max_kw + 25.0) if isinstance(t, OpenTrade) else t for t in terms
-        )
-
-    def halved(
-        self, view: PlanningView, terms: tuple[Term, ...]
-    ) -> tuple[PlanningView, tuple[Term, ...]]:
-        """Each step as two of half its length, with the same data."""
-        h = view.horizon
-        horizon = Horizon(h.start, h.step / 2, 2 * h.steps)
-
-        def twice(thing: Any) -> Any:
-            if isinstance(thing, Profile):
-                return Profile(horizon, np.repeat(thing.values, 2))
-            if isinstance(thing, np.ndarray):
-                return np.repeat(thing, 2)
-            if isinstance(thing, Mapping):
-                return {key: twice(value) for key, value in thing.items()}
-            return thing
-
-        def double(term: Any) -> Any:
-            if isinstance(term, PeakCharge):
-                return replace(term, first_step=2 * term.first_step, last_step=2 * term.last_step)
-            return replace(term, **{f.name: twice(getattr(term, f.name)) for f in fields(term)})
-
-        values = {f.name: twice(getattr(view, f.name)) for f in fields(view)}
-        values |= {"horizon": horizon, "open_products": (), "paid_peaks": ()}
-        return PlanningView(**values), tuple(double(term) for term in terms)
-
     def running(self, phase: RunPhase, since: datetime) -> dict[str, Any]:
         return {"phase": phase, "phase_since": since}
-
-
-PHYSICAL = {
-    *("resistance_degc_per_kw", "capacity_kwh_per_degc", "cop_per_degc"),
-    *("max_calls_per_day", "runs_per_day", "max_cycles_per_day", "max_hours_per_day"),
-    *("standing_loss_per_h", "kgco2_per_kwh", "kwh_per_unit"),
-}
-"""Fields whose name looks like a price; `ramp_kw_per_min` may scale, the planner ignores it."""
 
 
 def _random_limits(rng: np.random.Generator, scale: float) -> Limits:

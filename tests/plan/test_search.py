@@ -14,6 +14,7 @@ from vpp.model.schedule import Feasible, Optimal, Unsolved
 from vpp.model.time import QUARTER
 from vpp.plan.announced import Announced
 from vpp.plan.compile import build
+from vpp.plan.decide import by_parts
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Side
 from vpp.plan.search import near, relative_gap, search
@@ -266,3 +267,26 @@ def test_the_same_input_gives_the_same_plan_and_digest(lab: Any) -> None:
     assert one.input_digest == other.input_digest
     assert one.power_kw.tobytes() == other.power_kw.tobytes()
     assert lab.plan(*lab.random(6)).input_digest != one.input_digest
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def test_the_bound_of_the_parts_lies_between_the_relaxation_and_the_truth(lab: Any) -> None:
+    better = 0
+    for seed in range(60):
+        view, terms = lab.random(seed, runs=3, processes=3)
+        programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+        relaxed = solve_lp(programme, {}, NEVER)
+        assert isinstance(relaxed, LpSolution)
+        if relaxed.chosen(programme) is not None:
+            continue  # nothing to search
+        rounded = near(programme, relaxed.x, view.horizon, Announced())
+
+        _, bound = by_parts(programme, relaxed, rounded, gap=1e-9, deadline=NEVER)
+
+        truth = lab.true_cost(view, terms)
+        assert truth is not None
+        assert relaxed.cost - 1e-9 <= bound <= truth + 1e-6 * max(abs(truth), 1.0), seed
+        better += bound > relaxed.cost + 1e-6
+    assert better >= 5

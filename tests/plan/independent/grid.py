@@ -1,0 +1,105 @@
+"""Where things meet: connection points, the tree of limits, carrier nodes, pipes, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from tests.plan.independent.sheet import Line, Sheet
+from vpp.model.park import LimitOrder, Limits
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Imports and exports of each connection point, shape (T,) each."""
+
+    imports: dict[str, Line]
+    exports: dict[str, Line]
+
+    def net(self, points: list[str]) -> Line:
+        return sum((self.exports[p] - self.imports[p] for p in points), start=0.0)
+
+
+def below(sheet: Sheet, place: str) -> list[str]:
+    """The connection points under a place of the tree."""
+    park = sheet.view.park
+    return [
+        p.connection_point_id
+        for p in park.connection_points
+        if place in (p.connection_point_id, p.enterprise_id, p.feeder_id, park.park_id)
+    ]
+
+
+def electricity(sheet: Sheet) -> Grid:
+    park = sheet.view.park
+    grid = Grid(imports={}, exports={})
+    for p in park.connection_points:
+        name = p.connection_point_id
+        grid.imports[name], grid.exports[name] = sheet.size(), sheet.size()
+        inside = sum(sheet.meets[name], start=np.zeros(sheet.steps))
+        sheet.hold(inside == grid.exports[name] - grid.imports[name])
+    places: list[tuple[str, Limits]] = [
+        *((p.connection_point_id, p.limits) for p in park.connection_points),
+        *((e.enterprise_id, e.limits) for e in park.enterprises),
+        *((f.feeder_id, f.limits) for f in park.feeders),
+        (park.park_id, park.limits),
+    ]
+    for place, limits in places:
+        _limit(sheet, grid, place, limits, np.ones(sheet.steps, dtype=bool), 1.0)
+    for order in sheet.view.limit_orders:
+        times = 1 + 0.1 * order.priority if order.priority > 0 else 1.0
+        _limit(sheet, grid, order.place, order.limits, _steps_of(sheet, order), times)
+    return grid
+
+
+def _steps_of(sheet: Sheet, order: LimitOrder) -> Any:
+    return np.array(
+        [
+            span.start < order.span.end and order.span.start < span.end
+            for span in sheet.view.horizon.intervals()
+        ]
+    )
+
+
+def _limit(sheet: Sheet, grid: Grid, place: str, limits: Limits, holds: Any, times: float) -> None:
+    points = below(sheet, place)
+    if not points or not holds.any():
+        return
+    net = grid.net(points)
+    for most, way in ((limits.import_kw, -1.0), (limits.export_kw, 1.0)):
+        if np.isfinite(most):
+            sheet.pay_excess(cp.pos(way * net - most)[holds], times)
+
+
+def carriers(sheet: Sheet) -> None:
+    park, horizon = sheet.view.park, sheet.view.horizon
+    for pipe in park.pipes:
+        enters = sheet.size(pipe.max_kw)
+        late = round(pipe.delay / horizon.step)
+        arrives = (1 - pipe.loss_share) * (np.eye(sheet.steps, k=-late) @ enters)
+        sheet.meets[pipe.from_node_id].append(-enters)
+        sheet.meets[pipe.to_node_id].append(arrives)
+        sheet.pay(pipe.cost_per_kwh * sheet.hours * cp.sum(enters))
+    for node in park.nodes:
+        lacking = sheet.size()
+        sheet.pay_excess(lacking)
+        balance = sum(sheet.meets[node.node_id], start=lacking)
+        if node.spill_cost_per_kwh is not None:
+            spilled = sheet.size()
+            sheet.pay(node.spill_cost_per_kwh * sheet.hours * cp.sum(spilled))
+            balance = balance - spilled
+        sheet.hold(balance == 0)
+
+
+def groups(sheet: Sheet) -> None:
+    for group in sheet.view.park.groups:
+        parts = [sheet.parts[name] for name in group.resource_ids]
+        if np.isfinite(group.max_draw_kw):
+            draws = [part.draw for part in parts if part.draw is not None]
+            sheet.hold(sum(draws, start=np.zeros(sheet.steps)) <= group.max_draw_kw)
+        if group.max_running is not None:
+            running = [part.running for part in parts]
+            sheet.hold(sum(running, start=np.zeros(sheet.steps)) <= group.max_running)
