@@ -168,11 +168,11 @@ def test_heat_that_must_come_is_thrown_away_where_that_may_be_at_its_cost(lab: A
 def test_where_nothing_may_be_thrown_away_the_source_feeds_less(lab: Any) -> None:
     schedule = planned(lab, cascade(lab, price=0.1, mill_kw=30, hall_kw=0))
 
-    assert schedule.spilled_kw == {}
+    assert max(row.max() for row in schedule.spilled_kw.values()) == pytest.approx(0)
     assert lab.power(schedule, "waste").tolist() == [30]
 
 
-def test_a_node_where_too_much_must_come_is_named(lab: Any) -> None:
+def test_what_must_be_fed_and_nobody_takes_is_told_like_a_limit_that_is_broken(lab: Any) -> None:
     view = lab.view(
         lab.pv("engine", node_id="warm", must_run_share=1.0),
         lab.load("hall", node_id="warm"),
@@ -181,12 +181,13 @@ def test_a_node_where_too_much_must_come_is_named(lab: Any) -> None:
         base_kw={"hall": [-20.0]},
         nodes=[lab.node("warm")],
     )
-    conflict = lab.outcome(view).conflict
+    schedule = planned(lab, view)
 
-    assert {limit.limit for limit in conflict.limits} == {
-        "engine: must_run_share",
-        "node warm: spill_cost_per_kwh",
-    }
+    (broken,) = schedule.broken
+    assert broken.limit == "node warm: what is fed"
+    assert broken.most == pytest.approx(30)
+    assert schedule.spilled_kw["warm"] == pytest.approx([30])
+    assert schedule.cost_by_cause["limit excess"] == pytest.approx(30 * lab.excess_per_kwh)
 
 
 def test_an_hour_counts_by_its_length(lab: Any) -> None:

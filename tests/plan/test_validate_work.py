@@ -211,7 +211,7 @@ def test_a_pipe_that_cannot_carry_so_much_is_refused(
     refused(lab, schedule, replace(view, park=replace(view.park, pipes=(pipe,))), word)
 
 
-def test_heat_thrown_away_where_nothing_can_be_is_refused(lab: Any) -> None:
+def test_heat_thrown_away_where_nothing_can_be_costs_like_a_limit_that_is_broken(lab: Any) -> None:
     """Waste heat that must run, and nobody who wants it."""
     node = lab.node("heat", spill_cost_per_kwh=0.0)
     view = lab.view(
@@ -220,7 +220,7 @@ def test_heat_thrown_away_where_nothing_can_be_is_refused(lab: Any) -> None:
     schedule = lab.plan(view)
     tight = replace(view.park, nodes=(replace(node, spill_cost_per_kwh=None),))
 
-    refused(lab, schedule, replace(view, park=tight), "node heat: spilled: 100.0")
+    refused(lab, schedule, replace(view, park=tight), "limit excess: the bill is 1000.0")
 
 
 @pytest.mark.parametrize(

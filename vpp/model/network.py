@@ -40,7 +40,8 @@ class Node:
     """Temperature level, for people; what a pipe may connect is decided by the pipes that exist."""
 
     spill_cost_per_kwh: float | None = None
-    """What a kWh thrown away costs (a cooler, a flare); None where nothing can be thrown away."""
+    """What a kWh thrown away costs (a cooler, a flare). None where nothing can be thrown away: what is
+    fed and nobody takes is told, and priced like a limit that is broken."""
 
     def __post_init__(self) -> None:
         require_id(self.node_id, where="node_id")

@@ -101,7 +101,7 @@ class Schedule:
     """What enters each pipe, shape (T,)."""
 
     spilled_kw: Mapping[NodeId, Floats] = field(default_factory=dict)
-    """What is thrown away at each node that may, shape (T,)."""
+    """What is thrown away at each node, shape (T,); where nothing may be, what nobody takes."""
 
     lacking_kw: Mapping[NodeId, Floats] = field(default_factory=dict)
     """What each node is short of, at the price of breaking a limit; shape (T,)."""

@@ -13,7 +13,8 @@ the horizon is not known and counts as nothing; what leaves it after the horizon
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+
+import numpy as np
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import NodeId
@@ -27,7 +28,6 @@ class Networks:
     """Columns of the nodes, shapes (N, T), and of the pipes, shape (pipes, T)."""
 
     nodes: tuple[NodeId, ...]
-    may_spill: tuple[bool, ...]
     pipes: tuple[str, ...]
     spilled: Ints
     lacking: Ints
@@ -38,9 +38,8 @@ class Networks:
         return dict(zip(self.pipes, x[self.enters], strict=True))
 
     def spilled_kw(self, x: Floats) -> dict[NodeId, Floats]:
-        """What is thrown away at each node that may."""
-        rows = zip(self.nodes, self.may_spill, x[self.spilled], strict=True)
-        return {node: row for node, may, row in rows if may}
+        """What is thrown away at each node, and what nobody takes where nothing may be."""
+        return dict(zip(self.nodes, x[self.spilled], strict=True))
 
     def lacking_kw(self, x: Floats) -> dict[NodeId, Floats]:
         return dict(zip(self.nodes, x[self.lacking], strict=True))
@@ -50,16 +49,20 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Networks:
     """Spill and lack of every node, and every pipe."""
     nodes, pipes = b.view.park.nodes, b.view.park.pipes
     rows = b.balance[len(b.point_of) :]
-    may_spill = tuple(node.spill_cost_per_kwh is not None for node in nodes)
-    spilled = b.add_columns(rows.shape, upper=column(inf if may else 0.0 for may in may_spill))
+    spilled = b.add_columns(rows.shape)
     lacking = b.add_columns(rows.shape)
     b.put(rows, spilled, 1.0)
     b.put(rows, lacking, -1.0)
-    b.price(spilled, column(node.spill_cost_per_kwh or 0.0 for node in nodes) * b.hours, "spill")
-    b.price(lacking, limit_excess_price_per_kwh * b.hours, "limit excess")
-    words = [f"node {node.node_id}: spill_cost_per_kwh" for node in nodes]
-    b.name(words, Side.UPPER, spilled)
-    b.name([f"node {node.node_id}: what is drawn" for node in nodes], Side.BROKEN, lacking)
+    may = np.array([node.spill_cost_per_kwh is not None for node in nodes], dtype=bool)
+    cost = column(node.spill_cost_per_kwh or 0.0 for node in nodes)
+    b.price(spilled[may], cost[may] * b.hours, "spill")
+    # What is fed and nobody takes breaks the balance as what lacks does: told, and dear.
+    for columns, some, words in (
+        (spilled[~may], np.flatnonzero(~may), "what is fed"),
+        (lacking, range(len(nodes)), "what is drawn"),
+    ):
+        b.price(columns, limit_excess_price_per_kwh * b.hours, "limit excess")
+        b.name([f"node {nodes[i].node_id}: {words}" for i in some], Side.BROKEN, columns)
     enters = b.add_columns((len(pipes), b.steps), upper=column(pipe.max_kw for pipe in pipes))
     b.price(enters, column(pipe.cost_per_kwh for pipe in pipes) * b.hours, "pumping")
     b.name([f"pipe {pipe.pipe_id}: max_kw" for pipe in pipes], Side.UPPER, enters)
@@ -70,7 +73,6 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Networks:
         b.put(arrives, columns[: b.steps - late], pipe.loss_share - 1.0)
     return Networks(
         nodes=tuple(node.node_id for node in nodes),
-        may_spill=may_spill,
         pipes=tuple(pipe.pipe_id for pipe in pipes),
         spilled=spilled,
         lacking=lacking,

@@ -139,6 +139,9 @@ def _networks(case: Case) -> Iterator[Cost]:
         yield priced("pumping", pipe.cost_per_kwh * hours, entered)
     for node in park.nodes:
         spilled = schedule.spilled_kw.get(node.node_id, case.zeros())
-        yield priced("spill", (node.spill_cost_per_kwh or 0.0) * hours, spilled)
+        if node.spill_cost_per_kwh is None:
+            yield priced("limit excess", case.limit_excess_price_per_kwh * hours, spilled)
+        else:
+            yield priced("spill", node.spill_cost_per_kwh * hours, spilled)
         lacking = schedule.lacking_kw.get(node.node_id, case.zeros())
         yield priced("limit excess", case.limit_excess_price_per_kwh * hours, lacking)
