@@ -119,8 +119,8 @@ def test_what_was_not_drawn_is_made_up_for(
 def test_a_rebound_that_is_dearer_than_the_call_saves_keeps_it_away(lab: Any) -> None:
     rebound = Rebound(share=1.0, delay=HOUR, length=HOUR)
 
-    # From noon: 100 kWh at 0.90, less 50 for the owner, would come back at 0.50 (or at 0.30).
-    dear = planned(lab, [0.9, 0.1, 0.5], rebound=rebound)
+    # From noon: 100 kWh at 0.90, less 50 for the owner, would come back at 0.49 (or at 0.30).
+    dear = planned(lab, [0.9, 0.1, 0.49], rebound=rebound)
     cheap = planned(lab, [0.9, 0.1, 0.3], rebound=rebound)
 
     assert dear.starts == {}

@@ -260,7 +260,7 @@ def test_what_left_yesterday_does_not_count_today(lab: Any) -> None:
     [
         pytest.param("max_charge_kw", {"max_charge_kw": 40.0}, 0.0, [0.1, 0.3], [-0.2, 0]),
         pytest.param("max_discharge_kw", {"max_discharge_kw": 40.0}, 1.0, [0.3, 0.1], [-0.3, -0.1]),
-        pytest.param("capacity_kwh", {"max_charge_kw": 200.0}, 0.0, [0.1, 0.3], [-0.2, 0]),
+        pytest.param("capacity_kwh", {"max_charge_kw": 200.0, "max_discharge_kw": 200.0}, 0.0, [0.1, 0.3], [-0.2, 0]),
         pytest.param("min_soc", {"min_soc": 0.5}, 1.0, [0.3], [-0.3]),
         pytest.param("final_soc", {"final_soc": 0.5}, 1.0, [0.3], [-0.3]),
         pytest.param("reserve_soc", {"reserve_soc": 0.5, "reserve_cost_per_kwh_h": 1}, 1, [0.3], [-0.3]),

@@ -92,9 +92,15 @@ def solve_lp(
     fixed: Mapping[int, float],
     deadline: Deadline,
     workers: Workers = ALONE,
+    *,
+    presolve: bool = False,
 ) -> LpAnswer:
-    """Solve with the columns in `fixed` held at their values and all others continuous."""
-    return begin_lp(programme, fixed, deadline, workers).answer()
+    """Solve with the columns in `fixed` held at their values and all others continuous.
+
+    `presolve` lets HiGHS look for what can be left out first. It finds little where what cannot move
+    is left out already, and takes a tenth of the time; it pays where most rows are held.
+    """
+    return begin_lp(programme, fixed, deadline, workers, presolve=presolve).answer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ def begin_lp(
     fixed: Mapping[int, float],
     deadline: Deadline,
     workers: Workers,
+    *,
+    presolve: bool = False,
 ) -> Begun:
     """Let `workers` begin an LP."""
     x, upper = programme.lower.copy(), programme.upper.copy()
@@ -122,7 +130,7 @@ def begin_lp(
     parts = parts_of(_freed(programme, x, upper, free))
     waiting: dict[int, Callable[[], _Solved | Unsolved]] = {}
     for i in largest_first(parts):
-        waiting[i] = workers.begin(partial(_solve, parts[i].programme, deadline))
+        waiting[i] = workers.begin(partial(_solve, parts[i].programme, deadline, presolve))
 
     def answer() -> LpAnswer:
         answers = [waiting[i]() for i in range(len(parts))]
@@ -157,7 +165,7 @@ class _Solved:
     column_marginals: Floats
 
 
-def _solve(part: LinearProgramme, deadline: Deadline) -> _Solved | Unsolved:
+def _solve(part: LinearProgramme, deadline: Deadline, presolve: bool) -> _Solved | Unsolved:
     rows, columns = part.matrix.shape
     if not columns:
         return _standing(part)
@@ -184,7 +192,7 @@ def _solve(part: LinearProgramme, deadline: Deadline) -> _Solved | Unsolved:
             ]
         ),
         method="highs-ds",
-        options={"time_limit": deadline.left_s},
+        options={"time_limit": deadline.left_s, "presolve": presolve},
     )
     if result.status != 0:
         # Presolve may not tell whether it is infeasible or unbounded; every plan costs something.

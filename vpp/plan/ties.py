@@ -117,7 +117,7 @@ def _chosen(
         if not (face.lower < face.upper).any():
             break
         face = wish(face)
-        found = solve_lp(face, {}, deadline, workers)
+        found = solve_lp(face, {}, deadline, workers, presolve=True)
         if isinstance(found, Unsolved):
             return found
         solution, x = found, found.x
