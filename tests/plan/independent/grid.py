@@ -84,14 +84,13 @@ def carriers(sheet: Sheet) -> None:
         sheet.meets[pipe.to_node_id].append(arrives)
         sheet.pay(pipe.cost_per_kwh * sheet.hours * cp.sum(enters))
     for node in park.nodes:
-        lacking = sheet.size()
+        lacking, spilled = sheet.size(), sheet.size()
         sheet.pay_excess(lacking)
-        balance = sum(sheet.meets[node.node_id], start=lacking)
-        if node.spill_cost_per_kwh is not None:
-            spilled = sheet.size()
+        if node.spill_cost_per_kwh is None:
+            sheet.pay_excess(spilled)
+        else:
             sheet.pay(node.spill_cost_per_kwh * sheet.hours * cp.sum(spilled))
-            balance = balance - spilled
-        sheet.hold(balance == 0)
+        sheet.hold(sum(sheet.meets[node.node_id], start=lacking) - spilled == 0)
 
 
 def groups(sheet: Sheet) -> None:
