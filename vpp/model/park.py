@@ -92,7 +92,11 @@ class LimitOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerGroup:
-    """Resources that share something: a transformer, a crane, a crew."""
+    """Resources that share something: a transformer, a crane, a crew.
+
+    What nobody decides (loads that are not heard, runs that go on) may alone be more than the group has;
+    then the others do nothing beside it.
+    """
 
     group_id: str
     resource_ids: tuple[ResourceId, ...]

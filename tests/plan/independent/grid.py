@@ -94,11 +94,15 @@ def carriers(sheet: Sheet) -> None:
 
 
 def groups(sheet: Sheet) -> None:
+    """What nobody decides may be more than a group has; then nothing comes on top."""
+    none = np.zeros(sheet.steps)
     for group in sheet.view.park.groups:
         parts = [sheet.parts[name] for name in group.resource_ids]
         if np.isfinite(group.max_draw_kw):
             draws = [part.draw for part in parts if part.draw is not None]
-            sheet.hold(sum(draws, start=np.zeros(sheet.steps)) <= group.max_draw_kw)
+            given = sum((part.given_draw for part in parts), start=none)
+            sheet.hold(sum(draws, start=none) <= np.maximum(group.max_draw_kw, given))
         if group.max_running is not None:
             running = [part.running for part in parts]
-            sheet.hold(sum(running, start=np.zeros(sheet.steps)) <= group.max_running)
+            given = sum((part.given_running for part in parts), start=none)
+            sheet.hold(sum(running, start=none) <= np.maximum(group.max_running, given))

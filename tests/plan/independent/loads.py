@@ -17,13 +17,13 @@ from vpp.model.resource import CurtailableLoad, FixedLoad, InterruptibleLoad
 
 def fixed(sheet: Sheet, r: FixedLoad) -> Part:
     base = sheet.view.base_kw[r.resource_id].values
-    return Part(power=base, draw=-base)
+    return Part(power=base, draw=-base, given_draw=-base)
 
 
 def curtailable(sheet: Sheet, r: CurtailableLoad, reading: Reading | None) -> Part:
     base = sheet.view.base_kw[r.resource_id].values
     if reading is None:
-        return Part(power=base, draw=-base)
+        return Part(power=base, draw=-base, given_draw=-base)
     most = r.curtailable_share * np.maximum(-base, 0.0)
     down = sheet.size(most)
     sheet.pay(r.curtailment_cost_per_kwh * sheet.hours * cp.sum(down))
@@ -116,7 +116,10 @@ def interruptible(sheet: Sheet, r: InterruptibleLoad, reading: Reading | None) -
         draw = draw - shed
     running = draw / r.rated_draw_kw if r.rated_draw_kw else np.zeros(steps)
     draw = draw + later
-    return Part(power=-draw, draw=draw, running=running, started=started, turned_down=shed)
+    part = Part(power=-draw, draw=draw, running=running, started=started, turned_down=shed)
+    if reading is None:
+        part.given_draw, part.given_running = draw, running
+    return part
 
 
 def _missed_hours(sheet: Sheet, r: InterruptibleLoad, since: datetime, ends: datetime) -> float:
@@ -150,14 +153,14 @@ def _new_calls(
 
 
 def _longer(sheet: Sheet, r: InterruptibleLoad, runs: Any, since: datetime) -> Iterator[_Call]:
-    """By how much the call under way may last longer than it must."""
+    """How much longer the call under way may last than it must, or than it has lasted."""
     step, ends = sheet.view.horizon.step, since + r.call_length
-    at = sheet.view.horizon.index(ends)
-    if r.longest_call is None or not 0 <= at < sheet.steps:
+    at = max(sheet.view.horizon.index(ends), 0)
+    if r.longest_call is None or at >= sheet.steps:
         return
-    for steps in range(1, (r.longest_call - r.call_length) // step + 1):
+    for steps in range(1, (since + r.longest_call - sheet.starts[at]) // step + 1):
         if at + steps <= sheet.steps and runs[at : at + steps].all():
-            more = _made_up_kw(sheet, r, since, ends + steps * step)
+            more = _made_up_kw(sheet, r, since, sheet.starts[at] + steps * step)
             yield _Call(at, steps, more - _made_up_kw(sheet, r, since, ends), begins=False)
 
 

@@ -168,7 +168,7 @@ def _groups(m: Making) -> list[PowerGroup]:
                 max_draw_kw=forced + dice.between(1, 30),
             )
         )
-    switched = [r for r in m.resources if _switched(m, r)]
+    switched = [r for r in m.resources if _switched(r)]
     if len(switched) >= 2 and dice.chance(0.6):
         members = dice.some(switched, 3, least=2)
         found.append(
@@ -181,10 +181,8 @@ def _groups(m: Making) -> list[PowerGroup]:
     return found
 
 
-def _switched(m: Making, r: Resource) -> bool:
+def _switched(r: Resource) -> bool:
     """Whether it is on or off, and one can wait for the other."""
-    if isinstance(r, FlexibleLoad) and not m.heard(r):
-        return False
     if isinstance(r, Generator | Converter | FlexibleLoad):
         return r.on_off is not None
     return isinstance(r, InterruptibleLoad) or (isinstance(r, ShiftableRun) and r.after is None)

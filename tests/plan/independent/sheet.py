@@ -44,6 +44,10 @@ class Part:
     running: Line = None
     """0 or 1; None where it is neither on nor off."""
 
+    given_draw: Line = 0.0
+    """What of its draw nobody decides."""
+
+    given_running: Line = 0.0
     started: Line = None
     """How many of its calls, runs or starts begin in each step, as far as they are chosen."""
 
@@ -153,10 +157,20 @@ class Sheet:
             return False
         return reading.measured_at.astimezone(self.view.park.timezone).date() == day
 
-    def per_day(self, line: Line, most: float, used: float, reading: Reading | None) -> None:
-        """At most so much on each local day, less what the reading says was used."""
+    def per_day(
+        self,
+        line: Line,
+        most: float,
+        used: float,
+        reading: Reading | None,
+        *,
+        at_least: Any = None,
+    ) -> None:
+        """So much on each local day, less what the reading says was used, or what must be."""
         for day, steps in self.days():
             left = max(most - (used if self.is_of(reading, day) else 0.0), 0.0)
+            if at_least is not None:
+                left = max(left, float(at_least[steps].sum()))
             self.hold(cp.sum(line[steps]) <= left)
 
     # ------------------------------------------------------------------ the answer

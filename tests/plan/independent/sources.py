@@ -22,17 +22,19 @@ def generator(sheet: Sheet, r: Generator, reading: Reading | None) -> Part:
     sheet.hold(feed >= r.must_run_share * has)
     part = Part(power=feed, fed=feed, up_room=has - feed)
     part.down_room = feed - r.must_run_share * has
-    switches = None
+    machine = None
     if r.on_off is not None:
-        on, started, stopped = on_off(sheet, r.on_off, reading, has >= r.on_off.min_power_kw)
+        machine = on_off(sheet, r.on_off, reading, has >= r.on_off.min_power_kw)
+        on = machine.on
         sheet.hold(feed <= cp.multiply(has, on), feed >= r.on_off.min_power_kw * on)
         if r.max_hours_per_day is not None:
             used = 0.0 if reading is None else reading.hours_on_today or 0.0
-            sheet.per_day(hours * on, r.max_hours_per_day, used, reading)
-        part.on, part.running, part.started, switches = on, on, started, (started, stopped)
+            must = hours * machine.goes_on
+            sheet.per_day(hours * on, r.max_hours_per_day, used, reading, at_least=must)
+        part.on, part.running, part.started = on, on, machine.started
     if not r.weather_driven:
         size = r.max_feed_kw
-        ramp(sheet, r.ramp_kw_per_min, feed, reading, size=size, switches=switches)
+        ramp(sheet, r.ramp_kw_per_min, feed, reading, size=size, machine=machine)
     sheet.pay(r.cost_per_kwh * hours * cp.sum(feed))
     sheet.pay(r.curtailment_cost_per_kwh * hours * cp.sum(has - feed))
     return part
@@ -42,7 +44,7 @@ def converter(sheet: Sheet, r: Converter, reading: Reading | None) -> Part:
     """What flows at carrier ports is put where it meets; the rest is the part's power."""
     points, steps = np.array(r.points_kw), sheet.steps
     part = Part(power=np.zeros(steps))
-    switches = None
+    machine = None
     if reading is None:
         weights: Any = np.zeros((len(points), steps))
         on: Any = np.zeros(steps)
@@ -53,11 +55,12 @@ def converter(sheet: Sheet, r: Converter, reading: Reading | None) -> Part:
         if r.on_off is None:
             sheet.hold(cp.sum(weights, axis=0) <= 1)
         else:
-            on, started, stopped = on_off(sheet, r.on_off, reading, np.ones(steps))
+            may = np.ones(steps, dtype=bool)
+            machine = on_off(sheet, r.on_off, reading, may, standby_kw=r.standby_kw)
+            on = machine.on
             sheet.hold(cp.sum(weights, axis=0) == on)
             sheet.pay(r.running_cost_per_h * sheet.hours * cp.sum(on))
-            part.on, part.running, part.started = on, on, started
-            switches = (started, stopped)
+            part.on, part.running, part.started = on, on, machine.started
     flows = []
     for number, port in enumerate(r.ports):
         flow: Any = points[:, number] @ weights
@@ -76,6 +79,6 @@ def converter(sheet: Sheet, r: Converter, reading: Reading | None) -> Part:
         electric = any(port.node_id is None for port in r.ports)
         told = part.power if electric else flows[0]
         size = 10 * float(np.abs(points).max()) + r.standby_kw
-        ramp(sheet, r.ramp_kw_per_min, told, reading, size=size, switches=switches)
+        ramp(sheet, r.ramp_kw_per_min, told, reading, size=size, machine=machine)
     part.draw = -part.power
     return part

@@ -117,7 +117,7 @@ def zone(sheet: Sheet, r: ThermalZone, reading: Reading | None) -> Part:
     idle = outdoor + r.internal_gain_kw * r.resistance_degc_per_kw
     if reading is None:
         holding = np.clip((r.target_degc - idle) / heat, 0, r.max_draw_kw)
-        return Part(power=-holding, draw=holding)
+        return Part(power=-holding, draw=holding, given_draw=holding)
     opening = r.target_degc if reading.temperature_degc is None else reading.temperature_degc
     draw, temperature = sheet.size(r.max_draw_kw), cp.Variable(steps)
     decay = np.exp(-hours / (r.resistance_degc_per_kw * r.capacity_kwh_per_degc))
@@ -153,7 +153,7 @@ def cars(sheet: Sheet, r: EvFleet, reading: Reading | None) -> Part:
     if sessions:
         sheet.hold(draws - feeds <= np.maximum(r.max_draw_kw + arriving, 0.0))
         sheet.hold(feeds <= r.max_draw_kw)
-    return Part(power=arriving - draws + feeds, draw=draws - feeds - arriving)
+    return Part(power=arriving - draws + feeds, draw=draws - feeds - arriving, given_draw=-arriving)
 
 
 def _present(sheet: Sheet, session: EvSession) -> Any:

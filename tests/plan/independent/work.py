@@ -47,20 +47,22 @@ def run(
         for number, kw in enumerate(r.profile_kw[: steps - at]):
             profile[at + number, at] = kw
             lasts[at + number, at] = 1.0
-    draw: Any = profile @ runs.starts
-    running: Any = lasts @ runs.starts
+    given, goes_on = np.zeros(steps), np.zeros(steps)
     for begins in runs.given:
         first = sheet.view.horizon.index(begins)
         for number, kw in enumerate(r.profile_kw):
             if 0 <= first + number < steps:
-                unit = np.eye(steps)[first + number]
-                draw, running = draw + kw * unit, running + unit
+                given[first + number] += kw
+                goes_on[first + number] += 1.0
+    draw, running = given + profile @ runs.starts, goes_on + lasts @ runs.starts
     if r.runs_per_day > 1:
         sheet.hold(running <= 1)
     if r.after is not None and r.after in others:
         _after(sheet, runs, *others[r.after])
     others[r.resource_id] = (r, runs)
-    return Part(power=-draw, draw=draw, running=running, started=runs.starts)
+    part = Part(power=-draw, draw=draw, running=running, started=runs.starts)
+    part.given_draw, part.given_running = given, goes_on
+    return part
 
 
 def _on_day(sheet: Sheet, r: ShiftableRun, reading: Reading | None, day: date, runs: Runs) -> None:
@@ -119,19 +121,23 @@ def flexible(sheet: Sheet, r: FlexibleLoad, reading: Reading | None) -> Part:
         inside[visible] = True
     if reading is None:
         draw: Any = r.default_draw_kw * inside
-        return Part(power=-draw, draw=draw)
+        running = (draw > 0).astype(float)
+        part = Part(power=-draw, draw=draw, running=running)
+        part.given_draw, part.given_running = draw, running
+        return part
     draw = sheet.size(r.max_draw_kw * inside)
     part = Part(power=-draw, draw=draw)
     part.up_room, part.down_room = draw, r.max_draw_kw * inside - draw
-    switches = None
+    machine = None
     if r.bands_kw:
         bands = sheet.choice((len(r.bands_kw), steps))
         sheet.hold(cp.sum(bands, axis=0) <= 1, draw == np.array(r.bands_kw) @ bands)
     if r.on_off is not None:
-        on, started, stopped = on_off(sheet, r.on_off, reading, inside)
+        machine = on_off(sheet, r.on_off, reading, inside)
+        on = machine.on
         sheet.hold(draw <= r.max_draw_kw * on, draw >= r.on_off.min_power_kw * on)
-        part.on, part.running, part.started, switches = on, on, started, (started, stopped)
-    ramp(sheet, r.ramp_kw_per_min, -draw, reading, size=r.max_draw_kw, switches=switches)
+        part.on, part.running, part.started = on, on, machine.started
+    ramp(sheet, r.ramp_kw_per_min, -draw, reading, size=r.max_draw_kw, machine=machine)
     for window, begins, visible, remaining in windows:
         done = (reading.done_kwh or 0.0) / r.kwh_per_unit if begins < sheet.starts[0] else 0.0
         work = hours * cp.sum(draw[visible]) / r.kwh_per_unit

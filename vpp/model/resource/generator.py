@@ -42,7 +42,8 @@ class Generator(Common):
     """None where it may feed any little."""
 
     max_hours_per_day: float | None = None
-    """Hours on, on one local day; needs `on_off`."""
+    """Hours on, on one local day; needs `on_off`. What must run, or go on since it was started lately,
+    does so all the same."""
 
     def __post_init__(self) -> None:
         Common.__post_init__(self)
