@@ -12,7 +12,7 @@ LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-
          --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench wheel lock system clean
+.PHONY: help demo test check format bench peers wheel lock system clean
 
 help:
 	@echo 'make demo    a whole park for a day, in .venv (ARGS="--for 2h --speed max" for other options)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make check   ruff, ruff format, mypy --strict, hadolint'
 	@echo 'make format  let ruff mend what it can'
 	@echo 'make bench   the benchmarks, at most 10 minutes'
+	@echo 'make peers   other planners, in .venv-peers and .venv-flexmeasures, for benchmarks/planner.py'
 	@echo 'make wheel   dist/vpp-*.whl'
 	@echo 'make lock    new versions into requirements/*.txt (ARGS="--upgrade" for the newest)'
 	@echo 'make system  apt: what some tests need besides Python'
@@ -43,6 +44,14 @@ format: .venv/.dev
 
 bench: .venv/.dev
 	timeout --foreground 600 $(BIN)/python -m benchmarks $(ARGS)
+
+# FlexMeasures pins other versions of the same libraries, so it stands apart.
+peers: .venv-peers/.made .venv-flexmeasures/.made
+
+.venv-peers/.made .venv-flexmeasures/.made: .venv-%/.made: requirements/%.in
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -r $<
+	@touch $@
 
 wheel: .venv/.dev
 	$(BIN)/python -m hatchling build -t wheel
@@ -70,7 +79,7 @@ system:
 	fi
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-flexmeasures build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the virtual environment

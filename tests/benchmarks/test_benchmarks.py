@@ -6,6 +6,7 @@ The demo's day is not lived here: its smallest size is half a day. What it reads
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks._families import make_case
 from benchmarks.demo_day import figures
 from benchmarks.harness import BrokenBenchmarkError, Figure, find_benchmarks, percentile
+from benchmarks.planner import Row, disagreements
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,11 +34,17 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_benchmark_is_found_by_its_file() -> None:
-    assert list(find_benchmarks()) == ["bids_load", "demo_day", "ingest", "planner"]
+    assert list(find_benchmarks()) == [
+        "bids_load",
+        "demo_day",
+        "demo_plan",
+        "ingest",
+        "planner",
+    ]
 
 
 def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
-    done = bench("bids_load", "ingest", "planner", "--small", "--json")
+    done = bench("bids_load", "demo_plan", "ingest", "planner", "--small", "--json")
 
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -49,6 +58,8 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["se3-quarter-hour: not 200"] == 0
     assert measured["se3-quarter-hour: bids an answer"] == 1
     assert measured["24 h: solve"] > 0
+    assert measured["A 10: vpp"] > 0
+    assert measured["A 10: scipy / ours"] > 0
     assert measured["decode and accept: messages"] == 2 * 51
 
 
@@ -56,7 +67,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, demo_day, ingest, planner" in done.stderr
+    assert "bids_load, demo_day, demo_plan, ingest, planner" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,3 +115,92 @@ def test_a_percentile_of_nothing_is_no_figure() -> None:
     assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
     with pytest.raises(BrokenBenchmarkError, match="nothing was measured"):
         percentile([], 0.5)
+
+
+# ---------------------------------------------------------------- beside other tools
+
+
+def beside(*arguments: str, peers: str = "none/python") -> subprocess.CompletedProcess[str]:
+    """The command as people call it; `peers` is the interpreter that has the other tools."""
+    return subprocess.run(
+        (sys.executable, "benchmarks/planner.py", *arguments),
+        cwd=ROOT,
+        env=os.environ | {"VPP_PEERS_PYTHON": peers},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every family at its smallest, ours and plain scipy; a tool that is not there beside them."""
+    done = beside(
+        *("--families", "A,B,FM", "--batteries", "2", "--peers", "scipy,linopy"),
+        *("--repeat", "1", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["disagree"] == []
+    assert set(document["versions"]) == {"numpy", "scipy"}
+    return {(row["family"], row["tool"]): row for row in document["rows"]}
+
+
+@pytest.mark.parametrize("family", ["A", "B", "FM"])
+def test_our_planner_says_what_plain_arrays_say(
+    rows: dict[tuple[str, str], dict[str, Any]], family: str
+) -> None:
+    ours, plain = rows[family, "vpp"], rows[family, "scipy"]
+
+    assert ours["objective"] == pytest.approx(
+        plain["objective"], rel=2e-3 if family == "B" else 1e-6
+    )
+    assert ours["total_s"] == pytest.approx(ours["build_s"] + ours["solve_s"])
+    assert ours["resources"] == plain["resources"] == 2
+    assert ours["gap"] <= 1e-3
+    assert min(ours["peak_mib"], plain["peak_mib"]) > 10
+
+
+def test_a_tool_that_is_not_there_is_told_as_not_run(
+    rows: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    assert rows["A", "linopy"]["not_run"] == "not installed: make peers"
+    assert rows["A", "linopy"]["total_s"] is None
+
+
+def test_a_tool_that_is_required_and_not_there_is_an_error() -> None:
+    done = beside("--batteries", "1", "--peers", "linopy", "--repeat", "1", "--require")
+
+    assert done.returncode == 1
+    assert "A 1 linopy: not run: not installed: make peers" in done.stdout
+
+
+def test_a_tool_that_nobody_knows_is_bad_input() -> None:
+    done = beside("--peers", "abacus")
+
+    assert done.returncode == 2
+    assert "no tool abacus" in done.stderr
+
+
+def said(tool: str, objective: float | None, gap: float = 0.0) -> Row:
+    return Row(family="A", resources=10, tool=tool, objective=objective, gap=gap)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "agrees"),
+    [
+        pytest.param(said("scipy", 100.0 + 1e-5), True, id="an LP, but for rounding"),
+        pytest.param(said("scipy", 100.1), False, id="an LP that is another one"),
+        pytest.param(said("scipy", 100.1, gap=2e-3), True, id="within what they have proven"),
+        pytest.param(said("scipy", 99.0, gap=2e-3), False, id="better than we say can be"),
+        pytest.param(said("scipy", None), True, id="not run"),
+    ],
+)
+def test_objectives_must_agree_within_what_both_have_proven(theirs: Row, agrees: bool) -> None:
+    assert (list(disagreements([said("vpp", 100.0), theirs])) == []) is agrees
+
+
+def test_the_same_seed_gives_the_same_park() -> None:
+    assert make_case("B", 3, seed=1).digest() == make_case("B", 3, seed=1).digest()
+    assert make_case("B", 3, seed=2).digest() != make_case("B", 3, seed=1).digest()

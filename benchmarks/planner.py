@@ -1,0 +1,287 @@
+"""Our planner beside other tools on the same parks, each tool in a process of its own.
+
+    python benchmarks/planner.py --batteries 10,100,1000 --peers scipy,highspy,linopy --repeat 3 --json
+
+Parks come from `_families.py`: the same seed, the same park. Tools take turns, so that what else the
+machine does meets all of them; a figure is that of the run whose total is the median. Total is build and
+solve: for ours with the way to the solver process and back, but without the check of the plan and
+the choice among equal plans, which no other tool makes (they are told apart).
+
+Objectives must agree: to 1e-6 for an LP, within the sum of the proven gaps where something is on or off.
+A tool that is not installed is told as not run; `make peers` installs them beside us. Exit 0, also where a
+figure is missed; 1 where a tool broke, objectives differ, or one was not run and `--require` asks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+from typing import Any
+
+if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.planner`
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, machine
+
+OURS = "vpp"
+PEERS = ("scipy", "highspy", "linopy", "pypsa", "pyomo", "oemof", "cvxpy", "flexmeasures")
+OWN_INTERPRETER = ("vpp", "scipy")
+"""Those that need nothing beside our own environment."""
+
+NOT_RUN = 3
+"""What `_peers/run.py` exits with."""
+
+LIMIT_S = 1200.0
+LP_AGREES = 1e-6
+WIDTH = 110
+"""Of the table, in letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What every tool is asked."""
+
+    family: str
+    batteries: int
+    seed: int
+    gap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One tool on one question: the median of its runs, or why there is none."""
+
+    family: str
+    resources: int
+    """Batteries; the family says what stands beside them."""
+    tool: str
+    build_s: float | None = None
+    solve_s: float | None = None
+    total_s: float | None = None
+    objective: float | None = None
+    gap: float | None = None
+    peak_mib: float | None = None
+    ties_s: float | None = None
+    validate_s: float | None = None
+    not_run: str | None = None
+
+    def plain(self) -> dict[str, object]:
+        """As JSON shows it."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def main() -> int:
+    asked = _arguments()
+    families = asked.families.split(",")
+    sizes = [int(size) for size in asked.batteries.split(",")]
+    tools = list(dict.fromkeys([OURS, *(name for name in asked.peers.split(",") if name)]))
+    if stray := [name for name in tools if name not in (OURS, *PEERS)]:
+        print(f"no tool {', '.join(stray)}: use some of {', '.join(PEERS)}", file=sys.stderr)
+        return 2
+    rows: list[Row] = []
+    versions: dict[str, str] = {}
+    facts = machine()
+    try:
+        for family in families:
+            for size in sizes:
+                question = Question(family=family, batteries=size, seed=asked.seed, gap=asked.gap)
+                rows += measured(question, tools, repeats=asked.repeat, versions=versions)
+    except BrokenBenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    wrong = list(disagreements(rows))
+    if asked.json:
+        print(json.dumps({"rows": [r.plain() for r in rows], "versions": versions,
+                          "machine": facts, "disagree": wrong}))  # fmt: skip
+    else:
+        _show(facts, versions, rows)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    missing = [row.tool for row in rows if row.not_run is not None]
+    return 1 if wrong or (asked.require and missing) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks/planner.py", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--families", default="A", help="A (LP), B (on/off), FM (one site)")
+    parser.add_argument("--batteries", default="10,100", help="sizes, e.g. 10,100,1000")
+    parser.add_argument("--peers", default="scipy,highspy", help=f"some of {','.join(PEERS)}")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gap", type=float, default=1e-3)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument(
+        "--require", action="store_true", help="a tool that is not there is an error"
+    )
+    return parser.parse_args()
+
+
+def measured(
+    question: Question, tools: Sequence[str], *, repeats: int, versions: dict[str, str]
+) -> list[Row]:
+    """Each tool's row; `versions` learns what was met.
+
+    Raises:
+        BrokenBenchmarkError: A tool that is there failed.
+    """
+    runs: dict[str, list[Mapping[str, Any]]] = {tool: [] for tool in tools}
+    why: dict[str, str] = {}
+    for _ in range(repeats):
+        for tool in tools:
+            if tool in why:
+                continue
+            answer = _run(tool, question)
+            if isinstance(answer, str):
+                why[tool] = answer
+            else:
+                runs[tool].append(answer)
+                versions.update(answer["versions"])
+    return [_row(question, tool, runs[tool], why.get(tool)) for tool in tools]
+
+
+def _run(tool: str, question: Question) -> Mapping[str, Any] | str:
+    """One run, or why the tool is not run."""
+    command = (
+        *(_interpreter(tool), "-m", "benchmarks._peers.run", tool),
+        *(question.family, str(question.batteries)),
+        *("--seed", str(question.seed), "--gap", str(question.gap)),
+    )
+    print(" ".join(command[3:]), file=sys.stderr, flush=True)
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    except FileNotFoundError:
+        return "not installed: make peers"
+    except subprocess.TimeoutExpired:
+        return f"not done after {LIMIT_S:g} s"
+    last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
+    if done.returncode == NOT_RUN:
+        return last
+    if done.returncode:
+        raise BrokenBenchmarkError(f"{tool} on {question}: {last}")
+    answer: Mapping[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def _interpreter(tool: str) -> str:
+    """FlexMeasures pins other versions than the rest, so it has an environment of its own."""
+    if tool in OWN_INTERPRETER:
+        return sys.executable
+    name = "VPP_FLEXMEASURES_PYTHON" if tool == "flexmeasures" else "VPP_PEERS_PYTHON"
+    folder = ".venv-flexmeasures" if tool == "flexmeasures" else ".venv-peers"
+    return os.environ.get(name) or str(ROOT / folder / "bin" / "python")
+
+
+def _row(
+    question: Question, tool: str, runs: Sequence[Mapping[str, Any]], not_run: str | None
+) -> Row:
+    if not runs:
+        return Row(family=question.family, resources=question.batteries, tool=tool, not_run=not_run)
+    totals = [run["build_s"] + run["solve_s"] for run in runs]
+    middle = runs[totals.index(median_low(totals))]
+    names = ("build_s", "solve_s", "objective", "gap", "ties_s", "validate_s")
+    return Row(
+        family=question.family,
+        resources=question.batteries,
+        tool=tool,
+        total_s=middle["build_s"] + middle["solve_s"],
+        peak_mib=max(run["peak_mib"] for run in runs),
+        not_run=not_run,
+        **{name: middle[name] for name in names},
+    )
+
+
+def disagreements(rows: Sequence[Row]) -> Iterator[str]:
+    """Every tool whose objective is not ours, within what both have proven."""
+    ours = {(row.family, row.resources): row for row in rows if row.tool == OURS}
+    for row in rows:
+        one = ours.get((row.family, row.resources))
+        if one is None or one.objective is None or row.objective is None:
+            continue
+        allowed = (one.gap or 0.0) + (row.gap or 0.0) + LP_AGREES
+        away = abs(row.objective - one.objective) / max(abs(one.objective), 1.0)
+        if away > allowed:
+            yield (
+                f"{row.family} {row.resources}: {row.tool} says {row.objective:.8g}, we say"
+                f" {one.objective:.8g}; {away:.1e} is more than {allowed:.1e}"
+            )
+
+
+def _show(facts: Mapping[str, object], versions: Mapping[str, str], rows: Sequence[Row]) -> None:
+    console = Console(width=WIDTH)
+    console.print(", ".join(f"{name} {value}" for name, value in {**facts, **versions}.items()))
+    table = Table(min_width=72)
+    for name in ("family", "tool"):
+        table.add_column(name)
+    for name in ("batteries", "build s", "solve s", "total s", "x ours", "objective", "gap", "MiB"):
+        table.add_column(name, justify="right")
+    ours = {(row.family, row.resources): row.total_s for row in rows if row.tool == OURS}
+    for row in rows:
+        if row.total_s is None:
+            continue
+        base = ours.get((row.family, row.resources)) or row.total_s
+        table.add_row(
+            *(row.family, row.tool, str(row.resources)),
+            *(f"{row.build_s:.3f}", f"{row.solve_s:.3f}", f"{row.total_s:.3f}"),
+            *(f"{row.total_s / base:.2f}", f"{row.objective:.6f}", f"{row.gap:.1e}"),
+            f"{row.peak_mib:.0f}",
+        )
+    console.print(table)
+    for row in rows:
+        if row.not_run is not None:
+            console.print(f"{row.family} {row.resources} {row.tool}: not run: {row.not_run}")
+
+
+# ---------------------------------------------------------------- among the benchmarks
+
+BESIDE = ("scipy", "highspy")
+
+
+def measure(small: bool) -> Sequence[Figure]:
+    """A few sizes beside plain scipy, and raw HiGHS where it is installed; ratios, and what they were.
+
+    Raises:
+        BrokenBenchmarkError: A tool failed, or objectives differ.
+    """
+    questions = [
+        Question(family=family, batteries=size, seed=1, gap=1e-3)
+        for family, sizes in ((("A", (10,)),) if small else (("A", (10, 100)), ("B", (10,))))
+        for size in sizes
+    ]
+    rows: list[Row] = []
+    for question in questions:
+        rows += measured(question, (OURS, *BESIDE), repeats=1 if small else 3, versions={})
+    if wrong := list(disagreements(rows)):
+        raise BrokenBenchmarkError("; ".join(wrong))
+    return list(_figures(rows))
+
+
+def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
+    ours = {(row.family, row.resources): row.total_s for row in rows if row.tool == OURS}
+    for row in rows:
+        name = f"{row.family} {row.resources}: {row.tool}"
+        yield Figure(name=name, measured=row.total_s, unit="s")
+        base = ours[row.family, row.resources]
+        if row.tool != OURS and row.total_s is not None and base is not None:
+            large = row.resources >= 100
+            yield Figure(
+                name=f"{name} / ours", measured=row.total_s / base, at_least=1.0 if large else None
+            )
+
+
+BENCHMARK = Benchmark(about="our planner beside other tools on the same parks", measure=measure)
+
+if __name__ == "__main__":
+    sys.exit(main())
