@@ -119,6 +119,14 @@ def test_a_quota_out_of_reach_is_said_and_by_how_much(quota: Quota, by: float) -
     assert outcome.by == pytest.approx(by)
 
 
+def test_a_quota_out_of_reach_is_missed_by_as_little_as_can_be() -> None:
+    above = price_of(Quota(reason="calls", used=50, most=40), rest())
+    below = price_of(Quota(reason="self-use", used=0, least=99), rest([[1.0, -2], [1, -5]]))
+
+    # No block is worth more than 9, and none costs more than 5: all is left undone, or done.
+    assert (above.price_per_unit, below.price_per_unit) == (9, -5)
+
+
 def test_a_quota_just_in_reach_is_priced() -> None:
     assert priced(Quota(reason="x", used=28, most=40), rest(must=4.0)).planned.tolist() == [4, 4, 4]
     assert priced(Quota(reason="x", used=0, least=102), rest(must=4.0)).planned.sum() == 102

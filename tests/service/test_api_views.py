@@ -136,6 +136,7 @@ def test_without_a_plan_there_is_none(empty_plant: Plant, serving: Any) -> None:
         "reason": "no plan was made yet",
         "schedule": None,
         "changes": None,
+        "quotas": [],
     }
 
 

@@ -45,14 +45,23 @@ def add_activity(b: Builder, fleet: Fleet, term: ActivityPrice) -> None:
         case Activity.GREEN_USE:
             b.price(fleet.generators.feed[fleet.generators.green()], per_kw, "quota")
             b.price(fleet.points.exports, -per_kw, "quota")
-        case Activity.CALLS:
-            _price_counted(b, term, Counted.STARTS)
-        case Activity.HOURS_ON:
-            _price_counted(b, term, Counted.HOURS_ON)
-        case Activity.DISCHARGED:
-            _price_counted(b, term, Counted.TAKEN_OUT_KWH)
+        case Activity.CALLS | Activity.HOURS_ON | Activity.DISCHARGED:
+            _price_counted(b, term, _COUNTED[term.activity])
         case _:
             assert_never(term.activity)
+
+
+_COUNTED = {
+    Activity.CALLS: Counted.STARTS,
+    Activity.HOURS_ON: Counted.HOURS_ON,
+    Activity.DISCHARGED: Counted.TAKEN_OUT_KWH,
+}
+"""What single resources do."""
+
+
+def can_be_counted(resource: Resource, activity: Activity) -> bool:
+    """Whether a quota may count how much a resource does of an activity."""
+    return activity in _COUNTED and _does(resource, _COUNTED[activity])
 
 
 def _price_counted(b: Builder, term: ActivityPrice, what: Counted) -> None:

@@ -11,7 +11,7 @@ row a day, says what the last unit is worth; the plan then pays that for each un
 
 Where a budget ends between two blocks, every price between their worths is right, and the solver
 chooses one. A budget that cannot be kept is an outcome, `Unreachable`; nobody is surprised by it in
-December.
+December. Its price is the highest that the days left know, so that it is missed by as little as can be.
 """
 
 from __future__ import annotations
@@ -105,6 +105,9 @@ class Unreachable:
     by: float
     """Units above the most, if all is left undone that can be; or below the least (a size)."""
 
+    price_per_unit: float = 0.0
+    """What the dearest unit of the days left is worth (or costs, below 0): miss it by no more."""
+
 
 QuotaOutcome: TypeAlias = Priced | Unreachable
 
@@ -115,7 +118,9 @@ def price_of(quota: Quota, rest: RestOfPeriod) -> QuotaOutcome:
     possible = certain + float(rest.could.sum())
     by = max(certain - quota.most, quota.least - possible)
     if by > NOTHING * max(abs(certain), abs(possible), 1.0):
-        return Unreachable(reason=quota.reason, by=by)
+        worth = rest.worth_per_unit[rest.could > 0]
+        dearest = worth.max(initial=0.0) if certain > quota.most else worth.min(initial=0.0)
+        return Unreachable(reason=quota.reason, by=by, price_per_unit=float(dearest))
     blocks = rest.could.ravel()
     # Both sides as rows `sign · Σ x <= room`; rounding may not make them clash.
     sides = [
@@ -131,14 +136,18 @@ def price_of(quota: Quota, rest: RestOfPeriod) -> QuotaOutcome:
         np.column_stack([np.zeros(blocks.size), blocks]),
         quota.reason,
     )
+    price = float(-signs @ result.ineqlin.marginals) if bound else 0.0
     return Priced(
-        price_per_unit=float(-signs @ result.ineqlin.marginals) if bound else 0.0,
+        # The solver rounds: a quota of one side has a price of one sign.
+        price_per_unit=float(
+            np.clip(price, -inf if isfinite(quota.least) else 0, inf if isfinite(quota.most) else 0)
+        ),
         planned=rest.must + result.x.reshape(rest.could.shape).sum(axis=1),
     )
 
 
 def activity_price(
-    quota: Quota, priced: Priced, activity: Activity, resource_id: ResourceId | None = None
+    quota: Quota, priced: QuotaOutcome, activity: Activity, resource_id: ResourceId | None = None
 ) -> ActivityPrice:
     """The price as a term: calls, hours of a backup, cycle life, imports, exports, green use.
 
@@ -153,7 +162,7 @@ def activity_price(
     )
 
 
-def carbon_price(priced: Priced, grid_kgco2_per_kwh: Floats) -> CarbonPrice:
+def carbon_price(priced: QuotaOutcome, grid_kgco2_per_kwh: Floats) -> CarbonPrice:
     """The price of a carbon budget, counted in kgCO2, as a term; factors in shape (T,)."""
     return CarbonPrice(price_per_kgco2=priced.price_per_unit, grid_kgco2_per_kwh=grid_kgco2_per_kwh)
 

@@ -33,6 +33,7 @@ from vpp.service.planview import (
     changes_view,
     explanation_view,
     planned_before,
+    quota_views,
     schedule_view,
     status_of,
 )
@@ -73,6 +74,7 @@ class Ran:
             ),
             unheard=list(self.case.unheard),
             changes=changed,
+            quotas=quota_views(self.case.quotas),
         )
 
     def why(self, resource: str, clock: str) -> ExplanationView:

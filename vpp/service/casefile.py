@@ -53,12 +53,15 @@ from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
+from vpp.service import quotaprices
 from vpp.service.caseschema import CaseSection, StateSection
 from vpp.service.caseseries import CaseSeries, read_series
 from vpp.service.caseterms import orders_of, terms_of
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.quotaprices import QuotaState
+from vpp.service.quotatally import Tally
 from vpp.service.units import Quantity
 from vpp.service.wiring import load_strategies, strategy_version
 
@@ -80,6 +83,9 @@ class Case:
     view: PlanningView
     problem: Problem
     hard_s: float
+    quotas: tuple[QuotaState, ...]
+    """How the budgets of the case stand when it begins."""
+
     unheard: tuple[ResourceId, ...]
     """Resources of which the case says nothing, though a plan would have to know: they are not moved."""
 
@@ -148,6 +154,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
     uses = file.strategies if section.strategies == "park" else ()
     view = _view(section, file, series)
     own = terms_of(series, section.terms)
+    quotas = _quotas(section, series)
     settings = section.solver
     gap = file.planning.gap if settings.gap is None else settings.gap
     soft_s = file.planning.soft_s if settings.soft_s is None else settings.soft_s
@@ -162,6 +169,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
     terms: tuple[Term, ...] = (
         *(term for strategy in load_strategies(uses) for term in strategy(view)),
         *own,
+        *quotaprices.terms_of(quotas, view),
     )
     problem = Problem(
         view=view,
@@ -183,8 +191,25 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
         view=view,
         problem=problem,
         hard_s=hard_s,
+        quotas=quotas,
         unheard=unheard,
         digest=digest,
+    )
+
+
+def _quotas(section: CaseSection, series: CaseSeries) -> tuple[QuotaState, ...]:
+    """The budgets of the case, priced at its first step; what is wrong with them becomes faults."""
+    park = series.park
+    resources: dict[str, Resource] = {r.resource_id: r for r in park.resources}
+    for place, quota in enumerate(section.quotas):
+        for key, what in quotaprices.faults_of(quota, resources, resources):
+            series.fault(("quotas", place, key), what)
+    return tuple(
+        state
+        for quota in section.quotas
+        for state in quotaprices.states_of(
+            quota, park, Tally(), series.horizon.start, from_start=True
+        )
     )
 
 

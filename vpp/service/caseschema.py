@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Discriminator, Field, Tag
 
 from vpp.model.measurement import RunPhase
+from vpp.service.quotaschema import QuotaList
 from vpp.service.schematypes import Id, Section, Share, Size, Text
 from vpp.service.termschema import AnyTerm, ColumnName
 
@@ -117,5 +118,7 @@ class CaseSection(Section):
     strategies: Literal["park", "none"] = "park"
     """Whose terms steer: the park file's strategies, or only the `terms` of the case."""
     terms: Annotated[list[AnyTerm], Field(max_length=1000)] = Field(default_factory=list)
+    quotas: QuotaList = Field(default_factory=list)
+    """Budgets that reach beyond the horizon; what is used so far stands in `used_at_start…`."""
     limit_orders: Annotated[list[OrderSection], Field(max_length=200)] = Field(default_factory=list)
     solver: SolverSection = SolverSection()

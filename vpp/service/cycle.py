@@ -35,7 +35,7 @@ from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
-from vpp.service import accounting, inputs, trading
+from vpp.service import accounting, inputs, quotas, trading
 from vpp.service.events import Severity
 from vpp.service.plant import PlanRecord, Plant, TracePoint
 from vpp.service.record import append, append_all
@@ -71,10 +71,11 @@ async def plan(plant: Plant, now: datetime) -> None:
     accounting.note_peaks(plant, finished)
     try:
         view = inputs.build_view(plant, now)
+        budgets = quotas.terms(plant, view)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    terms = tuple(term for strategy in plant.strategies for term in strategy(view))
+    terms = (*(term for strategy in plant.strategies for term in strategy(view)), *budgets)
     starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,
@@ -253,6 +254,7 @@ async def act(plant: Plant, now: datetime) -> None:
         await _send(plant, setpoints, now)
     _note_followers(plant, state, now)
     accounting.note_calls(plant)
+    quotas.note_readings(plant)
     _trace(plant, state, owed_kw, now)
 
 
@@ -422,6 +424,7 @@ def _park_kw(plant: Plant, now: datetime) -> float | None:
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
+    await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
     plant.reach("settled")

@@ -91,7 +91,9 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
                 seen[name] = _arriving_kw(plant, resource.resource_id, interval)
             case FixedLoad() | CurtailableLoad() if mean is not None:
                 seen[f"power.{resource.resource_id}"] = mean.power_kw
-            case Generator() if mean is not None and mean.available_kw is not None:
+            case Generator(weather_driven=True) if (
+                mean is not None and mean.available_kw is not None
+            ):
                 seen[f"available.{resource.resource_id}"] = mean.available_kw
             case _:
                 pass  # the other kinds do what we say, or nothing

@@ -18,6 +18,7 @@ from vpp.service.config import Fault, KeyPath
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.parkparts import Parts, require
+from vpp.service.quotaprices import faults_of
 
 
 def check(parts: Parts) -> list[Fault]:
@@ -27,6 +28,9 @@ def check(parts: Parts) -> list[Fault]:
     _check_limits(parts)
     check_networks(parts)
     _check_units(parts)
+    for path, quota in parts.quotas:
+        for key, what in faults_of(quota, parts.by_id(), parts.known("resource")):
+            parts.fault((*path, key), what)
     if parts.simulation is not None:
         _check_simulation(parts, parts.simulation)
     return parts.faults

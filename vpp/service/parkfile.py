@@ -33,6 +33,7 @@ from vpp.service.parknouns import park_noun
 from vpp.service.parkparts import Parts, collect
 from vpp.service.parkschema import ControlSettings, ParkSection, PlanningSettings
 from vpp.service.parkseries import SeriesReader
+from vpp.service.quotaschema import AnyQuota
 from vpp.simulate.spec import Scenario
 
 _PARK: TypeAdapter[ParkSection] = TypeAdapter(ParkSection)
@@ -61,6 +62,7 @@ class ParkFile:
     strategies: tuple[StrategyUse, ...]
     """Highest priority first."""
 
+    quotas: tuple[AnyQuota, ...]
     planning: PlanningSettings
     control: ControlSettings
     simulation: Scenario | None
@@ -172,6 +174,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             StrategyUse(use=use.use, settings=use.settings, path=f"strategies.{place}.with")
             for place, use in enumerate(section.strategies)
         ),
+        quotas=tuple(section.quotas),
         planning=section.planning,
         control=section.control,
         simulation=scenario,

@@ -22,6 +22,7 @@ from vpp.service import parkschema as schema
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.marketschema import MarketSection
 from vpp.service.parknouns import group_noun, pipe_noun
+from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
 
@@ -44,14 +45,15 @@ class Parts:
     document: Document
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
-    """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, device, resource, unit),
-    even of invalid parts. A device is a resource or a meter."""
+    """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
+    unit), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
     units: list[tuple[KeyPath, schema.UnitSection]] = field(default_factory=list)
     pipes: list[tuple[KeyPath, Pipe]] = field(default_factory=list)
     groups: list[tuple[KeyPath, PowerGroup]] = field(default_factory=list)
+    quotas: list[tuple[KeyPath, AnyQuota]] = field(default_factory=list)
     products: list[tuple[KeyPath, MarketSection, MarketProduct]] = field(default_factory=list)
     """Path of the market file's name in the park file."""
     simulation: schema.SimulationSection | None = None
@@ -101,6 +103,10 @@ def collect(document: Document) -> Parts:
         if (unit := _valid(schema.UnitSection, item)) is not None:
             parts.units.append((path, unit))
     _collect_networks(parts)
+    for path, item in _items(tree, (), "quotas"):
+        _note(parts, "quota", path, item, "id")
+        if (quota := _valid(AnyQuota, item)) is not None:
+            parts.quotas.append((path, quota))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     return parts
 
@@ -161,6 +167,7 @@ _KINDS: tuple[Any, ...] = (
     schema.PipeSection,
     schema.GroupSection,
     AnyResource,
+    AnyQuota,
     schema.UnitSection,
     schema.SimulationSection,
 )

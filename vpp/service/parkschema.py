@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vpp.model.network import Carrier
+from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
     Count,
@@ -275,6 +276,8 @@ class ParkSection(Section):
     """Where other carriers than electricity are balanced."""
     pipes: list[PipeSection] = Field(default_factory=list)
     groups: list[GroupSection] = Field(default_factory=list)
+    quotas: QuotaList = Field(default_factory=list)
+    """Budgets of a day, a month or a year, which enter each plan as a price."""
     bidding_units: list[UnitSection] = Field(default_factory=list)
     markets: list[FileName] = Field(default_factory=list)
     """Rule files, resolved beside the park file."""

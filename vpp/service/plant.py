@@ -41,6 +41,8 @@ from vpp.service.executor import Executor
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
+from vpp.service.quotaprices import QuotaState
+from vpp.service.quotatally import Tally
 from vpp.trade.book import BidBook
 from vpp.trade.position import Position
 
@@ -105,6 +107,36 @@ class MadeOffer:
     """Whether the pre-submit limits were found kept."""
 
 
+@dataclass(slots=True, kw_only=True)
+class QuotaDesk:
+    """What is used of the budgets, and what they are worth (`quotas.py`)."""
+
+    began_at: datetime
+    """When the service looked at this park for the first time: `used_at_start` lies before."""
+
+    measured: frozenset[ResourceId]
+    """Resources whose energy is counted."""
+
+    unmetered_from: datetime
+    """Quarter-hours before this are counted by the main meters."""
+
+    done_until: datetime
+    """What resources did before this is counted."""
+
+    metered: set[datetime] = field(default_factory=set)
+    """Beginnings of quarter-hours after `unmetered_from` that are counted too."""
+
+    tally: Tally = field(default_factory=Tally)
+    states: dict[str, tuple[QuotaState, ...]] = field(default_factory=dict)
+    """By quota, as they were priced."""
+
+    priced_on: date | None = None
+    """Local day."""
+
+    told: dict[tuple[str, str], date] = field(default_factory=dict)
+    """When it was last told that a quota cannot be kept, by id and what it counts."""
+
+
 @dataclass(kw_only=True)
 class Plant:
     """One park in service."""
@@ -166,6 +198,7 @@ class Plant:
     calls: dict[tuple[ResourceId, datetime], Call] = field(default_factory=dict)
     """Interruptions by load and beginning."""
 
+    quotas: QuotaDesk
     holidays: frozenset[date] = frozenset()
     """Days that are like Sundays, beside Sundays."""
 

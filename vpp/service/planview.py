@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -14,7 +14,8 @@ from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.plan.changes import Changes, Planned, PowerChange
 from vpp.plan.explain import Explanation
 from vpp.service import planviews as views
-from vpp.service.numbers import as_exact, listed
+from vpp.service.numbers import as_exact, finite, listed
+from vpp.service.quotaprices import QuotaState
 from vpp.wire import Span
 
 SECOND = timedelta(seconds=1)
@@ -167,6 +168,36 @@ def _costs(by_cause: Mapping[str, float]) -> list[views.CostOfCause]:
 
 def _maybe(values: Floats | None) -> list[float | None] | None:
     return None if values is None else listed(values)
+
+
+QUOTA_UNITS: dict[str, Literal["kWh", "calls", "h", "kgCO2"]] = {
+    "calls": "calls",
+    "hours_on": "h",
+    "carbon": "kgCO2",
+}
+"""What is counted otherwise than in kWh."""
+
+
+def quota_views(states: Iterable[QuotaState]) -> list[views.QuotaView]:
+    """How each budget stands."""
+    return [
+        views.QuotaView(
+            quota=state.quota_id,
+            counts=str(state.counts),
+            resource_id=state.resource_id,
+            first_day=state.days.first,
+            end_day=state.days.end,
+            unit=QUOTA_UNITS.get(state.counts, "kWh"),
+            used=round(state.used, 4),
+            least=finite(state.least),
+            most=finite(state.most),
+            price_per_unit=round(state.price_per_unit, 6),
+            state=state.status,
+            missed_by=state.unreachable_by,
+            uncounted_h=state.uncounted_h,
+        )
+        for state in states
+    ]
 
 
 # ---------------------------------------------------------------- changes, reasons

@@ -6,8 +6,10 @@ have one number a step, from `start` on.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
+
+from pydantic import Field
 
 from vpp.service.numbers import Exact, Numbers
 from vpp.wire import Span, WireModel
@@ -202,6 +204,31 @@ class ChangesView(WireModel):
     sentences: list[str]
 
 
+class QuotaView(WireModel):
+    """A budget that reaches beyond the horizon, and the price at which it stands in the plan."""
+
+    quota: str
+    counts: str
+    """Which activity; the ratios of a green direct connection are two: `green_use` and `export`."""
+    resource_id: str | None
+    first_day: date
+    end_day: date
+    """The first local day that is not of the period."""
+    unit: Literal["kWh", "calls", "h", "kgCO2"]
+    used: float
+    """So far in the period, as far as it is known."""
+    least: float | None
+    most: float | None
+    price_per_unit: float
+    """What the last unit is worth; below 0 where enough must be done."""
+    state: Literal["free", "scarce", "unreachable"]
+    """Free: worth nothing, as things are expected. Unreachable: it cannot be kept any more."""
+    missed_by: float | None
+    """Where it is unreachable: by so much at least."""
+    uncounted_h: float
+    """Hours of which no meter tells how much was used."""
+
+
 class PlanView(WireModel):
     """The newest outcome, and the newest schedule that passed the validator."""
 
@@ -211,6 +238,8 @@ class PlanView(WireModel):
     """Where the newest plan failed, the one before it, which HOLD keeps for a while."""
     changes: ChangesView | None = None
     """What changed since the last plan; null where there is none to compare."""
+    quotas: list[QuotaView] = Field(default_factory=list)
+    """Budgets of a day, a month or a year, as they were priced."""
 
 
 class WhatIfView(WireModel):
@@ -224,6 +253,8 @@ class WhatIfView(WireModel):
     """Resources of which the case says nothing, though a plan would have to know: they are not moved."""
     changes: ChangesView | None
     """Against the plan that stands, where the two meet."""
+    quotas: list[QuotaView] = Field(default_factory=list)
+    """Budgets of the case."""
 
 
 class BindingView(WireModel):

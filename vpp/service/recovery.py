@@ -1,6 +1,7 @@
 """What a service that begins again takes from its record, so that it goes on as if it had not ended.
 
-    journal     series ▸ what was measured ▸ bids, withdrawals, awards ▸ numbers of plans and commands
+    journal     series ▸ what was measured ▸ bids, withdrawals, awards ▸ what quotas counted
+                ▸ numbers of plans and commands
     historian   registers of the main meters ▸ peaks of the demand charge ▸ calls that are paid for
 
 What is settled is not on record: it is made again from these, to the same cent.
@@ -18,7 +19,7 @@ from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import accounting, cycle, inputs, series_door, tradelog
+from vpp.service import accounting, cycle, inputs, quotas, series_door, tradelog
 from vpp.service.plant import Plant
 
 
@@ -43,6 +44,7 @@ def recover(plant: Plant) -> None:
         seen = msgspec.json.decode(entry.body, type=dict[str, float])
         inputs.put_observed(plant.series, Interval(start, start + QUARTER), seen)
     tradelog.recover(plant)
+    quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)
 

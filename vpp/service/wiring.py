@@ -33,20 +33,21 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
 from vpp.model.resource.series import available_series, power_series
+from vpp.model.time import QUARTER, latest_boundary
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
-from vpp.service import recovery
+from vpp.service import quotas, recovery
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.inputs import FORECAST_RULES
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile, StrategyUse
-from vpp.service.plant import Plant, Reach, Strategy
+from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
@@ -112,6 +113,8 @@ def build_plant(
     """
     park, now = file.park, clock.now()
     plausible = plausible_kw(park)
+    began_at, measured = recovery.began_at(journal, now), quotas.measured(park, file.quotas)
+    whole_from = latest_boundary(began_at + QUARTER - timedelta.resolution, QUARTER)
     plant = Plant(
         file=file,
         clock=clock,
@@ -135,7 +138,8 @@ def build_plant(
         means=IntervalMeans(plausible),
         learnt=frozenset(
             r.resource_id for r in park.resources if power_series(r) or available_series(r)
-        ),
+        )
+        | measured,
         baseline=SeasonalBaseline(park.timezone, holidays, rules=FORECAST_RULES),
         book=BidBook(),
         dispatcher=Dispatcher(
@@ -152,8 +156,11 @@ def build_plant(
         peaks=MonthlyPeaks(
             park.timezone,
             {p.connection_point_id: p.period_to_date_peak_kw for p in park.connection_points},
-            recovery.began_at(journal, now),
+            began_at,
             {p.connection_point_id: park.tariff_by_id[p.tariff_id] for p in park.connection_points},
+        ),
+        quotas=QuotaDesk(
+            began_at=began_at, measured=measured, unmetered_from=whole_from, done_until=whole_from
         ),
         events=EventLog(),
         metrics=Metrics(park.park_id),

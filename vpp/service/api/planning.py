@@ -25,8 +25,15 @@ from vpp.service.config import ConfigErrors, Document
 from vpp.service.executor import ProcessExecutor
 from vpp.service.numbers import listed
 from vpp.service.plant import Plant
-from vpp.service.planview import changes_view, explanation_view, schedule_view, status_of
+from vpp.service.planview import (
+    changes_view,
+    explanation_view,
+    quota_views,
+    schedule_view,
+    status_of,
+)
 from vpp.service.planviews import ExplanationView, PlanView, WhatIfView
+from vpp.service.quotas import plant_states
 from vpp.wire import ProblemFault, WireModel
 
 
@@ -60,6 +67,7 @@ async def show_plan(plant: Plant, call: Call[Nothing, Nothing]) -> PlanView:
         changes=None
         if plant.changes is None
         else changes_view(plant.changes, park.timezone, park.currency),
+        quotas=quota_views(plant_states(plant)),
     )
 
 
