@@ -275,7 +275,11 @@ class Park:
     @cached_property
     def electric(self) -> tuple[Resource, ...]:
         """Resources whose power is electricity at their connection point, in park order."""
-        return tuple(r for r in self.resources if r.node_id is None)
+        return tuple(
+            r
+            for r in self.resources
+            if r.node_id is None and (not isinstance(r, Converter) or r.electric)
+        )
 
     @cached_property
     def behind_point(self) -> dict[ConnectionPointId, tuple[ResourceId, ...]]:

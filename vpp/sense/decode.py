@@ -95,9 +95,7 @@ def plausible_kw(park: Park) -> dict[ResourceId, tuple[float, float]]:
         )
     for point in park.connection_points:
         behind = [
-            limits[resource.resource_id]
-            for resource in park.resources
-            if resource.connection_point_id == point.connection_point_id
+            limits[resource_id] for resource_id in park.behind_point[point.connection_point_id]
         ]
         limits[point.meter_id] = (sum(low for low, _ in behind), sum(high for _, high in behind))
     return limits

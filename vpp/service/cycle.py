@@ -371,7 +371,7 @@ def _note_followers(plant: Plant, state: ParkState, now: datetime) -> None:
 def _trace(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
     """Keep the picture of this minute and show it."""
     park_kw = _park_kw(plant, now)
-    stores = [r for r in plant.file.park.resources if isinstance(r, Storage)]
+    stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
     soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
     stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
     planned_kw = None

@@ -225,7 +225,7 @@ def _open_products(
     unit = trading_unit(plant)
     before = np.array([start < unit.trades_from for start in starts])
     if before.any():
-        most_kw = sum(r.draw_kw + r.feed_kw for r in plant.file.park.resources)
+        most_kw = sum(r.draw_kw + r.feed_kw for r in plant.file.park.electric)
         yield OpenProduct(
             product_id=SUPPLY,
             price_per_kwh=spot,

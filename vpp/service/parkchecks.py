@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from vpp.model.resource import (
+    Converter,
     EvFleet,
     InterruptibleLoad,
     Resource,
@@ -75,7 +76,9 @@ def _check_limits(parts: Parts) -> None:
             parts.fault((*path, "period_to_date_peak_kw"), what)
     for found in parts.resources:
         behind, resource = found.point, found.resource
-        if resource.node_id is not None:
+        if resource.node_id is not None or (
+            isinstance(resource, Converter) and not resource.electric
+        ):
             behind = None  # its power is of another carrier
         if behind is not None and resource.draw_kw > behind.import_kw:
             what = f"draws up to {resource.draw_kw:g} kW behind a limit of {behind.import_kw:g} kW"

@@ -266,11 +266,7 @@ class Fleet:
             self._recorder.read()
 
     def _behind(self, point_id: ConnectionPointId) -> list[Device]:
-        return [
-            self._by_id[resource.resource_id]
-            for resource in self._park.resources
-            if resource.node_id is None and resource.connection_point_id == point_id
-        ]
+        return [self._by_id[resource_id] for resource_id in self._park.behind_point[point_id]]
 
 
 def rollout_defaults(

@@ -18,6 +18,9 @@ back to when a set-point expires.
 | ThermalZone       | a thermostat holds `target_degc`           | the power to run at                  |
 | EvFleet           | charges on arrival at full power           | the power of the whole fleet         |
 | Converter         | off                                        | the electric power to run at         |
+
+A converter without electricity (a heat exchanger, an absorption chiller) is steered by what flows at
+its first port.
 """
 
 from __future__ import annotations

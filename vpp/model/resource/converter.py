@@ -139,19 +139,32 @@ class Converter(Common):
                 return i
         return None
 
-    def _electric(self) -> list[float]:
-        """Net injection at the connection point at each operating point, in kW."""
-        at = [i for i, port in enumerate(self.ports) if port.node_id is None]
-        return [sum(point[i] for i in at) for point in self.points_kw]
+    @property
+    def electric(self) -> bool:
+        """Whether it meets its connection point; a heat exchanger does not."""
+        return any(port.node_id is None for port in self.ports)
+
+    @property
+    def steered_kw(self) -> tuple[float, ...]:
+        """What its reading and its set-points speak of, net injection at each operating point.
+
+        Its electricity; what flows at the first port where it has none.
+        """
+        at = [i for i, port in enumerate(self.ports) if port.node_id is None] or [0]
+        return tuple(sum(point[i] for i in at) for point in self.points_kw)
 
     @property
     def draw_kw(self) -> float:
-        ready = self.standby_kw if self.ports[0].node_id is None else 0.0
-        return max(ready, *(-kw for kw in self._electric()))
+        return max(self.ready_kw, *(-kw for kw in self.steered_kw))
 
     @property
     def feed_kw(self) -> float:
-        return max(0.0, *self._electric())
+        return max(0.0, *self.steered_kw)
+
+    @property
+    def ready_kw(self) -> float:
+        """What it draws while off but ready, as its reading tells it; a size."""
+        return self.standby_kw if self.ports[0].node_id is None or not self.electric else 0.0
 
 
 def _mixed(a: tuple[float, float], b: tuple[float, float], drawn: float) -> float:

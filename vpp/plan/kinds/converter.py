@@ -45,7 +45,7 @@ def add(b: Builder) -> Converters:
         [u.resource_id for u, _ in switched],
         [rules for _, rules in switched],
         may=np.broadcast_to(may, (len(switched), b.steps)),
-        idle_kw=[_ready_kw(u) for u, _ in switched],
+        idle_kw=[u.ready_kw for u, _ in switched],
     )
     for (unit, _), on in zip(switched, machines.on, strict=True):
         b.price(on, unit.running_cost_per_h * b.hours, "running")
@@ -79,9 +79,9 @@ def _add_one(b: Builder, unit: Converter, on: Ints | None) -> Ints:
     if on is not None and unit.standby_kw:
         _stand_by(b, unit, on)
     power = kw[:, _measured(unit)].sum(axis=1)
-    ready_kw = _ready_kw(unit)
+    ready_kw = unit.ready_kw
     least, most = np.minimum(power.min(axis=0), -ready_kw), np.maximum(power.max(axis=0), 0.0)
-    if any(port.node_id is None for port in unit.ports):
+    if unit.electric:
         b.may(b.rows([unit.resource_id]), draw_kw=-least, feed_kw=most)
     parts: list[ramp.Part] = list(zip(weights, power, strict=True))
     if on is not None and ready_kw:
@@ -103,11 +103,6 @@ def _add_one(b: Builder, unit: Converter, on: Ints | None) -> Ints:
 def _measured(unit: Converter) -> list[int]:
     """The ports of which its reading speaks: electricity, else the first."""
     return [i for i, port in enumerate(unit.ports) if port.node_id is None] or [0]
-
-
-def _ready_kw(unit: Converter) -> float:
-    """What its reading shows while it stands ready; a size."""
-    return unit.standby_kw if 0 in _measured(unit) else 0.0
 
 
 def _flow(b: Builder, unit: Converter, place: int, columns: Ints, kw: Floats) -> None:
