@@ -105,7 +105,7 @@ def resource(kind: str, name: str | None = None, point: str = "cp", **changes: A
 
 
 def machine(kind: str, who: dict[str, Any], changes: dict[str, Any]) -> Resource:
-    """100 kW each, an engine of 1000 kW; `tank` and `boiler` stand at the heat node."""
+    """100 kW each, an engine of 1000 kW; `tank`, `boiler` and `pump` stand at the heat node."""
     match kind:
         case "shop":
             rules: dict[str, Any] = {
@@ -122,6 +122,9 @@ def machine(kind: str, who: dict[str, Any], changes: dict[str, Any]) -> Resource
         case "boiler":
             ports = (Port(node_id=None), Port(node_id=HEAT))
             return Converter(**who, ports=ports, points_kw=((-100.0, 95.0),), **changes)
+        case "pump":  # no electricity: it lifts heat with heat
+            ports = (Port(node_id=HEAT), Port(node_id=HEAT))
+            return Converter(**who, ports=ports, points_kw=((-100.0, 60.0),), **changes)
         case "tank":
             sizes = {"capacity_kwh": 100.0, "max_charge_kw": 100.0, "max_discharge_kw": 100.0}
             return Storage(**who, node_id=HEAT, **(sizes | changes))
@@ -220,8 +223,12 @@ def schedule(
     net_value: float = 0.05,
     begins: datetime = NOON,
     steps: int = 96,
-    curtailed_kw: Mapping[str, float] | None = None,
+    curtailed_kw: Mapping[str, float | Floats] | None = None,
+    lengths: Mapping[str, tuple[int, ...]] | None = None,
+    longer_until: Mapping[str, int] | None = None,
+    port_kw: Mapping[str, float] | None = None,
 ) -> Schedule:
+    """`port_kw` is what each converter feeds into the heat node."""
     horizon = Horizon(begins, timedelta(minutes=15), steps)
     power = np.array(
         [np.broadcast_to(planned_kw.get(r.resource_id, 0.0), steps) for r in of.resources],
@@ -246,7 +253,13 @@ def schedule(
         net_value_per_kwh=np.full(steps, net_value),
         starts={ResourceId(name): at_steps for name, at_steps in (starts or {}).items()},
         curtailed_kw={
-            ResourceId(name): np.full(steps, kw) for name, kw in (curtailed_kw or {}).items()
+            ResourceId(name): np.broadcast_to(kw, steps)
+            for name, kw in (curtailed_kw or {}).items()
+        },
+        start_lengths={ResourceId(name): some for name, some in (lengths or {}).items()},
+        longer_until={ResourceId(name): step for name, step in (longer_until or {}).items()},
+        port_kw={
+            ResourceId(name): {HEAT: np.full(steps, kw)} for name, kw in (port_kw or {}).items()
         },
         unserved_kwh={},
         cost_by_cause={},

@@ -13,7 +13,19 @@ from vpp.act.tree import nodes
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Limits, Park
-from vpp.model.resource import FixedLoad, Generator, Storage
+from vpp.model.resource import (
+    Converter,
+    CurtailableLoad,
+    EvFleet,
+    FixedLoad,
+    FlexibleLoad,
+    Generator,
+    InterruptibleLoad,
+    OnOffRules,
+    Resource,
+    ShiftableRun,
+    Storage,
+)
 
 Builder = Callable[..., Any]
 
@@ -176,6 +188,21 @@ SIZES = st.one_of(st.floats(0, 3000), st.just(inf), st.just(0.0))
 LIMITS = st.builds(lambda i, e: Limits(import_kw=i, export_kw=e), SIZES, SIZES)
 
 
+MACHINES: dict[str, dict[str, Any]] = {
+    "bess": {}, "base": {}, "cold": {}, "pv": {}, "saw": {}, "oven": {}, "shop": {}, "mixer": {},
+    "boiler": {},
+    "cars": {"max_car_feed_kw": 10.0},
+    "engine": {"on_off": OnOffRules(min_power_kw=300.0)},
+}  # fmt: skip
+"""Kinds, and what makes each of them hard to cut."""
+HARDER: dict[str, dict[str, Any]] = {
+    "pv": {"must_run_share": 0.25},
+    "engine": {"must_run_share": 0.5},
+    "mixer": {"bands_kw": (40.0, 100.0)},
+    "boiler": {"on_off": OnOffRules(), "standby_kw": 5.0},
+}
+
+
 @st.composite
 def trees(
     draw: st.DrawFn, resource: Builder, park: Builder, reading: Builder, state: Builder
@@ -184,13 +211,15 @@ def trees(
     readings: list[Reading] = []
     wanted: dict[ResourceId, float] = {}
     for i in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from(["bess", "base", "cold", "pv"]))
-        one = resource(kind, f"r{i}", f"cp{draw(st.integers(0, 2))}")
+        kind = draw(st.sampled_from(sorted(MACHINES)))
+        more = HARDER.get(kind, {}) if draw(st.booleans()) else MACHINES[kind]
+        one = resource(kind, f"r{i}", f"cp{draw(st.integers(0, 2))}", **more)
         members.append(one)
         if draw(st.integers(0, 4)):
             power = draw(st.floats(-one.draw_kw, one.feed_kw))
             soc = draw(st.sampled_from([0.0, 0.5, 1.0])) if kind == "bess" else None
-            readings.append(reading(one, power, soc=soc))
+            phase = draw(st.sampled_from(list(RunPhase)))
+            readings.append(reading(one, power, soc=soc, phase=phase))
         if draw(st.booleans()):
             wanted[one.resource_id] = draw(WISHES)
     tree = park(
@@ -200,6 +229,34 @@ def trees(
         points={f"cp{k}": draw(LIMITS) for k in range(3)},
     )
     return tree, state(tree, *readings), wanted
+
+
+def does(resource: Resource, reading: Reading, kw: float) -> tuple[float, float]:
+    """Lowest and highest net of a device that is told `kw`, as devices are described."""
+    now = reading.power_kw
+    match resource:
+        case Generator(weather_driven=True):
+            gives = max(now, 0.0)
+            feeds = max(min(kw, gives), resource.must_run_share * gives)
+            return feeds, feeds
+        case Generator():  # it may be on its way still
+            must = resource.must_run_share * resource.max_feed_kw
+            return max(min(kw, max(now, 0.0)), must), max(kw, must)
+        case CurtailableLoad():  # as much as now, or as much more as it is turned down already
+            share = resource.curtailable_share
+            bases = [-now] if reading.phase is not RunPhase.CALLED else [-now, -now / (1 - share)]
+            drawn = [max(min(base, -kw), (1 - share) * base) for base in bases]
+            return -max(drawn), -min(drawn)
+        case EvFleet() | FlexibleLoad():  # cars are gone, or the work is done
+            return min(kw, max(now, 0.0)), max(kw, min(now, 0.0))
+        case InterruptibleLoad():
+            return min(kw, now), kw
+        case ShiftableRun():
+            return (-resource.draw_kw if kw < 0 else 0.0), 0.0
+        case Converter() if kw == 0:
+            return -resource.standby_kw, -resource.standby_kw
+        case _:
+            return kw, kw
 
 
 def bounds(
@@ -212,12 +269,8 @@ def bounds(
         if name in result.power_kw:
             kw = result.power_kw[name] if commands else 0.0
             assert reading is not None
-            if isinstance(resource, Generator):
-                low += min(kw, max(reading.power_kw, 0.0))
-                high += min(kw, max(reading.power_kw, 0.0))
-            else:
-                low += kw
-                high += kw
+            least, most = does(resource, reading, kw)
+            low, high = low + least, high + most
         elif reading is None:
             low -= resource.draw_kw
             high += resource.feed_kw
@@ -249,6 +302,10 @@ def test_no_node_is_driven_over_its_limit_by_us(
         if isinstance(resource, Storage):
             assert not (kw > 0 and reading.soc == 0)
             assert not (kw < 0 and reading.soc == 1)
+        if isinstance(resource, FlexibleLoad) and resource.bands_kw:
+            assert kw == 0 or -kw in resource.bands_kw
+        if isinstance(resource, Generator) and resource.on_off is not None:
+            assert kw == 0 or kw >= resource.on_off.min_power_kw
     for node in nodes(park):
         alone_low, alone_high = bounds(park, state, result, node.behind, commands=False)
         low, high = bounds(park, state, result, node.behind, commands=True)

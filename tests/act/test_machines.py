@@ -53,6 +53,8 @@ def wanted(
         pytest.param("engine", 0.0, {}, {"engine": 0}, id="and stands still as planned"),
         pytest.param("mixer", -60.0, {}, {"mixer": -60}, id="work is done as planned"),
         pytest.param("boiler", -80.0, {}, {"boiler": -80}, id="a converter runs as planned"),
+        pytest.param("pump", 0.0, {"port_kw": {"pump": -70.0}}, {"pump": -70},
+                     id="one without electricity by what flows at its first port"),
         pytest.param("tank", 40.0, {}, {"tank": 40}, id="a heat store is steered in heat"),
         pytest.param("shop", -90.0, {}, {}, id="a load that nobody turns down is left alone"),
         pytest.param(
@@ -120,15 +122,81 @@ def test_the_limit_of_an_enterprise_is_guarded_over_all_its_points(
     assert {clip.why for clip in result.clipped} == {"export of enterprise mill"}
 
 
+@pytest.mark.parametrize("kind", ["tank", "pump"])
 def test_heat_loads_no_wire(
-    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder
+    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder, kind: str
 ) -> None:
-    tank = a_resource("tank")
-    park = a_park(tank, park_limits=Limits(import_kw=1.0, export_kw=1.0))
+    one = a_resource(kind)
+    park = a_park(one, park_limits=Limits(import_kw=1.0, export_kw=1.0))
 
-    result = guard(park, a_state(park, a_reading(tank)), {ResourceId("tank"): -100.0})
+    result = guard(park, a_state(park, a_reading(one)), {ResourceId(kind): -100.0})
 
-    assert (result.power_kw, result.clipped) == ({"tank": -100.0}, ())
+    assert (result.power_kw, result.clipped) == ({kind: -100.0}, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "now_kw", "import_kw", "bess_kw"),
+    [
+        pytest.param("shop", {}, -100, 80, -30, id="half of its load stays, whatever its cap is"),
+        pytest.param("cars", {"max_car_feed_kw": 10.0}, 0, 80, -80, id="cars that do not feed yet"),
+        pytest.param("engine", {}, 20, 80, -100, id="an engine counts as it runs"),
+        pytest.param("boiler", {"on_off": OnOffRules(), "standby_kw": 8.0}, 0, 80, -72,
+                     id="a machine that stands ready draws"),
+    ],
+)  # fmt: skip
+def test_what_a_device_does_beside_its_command_is_reckoned_with(
+    a_resource: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    a_reading: Builder,
+    kind: str,
+    said: dict[str, Any],
+    now_kw: float,
+    import_kw: float,
+    bess_kw: float,
+) -> None:
+    """The battery may charge with what the others leave of the limit."""
+    one, bess = a_resource(kind, **said), a_resource("bess")
+    park = a_park(one, bess, park_limits=Limits(import_kw=import_kw))
+    wishes = {"shop": -10.0, "cars": 50.0, "engine": 300.0, "boiler": 0.0}
+
+    result = guard(
+        park,
+        a_state(park, a_reading(one, now_kw), a_reading(bess)),
+        {ResourceId(kind): wishes[kind], ResourceId("bess"): -500.0},
+    )
+
+    assert result.power_kw == {kind: wishes[kind], "bess": pytest.approx(bess_kw)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "wish_kw", "allowed_kw", "clips"),
+    [
+        pytest.param("engine", {"on_off": OnOffRules(min_power_kw=300)}, 299.9999999, 300, 0,
+                     id="rounding stops no engine"),
+        pytest.param("engine", {"on_off": OnOffRules(min_power_kw=300)}, 200, 0, 1,
+                     id="below its least it would stop"),
+        pytest.param("mixer", {"bands_kw": (40.0, 100.0)}, -39.9999999, -40, 0, id="nor a band"),
+        pytest.param("mixer", {"bands_kw": (40.0, 100.0)}, -70, -40, 1, id="between two bands"),
+    ],
+)  # fmt: skip
+def test_a_machine_is_told_only_what_it_can_run_at(
+    a_resource: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    a_reading: Builder,
+    kind: str,
+    said: dict[str, Any],
+    wish_kw: float,
+    allowed_kw: float,
+    clips: int,
+) -> None:
+    one = a_resource(kind, **said)
+    park = a_park(one)
+
+    result = guard(park, a_state(park, a_reading(one)), {ResourceId(kind): wish_kw})
+
+    assert (result.power_kw, len(result.clipped)) == ({kind: allowed_kw}, clips)
 
 
 @pytest.mark.parametrize(

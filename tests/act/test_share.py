@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +170,79 @@ def test_an_interruptible_load_is_off_during_a_call_and_else_its_own(
     saw = a_resource("saw")
     reading = a_reading(saw, -100, phase=RunPhase(phase))
     assert shared([(saw, 0, reading)], plan={"starts": {"saw": starts}}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("lasted_min", "plan", "asked_kw"),
+    [
+        pytest.param(45, {}, 0, id="no call is cut short"),
+        pytest.param(60, {}, -100, id="its hour is over"),
+        pytest.param(75, {"longer_until": {"saw": 1}}, 0, id="the plan lets it last"),
+        pytest.param(90, {"longer_until": {"saw": 0}}, -100, id="the plan let it last till now"),
+        pytest.param(
+            60, {"starts": {"saw": (0,)}, "lengths": {"saw": (2,)}}, 0, id="an older plan's long call"
+        ),
+        pytest.param(
+            60, {"starts": {"saw": (1,)}, "lengths": {"saw": (2,)}}, -100, id="the next is another"
+        ),
+    ],
+)  # fmt: skip
+def test_a_call_lasts_as_long_as_the_plan_says_and_no_shorter_than_it_may(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    lasted_min: int,
+    plan: dict[str, Any],
+    asked_kw: float,
+) -> None:
+    saw = a_resource("saw", longest_call=timedelta(hours=2))
+    since = NOON - lasted_min * MINUTE
+    reading = a_reading(saw, phase=RunPhase.CALLED, phase_since=since)
+
+    assert shared([(saw, 0, reading)], plan=plan) == {"saw": asked_kw}
+
+
+CALLS = np.array([0.0, 30.0, *[0.0] * 94])
+"""Turned down by 30 kW in the second step only."""
+
+
+@pytest.mark.parametrize(
+    ("phase", "plan", "wanted"),
+    [
+        pytest.param("running", {}, {}, id="not called yet"),
+        pytest.param("running", {"starts": {"shop": (0,)}, "lengths": {"shop": (2,)}},
+                     {"shop": -80}, id="a call may begin with nothing"),
+        pytest.param("called", {}, {"shop": -80}, id="a call may pause"),
+        pytest.param("called", {"starts": {"shop": (1,)}, "lengths": {"shop": (1,)}},
+                     {"shop": -100}, id="the next is another: this one ends"),
+        pytest.param("called", {"curtailed_kw": {"shop": 0.0}}, {"shop": -100}, id="it is over"),
+    ],
+)  # fmt: skip
+def test_a_limited_call_of_a_load_is_one_span_and_ends_when_it_is_over(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    phase: str,
+    plan: dict[str, Any],
+    wanted: dict[str, float],
+) -> None:
+    shop = a_resource("shop", max_calls_per_day=2)
+    reading = a_reading(shop, -80, phase=RunPhase(phase))
+
+    found = shared([(shop, -80, reading)], plan={"curtailed_kw": {"shop": CALLS}} | plan)
+
+    assert found == wanted
+
+
+def test_a_second_run_is_not_started_by_the_first_one_of_a_plan_that_is_held(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    """45 minutes each, planned for 11:00 and 12:30; at noon the first has been done."""
+    oven = a_resource("oven", runs_per_day=2)
+    reading = a_reading(oven, phase=RunPhase.WAITING, calls_today=1)
+    plan = {"starts": {"oven": (0, 6)}, "begins": NOON - timedelta(hours=1)}
+
+    assert shared([(oven, 0, reading)], plan=plan) == {"oven": 0}
 
 
 def a_car(name: str, hours: float, kwh: float) -> EvSession:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import copysign
 from typing import TypeAlias
 
 from vpp.act.tree import Node, nodes
@@ -30,6 +31,7 @@ from vpp.model.resource import (
     FlexibleLoad,
     Generator,
     InterruptibleLoad,
+    OnOffRules,
     Resource,
     ShiftableRun,
     Storage,
@@ -122,7 +124,9 @@ def _for_device(
         case ShiftableRun() if reading.phase is not RunPhase.WAITING:
             return None, "a run is not commanded once it has started"
         case _:
-            return kw, None
+            runs_kw = _runnable_kw(resource, kw, slack_kw=slack)
+            little = abs(runs_kw - kw) > slack
+            return runs_kw, "less than it can run at" if little else None
 
 
 def _above(high: float | None, low: float | None) -> bool:
@@ -137,13 +141,20 @@ def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> 
     if kw is None:
         return now, now
     match resource:
-        case EvFleet() | CurtailableLoad():  # they may draw less than they are allowed
-            return kw, max(kw, min(now, 0.0))
-        case Generator() if (
-            resource.weather_driven
-        ):  # the command is a cap; the sun decides what is below it
-            gives = max(now, reading.available_kw or 0.0, 0.0)
-            return min(kw, max(now, 0.0)), min(kw, gives)
+        case EvFleet() | FlexibleLoad():  # they may draw, or feed, less than they are allowed
+            return min(kw, max(now, 0.0)), max(kw, min(now, 0.0))
+        case CurtailableLoad():  # and this one draws what cannot be turned down, whatever is said
+            called = reading.phase is RunPhase.CALLED
+            stays_kw = min(now, 0.0) * (1.0 if called else 1 - resource.curtailable_share)
+            return min(kw, stays_kw), max(kw, min(now, 0.0))
+        case Generator():  # the command is a cap; sun, ramp and start decide what is below it
+            most_kw = max(now, reading.available_kw or 0.0, 0.0)
+            if not resource.weather_driven:
+                most_kw = resource.max_feed_kw
+            runs_kw = resource.must_run_share * most_kw
+            return max(min(kw, max(now, 0.0)), runs_kw), max(min(kw, most_kw), runs_kw)
+        case Converter() if kw == 0:  # off, but ready
+            return -resource.ready_kw, -resource.ready_kw
         case ShiftableRun():  # once started it runs through its whole profile
             return (-resource.draw_kw if kw < 0 else 0.0), 0.0
         case InterruptibleLoad():  # it may take a while to stop
@@ -152,14 +163,32 @@ def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> 
             return kw, kw
 
 
-def _runnable_kw(resource: Resource, kw: float) -> float:
-    """The nearest power towards 0 that the device knows: a band, or off below its least power."""
-    if not isinstance(resource, FlexibleLoad):
+def _runnable_kw(resource: Resource, kw: float, *, slack_kw: float = 0.0) -> float:
+    """The nearest power towards 0 that the device knows: a band, or off below its least power.
+
+    What lacks no more than `slack_kw` of one is that one: the solver's rounding stops no machine.
+    """
+    known = _known_kw(resource, kw)
+    if not known:
         return kw
-    if resource.bands_kw:
-        return -max((band for band in resource.bands_kw if band <= -kw), default=0.0)
-    least_kw = 0.0 if resource.on_off is None else resource.on_off.min_power_kw
-    return kw if -kw >= least_kw else 0.0
+    size = abs(kw)
+    below = max((at for at in known if at <= size + slack_kw), default=0.0)
+    bands = isinstance(resource, FlexibleLoad) and bool(resource.bands_kw)
+    return copysign(below if bands or below == 0 else max(size, below), kw)
+
+
+def _known_kw(resource: Resource, kw: float) -> tuple[float, ...]:
+    """Bands, or the least power, on the side of `kw`; sizes. Empty where any little will do."""
+    match resource:
+        case FlexibleLoad(bands_kw=bands) if bands:
+            return bands
+        case FlexibleLoad(on_off=OnOffRules() as rules) | Generator(on_off=OnOffRules() as rules):
+            return (rules.min_power_kw,) if rules.min_power_kw else ()
+        case Converter(on_off=OnOffRules()) if not any(port.per_degc for port in resource.ports):
+            least = min(at if kw > 0 else -at for at in resource.steered_kw)
+            return (least,) if least > 0 else ()
+        case _:
+            return ()
 
 
 class _Cutter:
@@ -181,12 +210,12 @@ class _Cutter:
             name: _range_kw(resource, reading.get(name), allowed.get(name))
             for name, resource in self._resource.items()
         }
-        at_rest = {
+        self._at_rest = {
             name: _range_kw(self._resource[name], reading.get(name), 0.0) for name in allowed
         }
         self._limit: list[tuple[float, float]] = []
         for node in self._nodes:
-            rest = [at_rest.get(name, self._range[name]) for name in node.behind]
+            rest = [self._at_rest.get(name, self._range[name]) for name in node.behind]
             self._limit.append(
                 (
                     max(node.limits.import_kw, -sum(low for low, _ in rest)),
@@ -233,19 +262,22 @@ class _Cutter:
 
     def _scale(self, node: Node, kinds: Kinds, excess: float, why: str, *, side: int) -> float:
         """Take up to `excess` kW from the commands of these kinds, in proportion; what was taken."""
-        parts = {
+        end = 0 if side < 0 else 1
+        gives = {  # down to what stays whatever is commanded
             name: kw
             for name in self._commanded(node)
             if isinstance(self._resource[name], kinds)
-            and (kw := side * self._range[name][0 if side < 0 else 1]) > 0
+            and (kw := side * (self._range[name][end] - self._at_rest[name][end])) > 0
             and side * self._allowed[name] > 0
         }
-        total = sum(parts.values())
+        total = sum(gives.values())
         if excess <= TOLERANCE_KW or total <= 0:
             return 0.0
-        left = max(0.0, 1 - excess / total)
-        for name, kw in parts.items():
-            self._set(name, side * min(kw, side * self._allowed[name]) * left, why)
+        part = min(excess / total, 1.0)
+        for name, kw in gives.items():
+            now = side * min(side * self._range[name][end], side * self._allowed[name])
+            left = 0.0 if part == 1.0 else side * max(side * now - kw * part, 0.0)
+            self._set(name, left, why)
         return min(excess, total)
 
     def _commanded(self, node: Node) -> list[ResourceId]:

@@ -7,7 +7,7 @@
                                  now
     residual = still to come - what everybody is expected to do in the rest
 
-Every kind is asked for what it can be asked (the table in `vpp/model/resource.py`); a resource whose
+Every kind is asked for what it can be asked (the table in `vpp/model/resource/`); a resource whose
 default is what the plan wants gets no command. Storage takes the residual, least wear first, equals
 in proportion to the room they have, never through a node of the tree that is full.
 """
@@ -20,6 +20,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
 from typing import assert_never
+
+import numpy as np
 
 from vpp.act.tree import Node, nodes
 from vpp.model.ids import ConnectionPointId, ResourceId
@@ -144,13 +146,11 @@ class _Moment:
             case EvFleet():
                 return self._fleet(resource, reading)
             case CurtailableLoad():
-                turned_down = self._schedule.curtailed_kw.get(resource.resource_id)
-                if turned_down is None or turned_down[self._step] <= TOLERANCE_KW:
-                    return None
+                return self._turned_down(resource, reading)
+            case FlexibleLoad():
                 return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
-            case FlexibleLoad() | Converter():
-                low, high = -resource.draw_kw, resource.feed_kw
-                return min(max(self._planned(resource), low), high)
+            case Converter():
+                return self._machine(resource)
             case _:
                 assert_never(resource)
 
@@ -225,7 +225,12 @@ class _Moment:
         if reading.phase is not RunPhase.WAITING or not self._starts(run):
             return None
         zone, horizon = self._park.timezone, self._schedule.horizon
-        start = horizon.start + min(self._starts(run)) * horizon.step
+        starts = [horizon.start + step * horizon.step for step in self._starts(run)]
+        if run.runs_per_day > 1:  # an older plan's run that has had its time is over
+            starts = [start for start in starts if start + run.length > self._now]
+        if not starts:
+            return None
+        start = min(starts)
         if start <= self._now:
             return -next((kw for kw in run.profile_kw if kw > 0), 0.0) or None
         today = local_date(self._now, zone)
@@ -235,9 +240,46 @@ class _Moment:
         return None
 
     def _call(self, load: InterruptibleLoad, reading: Reading) -> float | None:
-        """Off while it is called, and in the step in which the plan calls it."""
-        starts_now = self._step in self._starts(load) and reading.phase is RunPhase.RUNNING
-        return 0.0 if starts_now or reading.phase is RunPhase.CALLED else None
+        """Off in the step in which the plan calls it, and while its call lasts; then rated again.
+
+        A call that has lasted its shortest length goes on only where the plan says so.
+        """
+        if reading.phase is not RunPhase.CALLED:
+            starts_now = self._step in self._starts(load) and reading.phase is RunPhase.RUNNING
+            return 0.0 if starts_now else None
+        since = reading.phase_since
+        if since is None or self._now < since + load.call_length or self._called(load):
+            return 0.0
+        return 0.0 if self._step < self._longer_until(load) else -load.rated_draw_kw
+
+    def _turned_down(self, load: CurtailableLoad, reading: Reading) -> float | None:
+        """The most it may draw during a call, by little turned down or not; its size ends the call."""
+        name = load.resource_id
+        turned = self._schedule.curtailed_kw.get(name, np.zeros(self._schedule.horizon.steps))
+        if turned[self._step] > TOLERANCE_KW or self._called(load):
+            return min(max(self._planned(load), -load.max_draw_kw), 0.0)
+        if reading.phase is not RunPhase.CALLED:
+            return None
+        first = min(self._starts(load), default=len(turned))  # before it the old call goes on
+        if load.calls_limited and turned[self._step : first].max(initial=0.0) > TOLERANCE_KW:
+            return min(max(self._planned(load), -load.max_draw_kw), 0.0)
+        return -load.max_draw_kw
+
+    def _called(self, load: InterruptibleLoad | CurtailableLoad) -> bool:
+        """Whether the plan is in one of its calls."""
+        lengths = self._schedule.start_lengths.get(load.resource_id, ())
+        calls = zip(self._starts(load), lengths, strict=False)
+        return any(start <= self._step < start + length for start, length in calls)
+
+    def _longer_until(self, load: InterruptibleLoad) -> int:
+        return self._schedule.longer_until.get(load.resource_id, 0)
+
+    def _machine(self, machine: Converter) -> float:
+        """Its electricity; what flows at its first port where it has none."""
+        planned, node = self._planned(machine), machine.ports[0].node_id
+        if not machine.electric and node is not None:
+            planned = float(self._schedule.port_kw[machine.resource_id][node][self._step])
+        return min(max(planned, -machine.draw_kw), machine.feed_kw)
 
     def _fleet(self, fleet: EvFleet, reading: Reading) -> float | None:
         """As planned, but no less than lets every car leave with what it wants."""
@@ -246,7 +288,8 @@ class _Moment:
         least = least_draw_kw(fleet, reading.sessions, self._now, self._period)
         most = min(fleet.max_draw_kw, fleet.charger_kw * len(reading.sessions))
         if least == 0.0:  # nobody is pressed: cars may feed what they lend
-            least = -min(fleet.feed_kw, fleet.max_car_feed_kw * len(reading.sessions))
+            lenders = sum(session.lends_kwh > 0 for session in reading.sessions)
+            least = -min(fleet.feed_kw, fleet.max_car_feed_kw * lenders)
         return -min(max(-self._planned(fleet), least), most)
 
 
