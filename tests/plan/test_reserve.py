@@ -391,3 +391,38 @@ def test_profiles_of_another_length_and_a_product_twice_are_refused(lab: Any) ->
         lab.outcome(view, lab.terms(view, product("bat", steps=2)))
     with pytest.raises(DataError, match="stands there twice"):
         lab.outcome(view, lab.terms(view, product("bat"), product("bat")))
+
+
+# ---------------------------------------------------------------- under the tree
+
+
+@pytest.mark.parametrize(
+    ("up", "limits", "load_kw", "sold_kw"),
+    [
+        pytest.param(True, {}, 0.0, 50, id="no limit: all the energy there is"),
+        pytest.param(
+            True, {"export_kw": 30.0}, 0.0, 30, id="a call may feed no more than may leave"
+        ),
+        pytest.param(True, {"export_kw": 30.0}, -15.0, 45, id="beside what is drawn here"),
+        pytest.param(
+            False, {"import_kw": 30.0}, -20.0, 10, id="a call may draw what may still come"
+        ),
+        pytest.param(False, {"import_kw": 30.0}, -40.0, 0, id="nothing where the limit is passed"),
+    ],
+)
+def test_no_more_is_kept_than_the_tree_lets_a_call_move(
+    lab: Any, up: bool, limits: dict[str, float], load_kw: float, sold_kw: float
+) -> None:
+    """The battery is half full and cannot move by itself: spot is 0, its wear is not."""
+    view = lab.view(
+        lab.battery(wear_cost_per_kwh=20.0),
+        lab.load(),
+        price=[0.0],
+        readings=[lab.reading("bat", soc=0.5)],
+        base_kw={"load": [load_kw]},
+        feeder=lab.limits(**limits),
+    )
+
+    schedule = planned(lab, view, product("bat", up=up))
+
+    assert schedule.reserve[f"fcr {'up' if up else 'down'}"].sold_kw == pytest.approx([sold_kw])

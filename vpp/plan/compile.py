@@ -59,7 +59,7 @@ def build(
     flexibles = flexible.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     curtailables = curtailable.add(b)
     nets = networks.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
-    tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
+    limits = tree.add_limits(b, points, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     market = money.add_market(b, points, terms)
     fleet = Fleet(
         points=points,
@@ -76,7 +76,7 @@ def build(
         machines=(generators.machines, flexibles.machines, converters.machines),
     )
     groups.add(b, fleet)
-    headroom = reserve.add(b, fleet, terms)
+    headroom = reserve.add(b, fleet, limits, terms)
     money.add_terms(b, fleet, terms)
     filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))
     return b.programme(replace(fleet, filling=filling, reserve=headroom))

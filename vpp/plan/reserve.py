@@ -9,8 +9,10 @@
               call      Σ hours·(ηc·relief + extra/ηd) <= stored - floor, before the step and after it
                         (down: Σ hours·(relief/ηd + ηc·extra) <= capacity - stored)
               others    Σ kept + feed <= has                           (down: kept - feed <= -least)
+              under     Σ (export - import) + Σ kept - excess <= export limit, of each node of the tree
+                        (down: -Σ (export - import) + Σ kept - excess <= import limit)
 
-The sums in the last four run over all products of one direction: what one keeps, no other has. A call
+The sums in the last five run over all products of one direction: what one keeps, no other has. A call
 may come at any moment of a step, so a store has the energy (or the room) for it at both ends, unless the product looks at the beginning alone. What is
 expected to be called moves the store (`storage.py`); it does not enter the balance of the connection
 point, for the product itself settles it. Nobody keeps more than is owed, else calls that nobody makes
@@ -34,6 +36,7 @@ from vpp.plan.kinds import column
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.programme import Builder, Counted, Ints, Side
 from vpp.plan.terms import ReserveHeadroom, Term
+from vpp.plan.tree import Limited, Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +55,9 @@ class _Others:
     """kept - sign·column <= down_kw."""
 
 
-def add(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> tuple[Headroom, ...]:
+def add(
+    b: Builder, fleet: Fleet, limits: Sequence[Limited], terms: Sequence[Term]
+) -> tuple[Headroom, ...]:
     """All products, their keepers, and the rows that these share.
 
     Raises:
@@ -71,6 +76,8 @@ def add(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> tuple[Headroom, ...]
         some = [one for one in found if one.term.up == up]
         _hold_back(b, fleet.storages, some, up=up)
         _leave_room(b, others, some, up=up)
+        for limited in limits:
+            _under(b, fleet.points, limited, some, up=up)
     return found
 
 
@@ -225,3 +232,36 @@ def _leave_room(b: Builder, others: _Others, some: Sequence[Headroom], *, up: bo
     b.put(rows, others.columns[at], (1.0 if up else -1.0) * others.sign[at])
     for one in some:
         b.put(rows[np.searchsorted(at, one.others)], one.kept, 1.0)
+
+
+def _under(
+    b: Builder, points: Points, limited: Limited, some: Sequence[Headroom], *, up: bool
+) -> None:
+    """A limit of the tree holds with everything called that is kept below it, or is exceeded."""
+    kept = [columns for one in some for columns in _kept_below(b, one, limited.node.below)]
+    if not kept:
+        return
+    at, node, sign = limited.steps, limited.node, 1.0 if up else -1.0
+    most_kw = node.export_kw if up else node.import_kw
+    rows = b.add_rows((len(at),), -np.inf, most_kw[at], couples=len(node.below) > 1)
+    for point in node.below:
+        b.put(rows, points.exports[point, at], sign)
+        b.put(rows, points.imports[point, at], -sign)
+    b.put(rows, limited.excess_out if up else limited.excess_in, -1.0)
+    for columns in kept:
+        b.put(rows, columns[at], 1.0)
+    words = f"{node.words}: {'export_kw' if up else 'import_kw'}"
+    b.name((words,), Side.ROW_UPPER, rows, at)
+
+
+def _kept_below(b: Builder, one: Headroom, below: Sequence[int]) -> list[Ints]:
+    """Columns, shape (T,) each, of what resources behind some connection points keep."""
+    resources, found = b.view.park.resource_by_id, []
+    for names, blocks in (
+        (one.storage_names, (one.relief, one.extra)),
+        (one.other_names, (one.kept,)),
+    ):
+        for i, name in enumerate(names):
+            if b.point_of[resources[name].connection_point_id] in below:
+                found += [block[i] for block in blocks]
+    return found

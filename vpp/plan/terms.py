@@ -190,7 +190,8 @@ class ReserveHeadroom:
 
     A call may come at any moment of a step: a store has the energy for it (or the room) as the step
     begins and as it ends, by the plan. Energy that is called is settled by the product, not at the
-    connection point.
+    connection point. Limits of the tree hold with all of it called: a node that a call would drive
+    beyond its limit costs as if it were there.
     """
 
     product_id: ProductId

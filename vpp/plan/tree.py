@@ -53,6 +53,16 @@ class NodeLimit:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Limited:
+    """A limit that became rows, and how far it is exceeded in those steps, shapes (n,)."""
+
+    node: NodeLimit
+    steps: Ints
+    excess_in: Ints
+    excess_out: Ints
+
+
 def add_points(b: Builder) -> Points:
     """Imports and exports of each connection point, in its balance."""
     shape = (len(b.point_of), b.steps)
@@ -139,11 +149,16 @@ def order_steps(order: LimitOrder, b: Builder) -> NDArray[np.bool_]:
     )
 
 
-def add_limits(b: Builder, points: Points, *, limit_excess_price_per_kwh: float) -> None:
+def add_limits(
+    b: Builder, points: Points, *, limit_excess_price_per_kwh: float
+) -> tuple[Limited, ...]:
     """Rows for the limits that could bind. Called once everything that may move has been added."""
+    found = []
     for node in node_limits(b):
         dearer = 1 + PRIORITY_STEP * node.priority
-        _limit(b, points, node, limit_excess_price_per_kwh * dearer, "limit excess")
+        one = _limit(b, points, node, limit_excess_price_per_kwh * dearer, "limit excess")
+        found += [] if one is None else [one]
+    return tuple(found)
 
 
 def add_cap(b: Builder, points: Points, cap: Cap) -> None:
@@ -171,23 +186,26 @@ def cap_limit(b: Builder, cap: Cap) -> NodeLimit:
     )
 
 
-def _limit(b: Builder, points: Points, node: NodeLimit, per_kwh: float, cause: str) -> None:
+def _limit(
+    b: Builder, points: Points, node: NodeLimit, per_kwh: float, cause: str
+) -> Limited | None:
     drawn, fed = reach_kw(b, node.below)
     at = np.flatnonzero((drawn > node.import_kw) | (fed > node.export_kw))
     if not len(at):
-        return
+        return None
     below = list(node.below)
     rows = b.add_rows((len(at),), -node.import_kw[at], node.export_kw[at], couples=len(below) > 1)
     for point in below:
         b.put(rows, points.exports[point, at], 1.0)
         b.put(rows, points.imports[point, at], -1.0)
-    for sign, way in ((1.0, "import_kw"), (-1.0, "export_kw")):
-        excess = b.add_columns((len(at),))
+    excess_in, excess_out = b.add_columns((len(at),)), b.add_columns((len(at),))
+    for excess, sign, way in ((excess_in, 1.0, "import_kw"), (excess_out, -1.0, "export_kw")):
         b.price(excess, per_kwh * b.hours, cause)
         b.put(rows, excess, sign)
         b.name((f"{node.words}: {way}",), Side.BROKEN, excess, at)
     b.name((f"{node.words}: import_kw",), Side.ROW_LOWER, rows, at)
     b.name((f"{node.words}: export_kw",), Side.ROW_UPPER, rows, at)
+    return Limited(node=node, steps=at, excess_in=excess_in, excess_out=excess_out)
 
 
 def reach_kw(b: Builder, below: Sequence[int]) -> tuple[Floats, Floats]:

@@ -8,7 +8,8 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from tests.plan.independent.sheet import Line, Sheet
+from tests.plan.independent.sheet import Asked, Kept, Line, Sheet
+from vpp.model.ids import ResourceId
 from vpp.model.park import LimitOrder, Limits
 
 
@@ -33,7 +34,7 @@ def below(sheet: Sheet, place: str) -> list[str]:
     ]
 
 
-def electricity(sheet: Sheet) -> Grid:
+def electricity(sheet: Sheet, kept: dict[ResourceId, dict[int, Kept]], asked: Asked) -> Grid:
     park = sheet.view.park
     grid = Grid(imports={}, exports={})
     for p in park.connection_points:
@@ -48,10 +49,10 @@ def electricity(sheet: Sheet) -> Grid:
         (park.park_id, park.limits),
     ]
     for place, limits in places:
-        _limit(sheet, grid, place, limits, np.ones(sheet.steps, dtype=bool), 1.0)
+        _limit(sheet, grid, kept, asked, place, limits, np.ones(sheet.steps, dtype=bool), 1.0)
     for order in sheet.view.limit_orders:
         times = 1 + 0.1 * order.priority if order.priority > 0 else 1.0
-        _limit(sheet, grid, order.place, order.limits, _steps_of(sheet, order), times)
+        _limit(sheet, grid, kept, asked, order.place, order.limits, _steps_of(sheet, order), times)
     return grid
 
 
@@ -64,14 +65,42 @@ def _steps_of(sheet: Sheet, order: LimitOrder) -> Any:
     )
 
 
-def _limit(sheet: Sheet, grid: Grid, place: str, limits: Limits, holds: Any, times: float) -> None:
+def _limit(
+    sheet: Sheet,
+    grid: Grid,
+    kept: dict[ResourceId, dict[int, Kept]],
+    asked: Asked,
+    place: str,
+    limits: Limits,
+    holds: Any,
+    times: float,
+) -> None:
     points = below(sheet, place)
     if not points or not holds.any():
         return
     net = grid.net(points)
-    for most, way in ((limits.import_kw, -1.0), (limits.export_kw, 1.0)):
+    for most, up in ((limits.import_kw, False), (limits.export_kw, True)):
         if np.isfinite(most):
-            sheet.pay_excess(cp.pos(way * net - most)[holds], times)
+            called = sum(_called(sheet, points, kept, asked, up=up), start=net if up else -net)
+            sheet.pay_excess(cp.pos(called - most)[holds], times)
+
+
+def _called(
+    sheet: Sheet,
+    points: list[str],
+    kept: dict[ResourceId, dict[int, Kept]],
+    asked: Asked,
+    *,
+    up: bool,
+) -> list[Line]:
+    """What would be fed more (or less) if all reserve below were called."""
+    return [
+        one.total
+        for name, of_terms in kept.items()
+        if sheet.view.park.resource_by_id[name].connection_point_id in points
+        for number, one in of_terms.items()
+        if asked[number].up is up
+    ]
 
 
 def carriers(sheet: Sheet) -> None:

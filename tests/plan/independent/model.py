@@ -43,7 +43,7 @@ def least_cost(
         part = _part(sheet, r, kept[r.resource_id], asked, runs)
         sheet.parts[r.resource_id] = part
         sheet.meets[r.node_id or r.connection_point_id].append(part.power)
-    points = grid.electricity(sheet)
+    points = grid.electricity(sheet, kept, asked)
     grid.carriers(sheet)
     grid.groups(sheet)
     reserve.share_room(sheet, kept, asked)

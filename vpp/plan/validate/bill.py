@@ -33,7 +33,7 @@ from vpp.plan.validate.case import Case, electric
 from vpp.plan.validate.compare import Cost, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
-from vpp.plan.validate.tree import beyond_kw, bounds, place_kw
+from vpp.plan.validate.tree import beyond_kw, bounds, called_kw, place_kw
 from vpp.plan.view import PlanningView
 
 
@@ -81,9 +81,10 @@ def _limits(case: Case) -> Iterator[Cost]:
     """What lies beyond the limits of the tree, and beyond the orders upon it."""
     for bound in bounds(case):
         kw = place_kw(case, bound.place)
-        beyond = beyond_kw(kw, bound.import_kw, bound.export_kw)
+        more, less = (called_kw(case, bound.place, up=up) for up in (True, False))
+        beyond = beyond_kw(kw - less, kw + more, bound.import_kw, bound.export_kw)
         price = case.limit_excess_price_per_kwh * bound.dearer * case.hours
-        yield priced("limit excess", price, beyond, kw)
+        yield priced("limit excess", price, beyond, kw, more, less)
 
 
 def _term(case: Case, term: Term) -> Iterator[Cost]:
@@ -160,6 +161,7 @@ def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cos
         case Cap():
             nothing, kw = np.full(case.steps, np.inf), place_kw(case, term.place)
             beyond = beyond_kw(
+                kw,
                 kw,
                 nothing if term.import_kw is None else term.import_kw,
                 nothing if term.export_kw is None else term.export_kw,

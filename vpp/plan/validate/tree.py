@@ -10,6 +10,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.park import LimitOrder, Limits, Place
 from vpp.model.resource import Converter
+from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import slack
 
@@ -105,6 +106,25 @@ def place_kw(case: Case, place: Place) -> Floats:
     return total
 
 
-def beyond_kw(kw: Floats, import_kw: Floats, export_kw: Floats) -> Floats:
-    """How far a power lies outside its limits in each step, shape (T,); a size."""
-    return np.asarray(np.maximum(-kw - import_kw, 0.0) + np.maximum(kw - export_kw, 0.0))
+def called_kw(case: Case, place: Place, *, up: bool) -> Floats:
+    """What reserve below a node of the tree would feed more (less) if all were called, shape (T,)."""
+    park = case.view.park
+    here = {
+        p.connection_point_id
+        for p in park.connection_points
+        if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
+    }
+    kept = [
+        kw
+        for term in case.terms
+        if isinstance(term, ReserveHeadroom) and term.up == up
+        for name, kw in case.schedule.reserve[term.key].kept_kw.items()
+        if park.resource_by_id[name].connection_point_id in here
+    ]
+    total: Floats = np.sum([case.zeros(), *kept], axis=0)
+    return total
+
+
+def beyond_kw(least_kw: Floats, most_kw: Floats, import_kw: Floats, export_kw: Floats) -> Floats:
+    """How far the least and the most of a power lie outside its limits, shape (T,); a size."""
+    return np.asarray(np.maximum(-least_kw - import_kw, 0.0) + np.maximum(most_kw - export_kw, 0.0))
