@@ -10,6 +10,7 @@ import pytest
 
 from vpp.model.measurement import RunPhase
 from vpp.model.network import Carrier
+from vpp.model.resource import OnOffRules
 from vpp.plan.compile import build
 
 HOUR = timedelta(hours=1)
@@ -385,13 +386,27 @@ RAMP = {"ramp_kw_per_min": 0.5}  # 30 kW from hour to hour
             id="found lower than it can be: as if it had run at its least",
         ),
         pytest.param(
+            {"must_run_share": 0.5, "on_off": OnOffRules(), "ramp_kw_per_min": 1 / 6},
+            {"power_kw": 20.0},
+            [0.1, 0.1],
+            [60, 70],
+            id="so does a machine that is on or off, but must be on",
+        ),
+        pytest.param(
+            {"must_run_share": 0.1, "on_off": OnOffRules(min_power_kw=40.0)},
+            {"power_kw": 45.0},
+            [0.1, 0.1],
+            [75, 100],
+            id="which has a least power",
+        ),
+        pytest.param(
             {"ramp_kw_per_min": 2.0}, {"power_kw": 0.0}, [0.1], [100], id="quicker than a step"
         ),
     ],
 )
 def test_a_source_changes_no_faster_than_it_can(
     lab: Any,
-    said: dict[str, float],
+    said: dict[str, Any],
     reading: dict[str, float] | None,
     price: Sequence[float],
     feed_kw: Sequence[float],

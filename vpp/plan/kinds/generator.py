@@ -68,16 +68,17 @@ def add(b: Builder) -> Generators:
     row_on = dict(zip(machines.names, machines.on, strict=True))
     for i, unit in enumerate(units):
         if not unit.weather_driven:
-            on = row_on.get(unit.resource_id)
-            least = least_kw[i] if on is None else np.zeros(b.steps)
+            min_kw = 0.0 if unit.on_off is None else unit.on_off.min_power_kw
+            # What must run is never off, so it never goes below what it feeds at least while on.
+            floor_kw = np.maximum(least_kw[i], np.minimum(min_kw, has_kw[i]))
             ramp.add(
                 b,
                 unit,
                 [(feed[i], 1.0)],
-                least_kw=least,
+                least_kw=np.where(least_kw[i] > 0, floor_kw, 0.0),
                 most_kw=has_kw[i],
-                on=on,
-                running_kw=(0.0 if unit.on_off is None else unit.on_off.min_power_kw, np.inf),
+                on=row_on.get(unit.resource_id),
+                running_kw=(min_kw, np.inf),
             )
     return Generators(
         units=tuple(units),

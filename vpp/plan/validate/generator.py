@@ -32,7 +32,8 @@ def generator_faults(case: Case, unit: Generator) -> Iterator[str]:
         smallest = np.where(
             must, np.minimum(unit.on_off.min_power_kw, has), unit.on_off.min_power_kw
         )
-        least, low, high = case.zeros(), np.maximum(low, smallest * on), has * on
+        least = np.where(must, np.maximum(low, smallest), 0.0)
+        low, high = np.maximum(low, smallest * on), has * on
         yield from _runs(case, unit, must)
     yield from between(f"{name}: power", power, low, high, has)
     if not unit.weather_driven:
