@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vpp.errors import DataError
-from vpp.model.ids import ConnectionPointId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.resource import WORKDAYS, OnOffRules
 from vpp.model.schedule import Schedule
@@ -165,6 +165,14 @@ def test_what_is_done_in_the_open_window_counts(
     assert lab.power(schedule, "pump").tolist() == draws
 
 
+def test_what_is_done_counts_in_a_window_that_opened_since_the_last_step_began(lab: Any) -> None:
+    pump = lab.flexible("pump", lab.window("11:30", "14:00", 20))
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said={"done_kwh": 4.0})
+
+    assert lab.power(schedule, "pump").tolist() == [-6, -10]
+
+
 def test_what_was_done_in_a_window_that_has_closed_does_not_count(lab: Any) -> None:
     pump = lab.flexible("pump", lab.window("10:00", "12:00", 20), lab.window("12:00", "14:00", 10))
 
@@ -255,7 +263,7 @@ def test_a_machine_runs_at_its_least_power_or_not_at_all(lab: Any) -> None:
 
     # One start: 10 at 0.10 and then no less than 6 at 0.15; two starts would cost 0.5 more.
     assert lab.power(schedule, "pump").tolist() == [-6, -6, 0, 0]
-    assert schedule.on["pump"].tolist() == [True, True, False, False]
+    assert schedule.on[ResourceId("pump")].tolist() == [True, True, False, False]
     assert schedule.cost_by_cause["starts"] == pytest.approx(0.5)
 
 

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp.model.horizon import Floats
+from vpp.model.horizon import Floats, Horizon
 from vpp.model.measurement import Reading
 from vpp.model.resource import EnergyWindow, FlexibleLoad
 from vpp.model.time import local_date, local_day, local_moment
@@ -114,7 +114,7 @@ def windows_of(
     for index, (load, reading) in enumerate(zip(loads, readings, strict=True)):
         for window in load.windows:
             for span in calendar.spans(window.start, window.end, window.days):
-                needed, room = _work_kwh(load, window, span, reading, steps)
+                needed, room = _work_kwh(load, window, span, reading, view.horizon)
                 owners.append(index)
                 spans.append(span)
                 least.append(needed)
@@ -130,19 +130,23 @@ def windows_of(
 
 
 def _work_kwh(
-    load: FlexibleLoad, window: EnergyWindow, span: Span, reading: Reading | None, steps: int
+    load: FlexibleLoad,
+    window: EnergyWindow,
+    span: Span,
+    reading: Reading | None,
+    horizon: Horizon,
 ) -> tuple[float, float]:
     """Least and most that a window still has to draw in the steps that the horizon shows."""
     least = window.least_units * load.kwh_per_unit
     most = window.most_units * load.kwh_per_unit
     if (
-        span.first < 0
+        span.starts_at < horizon.start
         and reading is not None
         and reading.done_kwh is not None
         and span.starts_at <= reading.measured_at < span.ends_at
     ):
         least, most = max(least - reading.done_kwh, 0.0), max(most - reading.done_kwh, 0.0)
-    if span.last > steps:
+    if span.last > horizon.steps:
         begins = max(span.first, 0)
-        least *= (steps - begins) / (span.last - begins)
+        least *= (horizon.steps - begins) / (span.last - begins)
     return least, most
