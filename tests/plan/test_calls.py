@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.resource import Rebound
 from vpp.model.schedule import Schedule
@@ -46,8 +47,8 @@ def test_a_call_has_any_length_between_its_bounds(
 ) -> None:
     schedule = planned(lab, price, call_length=2 * HOUR, longest_call=3 * HOUR)
 
-    assert schedule.starts.get("mill", ()) == starts
-    assert schedule.start_lengths.get("mill", ()) == lengths
+    assert schedule.starts.get(ResourceId("mill"), ()) == starts
+    assert schedule.start_lengths.get(ResourceId("mill"), ()) == lengths
     called = [s <= k < s + n for k in range(5) for s, n in zip(starts, lengths, strict=True)]
     expected = [0.0 if c else -100.0 for c in called] if called else [-100.0] * 5
     assert lab.power(schedule, "mill").tolist() == expected
@@ -207,3 +208,32 @@ def test_calls_of_quarters_are_whole_steps(lab: Any) -> None:
     )
 
     assert lab.plan(view).start_lengths == {"mill": (3,)}
+
+
+def test_a_limit_holds_where_a_call_falls_into_a_rebound_that_a_longer_call_puts_off(
+    lab: Any,
+) -> None:
+    """At 14:00 the mill would draw 200 kW, half of it its rebound, and draws nothing instead.
+
+    Then, as in the first hour, 50 kW of sun that must run go out, of which 20 kW may.
+    """
+    view = lab.view(
+        lab.process(
+            callable_hours=(14,),
+            call_length=HOUR,
+            longest_call=2 * HOUR,
+            max_calls_per_day=2,
+            rebound=Rebound(share=1.0, delay=2 * HOUR, length=HOUR),
+        ),
+        lab.pv(must_run_share=1.0),
+        price=[2.0, 0.1, 9.0, 0.1],
+        available_kw={"pv": [50.0] * 4},
+        readings=[lab.reading("mill", **UNDER_WAY)],
+        point_limits=lab.limits(export_kw=20.0),
+    )
+
+    schedule = lab.plan(view)
+
+    assert schedule.longer_until == {"mill": 1}
+    assert schedule.starts == {"mill": (2,)}
+    assert schedule.cost_by_cause["limit excess"] == pytest.approx(2 * 30 * lab.excess_per_kwh)

@@ -153,8 +153,16 @@ def _inject(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
         b.may(
             b.rows([name]),
             draw_kw=together * max(0.0, *(max(start.draw_kw) for start in some)),
-            feed_kw=max(0.0, *(-min(start.draw_kw) for start in some)),
+            feed_kw=sum(_most_taken_kw(some, extends=extends) for extends in (False, True)),
         )
+
+
+def _most_taken_kw(starts: Sequence[Start], *, extends: bool) -> float:
+    """The most draw that one of some starts takes away.
+
+    One at a time does; but a longer call may also put off a rebound into which the next call falls.
+    """
+    return max([0.0, *(-min(start.draw_kw) for start in starts if start.extends is extends)])
 
 
 def _require_order(work: Sequence[ShiftableRun]) -> None:
