@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.schedule import Schedule
 
@@ -41,7 +42,7 @@ def test_a_load_is_turned_down_where_its_energy_is_dearer_than_its_patience(lab:
     schedule = planned(lab, lab.curtailable(), [CHEAP, DEAR, CHEAP])
 
     assert lab.power(schedule, "shop").tolist() == [-100, -50, -100]
-    assert schedule.curtailed_kw["shop"].tolist() == pytest.approx([0, 50, 0])
+    assert schedule.curtailed_kw[ResourceId("shop")].tolist() == pytest.approx([0, 50, 0])
     assert schedule.cost_by_cause["curtailment"] == pytest.approx(50 * 0.2)
     assert schedule.starts == {}  # nothing limits its calls: they are not counted
 
@@ -114,7 +115,7 @@ def test_calls_keep_their_limits(
     assert schedule.start_lengths == {"shop": lengths}
     called = {s + k for s, length in zip(starts, lengths, strict=True) for k in range(length)}
     expected = [50 if step in called and price[step] > 0.2 else 0 for step in range(6)]
-    assert schedule.curtailed_kw["shop"].tolist() == pytest.approx(expected)
+    assert schedule.curtailed_kw[ResourceId("shop")].tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,8 @@ def test_what_was_called_before_the_plan_counts(
 
     schedule = planned(lab, lab.curtailable(**limits), price, said=said)
 
-    assert schedule.curtailed_kw["shop"].tolist() == pytest.approx(curtailed)
-    assert schedule.starts.get("shop", ()) == starts
+    assert schedule.curtailed_kw[ResourceId("shop")].tolist() == pytest.approx(curtailed)
+    assert schedule.starts.get(ResourceId("shop"), ()) == starts
 
 
 def test_calls_are_counted_by_the_local_day_on_which_they_begin(lab: Any) -> None:

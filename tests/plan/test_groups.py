@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vpp.errors import DataError
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.park import PowerGroup
 from vpp.model.resource import OnOffRules
@@ -145,7 +147,7 @@ def test_machines_that_exclude_each_other_run_one_after_the_other(lab: Any) -> N
         shared={"max_running": 1},
     )
 
-    running = [schedule.on[name].astype(int) for name in ("a", "b")]
+    running = [schedule.on[ResourceId(name)].astype(int) for name in ("a", "b")]
     assert (running[0] + running[1]).tolist() == [1, 1, 1, 0]
 
 
@@ -157,7 +159,8 @@ def test_no_more_run_than_there_are_hands(lab: Any) -> None:
         shared={"max_running": 2},
     )
 
-    assert sum(schedule.on[name].astype(int) for name in "abc").tolist() == [2, 1, 0, 0]
+    running = np.sum([schedule.on[ResourceId(name)] for name in "abc"], axis=0)
+    assert running.tolist() == [2, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_a_process_is_called_so_that_another_may_run(lab: Any) -> None:
     )
 
     assert schedule.starts == {"mill": (1,)}
-    assert schedule.on["a"].nonzero()[0].tolist() == [1]
+    assert schedule.on[ResourceId("a")].nonzero()[0].tolist() == [1]
 
 
 def test_two_that_run_by_themselves_are_not_the_plans_fault(lab: Any) -> None:
@@ -218,7 +221,7 @@ def test_two_that_run_by_themselves_are_not_the_plans_fault(lab: Any) -> None:
         shared={"max_running": 1},
     )
 
-    assert not schedule.on["a"].any()
+    assert not schedule.on[ResourceId("a")].any()
 
 
 def test_a_member_that_is_neither_on_nor_off_is_refused(lab: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from vpp.errors import DataError
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
@@ -57,12 +58,12 @@ def test_a_run_is_done_as_often_as_its_day_asks(
 ) -> None:
     schedule = planned(lab, oven(lab, runs_per_day=2), price=price)
 
-    assert len(schedule.starts["oven"]) == 2
+    assert len(schedule.starts[ResourceId("oven")]) == 2
     drawn = -lab.power(schedule, "oven")
     assert drawn.sum() == 400  # each its own profile
     assert drawn.max() == 100  # never two at once
     if price is None:
-        assert schedule.starts["oven"] == starts
+        assert schedule.starts[ResourceId("oven")] == starts
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_what_has_begun_today_counts(
 
     schedule = planned(lab, oven(lab, runs_per_day=2), price=price, said={"oven": said})
 
-    assert schedule.starts.get("oven", ()) == starts
+    assert schedule.starts.get(ResourceId("oven"), ()) == starts
 
 
 def test_a_run_that_is_late_is_done_as_often_as_still_fits(lab: Any) -> None:
@@ -100,7 +101,7 @@ def test_a_run_that_is_late_is_done_as_often_as_still_fits(lab: Any) -> None:
 
     schedule = planned(lab, late)
 
-    assert len(schedule.starts["oven"]) == 2  # an hour and a quarter is left
+    assert len(schedule.starts[ResourceId("oven")]) == 2  # an hour and a quarter is left
 
 
 def test_a_run_that_is_not_heard_does_its_work_in_a_row(lab: Any) -> None:
@@ -128,8 +129,8 @@ def test_without_an_order_both_take_the_cheapest_time(lab: Any) -> None:
 
     assert free.starts == {"mixer": (4,), "bake": (4,)}
     # Either the mixer early and the bake cheap, or the mixer cheap and the bake dear.
-    assert tied.starts["bake"] == (4,)
-    assert tied.starts["mixer"][0] <= 2
+    assert tied.starts[ResourceId("bake")] == (4,)
+    assert tied.starts[ResourceId("mixer")][0] <= 2
     assert tied.cost == pytest.approx(100 * 0.2 * 2 * 0.25)
 
 
@@ -147,7 +148,10 @@ def test_runs_wait_one_by_one(lab: Any, mixes: int, bakes: int) -> None:
 
     schedule = planned(lab, mixer, bake)
 
-    begins, ends = schedule.starts["bake"], [step + 2 for step in schedule.starts["mixer"]]
+    begins, ends = (
+        schedule.starts[ResourceId("bake")],
+        [step + 2 for step in schedule.starts[ResourceId("mixer")]],
+    )
     assert len(begins) == bakes
     for number, step in enumerate(begins):
         assert step >= ends[min(number, mixes - 1)]
@@ -177,7 +181,7 @@ def test_a_run_waits_for_what_nobody_chooses(
         mute=() if said else ("mixer",),
     )
 
-    assert schedule.starts["bake"] == starts
+    assert schedule.starts[ResourceId("bake")] == starts
 
 
 def test_a_run_does_not_wait_for_what_comes_too_late(lab: Any) -> None:
@@ -186,7 +190,10 @@ def test_a_run_does_not_wait_for_what_comes_too_late(lab: Any) -> None:
 
     schedule = planned(lab, mixer, bake, mute=("mixer",))
 
-    assert schedule.starts["bake"][0] in (0, 4)  # the mixer ends at 14:00, with the bake's window
+    assert schedule.starts[ResourceId("bake")][0] in (
+        0,
+        4,
+    )  # the mixer ends at 14:00, with the bake's window
 
 
 def test_waiting_for_what_is_no_run_is_refused(lab: Any) -> None:
