@@ -49,7 +49,7 @@ FIRST_ROUND = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Open:
-    """A part whose decisions the relaxation leaves open."""
+    """A part that has decisions."""
 
     part: Part
     integral: NDArray[np.bool_]
@@ -101,15 +101,10 @@ def by_parts(
     is good enough for a part, the part keeps them; so does one that finds nothing in time.
     """
     chosen = dict(rounded)
-    parts = []
-    for one in _open_parts(programme, relaxed):
-        if one.undecided:
-            parts.append(one)
-        else:
-            columns = one.part.columns[one.integral]
-            chosen |= _decided(columns, np.round(relaxed.x[columns]))
+    parts = list(_open_parts(programme, relaxed))
     found = _searched(
         parts,
+        relaxed,
         [_known(one, tried) for one in parts],
         allowed=FOR_THE_PARTS * gap * max(abs(relaxed.cost), 1.0),
         deadline=deadline,
@@ -201,10 +196,20 @@ def _known(one: _Open, tried: LpSolution | None) -> _Found:
 
 
 def _searched(
-    parts: list[_Open], found: list[_Found], *, allowed: float, deadline: Deadline, workers: Workers
+    parts: list[_Open],
+    relaxed: LpSolution,
+    found: list[_Found],
+    *,
+    allowed: float,
+    deadline: Deadline,
+    workers: Workers,
 ) -> list[_Found]:
     """The best of each part, so that their gaps add up to what is allowed where time permits."""
     each = allowed / max(len(parts), 1)
+    for i, one in enumerate(parts):
+        if not one.undecided and found[i].gap > each:
+            values = np.round(relaxed.x[one.part.columns][one.integral])
+            found[i] = _Found(values, one.linear, one.linear)
     for share in (FIRST_ROUND, 1.0):
         stragglers = [i for i, one in enumerate(found) if one.gap > each]
         if not stragglers or sum(one.gap for one in found) <= allowed:

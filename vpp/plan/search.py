@@ -92,8 +92,9 @@ def search(
         if _close(best, bound, gap):
             return _found(best, bound)
     joined = len(programme.coupling) > 0
-    chosen = whole_already
-    if chosen is None:
+    # Where nothing joins the parts, each that was announced well keeps what was announced.
+    solution: LpAnswer = relaxed
+    if whole_already is None or not (joined or isinstance(best, Unsolved)):
         chosen, bound = by_parts(
             programme,
             relaxed,
@@ -103,10 +104,11 @@ def search(
             deadline=search_until.halfway if joined else search_until,
             workers=workers,
         )
-        solution = solve_lp(programme, chosen, deadline, workers)
-    else:
-        solution = relaxed
+        if chosen != whole_already:
+            solution = solve_lp(programme, chosen, deadline, workers)
     best = _better(best, _repaired(programme, solution, deadline, workers))
+    if whole_already is not None and solution is not relaxed and not _close(best, bound, gap):
+        best = _better(best, _repaired(programme, relaxed, deadline, workers))
     if _close(best, bound, gap):
         return _found(best, bound)
     proven = whole_already is not None or not joined
