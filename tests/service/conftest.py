@@ -123,6 +123,11 @@ def park_file() -> ParkFile:
     return load_park(shipped_park("demo"))
 
 
+@pytest.fixture(scope="session")
+def a_link() -> Callable[[], QuietLink]:
+    return QuietLink
+
+
 @pytest.fixture
 def empty_plant(park_file: ParkFile, tmp_path: Path) -> Plant:
     """Just started: nothing heard, no plan."""

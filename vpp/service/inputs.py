@@ -2,7 +2,7 @@
 
 Series by name:
 
-    power.<resource>      kW net injection, quarter-hour means of fixed loads
+    power.<resource>      kW net injection, quarter-hour means of loads that come by themselves
     available.<resource>  kW a generator could feed
     arriving.<resource>   kW net injection if every car took what it wants evenly in two hours
     outdoor.<place>       °C
@@ -21,7 +21,7 @@ from vpp.model.forecast import Forecast
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import MarketProduct
-from vpp.model.measurement import EvSession
+from vpp.model.measurement import EvSession, RunPhase
 from vpp.model.park import BiddingUnit
 from vpp.model.resource import CurtailableLoad, EvFleet, FixedLoad, Generator, Resource
 from vpp.model.resource.series import (
@@ -31,7 +31,7 @@ from vpp.model.resource.series import (
     power_series,
     share_series,
 )
-from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.forecast import DEFAULT_RULES, SeriesRule, with_known
@@ -89,6 +89,8 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
             case EvFleet():
                 name = f"arriving.{resource.resource_id}"
                 seen[name] = _arriving_kw(plant, resource.resource_id, interval)
+            case CurtailableLoad() if _turned_down(plant, resource.resource_id, interval):
+                pass  # what it drew is what it was told, not what it would have drawn
             case FixedLoad() | CurtailableLoad() if mean is not None:
                 seen[f"power.{resource.resource_id}"] = mean.power_kw
             case Generator(weather_driven=True) if (
@@ -99,6 +101,16 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
                 pass  # the other kinds do what we say, or nothing
     put_observed(plant.series, interval, seen)
     return seen
+
+
+def _turned_down(plant: Plant, load_id: ResourceId, interval: Interval) -> bool:
+    """Whether a load was called, or capped by a set-point of ours, at any time of `interval`."""
+    reading, newest = plant.intake.newest.get(load_id), plant.setpoints.get(load_id)
+    if newest is not None and newest.expires_at > interval.start:
+        return True
+    if reading is None or reading.phase is RunPhase.CALLED:
+        return reading is not None
+    return bool(reading.calls_today) and (reading.phase_since or EPOCH) > interval.start
 
 
 def put_observed(series: SeriesStore, interval: Interval, seen: Mapping[str, float]) -> None:
