@@ -196,19 +196,23 @@ class SqliteTelemetry:
         )
         return [_meter_reading(row) for row in rows]
 
-    def calls_since(self, device_id: ResourceId, since: datetime) -> list[datetime]:
-        """When each interruption that a device reported at `since` or later began, oldest first.
+    def calls_since(
+        self, device_id: ResourceId, since: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """When each interruption began that a device reported at `since` or later, and when last told of.
+
+        Oldest first.
 
         Raises:
             UnavailableError: The disk refuses.
         """
         rows = self._select(
-            "SELECT DISTINCT phase_since_ms AS began_ms FROM reading"
+            "SELECT phase_since_ms AS began_ms, MAX(ts_ms) AS newest_ms FROM reading"
             " WHERE device=? AND ts_ms>=? AND phase=? AND phase_since_ms IS NOT NULL"
-            " ORDER BY began_ms",
+            " GROUP BY phase_since_ms ORDER BY began_ms",
             (device_id, _ms(since), RunPhase.CALLED.value),
         )
-        return [_moment(row["began_ms"]) for row in rows]
+        return [(_moment(row["began_ms"]), _moment(row["newest_ms"])) for row in rows]
 
     def _select(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
         try:

@@ -146,12 +146,18 @@ def note_calls(plant: Plant) -> None:
             # To the millisecond, as the historian keeps it: after a restart it is the same call.
             began = reading.phase_since
             began = began.replace(microsecond=began.microsecond // 1000 * 1000)
-            plant.calls[resource.resource_id, began] = call_of(resource, began)
+            call = call_of(resource, began, reading.measured_at)
+            plant.calls[resource.resource_id, began] = call
 
 
-def call_of(resource: InterruptibleLoad, began: datetime) -> Call:
-    """What the owner of an interruption that began then is paid for."""
-    hours = resource.call_length / timedelta(hours=1)
+def call_of(resource: InterruptibleLoad, began: datetime, seen_at: datetime) -> Call:
+    """What the owner of an interruption is paid for that began then and was last told of at `seen_at`.
+
+    At least its shortest length. Plans choose lengths in quarter-hours, so the nearest one is meant.
+    """
+    lasted = round((seen_at - began) / QUARTER) * QUARTER
+    longest = resource.longest_call or resource.call_length
+    hours = min(max(lasted, resource.call_length), longest) / timedelta(hours=1)
     return Call(
         enterprise_id=resource.enterprise_id,
         detail=f"{resource.resource_id} {began:%Y-%m-%d %H:%M}Z",

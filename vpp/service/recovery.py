@@ -30,8 +30,10 @@ class Past(Protocol):
         """A meter's readings, oldest first."""
         ...
 
-    def calls_since(self, device_id: ResourceId, since: datetime) -> list[datetime]:
-        """When each interruption of a device began, oldest first."""
+    def calls_since(
+        self, device_id: ResourceId, since: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """When each interruption of a device began and was last told of, oldest first."""
         ...
 
 
@@ -83,5 +85,6 @@ def read_back(plant: Plant, past: Past, now: datetime) -> None:
 def _read_calls(plant: Plant, past: Past, since: datetime) -> None:
     for resource in plant.file.park.resources:
         if isinstance(resource, InterruptibleLoad):
-            for began in past.calls_since(resource.resource_id, since):
-                plant.calls[resource.resource_id, began] = accounting.call_of(resource, began)
+            for began, seen_at in past.calls_since(resource.resource_id, since):
+                call = accounting.call_of(resource, began, seen_at)
+                plant.calls[resource.resource_id, began] = call
