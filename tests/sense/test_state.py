@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,12 +12,21 @@ from vpp.model.demand import ActualDemand
 from vpp.model.ids import (
     ConnectionPointId,
     EnterpriseId,
+    NodeId,
     ParkId,
     ResourceId,
 )
 from vpp.model.measurement import Quality, Reading, Unknown
+from vpp.model.network import Carrier, Node
 from vpp.model.park import ConnectionPoint, Enterprise, Limits, Park
-from vpp.model.resource import FixedLoad, Generator
+from vpp.model.resource import (
+    Converter,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Port,
+    Rebound,
+)
 from vpp.model.tariff import TouBand, TwoPartTariff
 from vpp.sense.decode import plausible_kw
 from vpp.sense.state import freeze
@@ -124,4 +135,40 @@ def test_plausible_powers_come_from_the_sizes_in_the_park_file() -> None:
         LOAD: (-125.0, 2.0),
         PV: (-4.0, 250.0),
         ResourceId("meter-1"): (-129.0, 252.0),
+    }
+
+
+def test_a_main_meter_may_read_what_is_made_up_for_after_a_call_and_no_heat() -> None:
+    """100 kW, and 100 kWh more within an hour; the exchanger draws 300 kW of heat."""
+    park, hall = a_park(), NodeId("hall")
+    load, _ = park.resources
+    owned: dict[str, Any] = {
+        "enterprise_id": load.enterprise_id,
+        "connection_point_id": load.connection_point_id,
+    }
+    saw = InterruptibleLoad(
+        **owned,
+        resource_id=ResourceId("saw"),
+        rated_draw_kw=100,
+        operating_from=time(6),
+        operating_to=time(22),
+        call_length=timedelta(hours=1),
+        rebound=Rebound(share=1, delay=timedelta(0), length=timedelta(hours=1)),
+        callable_hours=(13,),
+        call_cost_per_kwh=0.1,
+    )
+    exchanger = Converter(
+        **owned,
+        resource_id=ResourceId("exchanger"),
+        ports=(Port(node_id=hall), Port(node_id=hall)),
+        points_kw=((-300.0, 270.0),),
+    )
+    nodes = (Node(node_id=hall, carrier=Carrier.HEAT),)
+
+    limits = plausible_kw(replace(park, resources=(saw, exchanger), nodes=nodes))
+
+    assert limits == {
+        saw.resource_id: (-250.0, 4.0),
+        exchanger.resource_id: (-375.0, 6.0),
+        ResourceId("meter-1"): (-250.0, 4.0),
     }

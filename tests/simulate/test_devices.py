@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,21 @@ def powers(
 
 
 def battery(soc: float = 0.5, **changes: Any) -> SimulatedStorage:
-    return SimulatedStorage(replace(BATTERY, **changes), soc, NOON)
+    return SimulatedStorage(replace(BATTERY, **changes), soc, ZoneInfo("Europe/Stockholm"), NOON)
+
+
+def test_a_store_whose_cycles_are_limited_counts_what_is_taken_out_on_a_local_day() -> None:
+    """NOON is noon UTC: the local day ends 11 hours later. 9 kW an hour take out 10 kWh."""
+    device = battery(max_cycles_per_day=1.0, discharge_efficiency=0.9)
+    device.receive(command(1, 9, lives=20 * HOUR), NOON)
+
+    counted = []
+    for begins, hours in ((0, 1), (1, 10), (11, 1)):
+        powers(device, hours, dt=HOUR, start=NOON + begins * HOUR)
+        counted.append(device.telemetry().discharged_today_kwh)
+
+    assert counted == [pytest.approx(10), pytest.approx(50), pytest.approx(0)]
+    assert battery().telemetry().discharged_today_kwh is None
 
 
 # ---------------------------------------------------------------- set-points

@@ -69,6 +69,28 @@ def test_a_load_is_turned_down_as_far_as_it_can_be_and_counts_its_calls() -> Non
     assert device.telemetry().phase == "called"
 
 
+def test_a_call_of_a_load_goes_on_while_it_turns_nothing_down() -> None:
+    load = CurtailableLoad(
+        **OWNED, max_draw_kw=200, curtailable_share=0.4, curtailment_cost_per_kwh=0.1
+    )
+    base = Profile(Horizon(EIGHT, HOUR, 6), np.full(6, -100.0))
+    device = SimulatedCurtailable(load, Course(base, "base"), ZONE, EIGHT)
+
+    assert told(device, [-80.0, -120.0, -80.0]) == [-80, -100, -80]
+    assert (device.telemetry().phase, device.telemetry().calls_today) == ("called", 1)
+
+
+def test_a_cap_of_the_whole_size_is_no_call() -> None:
+    load = CurtailableLoad(
+        **OWNED, max_draw_kw=200, curtailable_share=0.4, curtailment_cost_per_kwh=0.1
+    )
+    base = Profile(Horizon(EIGHT, HOUR, 6), np.full(6, -100.0))
+    device = SimulatedCurtailable(load, Course(base, "base"), ZONE, EIGHT)
+
+    assert told(device, [-80.0, -200.0]) == [-80, -100]
+    assert (device.telemetry().phase, device.telemetry().calls_today) == ("running", 1)
+
+
 @pytest.mark.parametrize(
     ("said", "powers_kw", "expected_kw", "done_kwh"),
     [

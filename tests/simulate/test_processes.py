@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
-from vpp.model.resource import EVERY_DAY, InterruptibleLoad, ShiftableRun
+from vpp.model.resource import EVERY_DAY, InterruptibleLoad, Rebound, ShiftableRun
 from vpp.model.time import QUARTER, Interval, isoformat, local_day, local_moment
 from vpp.simulate.processes import SimulatedProcess, SimulatedRun
 from vpp.wire import CommandMessage
@@ -290,6 +290,23 @@ def test_a_call_lasts_no_longer_than_agreed() -> None:
 
     assert called(device, 0, at(MONDAY, 8), 6 * QUARTER) == [0] * 4 + [100] * 3
     assert device.telemetry().calls_today == 1
+
+
+def test_a_call_that_may_be_longer_lasts_as_long_as_it_is_told() -> None:
+    device = a_process(longest_call=2 * HOUR)
+    quarters(device, Interval(at(MONDAY, 0), at(MONDAY, 8)))
+
+    assert called(device, 0, at(MONDAY, 8), 6 * QUARTER) == [0] * 6 + [100]
+
+
+def test_what_a_call_took_away_is_drawn_later() -> None:
+    """100 kWh are shed from 8 to 9; a half of it comes back within half an hour, from 9:15 on."""
+    device = a_process(rebound=Rebound(share=0.5, delay=QUARTER, length=2 * QUARTER))
+    quarters(device, Interval(at(MONDAY, 0), at(MONDAY, 8)))
+
+    assert called(device, 0, at(MONDAY, 8), HOUR) == [0] * 4 + [100]
+    assert quarters(device, Interval(at(MONDAY, 9, 15), at(MONDAY, 10))) == [200, 200, 100]
+    assert device.called_kwh == pytest.approx(100)
 
 
 def test_outside_its_hours_there_is_nothing_to_call() -> None:

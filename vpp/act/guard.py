@@ -136,6 +136,8 @@ def _above(high: float | None, low: float | None) -> bool:
 def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> tuple[float, float]:
     """Lowest and highest power to be reckoned with under the command `kw` (None: under none)."""
     if reading is None:
+        if isinstance(resource, InterruptibleLoad):
+            return -resource.most_draw_kw, 0.0
         return -resource.draw_kw, resource.feed_kw
     now = reading.power_kw
     if kw is None:

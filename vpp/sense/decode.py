@@ -24,6 +24,7 @@ from vpp.model.measurement import (
     RunPhase,
 )
 from vpp.model.park import Park
+from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import parse_utc
 from vpp.wire import TOPIC_ROOT, TelemetryMessage
 
@@ -84,13 +85,17 @@ def plausible_kw(park: Park) -> dict[ResourceId, tuple[float, float]]:
     """Lowest and highest believable net injection of each resource and main meter, in kW.
 
     A resource may read 125 % of its size, and 2 % in a direction it has no size in (the inverter
-    of a PV plant draws a little at night). A main meter may read what all behind it add up to.
+    of a PV plant draws a little at night). What a load makes up for after a call is part of its size
+    here. A main meter may read what all behind it add up to, other carriers than electricity left out.
     """
     limits: dict[ResourceId, tuple[float, float]] = {}
     for resource in park.resources:
-        spare = 0.02 * max(resource.draw_kw, resource.feed_kw)
+        draw_kw = resource.draw_kw
+        if isinstance(resource, InterruptibleLoad):
+            draw_kw = resource.most_draw_kw
+        spare = 0.02 * max(draw_kw, resource.feed_kw)
         limits[resource.resource_id] = (
-            -max(1.25 * resource.draw_kw, spare),
+            -max(1.25 * draw_kw, spare),
             max(1.25 * resource.feed_kw, spare),
         )
     for point in park.connection_points:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from vpp.model.resource import EvFleet, FixedLoad, Generator, Storage, ThermalZone
-from vpp.model.time import isoformat
+from vpp.model.time import isoformat, local_date, local_day
 from vpp.simulate.device import HOUR, BaseDevice, Course
 from vpp.simulate.spec import CarVisit
 from vpp.wire import SessionMessage
@@ -42,17 +43,27 @@ class SimulatedStorage(BaseDevice):
     `min_soc` is the planner's reserve, not a limit of the device.
     """
 
-    STATE = (*BaseDevice.STATE, "stored_kwh", "throughput_kwh")
+    STATE = (
+        *BaseDevice.STATE, "stored_kwh", "throughput_kwh", "_discharged_today_kwh", "_day_end",
+    )  # fmt: skip
 
-    def __init__(self, resource: Storage, opening_soc: float, opened_at: datetime) -> None:
+    def __init__(
+        self, resource: Storage, opening_soc: float, zone: ZoneInfo, opened_at: datetime
+    ) -> None:
         super().__init__(resource, opened_at)
         self._resource = resource
+        self._zone = zone
+        self._discharged_today_kwh = 0.0
+        self._day_end = local_day(local_date(opened_at, zone), zone).end
         self.stored_kwh = opening_soc * resource.capacity_kwh
         self.throughput_kwh = 0.0
         """Through the terminals, in and out, since the beginning."""
 
     def _run(self, start: datetime, end: datetime) -> float:
         of, hours = self._resource, (end - start) / HOUR
+        if start >= self._day_end:
+            self._day_end = local_day(local_date(start, self._zone), self._zone).end
+            self._discharged_today_kwh = 0.0
         wish_kw = self._wish_kw(start) or 0.0
         target_kw = min(max(wish_kw, -of.max_charge_kw), of.max_discharge_kw)
         ramped_kw = self._ramped_kw(target_kw, hours)
@@ -64,11 +75,15 @@ class SimulatedStorage(BaseDevice):
         stored_kwh = of.stored_kwh_after(self.stored_kwh, power_kw, hours)
         self.stored_kwh = min(max(stored_kwh, 0.0), of.capacity_kwh)
         self.throughput_kwh += abs(power_kw) * hours
+        self._discharged_today_kwh += max(power_kw, 0.0) * hours / of.discharge_efficiency
         return power_kw * hours
 
     def _report(self) -> Mapping[str, Any]:
         capacity_kwh = self._resource.capacity_kwh
-        return {"soc": min(self.stored_kwh / capacity_kwh, 1.0) if capacity_kwh else 0.0}
+        soc = min(self.stored_kwh / capacity_kwh, 1.0) if capacity_kwh else 0.0
+        if self._resource.max_cycles_per_day is None:  # nobody counts
+            return {"soc": soc}
+        return {"soc": soc, "discharged_today_kwh": self._discharged_today_kwh}
 
 
 class SimulatedGenerator(BaseDevice):

@@ -302,7 +302,9 @@ def build_device(resource: Resource, park: Park, scenario: Scenario, opened_at: 
             case FixedLoad():
                 return SimulatedLoad(resource, Course(scenario.base_kw[key], key), opened_at)
             case Storage():
-                return SimulatedStorage(resource, scenario.opening_soc[key], opened_at)
+                return SimulatedStorage(
+                    resource, scenario.opening_soc[key], park.timezone, opened_at
+                )
             case Generator() if not resource.weather_driven:
                 return SimulatedMachine(resource, park.timezone, opened_at)
             case Generator():

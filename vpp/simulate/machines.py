@@ -16,7 +16,11 @@ NOTHING_KW = 1e-9
 
 
 class SimulatedCurtailable(BaseDevice):
-    """A load that comes by itself; a set-point is the most it may draw, as far as it can be turned down."""
+    """A load that comes by itself; a set-point is the most it may draw, as far as it can be turned down.
+
+    While a set-point below its size is in force it is called, though it may draw less than that by
+    itself for a while.
+    """
 
     STATE = (*BaseDevice.STATE, "_day_end", "_calls", "_phase", "_phase_since")
 
@@ -39,7 +43,8 @@ class SimulatedCurtailable(BaseDevice):
         wish_kw = self._wish_kw(start)
         least_kw = base_kw * (1 - self._resource.curtailable_share)
         power_kw = base_kw if wish_kw is None else min(max(base_kw, min(wish_kw, 0.0)), least_kw)
-        phase = CALLED if power_kw > base_kw + NOTHING_KW else RUNNING
+        capped = wish_kw is not None and -wish_kw < self._resource.max_draw_kw - NOTHING_KW
+        phase = CALLED if capped else RUNNING
         if phase != self._phase:
             self._calls += phase == CALLED
             self._phase, self._phase_since = phase, start

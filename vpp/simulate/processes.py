@@ -45,24 +45,30 @@ class SimulatedProcess(BaseDevice):
     """An interruptible load: its rated draw in operating hours, less during a call.
 
     A call begins when a set-point asks for less than the rated draw; it ends with the set-point,
-    with the operating hours, or after `call_length`. Calls beyond `max_calls_per_day` are ignored,
-    and so is a set-point that stays low after its call has ended.
+    with the operating hours, or after its longest length. Calls beyond `max_calls_per_day` are
+    ignored, and so is a set-point that stays low after its call has ended. What is made up for after
+    a call comes on top of whatever it draws then.
     """
 
     STATE = (
         *BaseDevice.STATE,
         "called_kwh", "_day_end", "_operating", "_calls", "_call_began", "_spent", "_phase",
-        "_phase_since",
+        "_phase_since", "_owed_kwh", "_rebounds",
     )  # fmt: skip
 
     def __init__(self, resource: InterruptibleLoad, zone: ZoneInfo, opened_at: datetime) -> None:
         super().__init__(resource, opened_at)
         self._resource = resource
         self._zone = zone
+        self._longest = resource.longest_call or resource.call_length
         self.called_kwh = 0.0
         """What calls kept it from drawing, since the beginning."""
         self._calls = 0
         self._call_began: datetime | None = None
+        self._owed_kwh = 0.0
+        """What the call that goes on has taken away so far."""
+        self._rebounds: list[tuple[datetime, datetime, float]] = []
+        """Spans in which it draws more, and by how many kW; a call's end may lie within a step."""
         self._spent = False
         """Whether the set-point in force has had its call, or was ignored."""
         self._phase = WAITING
@@ -80,9 +86,27 @@ class SimulatedProcess(BaseDevice):
         power_kw = self._ramped_kw(-(rated_kw if draw_kw is None else draw_kw), hours)
         if called:
             self.called_kwh += (rated_kw + power_kw) * hours
+            self._owed_kwh += (rated_kw + power_kw) * hours
+        elif self._owed_kwh:
+            self._rebound_from(start)
         self._turn(CALLED if called else RUNNING if rated_kw else WAITING, start)
         self._begin_day(end)
-        return power_kw * hours
+        return power_kw * hours - self._rebound_kwh(start, end)
+
+    def _rebound_from(self, moment: datetime) -> None:
+        """A call has ended at `moment`: what is drawn later for it."""
+        again, owed_kwh, self._owed_kwh = self._resource.rebound, self._owed_kwh, 0.0
+        if again is not None:
+            begins = moment + again.delay
+            more_kw = again.share * owed_kwh / (again.length / HOUR)
+            self._rebounds.append((begins, begins + again.length, more_kw))
+
+    def _rebound_kwh(self, start: datetime, end: datetime) -> float:
+        self._rebounds = [one for one in self._rebounds if one[1] > start]
+        return sum(
+            more_kw * (max(min(end, ends) - max(start, begins), timedelta(0)) / HOUR)
+            for begins, ends, more_kw in self._rebounds
+        )
 
     def _called_draw_kw(self, start: datetime, rated_kw: float) -> float | None:
         """The draw that a call allows from `start` on; None where no call is on."""
@@ -91,7 +115,7 @@ class SimulatedProcess(BaseDevice):
             self._call_began, self._spent = None, False
             return None
         if self._call_began is not None and (
-            not rated_kw or start >= self._call_began + self._resource.call_length
+            not rated_kw or start >= self._call_began + self._longest
         ):
             self._call_began, self._spent = None, True
         if self._call_began is None:

@@ -188,5 +188,13 @@ class InterruptibleLoad(Common):
         return self.rated_draw_kw
 
     @property
+    def most_draw_kw(self) -> float:
+        """While it makes up for its longest call, beside its rated draw."""
+        if self.rebound is None:
+            return self.rated_draw_kw
+        longest = self.longest_call or self.call_length
+        return self.rated_draw_kw * (1 + self.rebound.share * (longest / self.rebound.length))
+
+    @property
     def feed_kw(self) -> float:
         return 0.0
