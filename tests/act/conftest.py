@@ -16,7 +16,7 @@ from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, NodeId, ParkId, ResourceId
 from vpp.model.measurement import ParkState, Quality, Reading, Unknown
 from vpp.model.network import Carrier, Node
-from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park
+from vpp.model.park import ConnectionPoint, Enterprise, Feeder, Limits, Park, PowerGroup
 from vpp.model.resource import (
     EVERY_DAY,
     Converter,
@@ -138,6 +138,7 @@ def park(
     feeder: Limits = FREE,
     points: Mapping[str, Limits] | None = None,
     enterprise: Limits = FREE,
+    groups: tuple[PowerGroup, ...] = (),
 ) -> Park:
     """These resources; all their connection points hang on one feeder."""
     names = sorted({r.connection_point_id for r in resources})
@@ -153,6 +154,7 @@ def park(
             Enterprise(enterprise_id=EnterpriseId("mill"), name="Mill", limits=enterprise),
         ),
         nodes=(Node(node_id=HEAT, carrier=Carrier.HEAT),),
+        groups=groups,
         connection_points=tuple(
             ConnectionPoint(
                 connection_point_id=name,

@@ -12,7 +12,7 @@ from vpp.act.guard import guard
 from vpp.act.share import share
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession
-from vpp.model.park import Limits
+from vpp.model.park import Limits, PowerGroup
 from vpp.model.resource import OnOffRules
 from vpp.model.time import QUARTER, Interval
 
@@ -120,6 +120,50 @@ def test_the_limit_of_an_enterprise_is_guarded_over_all_its_points(
 
     assert sum(result.power_kw.values()) == pytest.approx(1000)
     assert {clip.why for clip in result.clipped} == {"export of enterprise mill"}
+
+
+def test_what_a_group_draws_is_guarded_whatever_others_of_it_feed(
+    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder
+) -> None:
+    """150 kW for all three: the battery that feeds makes no room."""
+    mixer, feeds, draws = (
+        a_resource("mixer"), a_resource("bess", "feeds"), a_resource("bess", "draws")
+    )  # fmt: skip
+    together = PowerGroup(
+        group_id="hall",
+        resource_ids=tuple(map(ResourceId, ("mixer", "feeds", "draws"))),
+        max_draw_kw=150.0,
+    )
+    park = a_park(mixer, feeds, draws, groups=(together,))
+    wishes = {ResourceId("mixer"): -100.0, ResourceId("feeds"): 80.0, ResourceId("draws"): -90.0}
+
+    result = guard(park, a_state(park, *(a_reading(r) for r in (mixer, feeds, draws))), wishes)
+
+    assert result.power_kw == {"mixer": -100, "feeds": 80, "draws": pytest.approx(-50)}
+    assert {clip.why for clip in result.clipped} == {"import of group hall"}
+
+
+def test_a_store_takes_a_residual_no_further_than_its_group_may_draw(
+    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder, a_schedule: Builder
+) -> None:
+    mixer, bess = a_resource("mixer"), a_resource("bess")
+    together = PowerGroup(
+        group_id="hall", resource_ids=tuple(map(ResourceId, ("mixer", "bess"))), max_draw_kw=150.0
+    )
+    park = a_park(mixer, bess, groups=(together,))
+
+    found = share(
+        park,
+        a_state(park, a_reading(mixer), a_reading(bess)),
+        a_schedule(park, {"mixer": -100.0}),
+        now=NOON,
+        interval=Interval(NOON, NOON + QUARTER),
+        owed_kw=-400.0,
+        metered_kwh=0.0,
+        control_period=timedelta(minutes=1),
+    )
+
+    assert found == {"mixer": -100, "bess": pytest.approx(-50)}
 
 
 @pytest.mark.parametrize("kind", ["tank", "pump"])

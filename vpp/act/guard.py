@@ -220,8 +220,8 @@ class _Cutter:
             rest = [self._at_rest.get(name, self._range[name]) for name in node.behind]
             self._limit.append(
                 (
-                    max(node.limits.import_kw, -sum(low for low, _ in rest)),
-                    max(node.limits.export_kw, sum(high for _, high in rest)),
+                    max(node.limits.import_kw, -node.net_kw(low for low, _ in rest)),
+                    max(node.limits.export_kw, node.net_kw(high for _, high in rest)),
                 )
             )
 
@@ -254,9 +254,9 @@ class _Cutter:
     def _excess(self, i: int) -> tuple[float, float]:
         """By how many kW the node is beyond its import and its export limit; 0 where it is not."""
         import_kw, export_kw = self._limit[i]
-        behind = self._nodes[i].behind
-        too_low = -sum(self._range[name][0] for name in behind) - import_kw
-        too_high = sum(self._range[name][1] for name in behind) - export_kw
+        node = self._nodes[i]
+        too_low = -node.net_kw(self._range[name][0] for name in node.behind) - import_kw
+        too_high = node.net_kw(self._range[name][1] for name in node.behind) - export_kw
         return (
             too_low if too_low > TOLERANCE_KW else 0.0,
             too_high if too_high > TOLERANCE_KW else 0.0,

@@ -350,6 +350,8 @@ class _Spread:
     def shave(self, spans: list[_Span]) -> None:
         """Let storages take from each node what it would draw above its limit or ceiling."""
         for node in self._nodes:
+            if node.draws_only:  # what a store feeds makes no room there
+                continue
             excess = -node.limits.import_kw - sum(self.expected_kw[name] for name in node.behind)
             for span in spans:
                 if excess <= TOLERANCE_KW:
@@ -383,7 +385,7 @@ class _Spread:
         kw = self.expected_kw[name]
         room = span.high_kw - kw if side > 0 else kw - span.low_kw
         for node in self._above[name]:
-            net_kw = sum(self.expected_kw[behind] for behind in node.behind)
+            net_kw = node.net_kw(self.expected_kw[behind] for behind in node.behind)
             limits = node.limits
             room = min(room, limits.export_kw - net_kw if side > 0 else limits.import_kw + net_kw)
         return max(room, 0.0)

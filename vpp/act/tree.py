@@ -1,8 +1,11 @@
-"""The park's tree as the act cycle walks it: each node with its limits and who stands behind it."""
+"""The park's tree as the act cycle walks it: each node with its limits and who stands behind it.
+
+A group that shares a transformer or a crane is a node too, though it lies across the tree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -13,18 +16,25 @@ from vpp.model.park import Limits, Park
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A connection point, an enterprise that has a limit of its own, a feeder, or the park."""
+    """A connection point, an enterprise that has a limit of its own, a feeder, the park, or a group."""
 
     name: str
     limits: Limits
     behind: tuple[ResourceId, ...]
-    """Electric resources, in park order; other carriers load no wire."""
+    """Electric resources, in park order, since other carriers load no wire; all members of a group."""
+
+    draws_only: bool = False
+    """Whether its limit is on what its members draw, whatever others of them feed."""
+
+    def net_kw(self, powers_kw: Iterable[float]) -> float:
+        """What powers (net injection in kW) of all behind it add up to, as its limits count it."""
+        return sum(min(kw, 0.0) if self.draws_only else kw for kw in powers_kw)
 
 
 def nodes(
     park: Park, import_ceiling_kw: Mapping[ConnectionPointId, float] = MappingProxyType({})
 ) -> tuple[Node, ...]:
-    """All nodes above the resources, the deepest first.
+    """All nodes above the resources, groups and then the deepest first.
 
     `import_ceiling_kw` (sizes) narrows what some connection points may draw, below their limit.
     """
@@ -58,7 +68,17 @@ def nodes(
         limits=park.limits,
         behind=tuple(r.resource_id for r in park.electric),
     )
-    return (*points, *enterprises, *feeders, whole)
+    groups = [
+        Node(
+            name=f"group {group.group_id}",
+            limits=Limits(import_kw=group.max_draw_kw),
+            behind=group.resource_ids,
+            draws_only=True,
+        )
+        for group in park.groups
+        if group.max_draw_kw < inf
+    ]
+    return (*groups, *points, *enterprises, *feeders, whole)
 
 
 def _narrowed(limits: Limits, ceiling_kw: float) -> Limits:
