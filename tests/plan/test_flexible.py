@@ -19,6 +19,7 @@ from vpp.plan.compile import build
 from vpp.plan.view import PaidPeak
 
 HOUR = timedelta(hours=1)
+NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)  # 12:00 in Stockholm
 PEAK = PaidPeak(
     connection_point_id=ConnectionPointId("cp-a"),
     first_step=0,
@@ -171,6 +172,56 @@ def test_what_is_done_counts_in_a_window_that_opened_since_the_last_step_began(l
     schedule = planned(lab, pump, price=[0.2, 0.1], said={"done_kwh": 4.0})
 
     assert lab.power(schedule, "pump").tolist() == [-6, -10]
+
+
+@pytest.mark.parametrize(
+    ("said", "machine"),
+    [
+        pytest.param({"power_kw": -10.0}, {"ramp_kw_per_min": 1 / 60}, id="a slow one"),
+        pytest.param(
+            {"power_kw": -10.0, "phase": RunPhase.RUNNING, "phase_since": NOON},
+            {"on_off": OnOffRules(min_power_kw=5.0, min_up=timedelta(hours=2))},
+            id="one that should go on",
+        ),
+    ],
+)
+def test_a_load_that_has_done_the_most_of_its_window_stops(
+    lab: Any, said: dict[str, Any], machine: dict[str, Any]
+) -> None:
+    pump = lab.flexible("pump", lab.window("10:00", "14:00", 20, most_units=20.0), **machine)
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said=said | {"done_kwh": 20.0})
+
+    assert lab.power(schedule, "pump").tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("kw_per_min", "draws"),
+    [
+        pytest.param(1 / 60, [0, -8], id="slower: it jumps from band to band"),
+        pytest.param(4 / 60, [-4, -4], id="just as fast: from one to the next"),
+    ],
+)
+def test_a_ramp_holds_between_bands_only_where_it_gets_from_one_to_the_next(
+    lab: Any, kw_per_min: float, draws: list[float]
+) -> None:
+    pump = lab.flexible(
+        "pump", lab.window("12:00", "14:00", 8), bands_kw=(4.0, 8.0), ramp_kw_per_min=kw_per_min
+    )
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said={"power_kw": 0.0})
+
+    assert lab.power(schedule, "pump").tolist() == draws
+
+
+def test_a_load_found_between_two_bands_takes_one_of_them(lab: Any) -> None:
+    pump = lab.flexible(
+        "pump", lab.window("12:00", "14:00", 4), bands_kw=(4.0, 8.0), ramp_kw_per_min=1 / 60
+    )
+
+    schedule = planned(lab, pump, price=[0.2, 0.1], said={"power_kw": -6.0})
+
+    assert lab.power(schedule, "pump").tolist() == [0, -4]
 
 
 def test_what_was_done_in_a_window_that_has_closed_does_not_count(lab: Any) -> None:

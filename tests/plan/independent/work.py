@@ -137,7 +137,9 @@ def flexible(sheet: Sheet, r: FlexibleLoad, reading: Reading | None) -> Part:
         on = machine.on
         sheet.hold(draw <= r.max_draw_kw * on, draw >= r.on_off.min_power_kw * on)
         part.on, part.running, part.started = on, on, machine.started
-    ramp(sheet, r.ramp_kw_per_min, -draw, reading, size=r.max_draw_kw, machine=machine)
+    jumps = np.diff([0.0, *r.bands_kw]).max(initial=0.0) > r.ramp_kw_per_min * 60 * hours
+    slow = np.inf if jumps else r.ramp_kw_per_min
+    ramp(sheet, slow, -draw, reading, size=r.max_draw_kw, machine=machine)
     for window, begins, visible, remaining in windows:
         done = (reading.done_kwh or 0.0) / r.kwh_per_unit if begins < sheet.starts[0] else 0.0
         work = hours * cp.sum(draw[visible]) / r.kwh_per_unit

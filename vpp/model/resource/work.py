@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time, timedelta
+from itertools import pairwise
 from math import inf
 
 from vpp.errors import DataError
@@ -87,7 +88,7 @@ class ShiftableRun(Common):
 class EnergyWindow:
     """A span of local time on some weekdays, and how much is to be done in it.
 
-    A plan counts a step to the window in which it starts. Of a window that began before the plan, what
+    A plan counts a step to the window in which it starts. One whose most is done is over. Of a window that began before the plan, what
     the device says is done (`Reading.done_kwh`) counts; of one that goes on beyond its end, what is
     left is asked for in proportion to the steps that it shows.
     """
@@ -142,7 +143,8 @@ class FlexibleLoad(Common):
     """What it draws inside its windows when nobody commands."""
 
     bands_kw: tuple[float, ...] = ()
-    """The only draws beside 0 that it knows; empty where any draw will do."""
+    """The only draws beside 0 that it knows; empty where any draw will do. Where its ramp does not get
+    from one to the next within a step of the plan, it jumps, whatever its ramp."""
 
     on_off: OnOffRules | None = None
     """None where it may draw any little."""
@@ -177,6 +179,16 @@ class FlexibleLoad(Common):
     @property
     def feed_kw(self) -> float:
         return 0.0
+
+    @property
+    def highest_draw_kw(self) -> float:
+        """The most that it knows to draw."""
+        return self.bands_kw[-1] if self.bands_kw else self.max_draw_kw
+
+    @property
+    def widest_jump_kw(self) -> float:
+        """The widest step between draws that it knows, 0 among them; 0 where any draw will do."""
+        return max((b - a for a, b in pairwise((0.0, *self.bands_kw))), default=0.0)
 
     def _require_apart(self) -> None:
         """Two windows at once: nobody could say to which of them the work belongs."""

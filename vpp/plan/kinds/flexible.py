@@ -4,7 +4,7 @@
     rows      work     least <= h·Σ draw + kwh_per_unit·lacking <= most, over the steps of a window
               bands    draw - Σ band_kw·band = 0,  Σ band <= 1
               on/off   min_power·on <= draw <= max_draw·on, and the rules of `onoff.py`
-              ramp     `ramp.py`
+              ramp     `ramp.py`, but for a load whose bands are further apart than that: it jumps
 
 A load that is not heard draws its default in its windows by itself.
 """
@@ -181,13 +181,14 @@ def _ramps(
 ) -> None:
     on = dict(zip(machines.names, machines.on, strict=True))
     for k, unit in enumerate(units):
-        if unit.ramp_kw_per_min * 60 * b.hours < unit.max_draw_kw:
-            ramp.add(
-                b,
-                unit,
-                [(draw[k], -1.0)],
-                least_kw=-unit.max_draw_kw * is_open[k],
-                most_kw=np.zeros(b.steps),
-                on=on.get(unit.resource_id),
-                running_kw=(-np.inf, 0.0 if unit.on_off is None else -unit.on_off.min_power_kw),
-            )
+        if unit.widest_jump_kw > unit.ramp_kw_per_min * 60 * b.hours:
+            continue
+        ramp.add(
+            b,
+            unit,
+            [(draw[k], -1.0)],
+            least_kw=-unit.highest_draw_kw * is_open[k],
+            most_kw=np.zeros(b.steps),
+            on=on.get(unit.resource_id),
+            running_kw=(-np.inf, 0.0 if unit.on_off is None else -unit.on_off.min_power_kw),
+        )

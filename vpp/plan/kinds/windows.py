@@ -95,10 +95,14 @@ class Windows:
         return window, self.first[window] + offset
 
     def open(self, loads: int, steps: int) -> NDArray[np.bool_]:
-        """Where a load has a window, shape (loads, T)."""
+        """Where a load has a window in which it may still draw, shape (loads, T).
+
+        One whose most is done is over: what must go on in a window, or change slowly, ends with it.
+        """
         window, step = self.members()
+        left = self.most_kwh[window] > 0
         found = np.zeros((loads, steps), dtype=bool)
-        found[self.load[window], step] = True
+        found[self.load[window[left]], step[left]] = True
         return found
 
 

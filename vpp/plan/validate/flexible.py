@@ -77,11 +77,21 @@ def _span(case: Case, window: EnergyWindow, day: date) -> tuple[datetime, dateti
 
 
 def in_window(case: Case, load: FlexibleLoad) -> Bools:
-    """Steps in which it may draw, shape (T,)."""
+    """Steps in which it may draw, shape (T,): a window whose most is done is over."""
     open_ = np.zeros(case.steps, dtype=bool)
     for opening in openings(case, load):
-        open_ |= opening.steps
+        if _done_units(case, load, opening) < opening.window.most_units:
+            open_ |= opening.steps
     return open_
+
+
+def _done_units(case: Case, load: FlexibleLoad, opening: Opening) -> float:
+    """What is done before the plan: a reading speaks of the window that it was measured in."""
+    reading = case.reading(load.resource_id)
+    if reading is None or not opening.begun:
+        return 0.0
+    here = opening.start <= reading.measured_at < opening.end
+    return (reading.done_kwh or 0.0) / load.kwh_per_unit if here else 0.0
 
 
 def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
@@ -100,15 +110,24 @@ def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
         yield from on_off_faults(case, name, load.on_off, may=may)
     yield from between(f"{name}: draw in its windows", draw, low, high, load.max_draw_kw)
     yield from _bands(load, draw)
-    least = -np.where(may, load.max_draw_kw, 0.0)
-    smallest_kw = 0.0 if load.on_off is None else load.on_off.min_power_kw
-    yield from ramp_faults(case, load, power, least, case.zeros(), (-inf, -smallest_kw))
+    yield from _ramp(case, load, power, may)
     found = openings(case, load)
     for opening in found:
         yield from _work(case, load, opening, draw)
     said = {key for key in case.schedule.undone_units if key.startswith(f"{name}/")}
     if strangers := said - {opening.key(load) for opening in found}:
         yield f"{name}: has no windows {sorted(strangers)}"
+
+
+def _ramp(case: Case, load: FlexibleLoad, power: Floats, may: Bools) -> Iterator[str]:
+    """Changes faster than it can; one whose bands are further apart than that jumps."""
+    gaps = np.diff([0.0, *load.bands_kw])
+    if load.bands_kw and gaps.max() > load.ramp_kw_per_min * 60 * case.hours:
+        return
+    largest_kw = max(load.bands_kw, default=load.max_draw_kw)
+    least = -np.where(may, largest_kw, 0.0)
+    smallest_kw = 0.0 if load.on_off is None else load.on_off.min_power_kw
+    yield from ramp_faults(case, load, power, least, case.zeros(), (-inf, -smallest_kw))
 
 
 def _bands(load: FlexibleLoad, draw: Floats) -> Iterator[str]:
@@ -123,14 +142,11 @@ def _bands(load: FlexibleLoad, draw: Floats) -> Iterator[str]:
 
 
 def _work(case: Case, load: FlexibleLoad, opening: Opening, draw: Floats) -> Iterator[str]:
-    key, window, reading = opening.key(load), opening.window, case.reading(load.resource_id)
+    key, window = opening.key(load), opening.window
     units = case.hours * draw / load.kwh_per_unit
     work = float(units[opening.steps].sum())
     size = float(np.abs(units[opening.steps]).sum())
-    done = 0.0
-    # What a reading says of "the window that is open now" is about the one it was measured in.
-    if opening.begun and reading is not None and opening.start <= reading.measured_at < opening.end:
-        done = (reading.done_kwh or 0.0) / load.kwh_per_unit
+    done = _done_units(case, load, opening)
     least = max(window.least_units - done, 0.0) * opening.seen
     lacking = case.schedule.undone_units.get(key, 0.0)
     if not lacking >= -slack(least):
