@@ -176,7 +176,7 @@ class Schedule:
 
     strategy_version: str
     input_digest: str
-    """SHA-256 of the view and the terms: the same input gives the same digest."""
+    """SHA-256 of the programme that view and terms became: the same input gives the same digest."""
 
     def __post_init__(self) -> None:
         if self.power_kw.shape != (len(self.resource_ids), self.horizon.steps):

@@ -5,8 +5,10 @@
     networks  spill and lack of carrier nodes, pipes                          networks.py
     limits    every node of the tree, where it could bind                     tree.py
     market    what is sold, bought, short, long                               money.py
+    groups    power and hands that some resources share                       groups.py
     reserve   who keeps how much of what is owed and sold                     reserve.py
     terms     prices, peaks, targets, …                                       money.py
+    one way   decisions where burning energy in a store could pay             kinds/oneway.py
 
 Rows are two-sided (lower <= A x <= upper); each module draws its own columns and rows. Resources meet
 in the balances of their nodes (`programme.py`), connection points in the tree and in the market.
@@ -69,14 +71,13 @@ def build(
         cars=fleet_cars,
         flexibles=flexibles,
         curtailables=curtailables,
-        converters=converters,
         starts=begun,
         networks=nets,
         market=market,
-        machines=(generators.machines, flexibles.machines, converters.machines),
+        machines=(generators.machines, flexibles.machines, converters),
     )
     groups.add(b, fleet)
     headroom = reserve.add(b, fleet, limits, terms)
     money.add_terms(b, fleet, terms)
-    filling = oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))
-    return b.programme(replace(fleet, filling=filling, reserve=headroom))
+    oneway.forbid(b, fleet.both_ways(), least_worth(b, terms))
+    return b.programme(replace(fleet, reserve=headroom))

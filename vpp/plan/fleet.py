@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from vpp.model.ids import ProductId, ResourceId
 from vpp.plan.kinds.cars import Cars
-from vpp.plan.kinds.converter import Converters
 from vpp.plan.kinds.curtailable import Curtailables
 from vpp.plan.kinds.flexible import Flexibles
 from vpp.plan.kinds.generator import Generators
-from vpp.plan.kinds.oneway import NOTHING_TO_DECIDE, BothWays, Filling
+from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.kinds.starts import Starts
 from vpp.plan.kinds.storage import Storages
@@ -71,15 +70,11 @@ class Fleet:
     cars: Cars
     flexibles: Flexibles
     curtailables: Curtailables
-    converters: Converters
     starts: Starts
     networks: Networks
     market: Market
     machines: tuple[OnOff, ...] = ()
     """On/off decisions of every kind that has them."""
-
-    filling: Filling = NOTHING_TO_DECIDE
-    """Decisions between both ways of what could burn energy."""
 
     reserve: tuple[Headroom, ...] = ()
 

@@ -13,10 +13,10 @@
                         (down: -Σ (export - import) + Σ kept - excess <= import limit)
 
 The sums in the last five run over all products of one direction: what one keeps, no other has. A call
-may come at any moment of a step, so a store has the energy (or the room) for it at both ends, unless the product looks at the beginning alone. What is
-expected to be called moves the store (`storage.py`); it does not enter the balance of the connection
-point, for the product itself settles it. Nobody keeps more than is owed, else calls that nobody makes
-would earn: where one may fail, no more than twice.
+may come at any moment of a step, so a store has the energy (or the room) for it at both ends, unless
+the product looks at the beginning alone. What is expected to be called moves the store (`storage.py`);
+it does not enter the balance of the connection point, for the product itself settles it. Nobody keeps
+more than is owed, else calls that nobody makes would earn: where one may fail, no more than twice.
 """
 
 from __future__ import annotations

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import overload
+
+import numpy as np
 
 from vpp.errors import DataError
+from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId
 from vpp.model.resource.common import Common, OnOffRules, require_size
 
@@ -32,9 +36,16 @@ class Port:
                 f"per_degc is {self.per_degc}", where="port", fix="Give a finite number"
             )
 
-    def factor_at(self, outdoor_degc: float) -> float:
-        """What flows here at an outdoor temperature, as a multiple of the points; never below 0."""
-        return max(1 + self.per_degc * (outdoor_degc - self.reference_degc), 0.0)
+    @overload
+    def factor_at(self, outdoor_degc: float) -> float: ...
+    @overload
+    def factor_at(self, outdoor_degc: Floats) -> Floats: ...
+    def factor_at(self, outdoor_degc: float | Floats) -> float | Floats:
+        """What flows here at an outdoor temperature, or at each, as a multiple of the points.
+
+        Never below 0.
+        """
+        return np.maximum(1 + self.per_degc * (outdoor_degc - self.reference_degc), 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

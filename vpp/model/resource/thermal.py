@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp
+from typing import overload
+
+import numpy as np
 
 from vpp.errors import DataError
+from vpp.model.horizon import Floats
 from vpp.model.resource.common import Common, require_positive, require_size
 
 LEAST_COP = 1e-3
@@ -70,11 +74,20 @@ class ThermalZone(Common):
         """Share of a temperature difference that is left after `hours` without the machine."""
         return exp(-hours / (self.resistance_degc_per_kw * self.capacity_kwh_per_degc))
 
-    def cop_at(self, outdoor_degc: float) -> float:
-        """KWh of heat moved per kWh drawn at an outdoor temperature, never below 1e-3."""
-        return max(self.cop + self.cop_per_degc * (outdoor_degc - self.cop_outdoor_degc), LEAST_COP)
+    @overload
+    def cop_at(self, outdoor_degc: float) -> float: ...
+    @overload
+    def cop_at(self, outdoor_degc: Floats) -> Floats: ...
+    def cop_at(self, outdoor_degc: float | Floats) -> float | Floats:
+        """KWh of heat moved per kWh drawn at an outdoor temperature, or at each; never below 1e-3."""
+        cop = self.cop + self.cop_per_degc * (outdoor_degc - self.cop_outdoor_degc)
+        return np.maximum(cop, LEAST_COP)
 
-    def degc_per_kw(self, outdoor_degc: float) -> float:
+    @overload
+    def degc_per_kw(self, outdoor_degc: float) -> float: ...
+    @overload
+    def degc_per_kw(self, outdoor_degc: Floats) -> Floats: ...
+    def degc_per_kw(self, outdoor_degc: float | Floats) -> float | Floats:
         """Steady temperature change per kW drawn; negative for cooling."""
         sign = 1 if self.heating else -1
         return sign * self.cop_at(outdoor_degc) * self.resistance_degc_per_kw

@@ -37,12 +37,9 @@ class Car:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cars:
-    """Shapes (F,), (F, T), (C,), (C, T)."""
+    """Shapes (F,), (C,), (C, T)."""
 
     fleets: tuple[EvFleet, ...]
-    room_kw: Floats
-    """What each fleet may draw beside the cars that are still to come, shape (F, T)."""
-
     cars: tuple[Car, ...]
     draw: Ints
     unserved: Ints
@@ -94,7 +91,6 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
     b.put(room[owner[may_feed]], both_ways.out, -1.0)
     return Cars(
         fleets=tuple(fleets),
-        room_kw=room_kw,
         cars=tuple(cars),
         draw=draw,
         unserved=unserved,
@@ -177,13 +173,13 @@ def _car_parks(
 
 def _cars(b: Builder, fleets: list[EvFleet]) -> Iterator[Car]:
     known, horizon = readings(b.view), b.view.horizon
-    starts = horizon.starts()
+    steps = np.arange(horizon.steps)
     for index, fleet in enumerate(fleets):
         reading = known.get(fleet.resource_id)
         for session in (reading.sessions or ()) if reading else ():
-            here = [(session.departs_at - start) / horizon.step for start in starts]
-            share = np.clip(here, 0.0, 1.0)
+            departs = (session.departs_at - horizon.start) / horizon.step
+            share = np.clip(departs - steps, 0.0, 1.0)
             if session.arrives_at is not None:
-                away = [(session.arrives_at - start) / horizon.step for start in starts]
-                share = np.maximum(share - np.clip(away, 0.0, 1.0), 0.0)
+                arrives = (session.arrives_at - horizon.start) / horizon.step
+                share = np.maximum(share - np.clip(arrives - steps, 0.0, 1.0), 0.0)
             yield Car(fleet=index, session=session, share=share)

@@ -11,8 +11,6 @@ A converter that is not heard stands still, ready.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vpp.model.horizon import Floats
@@ -22,20 +20,8 @@ from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.programme import Builder, Ints, Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Converters:
-    """All converters in park order, heard or not."""
-
-    units: tuple[Converter, ...]
-    weights: tuple[Ints, ...]
-    """Of each unit's points, shape (K, T) each."""
-
-    machines: OnOff
-    """Those with `on_off`."""
-
-
-def add(b: Builder) -> Converters:
-    """All converters."""
+def add(b: Builder) -> OnOff:
+    """All converters, heard or not; what is on or off of them."""
     units = of_kind(b.view, Converter)
     known = readings(b.view)
     switched = [(u, u.on_off) for u in units if u.on_off is not None]
@@ -50,20 +36,21 @@ def add(b: Builder) -> Converters:
     for (unit, _), on in zip(switched, machines.on, strict=True):
         b.price(on, unit.running_cost_per_h * b.hours, "running")
     on_of = dict(zip(machines.names, machines.on, strict=True))
-    weights = tuple(_add_one(b, unit, on_of.get(unit.resource_id)) for unit in units)
-    return Converters(units=tuple(units), weights=weights, machines=machines)
+    for unit in units:
+        _add_one(b, unit, on_of.get(unit.resource_id))
+    return machines
 
 
 def flows_kw(b: Builder, unit: Converter) -> Floats:
     """What flows at each port at each point in each step, shape (K, ports, T)."""
     factors = np.ones((len(unit.ports), b.steps))
     if unit.outdoor_series_id is not None:
-        outdoor = b.view.outdoor_degc[unit.outdoor_series_id].values.tolist()
-        factors = np.array([[port.factor_at(degc) for degc in outdoor] for port in unit.ports])
+        outdoor = b.view.outdoor_degc[unit.outdoor_series_id].values
+        factors = np.array([port.factor_at(outdoor) for port in unit.ports])
     return np.array(unit.points_kw)[:, :, None] * factors
 
 
-def _add_one(b: Builder, unit: Converter, on: Ints | None) -> Ints:
+def _add_one(b: Builder, unit: Converter, on: Ints | None) -> None:
     """One converter's weights, in the balances of the nodes that its ports meet."""
     kw = flows_kw(b, unit)
     heard = b.view.state.reading(unit.resource_id) is not None
@@ -97,7 +84,6 @@ def _add_one(b: Builder, unit: Converter, on: Ints | None) -> Ints:
             on=on,
             running_kw=(float(power[:, 0].min()), float(power[:, 0].max())),
         )
-    return weights
 
 
 def _measured(unit: Converter) -> list[int]:

@@ -38,9 +38,6 @@ class Curtailables:
     """Curtailable loads that are heard, shapes (C,) and (C, T)."""
 
     units: tuple[CurtailableLoad, ...]
-    which: Ints
-    """Rows in park order."""
-
     most_kw: Floats
     """How much less each can draw."""
 
@@ -94,7 +91,6 @@ def add(b: Builder) -> Curtailables:
     called = np.array([reading.phase is RunPhase.CALLED for reading in said], dtype=float)
     return Curtailables(
         units=tuple(units),
-        which=which,
         most_kw=most_kw,
         less=less,
         limited=limited,

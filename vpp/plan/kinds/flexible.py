@@ -31,9 +31,6 @@ class Flexibles:
     """Flexible loads that are heard, shapes (K,) and (K, T)."""
 
     units: tuple[FlexibleLoad, ...]
-    which: Ints
-    """Rows in park order."""
-
     draw: Ints
     open: NDArray[np.bool_]
     """Where each load has a window."""
@@ -84,7 +81,6 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Flexibles:
     _ramps(b, units, draw, is_open, machines)
     return Flexibles(
         units=tuple(units),
-        which=which,
         draw=draw,
         open=is_open,
         windows=windows,

@@ -30,9 +30,6 @@ class Generators:
     """Shapes (G,) and (G, T)."""
 
     units: tuple[Generator, ...]
-    which: Ints
-    """Rows in park order."""
-
     available_kw: Floats
     """What each has."""
 
@@ -82,7 +79,6 @@ def add(b: Builder) -> Generators:
             )
     return Generators(
         units=tuple(units),
-        which=which,
         available_kw=has_kw,
         least_kw=least_kw,
         feed=feed,

@@ -56,29 +56,17 @@ class BothWays:
         return filled
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Filling:
-    """Decisions between filling (1) and emptying (0), shape (n,), and the columns they decide on."""
-
-    decisions: Ints
-    into: Ints
-    out: Ints
-
-
-NOTHING_TO_DECIDE = Filling(*np.zeros((3, 0), dtype=np.int64))
-
-
-def forbid(b: Builder, pairs: Sequence[BothWays], worth_per_kwh: Floats) -> Filling:
+def forbid(b: Builder, pairs: Sequence[BothWays], worth_per_kwh: Floats) -> None:
     """Decide on one way where both could pay.
 
     `worth_per_kwh` is the least that a kWh fed at each node is worth, shape (P + N, T); -inf where
     nothing is known.
     """
-    found = [_forbid(b, pair, worth_per_kwh[pair.node]) for pair in pairs]
-    return Filling(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    for pair in pairs:
+        _forbid(b, pair, worth_per_kwh[pair.node])
 
 
-def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> tuple[Ints, Ints, Ints]:
+def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> None:
     kept = pair.kept_into * pair.kept_out
     wear = pair.wear_into_per_kwh + kept * pair.wear_out_per_kwh
     could = (pair.into_kw > 0) & (pair.out_kw > 0)
@@ -93,4 +81,3 @@ def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> tuple[Ints, In
     out_rows = b.add_rows(out.shape, -np.inf, pair.out_kw[at])
     b.put(out_rows, out, 1.0)
     b.put(out_rows, filling, pair.out_kw[at])
-    return filling, into, out

@@ -23,16 +23,9 @@ from vpp.plan.programme import Builder, Ints, Side
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Zones:
-    """Shapes (Z,) and (Z, T)."""
+    """Zones that are heard, shapes (Z,) and (Z, T)."""
 
     units: tuple[ThermalZone, ...]
-    which: Ints
-    """Rows in park order."""
-
-    temperature_degc: Floats
-    """At the start of the horizon, shape (Z,)."""
-
-    heat: Ints
     comfort: Ints
     hot: Ints
     cold: Ints
@@ -71,7 +64,7 @@ def add(b: Builder) -> Zones:
     for part, sign in ((comfort, 1.0), (hot, 1.0), (cold, -1.0)):
         b.put(rows, part, sign)
         b.put(rows[:, 1:], part[:, :-1], -sign * decay)
-    per_kw = stack([degc_per_kw(u, row) for u, row in zip(units, outdoor, strict=True)], b.steps)
+    per_kw = stack([u.degc_per_kw(row) for u, row in zip(units, outdoor, strict=True)], b.steps)
     b.put(rows, heat, -(1 - decay) * per_kw)
     b.inject(which[:, None], heat, -1.0)
     b.may(which, draw_kw=most_kw)
@@ -84,24 +77,16 @@ def add(b: Builder) -> Zones:
         b.name([f"{name}: {field}" for name in names], side, columns)
     return Zones(
         units=tuple(units),
-        which=which,
-        temperature_degc=temperature,
-        heat=heat,
         comfort=comfort,
         hot=hot,
         cold=cold,
     )
 
 
-def degc_per_kw(unit: ThermalZone, outdoor_degc: Floats) -> Floats:
-    """Steady temperature change per kW drawn in each step, shape (T,); negative for cooling."""
-    return np.array([unit.degc_per_kw(degc) for degc in outdoor_degc.tolist()])
-
-
 def holding_kw(unit: ThermalZone, outdoor_degc: Floats) -> Floats:
     """Draw that holds the target temperature in the steady state, shape (T,)."""
     gap = unit.target_degc - outdoor_degc - unit.internal_gain_kw * unit.resistance_degc_per_kw
-    return np.clip(gap / degc_per_kw(unit, outdoor_degc), 0.0, unit.max_draw_kw)
+    return np.clip(gap / unit.degc_per_kw(outdoor_degc), 0.0, unit.max_draw_kw)
 
 
 def _degc(reading: Reading, unit: ThermalZone) -> float:
