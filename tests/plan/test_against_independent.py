@@ -6,10 +6,11 @@ with a binary for each on/off decision of every step, solved by one MILP to the 
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from tests.plan.independent.parks import random_park
@@ -26,7 +27,6 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.schedule import Optimal, Unsolved
-from vpp.plan import terms as all_terms
 from vpp.plan.terms import Activity, ActivityPrice, Term
 from vpp.plan.view import PlanningView
 
@@ -63,37 +63,47 @@ KINDS = (
     *(Storage, Generator, CurtailableLoad, InterruptibleLoad, ShiftableRun, FlexibleLoad),
     *(ThermalZone, EvFleet, Converter),
 )
-NOT_PLANNED = {"max_age_s", "response_delay_s", "unit", "days", "cop_outdoor_degc"}
-"""What the planner does not look at, or what only shifts other numbers."""
+TERMS = get_args(Term)
+NOT_PLANNED = {
+    *("max_age_s", "response_delay_s", "unit"),
+    "cop_outdoor_degc",  # only shifts another number
+    *("run_days", "operating_days"),  # local days are `test_clock_changes`
+}
+"""What the planner does not look at, or what is tested elsewhere."""
+
+
+def _never_used(things: list[Any]) -> set[str]:
+    """Fields that have their usual value in all of them."""
+    usual = {f.name: f.default for f in fields(things[0]) if f.default is not MISSING}
+    return {
+        name for name, value in usual.items() if all(_is(getattr(t, name), value) for t in things)
+    }
+
+
+def _is(one: Any, other: Any) -> bool:
+    return one is other or (not isinstance(one, np.ndarray) and bool(one == other))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
 def test_the_parks_use_every_field_of_every_kind(kind: Any) -> None:
     found = [r for view, _ in _parks() for r in view.park.resources if isinstance(r, kind)]
 
-    usual = {
-        f.name: f.default
-        for f in fields(kind)
-        if f.default is not MISSING and f.name not in NOT_PLANNED
-    }
-    never = {name for name, value in usual.items() if all(getattr(r, name) == value for r in found)}
-    ramps = isinstance(found[0], Generator | FlexibleLoad | Converter)
-    nodes = isinstance(found[0], Storage | Generator)
-    allowed = set() if ramps else {"ramp_kw_per_min"}
-    allowed |= set() if nodes else {"node_id"}
-    allowed |= {"run_days", "operating_days"}  # local days are `test_clock_changes`
-    assert never <= allowed
-    assert len({r.resource_id for r in found}) > 1
+    allowed = set(NOT_PLANNED)
+    if kind not in (Generator, FlexibleLoad, Converter):
+        allowed.add("ramp_kw_per_min")
+    if kind not in (Storage, Generator):
+        allowed.add("node_id")
+    assert _never_used(found) <= allowed
+
+
+@pytest.mark.parametrize("kind", sorted(TERMS, key=str), ids=lambda kind: str(kind.__name__))
+def test_the_parks_use_every_field_of_every_term(kind: Any) -> None:
+    assert not _never_used([t for _, terms in _parks() for t in terms if isinstance(t, kind)])
 
 
 def test_the_parks_use_every_term() -> None:
     asked = [term for _, terms in _parks() for term in terms]
-    kinds = {
-        thing
-        for thing in vars(all_terms).values()
-        if is_dataclass(thing) and thing in getattr(Term, "__args__", ())
-    }
-    assert {type(term) for term in asked} == kinds
+    assert {type(term) for term in asked} == set(TERMS)
     counted = {term.activity for term in asked if isinstance(term, ActivityPrice)}
     assert counted == set(Activity)
 
@@ -103,7 +113,8 @@ def test_the_parks_have_networks_groups_and_orders() -> None:
     groups: list[PowerGroup] = [group for park in parks for group in park.groups]
 
     assert sum(bool(park.nodes) for park in parks) >= 30
-    assert sum(bool(park.pipes) for park in parks) >= 8
+    assert _never_used([pipe for park in parks for pipe in park.pipes]) == set()
+    assert _never_used([node for park in parks for node in park.nodes]) <= {"supply_degc"}
     assert any(group.max_running is not None for group in groups)
     assert any(group.max_running is None for group in groups)
     assert sum(bool(view.limit_orders) for view, _ in _parks()) >= 30

@@ -96,7 +96,7 @@ def power_and_heat(m: Making) -> None:
             to_node_id=NodeId(warm),
             max_kw=d.between(5, 50),
             loss_share=d.pick(0.0, 0.05),
-            delay=d.pick(0.0, 0.4, 1.0, 2.0) * m.step,
+            delay=d.pick(0.0, 0.4, 0.6, 2.0) * m.step,
             cost_per_kwh=d.pick(0.0, 0.002),
         )
     )

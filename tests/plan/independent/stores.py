@@ -65,8 +65,11 @@ def storage(
         used = reading.discharged_today_kwh or 0.0
         sheet.per_day(out, r.max_cycles_per_day * cap, used, reading)
     sheet.pay(r.wear_cost_per_kwh * hours * cp.sum(charge + discharge))
-    for held in (before, stored):  # a call may come at any moment of a step
-        _energy(sheet, r, kept, asked, held, floor)
+    _energy(sheet, r, kept, asked, before, floor)
+    # A call may come at any moment of a step, except where a product's rule says otherwise. What of
+    # such a product is held at the start alone leaves the rest of the step free.
+    until_end = {number: part for number, part in kept.items() if asked[number].held_at_end}
+    _energy(sheet, r, until_end, asked, stored, floor)
     _power(sheet, r, kept, asked, (charge, discharge), share)
     return Part(power=discharge - charge, draw=charge, stored=stored, taken_out=taken_out)
 

@@ -191,5 +191,6 @@ def reserves(m: Making, park: Park) -> Iterator[Term]:
             called_per_kwh=m.course(-0.02, 0.2) if called and d.chance(0.7) else None,
             block_steps=block,
             elapsed_steps=d.count(0, block - 1),
+            held_at_end=d.chance(0.7),
             survives_largest=d.chance(0.25),
         )
