@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from vpp.model.horizon import Horizon, Profile
-from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, NodeId, ResourceId
 from vpp.model.resource import (
+    Converter,
     CurtailableLoad,
     EnergyWindow,
     FlexibleLoad,
     Generator,
     OnOffRules,
+    Port,
 )
 from vpp.model.time import isoformat
 from vpp.simulate.device import BaseDevice, Course
@@ -130,3 +132,33 @@ def test_an_engine_runs_when_it_is_told_and_counts_starts_and_hours() -> None:
     assert told(device, [None, 300.0, 900.0, 100.0, 250.0]) == [0, 300, 500, 0, 250]
     said = device.telemetry()
     assert (said.calls_today, said.hours_on_today, said.phase) == (2, 3.0, "running")
+
+
+def test_what_must_run_runs_whatever_is_said() -> None:
+    well = Generator(**OWNED, max_feed_kw=500, weather_driven=False, must_run_share=0.2)
+
+    assert told(SimulatedMachine(well, ZONE, EIGHT), [None, 0.0, 300.0]) == [100, 100, 300]
+
+
+def test_a_machine_that_stands_ready_draws_for_it_and_is_off() -> None:
+    boiler = Converter(
+        **OWNED,
+        ports=(Port(node_id=None), Port(node_id=NodeId("heat"))),
+        points_kw=((-100.0, 95.0), (-40.0, 38.0)),
+        standby_kw=5.0,
+        on_off=OnOffRules(),
+    )
+    device = SimulatedMachine(boiler, ZONE, EIGHT)
+
+    assert told(device, [None, -60.0, 0.0]) == [-5, -60, -5]
+    said = device.telemetry()
+    assert (said.calls_today, said.hours_on_today, said.phase) == (1, 1.0, "waiting")
+
+
+def test_a_machine_without_electricity_runs_at_what_its_first_port_is_told() -> None:
+    hall = NodeId("hall")
+    pump = Converter(
+        **OWNED, ports=(Port(node_id=hall), Port(node_id=hall)), points_kw=((-100.0, 60.0),)
+    )
+
+    assert told(SimulatedMachine(pump, ZONE, EIGHT), [None, -70.0, -200.0]) == [0, -70, -100]

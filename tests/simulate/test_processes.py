@@ -118,6 +118,34 @@ def test_the_start_follows_the_setpoint_inside_the_window(
         assert sum(drawn) == 70
 
 
+@pytest.mark.parametrize(
+    ("told", "starts"),
+    [
+        pytest.param([], [40, 43], id="by themselves one after the other from the default on"),
+        pytest.param([(9, -40, 2)], [36, 43], id="the first one earlier"),
+        pytest.param([(10.5, 0, 8)], [40, 50], id="the second one held till 12:30"),
+        pytest.param([(8, 0, 48)], [58, 61], id="held all day: while both still fit"),
+    ],
+)
+def test_a_job_that_runs_twice_a_day_is_started_and_held_each_time(
+    told: list[tuple[float, float, float]], starts: list[int]
+) -> None:
+    """45 minutes each, from 10:00 by default, to be done by 16:00."""
+    device = a_run(runs_per_day=2)
+    drawn: list[float] = []
+    moment = at(MONDAY, 0)
+    for seq, (hour, say_kw, lives_quarters) in enumerate(told, start=1):
+        now = at(MONDAY, 0) + hour * HOUR
+        drawn += quarters(device, Interval(moment, now))
+        moment = now
+        device.receive(command(seq, say_kw, now, lives=lives_quarters * QUARTER), now)
+    drawn += quarters(device, Interval(moment, at(MONDAY, 23)))
+
+    assert [quarter for quarter, kw in enumerate(drawn) if kw == 40] == starts
+    assert sum(drawn) == 140
+    assert (device.telemetry().phase, device.telemetry().calls_today) == ("done", 2)
+
+
 def test_a_hold_that_expires_lets_the_run_start() -> None:
     device = a_run()
     quarters(device, Interval(at(MONDAY, 0), at(MONDAY, 9)))

@@ -103,6 +103,7 @@ class SimulatedGenerator(BaseDevice):
         self._available_now_kw = available_kw
         wish_kw = self._wish_kw(start)
         cap_kw = available_kw if wish_kw is None else min(max(wish_kw, 0.0), available_kw)
+        cap_kw = max(cap_kw, self._resource.must_run_share * available_kw)
         if self._level_kw is not None:  # the sun does not wait for the inverter's ramp
             self._level_kw = min(self._level_kw, available_kw)
         return self._ramped_kw(cap_kw, hours) * hours

@@ -136,6 +136,7 @@ class SimulatedFlexible(BaseDevice):
 class SimulatedMachine(BaseDevice):
     """An engine or a converter: it runs at the power it is told and stands still where nobody says.
 
+    What must run, runs; what stands ready draws for it.
     Of a converter only the electricity is simulated: what it feeds into other carriers has no meter
     here.
     """
@@ -149,6 +150,11 @@ class SimulatedMachine(BaseDevice):
         self._low_kw, self._high_kw = -resource.draw_kw, resource.feed_kw
         rules = resource.on_off
         self._least_kw = 0.0 if rules is None else rules.min_power_kw
+        self._must_kw = self._ready_kw = 0.0
+        if isinstance(resource, Generator):
+            self._must_kw = resource.must_run_share * resource.max_feed_kw
+        else:
+            self._ready_kw = resource.ready_kw
         self._zone = zone
         self._on, self._phase_since, self._starts = False, opened_at, 0
         self._hours_on = 0.0
@@ -162,8 +168,9 @@ class SimulatedMachine(BaseDevice):
         target_kw = min(max(self._wish_kw(start) or 0.0, self._low_kw), self._high_kw)
         if abs(target_kw) < self._least_kw:
             target_kw = 0.0
-        power_kw = self._ramped_kw(target_kw, hours)
-        on = abs(power_kw) > NOTHING_KW
+        target_kw = max(target_kw, self._must_kw) if self._must_kw else target_kw
+        power_kw = self._ramped_kw(target_kw or -self._ready_kw, hours)
+        on = abs(power_kw + self._ready_kw) > NOTHING_KW
         self._hours_on += hours * on
         if on != self._on:
             self._starts += on

@@ -1,4 +1,4 @@
-"""Simulated loads that keep a calendar: a process that can be called off, a job that runs once a day.
+"""Simulated loads that keep a calendar: a process that can be called off, a job that runs on each day.
 
 Both count days by the park's own calendar; spans are measured, so a run of two hours takes two
 hours on a day with a clock change too.
@@ -154,11 +154,11 @@ class SimulatedProcess(BaseDevice):
 
 
 class SimulatedRun(BaseDevice):
-    """A job that runs once each run day and is never stopped.
+    """A job that runs once each run day, or so often as it must, and is never stopped.
 
     It starts at a quarter-hour: where a set-point below 0 says so (not before its window), or
     without a set-point at its default; and by itself when waiting longer would not leave it the
-    time to finish in its window, whatever was said. Where a clock change makes the window too
+    time to finish in its window, whatever was said. Further runs of a day by default follow at once. Where a clock change makes the window too
     short for the run, it starts with the window. Ramp and delay of the resource do not apply:
     the profile is the draw as measured, and a start waits for the quarter-hour anyway. A set-point
     that arrives within the first step of a quarter-hour still counts for it: the service decides
@@ -168,6 +168,7 @@ class SimulatedRun(BaseDevice):
     STATE = (
         *BaseDevice.STATE,
         "_day_end", "_earliest", "_default", "_latest", "_started_at", "_phase", "_phase_since",
+        "_runs",
     )  # fmt: skip
 
     def __init__(self, resource: ShiftableRun, zone: ZoneInfo, opened_at: datetime) -> None:
@@ -176,6 +177,8 @@ class SimulatedRun(BaseDevice):
         self._zone = zone
         self._delay = timedelta(0)
         self._started_at: datetime | None = None
+        self._runs = 0
+        """Runs that have begun today."""
         self._phase = WAITING
         self._phase_since = opened_at
         self._day_end = self._earliest = self._default = self._latest = opened_at
@@ -191,8 +194,7 @@ class SimulatedRun(BaseDevice):
 
     def _run(self, start: datetime, end: datetime) -> float:
         if self._phase == WAITING and self._starts(start):
-            self._started_at = start
-            self._turn(RUNNING, start)
+            self._begin_run(start)
         if self._phase != RUNNING or self._started_at is None:
             self._finish(end)
             return 0.0
@@ -204,10 +206,17 @@ class SimulatedRun(BaseDevice):
         """Whether the run begins at `moment`; only ever on a quarter-hour."""
         if latest_boundary(moment, QUARTER) != moment or moment < self._earliest:
             return False
-        if moment >= self._latest:
+        of = self._resource
+        if moment >= self._latest - (of.runs_per_day - 1 - self._runs) * of.length:
             return True
         wish_kw = self._wish_kw(moment)
-        return moment >= self._default if wish_kw is None else wish_kw < 0
+        default = self._default + self._runs * of.length
+        return moment >= default if wish_kw is None else wish_kw < 0
+
+    def _begin_run(self, moment: datetime) -> None:
+        self._started_at = moment
+        self._runs += 1
+        self._turn(RUNNING, moment)
 
     def _finish(self, moment: datetime) -> None:
         """Where the run, or the day, has ended at `moment`, say so."""
@@ -215,7 +224,7 @@ class SimulatedRun(BaseDevice):
             ends_at = self._started_at + self._resource.length
             if moment < ends_at:
                 return
-            self._turn(DONE, ends_at)
+            self._turn(WAITING if self._runs < self._resource.runs_per_day else DONE, ends_at)
         self._begin_day(moment)
 
     def _begin_day(self, moment: datetime) -> None:
@@ -223,6 +232,7 @@ class SimulatedRun(BaseDevice):
             return
         of, day = self._resource, local_date(moment, self._zone)
         self._day_end = local_day(day, self._zone).end
+        self._runs = 0
         if day.weekday() not in of.run_days:
             self._turn(DONE, moment)
             return
@@ -236,15 +246,19 @@ class SimulatedRun(BaseDevice):
 
     def _catch_up(self, opened_at: datetime) -> None:
         """A simulation that begins in the middle of a day finds the run where its default put it."""
-        if self._phase != WAITING or self._default >= opened_at:
-            return
-        self._started_at = self._default
-        self._turn(RUNNING, self._default)
-        self._finish(opened_at)
+        while self._phase == WAITING:
+            begins = self._default + self._runs * self._resource.length
+            if begins >= opened_at:
+                return
+            self._begin_run(begins)
+            self._finish(opened_at)
 
     def _turn(self, phase: str, moment: datetime) -> None:
         if phase != self._phase:
             self._phase, self._phase_since = phase, moment
 
     def _report(self) -> Mapping[str, Any]:
-        return {"phase": self._phase, "phase_since": isoformat(self._phase_since)}
+        said = {"phase": self._phase, "phase_since": isoformat(self._phase_since)}
+        if self._resource.runs_per_day == 1:  # its phase says it all
+            return said
+        return {**said, "calls_today": self._runs}
