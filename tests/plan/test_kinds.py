@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.measurement import RunPhase
+from vpp.model.resource import OnOffRules
 from vpp.model.time import QUARTER
 
 # ---------------------------------------------------------------- generators
@@ -584,3 +586,29 @@ def test_unknown_cars_and_processes_are_left_alone(lab: Any) -> None:
 
     assert lab.power(schedule, "cars").tolist() == [-3, -4]
     assert lab.power(schedule, "mill").tolist() == [-100, -100]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "what"),
+    [
+        pytest.param("process", {"callable_hours": (24,)}, "callable_hours", id="hour of a call"),
+        pytest.param(
+            "source",
+            {"on_off": OnOffRules(), "max_hours_per_day": -1.0},
+            "max_hours_per_day",
+            id="hours a day",
+        ),
+        pytest.param(
+            "flexible",
+            {"unserved_cost_per_unit": -1.0},
+            "unserved_cost_per_unit",
+            id="price of lack",
+        ),
+        pytest.param("flexible", {"value_per_unit": nan}, "value_per_unit", id="worth of a unit"),
+    ],
+)
+def test_numbers_that_no_plan_could_use_are_refused_where_they_enter(
+    lab: Any, kind: str, said: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(DataError, match=what):
+        getattr(lab, kind)("thing", **said)

@@ -55,6 +55,12 @@ class Generator(Common):
                 where=self.resource_id,
                 fix="Give a finite number",
             )
+        if self.max_hours_per_day is not None and not 0 <= self.max_hours_per_day < inf:
+            raise DataError(
+                f"max_hours_per_day is {self.max_hours_per_day}",
+                where=self.resource_id,
+                fix="Give hours that are not negative, or leave it out",
+            )
         if self.max_hours_per_day is not None and self.on_off is None:
             raise DataError(
                 "max_hours_per_day without on_off",

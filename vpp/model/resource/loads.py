@@ -164,6 +164,12 @@ class InterruptibleLoad(Common):
                 where=self.resource_id,
                 fix="Let them end after they begin, within one day",
             )
+        if not set(self.callable_hours) <= set(range(24)):
+            raise DataError(
+                f"callable_hours {self.callable_hours}",
+                where=self.resource_id,
+                fix="Give hours of the clock, from 0 to 23",
+            )
         if self.call_length <= timedelta(0) or self.max_calls_per_day < 0:
             raise DataError(
                 f"calls of {self.call_length}, {self.max_calls_per_day} a day",

@@ -153,6 +153,14 @@ class FlexibleLoad(Common):
         Common.__post_init__(self)
         require_size(self, "max_draw_kw", "default_draw_kw")
         require_positive(self, "kwh_per_unit")
+        if self.unserved_cost_per_unit is not None:
+            require_size(self, "unserved_cost_per_unit")
+        if not -inf < self.value_per_unit < inf:
+            raise DataError(
+                f"value_per_unit is {self.value_per_unit}",
+                where=self.resource_id,
+                fix="Give a finite number",
+            )
         if (
             not all(0 < kw <= self.max_draw_kw for kw in self.bands_kw)
             or tuple(sorted(set(self.bands_kw))) != self.bands_kw
