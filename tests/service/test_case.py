@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,6 +175,53 @@ def test_a_storage_of_which_nothing_is_said_stays_idle_and_is_named(written: Wri
 
     assert ran.document().unheard == ["battery"]
     assert ran.document().schedule is not None
+
+
+RUN = (
+    ', kind: shiftable_run, profile_kw: [100, 100, 100, 100, 100, 100, 100, 100], earliest_start: "01:00",'
+    ' latest_end: "04:00", default_start: "01:00"}'
+)
+
+
+def test_a_conflict_is_told_on_the_clock_of_the_park_with_all_who_share_the_limit(
+    written: Written,
+) -> None:
+    """Two runs of two hours within three meet for an hour, on a wire for one of them."""
+    park = PARK.replace(
+        "enterprises:",
+        "groups: [{id: wire, resources: [press, kiln], max_draw_kw: 150}]\nenterprises:",
+    ) + "".join(f"          - {{id: {name}{RUN}\n" for name in ("press", "kiln"))
+    rows = [f"2025-12-03T{k // 4:02d}:{k % 4 * 15:02d}:00Z,-100,50" for k in range(12)]
+    series = "\n".join([SERIES.splitlines()[0], *rows]) + "\n"
+    path = written(park=park, series=series)
+
+    document = run(path).document()
+
+    told = (
+        "these limits cannot all hold: group wire: max_draw_kw (Wed 2025-12-03 02:00 to 03:00); the"
+        " smallest relaxation that helps: group wire: max_draw_kw by 50 (Wed 2025-12-03 02:00 to"
+        " 03:00); wire is shared by press, kiln"
+    )
+    assert (document.status, document.reason) == ("unsolved", told)
+    with pytest.raises(PlanError, match=re.escape(told)):
+        plan_case(path, Console(file=io.StringIO()))
+
+
+def test_work_that_does_not_fit_is_told_with_its_window_and_unit(written: Written) -> None:
+    park = PARK + (
+        "          - {id: crusher, kind: flexible_load, max_draw_kw: 50, unit: t, kwh_per_unit: 50,"
+        ' windows: [{start: "01:00", end: "02:00", least_units: 4}]}\n'
+    )
+    ran = run(written(park=park))
+    out = io.StringIO()
+    show_plan(ran, ran.document(), Console(file=out, width=160))
+    show_reasons(ran.why("crusher", "01:00"), Console(file=out, width=160))
+
+    assert (
+        "BROKEN crusher: least_units, by up to 3.0 t, from Wed 01:00 to Wed 02:00" in out.getvalue()
+    )
+    assert "the window of crusher from Wed 01:00 lacks 3.00 t" in out.getvalue()
+    assert "Its window from Wed 01:00 lacks 3.00 t." in out.getvalue()
 
 
 def test_reasons_are_asked_for_by_resource_and_time_of_day(written: Written) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,8 +250,21 @@ class Conflict:
     """The smallest ones, relative to the limits, that together make a plan possible."""
 
     def __str__(self) -> str:
-        clash = ", ".join(f"{c.limit} ({_hours(c.span)})" for c in self.limits)
-        cure = ", ".join(f"{r.limit} by {r.most:.6g} ({_hours(r.span)})" for r in self.relaxations)
+        return self._told(_hours)
+
+    def local(self, zone: ZoneInfo) -> str:
+        """The same for people, on the park's clock."""
+
+        def hours(span: Interval) -> str:
+            start, end = span.start.astimezone(zone), span.end.astimezone(zone)
+            until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%a %Y-%m-%d %H:%M}"
+            return f"{start:%a %Y-%m-%d %H:%M} to {until}"
+
+        return self._told(hours)
+
+    def _told(self, hours: Callable[[Interval], str]) -> str:
+        clash = ", ".join(f"{c.limit} ({hours(c.span)})" for c in self.limits)
+        cure = ", ".join(f"{r.limit} by {r.most:.6g} ({hours(r.span)})" for r in self.relaxations)
         return f"these limits cannot all hold: {clash}; the smallest relaxation that helps: {cure}"
 
 

@@ -23,6 +23,7 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.schedule import Schedule
+from vpp.model.time import parse_utc
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 
@@ -204,7 +205,8 @@ def _windows(at: Moment, load: FlexibleLoad) -> Iterator[str]:
     for key, units in at.schedule.undone_units.items():
         name, _, window = key.partition("/")
         if name == load.resource_id and units > SMALL:
-            yield f"Its window from {window} lacks {units:,.2f} {load.unit}."
+            start = parse_utc(window, where=key).astimezone(at.view.park.timezone)
+            yield f"Its window from {start:%a %H:%M} lacks {units:,.2f} {load.unit}."
 
 
 def _cars(at: Moment) -> Iterator[str]:

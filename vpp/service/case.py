@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from vpp.errors import ConfigError, PlanError
 from vpp.model.ids import ResourceId
+from vpp.model.park import Park
 from vpp.model.schedule import Outcome, Schedule, Unsolved
 from vpp.plan.changes import Planned, changes, planned
 from vpp.plan.explain import Explanation, explain, moment_of
@@ -57,6 +58,7 @@ class Ran:
         """All that there is to say; `since` is an older plan to compare with."""
         park, schedule = self.case.file.park, self.schedule
         status, reason = status_of(self.outcome)
+        reason = no_plan(self.outcome, park) if isinstance(self.outcome, Unsolved) else reason
         changed = None
         if since is not None and schedule is not None:
             found = changes(since, planned(schedule))
@@ -131,9 +133,25 @@ def plan_case(path: Path, console: Console) -> Ran:
     ran = asyncio.run(_plan_file(path, console))
     if isinstance(ran.outcome, Unsolved):
         raise PlanError(
-            ran.outcome.reason, where=str(path), fix="Look at the case's states, terms and limits"
+            no_plan(ran.outcome, ran.case.file.park),
+            where=str(path),
+            fix="Look at the case's states, terms and limits",
         )
     return ran
+
+
+def no_plan(unsolved: Unsolved, park: Park) -> str:
+    """Why there is none, on the park's clock, with the members of groups that take part."""
+    if unsolved.conflict is None:
+        return unsolved.reason
+    told = unsolved.conflict.local(park.timezone)
+    named = {limit.limit.partition(":")[0] for limit in unsolved.conflict.limits}
+    shared = [
+        f"{group.group_id} is shared by {', '.join(group.resource_ids)}"
+        for group in park.groups
+        if f"group {group.group_id}" in named
+    ]
+    return "; ".join([told, *shared])
 
 
 async def _plan_file(path: Path, console: Console) -> Ran:

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from vpp.model.horizon import Floats
-from vpp.model.resource import Generator, Resource, Storage
+from vpp.model.ids import ResourceId
+from vpp.model.resource import FlexibleLoad, Generator, Resource, Storage
 from vpp.model.schedule import LimitPrice, Schedule
+from vpp.model.time import parse_utc
 from vpp.service.case import Ran
 from vpp.service.planviews import ExplanationView, WhatIfView
 
@@ -24,6 +26,9 @@ MOST_ROWS = 30
 """A finer plan is shown by the hour."""
 
 IDLE_KWH = 0.05
+
+UNITS = {"_kw": " kW", "_kwh": " kWh", "_degc": " °C", "_soc": " kWh"}
+"""By how the key of a limit ends; a state of charge is missed in kWh."""
 
 
 def show_plan(ran: Ran, document: WhatIfView, console: Console) -> None:
@@ -67,7 +72,7 @@ def _head(ran: Ran, schedule: Schedule, document: WhatIfView) -> Iterator[str]:
         yield document.reason
     for broken in schedule.broken:
         yield (
-            f"BROKEN {broken.limit}, by up to {broken.most:,.1f}, from"
+            f"BROKEN {broken.limit}, by up to {broken.most:,.1f}{_unit(ran, broken.limit)}, from"
             f" {_local(ran, broken.span.start):%a %H:%M} to {_local(ran, broken.span.end):%a %H:%M}"
         )
     if ran.case.unheard:
@@ -76,9 +81,22 @@ def _head(ran: Ran, schedule: Schedule, document: WhatIfView) -> Iterator[str]:
     for name, kwh in schedule.unserved_kwh.items():
         if kwh > IDLE_KWH:
             yield f"{name} leaves without {kwh:,.1f} kWh"
-    for name, units in schedule.undone_units.items():
+    for key, units in schedule.undone_units.items():
         if units > 1e-3:
-            yield f"the window {name} lacks {units:,.2f}"
+            name, _, began = key.partition("/")
+            load = park.resource_by_id[ResourceId(name)]
+            unit = load.unit if isinstance(load, FlexibleLoad) else ""
+            start = _local(ran, parse_utc(began, where="undone_units"))
+            yield f"the window of {name} from {start:%a %H:%M} lacks {units:,.2f} {unit}"
+
+
+def _unit(ran: Ran, limit: str) -> str:
+    """What the number of a broken limit is counted in, with a space before it."""
+    owner, _, words = limit.partition(": ")
+    if words == "least_units":
+        load = ran.case.file.park.resource_by_id.get(ResourceId(owner))
+        return f" {load.unit}" if isinstance(load, FlexibleLoad) else ""
+    return next((unit for end, unit in UNITS.items() if words.endswith(end)), "")
 
 
 def _costs(ran: Ran, schedule: Schedule) -> Table:

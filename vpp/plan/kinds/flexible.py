@@ -126,11 +126,14 @@ def _work(
     b.price(lacking[~must], cost[~must], "unserved")
     b.price(lacking[must], limit_excess_price_per_kwh * per_unit[must], "limit excess")
     names = [f"{unit.resource_id}: least_units" for unit in owners if _must(unit)]
-    b.name(names, Side.BROKEN, lacking[must], np.array([-1]))
+    # A window's work is told in its last step, not at the end of the horizon.
+    last = np.full(len(windows.least_kwh), -1)
+    np.maximum.at(last, window, step)
+    b.name(names, Side.BROKEN, lacking[must], last[asked][must][:, None])
     for field, side in (("least_units", Side.ROW_LOWER), ("most_units", Side.ROW_UPPER)):
         limited = windows.least_kwh > 0 if side is Side.ROW_LOWER else windows.most_kwh < np.inf
         words = [f"{units[load].resource_id}: {field}" for load in windows.load[limited]]
-        b.name(words, side, rows[limited], np.array([-1]))
+        b.name(words, side, rows[limited], last[limited][:, None])
 
 
 def _must(unit: FlexibleLoad) -> bool:
