@@ -43,6 +43,54 @@ SERIES_FAULTS = [
         ],
     ),
     (
+        "backwards",
+        rows("2025-12-03T01:00:00Z,-100,50", "2025-12-03T00:00:00Z,-100,50"),
+        [
+            (
+                "day.csv:3:1: interval_start: the rows do not go forward in time; a plan needs at"
+                " least two rows, 5, 10, 15, 20, 30, 60 minutes apart"
+            )
+        ],
+    ),
+    (
+        "one early row out of step, not every row after it",
+        rows(
+            *("2025-12-03T00:00:00Z,-100,50", "2025-12-03T00:20:00Z,-100,50"),
+            *("2025-12-03T00:30:00Z,-100,50", "2025-12-03T00:45:00Z,-100,50"),
+            "2025-12-03T01:00:00Z,-100,50",
+        ),
+        [
+            (
+                "day.csv:3:1: interval_start: 2025-12-03T00:20:00Z does not follow after a"
+                " quarter-hour; 2025-12-03T00:15Z is due"
+            ),
+            (
+                "day.csv:4:1: interval_start: 2025-12-03T00:30:00Z does not follow after a"
+                " quarter-hour; 2025-12-03T00:35Z is due"
+            ),
+        ],
+    ),
+    (
+        "semicolons",
+        "interval_start;power.base [kW]\n2025-12-03T00:00:00Z;-100\n",
+        [
+            (
+                "day.csv:1:1: the header is not interval_start and further names, each once: put"
+                " commas between them"
+            )
+        ],
+    ),
+    (
+        "a load with the sign of a source",
+        rows("2025-12-03T00:00:00Z,-100,50", "2025-12-03T01:00:00Z,100,50"),
+        [
+            (
+                "day.csv:3:16: power.base: 100 kW at 2025-12-03T01:00:00Z: a load draws, so this is"
+                " never above 0"
+            )
+        ],
+    ),
+    (
         "no rows at all",
         HEADER + "\n",
         ["case.yaml:2:1: series: day.csv has no rows"],
@@ -342,6 +390,16 @@ def test_a_faulty_case_is_refused_where_it_is_faulty(
     faults: Callable[..., list[str]], case: str, lines: list[str]
 ) -> None:
     assert faults(case) == lines
+
+
+@pytest.mark.parametrize("state", ["{}", "{temperature_degc: 5}"])
+def test_a_state_without_what_its_kind_needs_is_refused(
+    faults: Callable[..., list[str]], state: str
+) -> None:
+    """Left in, it would stand still and nobody would be told."""
+    assert faults(CASE.replace("battery: {soc: 0}", f"battery: {state}")) == [
+        "case.yaml:5:3: states.battery: no soc is given, and without it nothing can be planned for it"
+    ]
 
 
 def test_steps_that_do_not_fill_the_intervals_of_a_demand_charge_are_refused(

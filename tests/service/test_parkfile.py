@@ -292,12 +292,12 @@ FAULTS = [
     (
         "a generator larger than its connection point",
         ("max_feed_kw: 250", "max_feed_kw: 301"),
-        [f"36:13: {RESOURCES}.1: feeds up to 301 kW behind a limit of 300 kW"],
+        [f"36:13: {RESOURCES}.1: pv feeds up to 301 kW behind a limit of 300 kW"],
     ),
     (
         "a load larger than its connection point",
         ("max_draw_kw: 300", "max_draw_kw: 501"),
-        [f"37:13: {RESOURCES}.2: draws up to 501 kW behind a limit of 500 kW"],
+        [f"37:13: {RESOURCES}.2: base draws up to 501 kW behind a limit of 500 kW"],
     ),
     (
         "a band upside down",

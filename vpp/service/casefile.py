@@ -41,6 +41,8 @@ from vpp.model.resource import (
     InterruptibleLoad,
     Resource,
     ShiftableRun,
+    Storage,
+    ThermalZone,
 )
 from vpp.model.resource.series import (
     arriving_series,
@@ -227,9 +229,13 @@ def _view(section: CaseSection, file: ParkFile, series: CaseSeries) -> PlanningV
     base_kw = _by_resource(series, power_series)
     available_kw = _by_resource(series, available_series)
     arriving_kw = _by_resource(series, arriving_series)
-    for name, profile in arriving_kw.items():
-        what = "cars that arrive draw, so this is never above 0"
-        series.within(f"arriving.{name}", profile.values, -np.inf, 0.0, what=what)
+    for kind, powers, who in (
+        ("power", base_kw, "a load draws"),
+        ("arriving", arriving_kw, "cars that arrive draw"),
+    ):
+        for name, profile in powers.items():
+            what = f"{who}, so this is never above 0"
+            series.within(f"{kind}.{name}", profile.values, -np.inf, 0.0, what=what)
     power_share = {
         name: _profile(series, name, Quantity.SHARE) for name in _named(park, share_series)
     }
@@ -355,6 +361,11 @@ def _state(
         if isinstance(resource, ShiftableRun | InterruptibleLoad):
             return _reading(resource, StateSection(phase=RunPhase.WAITING, calls_today=0), now)
         return Unknown(resource_id=resource.resource_id, reason="the case says nothing of it")
+    needed = "soc" if isinstance(resource, Storage) else "temperature_degc"
+    if isinstance(resource, Storage | ThermalZone) and getattr(said, needed) is None:
+        what = f"no {needed} is given, and without it nothing can be planned for it"
+        series.fault(("states", resource.resource_id), what)
+        return Unknown(resource_id=resource.resource_id, reason=what)
     try:
         return _reading(resource, said, now)
     except DataError as error:

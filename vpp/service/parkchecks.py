@@ -76,15 +76,16 @@ def _check_limits(parts: Parts) -> None:
             parts.fault((*path, "period_to_date_peak_kw"), what)
     for found in parts.resources:
         behind, resource = found.point, found.resource
+        name = resource.resource_id
         if resource.node_id is not None or (
             isinstance(resource, Converter) and not resource.electric
         ):
             behind = None  # its power is of another carrier
         if behind is not None and resource.draw_kw > behind.import_kw:
-            what = f"draws up to {resource.draw_kw:g} kW behind a limit of {behind.import_kw:g} kW"
+            what = f"{name} draws up to {resource.draw_kw:g} kW behind a limit of {behind.import_kw:g} kW"
             parts.fault(found.path, what)
         if behind is not None and resource.feed_kw > behind.export_kw:
-            what = f"feeds up to {resource.feed_kw:g} kW behind a limit of {behind.export_kw:g} kW"
+            what = f"{name} feeds up to {resource.feed_kw:g} kW behind a limit of {behind.export_kw:g} kW"
             parts.fault(found.path, what)
         if isinstance(resource, EvFleet) and resource.charger_kw > resource.max_draw_kw:
             what = f"{resource.charger_kw:g} kW for one car, {resource.max_draw_kw:g} kW for all"

@@ -155,11 +155,14 @@ def split_header(cell: str) -> tuple[str, Unit | None, str | None]:
 
 
 def _step_of(rows: list[list[str]]) -> timedelta | None:
-    """The shortest distance of two rows near the beginning: a hole there is told as a hole."""
+    """The commonest distance of two rows near the beginning, of several the shortest.
+
+    A hole or a time out of step there is told as what it is.
+    """
     moments = [_moment(row[0]) for row in rows[1:6] if row]
     known = [moment for moment in moments if moment is not None]
     apart = [b - a for a, b in itertools.pairwise(known) if b > a]
-    return min(apart) if apart else None
+    return min(apart, key=lambda length: (-apart.count(length), length), default=None)
 
 
 def _no_step(file: Path, rows: list[list[str]], step: timedelta | None, zone: ZoneInfo) -> Fault:
@@ -169,7 +172,8 @@ def _no_step(file: Path, rows: list[list[str]], step: timedelta | None, zone: Zo
             what = _no_time(row[0] if row else "", zone)
             return Fault(str(file), place + 2, 1, "interval_start", what)
     lengths = ", ".join(f"{length // timedelta(minutes=1)}" for length in STEPS)
-    told = "one row" if step is None else f"steps of {_minutes(step)} minutes"
+    alone = "one row" if len(rows) == 2 else "the rows do not go forward in time"
+    told = alone if step is None else f"steps of {_minutes(step)} minutes"
     what = f"{told}; a plan needs at least two rows, {lengths} minutes apart"
     return Fault(str(file), min(3, len(rows)), 1, "interval_start", what)
 
@@ -183,7 +187,8 @@ def _minutes(step: timedelta) -> str:
 
 def _broken_header(header: Sequence[str]) -> str | None:
     if header[0] != "interval_start" or len(set(header)) != len(header) or len(header) < 2:
-        return "the header is not interval_start and further names, each once"
+        what = "the header is not interval_start and further names, each once"
+        return f"{what}: put commas between them" if len(header) < 2 else what
     return None
 
 
