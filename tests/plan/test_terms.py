@@ -258,6 +258,20 @@ def test_a_price_on_imports_is_paid_on_top(lab: Any) -> None:
     assert schedule.cost_by_cause["quota"] == pytest.approx(50 * 0.2)
 
 
+def test_a_budget_has_its_price_in_the_steps_of_its_period_alone(lab: Any) -> None:
+    view = lab.view(lab.load(), price=[0, 0, 0], base_kw={"load": [-50.0, -60.0, -70.0]})
+    first = replace(quota(Activity.IMPORT, 0.2), last_step=1)
+    second = replace(quota(Activity.IMPORT, 0.5), first_step=2)
+    carbon = CarbonPrice(
+        price_per_kgco2=0.1, grid_kgco2_per_kwh=np.ones(3), first_step=1, last_step=2
+    )
+
+    schedule = solved(lab, view, energy(view, [0.0, 0.0, 0.0]), first, second, carbon)
+
+    assert schedule.cost_by_cause["quota"] == pytest.approx(50 * 0.2 + 70 * 0.5)
+    assert schedule.cost_by_cause["carbon"] == pytest.approx(60 * 0.1)
+
+
 @pytest.mark.parametrize(
     ("price_per_unit", "exported_kw"),
     [pytest.param(0.05, 80.0, id="still worth it"), pytest.param(0.15, 0.0, id="no longer")],

@@ -244,8 +244,8 @@ def test_ratios_count_what_meters_and_sources_say(park: Park) -> None:
 # ---------------------------------------------------------------- a case
 
 
-def planned(tmp_path: Path, quotas: str) -> Ran:
-    for name, text in (("park.yaml", PARK), ("day.csv", SERIES), ("case.yaml", CASE + quotas)):
+def planned(tmp_path: Path, quotas: str, *, series: str = SERIES) -> Ran:
+    for name, text in (("park.yaml", PARK), ("day.csv", series), ("case.yaml", CASE + quotas)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     return asyncio.run(run_case(read_case(tmp_path / "case.yaml"), InlineExecutor()))
 
@@ -283,6 +283,32 @@ quotas:
     assert (quota.used, quota.most, quota.unit) == (900, 1000, "kWh")
     assert quota.state == "scarce"
     assert quota.price_per_unit == pytest.approx(worth)
+
+
+def test_hours_of_the_next_period_have_a_price_of_their_own(tmp_path: Path) -> None:
+    """The last hour of a day whose imports are nearly used, and the first one of the next day."""
+    quotas = """\
+quotas:
+  - id: imports
+    counts: import
+    period: day
+    most_kwh: 3000
+    used_at_start_kwh: 2990
+    expected: [{could: [{kwh_per_day: 2400, worth_per_kwh: 0.5}]}]
+"""
+    series = SERIES.replace("03T01", "02T23").replace("03T00", "02T22")
+
+    ran = planned(tmp_path, quotas, series=series)
+    document = ran.document()
+
+    # 10 of the 100 kWh of the hour are left today; tomorrow 3000 are more than the 2400 it wants.
+    assert [(str(q.first_day), q.price_per_unit) for q in document.quotas] == [
+        ("2025-12-02", 0.5),
+        ("2025-12-03", 0.0),
+    ]
+    assert document.schedule is not None
+    assert document.schedule.net_kw == [-100, -100]  # at 0.05 + 0.50 nothing is stored for 0.30
+    assert document.schedule.connection_points[0].value_per_kwh == pytest.approx([0.55, 0.3])
 
 
 def test_a_case_is_told_of_a_quota_that_its_park_does_not_know(tmp_path: Path) -> None:

@@ -155,8 +155,7 @@ def play(*steps: Any) -> None:
 
 
 def used(plant: Plant, name: str = "calls") -> float:
-    (state,) = plant.quotas.states[name]
-    return state.used
+    return plant.quotas.states[name][0].used
 
 
 # ---------------------------------------------------------------- prices
@@ -205,7 +204,7 @@ def test_a_carbon_budget_prices_the_carbon_of_the_grid(built: Built) -> None:
 def priced(plant: Plant, at: datetime) -> None:
     """What the first plan of a day does with the quotas, without solving it."""
     quotas.note_readings(plant)
-    quotas.renew(plant, at)
+    quotas.renew(plant, at, at + timedelta(days=1))
 
 
 def test_a_restart_keeps_the_count_of_calls(built: Built) -> None:
@@ -274,7 +273,7 @@ def test_a_quarter_hour_waits_for_its_meters_for_a_day_and_is_then_called_uncoun
     priced(plant, NOW + timedelta(hours=26))
 
     assert waiting == []
-    (state,) = plant.quotas.states["imports"]
+    state = plant.quotas.states["imports"][0]
     assert (state.used, state.uncounted_h) == (100, 0.5)
 
 
@@ -325,7 +324,7 @@ def test_a_budget_out_of_reach_is_announced_once_a_day(built: Built, period: str
     priced(plant, NOW)
     priced(plant, NOW + QUARTER)
     assert told() == [f"quota calls (calls) cannot be kept: by {by} it will be 2 above its most"]
-    (state,) = plant.quotas.states["calls"]
+    state = plant.quotas.states["calls"][0]
     assert state.price_per_unit == 60  # the dearest that is left: overrun by no more
     hear(plant, NOW + timedelta(days=1), calls=12)
     priced(plant, NOW + timedelta(days=1))
@@ -349,7 +348,7 @@ def test_a_budget_of_a_day_is_priced_with_each_plan(built: Built) -> None:
     for hour, calls in ((0, 0), (6, 1), (9, 2)):
         hear(plant, NOW + timedelta(hours=hour), calls=calls)
         priced(plant, NOW + timedelta(hours=hour))
-        (state,) = plant.quotas.states["calls"]
+        state = plant.quotas.states["calls"][0]
         prices.append((state.used, state.price_per_unit))
 
     # Half a day is left, then a quarter: half a call of each block, and a quarter of each.

@@ -24,10 +24,10 @@ from vpp.plan.terms import Activity, ActivityPrice, CarbonPrice
 
 def add_carbon(b: Builder, fleet: Fleet, term: CarbonPrice) -> None:
     """Imports of all points at the grid's factor, every generator at its own."""
-    per_kwh = term.price_per_kgco2 * term.grid_kgco2_per_kwh
-    b.price(fleet.points.imports, per_kwh * b.hours, "carbon")
+    per_kwh = term.price_per_kgco2 * term.grid_kgco2_per_kwh[term.steps]
+    b.price(fleet.points.imports[:, term.steps], per_kwh * b.hours, "carbon")
     own = np.array([unit.kgco2_per_kwh for unit in fleet.generators.units])[:, None]
-    b.price(fleet.generators.feed, term.price_per_kgco2 * own * b.hours, "carbon")
+    b.price(fleet.generators.feed[:, term.steps], term.price_per_kgco2 * own * b.hours, "carbon")
 
 
 def add_activity(b: Builder, fleet: Fleet, term: ActivityPrice) -> None:
@@ -36,15 +36,16 @@ def add_activity(b: Builder, fleet: Fleet, term: ActivityPrice) -> None:
     Raises:
         DataError: The resource is not the park's, or does not do what is counted.
     """
-    per_kw = term.price_per_unit * b.hours
+    per_kw, exports = term.price_per_unit * b.hours, fleet.points.exports[:, term.steps]
     match term.activity:
         case Activity.IMPORT:
-            b.price(fleet.points.imports, per_kw, "quota")
+            b.price(fleet.points.imports[:, term.steps], per_kw, "quota")
         case Activity.EXPORT:
-            b.price(fleet.points.exports, per_kw, "quota")
+            b.price(exports, per_kw, "quota")
         case Activity.GREEN_USE:
-            b.price(fleet.generators.feed[fleet.generators.green()], per_kw, "quota")
-            b.price(fleet.points.exports, -per_kw, "quota")
+            green = fleet.generators.feed[fleet.generators.green()]
+            b.price(green[:, term.steps], per_kw, "quota")
+            b.price(exports, -per_kw, "quota")
         case Activity.CALLS | Activity.HOURS_ON | Activity.DISCHARGED:
             _price_counted(b, term, _COUNTED[term.activity])
         case _:
@@ -75,7 +76,7 @@ def _price_counted(b: Builder, term: ActivityPrice, what: Counted) -> None:
             where="ActivityPrice",
             fix="Name a resource of the park that does this, and whose doing it is counted",
         )
-    columns, per_unit = b.counted(what, b.row_of[resource.resource_id])
+    columns, per_unit = b.counted(what, b.row_of[resource.resource_id], term.steps)
     b.price(columns, term.price_per_unit * per_unit, "quota")
 
 

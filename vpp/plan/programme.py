@@ -305,19 +305,30 @@ class Builder:
         self._triplets.append(_spread(self.balance[self.node_of[node_id], steps], columns, -filled))
         self._ports.setdefault((resource_id, node_id), []).append(_spread(steps, columns, filled))
 
-    def count(self, what: Counted, which: Ints, columns: Ints, per_unit: float | Floats) -> None:
+    def count(
+        self,
+        what: Counted,
+        which: Ints,
+        columns: Ints,
+        per_unit: float | Floats,
+        *,
+        steps: Ints | None = None,
+    ) -> None:
         """A unit of each column is `per_unit` of `what` its resource (rows in park order) does.
 
-        The three broadcast together. `counted` finds them again.
+        They broadcast together, over `steps`: left out, the last axis is the horizon. `counted` finds
+        them again.
         """
-        self._counted[what].append(_spread(which, columns, per_unit))
+        steps = np.arange(self.steps) if steps is None else steps
+        self._counted[what].append(_spread(which * self.steps + steps, columns, per_unit))
 
-    def counted(self, what: Counted, row: int) -> tuple[Ints, Floats]:
-        """Columns, and how much of `what` a unit of each is, of one resource; shapes (n,)."""
-        found = [
-            (columns[which == row], per_unit[which == row])
-            for which, columns, per_unit in self._counted[what]
-        ]
+    def counted(self, what: Counted, row: int, within: slice = slice(None)) -> tuple[Ints, Floats]:
+        """Columns of some steps, and how much of `what` a unit of each is, of one resource; shapes (n,)."""
+        first, last, _ = within.indices(self.steps)
+        found = []
+        for at, columns, per_unit in self._counted[what]:
+            mine = (row * self.steps + first <= at) & (at < row * self.steps + last)
+            found.append((columns[mine], per_unit[mine]))
         return (
             _joined([columns for columns, _ in found]),
             np.concatenate([np.zeros(0), *(per_unit for _, per_unit in found)]),

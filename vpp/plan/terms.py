@@ -277,8 +277,17 @@ class CarbonPrice:
     grid_kgco2_per_kwh: Floats
     """Shape (T,)."""
 
+    first_step: int = 0
+    last_step: int | None = None
+    """Exclusive; None: to the end. The period of a budget may end within the horizon."""
+
     def __post_init__(self) -> None:
         require_price(self, "price_per_kgco2", where="CarbonPrice")
+
+    @property
+    def steps(self) -> slice:
+        """Where it holds."""
+        return slice(self.first_step, self.last_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +339,10 @@ class ActivityPrice:
     reason: str
     """The quota, as people know it."""
 
+    first_step: int = 0
+    last_step: int | None = None
+    """Exclusive; None: to the end. The period of a budget may end within the horizon."""
+
     def __post_init__(self) -> None:
         where = f"ActivityPrice on {self.activity} ({self.reason})"
         of_park = self.activity in (Activity.IMPORT, Activity.EXPORT, Activity.GREEN_USE)
@@ -341,6 +354,11 @@ class ActivityPrice:
             )
         if self.activity is not Activity.GREEN_USE:
             require_price(self, "price_per_unit", where=where)
+
+    @property
+    def steps(self) -> slice:
+        """Where it holds."""
+        return slice(self.first_step, self.last_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,13 +48,14 @@ def both_ways(b: Builder, terms: Sequence[Term]) -> tuple[Floats, Floats]:
                 cost[b.point_of[term.connection_point_id]] += term.import_per_kwh
                 earns[b.point_of[term.connection_point_id]] += term.export_per_kwh
             case CarbonPrice():
-                cost += term.price_per_kgco2 * term.grid_kgco2_per_kwh
+                per_kwh = term.price_per_kgco2 * term.grid_kgco2_per_kwh
+                cost[:, term.steps] += per_kwh[term.steps]
             case ActivityPrice(activity=Activity.IMPORT):
-                cost += term.price_per_unit
+                cost[:, term.steps] += term.price_per_unit
             case ActivityPrice(activity=Activity.EXPORT):
-                earns -= term.price_per_unit
+                earns[:, term.steps] -= term.price_per_unit
             case ActivityPrice(activity=Activity.GREEN_USE):
-                earns += term.price_per_unit
+                earns[:, term.steps] += term.price_per_unit
             case _:
                 pass  # prices neither way by itself
     point, step = np.nonzero(earns > cost + ROUNDING_PER_KWH)

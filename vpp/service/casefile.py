@@ -209,8 +209,13 @@ def _quotas(section: CaseSection, series: CaseSeries) -> tuple[QuotaState, ...]:
     return tuple(
         state
         for quota in section.quotas
-        for state in quotaprices.states_of(
-            quota, park, Tally(), series.horizon.start, from_start=True
+        for state in quotaprices.states_until(
+            quota,
+            park,
+            Tally(),
+            series.horizon.start,
+            series.horizon.span.end,
+            from_start=True,
         )
     )
 

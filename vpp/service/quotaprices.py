@@ -4,15 +4,16 @@
     Tally (by local day) ┼──▶ Quota + RestOfPeriod ──▶ price_of ──▶ QuotaState ──▶ terms
     now                  ┘
 
-A price holds for the whole horizon, though its end may lie in the next period: the first plan of that
-one has its own.
+Where the next period begins within the horizon, its steps have a price of their own: of a budget that is
+still whole.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from math import inf
 from typing import Literal, TypeAlias, TypeVar, assert_never
 from zoneinfo import ZoneInfo
@@ -22,7 +23,7 @@ import numpy as np
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.resource import Generator, Resource
-from vpp.model.time import local_date, local_day
+from vpp.model.time import local_date, local_day, local_moment
 from vpp.plan.priced import can_be_counted
 from vpp.plan.quota import (
     GreenEnergy,
@@ -43,6 +44,7 @@ from vpp.service.quotatally import (
     UNMETERED_H,
     Days,
     Tally,
+    beginnings,
     counter,
     days_of,
 )
@@ -103,6 +105,22 @@ def states_of(
     unknown_h = max(total(UNMETERED_H), total(UNMEASURED_H))
     by_resource = isinstance(section, schema.DischargeQuota | schema.CallsQuota | schema.HoursQuota)
     return tuple(replace(s, uncounted_h=0.0 if by_resource else unknown_h) for s in states)
+
+
+def states_until(
+    section: schema.AnyQuota,
+    park: Park,
+    tally: Tally,
+    now: datetime,
+    until: datetime,
+    *,
+    from_start: bool,
+) -> tuple[QuotaState, ...]:
+    """As `states_of`, of the running period and of each that begins before `until`."""
+    found = states_of(section, park, tally, now, from_start=from_start)
+    for begins in beginnings(section.period, now, until, park.timezone):
+        found += states_of(section, park, tally, begins, from_start=False)
+    return found
 
 
 def _state(
@@ -329,10 +347,18 @@ def _fitting(expected: Sequence[_Day], day: date) -> _Day:
 
 
 def terms_of(states: Iterable[QuotaState], view: PlanningView) -> tuple[Term, ...]:
-    """The prices as terms of a plan; what is worth nothing asks for nothing."""
+    """The prices as terms of a plan, each in the steps that begin in its period.
+
+    What is worth nothing asks for nothing.
+    """
     found: list[Term] = []
+    starts, zone = view.horizon.starts(), view.park.timezone
     for state in states:
-        if state.price_per_unit == 0:
+        first, last = (
+            bisect_left(starts, local_moment(day, time(), zone))
+            for day in (state.days.first, state.days.end)
+        )
+        if state.price_per_unit == 0 or first == last:
             continue
         if state.counts == "carbon":
             grid = view.grid_kgco2_per_kwh
@@ -342,6 +368,8 @@ def terms_of(states: Iterable[QuotaState], view: PlanningView) -> tuple[Term, ..
                     grid_kgco2_per_kwh=uniform(view.park.grid_kgco2_per_kwh, view.horizon.steps)
                     if grid is None
                     else grid.values,
+                    first_step=first,
+                    last_step=last,
                 )
             )
         else:
@@ -351,6 +379,8 @@ def terms_of(states: Iterable[QuotaState], view: PlanningView) -> tuple[Term, ..
                     resource_id=state.resource_id,
                     price_per_unit=state.price_per_unit,
                     reason=state.quota_id,
+                    first_step=first,
+                    last_step=last,
                 )
             )
     return tuple(found)

@@ -14,7 +14,7 @@ has just begun sees it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from math import isfinite
@@ -33,7 +33,7 @@ from vpp.plan.view import PlanningView
 from vpp.service import quotaschema as schema
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
-from vpp.service.quotaprices import QuotaState, states_of, terms_of
+from vpp.service.quotaprices import QuotaState, states_until, terms_of
 from vpp.service.quotatally import (
     EXPORT,
     IMPORT,
@@ -226,31 +226,38 @@ def terms(plant: Plant, view: PlanningView) -> tuple[Term, ...]:
     if not plant.file.quotas:
         return ()
     note_readings(plant)
-    renew(plant, view.now)
-    return terms_of(plant_states(plant), view)
+    renew(plant, view.now, view.horizon.span.end)
+    return terms_of([s for states in plant.quotas.states.values() for s in states], view)
 
 
 def plant_states(plant: Plant) -> tuple[QuotaState, ...]:
-    """How each budget stood when it was priced, in the order of the park file."""
-    states = plant.quotas.states
-    return tuple(s for quota in plant.file.quotas for s in states.get(quota.id, ()))
+    """How each budget stood when it was last priced, in the order of the park file."""
+    today, found = plant.quotas.priced_on, plant.quotas.states
+    return tuple(
+        state
+        for quota in plant.file.quotas
+        for state in found.get(quota.id, ())
+        if today is not None and today in state.days
+    )
 
 
-def renew(plant: Plant, now: datetime) -> None:
-    """Price what is due, and tell what cannot be kept any more.
+def renew(plant: Plant, now: datetime, until: datetime) -> None:
+    """Price what is due, of the periods that run before `until`; tell what cannot be kept any more.
 
     Raises:
         PlanError: As `terms`.
     """
-    desk, zone = plant.quotas, plant.file.park.timezone
-    today, began_on = local_date(now, zone), local_date(desk.began_at, zone)
-    first = desk.priced_on != today
+    desk, park = plant.quotas, plant.file.park
+    today, began_on = (local_date(at, park.timezone) for at in (now, desk.began_at))
+    last, first = local_date(until - QUARTER, park.timezone), desk.priced_on != today
     for quota in plant.file.quotas:
-        if first or quota.period is schema.Period.DAY:
-            begins = began_on in days_of(quota.period, today)
-            states = states_of(quota, plant.file.park, desk.tally, now, from_start=begins)
-            desk.states[quota.id] = states
-            _tell(plant, states, now, today)
+        reaches = any(last in state.days for state in desk.states.get(quota.id, ()))
+        if not first and reaches and quota.period is not schema.Period.DAY:
+            continue
+        begins = began_on in days_of(quota.period, today)
+        states = states_until(quota, park, desk.tally, now, until, from_start=begins)
+        desk.states[quota.id] = states
+        _tell(plant, [state for state in states if today in state.days], now, today)
     if first:
         _tell_silent(plant, now)
         for key in [key for key in desk.tally.seen if key[0] < today - timedelta(days=1)]:
@@ -258,7 +265,7 @@ def renew(plant: Plant, now: datetime) -> None:
     desk.priced_on = today
 
 
-def _tell(plant: Plant, states: tuple[QuotaState, ...], now: datetime, today: date) -> None:
+def _tell(plant: Plant, states: Iterable[QuotaState], now: datetime, today: date) -> None:
     """Announce what cannot be kept any more, once a day."""
     for state in states:
         key = state.quota_id, state.counts

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal, TypeAlias, assert_never
+from zoneinfo import ZoneInfo
 
 from vpp.model.ids import ResourceId
+from vpp.model.time import local_date, local_moment
 from vpp.service.quotaschema import Period
 
 IMPORT, EXPORT = "import", "export"
@@ -34,6 +37,16 @@ class Days:
 
     def __contains__(self, day: date) -> bool:
         return self.first <= day < self.end
+
+
+def beginnings(
+    period: Period, now: datetime, until: datetime, zone: ZoneInfo
+) -> Iterator[datetime]:
+    """When periods begin after `now` and before `until`."""
+    days = days_of(period, local_date(now, zone))
+    while (begins := local_moment(days.end, time(), zone)) < until:
+        yield begins
+        days = days_of(period, days.end)
 
 
 @dataclass(slots=True)

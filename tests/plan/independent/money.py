@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
 from tests.plan.independent.grid import Grid, below
-from tests.plan.independent.sheet import Sheet
+from tests.plan.independent.sheet import Line, Sheet
 from vpp.model.resource import Generator, Storage, ThermalZone
 from vpp.plan.terms import (
     Activity,
@@ -123,8 +124,10 @@ def _sources(sheet: Sheet) -> list[tuple[Generator, Any]]:
 
 
 def _carbon(sheet: Sheet, grid: Grid, term: CarbonPrice) -> None:
-    kg: Any = sum(r.kgco2_per_kwh * cp.sum(fed) for r, fed in _sources(sheet))
-    kg = kg + sum(term.grid_kgco2_per_kwh @ imported for imported in grid.imports.values())
+    when = slice(term.first_step, term.last_step)
+    kg: Any = sum(r.kgco2_per_kwh * cp.sum(fed[when]) for r, fed in _sources(sheet))
+    per_kwh = term.grid_kgco2_per_kwh[when]
+    kg = kg + sum(per_kwh @ imported[when] for imported in grid.imports.values())
     sheet.pay(term.price_per_kgco2 * sheet.hours * kg)
 
 
@@ -146,25 +149,28 @@ def _changes(sheet: Sheet, term: ChangePenalty) -> None:
 
 
 def _done(sheet: Sheet, grid: Grid, term: ActivityPrice) -> Any:
-    """How much of an activity is done over the horizon."""
+    """How much of an activity is done while the term holds."""
     names = [r.resource_id for r in sheet.view.park.resources]
     parts = [sheet.parts[n] for n in names if term.resource_id in (None, n)]
+
+    def over(lines: Iterable[Line]) -> Any:
+        when = slice(term.first_step, term.last_step)
+        return sum(cp.sum(line[when]) for line in lines if line is not None)
+
     match term.activity:
         case Activity.IMPORT:
-            return sheet.hours * sum(cp.sum(line) for line in grid.imports.values())
+            return sheet.hours * over(grid.imports.values())
         case Activity.EXPORT:
-            return sheet.hours * sum(cp.sum(line) for line in grid.exports.values())
+            return sheet.hours * over(grid.exports.values())
         case Activity.GREEN_USE:
-            green = sum(cp.sum(fed) for r, fed in _sources(sheet) if r.green)
-            exported = sum(cp.sum(line) for line in grid.exports.values())
-            return sheet.hours * (green - exported)
+            green = over(fed for r, fed in _sources(sheet) if r.green)
+            return sheet.hours * (green - over(grid.exports.values()))
         case Activity.CALLS:
-            return sum(cp.sum(part.started) for part in parts if part.started is not None)
+            return over(part.started for part in parts)
         case Activity.HOURS_ON:
-            return sheet.hours * sum(cp.sum(part.on) for part in parts if part.on is not None)
+            return sheet.hours * over(part.on for part in parts)
         case Activity.DISCHARGED:
-            out = [part.taken_out for part in parts if part.taken_out is not None]
-            return sheet.hours * sum(cp.sum(line) for line in out)
+            return sheet.hours * over(part.taken_out for part in parts)
 
 
 def _burden(sheet: Sheet, term: EqualBurden) -> None:

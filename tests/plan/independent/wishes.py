@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,10 @@ def others(m: Making, park: Park) -> Iterator[Term]:
             reason="a test",
         )
     if d.chance(0.3):
-        yield CarbonPrice(price_per_kgco2=d.between(0, 0.2), grid_kgco2_per_kwh=m.course(0.01, 0.5))
+        price = d.between(0, 0.2)
+        yield CarbonPrice(
+            price_per_kgco2=price, grid_kgco2_per_kwh=m.course(0.01, 0.5), **_while(m, price)
+        )
     if d.chance(0.25):
         yield GreenShare(share=d.between(0.1, 0.9), shortfall_per_kwh=d.pick(0.02, 0.2))
     if d.chance(0.3):
@@ -147,6 +151,7 @@ def _quotas(m: Making, park: Park) -> Iterator[Term]:
                 resource_id=None,
                 price_per_unit=-price if activity is Activity.GREEN_USE else price,
                 reason="a test",
+                **_while(m, price),
             )
     for r in park.resources:
         machine = isinstance(r, Generator | Converter | FlexibleLoad) and r.on_off is not None
@@ -159,12 +164,22 @@ def _quotas(m: Making, park: Park) -> Iterator[Term]:
             fitting = [(Activity.DISCHARGED, 0.02)]
         for activity, most in fitting:
             if d.chance(0.2):
+                price = d.between(0, most)
                 yield ActivityPrice(
                     activity=activity,
                     resource_id=r.resource_id,
-                    price_per_unit=d.between(0, most),
+                    price_per_unit=price,
                     reason="a test",
+                    **_while(m, price),
                 )
+
+
+def _while(m: Making, price: float) -> dict[str, Any]:
+    """The whole horizon, its beginning, or its end; by dice of its own, so that the rest stays."""
+    middle = m.horizon.steps // 2
+    spans = ((0, None), (0, middle), (middle, None))
+    first, last = spans[int(np.random.default_rng(int(price * 1e9)).integers(3))]
+    return {"first_step": first, "last_step": last}
 
 
 def reserves(m: Making, park: Park) -> Iterator[Term]:

@@ -144,9 +144,10 @@ def _inject(b: Builder, starts: Sequence[Start], chosen: Ints) -> None:
     rows = b.rows([start.resource_id for start in starts])
     b.inject(rows[which], chosen[which], -draw, steps=step)
     begins = np.array([not start.extends for start in starts])
-    b.count(Counted.STARTS, rows[begins], chosen[begins], 1.0)
+    first = np.array([start.step for start in starts], dtype=np.int64)
+    b.count(Counted.STARTS, rows[begins], chosen[begins], 1.0, steps=first[begins])
     shed_kwh = np.array([start.shed_kwh for start in starts])
-    b.count(Counted.TURNED_DOWN_KWH, rows, chosen, shed_kwh)
+    b.count(Counted.TURNED_DOWN_KWH, rows, chosen, shed_kwh, steps=first)
     for name, at in _by_resource(starts).items():
         some = [starts[i] for i in at]
         together = len({start.group for start in some}) * some[0].most if some[0].rest else 1

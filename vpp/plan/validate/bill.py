@@ -176,12 +176,14 @@ def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cos
 
 def _carbon(case: Case, term: CarbonPrice) -> Iterator[Cost]:
     """Of what is imported by the grid's factor, of what generators feed by theirs."""
+    holds = np.zeros(case.steps)
+    holds[term.first_step : term.last_step] = term.price_per_kgco2 * case.hours
     for kw in case.schedule.connection_point_kw.values():
-        per_kw = term.price_per_kgco2 * term.grid_kgco2_per_kwh * case.hours
+        per_kw = holds * term.grid_kgco2_per_kwh
         yield priced("carbon", per_kw, np.maximum(-kw, 0.0), kw)
     for unit in case.view.park.resources:
         if isinstance(unit, Generator):
-            per_kw = np.full(case.steps, term.price_per_kgco2 * unit.kgco2_per_kwh * case.hours)
+            per_kw = holds * unit.kgco2_per_kwh
             yield priced("carbon", per_kw, case.power(unit.resource_id))
 
 
