@@ -30,6 +30,7 @@ from vpp.model.schedule import Optimal, Schedule, Unsolved
 from vpp.model.time import QUARTER
 from vpp.plan.terms import (
     ActivityPrice,
+    CarbonPrice,
     EnergyTarget,
     OpenTrade,
     PeakCharge,
@@ -379,6 +380,12 @@ def halved(view: PlanningView, terms: tuple[Term, ...]) -> Case:
         if isinstance(term, PeakCharge):
             for name in ("first_step", "last_step", "interval_steps", "elapsed_steps"):
                 said[name] = 2 * getattr(term, name)
+        if isinstance(term, CarbonPrice):
+            last = term.last_step
+            said |= {
+                "first_step": 2 * term.first_step,
+                "last_step": None if last is None else 2 * last,
+            }
         if isinstance(term, EnergyTarget):
             said["step"] = 2 * term.step + 1
         return replace(term, **{k: v for k, v in said.items() if k != "borne_kwh"})
