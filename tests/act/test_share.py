@@ -245,6 +245,31 @@ def test_a_second_run_is_not_started_by_the_first_one_of_a_plan_that_is_held(
     assert shared([(oven, 0, reading)], plan=plan) == {"oven": 0}
 
 
+@pytest.mark.parametrize(
+    ("soc", "owed_kw", "asked_kw"),
+    [
+        pytest.param(0.5, -900, -900, id="half full"),
+        pytest.param(0.9, -900, -250, id="charging falls above 60 %, to nothing when full"),
+        pytest.param(0.5, 900, 900, id="half full, the other way"),
+        pytest.param(0.1, 900, 200, id="discharging falls below 50 %, to nothing when empty"),
+    ],
+)
+def test_a_residual_asks_no_more_of_a_store_than_its_taper_allows(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    soc: float,
+    owed_kw: float,
+    asked_kw: float,
+) -> None:
+    """1000 kW; a quarter of an hour moves 250 kWh of 1000."""
+    bess = a_resource("bess", charge_taper_soc=0.6, discharge_taper_soc=0.5)
+
+    found = shared([(bess, 0, a_reading(bess, soc=soc))], owed_kw=owed_kw)
+
+    assert found == {"bess": pytest.approx(asked_kw)}
+
+
 def a_car(name: str, hours: float, kwh: float) -> EvSession:
     return EvSession(session_id=name, departs_at=NOON + timedelta(hours=hours), wanted_kwh=kwh)
 

@@ -103,6 +103,21 @@ def battery(soc: float = 0.5, **changes: Any) -> SimulatedStorage:
     return SimulatedStorage(replace(BATTERY, **changes), soc, ZoneInfo("Europe/Stockholm"), NOON)
 
 
+@pytest.mark.parametrize(
+    ("soc", "wish_kw", "does_kw"),
+    [
+        pytest.param(0.9, -60, -15, id="nearly full, a quarter of its charging is left"),
+        pytest.param(0.1, 120, 24, id="nearly empty, a fifth of its discharging"),
+        pytest.param(0.5, 120, 120, id="between them all of it"),
+    ],
+)
+def test_a_store_tapers_near_its_ends(soc: float, wish_kw: float, does_kw: float) -> None:
+    device = battery(soc, charge_taper_soc=0.6, discharge_taper_soc=0.5)
+    device.receive(command(1, wish_kw), NOON)
+
+    assert powers(device, 1) == [pytest.approx(does_kw)]
+
+
 def test_a_store_whose_cycles_are_limited_counts_what_is_taken_out_on_a_local_day() -> None:
     """NOON is noon UTC: the local day ends 11 hours later. 9 kW an hour take out 10 kWh."""
     device = battery(max_cycles_per_day=1.0, discharge_efficiency=0.9)

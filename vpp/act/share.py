@@ -192,8 +192,11 @@ class _Moment:
         above_kwh = max(soc - store.min_soc, 0.0) * store.capacity_kwh
         room_kwh = max(1.0 - soc, 0.0) * store.capacity_kwh
         return (
-            -min(store.max_charge_kw, room_kwh / store.charge_efficiency / self.rest_hours),
-            min(store.max_discharge_kw, above_kwh * store.discharge_efficiency / self.rest_hours),
+            -min(store.most_charge_kw(soc), room_kwh / store.charge_efficiency / self.rest_hours),
+            min(
+                store.most_discharge_kw(soc),
+                above_kwh * store.discharge_efficiency / self.rest_hours,
+            ),
         )
 
     def _storage(self, store: Storage, reading: Reading) -> float | None:
@@ -250,7 +253,8 @@ class _Moment:
         since = reading.phase_since
         if since is None or self._now < since + load.call_length or self._called(load):
             return 0.0
-        return 0.0 if self._step < self._longer_until(load) else -load.rated_draw_kw
+        longer = self._step < self._schedule.longer_until.get(load.resource_id, 0)
+        return 0.0 if longer else -load.rated_draw_kw
 
     def _turned_down(self, load: CurtailableLoad, reading: Reading) -> float | None:
         """The most it may draw during a call, by little turned down or not; its size ends the call."""
@@ -270,9 +274,6 @@ class _Moment:
         lengths = self._schedule.start_lengths.get(load.resource_id, ())
         calls = zip(self._starts(load), lengths, strict=False)
         return any(start <= self._step < start + length for start, length in calls)
-
-    def _longer_until(self, load: InterruptibleLoad) -> int:
-        return self._schedule.longer_until.get(load.resource_id, 0)
 
     def _machine(self, machine: Converter) -> float:
         """Its electricity; what flows at its first port where it has none."""

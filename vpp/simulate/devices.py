@@ -65,7 +65,8 @@ class SimulatedStorage(BaseDevice):
             self._day_end = local_day(local_date(start, self._zone), self._zone).end
             self._discharged_today_kwh = 0.0
         wish_kw = self._wish_kw(start) or 0.0
-        target_kw = min(max(wish_kw, -of.max_charge_kw), of.max_discharge_kw)
+        soc = min(self.stored_kwh / of.capacity_kwh, 1.0) if of.capacity_kwh else 0.0
+        target_kw = min(max(wish_kw, -of.most_charge_kw(soc)), of.most_discharge_kw(soc))
         ramped_kw = self._ramped_kw(target_kw, hours)
         most_kw = self.stored_kwh * of.discharge_efficiency / hours
         least_kw = -(of.capacity_kwh - self.stored_kwh) / (of.charge_efficiency * hours)

@@ -98,6 +98,16 @@ class Storage(Common):
     def feed_kw(self) -> float:
         return self.max_discharge_kw
 
+    def most_charge_kw(self, soc: float) -> float:
+        """How hard it can be charged at a state of charge; a size."""
+        falls_over = 1 - self.charge_taper_soc
+        return self.max_charge_kw * (min((1 - soc) / falls_over, 1.0) if falls_over else 1.0)
+
+    def most_discharge_kw(self, soc: float) -> float:
+        """How hard it can be discharged at a state of charge; a size."""
+        falls_over = self.discharge_taper_soc
+        return self.max_discharge_kw * (min(soc / falls_over, 1.0) if falls_over else 1.0)
+
     def kept(self, hours: float) -> float:
         """Share of what is stored that is left after `hours` without charge or discharge."""
         return float((1 - self.standing_loss_per_h) ** hours)
