@@ -28,7 +28,7 @@ def a_dispatcher(
 ) -> Callable[..., Dispatcher]:
     def build(first_seq: int = 1000, ttl: timedelta = 5 * MINUTE) -> Dispatcher:
         return Dispatcher(
-            a_park(a_resource("bess"), a_resource("oven")),
+            a_park(*(a_resource(kind) for kind in ("bess", "oven", "shop", "boiler"))),
             first_seq=first_seq,
             ttl=ttl,
             control_period=MINUTE,
@@ -89,6 +89,22 @@ def test_forgetting_an_old_command_leaves_its_successor_in_force(dispatcher: Dis
 def test_hold_and_start_are_words_that_no_deadband_swallows(dispatcher: Dispatcher) -> None:
     sent(dispatcher, 0, oven=0)
     assert sent(dispatcher, 1, oven=-0.5) == [("oven-1001", -0.5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "powers_kw", "sent_kw"),
+    [
+        pytest.param("boiler", (0, -3, -4, 0), [0, -3, 0], id="a small machine starts and stops"),
+        pytest.param("shop", (-97, -100), [-97, -100], id="the end of a call"),
+        pytest.param("bess", (0, -3), [0], id="a store trickles"),
+    ],
+)
+def test_start_stop_and_the_end_of_a_call_are_words_too(
+    dispatcher: Dispatcher, kind: str, powers_kw: tuple[float, ...], sent_kw: list[float]
+) -> None:
+    every = [sent(dispatcher, minute / 4, **{kind: kw}) for minute, kw in enumerate(powers_kw)]
+
+    assert [kw for some in every for _, kw in some] == sent_kw
 
 
 def test_a_refresh_keeps_since_when_the_value_is_asked_for(dispatcher: Dispatcher) -> None:

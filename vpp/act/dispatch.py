@@ -19,7 +19,14 @@ from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
-from vpp.model.resource import InterruptibleLoad, ShiftableRun
+from vpp.model.resource import (
+    Converter,
+    CurtailableLoad,
+    FlexibleLoad,
+    Generator,
+    InterruptibleLoad,
+    ShiftableRun,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +105,12 @@ class Dispatcher:
         return self._moved(name, kw, force)
 
     def _moved(self, name: ResourceId, kw: float, force: InForce) -> bool:
-        """Hold, start and call are words, not amounts: for them every difference counts."""
-        exact = isinstance(self._park.resource_by_id[name], ShiftableRun | InterruptibleLoad)
-        return abs(kw - force.setpoint.power_kw) > (0.0 if exact else self._deadband_kw)
+        """Hold, start, stop and call are words, not amounts: for them every difference counts."""
+        resource, before_kw = self._park.resource_by_id[name], force.setpoint.power_kw
+        words = isinstance(resource, ShiftableRun | InterruptibleLoad | CurtailableLoad)
+        machine = isinstance(resource, Generator | FlexibleLoad | Converter)
+        switched = machine and (kw == 0) != (before_kw == 0)
+        return switched or abs(kw - before_kw) > (0.0 if words else self._deadband_kw)
 
     def _command(self, name: ResourceId, kw: float, now: datetime, serves: str) -> Setpoint:
         seq = self._next_seq[name]
