@@ -81,7 +81,9 @@ class ThermalZone(Common):
     def cop_at(self, outdoor_degc: float | Floats) -> float | Floats:
         """KWh of heat moved per kWh drawn at an outdoor temperature, or at each; never below 1e-3."""
         cop = self.cop + self.cop_per_degc * (outdoor_degc - self.cop_outdoor_degc)
-        return np.maximum(cop, LEAST_COP)
+        if isinstance(cop, np.ndarray):
+            return np.maximum(cop, LEAST_COP)
+        return max(float(cop), LEAST_COP)  # a plain number: devices send and store it
 
     @overload
     def degc_per_kw(self, outdoor_degc: float) -> float: ...
