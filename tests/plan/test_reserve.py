@@ -426,3 +426,23 @@ def test_no_more_is_kept_than_the_tree_lets_a_call_move(
     schedule = planned(lab, view, product("bat", up=up))
 
     assert schedule.reserve[f"fcr {'up' if up else 'down'}"].sold_kw == pytest.approx([sold_kw])
+
+
+@pytest.mark.parametrize(
+    ("up", "soc", "taper", "sold_kw"),
+    [
+        pytest.param(
+            True, 0.1, {"discharge_taper_soc": 0.2}, 50, id="nearly empty: half its power"
+        ),
+        pytest.param(False, 0.9, {"charge_taper_soc": 0.8}, 50, id="nearly full: half its power"),
+        pytest.param(True, 0.5, {"discharge_taper_soc": 0.2}, 100, id="in between: all of it"),
+    ],
+)
+def test_a_store_that_tapers_keeps_what_its_level_lets_it_give(
+    lab: Any, up: bool, soc: float, taper: dict[str, Any], sold_kw: float
+) -> None:
+    view = half_full(lab, soc=soc, wear_cost_per_kwh=20.0, **taper)
+
+    schedule = planned(lab, view, product("bat", up=up, activation_hours=0.1))
+
+    assert schedule.reserve[f"fcr {'up' if up else 'down'}"].sold_kw == pytest.approx([sold_kw])

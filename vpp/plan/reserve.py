@@ -5,7 +5,7 @@
     rows      owed      Σ kept - largest + lacking - sold = firm       (>= where the rest must suffice)
               largest   largest >= kept, of each                       twice   Σ kept <= 2·(firm + sold)
               relief    Σ relief <= charge                             (down: discharge)
-              extra     Σ extra + discharge <= most                    (down: charge)
+              extra     Σ extra + discharge <= most, by level where it tapers       (down: charge)
               call      Σ hours·(ηc·relief + extra/ηd) <= stored - floor, before the step and after it
                         (down: Σ hours·(relief/ηd + ηc·extra) <= capacity - stored)
               others    Σ kept + feed <= has                           (down: kept - feed <= -least)
@@ -212,6 +212,9 @@ def _hold_back(b: Builder, storages: Storages, some: Sequence[Headroom], *, up: 
         )
         b.put(relief[here], one.relief, 1.0)
         b.put(extra[here], one.extra, 1.0)
+        tapered = storages.emptier if up else storages.fuller
+        mine, theirs = _shared(one.storages, tapered.units)
+        b.put(tapered.rows[theirs], one.extra[mine], 1.0)
         per_kw = ((one.relief, into if up else out), (one.extra, out if up else into))
         ends = (before, after) if one.term.held_at_end else (before,)
         for columns, kwh in per_kw:
@@ -223,6 +226,12 @@ def _hold_back(b: Builder, storages: Storages, some: Sequence[Headroom], *, up: 
         taken, sense = (one.extra, 1.0) if up else (one.relief, -1.0)
         which = storages.which[one.storages][:, None]
         b.count(Counted.TAKEN_OUT_KWH, which, taken, sense * one.term.called_share * b.hours * out)
+
+
+def _shared(these: Ints, those: Ints) -> tuple[Ints, Ints]:
+    """Where the same storages stand in two lists of them."""
+    _, first, second = np.intersect1d(these, those, return_indices=True)
+    return first, second
 
 
 def _leave_room(b: Builder, others: _Others, some: Sequence[Headroom], *, up: bool) -> None:

@@ -70,7 +70,7 @@ def storage(
     # such a product is held at the start alone leaves the rest of the step free.
     until_end = {number: part for number, part in kept.items() if asked[number].held_at_end}
     _energy(sheet, r, until_end, asked, stored, floor)
-    _power(sheet, r, kept, asked, (charge, discharge), share)
+    _power(sheet, r, kept, asked, (charge, discharge), share, before / max(cap, 1e-9))
     return Part(power=discharge - charge, draw=charge, stored=stored, taken_out=taken_out)
 
 
@@ -85,17 +85,29 @@ def _ways(
 
 
 def _power(
-    sheet: Sheet, r: Storage, kept: dict[int, Kept], asked: Asked, runs: tuple[Any, Any], share: Any
+    sheet: Sheet,
+    r: Storage,
+    kept: dict[int, Kept],
+    asked: Asked,
+    runs: tuple[Any, Any],
+    share: Any,
+    level: Any,
 ) -> None:
-    """A store stops what it does, and then does the opposite."""
+    """A store stops what it does, and then does the opposite, as strongly as its level lets it."""
     charge, discharge = runs
     for up, parts in _ways(kept, asked):
         relief = sum(part.relief for _, part in parts)
         extra = sum(part.extra for _, part in parts)
         if up:
             sheet.hold(relief <= charge, extra <= r.max_discharge_kw * share - discharge)
+            if r.discharge_taper_soc > 0:
+                tapered = cp.multiply(r.max_discharge_kw * share, level / r.discharge_taper_soc)
+                sheet.hold(extra <= tapered - discharge)
         else:
             sheet.hold(relief <= discharge, extra <= r.max_charge_kw * share - charge)
+            if r.charge_taper_soc < 1:
+                room = (1 - level) / (1 - r.charge_taper_soc)
+                sheet.hold(extra <= cp.multiply(r.max_charge_kw * share, room) - charge)
 
 
 def _energy(

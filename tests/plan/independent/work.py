@@ -117,8 +117,9 @@ def flexible(sheet: Sheet, r: FlexibleLoad, reading: Reading | None) -> Part:
     steps, hours = sheet.steps, sheet.hours
     windows = list(_windows(sheet, r))
     inside = np.zeros(steps, dtype=bool)
-    for _, _, visible, _ in windows:
-        inside[visible] = True
+    for window, begins, visible, _ in windows:
+        if _done(sheet, r, reading, begins) < window.most_units:  # else it is over
+            inside[visible] = True
     if reading is None:
         draw: Any = r.default_draw_kw * inside
         running = (draw > 0).astype(float)
@@ -141,7 +142,7 @@ def flexible(sheet: Sheet, r: FlexibleLoad, reading: Reading | None) -> Part:
     slow = np.inf if jumps else r.ramp_kw_per_min
     ramp(sheet, slow, -draw, reading, size=r.max_draw_kw, machine=machine)
     for window, begins, visible, remaining in windows:
-        done = (reading.done_kwh or 0.0) / r.kwh_per_unit if begins < sheet.starts[0] else 0.0
+        done = _done(sheet, r, reading, begins)
         work = hours * cp.sum(draw[visible]) / r.kwh_per_unit
         least = max(window.least_units - done, 0.0) * len(visible) / remaining
         lacking, price = sheet.size(shape=1), r.unserved_cost_per_unit
@@ -153,6 +154,13 @@ def flexible(sheet: Sheet, r: FlexibleLoad, reading: Reading | None) -> Part:
             sheet.hold(work <= max(window.most_units - done, 0.0))
     sheet.pay(-r.value_per_unit / r.kwh_per_unit * hours * cp.sum(draw))
     return part
+
+
+def _done(sheet: Sheet, r: FlexibleLoad, reading: Reading | None, begins: datetime) -> float:
+    """Units done before the plan in a window that began before it."""
+    if reading is None or begins >= sheet.starts[0]:
+        return 0.0
+    return (reading.done_kwh or 0.0) / r.kwh_per_unit
 
 
 def _windows(sheet: Sheet, r: FlexibleLoad) -> Iterator[tuple[EnergyWindow, datetime, Any, int]]:

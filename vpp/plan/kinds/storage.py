@@ -30,6 +30,16 @@ from vpp.plan.programme import Builder, Counted, Ints, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ByLevel:
+    """Rows that limit a power by what is stored before the step, shapes (k,) and (k, T)."""
+
+    units: Ints
+    """Which storages."""
+
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Storages:
     """Shapes (S,) and (S, T)."""
 
@@ -52,6 +62,11 @@ class Storages:
     rows: Ints
     """Balance of each store."""
 
+    fuller: ByLevel
+    """Charging power of those that taper when nearly full."""
+    emptier: ByLevel
+    """Discharging power of those that taper when nearly empty."""
+
     def stored_profiles(self, x: Floats) -> dict[ResourceId, Floats]:
         """Energy at the end of each step, from a solution."""
         return {u.resource_id: x[self.stored[i]] for i, u in enumerate(self.units)}
@@ -69,6 +84,7 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
     stored = b.add_columns(floor_kwh.shape, lower=floor_kwh, upper=capacity_kwh)
     b.name([f"{u.resource_id}: capacity_kwh" for u in units], Side.UPPER, stored)
     b.name([f"{u.resource_id}: min_soc" for u in units], Side.LOWER, stored)
+    fuller, emptier = _tapers(b, units, terminals, stored, stored_kwh)
     found = Storages(
         units=tuple(units),
         which=which,
@@ -79,8 +95,9 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
         discharge=terminals.out,
         stored=stored,
         rows=_balance(b, units, terminals, stored, stored_kwh),
+        fuller=fuller,
+        emptier=emptier,
     )
-    _taper(b, found)
     _cycles(b, found)
     _final(b, found, limit_excess_price_per_kwh)
     _reserve(b, found)
@@ -149,41 +166,33 @@ def _share(b: Builder, unit: Storage) -> Floats:
     return b.view.power_share[unit.power_series_id].values
 
 
-def _taper(b: Builder, storages: Storages) -> None:
+def _tapers(
+    b: Builder, units: Sequence[Storage], most: BothWays, stored: Ints, stored_kwh: Floats
+) -> tuple[ByLevel, ByLevel]:
     """Nearly full, a store charges ever less; nearly empty, it discharges ever less."""
-    units, most = storages.units, storages.both_ways
-    fuller = [i for i, u in enumerate(units) if u.charge_taper_soc < 1]
-    beyond = column(1 - units[i].charge_taper_soc for i in fuller)
-    steep_kw = most.into_kw[fuller] / beyond
-    _by_level(b, storages, fuller, storages.charge, steep_kw, -steep_kw, "charge_taper_soc")
-    emptier = [i for i, u in enumerate(units) if u.discharge_taper_soc > 0]
-    below = column(units[i].discharge_taper_soc for i in emptier)
-    steep_kw = most.out_kw[emptier] / below
-    _by_level(
-        b, storages, emptier, storages.discharge, 0 * steep_kw, steep_kw, "discharge_taper_soc"
-    )
-
-
-def _by_level(
-    b: Builder,
-    storages: Storages,
-    at: Sequence[int],
-    power: Ints,
-    empty_kw: Floats,
-    more_kw: Floats,
-    field: str,
-) -> None:
-    """Limit a power to `empty_kw`, and `more_kw` for each share that was stored before the step."""
-    capacity = column(storages.units[i].capacity_kwh for i in at)
+    capacity_kwh = column(u.capacity_kwh for u in units)
     # A store without capacity holds nothing, and its share is none.
-    per_kwh = np.divide(more_kw, capacity, out=np.zeros_like(more_kw), where=capacity > 0)
-    most_kw = empty_kw.copy()
-    most_kw[:, :1] += per_kwh[:, :1] * storages.stored_kwh[at][:, None]
-    rows = b.add_rows(most_kw.shape, -np.inf, most_kw)
-    b.put(rows, power[at], 1.0)
-    b.put(rows[:, 1:], storages.stored[at, :-1], -per_kwh[:, 1:])
-    names = [f"{storages.units[i].resource_id}: {field}" for i in at]
-    b.name(names, Side.ROW_UPPER, rows)
+    per_kwh = np.divide(1.0, capacity_kwh, out=np.zeros_like(capacity_kwh), where=capacity_kwh > 0)
+
+    def by_level(at: Ints, power: Ints, empty_kw: Floats, more_kw: Floats, field: str) -> ByLevel:
+        """Limit a power to `empty_kw`, and `more_kw` for each share that was stored before."""
+        steep = more_kw * per_kwh[at]
+        most_kw = empty_kw.copy()
+        most_kw[:, :1] += steep[:, :1] * stored_kwh[at][:, None]
+        rows = b.add_rows(most_kw.shape, -np.inf, most_kw)
+        b.put(rows, power[at], 1.0)
+        b.put(rows[:, 1:], stored[at, :-1], -steep[:, 1:])
+        b.name([f"{units[i].resource_id}: {field}" for i in at], Side.ROW_UPPER, rows)
+        return ByLevel(units=at, rows=rows)
+
+    full = np.array([i for i, u in enumerate(units) if u.charge_taper_soc < 1], dtype=np.int64)
+    in_kw = most.into_kw[full] / column(1 - units[i].charge_taper_soc for i in full)
+    empty = np.array([i for i, u in enumerate(units) if u.discharge_taper_soc > 0], dtype=np.int64)
+    out_kw = most.out_kw[empty] / column(units[i].discharge_taper_soc for i in empty)
+    return (
+        by_level(full, most.into, in_kw, -in_kw, "charge_taper_soc"),
+        by_level(empty, most.out, 0 * out_kw, out_kw, "discharge_taper_soc"),
+    )
 
 
 def _cycles(b: Builder, storages: Storages) -> None:

@@ -114,10 +114,10 @@ def _storage(
         yield from between(f"{words}: relief", relief, 0.0, inf)
         yield from between(f"{words}: extra", extra, 0.0, inf, relief)
     moving, size = (charge, unit.max_discharge_kw) if up else (discharge, unit.max_charge_kw)
-    other = discharge if up else charge
+    other, taper = discharge if up else charge, _taper(case, unit, opening, up=up)
     yield from between(f"{words}: relief", np.sum(reliefs, axis=0), 0.0, moving, *reliefs)
     yield from between(
-        f"{words}: extra", np.sum(extras, axis=0), 0.0, size * share - other, other, *extras
+        f"{words}: extra", np.sum(extras, axis=0), 0.0, size * share * taper - other, other, *extras
     )
     into, out = unit.charge_efficiency, 1 / unit.discharge_efficiency
     per_relief, per_extra = (into, out) if up else (out, into)
@@ -134,6 +134,16 @@ def _storage(
         most = np.maximum(room, 0.0)
         key = f"{words}: activation_hours"
         yield from between(key, total, 0.0, most, held, *parts, unit="kWh")
+
+
+def _taper(case: Case, unit: Storage, opening: float, *, up: bool) -> Floats:
+    """Share of its power that a store has at the level before each step, shape (T,)."""
+    soc = before(case, unit, opening) / max(unit.capacity_kwh, 1e-9)
+    if up and unit.discharge_taper_soc > 0:
+        return np.minimum(soc / unit.discharge_taper_soc, 1.0)
+    if not up and unit.charge_taper_soc < 1:
+        return np.minimum((1 - soc) / (1 - unit.charge_taper_soc), 1.0)
+    return np.ones(case.steps)
 
 
 def reserve_cost(case: Case, term: ReserveHeadroom) -> Iterator[Cost]:
