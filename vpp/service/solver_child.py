@@ -8,6 +8,7 @@ else. It ends with its parent: at end of file, or by the kernel's signal where t
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import pickle
 import resource
@@ -52,7 +53,11 @@ def behave() -> None:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers) -> None:
-    """Solve what comes in on `requests`, in order, until it ends."""
+    """Solve what comes in on `requests`, in order, until it ends.
+
+    Garbage is collected between problems: within one it would search thousands of nouns for nothing.
+    """
+    gc.disable()
     write_frame(answers, b"ready")
     while (payload := read_frame(requests)) is not None:
         outcome: Outcome
@@ -61,6 +66,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers) -> None:
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         write_frame(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
+        del outcome
+        gc.collect()
 
 
 class Threads:
