@@ -18,7 +18,7 @@ from vpp.service.config import shipped
 
 DEMO = str(shipped("parks/demo.yaml"))
 CASE = str(shipped("cases/demo-day.yaml"))
-MEASURED = ("build_s", "solve_s", "validate_s")
+MEASURED = ("build_s", "solve_s", "ties_s", "validate_s")
 
 
 def vpp(*arguments: str) -> subprocess.CompletedProcess[str]:
