@@ -173,13 +173,19 @@ def test_a_broker_that_was_away_is_found_again(broker: PrivateBroker) -> None:
     run(check())
 
 
+def halt(pid: int) -> None:
+    """Stop a child; until every thread of it stands still one of them may yet confirm something."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)
+
+
 def test_a_broker_that_hangs_while_we_publish_does_not_hold_us(broker: PrivateBroker) -> None:
     async def check() -> None:
         timing = LinkTiming(connect_timeout_s=5, publish_timeout_s=0.2)
         async with broker as access, a_link(access.address(), timing=timing) as link:
             await link.wait_until(connected=True)
             assert broker.pid is not None
-            os.kill(broker.pid, signal.SIGSTOP)
+            halt(broker.pid)
             try:
                 with pytest.raises(UnavailableError, match="not confirmed"):
                     await link.send([a_setpoint()])
