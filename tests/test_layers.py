@@ -175,8 +175,12 @@ def test_a_module_keeps_the_rules_of_its_layer(module: str) -> None:
         pytest.param("vpp.plan.solve", "import time", id="a verb reads time"),
         pytest.param("vpp.trade.gates", "from asyncio import sleep", id="a verb sleeps"),
         pytest.param("vpp.account.meter", "import sqlite3 as db", id="a verb opens a database"),
-        pytest.param("vpp.sense.forecast", "from numpy.random import normal", id="a verb rolls"),
-        pytest.param("vpp.sense.forecast", "x = np.random.normal()", id="a verb rolls by np"),
+        pytest.param(
+            "vpp.sense.forecast.seasonal", "from numpy.random import normal", id="a verb rolls"
+        ),
+        pytest.param(
+            "vpp.sense.forecast.seasonal", "x = np.random.normal()", id="a verb rolls by np"
+        ),
         pytest.param("vpp.model.park", "x = datetime.now(UTC)", id="a noun reads the clock"),
         pytest.param("strategies.peak", "x = date.today()", id="a strategy reads the clock"),
         pytest.param("vpp.account.meter", "x = open('meter.csv')", id="a verb opens a file"),

@@ -1,17 +1,23 @@
-"""A forecast: numbers about the future, with the moment they were issued and by which model."""
+"""A forecast: numbers about the future, how far they may be off, when issued and by which model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from vpp.errors import DataError
-from vpp.model.horizon import Profile
+from vpp.model.horizon import Floats, Horizon, Profile
+
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+"""Probabilities of the quantiles of every forecast: the share of outcomes expected at or below."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forecast:
-    """Expected values of one series. The unit stands in `unit`, as the series has it."""
+    """Expected values of one series and their spread. The unit stands in `unit`, as the series has it."""
 
     series_id: str
     unit: str
@@ -20,11 +26,57 @@ class Forecast:
     """Name and version, e.g. `seasonal-naive/1`."""
 
     expected: Profile
+    """What a plan goes by that looks at one line only: the median."""
+
+    quantiles: Floats | None = None
+    """At `LEVELS`, shape (levels, steps), not falling along the levels. None only where a model says
+    nothing of its spread."""
 
     def __post_init__(self) -> None:
+        where = f"forecast of {self.series_id}"
         if not self.expected.complete:
             raise DataError(
                 "has steps without a value",
-                where=f"forecast of {self.series_id}",
+                where=where,
                 fix="Say which step lacks history, or shorten the horizon",
             )
+        if self.quantiles is None:
+            return
+        if self.quantiles.shape != (len(LEVELS), self.expected.horizon.steps):
+            raise DataError(
+                f"quantiles have shape {self.quantiles.shape}",
+                where=where,
+                fix=f"Give {len(LEVELS)} levels for each of {self.expected.horizon.steps} steps",
+            )
+        if not np.isfinite(self.quantiles).all() or (np.diff(self.quantiles, axis=0) < 0).any():
+            raise DataError(
+                "quantiles are not finite, or fall along the levels",
+                where=where,
+                fix="Sort them at each step",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenarios:
+    """Equally likely courses of several series together: one row of each is one possible future."""
+
+    issued_at: datetime
+    horizon: Horizon
+    values: Mapping[str, Floats]
+    """By series id, each of shape (scenarios, steps): row s of all of them belongs together."""
+
+    def __post_init__(self) -> None:
+        shapes = {values.shape for values in self.values.values()}
+        if len(shapes) != 1 or next(iter(shapes))[1:] != (self.horizon.steps,):
+            raise DataError(
+                f"series have shapes {sorted(shapes)} on {self.horizon.steps} steps",
+                where="Scenarios",
+                fix="Draw the same number of courses of every series, on one horizon",
+            )
+        if not all(np.isfinite(values).all() for values in self.values.values()):
+            raise DataError("a value is not finite", where="Scenarios", fix="Draw finite values")
+
+    @property
+    def count(self) -> int:
+        """How many futures."""
+        return int(next(iter(self.values.values())).shape[0])

@@ -34,7 +34,7 @@ from vpp.model.resource.series import (
 from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.sense.forecast import DEFAULT_RULES, SeriesRule, with_known
+from vpp.sense.forecast.seasonal import DEFAULT_RULES, SeriesRule, with_known
 from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service.plant import Plant

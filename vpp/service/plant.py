@@ -32,7 +32,7 @@ from vpp.plan.changes import Changes
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
-from vpp.sense.forecast import SeasonalBaseline
+from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore

@@ -36,7 +36,7 @@ from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.decode import plausible_kw
-from vpp.sense.forecast import SeasonalBaseline
+from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vpp.errors import DataError, PlanError
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER, local_day, local_moment
-from vpp.sense.forecast import SeasonalBaseline, with_known
+from vpp.sense.forecast.seasonal import SeasonalBaseline, with_known
 from vpp.sense.series import SeriesStore
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
