@@ -1,0 +1,234 @@
+"""What a model may know of a step ahead: the same clock time on past days, the level, the calendar.
+
+    step ahead (target)       Tue 09:00, a workday, forecast at Mon 12:00 (origin)
+    newest known at 09:00     Mon 09:00 | Fri 09:00 | Thu 09:00 …       (Mon 13:00 is not known yet)
+    of the same day type      Mon | Fri | Thu | Wed                     (Sat, Sun passed over)
+    level                     how far the newest hours, day, week lay off their own baseline
+
+The one place of forecasts with local time. A series is laid out as a table, one row a local day and
+one column a clock time. On the day of a clock change a clock time may be missing (its cell is
+NaN) or double (the first occurrence stands in the table; both steps ahead read the same past).
+
+The origin is the step after the newest known one. Rows for training pair a past target with a
+pretended origin, and read nothing from the origin on: what holds for a live forecast holds for them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.errors import DataError, PlanError
+from vpp.model.calendar import Calendar, DayType
+from vpp.model.horizon import Floats, Horizon
+from vpp.model.time import EPOCH, isoformat
+from vpp.sense.forecast.base import Past
+
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+LOOKBACK_DAYS = 42
+"""No day further back is compared with the one ahead: six Saturdays, and not another season."""
+
+_SECOND = timedelta(seconds=1)
+_DAY_S = 86_400
+_EPOCH_ORDINAL = EPOCH.toordinal()
+_KINDS = tuple(DayType)
+
+_GOLDEN = 0.618_033_988_749_894_9
+"""Its multiples, taken modulo 1, fill the unit interval evenly from any start on: even leads without
+a random generator."""
+
+
+class Table:
+    """One series up to its origin, as days by clock times, and the calendar to the end of a horizon."""
+
+    def __init__(self, past: Past, until: datetime, *, lookback_days: int | None = None) -> None:
+        """Lay out `past`, all of it or its last `lookback_days`, and the empty days up to `until`.
+
+        Raises:
+            DataError: The step does not divide a day.
+            PlanError: No value is known at all.
+        """
+        axis = past.values.horizon
+        self.slots, uneven = divmod(timedelta(days=1), axis.step)
+        if uneven:
+            raise DataError(
+                f"steps of {axis.step}",
+                where=f"past of {past.series_id}",
+                fix="Forecast in steps that divide a day",
+            )
+        known = np.flatnonzero(np.isfinite(past.values.values))
+        if not known.size:
+            raise PlanError(
+                "no value is known",
+                where=f"forecast of {past.series_id}",
+                fix="Put history into the series, or let it borrow a profile",
+            )
+        end = int(known[-1]) + 1
+        first = 0 if lookback_days is None else max(end - lookback_days * self.slots, 0)
+        self.series_id = past.series_id
+        self.axis = Horizon(
+            axis.start + first * axis.step,
+            axis.step,
+            max(-((axis.start - until) // axis.step), end) - first,
+        )
+        """From the first step laid out to the end of what is forecast; rows count its steps."""
+        self.origin = end - first
+        self.values: Floats = np.full(self.axis.steps, np.nan)
+        self.values[: self.origin] = past.values.values[first:end]
+        self.day, self.slot = clock(self.axis, past.calendar.zone)
+        self.first_day = int(self.day[0])
+        self.day -= self.first_day
+        self.days = _Days(past.calendar, self.first_day, int(self.day[-1]) + 1)
+
+        self.step_at: Ints = np.full((self.days.count, self.slots), -1)
+        # Written backwards: of a double hour the first occurrence stays.
+        self.step_at[self.day[::-1], self.slot[::-1]] = np.arange(self.axis.steps)[::-1]
+        self.at: Floats = np.where(self.step_at < 0, np.nan, self.values[self.step_at])
+        """The value of each day (row) at each clock time (column), NaN where not known."""
+
+    def targets(self, horizon: Horizon) -> Ints:
+        """The rows' steps that `horizon` asks for.
+
+        Raises:
+            DataError: It does not lie on the grid of the series, or outside the table.
+        """
+        offset, rest = divmod(horizon.start - self.axis.start, self.axis.step)
+        if rest or horizon.step != self.axis.step or offset < 0 or horizon.end > self.axis.end:
+            raise DataError(
+                f"asked for {horizon} of a series on {self.axis}",
+                where=f"forecast of {self.series_id}",
+                fix="Forecast on the steps of the series, not before they begin",
+            )
+        return offset + np.arange(horizon.steps)
+
+    def newest(
+        self,
+        targets: Ints,
+        origins: Ints,
+        *,
+        most: int,
+        same_type: bool = False,
+        every_days: int = 1,
+        lookback_days: int = LOOKBACK_DAYS,
+    ) -> Floats:
+        """The newest values known at the clock time of each target, newest first.
+
+        Args:
+            targets: Steps ahead, shape (rows,).
+            origins: First step not known to each row, shape (rows,).
+            most: How many values to find.
+            same_type: Whether days of another type than the target's are passed over.
+            every_days: 7 looks at the same weekday only.
+            lookback_days: How far back to look.
+
+        Returns:
+            Shape (rows, most), NaN behind the last one found.
+        """
+        ahead, slot = self.day[targets], self.slot[targets]
+        found = np.full((targets.size, most), np.nan)
+        count = np.zeros(targets.size, np.int64)
+        rows = np.arange(targets.size)
+        for back in range(every_days, lookback_days + 1, every_days):
+            day = ahead[rows] - back
+            there = day >= 0
+            rows, day = rows[there], day[there]
+            value = self.at[day, slot[rows]]
+            use = np.isfinite(value) & (self.step_at[day, slot[rows]] < origins[rows])
+            if same_type:
+                use &= self.days.kind[day] == self.days.kind[ahead[rows]]
+            taking = rows[use]
+            found[taking, count[taking]] = value[use]
+            count[taking] += 1
+            rows = rows[count[rows] < most]
+            if not rows.size:
+                break
+        return found
+
+    def require_complete(self, values: Floats, targets: Ints) -> None:
+        """Refuse a forecast with holes; `values` has shape (rows,).
+
+        Raises:
+            PlanError: Some row has nothing to go by; names the first one.
+        """
+        missing = np.flatnonzero(~np.isfinite(values))
+        if missing.size:
+            start = self.axis.start + int(targets[missing[0]]) * self.axis.step
+            raise PlanError(
+                f"no known value to go by for the step at {isoformat(start)}"
+                f" ({missing.size} of {values.size} steps)",
+                where=f"forecast of {self.series_id}",
+                fix="Give the series at least one day of history of each day type",
+            )
+
+
+class _Days:
+    """What the calendar says of each local day of a table."""
+
+    def __init__(self, calendar: Calendar, first_day: int, count: int) -> None:
+        self.count = count
+        # One day more on each side: what yesterday was and tomorrow will be shapes a day.
+        days = [date.fromordinal(first_day + i) for i in range(-1, count + 1)]
+        kind = np.array([_KINDS.index(calendar.day_type(day)) for day in days])
+        self.kind: Ints = kind[1:-1]
+        """0 workday, 1 Saturday, 2 rest day."""
+        self.kind_before: Ints = kind[:-2]
+        self.kind_after: Ints = kind[2:]
+        self.weekday: Ints = (first_day + np.arange(count) + 6) % 7
+        """0 is Monday."""
+        self.special: Bools = (self.kind == 2) & (self.weekday != 6)
+        """Holidays and shutdowns on what would be a workday or a Saturday."""
+
+
+def clock(horizon: Horizon, zone: ZoneInfo) -> tuple[Ints, Ints]:
+    """The local day (its ordinal) and the clock time (steps since midnight) of each step.
+
+    A clock time is counted by what the clock shows: after the spring change it skips some, after
+    the autumn change it comes twice.
+    """
+    step_s = horizon.step // _SECOND
+    utc_s = (horizon.start - EPOCH) // _SECOND + step_s * np.arange(horizon.steps)
+    day = utc_s // _DAY_S
+    # Offsets change within few days only: the others are spared a look at each of their steps.
+    noted = np.array(
+        [_offset_s(int(one) * _DAY_S, zone) for one in range(int(day[0]), int(day[-1]) + 2)]
+    )
+    offset_s = noted[day - day[0]]
+    for i in np.flatnonzero(offset_s != noted[day - day[0] + 1]):
+        offset_s[i] = _offset_s(int(utc_s[i]), zone)
+    local_s = utc_s + offset_s
+    return local_s // _DAY_S + _EPOCH_ORDINAL, local_s % _DAY_S // step_s
+
+
+def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(utc_s, UTC).astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset // _SECOND
+
+
+def training_rows(table: Table, *, longest: timedelta, warm_up_days: int) -> tuple[Ints, Ints]:
+    """Known targets, each with a pretended origin; leads spread evenly up to `longest`.
+
+    No origin lies in the first `warm_up_days`. Gives (targets, origins), each of shape (rows,).
+    """
+    targets = np.flatnonzero(np.isfinite(table.values[: table.origin]))
+    spread = (targets * _GOLDEN) % 1.0
+    leads = (spread * (longest // table.axis.step)).astype(np.int64)
+    origins = targets - leads
+    use = origins >= warm_up_days * table.slots
+    return targets[use], origins[use]
+
+
+def mean_known(found: Floats, first: int | None = None) -> Floats:
+    """Mean of each row's known values among its `first` ones, NaN where it has none."""
+    found = found[:, :first]
+    known = np.isfinite(found)
+    count = known.sum(axis=1)
+    total = np.where(known, found, 0.0).sum(axis=1)
+    mean: Floats = np.divide(total, count, out=np.full(len(found), np.nan), where=count > 0)
+    return mean
