@@ -37,6 +37,7 @@ class MarketTrading:
                     sell_per_kwh=product.price_per_kwh.values - half,
                     buy_per_kwh=product.price_per_kwh.values + half,
                     max_kw=product.max_kw,
+                    due=product.due,
                 )
             )
         position = Commitment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,6 +65,51 @@ class Reserve:
     relief_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
     """How much of what a storage keeps is charging that would stop (up), or discharging that would
     stop (down); the rest of `kept_kw` is what it would feed or draw beside its plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Uncertainty:
+    """How a plan was made for several futures at once; S is their number."""
+
+    status: str
+    """`hedged`; or `point plan: <reason>`, where the plan trusts its forecast all the same."""
+
+    futures: int
+    cvar_weight: float
+    cvar_level: float
+    costs: Floats = field(default_factory=lambda: np.zeros(0))
+    """What each future costs over the horizon, in the park's currency, with what is decided now and
+    the best that can be made of it then; shape (S,), empty where it is not known."""
+
+    point_costs: Floats = field(default_factory=lambda: np.zeros(0))
+    """The same with what the point plan would decide now."""
+
+    expected_cost: float = math.nan
+    cvar_cost: float = math.nan
+    """Mean of the dearest 1 - `cvar_level` of `costs`."""
+
+    objective: float = math.nan
+    """(1 - cvar_weight) · expected_cost + cvar_weight · cvar_cost: what was made as small as possible."""
+
+    point_objective: float = math.nan
+    """The same of `point_costs`; what lies between the two is the worth of hedging."""
+
+    first_stage: tuple[str, ...] = ()
+    """What is the same in all futures, in words."""
+
+    bid_kw: Mapping[ProductId, Floats] = field(default_factory=dict)
+    """What is to be sold (bought below 0) of each product beside what is sold already: one quantity
+    for all futures, shape (T,), NaN in steps in which it need not be bid yet."""
+
+    net_value_per_kwh: Floats = field(default_factory=lambda: np.zeros(0))
+    """What one more kWh of net injection saves, mean over the futures, shape (T,)."""
+
+    solve_s: float = 0.0
+
+    @property
+    def hedged(self) -> bool:
+        """Whether what is decided now was chosen for all futures."""
+        return self.status == "hedged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -174,6 +220,9 @@ class Schedule:
 
     ties_left: str = ""
     """Why they are left as the solver found them; empty where one was chosen."""
+
+    uncertainty: Uncertainty | None = None
+    """None where no other futures were given."""
 
     strategy_version: str
     input_digest: str

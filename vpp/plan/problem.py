@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.plan.terms import Term
@@ -27,6 +28,32 @@ class SolveOptions:
     limit_excess_price_per_kwh: float
     """Price of planning beyond a limit of the tree; far above any market price."""
 
+    cvar_weight: float = 0.0
+    """λ, 0 to 1, where several futures are planned for: their mean cost counts (1 - λ), the mean of
+    the dearest of them λ."""
+
+    cvar_level: float = 0.9
+    """α, 0 to 1 (exclusive): the dearest 1 - α of the futures are meant."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.cvar_weight <= 1 and 0 <= self.cvar_level < 1):
+            raise DataError(
+                f"cvar_weight {self.cvar_weight}, cvar_level {self.cvar_level}",
+                where="SolveOptions",
+                fix="Give a weight from 0 to 1 and a level from 0 to below 1",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Future:
+    """One course that things may take: the same park, horizon and state, other forecasts and prices.
+
+    All futures of a problem are equally likely. A strategy is asked for the terms of each.
+    """
+
+    view: PlanningView
+    terms: tuple[Term, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Problem:
@@ -44,3 +71,16 @@ class Problem:
     announced_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
     """Net injection that the last plan announced, shape (T,) each, NaN where it said nothing: of plans
     that cost the same the nearest is taken."""
+
+    futures: tuple[Future, ...] = ()
+    """What else may come, beside `view` and `terms` (the expected course): what cannot wait is chosen
+    well for all of them together. Empty: the plan trusts its forecast."""
+
+    def __post_init__(self) -> None:
+        for future in self.futures:
+            if future.view.horizon != self.view.horizon or future.view.park != self.view.park:
+                raise DataError(
+                    f"a future of {future.view.park.park_id} on {future.view.horizon}",
+                    where="Problem",
+                    fix="Let all futures be about the same park and horizon",
+                )

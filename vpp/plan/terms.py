@@ -91,6 +91,10 @@ class OpenTrade:
     max_kw: Floats
     """Most that may be sold, and bought; 0 in steps whose gate is closed."""
 
+    due: NDArray[np.bool_] | None = None
+    """Steps whose gate closes before the next plan, shape (T,): one quantity is bid there, whatever
+    comes. None: in all steps. It counts where several futures are planned for (`futures.py`)."""
+
     def __post_init__(self) -> None:
         if (self.sell_per_kwh > self.buy_per_kwh).any():
             raise DataError(

@@ -18,7 +18,7 @@ from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.measurement import ParkState
-from vpp.model.park import LimitOrder, Park
+from vpp.model.park import LimitOrder, Park, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +34,40 @@ class OpenProduct:
 
     informative: bool
     """Whether its price is the best estimate of what energy is worth in that step."""
+
+    due: NDArray[np.bool_] | None = None
+    """Steps whose gate closes before the next plan, shape (T,): what is bid now cannot wait for it.
+    None where all do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Margin:
+    """Room kept free below the limits of one place, for what its forecast does not know.
+
+    It holds for the place's own limits and for every order upon it. Using it costs `price_per_kwh`
+    and is no broken limit; what lies beyond the limit itself costs as it does without a margin.
+    """
+
+    place: Place
+    """A connection point, an enterprise, a feeder or the park."""
+
+    import_kw: Floats
+    """kW kept free below the limit on drawing, not below 0, shape (T,)."""
+
+    export_kw: Floats
+    """The same below the limit on feeding, shape (T,)."""
+
+    price_per_kwh: float
+    """What a kWh within it costs: far above market prices, below that of a broken limit."""
+
+    def __post_init__(self) -> None:
+        kw = np.array([self.import_kw, self.export_kw])
+        if not (np.isfinite(kw).all() and (kw >= 0).all() and 0 <= self.price_per_kwh < np.inf):
+            raise DataError(
+                "a margin or its price is below 0 or not finite",
+                where=f"margin at {self.place}",
+                fix="Give sizes in kW and a price per kWh",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +149,9 @@ class PlanningView:
     grid_kgco2_per_kwh: Profile | None = None
     """Expected carbon of a kWh imported; None where only the park's own figure is known."""
 
+    margins: tuple[Margin, ...] = ()
+    """Room kept free below limits, one for each place at most."""
+
     def __post_init__(self) -> None:
         profiles = [
             *self.base_kw.values(),
@@ -140,3 +177,14 @@ class PlanningView:
                     where="PlanningView",
                     fix="Forecast every step before planning",
                 )
+        places = [margin.place for margin in self.margins]
+        if len(set(places)) < len(places) or any(
+            kw.shape != (self.horizon.steps,)
+            for margin in self.margins
+            for kw in (margin.import_kw, margin.export_kw)
+        ):
+            raise DataError(
+                f"margins at {places} do not fit",
+                where="PlanningView",
+                fix=f"Give one a place, with one value for each of {self.horizon.steps} steps",
+            )

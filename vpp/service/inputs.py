@@ -145,8 +145,10 @@ def spread_kw(sessions: list[EvSession]) -> float:
     return sum(session.wanted_kwh for session in sessions) / (ARRIVALS_SPREAD / timedelta(hours=1))
 
 
-def build_view(plant: Plant, now: datetime) -> PlanningView:
+def build_view(plant: Plant, now: datetime, *, every: timedelta = QUARTER) -> PlanningView:
     """Freeze the park and forecast everything the plan needs, from what is known at `now`.
+
+    `every` says when the next plan comes: what must be bid before it is due.
 
     Raises:
         PlanError: A series has no history to go by.
@@ -182,7 +184,7 @@ def build_view(plant: Plant, now: datetime) -> PlanningView:
         arriving_kw=_still_to_arrive(plant, forecasts),
         spot_per_kwh=spot,
         committed_kw=committed,
-        open_products=tuple(_open_products(plant, horizon, spot, now)),
+        open_products=tuple(_open_products(plant, horizon, spot, now, now + every)),
         import_per_kwh={
             point.connection_point_id: network[point.tariff_id] for point in park.connection_points
         },
@@ -220,17 +222,21 @@ def _still_to_arrive(plant: Plant, forecasts: dict[str, Forecast]) -> dict[Resou
     for resource in plant.file.park.resources:
         if isinstance(resource, EvFleet):
             expected = forecasts[f"arriving.{resource.resource_id}"].expected
-            step = expected.horizon.step / ARRIVALS_SPREAD
-            share = np.clip((np.arange(expected.horizon.steps) + 0.5) * step, 0.0, 1.0)
-            least = -resource.max_draw_kw
             profiles[resource.resource_id] = Profile(
-                expected.horizon, np.maximum(expected.values * share, least)
+                expected.horizon, still_to_arrive_kw(resource, expected.values, expected.horizon)
             )
     return profiles
 
 
+def still_to_arrive_kw(fleet: EvFleet, arriving_kw: Floats, horizon: Horizon) -> Floats:
+    """What of `arriving_kw` is of cars that are not here yet, within the car park; shape (T,)."""
+    share = np.clip((np.arange(horizon.steps) + 0.5) * (horizon.step / ARRIVALS_SPREAD), 0.0, 1.0)
+    drawn_kw: Floats = np.minimum(np.maximum(arriving_kw * share, -fleet.max_draw_kw), 0.0)
+    return drawn_kw
+
+
 def _open_products(
-    plant: Plant, horizon: Horizon, spot: Profile, now: datetime
+    plant: Plant, horizon: Horizon, spot: Profile, now: datetime, next_plan_at: datetime
 ) -> Iterator[OpenProduct]:
     """Each product with the steps whose gate has not closed; before trading begins, the supply."""
     starts = horizon.starts()
@@ -243,6 +249,7 @@ def _open_products(
             price_per_kwh=spot,
             max_kw=np.where(before, most_kw, 0.0),
             informative=True,
+            due=np.zeros(horizon.steps, dtype=bool),  # the supply takes what is metered
         )
     reference = reference_product(plant)
     for product in plant.file.products:
@@ -253,6 +260,7 @@ def _open_products(
             price_per_kwh=spot,
             max_kw=np.where(not_closed & ~before, max_kw, 0.0),
             informative=product is reference,
+            due=np.array([not _not_closed(product, start, next_plan_at) for start in starts]),
         )
 
 

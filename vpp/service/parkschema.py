@@ -156,6 +156,17 @@ class PlanningSettings(Section):
     hard_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
     """After this the solver's process is killed."""
     gap: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    scenarios: Annotated[int, Field(ge=0, le=50)] = 0
+    """How many futures each plan is made for; 0 or 1: it trusts its forecast."""
+    cvar_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """0: their mean cost counts; 1: only that of the dearest ones; between: a mixture."""
+    cvar_level: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """The dearest 1 - cvar_level of the futures are meant by that."""
+    margin_probability: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    """With what probability limits are kept in each step, by room left for forecast errors; leave out
+    for none."""
+    margin_price_per_kwh: Size = 5.0
+    """What using that room costs: more than what else the park could do, less than a broken limit."""
 
     @model_validator(mode="after")
     def _soft_before_hard(self) -> PlanningSettings:

@@ -1,0 +1,109 @@
+"""From drawn scenarios to the futures that a plan is made for: a view, and its strategies' terms, each.
+
+    power.<resource>      what nobody moves            kW net injection
+    available.<resource>  what the weather lets feed   kW
+    arriving.<resource>   cars still to come           kW net injection
+    outdoor.<place>  share of a storage's power        °C   1
+    price.<product>       day-ahead price              currency per MWh
+
+A series that no scenario speaks of stays as the view expects it. Margins are left out: a future
+keeps its limits by what is done when it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.forecast import Scenarios
+from vpp.model.horizon import Floats, Profile
+from vpp.model.resource import EvFleet, Resource
+from vpp.model.resource.series import (
+    arriving_series,
+    available_series,
+    outdoor_series,
+    power_series,
+    share_series,
+)
+from vpp.plan.problem import Future
+from vpp.plan.terms import Term
+from vpp.plan.view import PlanningView
+from vpp.service.inputs import still_to_arrive_kw
+
+Strategy = Callable[[PlanningView], tuple[Term, ...]]
+
+
+def futures(
+    view: PlanningView,
+    scenarios: Scenarios,
+    strategies: Sequence[Strategy],
+    *,
+    spot_series_id: str,
+    budgets: Sequence[Term] = (),
+) -> tuple[Future, ...]:
+    """One future for each scenario; `budgets` are terms that no strategy makes, the same in all.
+
+    Raises:
+        DataError: The scenarios stand on another horizon than the view.
+    """
+    if scenarios.horizon != view.horizon:
+        raise DataError(
+            f"scenarios on {scenarios.horizon}, the view on {view.horizon}",
+            where="futures",
+            fix="Draw them on the plan's horizon",
+        )
+    found = []
+    for number in range(scenarios.count):
+        course = {name: values[number] for name, values in scenarios.values.items()}
+        seen = _seen(view, course, spot_series_id)
+        terms = (*(term for strategy in strategies for term in strategy(seen)), *budgets)
+        found.append(Future(view=seen, terms=terms))
+    return tuple(found)
+
+
+def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str) -> PlanningView:
+    """The view, had its forecasts said `course`; values of shape (T,), by series id."""
+    horizon = view.horizon
+    base_kw, available_kw = dict(view.base_kw), dict(view.available_kw)
+    arriving_kw, outdoor_degc = dict(view.arriving_kw), dict(view.outdoor_degc)
+    power_share = dict(view.power_share)
+
+    def drawn(resource: Resource, series_of: Callable[[Resource], str | None]) -> Floats | None:
+        return course.get(series_of(resource) or "")
+
+    for resource in view.park.resources:
+        name = resource.resource_id
+        if (kw := drawn(resource, power_series)) is not None:
+            base_kw[name] = Profile(horizon, np.minimum(kw, 0.0))
+        if (kw := drawn(resource, available_series)) is not None:
+            available_kw[name] = Profile(horizon, np.maximum(kw, 0.0))
+        if (kw := drawn(resource, arriving_series)) is not None and isinstance(resource, EvFleet):
+            arriving_kw[name] = Profile(horizon, still_to_arrive_kw(resource, kw, horizon))
+        if (degc := drawn(resource, outdoor_series)) is not None:
+            outdoor_degc[outdoor_series(resource) or ""] = Profile(horizon, degc)
+        if (share := drawn(resource, share_series)) is not None:
+            power_share[share_series(resource) or ""] = Profile(horizon, np.clip(share, 0.0, 1.0))
+    spot = course.get(spot_series_id)
+    dearer = np.zeros(horizon.steps)
+    if spot is not None:
+        dearer = spot / 1000 - view.spot_per_kwh.values
+    return replace(
+        view,
+        base_kw=base_kw,
+        available_kw=available_kw,
+        arriving_kw=arriving_kw,
+        outdoor_degc=outdoor_degc,
+        power_share=power_share,
+        spot_per_kwh=Profile(horizon, view.spot_per_kwh.values + dearer),
+        open_products=tuple(
+            replace(
+                product,
+                price_per_kwh=Profile(horizon, product.price_per_kwh.values + dearer),
+            )
+            for product in view.open_products
+        ),
+        margins=(),
+    )

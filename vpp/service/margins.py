@@ -1,0 +1,78 @@
+"""Which room is kept below which limit: the forecast errors of all that nobody moves behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Floats
+from vpp.model.park import Limits, Park, Place
+from vpp.model.resource import Resource
+from vpp.model.resource.series import arriving_series, available_series, power_series
+from vpp.plan.view import Margin
+from vpp.sense.forecast.margins import added_up, rooms_kw
+
+
+def margins(
+    park: Park,
+    errors_kw: Mapping[str, Floats],
+    steps: int,
+    *,
+    probability: float,
+    price_per_kwh: float,
+    known: NDArray[np.bool_] | None = None,
+) -> tuple[Margin, ...]:
+    """A margin for each limited place of the tree that has such errors behind it.
+
+    `errors_kw` is measured less forecast by series id, net injection, shape (origins, leads) each,
+    the same origins in all. A series that is not named is taken to be known. Errors of converters
+    and zones, which the plan itself moves, are none.
+
+    Raises:
+        DataError: As `rooms_kw`.
+    """
+    found = []
+    for place, behind in _behind(park):
+        names = {
+            name
+            for resource in behind
+            for of in (power_series, available_series, arriving_series)
+            if (name := of(resource)) is not None and name in errors_kw
+        }
+        if names:
+            drawing, feeding = rooms_kw(
+                added_up([errors_kw[name] for name in sorted(names)]),
+                probability,
+                steps,
+                known=known,
+            )
+            found.append(
+                Margin(
+                    place=place,
+                    import_kw=drawing,
+                    export_kw=feeding,
+                    price_per_kwh=price_per_kwh,
+                )
+            )
+    return tuple(found)
+
+
+def _behind(park: Park) -> Iterator[tuple[Place, list[Resource]]]:
+    """Every place that is limited, with the electric resources below it."""
+    nodes: list[tuple[Place, Limits]] = [
+        *((p.connection_point_id, p.limits) for p in park.connection_points),
+        *((e.enterprise_id, e.limits) for e in park.enterprises),
+        *((f.feeder_id, f.limits) for f in park.feeders),
+        (park.park_id, park.limits),
+    ]
+    for place, limits in nodes:
+        if isfinite(limits.import_kw) or isfinite(limits.export_kw):
+            points = {
+                p.connection_point_id
+                for p in park.connection_points
+                if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
+            }
+            yield place, [r for r in park.electric if r.connection_point_id in points]
