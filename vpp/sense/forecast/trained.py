@@ -1,0 +1,151 @@
+"""What the service keeps of a series it forecasts: the model that has learnt it, and how it errs.
+
+train      once a week, in a process of its own: choose, learn, calibrate        minutes
+updated    once a day: how the same model did since then, calibrated anew        milliseconds
+issue      every planning cycle: quantiles, calibrated, known values put in      milliseconds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.forecast import LEVELS, Forecast
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.sense.forecast.base import Fitted, Model, Past
+from vpp.sense.forecast.choose import Choice, Trial, choose
+from vpp.sense.forecast.conformal import Calibration, calibrate
+from vpp.sense.forecast.pasts import PastAt
+from vpp.sense.forecast.rolling import (
+    ORIGINS_EVERY,
+    Track,
+    joined,
+    origins_between,
+    roll_on,
+    values_on,
+    with_actual,
+)
+
+KEPT_ORIGINS = 128
+"""Rows of the track that are kept, 69 days at one each 13 hours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """One series' model, its calibration and the record of its choice. Can be pickled."""
+
+    series_id: str
+    unit: str
+    model: str
+    """Name and version."""
+
+    trained_until: datetime
+    """Nothing issued later was learnt."""
+
+    choice: Choice
+    fitted: Fitted
+    track: Track
+    """The newest forecasts of the model before calibration, and what came: for calibration, and for
+    what errors of several series have in common (`scenarios.py`)."""
+
+    calibration: Calibration
+    low: float
+    """No quantile lies below: 0 for a series that never was, else -inf."""
+
+    high: float
+    """No quantile lies above: 0 for a series that never was, else inf."""
+
+    def issue(self, past: Past, horizon: Horizon) -> Forecast:
+        """Forecast `horizon` from what `past` knows; values known already stand in it as they are.
+
+        Raises:
+            DataError: The past is of another series, or its unit has changed.
+            PlanError: There is nothing to go by for some step.
+        """
+        if (past.series_id, past.unit) != (self.series_id, self.unit):
+            raise DataError(
+                f"the past is of {past.series_id} in {past.unit}",
+                where=f"forecast of {self.series_id}",
+                fix=f"Give the past of this series in {self.unit}, or train it anew",
+            )
+        fan = self.calibration.apply(self.fitted.quantiles(past, horizon), horizon, past.calendar)
+        fan = np.clip(fan, self.low, self.high)
+        known = values_on(past, horizon)
+        there = ~np.isnan(known)
+        fan[:, there] = known[there]
+        return Forecast(
+            series_id=self.series_id,
+            unit=self.unit,
+            issued_at=past.issued_at,
+            model=f"{self.model}+known" if there.any() else self.model,
+            expected=Profile(horizon, fan[LEVELS.index(0.5)].copy()),
+            quantiles=fan,
+        )
+
+    def updated(self, past: Past, *, past_at: PastAt | None = None) -> Trained:
+        """The same model, calibrated by what it would have said since, too. Quick: nothing is learnt.
+
+        `past_at` says what was known at an origin, as in `rolling`.
+
+        Raises:
+            DataError: The past is of another series.
+        """
+        if past.series_id != self.series_id:
+            raise DataError(
+                f"the past is of {past.series_id}",
+                where=f"calibration of {self.series_id}",
+                fix="Give the past of this series",
+            )
+        track = with_actual(self.track, past, past_at=past_at)
+        # The model has seen what came before it was trained: only later origins are honest.
+        after = max(self.trained_until, track.origins[-1] + ORIGINS_EVERY / 2)
+        new = origins_between(after, past.issued_at - track.step)
+        if new:
+            steps = track.actual.shape[1]
+            rows = roll_on(self.fitted, self.model, past, new, steps, past_at=past_at)
+            track = joined(track, rows, KEPT_ORIGINS)
+        low, high = _bounds(past)
+        return replace(
+            self, track=track, calibration=calibrate(track, past.calendar), low=low, high=high
+        )
+
+
+def train(
+    past: Past,
+    candidates: Sequence[Model] | Model,
+    trial: Trial | None = None,
+    *,
+    past_at: PastAt | None = None,
+) -> Trained:
+    """Choose among `candidates` (the simplest first; or take the one given), learn and calibrate.
+
+    Raises:
+        DataError: No candidate, or two of one name.
+        PlanError: Every candidate failed, or the past is too short; says why.
+    """
+    low, high = _bounds(past)
+    models = candidates if isinstance(candidates, Sequence) else (candidates,)
+    chosen = choose(models, past, trial, past_at=past_at)
+    return Trained(
+        series_id=past.series_id,
+        unit=past.unit,
+        model=chosen.model.name,
+        trained_until=past.issued_at,
+        choice=chosen.choice,
+        fitted=chosen.model.fit(past),
+        track=chosen.track,
+        calibration=calibrate(chosen.track, past.calendar),
+        low=low,
+        high=high,
+    )
+
+
+def _bounds(past: Past) -> tuple[float, float]:
+    """Zero as a bound for a series that was never on its other side."""
+    values: Floats = past.values.values
+    low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
+    return low, 0.0 if np.fmax.reduce(values) <= 0 else np.inf
