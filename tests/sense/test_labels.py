@@ -166,6 +166,20 @@ def test_true_pv_stamps_are_left_alone() -> None:
     assert np.array_equal(unmoved.profile.values, literal().values, equal_nan=True)
 
 
+def test_a_plant_whose_noon_drifts_by_less_than_half_the_change_is_left_alone() -> None:
+    """A tree that shades the morning from one day on is no clock."""
+    mended = by_the_sun(literal(), DENVER).profile
+    change = mended.horizon.index(datetime(2012, 3, 11, 7, tzinfo=UTC))
+    values = mended.values.copy()
+    for day in range(change, values.size - 96, 96):
+        values[day + 28 : day + 32] = 0.0  # 07:00 to 08:00
+        values[day + 32 : day + 36] *= 0.5
+
+    shaded = by_the_sun(Profile(mended.horizon, values), DENVER)
+
+    assert shaded.findings == ()
+
+
 def test_a_week_across_a_clock_change_is_too_little_to_judge_by_the_sun() -> None:
     whole = literal()
     span = slice(12 * 96, 19 * 96)
