@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from vpp.account.baseline import baseline_kw
-from vpp.model.calendar import DayType, day_type, same_clock_time
+from vpp.model.calendar import Calendar, DayType, day_type, same_clock_time
 from vpp.model.ids import ConnectionPointId
 from vpp.model.time import local_moment
 
@@ -25,8 +25,7 @@ def expected_kw(
         lambda _, moment: history(moment.astimezone(STOCKHOLM)),
         POINT,
         local_moment(day, at, STOCKHOLM),
-        zone=STOCKHOLM,
-        holidays=holidays,
+        calendar=Calendar(zone=STOCKHOLM, rest_days=holidays),
     )
 
 

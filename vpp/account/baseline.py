@@ -7,11 +7,10 @@ are in the history too, so it drifts towards what steering made usual.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from vpp.model.calendar import day_type, same_clock_time
+from vpp.model.calendar import Calendar, same_clock_time
 from vpp.model.ids import ConnectionPointId
 
 History = Callable[[ConnectionPointId, datetime], float | None]
@@ -23,8 +22,7 @@ def baseline_kw(
     point: ConnectionPointId,
     start: datetime,
     *,
-    zone: ZoneInfo,
-    holidays: Set[date],
+    calendar: Calendar,
     days: int = 5,
     window_days: int = 45,
 ) -> float | None:
@@ -34,13 +32,13 @@ def baseline_kw(
     value at the same local clock time. None where there is no such day. A past day on which that
     time was skipped by a clock change is passed over.
     """
-    local = start.astimezone(zone)
-    kind = day_type(local.date(), holidays)
+    local = start.astimezone(calendar.zone)
+    kind = calendar.day_type(local.date())
     values: list[float] = []
     for back in range(1, window_days + 1):
         day = local.date() - timedelta(days=back)
-        moment = same_clock_time(day, local.time(), zone)
-        if moment is None or day_type(day, holidays) is not kind:
+        moment = same_clock_time(day, local.time(), calendar.zone)
+        if moment is None or calendar.day_type(day) is not kind:
             continue
         value = history(point, moment)
         if value is not None:

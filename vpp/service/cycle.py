@@ -37,6 +37,7 @@ from vpp.plan.validate import violations
 from vpp.sense.state import freeze
 from vpp.service import accounting, inputs, quotas, trading
 from vpp.service.events import Severity
+from vpp.service.forecasting.issuing import issue
 from vpp.service.plant import PlanRecord, Plant, TracePoint
 from vpp.service.record import append, append_all
 
@@ -70,7 +71,9 @@ async def plan(plant: Plant, now: datetime) -> None:
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     try:
-        view = inputs.build_view(plant, now)
+        horizon = inputs.horizon_of(plant, now)
+        forecasts = await issue(plant, inputs.series_needed(plant), horizon, now)
+        view = inputs.build_view(plant, now, horizon, forecasts)
         budgets = quotas.terms(plant, view)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)

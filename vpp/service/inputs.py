@@ -34,7 +34,7 @@ from vpp.model.resource.series import (
 from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.sense.forecast.seasonal import DEFAULT_RULES, SeriesRule, with_known
+from vpp.sense.forecast.seasonal import DEFAULT_RULES, SeriesRule
 from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service.plant import Plant
@@ -145,30 +145,41 @@ def spread_kw(sessions: list[EvSession]) -> float:
     return sum(session.wanted_kwh for session in sessions) / (ARRIVALS_SPREAD / timedelta(hours=1))
 
 
-def build_view(plant: Plant, now: datetime, *, every: timedelta = QUARTER) -> PlanningView:
-    """Freeze the park and forecast everything the plan needs, from what is known at `now`.
-
-    `every` says when the next plan comes: what must be bid before it is due.
-
-    Raises:
-        PlanError: A series has no history to go by.
-        DataError: A series that the park needs was never given.
-    """
-    park, planning = plant.file.park, plant.file.planning
-    # A plan that begins late (a restart) sees the park as it is, not as it was at the boundary.
-    plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
-    horizon = planning_horizon(
+def horizon_of(plant: Plant, now: datetime) -> Horizon:
+    """How far the plan of `now` looks."""
+    planning = plant.file.planning
+    return planning_horizon(
         plant.file.products,
         now,
         step=QUARTER,
         at_least=timedelta(hours=planning.at_least_hours),
         lookahead=timedelta(minutes=planning.gate_lookahead_minutes),
     )
+
+
+def series_needed(plant: Plant) -> list[str]:
+    """The series that a plan cannot do without, the day-ahead price last."""
+    names = [name for r in plant.file.park.resources for name in needed_series(r)]
+    return list(dict.fromkeys([*names, reference_product(plant).price_series_id]))
+
+
+def build_view(
+    plant: Plant,
+    now: datetime,
+    horizon: Horizon,
+    forecasts: Mapping[str, Forecast],
+    *,
+    every: timedelta = QUARTER,
+) -> PlanningView:
+    """Freeze the park, and put forecasts and all else that the plan needs around it.
+
+    `forecasts` holds every series that is needed, on `horizon`. `every` says when the next plan comes:
+    what must be bid before it is due.
+    """
+    park = plant.file.park
+    # A plan that begins late (a restart) sees the park as it is, not as it was at the boundary.
+    plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
     spot_id = reference_product(plant).price_series_id
-    issued = plant.baseline.issue(plant.series, [*_series_needed(plant), spot_id], horizon, now)
-    forecasts = {f.series_id: f for f in issued}
-    forecasts[spot_id] = with_known(plant.series, forecasts[spot_id], now)
-    plant.forecasts = tuple(forecasts.values())
     spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
     committed = plant.book.position().committed_kw(horizon)
     network = {t.tariff_id: t.import_per_kwh(horizon, park.timezone) for t in park.tariffs}
@@ -192,13 +203,8 @@ def build_view(plant: Plant, now: datetime, *, every: timedelta = QUARTER) -> Pl
     )
 
 
-def _series_needed(plant: Plant) -> list[str]:
-    names = [name for r in plant.file.park.resources for name in needed_series(r)]
-    return list(dict.fromkeys(names))
-
-
 def _by_resource(
-    plant: Plant, forecasts: dict[str, Forecast], series_of: Callable[[Resource], str | None]
+    plant: Plant, forecasts: Mapping[str, Forecast], series_of: Callable[[Resource], str | None]
 ) -> dict[ResourceId, Profile]:
     """The expected course of each resource that has such a series."""
     return {
@@ -209,14 +215,14 @@ def _by_resource(
 
 
 def _by_series(
-    plant: Plant, forecasts: dict[str, Forecast], series_of: Callable[[Resource], str | None]
+    plant: Plant, forecasts: Mapping[str, Forecast], series_of: Callable[[Resource], str | None]
 ) -> dict[str, Profile]:
     """The expected course of each series that some resource names."""
     names = {series_of(r) for r in plant.file.park.resources} - {None}
     return {name: forecasts[name].expected for name in sorted(n for n in names if n is not None)}
 
 
-def _still_to_arrive(plant: Plant, forecasts: dict[str, Forecast]) -> dict[ResourceId, Profile]:
+def _still_to_arrive(plant: Plant, forecasts: Mapping[str, Forecast]) -> dict[ResourceId, Profile]:
     """Expected draw of cars that are not here yet: those that are here fade out over the spread."""
     profiles = {}
     for resource in plant.file.park.resources:

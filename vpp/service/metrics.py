@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_LEARNING_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 _GAPS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 Child = TypeVar("Child", Counter, Gauge, Histogram)
@@ -53,6 +54,7 @@ class Metrics:
         self._count_trade()
         self._measure_service()
         self._measure_park()
+        self._measure_forecasts()
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )
@@ -212,6 +214,14 @@ class Metrics:
             )
         )
 
+    def _measure_forecasts(self) -> None:
+        self._learning = Histogram(
+            "vpp_forecast_learning_seconds",
+            "Seconds until the model of one series was chosen and had learnt.",
+            buckets=_LEARNING_SECONDS,
+            registry=self.registry,
+        )
+
     def _measure_park(self) -> None:
         self._power = _Children(
             Gauge(
@@ -301,6 +311,10 @@ class Metrics:
 
     def broker_connected(self, connected: bool) -> None:
         self._broker.set(connected)
+
+    def forecast_learnt(self, seconds: float) -> None:
+        """A series was learnt, or could not be."""
+        self._learning.observe(seconds)
 
     def safe_state(self, state: str) -> None:
         """The plant stands on this rung now."""

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from vpp.account.settlement import GapRule
 from vpp.errors import ConfigError, DataError
+from vpp.model.calendar import Calendar
 from vpp.model.market import MarketProduct
 from vpp.model.park import Park
 from vpp.service.config import (
@@ -27,6 +28,7 @@ from vpp.service.config import (
     read_document,
     shipped,
 )
+from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import MarketSection
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
@@ -55,6 +57,9 @@ class ParkFile:
     """All that a park file says, checked and turned into nouns."""
 
     park: Park
+    calendar: Calendar
+    """Which local days are alike in this park."""
+
     products: tuple[MarketProduct, ...]
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
@@ -63,6 +68,7 @@ class ParkFile:
     """Highest priority first."""
 
     quotas: tuple[AnyQuota, ...]
+    forecasts: ForecastsSection
     planning: PlanningSettings
     control: ControlSettings
     simulation: Scenario | None
@@ -166,6 +172,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             raise ConfigErrors(_in_order(document, reader.faults))
     return ParkFile(
         park=park,
+        calendar=Calendar(zone=park.timezone),
         products=tuple(product for _, _, product in parts.products),
         gap_rules=tuple(
             rule.noun() for _, market, _ in parts.products for rule in market.settlement.gap_rules
@@ -175,6 +182,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             for place, use in enumerate(section.strategies)
         ),
         quotas=tuple(section.quotas),
+        forecasts=section.forecasts,
         planning=section.planning,
         control=section.control,
         simulation=scenario,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vpp.model.network import Carrier
+from vpp.service.forecastschema import ForecastsSection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
@@ -293,6 +294,7 @@ class ParkSection(Section):
     markets: list[FileName] = Field(default_factory=list)
     """Rule files, resolved beside the park file."""
     strategies: list[UseSection] = Field(default_factory=list)
+    forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()
     control: ControlSettings = ControlSettings()
     simulation: SimulationSection | None = None

@@ -32,12 +32,12 @@ from vpp.plan.changes import Changes
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
-from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor
+from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
@@ -161,7 +161,7 @@ class Plant:
     intake: Intake
     series: SeriesStore
     means: IntervalMeans
-    baseline: SeasonalBaseline
+    desk: ForecastDesk
     learnt: frozenset[ResourceId]
     """Resources whose course is measured for forecasts: what nobody decides."""
 
@@ -199,8 +199,6 @@ class Plant:
     """Interruptions by load and beginning."""
 
     quotas: QuotaDesk
-    holidays: frozenset[date] = frozenset()
-    """Days that are like Sundays, beside Sundays."""
 
     # what the cycles left behind
     events: EventLog

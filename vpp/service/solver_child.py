@@ -7,12 +7,9 @@ else. It ends with its parent: at end of file, or by the kernel's signal where t
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import pickle
-import resource
-import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +20,9 @@ from vpp.errors import VppError
 from vpp.model.schedule import Outcome, Unsolved
 from vpp.plan.parts import Workers
 from vpp.plan.solve import solve
+from vpp.service.childlife import answers_alone, behave
 from vpp.service.frames import read_frame, write_frame
 
-PR_SET_PDEATHSIG = 1
-"""From <linux/prctl.h>."""
 ADDRESS_SPACE_BYTES = 4 * 2**30
 """A plan of a large park needs a tenth of it."""
 
@@ -35,21 +31,11 @@ Answer = TypeVar("Answer")
 
 def main() -> None:
     """Answer problems until stdin ends, with a thread for each core."""
-    behave()
-    # Whatever a library prints must not stand between our answers: it goes to stderr.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    behave(most_bytes=ADDRESS_SPACE_BYTES)
+    with answers_alone() as answers:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
         with ThreadPoolExecutor(cores, thread_name_prefix="solver") as pool:
             serve(sys.stdin.buffer, answers, Threads(pool, cores))
-
-
-def behave() -> None:
-    """End with the parent, let its event loop go first, and fail alone where memory runs out."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.nice(5)
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers) -> None:

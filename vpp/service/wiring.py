@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,6 +43,9 @@ from vpp.sense.series import SeriesStore
 from vpp.service import quotas, recovery
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
+from vpp.service.forecasting.desk import ForecastDesk
+from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
+from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.inputs import FORECAST_RULES
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
@@ -102,10 +105,13 @@ def build_plant(
     venue: VenueLedger | None,
     executor: Executor,
     record: Callable[[Measurement], bool],
+    forecaster: Forecaster | None = None,
+    seed: int = 0,
     reach: Reach = nowhere,
-    holidays: frozenset[date] = frozenset(),
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
+
+    Without a `forecaster` models learn and forecast in this process, and block it.
 
     Raises:
         ConfigError: A strategy cannot be made.
@@ -140,7 +146,11 @@ def build_plant(
             r.resource_id for r in park.resources if power_series(r) or available_series(r)
         )
         | measured,
-        baseline=SeasonalBaseline(park.timezone, holidays, rules=FORECAST_RULES),
+        desk=ForecastDesk(
+            forecaster=InlineForecaster() if forecaster is None else forecaster,
+            baseline=SeasonalBaseline(file.calendar, rules=FORECAST_RULES),
+            seed=seed,
+        ),
         book=BidBook(),
         dispatcher=Dispatcher(
             park,
@@ -164,7 +174,6 @@ def build_plant(
         ),
         events=EventLog(),
         metrics=Metrics(park.park_id),
-        holidays=holidays,
     )
     recovery.recover(plant)
     return plant
@@ -213,12 +222,12 @@ async def open_plant(
     broker: BrokerAddress,
     venue_url: str | None,
     reach: Reach = nowhere,
-    holidays: frozenset[date] = frozenset(),
     executor: Executor | None = None,
+    forecaster: Forecaster | None = None,
 ) -> AsyncIterator[Opened]:
     """Open journal, historian, solver process and broker link, and build the plant on them.
 
-    Where an `executor` is given, no solver process is started.
+    Where an `executor` or a `forecaster` is given, no process is started for it.
 
     Raises:
         ConfigError: The data folder cannot be used, or is in use by another service.
@@ -227,6 +236,8 @@ async def open_plant(
     async with AsyncExitStack() as stack:
         if executor is None:
             executor = await stack.enter_async_context(ProcessExecutor())
+        if forecaster is None:
+            forecaster = await stack.enter_async_context(ProcessForecaster())
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
         link = MqttLink(
@@ -250,8 +261,9 @@ async def open_plant(
             venue=venue,
             executor=executor,
             record=historian.add,
+            forecaster=forecaster,
+            seed=seed,
             reach=reach,
-            holidays=holidays,
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)

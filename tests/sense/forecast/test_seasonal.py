@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp.errors import DataError, PlanError
+from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER, local_day, local_moment
 from vpp.sense.forecast.seasonal import SeasonalBaseline, with_known
@@ -60,7 +61,7 @@ def expected(
     holidays: frozenset[date] = frozenset(),
     days: int = 4,
 ) -> list[float]:
-    (forecast,) = SeasonalBaseline(zone, holidays, days=days).issue(
+    (forecast,) = SeasonalBaseline(Calendar(zone=zone, rest_days=holidays), days=days).issue(
         store, [series_id], horizon, now
     )
     return [float(value) for value in forecast.expected.values]
@@ -255,7 +256,9 @@ def test_published_prices_take_precedence() -> None:
     tomorrow = a_day(date(2025, 11, 29))
     two_days = Horizon(tomorrow.start, QUARTER, 192)
     now = tomorrow.start
-    (forecast,) = SeasonalBaseline(STOCKHOLM, frozenset()).issue(store, ["price.x"], two_days, now)
+    (forecast,) = SeasonalBaseline(Calendar(zone=STOCKHOLM)).issue(
+        store, ["price.x"], two_days, now
+    )
     assert with_known(store, forecast, now) is forecast
 
     store.put_profile(
@@ -306,7 +309,7 @@ def test_many_series_of_all_kinds_are_issued_in_the_order_asked_for() -> None:
         )
     now = datetime(2025, 11, 20, 10, tzinfo=UTC)
 
-    forecasts = SeasonalBaseline(STOCKHOLM, frozenset()).issue(
+    forecasts = SeasonalBaseline(Calendar(zone=STOCKHOLM)).issue(
         store, asked, Horizon(now, QUARTER, 150), now
     )
 

@@ -11,7 +11,7 @@ occurrence counts, and both hours of a double hour ahead have the same baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.errors import DataError, PlanError
-from vpp.model.calendar import DayType, day_type
+from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import Interval, isoformat, local_date, local_day
@@ -90,8 +90,7 @@ class SeasonalBaseline:
 
     def __init__(
         self,
-        zone: ZoneInfo,
-        holidays: Set[date],
+        calendar: Calendar,
         *,
         days: int = 4,
         lookback_days: int = 35,
@@ -104,8 +103,8 @@ class SeasonalBaseline:
                 where="SeasonalBaseline",
                 fix="Average at least one day, and look back at least as far",
             )
-        self._zone = zone
-        self._holidays = holidays
+        self.calendar = calendar
+        self._zone = calendar.zone
         self._days = days
         self._lookback_days = lookback_days
         self._rules = rules
@@ -120,15 +119,8 @@ class SeasonalBaseline:
             PlanError: A step has no value to go by; names series and step.
         """
         recent = _with_recent(horizon, now)
-        history = self._history_horizon(recent)
-        same_clock, same_type = self._candidates(recent, history)
         expected: dict[str, Floats] = {}
-        rules = {one: self._rule(one) for one in series}
-        for rule in dict.fromkeys(rules.values()):
-            family = [one for one in rules if rules[one] == rule]
-            candidates = np.where(same_type, same_clock, -1) if rule.same_day_type else same_clock
-            known = np.array([store.known(one, history, now).values for one in family])
-            baseline = _mean_of_last(known, candidates, self._days)
+        for rule, family, known, baseline in self._families(store, series, recent, now):
             values = _corrected(rule, known, baseline, recent, horizon, now)
             expected |= dict(zip(family, values, strict=True))
         return tuple(
@@ -141,6 +133,38 @@ class SeasonalBaseline:
             )
             for one in series
         )
+
+    def errors(
+        self, store: SeriesStore, series: Sequence[str], past: Horizon, now: datetime
+    ) -> dict[str, Floats]:
+        """How far values known at `now` lay above the baseline of the days before each of them.
+
+        By series, shape (steps,), NaN where value or baseline is missing. Without the correction of
+        the level: what a forecast made long before would have missed by.
+
+        Raises:
+            DataError: As `issue`.
+        """
+        errors: dict[str, Floats] = {}
+        for _, family, known, baseline in self._families(store, series, past, now):
+            errors |= dict(zip(family, known[:, -past.steps :] - baseline, strict=True))
+        return errors
+
+    def _families(
+        self, store: SeriesStore, series: Sequence[str], over: Horizon, now: datetime
+    ) -> Iterator[tuple[SeriesRule, list[str], Floats, Floats]]:
+        """Series of one rule together: what is known of them, and their baselines over `over`.
+
+        Of shape (series, history) and (series, steps of `over`); the history ends with `over`.
+        """
+        history = self._history_horizon(over)
+        same_clock, same_type = self._candidates(over, history)
+        rules = {one: self._rule(one) for one in series}
+        for rule in dict.fromkeys(rules.values()):
+            family = [one for one in rules if rules[one] == rule]
+            candidates = np.where(same_type, same_clock, -1) if rule.same_day_type else same_clock
+            known = np.array([store.known(one, history, now).values for one in family])
+            yield rule, family, known, _mean_of_last(known, candidates, self._days)
 
     def _rule(self, series_id: str) -> SeriesRule:
         fitting = [prefix for prefix in self._rules if series_id.startswith(prefix)]
@@ -170,7 +194,7 @@ class SeasonalBaseline:
         oldest = int(ordinals[0]) - self._lookback_days
         days = [date.fromordinal(one) for one in range(oldest, int(ordinals[-1]) + 1)]
         spans = [local_day(day, self._zone) for day in days]
-        kinds = np.array([list(DayType).index(day_type(day, self._holidays)) for day in days])
+        kinds = np.array([list(DayType).index(self.calendar.day_type(day)) for day in days])
         begun_s = np.array([(span.start - history.start) // _SECOND for span in spans])
 
         past = ordinals[:, None] - np.arange(1, self._lookback_days + 1) - oldest
@@ -297,7 +321,8 @@ def _complete(series_id: str, values: Floats, horizon: Horizon) -> Floats:
 def with_known(store: SeriesStore, forecast: Forecast, now: datetime) -> Forecast:
     """The forecast with every value replaced that is known already, such as published prices.
 
-    Its model says so with `+known`. `now` is what the forecast was issued at, or later.
+    Such a step has no spread. Its model says so with `+known`. `now` is what the forecast was issued
+    at, or later.
     """
     known = store.known(forecast.series_id, forecast.expected.horizon, now).values
     there = ~np.isnan(known)
@@ -311,4 +336,7 @@ def with_known(store: SeriesStore, forecast: Forecast, now: datetime) -> Forecas
         expected=Profile(
             forecast.expected.horizon, np.where(there, known, forecast.expected.values)
         ),
+        quantiles=None
+        if forecast.quantiles is None
+        else np.where(there, known, forecast.quantiles),
     )

@@ -1,0 +1,59 @@
+"""The child process in which models learn and forecast: pickled questions on stdin, answers on stdout.
+
+    --learn      TrainJob ▸ Learnt, one series a question
+    without      (models that are new, IssueJob) ▸ Issued
+
+The pickles come from our own parent over a private pipe, from nobody else. A bug ends the process, and
+its parent starts another; what a model refuses (`VppError`) is an answer.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import BinaryIO
+
+from vpp.service.childlife import answers_alone, behave
+from vpp.service.forecasting import work
+from vpp.service.frames import read_frame, write_frame
+
+ADDRESS_SPACE_BYTES = 4 * 2**30
+"""A year of one series needs a twentieth of it."""
+
+LEARNING_NICENESS = 15
+"""A plan that is due goes before a model that learns."""
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    learning = "--learn" in sys.argv[1:]
+    behave(most_bytes=ADDRESS_SPACE_BYTES, niceness=LEARNING_NICENESS if learning else 5)
+    with answers_alone() as answers:
+        (learn if learning else issue)(sys.stdin.buffer, answers)
+
+
+def learn(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Learn what comes in, in order, until it ends."""
+    write_frame(answers, b"ready")
+    while (question := read_frame(questions)) is not None:
+        choice, model = work.train(pickle.loads(question))
+        content = None if model is None else _dumped(model)
+        write_frame(answers, _dumped(work.Learnt(choice=choice, model=content)))
+
+
+def issue(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Forecast what is asked, in order, until it ends; models stay from one question to the next."""
+    models: dict[str, work.Trained] = {}
+    write_frame(answers, b"ready")
+    while (question := read_frame(questions)) is not None:
+        fresh, job = pickle.loads(question)
+        models |= {name: pickle.loads(content) for name, content in fresh.items()}
+        write_frame(answers, _dumped(work.issue(job, models)))
+
+
+def _dumped(answer: object) -> bytes:
+    return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What a plant keeps of its forecasts between one plan and the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from vpp.model.forecast import Scenarios
+from vpp.sense.forecast.seasonal import SeasonalBaseline
+from vpp.sense.forecast.spread import Spread
+from vpp.service.forecasting.forecaster import Forecaster
+from vpp.service.forecasting.jobs import Choice
+
+
+@dataclass(slots=True, kw_only=True)
+class ForecastDesk:
+    """What one plant keeps of its forecasts."""
+
+    forecaster: Forecaster
+    baseline: SeasonalBaseline
+    seed: int
+    """Of the scenarios: the same seed and moment draw the same."""
+
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """The newest choice of each series; one whose model is empty was not learnt."""
+
+    tried_at: dict[str, datetime] = field(default_factory=dict)
+    """When each series was learnt, or tried, the last time."""
+
+    ill: str | None = None
+    """Why the forecaster did not answer; None where it did."""
+
+    failing: dict[str, str] = field(default_factory=dict)
+    """Why a model that was learnt makes no forecast, by series."""
+
+    scenarios: Scenarios | None = None
+    """Of the newest plan; None where none were drawn."""
+
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    """Of the baseline."""
+
+    spreads_of: date | None = None
+    """Local day on which they were measured."""
+
+    def has_learnt(self, series_id: str) -> bool:
+        """Whether some model can forecast the series."""
+        choice = self.choices.get(series_id)
+        return choice is not None and choice.model != ""

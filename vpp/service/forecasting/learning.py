@@ -1,0 +1,104 @@
+"""Models learn: when the service starts, and once a week, one series after the other.
+
+A choice goes to the journal with its scores. What was learnt is not on disk: after a restart it is
+learnt again, from the same history, and until then the seasonal baseline forecasts.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, time, timedelta
+
+import msgspec
+
+from vpp.errors import DataError, UnavailableError
+from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_moment
+from vpp.service import inputs
+from vpp.service.events import Severity
+from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
+from vpp.service.forecasting.past import past_of
+from vpp.service.plant import Plant
+from vpp.service.record import append
+from vpp.service.schematypes import DAYS
+
+CHOICE = "forecast-choice"
+"""Kind of journal entries."""
+
+
+async def learn(plant: Plant, now: datetime) -> None:
+    """Let every series whose turn has come be learnt; until it is, its last model forecasts."""
+    due = [name for name in inputs.series_needed(plant) if _is_due(plant, name, now)]
+    for name in due:
+        plant.desk.tried_at[name] = now
+        try:
+            await _learn(plant, name, now)
+        except DataError as error:
+            _tell(plant, name, str(error), now)
+    if due:
+        await plant.desk.forecaster.rest()
+
+
+def _is_due(plant: Plant, series_id: str, now: datetime) -> bool:
+    """Never tried, or not since the week's moment came."""
+    if not plant.series.has(series_id):
+        return False
+    tried_at = plant.desk.tried_at.get(series_id)
+    return tried_at is None or tried_at < weekly_moment(plant, now)
+
+
+def weekly_moment(plant: Plant, now: datetime) -> datetime:
+    """The newest moment, not after `now`, at which models are to learn anew."""
+    retrain, zone = plant.file.forecasts.retrain, plant.file.park.timezone
+    today = local_date(now, zone)
+    back = (today.weekday() - DAYS.index(retrain.day)) % 7
+    day = today - timedelta(days=back)
+    moment = local_moment(day, time(retrain.hour), zone)
+    if moment > now:
+        moment = local_moment(day - timedelta(days=7), time(retrain.hour), zone)
+    return moment
+
+
+async def _learn(plant: Plant, series_id: str, now: datetime) -> None:
+    desk, settings = plant.desk, plant.file.forecasts
+    past = past_of(
+        plant.series,
+        series_id,
+        settings,
+        plant.file.calendar,
+        issued_at=latest_boundary(now, QUARTER),
+        until=now,
+    )
+    job = TrainJob(past=past, candidates=settings.candidates_of(series_id))
+    answer = await desk.forecaster.train(job, hard_s=settings.train_s)
+    if isinstance(answer, Ill):
+        _tell(plant, series_id, answer.reason, now)
+        return
+    if answer.model == "":
+        reasons = "; ".join(f"{name}: {why}" for name, why in answer.refused.items())
+        _tell(plant, series_id, reasons, now)
+    desk.choices[series_id] = answer
+    plant.metrics.forecast_learnt(answer.seconds)
+    key = f"{series_id}/{isoformat(now)}"
+    with suppress(UnavailableError):  # said and counted there; forecast all the same
+        await append(plant, CHOICE, key, msgspec.json.encode(_entry(answer)), now=now)
+
+
+def _entry(choice: Choice) -> dict[str, object]:
+    """A choice as it stands in the journal; how long it took is the machine's, not the record's."""
+    return {
+        "model": choice.model,
+        "scores": dict(choice.scores),
+        "refused": dict(choice.refused),
+    }
+
+
+def _tell(plant: Plant, series_id: str, why: str, now: datetime) -> None:
+    standing = plant.desk.choices.get(series_id)
+    goes_on = standing.model if standing is not None and standing.model else "the seasonal baseline"
+    plant.events.emit(
+        "forecasting",
+        f"{series_id} was not learnt, {goes_on} goes on: {why}",
+        at=now,
+        severity=Severity.WARNING,
+        series_id=series_id,
+    )

@@ -1,0 +1,109 @@
+"""The section `forecasts` of a park file: which model forecasts which series, and when it learns anew."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, StringConstraints
+
+from vpp.service.schematypes import Day, Hour, Section, SeriesId
+
+ModelName: TypeAlias = Literal[
+    "yesterday",
+    "same-weekday",
+    "mean-of-last",
+    "regression",
+    "boosting",
+    "lear",
+    "clear-sky",
+    "climatology",
+    "sessions",
+]
+
+Pattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.*-]{1,64}$")]
+
+
+class SiteSection(Section):
+    """Where something stands, for what the sun does there."""
+
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    """East positive."""
+    altitude_m: Annotated[float, Field(ge=-500, le=9000)] = 0.0
+
+
+class RetrainSection(Section):
+    """When models are chosen and learn anew: once a week, and when the service starts."""
+
+    day: Day = "sun"
+    hour: Hour = 3
+
+
+class SeriesForecastSection(Section):
+    """How the series whose id fits a pattern are forecast; the first entry that fits counts."""
+
+    match: Pattern
+    """A series id; `*` stands for any letters: `power.*`."""
+    model: Literal["auto"] | ModelName = "auto"
+    """`auto`: the best of the candidates on the series' own past."""
+    candidates: Annotated[list[ModelName], Field(min_length=1)] | None = None
+    """What `auto` chooses among; the usual ones of its kind, where left out."""
+    regressors: list[SeriesId] = Field(default_factory=list)
+    """Series that explain it and are known ahead, or are forecast themselves: a temperature."""
+    site: SiteSection | None = None
+    """Where left out, that of the section."""
+
+
+class ForecastsSection(Section):
+    """Which models forecast, when they learn, and how long forecasts and scores are kept."""
+
+    series: list[SeriesForecastSection] = Field(default_factory=list)
+    also: list[SeriesId] = Field(default_factory=list)
+    """Series that no plan needs and that are forecast all the same, once they have values."""
+    site: SiteSection | None = None
+    """Of the park; the clear-sky model asks for it."""
+    retrain: RetrainSection = RetrainSection()
+    history_days: Annotated[int, Field(ge=14, le=1100)] = 400
+    """How far back models look."""
+    train_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    """A series that takes longer to learn is given up until the next time."""
+    issue_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Forecasts that take longer are made by the seasonal baseline."""
+    keep_days: Annotated[int, Field(ge=1, le=400)] = 8
+    """How long each forecast is kept as it was issued."""
+    keep_scores_days: Annotated[int, Field(ge=7, le=4000)] = 400
+
+    def of(self, series_id: str) -> SeriesForecastSection:
+        """The entry that counts for a series."""
+        for entry in self.series:
+            if fnmatchcase(series_id, entry.match):
+                return entry
+        return SeriesForecastSection(match="*")
+
+    def candidates_of(self, series_id: str) -> tuple[ModelName, ...]:
+        """Names of the models that a series may get."""
+        entry = self.of(series_id)
+        if entry.model != "auto":
+            return (entry.model,)
+        return tuple(entry.candidates or usual_candidates(series_id))
+
+
+USUAL: dict[str, tuple[ModelName, ...]] = {
+    "power.": ("same-weekday", "mean-of-last", "regression", "boosting"),
+    "net.": ("mean-of-last", "regression"),
+    "available.": ("yesterday", "mean-of-last", "clear-sky"),
+    "arriving.": ("same-weekday", "mean-of-last", "sessions"),
+    "outdoor.": ("yesterday", "climatology"),
+    "price.": ("yesterday", "same-weekday", "lear"),
+    "carbon.": ("yesterday", "climatology"),
+}
+"""What `auto` chooses among, by the beginning of the series id."""
+
+
+def usual_candidates(series_id: str) -> tuple[ModelName, ...]:
+    """What `auto` chooses among where the park file does not say."""
+    for beginning, names in USUAL.items():
+        if series_id.startswith(beginning):
+            return names
+    return ("yesterday", "same-weekday", "mean-of-last")
