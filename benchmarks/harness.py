@@ -40,6 +40,8 @@ class Figure:
         """The promise as people read it; empty where there is none."""
         if self.at_least is not None and self.at_least == self.at_most:
             return f"{self.at_least:g}"
+        if self.at_least is not None and self.at_most is not None:
+            return f"{self.at_least:g} … {self.at_most:g}"
         if self.at_least is not None:
             return f"≥ {self.at_least:g}"
         return "" if self.at_most is None else f"≤ {self.at_most:g}"

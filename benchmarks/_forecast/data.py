@@ -288,27 +288,42 @@ def _arrivals() -> Series:
 
 BUILDINGS = ("b91", "b2", "b58", "b21", "b27", "b5", "b40", "b33", "b31", "b36")
 
-SETS: Mapping[str, Callable[[], Series]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """A series that was not read yet."""
+
+    kind: str
+    read: Callable[[], Series]
+
+
+SETS: Mapping[str, Set] = MappingProxyType(
     {
-        "steel": partial(_load, "steel", "kw", "kW", "Asia/Seoul", "KR"),
+        "steel": Set("load", partial(_load, "steel", "kw", "kW", "Asia/Seoul", "KR")),
         **{
-            name: partial(_load, name, "w_per_mwh_year", "W/MWh", "Europe/Berlin", "DE")
+            name: Set(
+                "load", partial(_load, name, "w_per_mwh_year", "W/MWh", "Europe/Berlin", "DE")
+            )
             for name in ("metal", "office", "school", "furniture")
         },
-        **{f"cambridge_{name}": partial(_building, name) for name in BUILDINGS},
-        "nord_pool_price": _nord_pool,
-        "pv_2012": partial(_pv, False),
-        "pv_2012_weather": partial(_pv, True),
-        **{f"ev_site_{site}": partial(_cars, site) for site in CAR_PARKS},
-        "ev_arrivals": _arrivals,
-        "temperature": partial(
-            _plain, "temperature", "temperature", "degC", "bedford", "outdoor_degc", "UTC"
+        **{f"cambridge_{name}": Set("load", partial(_building, name)) for name in BUILDINGS},
+        "nord_pool_price": Set("price", _nord_pool),
+        "pv_2012": Set("pv", partial(_pv, False)),
+        "pv_2012_weather": Set("pv", partial(_pv, True)),
+        **{f"ev_site_{site}": Set("ev_daily", partial(_cars, site)) for site in CAR_PARKS},
+        "ev_arrivals": Set("ev_arrivals", _arrivals),
+        "temperature": Set(
+            "temperature",
+            partial(_plain, "temperature", "temperature", "degC", "bedford", "outdoor_degc", "UTC"),
         ),
-        "carbon": partial(_plain, "carbon", "carbon", "kg/kWh", "carbon", "kgco2_per_kwh", "UTC"),
-        "wind": partial(_plain, "wind", "wind", "kW", "wind", "kw", "UTC"),
+        "carbon": Set(
+            "carbon",
+            partial(_plain, "carbon", "carbon", "kg/kWh", "carbon", "kgco2_per_kwh", "UTC"),
+        ),
+        "wind": Set("wind", partial(_plain, "wind", "wind", "kW", "wind", "kw", "UTC")),
     }
 )
-"""Every set by name; a call reads it."""
+"""Every set by name."""
 
 
 def windows(series: Series) -> Mapping[str, tuple[date, ...]]:

@@ -10,7 +10,7 @@ It is fitted again every so many days, from what is known then; between that it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from time import perf_counter
 from typing import Protocol
@@ -22,11 +22,16 @@ from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
 
+REFIT_DAYS = 28
+"""How often a model learns anew."""
+
 
 class Issuer(Protocol):
     """What has learnt a series; `vpp.sense.forecast.base.Fitted` is one."""
 
-    def quantiles(self, past: Past, horizon: Horizon) -> Floats: ...
+    def quantiles(self, past: Past, horizon: Horizon) -> Floats:
+        """Nine quantiles for each step, shape (levels, steps)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class Candidate:
 
     name: str
     fit: Callable[[Past], Issuer]
-    every_days: int = 28
+    every_days: int = REFIT_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,10 @@ class Run:
     """Of each day, shape (levels, steps)."""
 
     actual: Sequence[Floats]
-    fit_s: Sequence[float] = field(default=())
-    issue_s: Sequence[float] = field(default=())
+    fit_s: Sequence[float] = ()
+    issue_s: Sequence[float] = ()
+    chosen: Sequence[str] = ()
+    """What an automatic choice took at each fit."""
 
     @property
     def all_quantiles(self) -> Floats:
@@ -71,12 +78,14 @@ def rolled(series: Series, days: Sequence[date], candidate: Candidate) -> Run:
     issuer: Issuer | None = None
     fitted_on = days[0]
     quantiles, actual, fit_s, issue_s = [], [], [], []
+    chosen: list[str] = []
     for day in days:
         past, horizon = series.past_at(day), series.target(day)
         if issuer is None or (day - fitted_on).days >= candidate.every_days:
             began, fitted_on = perf_counter(), day
             issuer = candidate.fit(past)
             fit_s.append(perf_counter() - began)
+            chosen += [name] if (name := getattr(issuer, "chosen", None)) else []
         began = perf_counter()
         given = issuer.quantiles(past, horizon)
         issue_s.append(perf_counter() - began)
@@ -91,4 +100,5 @@ def rolled(series: Series, days: Sequence[date], candidate: Candidate) -> Run:
         actual=actual,
         fit_s=fit_s,
         issue_s=issue_s,
+        chosen=chosen,
     )

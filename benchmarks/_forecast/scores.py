@@ -28,7 +28,8 @@ class Score:
     """Of the median, in the unit of the series."""
 
     nrmse: float
-    """Root of the mean squared error of the median, over the mean size of what was measured."""
+    """Root of the mean squared error of the median, over the mean size of what was measured; NaN where
+    that is 0 throughout."""
 
     crps: float
     """In the unit of the series."""
@@ -47,7 +48,7 @@ def score(quantiles: Floats, actual: Floats) -> Score:
     error = q[MEDIAN] - y
     return Score(
         mae=float(np.abs(error).mean()),
-        nrmse=float(np.sqrt((error**2).mean()) / np.abs(y).mean()),
+        nrmse=float(np.sqrt((error**2).mean()) / size) if (size := np.abs(y).mean()) else np.nan,
         crps=float(2 * (WEIGHTS @ pinball(q, y)).mean()),
         coverage80=float(((q[LOW] <= y) & (y <= q[HIGH])).mean()),
         scored=int(known.sum()),

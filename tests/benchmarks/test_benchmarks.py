@@ -38,13 +38,14 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "bids_load",
         "demo_day",
         "demo_plan",
+        "forecast",
         "ingest",
         "planner",
     ]
 
 
 def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
-    done = bench("bids_load", "demo_plan", "ingest", "planner", "--small", "--json")
+    done = bench("bids_load", "demo_plan", "forecast", "ingest", "planner", "--small", "--json")
 
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -58,6 +59,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["se3-quarter-hour: not 200"] == 0
     assert measured["se3-quarter-hour: bids an answer"] == 1
     assert measured["24 h: solve"] > 0
+    assert measured["cambridge_b36 auto: MAE / best naive"] > 0
     assert measured["A 10: vpp"] > 0
     assert measured["A 10: scipy / ours"] > 0
     assert measured["decode and accept: messages"] == 2 * 51
@@ -67,7 +69,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, demo_day, demo_plan, ingest, planner" in done.stderr
+    assert "bids_load, demo_day, demo_plan, forecast, ingest, planner" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Other forecasters on the same days: the questions as arrays on disk, answered by another interpreter.
+
+statsforecast gets the values alone, as its models do; gradient boosting gets the matrix that our own
+boosting model sees, for training and for each day. No peer sees what is not in the past of its day.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._forecast.data import Series
+from benchmarks._forecast.rolling import Run
+from benchmarks.harness import ROOT, BrokenBenchmarkError
+from vpp.errors import PlanError
+from vpp.model.forecast import LEVELS
+
+WITHOUT_REGRESSORS = ("statsforecast-naive", "statsforecast-mstl")
+WITH_REGRESSORS = ("lightgbm", "sklearn")
+PEERS = (*WITHOUT_REGRESSORS, *WITH_REGRESSORS)
+
+Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+"""What a peer is asked, by name."""
+
+NOT_RUN = 3
+"""What `peer_run.py` exits with where a library is not there."""
+
+LIMIT_S = 7200.0
+
+
+def run(peer: str, series: Series, days: Sequence[date]) -> Run | str:
+    """A peer's forecasts of `days`, or why there are none.
+
+    Raises:
+        BrokenBenchmarkError: It is there and failed.
+    """
+    with TemporaryDirectory() as folder:
+        asked, answered = Path(folder) / "asked.npz", Path(folder) / "answered.npz"
+        try:
+            arrays = _values(series, days)
+        except PlanError as error:
+            return str(error)
+        np.savez(asked, allow_pickle=False, levels=np.array(LEVELS), **arrays)
+        why = _answer(peer, series.name, asked, answered)
+        if why is not None:
+            return why
+        with np.load(answered) as answer:
+            quantiles = [answer[f"day_{n}"] for n in range(len(days))]
+            fit_s, issue_s = answer["fit_s"].tolist(), answer["issue_s"].tolist()
+    return Run(
+        model=peer,
+        days=tuple(days),
+        quantiles=quantiles,
+        actual=[series.actual(series.target(day)) for day in days],
+        fit_s=fit_s,
+        issue_s=issue_s,
+    )
+
+
+def _answer(peer: str, name: str, asked: Path, answered: Path) -> str | None:
+    """Let the peer answer; None where it did, else why it was not run."""
+    python = os.environ.get("VPP_FORECAST_PEERS_PYTHON") or str(
+        ROOT / ".venv-forecast-peers" / "bin" / "python"
+    )
+    command = (python, "-m", "benchmarks._forecast.peer_run", peer, str(asked), str(answered))
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    except FileNotFoundError:
+        return "not installed: make peers"
+    except subprocess.TimeoutExpired:
+        return f"not done after {LIMIT_S:g} s"
+    last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
+    if done.returncode == NOT_RUN:
+        return last
+    if done.returncode:
+        raise BrokenBenchmarkError(f"{peer} on {name}: {last}")
+    return None
+
+
+def _values(series: Series, days: Sequence[date]) -> Arrays:
+    """For each day how many values are known, and which steps are asked for."""
+    horizon = series.values.horizon
+    known, first, last = [], [], []
+    for day in days:
+        past, target = series.past_at(day), series.target(day)
+        known.append(int(np.flatnonzero(np.isfinite(past.values.values))[-1]) + 1)
+        first.append(horizon.index(target.start))
+        last.append(horizon.index(target.end))
+    return {
+        "values": series.values.values,
+        "known": np.array(known),
+        "first": np.array(first),
+        "last": np.array(last),
+        "steps_a_day": np.array(round(24 / horizon.step_hours)),
+    }
