@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import time, timedelta
 from functools import partial
+from types import MappingProxyType
 
 from benchmarks._forecast.data import Series
 from benchmarks._forecast.rolling import REFIT_DAYS, Candidate
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Model, Past
+from vpp.sense.forecast.lear import Lear
 from vpp.sense.forecast.naive import NAIVE as NAIVE_MODELS
 from vpp.sense.forecast.naive import Naive, Rule
 from vpp.sense.forecast.pasts import CutPast
@@ -28,10 +30,13 @@ NAIVE = tuple(model.name.partition("/")[0] for model in NAIVE_MODELS)
 PRICES_PUBLISHED_AT = time(13)
 """Local time at which the prices of the next day are out; ours are issued an hour before."""
 
+BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType({"price": (Lear(),)})
+"""Models for what they are made for, beside the naive ones."""
+
 
 def models(kind: str) -> tuple[Model, ...]:
     """What `auto` chooses from for a kind of series, the simplest first."""
-    return NAIVE_MODELS
+    return (*NAIVE_MODELS, *BY_KIND.get(kind, ()))
 
 
 def candidates(kind: str) -> Mapping[str, Callable[[Series], Candidate]]:
