@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -16,6 +17,7 @@ from vpp.plan.problem import Problem, SolveOptions
 from vpp.ports import Message
 from vpp.service import inputs
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
+from vpp.service.forecasting.issuing import issue
 from vpp.service.history import give_history
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import load_park, shipped_park
@@ -86,7 +88,10 @@ def a_park(at: time, data: Path) -> SmallPark:
 
 def its_problem(plant: Plant) -> Problem:
     """What the planning cycle would solve now, with no plan before."""
-    view = inputs.build_view(plant, plant.clock.now())
+    now = plant.clock.now()
+    horizon = inputs.horizon_of(plant, now)
+    forecasts = asyncio.run(issue(plant, inputs.series_needed(plant), horizon, now))
+    view = inputs.build_view(plant, now, horizon, forecasts)
     return Problem(
         view=view,
         terms=tuple(term for strategy in plant.strategies for term in strategy(view)),
