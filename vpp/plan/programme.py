@@ -94,6 +94,13 @@ class Programme(LinearProgramme):
     integral: Ints
     """Columns that are 0 or 1."""
 
+    decisions: Ints
+    """What is on or off, settled beforehand or not, but for `ways`. Park, state and horizon alone say
+    which stands where: the programmes of two futures have the same in the same places."""
+
+    ways: Ints
+    """Columns that decide which way a store goes, what fills it and what empties it, shape (3, n)."""
+
     coupling: Ints
     """Rows that join connection points: without them the programme falls into small parts."""
 
@@ -195,6 +202,8 @@ class Builder:
         self._coupling: list[Ints] = []
         self._named: list[Named] = []
         self._integral: list[Ints] = []
+        self._decisions: list[Ints] = []
+        self._ways: list[Ints] = [np.zeros((3, 0), dtype=np.int64)]
         self.balance = self.add_rows((nodes, self.steps), 0.0, 0.0)
         self.most_drawn_kw = np.zeros((nodes, self.steps))
         """The most that decisions could draw at each node; sizes. So that limits which are far from
@@ -225,6 +234,14 @@ class Builder:
         """A block of columns that are 0 or 1; what `lower` or `upper` settles is no decision."""
         columns = self.add_columns(shape, lower=lower, upper=upper)
         self._integral.append(columns[np.broadcast_to(np.less(lower, upper), shape)])
+        self._decisions.append(columns)
+        return columns
+
+    def decide_ways(self, into: Ints, out: Ints) -> Ints:
+        """A column for each pair, shapes (n,), that is 1 where it fills: `into` may be above 0, else `out`."""
+        columns = self.add_columns(into.shape, upper=1.0)
+        self._integral.append(columns)
+        self._ways.append(np.array([columns, into, out]))
         return columns
 
     def add_rows(
@@ -380,6 +397,8 @@ class Builder:
             lower=lower,
             upper=upper,
             integral=_joined(self._integral),
+            decisions=_joined(self._decisions),
+            ways=np.hstack(self._ways),
             matrix=_matrix(self._triplets, (self._rows.count, columns)),
             row_lower=row_lower,
             row_upper=row_upper,

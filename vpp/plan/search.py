@@ -162,10 +162,10 @@ def _repaired(
 ) -> LpAnswer:
     if isinstance(solution, Unsolved):
         return solution
-    return _one_way(programme, solution, deadline, workers)
+    return one_way(programme, solution, deadline, workers)
 
 
-def _one_way(
+def one_way(
     programme: Programme, solution: LpSolution, deadline: Deadline, workers: Workers
 ) -> LpAnswer:
     """The plan, with nothing that fills and empties a store at once."""

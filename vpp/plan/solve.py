@@ -1,7 +1,8 @@
 """Solve one planning problem and say how it went.
 
-Compile, search the on/off decisions (`search.py`), choose among plans that cost the same (`ties.py`), and
-read the answer (`reading.py`).
+Compile, search the on/off decisions (`search.py`), choose among plans that cost the same (`ties.py`),
+choose what cannot wait for all futures (`hedge.py`, where there are some), and read the answer
+(`reading.py`). The gap is that of the point plan.
 Finding no plan is an outcome, not an exception: it happens on ordinary days.
 """
 
@@ -10,17 +11,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vpp.model.horizon import Horizon
-from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
+from vpp.model.schedule import Feasible, Optimal, Outcome, Uncertainty, Unsolved
 from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
+from vpp.plan.hedge import hedge, replanned
 from vpp.plan.lp import Deadline, Stopwatch
 from vpp.plan.parts import ALONE, Workers
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
-from vpp.plan.ties import settle
+from vpp.plan.ties import Settled, settle
 
 
 def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> Outcome:
@@ -52,6 +54,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         return _explained(found, programme, problem.view.horizon, deadline)
     solution, bound = found
     solved = stopwatch()
+    gap = relative_gap(solution.cost, bound)
     settled = settle(
         programme,
         problem.view,
@@ -60,8 +63,10 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         deadline=deadline,
         workers=workers,
     )
-    chosen = stopwatch()
-    gap = relative_gap(settled.solution.cost, bound)
+    ties_s = stopwatch() - solved
+    told = None
+    if problem.futures:
+        settled, told = _hedged(problem, programme, settled, deadline, workers)
     schedule = replace(
         schedule_of(
             problem,
@@ -71,14 +76,31 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
             build_s=built - began,
             solve_s=solved - built,
         ),
-        ties_s=chosen - solved,
+        ties_s=ties_s,
         ties_left=settled.left,
+        uncertainty=told,
     )
     return (
         Optimal(schedule=schedule)
         if gap <= problem.options.gap
         else Feasible(schedule=schedule, gap=gap)
     )
+
+
+def _hedged(
+    problem: Problem, programme: Programme, point: Settled, deadline: Deadline, workers: Workers
+) -> tuple[Settled, Uncertainty]:
+    """The plan with what is decided now chosen for all futures; the point plan where that fails."""
+    found = hedge(problem, programme, point.solution, deadline=deadline, workers=workers)
+    if not found.held:
+        return point, found.told
+    again = replanned(programme, point.solution, found.held, deadline, workers)
+    if isinstance(again, Unsolved):
+        return point, replace(found.told, status=f"point plan: {again.reason}")
+    settled = settle(
+        programme, problem.view, again, problem.announced_kw, deadline=deadline, workers=workers
+    )
+    return replace(settled, left=settled.left or found.left), found.told
 
 
 def _explained(

@@ -113,7 +113,7 @@ def _chosen(
     face: LinearProgramme = replace(programme.linear(), lower=lower, upper=upper)
     x = solution.x
     for wish in _wishes(programme, view, announced_kw):
-        face = _face(face, solution, near)
+        face = face_of(face, solution, near)
         if not (face.lower < face.upper).any():
             break
         face = wish(face)
@@ -124,7 +124,7 @@ def _chosen(
     return x[:columns]
 
 
-def _face(programme: LinearProgramme, solution: LpSolution, near: float) -> LinearProgramme:
+def face_of(programme: LinearProgramme, solution: LpSolution, near: float) -> LinearProgramme:
     """What keeps the optimum of `programme`: columns that cost held, rows that cost held."""
     least = near * usual_cost(programme.cost)
     lower, upper = programme.lower.copy(), programme.upper.copy()

@@ -33,6 +33,13 @@ def least_cost(
     view: PlanningView, terms: tuple[Term, ...], *, limit_excess_price_per_kwh: float
 ) -> float | None:
     """In the park's currency over the horizon; None where no plan keeps every rule."""
+    return written(view, terms, limit_excess_price_per_kwh=limit_excess_price_per_kwh).solve()
+
+
+def written(
+    view: PlanningView, terms: tuple[Term, ...], *, limit_excess_price_per_kwh: float
+) -> Sheet:
+    """All that costs and all that must hold, not solved yet."""
     sheet = Sheet(view, limit_excess_price_per_kwh)
     asked = reserve.headroom(terms)
     kept = {
@@ -50,7 +57,7 @@ def least_cost(
     reserve.products(sheet, kept, asked)
     money.pay_for(sheet, points, terms)
     sheet.pay(np.float64(0))
-    return sheet.solve()
+    return sheet
 
 
 def _rank(view: PlanningView) -> Callable[[Resource], int]:

@@ -88,6 +88,7 @@ def _commitment(sheet: Sheet, term: Commitment) -> Any:
 def _trade(sheet: Sheet, term: OpenTrade) -> Any:
     sold, bought = sheet.size(term.max_kw), sheet.size(term.max_kw)
     sheet.pay(sheet.hours * (term.buy_per_kwh @ bought - term.sell_per_kwh @ sold))
+    sheet.traded.append(sold - bought)
     return sold - bought
 
 

@@ -94,6 +94,8 @@ class Sheet:
     parts: dict[str, Part] = field(default_factory=dict)
     meets: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     """What is injected at each connection point and node."""
+    traded: list[Line] = field(default_factory=list)
+    """What is sold less what is bought of each open product, in the order of the terms."""
 
     def __post_init__(self) -> None:
         horizon = self.view.horizon

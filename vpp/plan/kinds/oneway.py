@@ -74,7 +74,7 @@ def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> None:
     burned = np.where(kept < 1, worth_per_kwh, 0.0) * (1 - kept)
     at = np.nonzero(could & (burned + wear < 0))
     into, out = pair.into[at], pair.out[at]
-    filling = b.decide(into.shape)
+    filling = b.decide_ways(into, out)
     in_rows = b.add_rows(into.shape, -np.inf, 0.0)
     b.put(in_rows, into, 1.0)
     b.put(in_rows, filling, -pair.into_kw[at])
