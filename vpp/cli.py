@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -99,6 +99,8 @@ def check(
 
     file = load_park(park)
     load_strategies(file.strategies)
+    if warning := file.calendars.warning(date.today()):  # noqa: DTZ011 (as the person who asks)
+        print(f"{park}: warning: {warning}", file=sys.stderr)
     facts = {
         "park": file.park.park_id,
         "enterprises": len(file.park.enterprises),

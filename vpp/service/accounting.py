@@ -268,7 +268,7 @@ def _baseline_kwh(plant: Plant, intervals: list[Interval]) -> dict[EnterpriseId,
                     history,
                     point.connection_point_id,
                     interval.start,
-                    calendar=plant.file.calendar,
+                    calendar=plant.file.calendars.of(point.enterprise_id),
                     window_days=min((interval.start - first).days + 1, 45),
                 )
             expected.append(plant.baselines_kw[key])

@@ -35,7 +35,7 @@ from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
-from vpp.service import accounting, inputs, quotas, trading
+from vpp.service import accounting, inputs, notices, quotas, trading
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.plant import PlanRecord, Plant, TracePoint
@@ -68,6 +68,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
     began = perf_counter()
     finished = Interval(now - QUARTER, now)
+    notices.tell_calendar(plant, now)
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     try:

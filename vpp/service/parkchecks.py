@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from vpp.errors import ConfigError
 from vpp.model.resource import (
     Converter,
     EvFleet,
@@ -15,6 +16,7 @@ from vpp.model.resource import (
 )
 from vpp.model.resource.series import arriving_series, available_series, power_series
 from vpp.service import parkschema as schema
+from vpp.service.calendars import CalendarSection, country_days
 from vpp.service.config import Fault, KeyPath
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
@@ -32,9 +34,18 @@ def check(parts: Parts) -> list[Fault]:
     for path, quota in parts.quotas:
         for key, what in faults_of(quota, parts.by_id(), parts.known("resource")):
             parts.fault((*path, key), what)
+    if parts.calendar is not None:
+        _check_country(parts, parts.calendar)
     if parts.simulation is not None:
         _check_simulation(parts, parts.simulation)
     return parts.faults
+
+
+def _check_country(parts: Parts, calendar: CalendarSection) -> None:
+    try:
+        country_days(calendar.country, calendar.subdivision)
+    except ConfigError as error:
+        parts.fault(("calendar", error.where), f"{error.what}: {error.fix}")
 
 
 def _check_unique(parts: Parts) -> None:

@@ -18,8 +18,10 @@ from pydantic import TypeAdapter
 from vpp.account.settlement import GapRule
 from vpp.errors import ConfigError, DataError
 from vpp.model.calendar import Calendar
+from vpp.model.ids import ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.park import Park
+from vpp.service.calendars import DaysSection, ParkCalendars, calendars
 from vpp.service.config import (
     ConfigErrors,
     Document,
@@ -57,8 +59,8 @@ class ParkFile:
     """All that a park file says, checked and turned into nouns."""
 
     park: Park
-    calendar: Calendar
-    """Which local days are alike in this park."""
+    calendars: ParkCalendars
+    """Which local days are alike in this park, and in each enterprise."""
 
     products: tuple[MarketProduct, ...]
     gap_rules: tuple[GapRule, ...]
@@ -76,6 +78,16 @@ class ParkFile:
 
     digest: str
     """SHA-256 of the park file's bytes."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """Which local days are alike in this park."""
+        return self.calendars.park
+
+    def calendar_of(self, series_id: str) -> Calendar:
+        """The calendar that a series follows: of its resource's enterprise, else of the park."""
+        resource = self.park.resource_by_id.get(ResourceId(series_id.partition(".")[2]))
+        return self.calendar if resource is None else self.calendars.of(resource.enterprise_id)
 
 
 def shipped_park(name: str) -> Path:
@@ -172,7 +184,11 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             raise ConfigErrors(_in_order(document, reader.faults))
     return ParkFile(
         park=park,
-        calendar=Calendar(zone=park.timezone),
+        calendars=calendars(
+            section.calendar,
+            {e.id: e.calendar for e in section.enterprises if e.calendar != DaysSection()},
+            park.timezone,
+        ),
         products=tuple(product for _, _, product in parts.products),
         gap_rules=tuple(
             rule.noun() for _, market, _ in parts.products for rule in market.settlement.gap_rules

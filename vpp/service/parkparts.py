@@ -19,6 +19,7 @@ from vpp.model.park import PowerGroup
 from vpp.model.resource import Resource
 from vpp.model.tariff import TwoPartTariff
 from vpp.service import parkschema as schema
+from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.marketschema import MarketSection
 from vpp.service.parknouns import group_noun, pipe_noun
@@ -56,6 +57,7 @@ class Parts:
     quotas: list[tuple[KeyPath, AnyQuota]] = field(default_factory=list)
     products: list[tuple[KeyPath, MarketSection, MarketProduct]] = field(default_factory=list)
     """Path of the market file's name in the park file."""
+    calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     faults: list[Fault] = field(default_factory=list)
 
@@ -107,6 +109,7 @@ def collect(document: Document) -> Parts:
         _note(parts, "quota", path, item, "id")
         if (quota := _valid(AnyQuota, item)) is not None:
             parts.quotas.append((path, quota))
+    parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     return parts
 
@@ -170,6 +173,7 @@ _KINDS: tuple[Any, ...] = (
     AnyQuota,
     schema.UnitSection,
     schema.SimulationSection,
+    CalendarSection,
 )
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vpp.model.network import Carrier
+from vpp.service.calendars import CalendarSection, DaysSection
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
@@ -79,6 +80,8 @@ class EnterpriseSection(Section):
     import_kw: Size | None = None
     """The most that all its connection points may draw together; leave out where nothing limits."""
     export_kw: Size | None = None
+    calendar: DaysSection = DaysSection()
+    """Its own days: they win over the park's."""
     connection_points: list[PointSection]
 
 
@@ -279,6 +282,7 @@ class ParkSection(Section):
     currency: Currency
     minor_unit: Annotated[Decimal, Field(gt=0, max_digits=18)]
     """Smallest amount of money that is ever booked."""
+    calendar: CalendarSection = CalendarSection()
     limits: LimitsSection
     carbon: CarbonSection
     feeders: list[FeederSection] = Field(default_factory=list)

@@ -260,6 +260,9 @@ class Plant:
     historian_full: bool = False
     """Whether the newest measurement found no room in the historian."""
 
+    calendar_told: str | None = None
+    """What was said of holidays that are not known."""
+
     journal_fault: str | None = None
     """Why the newest entry could not be written; None where it was."""
 

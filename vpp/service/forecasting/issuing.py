@@ -83,7 +83,7 @@ async def _ask(plant: Plant, names: Sequence[str], horizon: Horizon, now: dateti
                 plant.series,
                 name,
                 settings,
-                plant.file.calendar,
+                plant.file.calendar_of(name),
                 issued_at=now,
                 until=horizon.end,
             )

@@ -64,7 +64,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> None:
         plant.series,
         series_id,
         settings,
-        plant.file.calendar,
+        plant.file.calendar_of(series_id),
         issued_at=latest_boundary(now, QUARTER),
         until=now,
     )
