@@ -18,6 +18,7 @@ from yarl import URL
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.horizon import Horizon, Profile
 from vpp.simulate.auction import Auction, read_auction
+from vpp.simulate.exchange import HttpExchange
 from vpp.simulate.ledger import Ledger, Trade, clear
 from vpp.simulate.market import Market, Registration
 from vpp.simulate.prices import Prices
@@ -258,15 +259,13 @@ def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> L
     async def run() -> None:
         url = await service.start()
         market = Market(
-            changes.get("url", url),
+            HttpExchange(changes.get("url", url), Random(1), attempts=attempts),
             prices(),
             ledger,
             [Registration("unit-1", MIDNIGHT)],
             lambda _unit, _slot: -200_000,
             seed=1,
             opened_at=changes.get("opened_at", OPENED),
-            random=Random(1),
-            attempts=attempts,
         )
         try:
             await market.start()

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
+from vpp.simulate.exchange import HttpExchange
 from vpp.simulate.weather import WeatherStation
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
@@ -33,10 +34,9 @@ def test_each_quarter_hour_is_told_when_it_is_over_and_only_once() -> None:
         app.router.add_put("/v1/series/outdoor.a", take)
         async with TestServer(app) as server:
             station = WeatherStation(
-                str(server.make_url("")).rstrip("/"),
+                HttpExchange(str(server.make_url("")), Random(1), attempts=1),
                 {"outdoor.a": COURSE},
                 opened_at=NOON - timedelta(minutes=1),
-                random=Random(1),
             )
             station.start()
             for minutes in (1, 14, 15, 16, 46):

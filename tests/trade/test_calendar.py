@@ -42,7 +42,7 @@ def test_a_day_ahead_delivery_has_as_many_quarters_as_the_day(
 
     delivery = next_delivery(product, gate - timedelta(minutes=1))
     horizon = planning_horizon(
-        [product], gate - QUARTER, step=QUARTER, at_least=QUARTER, lookahead=QUARTER
+        [product], gate - QUARTER, step=QUARTER, every=QUARTER, at_least=QUARTER, lookahead=QUARTER
     )
 
     assert delivery == whole
@@ -93,22 +93,24 @@ def test_what_may_not_be_bid_is_refused_with_a_code(
 
 
 @pytest.mark.parametrize(
-    ("now", "lookahead_h", "ends"),
+    ("now", "every_h", "lookahead_h", "ends"),
     [
-        pytest.param("2025-12-03T10:00", 2, "2025-12-04T23:00", id="tomorrow, its gate is near"),
-        pytest.param("2025-12-03T11:00", 2, "2025-12-04T11:00", id="the gate is closed: a day"),
-        pytest.param("2025-12-03T07:15", 2, "2025-12-04T07:15", id="the gate is far: a day"),
-        pytest.param("2025-12-03T06:45", 8, "2025-12-04T23:00", id="opens with the next plan"),
-        pytest.param("2025-12-03T06:30", 8, "2025-12-04T06:30", id="opens after the next plan"),
+        pytest.param("2025-12-03T10:00", 0.25, 2, "2025-12-04T23:00", id="tomorrow, its gate is near"),
+        pytest.param("2025-12-03T11:00", 0.25, 2, "2025-12-04T11:00", id="the gate is closed: a day"),
+        pytest.param("2025-12-03T07:15", 0.25, 2, "2025-12-04T07:15", id="the gate is far: a day"),
+        pytest.param("2025-12-03T06:45", 0.25, 8, "2025-12-04T23:00", id="opens with the next plan"),
+        pytest.param("2025-12-03T06:30", 0.25, 8, "2025-12-04T06:30", id="opens after the next plan"),
+        pytest.param("2025-12-03T06:30", 3, 8, "2025-12-04T23:00", id="opens before the next plan in three hours"),
     ],
 )
 def test_a_plan_reaches_what_is_bid_before_the_next_one(
-    a_product: Product, now: str, lookahead_h: int, ends: str
+    a_product: Product, now: str, every_h: float, lookahead_h: int, ends: str
 ) -> None:
     horizon = planning_horizon(
         [a_product(), a_product("energy_id")],
         utc(now),
         step=QUARTER,
+        every=timedelta(hours=every_h),
         at_least=timedelta(hours=24),
         lookahead=timedelta(hours=lookahead_h),
     )
@@ -121,6 +123,7 @@ def test_a_plan_starts_on_a_boundary(a_product: Product) -> None:
             [a_product()],
             utc("2025-12-03T10:01"),
             step=QUARTER,
+            every=QUARTER,
             at_least=QUARTER,
             lookahead=QUARTER,
         )

@@ -1,6 +1,7 @@
 """The whole day of the plant, read top to bottom.
 
     every 15 min   plan      observe ▸ freeze ▸ forecast ▸ strategies ▸ solve ▸ validate ▸ adopt
+                             (where plans are made less often, the others only observe)
     every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
     every 60 s     act       freeze ▸ rung of the ladder ▸ share ▸ guard ▸ journal ▸ send
     every 15 min   account   settle what was delivered ▸ money, carbon
@@ -65,12 +66,14 @@ def setpoint_number(key: str) -> int:
 
 
 async def plan(plant: Plant, now: datetime) -> None:
-    """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
+    """Learn from the interval that ended at `now`; where a plan is due, make it and adopt it if it holds."""
     began = perf_counter()
     finished = Interval(now - QUARTER, now)
     notices.tell_calendar(plant, now)
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
+    if not plan_is_due(plant, now):
+        return
     try:
         horizon = inputs.horizon_of(plant, now)
         forecasts = await issue(plant, inputs.series_needed(plant), horizon, now)
@@ -109,6 +112,13 @@ async def plan(plant: Plant, now: datetime) -> None:
                 plant.made_from, plant.validate_s = (view, terms), validate_s
         case _:
             assert_never(outcome)
+
+
+def plan_is_due(plant: Plant, now: datetime) -> bool:
+    """Whether the standing plan is of an earlier period, or the newest attempt to plan failed."""
+    if plant.schedule is None or isinstance(plant.outcome, Unsolved):
+        return True
+    return plant.schedule.issued_at < latest_boundary(now, plant.file.planning.every)
 
 
 async def _observe(plant: Plant, finished: Interval, now: datetime) -> None:
@@ -271,7 +281,7 @@ def _rung(plant: Plant, now: datetime) -> Rung:
         reconciled=plant.reconciled,
         plan_issued_at=schedule.issued_at if schedule is not None else None,
         plan_ends_at=schedule.horizon.end if schedule is not None else None,
-        plan_every=QUARTER + timedelta(seconds=plant.file.planning.hard_s),
+        plan_every=plant.file.planning.every + timedelta(seconds=plant.file.planning.hard_s),
         hold_for=HOLD_FOR,
         failure=outcome.reason if isinstance(outcome, Unsolved) else None,
         doubts=[] if plant.journal_fault is None else [plant.journal_fault],

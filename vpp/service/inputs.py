@@ -152,8 +152,9 @@ def horizon_of(plant: Plant, now: datetime) -> Horizon:
         plant.file.products,
         now,
         step=QUARTER,
+        every=planning.every,
         at_least=timedelta(hours=planning.at_least_hours),
-        lookahead=timedelta(minutes=planning.gate_lookahead_minutes),
+        lookahead=max(timedelta(minutes=planning.gate_lookahead_minutes), planning.every),
     )
 
 

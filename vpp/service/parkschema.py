@@ -5,7 +5,7 @@ Only shape and ranges stand here; what joins one place with another is in `parkc
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -151,6 +151,9 @@ class PlanningSettings(Section):
     """How far, how finely and how long to plan."""
 
     step_minutes: Literal[15] = 15
+    every_minutes: Annotated[int, Field(ge=15, le=720, multiple_of=15)] = 15
+    """How often a new plan is made, counted from midnight UTC; a plan that fails is tried again
+    each quarter-hour."""
     at_least_hours: Annotated[float, Field(ge=1, le=168)] = 24.0
     """The horizon reaches this far, or to the end of the farthest delivery about to be bid."""
     gate_lookahead_minutes: Annotated[float, Field(ge=0, le=1440)] = 60.0
@@ -171,6 +174,10 @@ class PlanningSettings(Section):
     for none."""
     margin_price_per_kwh: Size = 5.0
     """What using that room costs: more than what else the park could do, less than a broken limit."""
+
+    @property
+    def every(self) -> timedelta:
+        return timedelta(minutes=self.every_minutes)
 
     @model_validator(mode="after")
     def _soft_before_hard(self) -> PlanningSettings:

@@ -13,7 +13,7 @@ This is the only module through which a bid can leave.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.ids import ProductId
@@ -38,8 +38,8 @@ from vpp.trade.records import (
 )
 from vpp.wire import AwardRequest, AwardResponse, BidRequest
 
-MAX_PLAN_AGE = 2 * QUARTER
-"""A plan older than this may not be bid from."""
+OVERDUE = QUARTER
+"""So long after its successor was due, a plan may still be bid from."""
 
 
 async def answer_bid_request(
@@ -277,6 +277,11 @@ def _require_ready(plant: Plant, product: MarketProduct) -> None:
         )
 
 
+def most_plan_age(plant: Plant) -> timedelta:
+    """A plan older than this may not be bid from."""
+    return plant.file.planning.every + OVERDUE
+
+
 def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Schedule:
     schedule, where = plant.schedule, f"product {product.product_id}"
     if schedule is None:
@@ -286,7 +291,7 @@ def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Sche
             where=where,
             fix="Ask again after the next planning cycle",
         )
-    if now - schedule.issued_at > MAX_PLAN_AGE:
+    if now - schedule.issued_at > most_plan_age(plant):
         raise TradeRefusal(
             f"the newest plan is of {schedule.issued_at}",
             code=Refusal.PLAN_STALE,

@@ -1,4 +1,8 @@
-"""HTTP as a stranger does it: the same request again while the other side is away or busy."""
+"""How a stranger asks the service: over HTTP, the same request again while it is away or busy.
+
+`Exchange` is what market and weather station need of it; a back-test hands in one that calls the
+service's own functions instead.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -35,7 +39,34 @@ class Answer:
         return str(code or f"http-{self.status}")
 
 
-class Exchange:
+class Exchange(Protocol):
+    """A way to ask one service."""
+
+    def start(self) -> None:
+        """Get ready; call inside the event loop before the first request."""
+        ...
+
+    async def stop(self) -> None:
+        """Break off what is under way and close."""
+        ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        retry_busy: bool = True,
+    ) -> Answer:
+        """One question; with `retry_busy` off, a busy service's answer (503 …) is an answer too.
+
+        Raises:
+            UnavailableError: No answer.
+        """
+        ...
+
+
+class HttpExchange:
     """Requests to one service, tried again with a jittered, growing pause."""
 
     def __init__(self, base_url: str, random: Random, *, attempts: int) -> None:
@@ -69,7 +100,7 @@ class Exchange:
             UnavailableError: No answer in all attempts.
         """
         if self._session is None:
-            raise UnavailableError("not started", where="Exchange", fix="Call start() first")
+            raise UnavailableError("not started", where="HttpExchange", fix="Call start() first")
         failure = "stopped"
         for attempt in range(self._attempts):
             if self._stopped.is_set():

@@ -21,7 +21,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import count
-from random import Random
 from typing import Any, TypeAlias
 
 from vpp.errors import RejectedError, UnavailableError
@@ -93,7 +92,7 @@ class Market:
 
     def __init__(
         self,
-        base_url: str,
+        exchange: Exchange,
         prices: Prices,
         ledger: Ledger,
         registrations: Sequence[Registration],
@@ -101,28 +100,23 @@ class Market:
         *,
         seed: int,
         opened_at: datetime,
-        random: Random,
         times: VenueTimes | None = None,
         series: SeriesIds | None = None,
-        attempts: int = 8,
     ) -> None:
         """Make a market; nothing is asked before `start`.
 
         Args:
-            base_url: Of the service, such as `http://127.0.0.1:8080`.
+            exchange: How the service is asked.
             prices: What every interval clears at.
             ledger: The venue's books.
             registrations: Who may bid, from which delivery on.
             metered_wh: True net injection of a unit in a slot that is over, in Wh.
             seed: Enters the ids, so that two runs are told apart.
             opened_at: The simulation's first moment; nothing before it is asked.
-            random: For the jitter of retries.
             times: When it does what.
             series: Names of the published series.
-            attempts: How often one message is tried before it waits for the next act.
         """
-        self._base_url = base_url
-        self._exchange = Exchange(base_url, random, attempts=attempts)
+        self._exchange = exchange
         self._prices = prices
         self._ledger = ledger
         self._registrations = tuple(registrations)
@@ -148,8 +142,8 @@ class Market:
         if answer.status != 200:
             raise RejectedError(
                 f"GET /v1/markets gives {answer.code}",
-                where=self._base_url,
-                fix="Check the address",
+                where="service",
+                fix="Check its address",
             )
         try:
             content = answer.content
@@ -157,7 +151,7 @@ class Market:
             auctions = [read_auction(product) for product in products]
         except (LookupError, TypeError, ValueError) as error:
             raise RejectedError(
-                f"{error!r} in GET /v1/markets", where=self._base_url, fix="Keep to the contract"
+                f"{error!r} in GET /v1/markets", where="service", fix="Keep to the contract"
             ) from error
         for auction in auctions:
             self._unit_of_price = f"{auction.currency}/MWh"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from random import Random
 
 from vpp.errors import UnavailableError
 from vpp.model.horizon import Profile
@@ -14,18 +13,15 @@ from vpp.simulate.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3
-
-
 class WeatherStation:
     """Publishes the actual course of some temperatures, each value when its interval has ended."""
 
     def __init__(
-        self, base_url: str, courses: Mapping[str, Profile], *, opened_at: datetime, random: Random
+        self, exchange: Exchange, courses: Mapping[str, Profile], *, opened_at: datetime
     ) -> None:
         """`courses` are °C by series id; nothing before `opened_at` is told."""
         self._courses = courses
-        self._exchange = Exchange(base_url, random, attempts=ATTEMPTS)
+        self._exchange = exchange
         # The first quarter-hour that begins when the station is there.
         self._told_until = latest_boundary(opened_at + QUARTER - timedelta(microseconds=1), QUARTER)
 

@@ -14,16 +14,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from vpp.clock import Clock
 from vpp.errors import UnavailableError
-from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.park import Park
 from vpp.model.time import Interval, latest_boundary
+from vpp.simulate.exchange import HttpExchange
 from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
 from vpp.simulate.gateway import BrokerAccess, Gateway
 from vpp.simulate.ledger import Ledger, Slot
@@ -31,9 +31,13 @@ from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
+from vpp.simulate.truth import books_of, metering_points, true_prices
 from vpp.simulate.venue import VenueServer
 from vpp.simulate.weather import WeatherStation
 from vpp.wire import AckMessage, CommandMessage
+
+MARKET_ATTEMPTS, WEATHER_ATTEMPTS = 8, 3
+"""How often one message is tried before it waits for the next act."""
 
 CONNECT_S = 20.0
 COMMANDS_S = 20.0
@@ -78,24 +82,24 @@ class World:
         }
         self._prices = Prices(spec.scenario.day_ahead_per_mwh, spec.scenario.market, spec.seed)
         self._ledger = Ledger(spec.scenario.minor_unit, spec.ledger_path)
-        self._points = _metering_points(spec.park)
+        self._points = metering_points(spec.park)
         self._market = Market(
-            spec.service_url,
+            HttpExchange(spec.service_url, self._random, attempts=MARKET_ATTEMPTS),
             self._prices,
             self._ledger,
             [Registration(u.unit_id, u.trades_from) for u in spec.park.bidding_units],
             self._metered_wh,
             seed=spec.seed,
             opened_at=spec.opened_at,
-            random=self._random,
             times=spec.times,
             series=spec.series,
         )
         self._weather = WeatherStation(
-            spec.service_url,
+            HttpExchange(
+                spec.service_url, Random(f"{spec.seed}/weather"), attempts=WEATHER_ATTEMPTS
+            ),
             spec.scenario.outdoor_degc,
             opened_at=spec.opened_at,
-            random=Random(f"{spec.seed}/weather"),
         )
         self._venue = VenueServer(self._ledger, spec.venue_port)
         self._stop = asyncio.Event()
@@ -218,17 +222,10 @@ class World:
             "refused": sum(g.refused for g in gateways),
             "malformed": sum(g.malformed for g in gateways),
             "connects": sum(g.connects for g in gateways),
-            "ledger": dict(self._ledger.counts),
             "unsent": self._market.unsent,
-            "totals": {kind: str(amount) for kind, amount in self._ledger.totals().items()},
-            "energies_mwh": {kind: str(mwh) for kind, mwh in self._ledger.energies().items()},
-            "bookings": [
-                [b.kind, b.unit, b.slot[0], str(b.energy_mwh), str(b.amount)]
-                for b in self._ledger.bookings
-            ],
             "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
-            "prices": self._true_prices(recorded) if recorded else {},
-        }
+            "prices": true_prices(self._prices, recorded) if recorded else {},
+        } | books_of(self._ledger)
 
     # ------------------------------------------------------------ within
 
@@ -302,37 +299,3 @@ class World:
 
     def _metered_wh(self, unit_id: str, slot: Slot) -> int:
         return self._fleet.metered_wh(self._points[unit_id], Interval(*slot))
-
-    def _true_prices(self, span: Interval) -> dict[str, list[list[Any]]]:
-        quarter = timedelta(minutes=15)
-        starts = [part.start for part in span.split(quarter)]
-        asked = {
-            "day_ahead": self._prices.day_ahead,
-            "quarter_hour": self._prices.quarter_hour,
-            "short": self._prices.short,
-            "long": self._prices.long,
-        }
-        return {
-            name: [[start, _text(price(start))] for start in starts]
-            for name, price in asked.items()
-        }
-
-
-def _metering_points(park: Park) -> dict[str, list[ConnectionPointId]]:
-    """The connection points whose main meters count for each bidding unit."""
-    return {
-        unit.unit_id: [
-            point.connection_point_id
-            for point in park.connection_points
-            if any(
-                resource.connection_point_id == point.connection_point_id
-                for resource in park.resources
-                if resource.resource_id in unit.resource_ids
-            )
-        ]
-        for unit in park.bidding_units
-    }
-
-
-def _text(price: Decimal | None) -> str | None:
-    return None if price is None else str(price)

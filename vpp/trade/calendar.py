@@ -86,13 +86,14 @@ def planning_horizon(
     now: datetime,
     *,
     step: timedelta,
+    every: timedelta,
     at_least: timedelta,
     lookahead: timedelta,
 ) -> Horizon:
     """How far a plan made at `now` must look to answer the bids that are asked of it.
 
     It reaches the end of the farthest delivery whose gate closes in [now, now + lookahead] and
-    opens by the next plan (one `step` on), and at least `at_least`; whole steps, rounded up.
+    opens by the next plan (`every` on, at most), and at least `at_least`; whole steps, rounded up.
 
     Raises:
         DataError: `now` is no boundary of `step`.
@@ -105,7 +106,7 @@ def planning_horizon(
         )
     end = now + at_least
     for product in products:
-        for delivery in _opened_before(product, now, opened_by=now + step):
+        for delivery in _opened_before(product, now, opened_by=now + every):
             if product.gate_closes_at(delivery) > now + lookahead:
                 break
             end = max(end, delivery.end)

@@ -74,7 +74,7 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
         reasons.append(("reconciled", "bids of the last run are still in doubt"))
     if plant.schedule is None:
         reasons.append(("plan", "there is no plan"))
-    elif (age := now - plant.schedule.issued_at) > trading.MAX_PLAN_AGE:
+    elif (age := now - plant.schedule.issued_at) > trading.most_plan_age(plant):
         reasons.append(("plan", f"the newest plan is {age.total_seconds():.0f} s old"))
     if _unknown(plant, now) == len(plant.file.park.resources):
         reasons.append(("telemetry", "no resource is heard"))

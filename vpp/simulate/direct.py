@@ -1,0 +1,149 @@
+"""A world without a wire: the same devices and the same market, called in the same process.
+
+    advance(now) ─▶ devices live until now ─▶ each message to `deliver`
+    command()    ─▶ device ─▶ its answer
+    trade(now)   ─▶ the market and the weather station do what is due, over the `Exchange` given
+
+What a back-test runs on. It takes no wall time for messages in flight, and behaves as `World` does
+in lockstep: commands are there before the next step, telemetry before anybody acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from vpp.model.ids import ResourceId
+from vpp.model.park import Park
+from vpp.model.time import Interval
+from vpp.simulate.exchange import Exchange
+from vpp.simulate.fleet import DeviceMessage, Fleet, rollout_defaults
+from vpp.simulate.ledger import Ledger, Slot
+from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
+from vpp.simulate.prices import Prices
+from vpp.simulate.spec import Scenario
+from vpp.simulate.trajectory import Trajectory
+from vpp.simulate.truth import books_of, metering_points, true_prices
+from vpp.simulate.weather import WeatherStation
+from vpp.wire import AckMessage, CommandMessage
+
+
+class DirectWorld:
+    """Devices and market of a park, driven by `advance` and `trade`."""
+
+    def __init__(
+        self,
+        park: Park,
+        scenario: Scenario,
+        *,
+        exchange: Exchange,
+        deliver: Callable[[DeviceMessage], None],
+        seed: int,
+        opened_at: datetime,
+        step: timedelta,
+        times: VenueTimes,
+        series: SeriesIds,
+    ) -> None:
+        """Build everything; nothing is asked before `start`.
+
+        Args:
+            park: Its devices are simulated.
+            scenario: The actual course of what nobody decides.
+            exchange: How market and weather station reach the service.
+            deliver: Takes each telemetry message.
+            seed: Of prices and ids.
+            opened_at: The first moment.
+            step: Of the devices.
+            times: When the market does what.
+            series: Names of the published prices.
+
+        Raises:
+            DataError: The scenario does not fit the park, or the step not the quarter-hour.
+        """
+        self._park, self._scenario, self._step = park, scenario, step
+        self._deliver = deliver
+        self._fleet = Fleet(park, scenario, opened_at=opened_at, step=step)
+        self._prices = Prices(scenario.day_ahead_per_mwh, scenario.market, seed)
+        self._ledger = Ledger(scenario.minor_unit)
+        self._points = metering_points(park)
+        self._market = Market(
+            exchange,
+            self._prices,
+            self._ledger,
+            [Registration(u.unit_id, u.trades_from) for u in park.bidding_units],
+            self._metered_wh,
+            seed=seed,
+            opened_at=opened_at,
+            times=times,
+            series=series,
+        )
+        self._weather = WeatherStation(exchange, scenario.outdoor_degc, opened_at=opened_at)
+        self._published = 0
+        self._refused = 0
+
+    async def start(self) -> None:
+        """Read the products and put the first gates on the agenda. Raises as `Market.start`."""
+        await self._market.start()
+
+    async def advance(self, now: datetime, expected_commands: Mapping[str, int]) -> dict[str, int]:
+        """Live until `now` and tell; each device's newest `seq`.
+
+        `expected_commands` have arrived already: a command is in the device when `command` returns.
+
+        Raises:
+            DataError: `now` is no whole number of steps ahead, or beyond the scenario.
+        """
+        self._fleet.step(now)
+        messages = self._fleet.messages()
+        for message in messages:
+            self._deliver(message)
+        self._published += len(messages)
+        return {message.device_id: message.seq for message in messages}
+
+    def command(self, device_id: ResourceId, command: CommandMessage) -> AckMessage | None:
+        """Hand a command to a device; its answer."""
+        answer = self._fleet.receive(device_id, command, self._fleet.now)
+        self._refused += answer is not None and not answer.accepted
+        return answer
+
+    async def trade(self, now: datetime) -> None:
+        """Let the market do what is due until `now`, and the weather be told."""
+        await self._market.act(now)
+        await self._weather.act(now)
+
+    def next_trade(self) -> datetime:
+        """When the market is due next."""
+        return self._market.next_due()
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state of all devices now, as plain data."""
+        return self._fleet.snapshot().plain()
+
+    async def trajectory(self, span: Interval) -> Trajectory:
+        """What the park did over `span`. Raises `DataError` where that is not recorded."""
+        return self._fleet.trajectory(span)
+
+    async def rollout(self, span: Interval) -> Trajectory:
+        """What it would have done over `span` without any command, from its state then.
+
+        Raises:
+            DataError: `span` begins neither at the opening nor at a local midnight.
+        """
+        return rollout_defaults(
+            self._park, self._scenario, self._fleet.snapshot_at(span.start), span, step=self._step
+        )
+
+    async def report(self) -> dict[str, Any]:
+        """Counters, the venue's books and the true prices, as plain data."""
+        recorded = self._fleet.recorded
+        return {
+            "now": self._fleet.now,
+            "published": {"all": self._published},
+            "refused": self._refused,
+            "unsent": self._market.unsent,
+            "prices": true_prices(self._prices, recorded) if recorded else {},
+        } | books_of(self._ledger)
+
+    def _metered_wh(self, unit_id: str, slot: Slot) -> int:
+        return self._fleet.metered_wh(self._points[unit_id], Interval(*slot))
