@@ -36,9 +36,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from vpp.errors import DataError, RejectedError, UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
-from vpp.model.time import isoformat
 from vpp.ports import Message
-from vpp.wire import TOPIC_ROOT, CommandMessage, topic
+from vpp.wire import TOPIC_ROOT, command_of, topic
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +173,10 @@ class MqttLink:
                 commands may have arrived; their expiry bounds what comes of it.
             DataError: A set-point names an unknown resource, or another enterprise's.
         """
-        addressed = [(self._topic(setpoint), _encode(setpoint)) for setpoint in setpoints]
+        addressed = [
+            (self._topic(setpoint), msgspec.json.encode(command_of(setpoint)))
+            for setpoint in setpoints
+        ]
         if self._client is None:
             raise self._unavailable(f"{len(setpoints)} set-points not sent: {self._fault}")
         client = self._client
@@ -375,18 +377,6 @@ async def _loss(client: aiomqtt.Client) -> str:
     except aiomqtt.MqttError as error:
         return f"connection lost: {error.__cause__ or error}"
     raise AssertionError("a message came past the intake")
-
-
-def _encode(setpoint: Setpoint) -> bytes:
-    return msgspec.json.encode(
-        CommandMessage(
-            command_id=setpoint.command_id,
-            seq=setpoint.seq,
-            issued_at=isoformat(setpoint.issued_at),
-            expires_at=isoformat(setpoint.expires_at),
-            power_kw=setpoint.power_kw,
-        )
-    )
 
 
 def _code(code: int | ReasonCode | None) -> int:

@@ -46,15 +46,14 @@ def demo(
 ) -> None:
     """Run the whole park with nothing else installed."""
     from vpp.service.demo import DemoOptions
-    from vpp.service.parkfile import load_park, shipped_park
+    from vpp.service.parkfile import load_park
     from vpp.service.show import demonstrate, show
 
-    source = Path(park) if park.endswith((".yaml", ".yml")) else shipped_park(park)
     options = DemoOptions(
         length=_length(length), speed=_speed(speed), seed=seed, port=port, data=data
     )
     console = Console(stderr=json_)
-    summary = asyncio.run(demonstrate(load_park(source), options, console))
+    summary = asyncio.run(demonstrate(load_park(_park_path(park)), options, console))
     if json_:
         print(json.dumps(summary))
     else:
@@ -159,6 +158,41 @@ def plan(
 
 
 @app.command()
+def backtest(
+    park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
+    since: Annotated[str, typer.Option("--from", help="First local day, or a moment.")],
+    until: Annotated[str, typer.Option("--to", help="The day after the last one, or a moment.")],
+    every: Annotated[str, typer.Option(help="How often a plan is made.")] = "1h",
+    scenarios: Annotated[
+        int, typer.Option(help="Futures of the scenario plans; below 2 they are left out.")
+    ] = 0,
+    step: Annotated[str, typer.Option(help="How often devices are steered.")] = "5m",
+    foresight: Annotated[bool, typer.Option(help="Whether to solve with foresight.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
+    json_: Json = False,
+) -> None:
+    """Play days again with what was known then, beside doing nothing and perfect foresight."""
+    from vpp.service.backtest import BacktestOptions, span_of
+    from vpp.service.backtestshow import run_backtest, show_backtest
+    from vpp.service.parkfile import load_park
+
+    file = load_park(_park_path(park))
+    options = BacktestOptions(
+        span=span_of(file, since, until),
+        every=_length(every, "--every"),
+        period=_length(step, "--step"),
+        scenarios=scenarios,
+        foresight=foresight,
+        seed=seed,
+    )
+    result = asyncio.run(run_backtest(file, options, Console(stderr=True)))
+    if json_:
+        print(json.dumps(result.document()))
+    else:
+        show_backtest(result, _wide_console())
+
+
+@app.command()
 def schema(
     name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
 ) -> None:
@@ -188,10 +222,17 @@ def _resource_at(text: str) -> tuple[str, str]:
     return resource, clock
 
 
-def _length(text: str) -> timedelta:
+def _park_path(name: str) -> Path:
+    """Where a park stands that was named as a file or as one that is shipped."""
+    from vpp.service.parkfile import shipped_park
+
+    return Path(name) if name.endswith((".yaml", ".yml")) else shipped_park(name)
+
+
+def _length(text: str, where: str = "--for") -> timedelta:
     match = _LENGTH.match(text)
     if match is None:
-        raise ConfigError(f"{text!r} is no length", where="--for", fix="Say 24h, 7d or 90m")
+        raise ConfigError(f"{text!r} is no length", where=where, fix="Say 24h, 7d or 90m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -17,7 +17,9 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from vpp.model.command import Setpoint
 from vpp.model.ids import ID_PATTERN
+from vpp.model.time import isoformat
 
 TOPIC_ROOT = "vpp/v1"
 
@@ -78,6 +80,17 @@ class CommandMessage(msgspec.Struct, frozen=True):
     issued_at: str
     expires_at: str
     power_kw: float
+
+
+def command_of(setpoint: Setpoint) -> CommandMessage:
+    """A set-point as it goes over the wire."""
+    return CommandMessage(
+        command_id=setpoint.command_id,
+        seq=setpoint.seq,
+        issued_at=isoformat(setpoint.issued_at),
+        expires_at=isoformat(setpoint.expires_at),
+        power_kw=setpoint.power_kw,
+    )
 
 
 class AckMessage(msgspec.Struct, frozen=True, omit_defaults=True):

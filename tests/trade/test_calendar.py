@@ -95,12 +95,26 @@ def test_what_may_not_be_bid_is_refused_with_a_code(
 @pytest.mark.parametrize(
     ("now", "every_h", "lookahead_h", "ends"),
     [
-        pytest.param("2025-12-03T10:00", 0.25, 2, "2025-12-04T23:00", id="tomorrow, its gate is near"),
-        pytest.param("2025-12-03T11:00", 0.25, 2, "2025-12-04T11:00", id="the gate is closed: a day"),
+        pytest.param(
+            "2025-12-03T10:00", 0.25, 2, "2025-12-04T23:00", id="tomorrow, its gate is near"
+        ),
+        pytest.param(
+            "2025-12-03T11:00", 0.25, 2, "2025-12-04T11:00", id="the gate is closed: a day"
+        ),
         pytest.param("2025-12-03T07:15", 0.25, 2, "2025-12-04T07:15", id="the gate is far: a day"),
-        pytest.param("2025-12-03T06:45", 0.25, 8, "2025-12-04T23:00", id="opens with the next plan"),
-        pytest.param("2025-12-03T06:30", 0.25, 8, "2025-12-04T06:30", id="opens after the next plan"),
-        pytest.param("2025-12-03T06:30", 3, 8, "2025-12-04T23:00", id="opens before the next plan in three hours"),
+        pytest.param(
+            "2025-12-03T06:45", 0.25, 8, "2025-12-04T23:00", id="opens with the next plan"
+        ),
+        pytest.param(
+            "2025-12-03T06:30", 0.25, 8, "2025-12-04T06:30", id="opens after the next plan"
+        ),
+        pytest.param(
+            "2025-12-03T06:30",
+            3,
+            8,
+            "2025-12-04T23:00",
+            id="opens before the next plan in three hours",
+        ),
     ],
 )
 def test_a_plan_reaches_what_is_bid_before_the_next_one(

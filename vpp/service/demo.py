@@ -5,9 +5,8 @@
               ├─ broker          child process, loopback
               └─ simulated world child process: devices over MQTT, market over HTTP
 
-On the simulated clock a round goes: world lives a minute and publishes ▸ every message is here ▸
-market ▸ trade ▸ plan ▸ act ▸ account ▸ every set-point is there ▸ next minute. On the wall clock
-(`--speed 60`) each side keeps its own time and nobody waits for anybody.
+On the simulated clock all go in lockstep (`simulation.py`). On the wall clock (`--speed 60`) each
+side keeps its own time and nobody waits for anybody.
 """
 
 from __future__ import annotations
@@ -17,41 +16,26 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
 from vpp.clock import Clock, SimulatedClock, WallClock
-from vpp.errors import ConfigError, PlanError
-from vpp.model.ids import ConnectionPointId
-from vpp.model.measurement import ParkState
+from vpp.errors import ConfigError
 from vpp.model.time import QUARTER, Interval, local_day, local_moment
-from vpp.sense.state import freeze
-from vpp.service.accounting import imbalance_series_id, note_peaks
 from vpp.service.history import give_history
 from vpp.service.http import reserved_port, serve
-from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.run import Loop, run, until_heard
+from vpp.service.run import run
+from vpp.service.simulation import GRACE, OPENING, Simulation, ending, lockstep, series_ids
 from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, Opened, open_broker, open_plant
-from vpp.simulate.market import SeriesIds, VenueTimes
+from vpp.simulate.market import VenueTimes
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.spec import Scenario
 from vpp.simulate.world import WorldSpec
-
-OPENING = time(11)
-"""The demo begins at this local time on the day before the scored span."""
-
-CLOSING = QUARTER + timedelta(minutes=3)
-"""After the span: its last interval is metered, priced and settled."""
-
-LOCKSTEP_WALL_S = 30.0
-"""In lockstep: wall time for messages in flight, and limit of a solve. Reached, the run fails."""
-
-GRACE = timedelta(seconds=45)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,25 +56,14 @@ class DemoOptions:
 
 
 @dataclass(kw_only=True)
-class Run:
-    """A demo under way, and what the score needs of its opening."""
+class Run(Simulation):
+    """A demo under way."""
 
     options: DemoOptions
-    file: ParkFile
-    scenario: Scenario
-    span: Interval
-    opened: Opened
     world: RemoteWorld
+    opened: Opened
     broker: BrokerDoor
     address: str
-    began: float
-    opening: ParkState | None = None
-    opening_peaks_kw: dict[ConnectionPointId, float] = field(default_factory=dict)
-    first_plan_s: float | None = None
-
-    @property
-    def plant(self) -> Plant:
-        return self.opened.plant
 
 
 def scored_span(scenario: Scenario, zone: ZoneInfo, length: timedelta) -> Interval:
@@ -170,7 +143,7 @@ async def open_demo(
                 seed=options.seed,
                 opened_at=start - timedelta(seconds=file.control.period_s),
                 times=options.times,
-                series=_series_ids(plant),
+                series=series_ids(plant),
                 venue_port=venue_port,
             )
         )
@@ -181,6 +154,9 @@ async def open_demo(
             file=file,
             scenario=scenario,
             span=span,
+            seed=options.seed,
+            plant=plant,
+            executor=opened.executor,
             opened=opened,
             world=world,
             broker=broker,
@@ -188,19 +164,6 @@ async def open_demo(
             began=began,
         )
         yield run_, clock
-
-
-def _series_ids(plant: Plant) -> SeriesIds:
-    """Under which names the park expects the prices of its market."""
-    prices = {product.kind: product.price_series_id for product in plant.file.products}
-    zone = trading_unit(plant).zone
-    known = SeriesIds()
-    return SeriesIds(
-        day_ahead=reference_product(plant).price_series_id,
-        quarter_hour=prices.get("energy_id", known.quarter_hour),
-        short=imbalance_series_id("short", zone),
-        long=imbalance_series_id("long", zone),
-    )
 
 
 # ---------------------------------------------------------------- time
@@ -216,45 +179,9 @@ async def live(
     """
     stop = asyncio.Event()
     if isinstance(clock, SimulatedClock):
-        await _lockstep(run_, clock, stop, progress)
+        await lockstep(run_, clock, stop, progress)
     else:
         await _side_by_side(run_, clock, stop, progress)
-
-
-async def _lockstep(
-    run_: Run, clock: SimulatedClock, stop: asyncio.Event, progress: Callable[[Plant], None]
-) -> None:
-    plant, world = run_.plant, run_.world
-    period = timedelta(seconds=run_.file.control.period_s)
-    devices, market = clock.seat("devices"), clock.seat("market")
-
-    async def living(stop: asyncio.Event) -> None:
-        due = clock.now()
-        while await devices.wait_until(due, stop):
-            sent: dict[str, int] = {name: s.seq for name, s in plant.setpoints.items()}
-            sequence = await world.advance(due, sent)
-            await until_heard(plant, sequence, timeout_s=LOCKSTEP_WALL_S)
-            _note(run_, due)
-            progress(plant)
-            due += period
-
-    async def marketing(stop: asyncio.Event) -> None:
-        while await market.wait_until(world.next_trade(), stop):
-            await world.trade(clock.now())
-
-    loops: dict[str, Loop] = {"devices": living, "market": marketing}
-    loops |= loops_of(plant, clock.seat)
-    loops["end"] = _ending(run_, clock.seat("end"))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(run(loops, stop, grace=GRACE), name="loops")
-        group.create_task(clock.run(stop), name="clock")
-    slowest = max((record.total_s for record in plant.plan_log), default=0.0)
-    if slowest >= LOCKSTEP_WALL_S:
-        raise PlanError(
-            f"a plan took {slowest:.1f} s of wall time",
-            where="lockstep",
-            fix="Give the machine more rest; the result would depend on its speed",
-        )
 
 
 async def _side_by_side(
@@ -265,37 +192,12 @@ async def _side_by_side(
     async def watching(stop: asyncio.Event) -> None:
         due = clock.now()
         while await clock.wait_until(due, stop):
-            _note(run_, due)
+            run_.note(due)
             progress(plant)
             due += timedelta(seconds=run_.file.control.period_s)
 
     loops = loops_of(plant, lambda _: clock)
     loops["world"] = lambda stop: world.run(clock, stop, run_.file.control.period_s)
     loops["watch"] = watching
-    loops["end"] = _ending(run_, clock)
+    loops["end"] = ending(run_, clock)
     await run(loops, stop, grace=GRACE)
-
-
-def _note(run_: Run, now: datetime) -> None:
-    """Remember when the first plan stood, and the park as it is when the scored span begins."""
-    if run_.first_plan_s is None and run_.plant.schedule is not None:
-        run_.first_plan_s = perf_counter() - run_.began
-    if run_.opening is None and now >= run_.span.start:
-        plant = run_.plant
-        # The plan cycle of this moment has not noted the interval that has just ended.
-        note_peaks(plant, Interval(run_.span.start - QUARTER, run_.span.start))
-        run_.opening = freeze(run_.file.park, plant.intake.newest, now)
-        run_.opening_peaks_kw = {
-            p.connection_point_id: plant.peaks.peak_kw(p.connection_point_id, now)
-            for p in run_.file.park.connection_points
-        }
-
-
-def _ending(run_: Run, clock: Clock) -> Loop:
-    """Set `stop` when the last interval of the span has been settled."""
-
-    async def ending(stop: asyncio.Event) -> None:
-        await clock.wait_until(run_.span.end + CLOSING, stop)
-        stop.set()
-
-    return ending

@@ -169,15 +169,12 @@ def build_view(
     now: datetime,
     horizon: Horizon,
     forecasts: Mapping[str, Forecast],
-    *,
-    every: timedelta = QUARTER,
 ) -> PlanningView:
     """Freeze the park, and put forecasts and all else that the plan needs around it.
 
-    `forecasts` holds every series that is needed, on `horizon`. `every` says when the next plan comes:
-    what must be bid before it is due.
+    `forecasts` holds every series that is needed, on `horizon`.
     """
-    park = plant.file.park
+    park, every = plant.file.park, plant.file.planning.every
     # A plan that begins late (a restart) sees the park as it is, not as it was at the boundary.
     plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
     spot_id = reference_product(plant).price_series_id
@@ -196,7 +193,9 @@ def build_view(
         arriving_kw=_still_to_arrive(plant, forecasts),
         spot_per_kwh=spot,
         committed_kw=committed,
-        open_products=tuple(_open_products(plant, horizon, spot, now, now + every)),
+        open_products=tuple(
+            _open_products(plant, horizon, spot, now, latest_boundary(now, every) + every)
+        ),
         import_per_kwh={
             point.connection_point_id: network[point.tariff_id] for point in park.connection_points
         },

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
-from vpp.service.demo import CLOSING, Run
 from vpp.service.plant import Plant
+from vpp.service.simulation import CLOSING, Simulation
 
 
 class Progress:
     """A context in which `update` moves one bar."""
 
-    def __init__(self, run: Run, console: Console) -> None:
+    def __init__(self, run: Simulation, console: Console) -> None:
         self._run = run
         self._began: datetime | None = None
         self._bar = RichProgress(

@@ -170,17 +170,34 @@ def _unserved(park: Park, course: Trajectory) -> float:
     return sum(price[d.resource_id] * d.unserved_kwh for d in course.departures)
 
 
+def opening_worth(park: Park, actual: Actual, course: Trajectory) -> float:
+    """What stands in stores when the span begins, valued as what is left at its end."""
+    return mean_import_price_per_kwh(park, actual) * _stored_kwh(
+        park, course.opening_stored_kwh, course.opening_degc
+    )
+
+
 def _left_kwh(park: Park, course: Trajectory) -> float:
     """Electricity that the energy left in stores stands for."""
+    return _stored_kwh(
+        park,
+        {name: float(values[-1]) for name, values in course.stored_kwh.items()},
+        {name: float(values[-1]) for name, values in course.temperature_degc.items()},
+    )
+
+
+def _stored_kwh(
+    park: Park, stored_kwh: Mapping[ResourceId, float], degc: Mapping[ResourceId, float]
+) -> float:
+    """Electricity that energies in stores and temperatures of zones stand for."""
     total = 0.0
     for resource in park.resources:
         name = resource.resource_id
         if isinstance(resource, Storage):
-            total += float(course.stored_kwh[name][-1]) * resource.discharge_efficiency
+            total += stored_kwh[name] * resource.discharge_efficiency
         if isinstance(resource, ThermalZone):
             sign = 1.0 if resource.heating else -1.0
-            degc = float(course.temperature_degc[name][-1])
-            total += sign * degc * resource.capacity_kwh_per_degc / resource.cop
+            total += sign * degc[name] * resource.capacity_kwh_per_degc / resource.cop
     return total
 
 

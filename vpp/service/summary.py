@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from vpp.errors import DataError
-from vpp.model.horizon import Horizon, Profile
-from vpp.model.ids import ProductId
-from vpp.model.schedule import Optimal, Unsolved
-from vpp.model.settlement import Statement
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.plan.validate import violations
-from vpp.service.accounting import statements_of
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.demo import Run
-from vpp.service.inputs import trading_unit
 from vpp.service.plant import PlanRecord, Plant
 from vpp.service.score import (
-    FORESIGHT_GAP,
-    FORESIGHT_SOFT_S,
-    Actual,
     Bill,
-    bill,
-    day_ahead_cost,
-    foresight_problem,
     value_captured,
 )
+from vpp.service.scoring import foresight_cost, scored_of
 
 WALL_CLOCK_FIELDS = (
     "wall_s",
@@ -59,124 +42,39 @@ async def summarise(run: Run) -> dict[str, Any]:
         DataError: The books do not agree, or foresight was beaten: then nothing may be shown.
     """
     plant, span = run.plant, run.span
-    report = await run.world.report()
-    ours = await run.world.trajectory(span)
-    nothing = await run.world.rollout(span)
-    actual = _actual(run, report)
-    statements = statements_of(plant, span)
-    market_cost = _venue_cost(report, span)
-    _require_equal_books(plant, statements, market_cost, span)
-    bill_ours = bill(plant.file.park, actual, ours, market_cost=float(market_cost))
-    bill_nothing = bill(
-        plant.file.park, actual, nothing, market_cost=day_ahead_cost(actual, nothing)
-    )
+    scored = await scored_of(run)
     began = perf_counter()
-    foresight, gap = await _foresight(run, actual)
+    foresight, gap = await foresight_cost(run, scored.actual)
     foresight_s = perf_counter() - began
-    score, why_not = value_captured(bill_nothing.total, bill_ours.total, foresight, gap=gap)
+    score, why_not = value_captured(scored.nothing.total, scored.ours.total, foresight, gap=gap)
     captured = {} if why_not is None else {"value_captured_null_because": why_not}
     return (
         {
             "park": plant.file.park.park_id,
             "span_start": isoformat(span.start),
             "span_end": isoformat(span.end),
-            "seed": run.options.seed,
+            "seed": run.seed,
             "currency": plant.file.park.currency,
         }
-        | _counts(run, report)
+        | _counts(run, scored.report)
         | _energies(plant, span)
         | {
-            "cost_nothing": round(bill_nothing.total, 2),
-            "cost_ours": round(bill_ours.total, 2),
+            "cost_nothing": round(scored.nothing.total, 2),
+            "cost_ours": round(scored.ours.total, 2),
             "cost_foresight": round(foresight, 2),
-            "saved": round(bill_nothing.total - bill_ours.total, 2),
+            "saved": round(scored.nothing.total - scored.ours.total, 2),
             "value_captured": None if score is None else round(score, 4),
         }
         | captured
         | {
-            "bill_nothing": _rounded(bill_nothing),
-            "bill_ours": _rounded(bill_ours),
-            "market_cost": str(market_cost),
-            "statements": {s.enterprise_id: str(s.total) for s in statements},
-            "carbon_kgco2": round(sum(s.carbon_kgco2 for s in statements), 3),
+            "bill_nothing": rounded(scored.nothing),
+            "bill_ours": rounded(scored.ours),
+            "market_cost": str(scored.market_cost),
+            "statements": {s.enterprise_id: str(s.total) for s in scored.statements},
+            "carbon_kgco2": round(sum(s.carbon_kgco2 for s in scored.statements), 3),
         }
         | _wall(run, foresight_s)
     )
-
-
-def _actual(run: Run, report: Mapping[str, Any]) -> Actual:
-    if run.opening is None:
-        raise DataError("the span never began", where="demo", fix="Look at the log")
-    return Actual(
-        span=run.span,
-        opening=run.opening,
-        opening_peaks_kw=run.opening_peaks_kw,
-        scenario=run.scenario,
-        day_ahead_per_mwh=_prices(report, "day_ahead", run.span),
-        quarter_hour_per_mwh=_prices(report, "quarter_hour", run.span),
-    )
-
-
-def _prices(report: Mapping[str, Any], name: str, span: Interval) -> Profile:
-    known = {start: float(price) for start, price in report["prices"][name] if price is not None}
-    horizon = Horizon.over(span, QUARTER)
-    return Profile(horizon, np.array([known[start] for start in horizon.starts()]))
-
-
-def _venue_cost(report: Mapping[str, Any], span: Interval) -> Decimal:
-    """What the venue's own ledger charges for the span; costs positive."""
-    booked = (Decimal(amount) for _, _, start, _, amount in report["bookings"] if start in span)
-    return -sum(booked, Decimal(0))
-
-
-def _require_equal_books(
-    plant: Plant, statements: tuple[Statement, ...], market_cost: Decimal, span: Interval
-) -> None:
-    """The statements' sum equals the venue's ledger plus the tariff, to the last minor unit."""
-    tariff = sum(
-        line.amount
-        for statement in statements
-        for line in statement.lines
-        if line.item in ("network_energy", "demand_charge")
-    )
-    total = sum(statement.total for statement in statements)
-    intervals = sum(1 for interval in plant.accounted if span.covers(interval))
-    if total != tariff - market_cost or intervals != (span.end - span.start) // QUARTER:
-        raise DataError(
-            f"statements come to {total} over {intervals} intervals, venue and tariff to"
-            f" {tariff - market_cost}",
-            where="settlement",
-            fix="Compare the venue's bookings with the settlement lines interval by interval",
-        )
-
-
-async def _foresight(run: Run, actual: Actual) -> tuple[float, float]:
-    """Cost of the foresight plan, and its gap.
-
-    Raises:
-        DataError: It could not be planned, or breaks its own rules.
-    """
-    plant = run.plant
-    unit = trading_unit(plant)
-    prices = {"energy_da": actual.day_ahead_per_mwh, "energy_id": actual.quarter_hour_per_mwh}
-    traded: dict[ProductId, tuple[Profile, float]] = {
-        p.product_id: (prices[p.kind], min(float(p.max_quantity_mw) * 1000, unit.declared_kw))
-        for p in plant.file.products
-    }
-    problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
-    outcome = await plant.executor.solve(problem, hard_s=2 * FORESIGHT_SOFT_S)
-    if isinstance(outcome, Unsolved):
-        raise DataError(outcome.reason, where="foresight", fix="Shorten the span")
-    wrong = violations(
-        outcome.schedule,
-        problem.view,
-        problem.terms,
-        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
-    )
-    if wrong:
-        raise DataError("; ".join(wrong), where="foresight", fix="Mend the planner")
-    gap = FORESIGHT_GAP if isinstance(outcome, Optimal) else outcome.gap
-    return outcome.schedule.cost, gap
 
 
 def _counts(run: Run, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,7 +121,7 @@ def _energies(plant: Plant, span: Interval) -> dict[str, float]:
     return {"energy_owed_kwh": round(owed, 3), "energy_delivered_kwh": round(delivered, 3)}
 
 
-def _rounded(one: Bill) -> dict[str, float]:
+def rounded(one: Bill) -> dict[str, float]:
     return {name: round(getattr(one, name), 2) for name in one.__dataclass_fields__}
 
 

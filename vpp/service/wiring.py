@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import Broker, choose_broker
 from adapters.http_venue import HttpVenueLedger
+from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
 from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
@@ -177,6 +178,32 @@ def build_plant(
     )
     recovery.recover(plant)
     return plant
+
+
+def plant_in_memory(
+    file: ParkFile,
+    *,
+    clock: Watch,
+    data: Path,
+    source: MessageSource,
+    sink: SetpointSink,
+    executor: Executor,
+) -> Plant:
+    """A plant that nobody will ask again: no journal on disk, no historian, no venue to ask.
+
+    `data` holds the kill switch. Raises as `build_plant`.
+    """
+    return build_plant(
+        file,
+        clock=clock,
+        data=data,
+        journal=MemoryJournal(),
+        source=source,
+        sink=sink,
+        venue=None,
+        executor=executor,
+        record=lambda measurement: True,
+    )
 
 
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:

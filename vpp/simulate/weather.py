@@ -13,6 +13,7 @@ from vpp.simulate.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
+
 class WeatherStation:
     """Publishes the actual course of some temperatures, each value when its interval has ended."""
 

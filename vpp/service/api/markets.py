@@ -59,7 +59,7 @@ class DeliveriesQuery(WireModel):
 
 
 async def list_markets(plant: Plant, call: Call[Nothing, Nothing]) -> MarketsView:
-    return MarketsView(products=[_view(plant, p, call.now) for p in plant.file.products])
+    return product_views(plant, call.now)
 
 
 async def show_market(plant: Plant, call: Call[Nothing, Nothing]) -> ProductView:
@@ -146,6 +146,11 @@ def _span(query: DeliveriesQuery, now: datetime) -> Interval:
             fix=f"Let it lie after `start`, by at most {MOST_DELIVERIES} quarter-hours",
         )
     return Interval(start, end)
+
+
+def product_views(plant: Plant, now: datetime) -> MarketsView:
+    """Every product of the park with its next gate."""
+    return MarketsView(products=[_view(plant, p, now) for p in plant.file.products])
 
 
 def _view(plant: Plant, product: MarketProduct, now: datetime) -> ProductView:

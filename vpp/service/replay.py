@@ -1,0 +1,212 @@
+"""A plant in one process with its simulated world: no broker, no HTTP, no disk.
+
+    plant ── DirectLink ────── devices      the messages of the wire, as bytes
+          ── DirectExchange ── market       the bodies of the HTTP contract, through its own functions
+
+Everything between is what runs live: intake, forecasts, the solver's child process, bids, awards,
+set-points, guard, settlement. Time is a simulated clock in lockstep (`simulation.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from vpp.clock import SimulatedClock
+from vpp.errors import ConfigError, UnavailableError, VppError
+from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
+from vpp.model.time import Interval, local_date, local_moment
+from vpp.ports import Message
+from vpp.service import series_door, trading
+from vpp.service.api.markets import product_views, request_digest
+from vpp.service.api.problems import refusal_of
+from vpp.service.executor import Executor
+from vpp.service.history import give_history
+from vpp.service.parkfile import ParkFile
+from vpp.service.plant import Plant
+from vpp.service.simulation import OPENING, Simulation, series_ids
+from vpp.service.wiring import plant_in_memory
+from vpp.simulate.direct import DirectWorld
+from vpp.simulate.exchange import Answer
+from vpp.simulate.fleet import DeviceMessage
+from vpp.simulate.market import VenueTimes
+from vpp.wire import AckMessage, AwardRequest, BidRequest, SeriesUpload, command_of, topic
+
+
+class DirectLink:
+    """`MessageSource` and `SetpointSink` on simulated devices in this process."""
+
+    def __init__(self, opened_at: datetime) -> None:
+        """A link that stands since `opened_at`; `attach` says where commands go."""
+        self.connected, self.since = True, opened_at
+        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._command: Callable[[ResourceId, Any], AckMessage | None] | None = None
+        self._homes: Mapping[ResourceId, tuple[str, str]] = {}
+
+    def attach(self, world: DirectWorld, homes: Mapping[ResourceId, tuple[str, str]]) -> None:
+        """Let commands go to the devices of `world`; `homes` are enterprise and site of each."""
+        self._command, self._homes = world.command, homes
+
+    def deliver(self, message: DeviceMessage) -> None:
+        """Put a device's telemetry on the link."""
+        self._arrived.put_nowait(Message(topic=message.topic, payload=message.payload))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        while True:
+            yield await self._arrived.get()
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+        if self._command is None:
+            raise UnavailableError(
+                "no devices yet", where="DirectLink", fix="Call attach() before the first cycle"
+            )
+        for setpoint in setpoints:
+            answer = self._command(setpoint.resource_id, command_of(setpoint))
+            if answer is not None:
+                where = topic(*self._homes[setpoint.resource_id], setpoint.resource_id, "ack")
+                self._arrived.put_nowait(Message(topic=where, payload=msgspec.json.encode(answer)))
+
+
+class DirectExchange:
+    """An `Exchange` that answers what market and weather station ask, as the HTTP face would."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+
+    def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        retry_busy: bool = True,
+    ) -> Answer:
+        """Do at once what is asked; a refusal carries the contract's code and status.
+
+        Raises:
+            UnavailableError: Nobody answers at that path here.
+        """
+        try:
+            raw = await self._answer(method, path.split("/")[2:], body)
+        except VppError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            told = {"code": refusal.code, "detail": str(refusal)}
+            return Answer(refusal.status, told, json.dumps(told).encode())
+        return Answer(200, json.loads(raw), raw)
+
+    async def _answer(
+        self, method: str, path: Sequence[str], body: Mapping[str, Any] | None
+    ) -> bytes:
+        plant, now = self._plant, self._plant.clock.now()
+        match method, *path:
+            case "GET", "markets":
+                return product_views(plant, now).model_dump_json().encode()
+            case "POST", "markets", product_id, "bids":
+                bid = BidRequest.model_validate(body)
+                return await trading.answer_bid_request(
+                    plant, product_id, bid, digest=request_digest(bid), now=now
+                )
+            case "POST", "markets", product_id, "awards":
+                award = AwardRequest.model_validate(body)
+                taken = await trading.book_award(plant, product_id, award, now=now)
+                return taken.model_dump_json().encode()
+            case "PUT", "series", series_id:
+                upload = SeriesUpload.model_validate(body)
+                await series_door.put_series(plant, series_id, upload, now=now)
+                return b"{}"
+            case _:
+                raise UnavailableError(
+                    f"{method} /{'/'.join(path)}", where="back-test", fix="Ask the service itself"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """What to replay."""
+
+    span: Interval
+    """Begins at a local midnight."""
+
+    seed: int
+    device_step: timedelta
+    """How finely devices live; divides the control period."""
+
+    times: VenueTimes
+
+
+@asynccontextmanager
+async def open_replay(
+    file: ParkFile, options: ReplayOptions, executor: Executor
+) -> AsyncIterator[tuple[Simulation, SimulatedClock]]:
+    """Build plant and world, with the history that was known at the opening.
+
+    The opening is at 11:00 local time on the day before the span, as in the demo: then the first
+    day can be bid.
+
+    Raises:
+        ConfigError: The park has no simulation section, or its series do not reach that far.
+    """
+    began = perf_counter()
+    scenario = file.simulation
+    if scenario is None:
+        raise ConfigError(
+            "has no simulation section: nothing to replay",
+            where="park file",
+            fix="Add one; docs/park-file.md shows how",
+        )
+    park = file.park
+    eve = local_date(options.span.start, park.timezone) - timedelta(days=1)
+    start = local_moment(eve, OPENING, park.timezone)
+    period = timedelta(seconds=file.control.period_s)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vpp-replay-"))
+        clock, link = SimulatedClock(start), DirectLink(start)
+        plant = plant_in_memory(
+            file, clock=clock, data=Path(folder), source=link, sink=link, executor=executor
+        )
+        give_history(plant, scenario, start)
+        world = DirectWorld(
+            park,
+            scenario,
+            exchange=DirectExchange(plant),
+            deliver=link.deliver,
+            seed=options.seed,
+            opened_at=start - period,
+            step=options.device_step,
+            times=options.times,
+            series=series_ids(plant),
+        )
+        link.attach(world, park.device_owner)
+        await world.start()
+        yield (
+            Simulation(
+                file=file,
+                scenario=scenario,
+                span=options.span,
+                seed=options.seed,
+                plant=plant,
+                executor=executor,
+                world=world,
+                began=began,
+            ),
+            clock,
+        )

@@ -1,0 +1,153 @@
+"""A simulated span that has ended, as a score sees it: three bills on the same devices and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.horizon import Horizon, Profile
+from vpp.model.ids import ProductId
+from vpp.model.schedule import Optimal, Unsolved
+from vpp.model.settlement import Statement
+from vpp.model.time import QUARTER, Interval
+from vpp.plan.validate import violations
+from vpp.service.accounting import statements_of
+from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
+from vpp.service.inputs import trading_unit
+from vpp.service.plant import Plant
+from vpp.service.score import (
+    FORESIGHT_GAP,
+    FORESIGHT_SOFT_S,
+    Actual,
+    Bill,
+    bill,
+    day_ahead_cost,
+    foresight_problem,
+)
+from vpp.service.simulation import Simulation
+from vpp.simulate.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """What a span came to, ours beside nothing."""
+
+    actual: Actual
+    report: Mapping[str, Any]
+    """Of the simulated world."""
+
+    ours_course: Trajectory
+    nothing_course: Trajectory
+    ours: Bill
+    nothing: Bill
+    market_cost: Decimal
+    """By the venue's own ledger; costs positive."""
+
+    statements: tuple[Statement, ...]
+
+
+async def scored_of(run: Simulation) -> Scored:
+    """Bills of a simulation that has ended.
+
+    Raises:
+        DataError: The books do not agree: then nothing may be shown.
+    """
+    plant, span = run.plant, run.span
+    report = await run.world.report()
+    ours = await run.world.trajectory(span)
+    nothing = await run.world.rollout(span)
+    actual = _actual(run, report)
+    statements = statements_of(plant, span)
+    market_cost = _venue_cost(report, span)
+    _require_equal_books(plant, statements, market_cost, span)
+    park = plant.file.park
+    return Scored(
+        actual=actual,
+        report=report,
+        ours_course=ours,
+        nothing_course=nothing,
+        ours=bill(park, actual, ours, market_cost=float(market_cost)),
+        nothing=bill(park, actual, nothing, market_cost=day_ahead_cost(actual, nothing)),
+        market_cost=market_cost,
+        statements=statements,
+    )
+
+
+def _actual(run: Simulation, report: Mapping[str, Any]) -> Actual:
+    if run.opening is None:
+        raise DataError("the span never began", where="demo", fix="Look at the log")
+    return Actual(
+        span=run.span,
+        opening=run.opening,
+        opening_peaks_kw=run.opening_peaks_kw,
+        scenario=run.scenario,
+        day_ahead_per_mwh=_prices(report, "day_ahead", run.span),
+        quarter_hour_per_mwh=_prices(report, "quarter_hour", run.span),
+    )
+
+
+def _prices(report: Mapping[str, Any], name: str, span: Interval) -> Profile:
+    known = {start: float(price) for start, price in report["prices"][name] if price is not None}
+    horizon = Horizon.over(span, QUARTER)
+    return Profile(horizon, np.array([known[start] for start in horizon.starts()]))
+
+
+def _venue_cost(report: Mapping[str, Any], span: Interval) -> Decimal:
+    """What the venue's own ledger charges for the span; costs positive."""
+    booked = (Decimal(amount) for _, _, start, _, amount in report["bookings"] if start in span)
+    return -sum(booked, Decimal(0))
+
+
+def _require_equal_books(
+    plant: Plant, statements: tuple[Statement, ...], market_cost: Decimal, span: Interval
+) -> None:
+    """The statements' sum equals the venue's ledger plus the tariff, to the last minor unit."""
+    tariff = sum(
+        line.amount
+        for statement in statements
+        for line in statement.lines
+        if line.item in ("network_energy", "demand_charge")
+    )
+    total = sum(statement.total for statement in statements)
+    intervals = sum(1 for interval in plant.accounted if span.covers(interval))
+    if total != tariff - market_cost or intervals != (span.end - span.start) // QUARTER:
+        raise DataError(
+            f"statements come to {total} over {intervals} intervals, venue and tariff to"
+            f" {tariff - market_cost}",
+            where="settlement",
+            fix="Compare the venue's bookings with the settlement lines interval by interval",
+        )
+
+
+async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]:
+    """Cost of the foresight plan, and its gap.
+
+    Raises:
+        DataError: It could not be planned, or breaks its own rules.
+    """
+    plant = run.plant
+    unit = trading_unit(plant)
+    prices = {"energy_da": actual.day_ahead_per_mwh, "energy_id": actual.quarter_hour_per_mwh}
+    traded: dict[ProductId, tuple[Profile, float]] = {
+        p.product_id: (prices[p.kind], min(float(p.max_quantity_mw) * 1000, unit.declared_kw))
+        for p in plant.file.products
+    }
+    problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
+    outcome = await run.executor.solve(problem, hard_s=2 * FORESIGHT_SOFT_S)
+    if isinstance(outcome, Unsolved):
+        raise DataError(outcome.reason, where="foresight", fix="Shorten the span")
+    wrong = violations(
+        outcome.schedule,
+        problem.view,
+        problem.terms,
+        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+    )
+    if wrong:
+        raise DataError("; ".join(wrong), where="foresight", fix="Mend the planner")
+    gap = FORESIGHT_GAP if isinstance(outcome, Optimal) else outcome.gap
+    return outcome.schedule.cost, gap
