@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.calendar import Calendar, DayType
-from vpp.model.horizon import Floats, Horizon
+from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import EPOCH
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -133,3 +133,13 @@ def weekday_like(calendar: Calendar, day: date) -> int:
     if kind is DayType.REST_DAY:
         return 6
     return min(day.weekday(), 4) if kind is DayType.WORKDAY else day.weekday()
+
+
+def values_over(profile: Profile, horizon: Horizon) -> Floats:
+    """The profile's values on a horizon of the same step, NaN outside of it."""
+    values = np.full(horizon.steps, np.nan)
+    shift = (horizon.start - profile.horizon.start) // horizon.step
+    low, high = max(shift, 0), min(shift + horizon.steps, profile.horizon.steps)
+    if low < high:
+        values[low - shift : high - shift] = profile.values[low:high]
+    return values

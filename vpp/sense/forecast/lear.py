@@ -31,9 +31,9 @@ import numpy as np
 
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
-from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.daily import DayGrid, Ints, bridged, weekday_like
+from vpp.sense.forecast.daily import DayGrid, Ints, bridged, values_over, weekday_like
 from vpp.sense.forecast.sparse import Regression, Scaling
 
 _PRICE_LAGS = (1, 2, 3, 7)
@@ -137,7 +137,7 @@ class FittedLear:
             table[:, row] = self._day(days, row, last)
             days.prices[row] = table[LEVELS.index(0.5), row]
         values = wanted.steps(table[:, offset : offset + wanted.days])
-        published = _on(past.values, horizon)
+        published = values_over(past.values, horizon)
         return np.where(np.isnan(published), values, published)
 
     def _day(self, days: _Days, row: int, last: int) -> Floats:
@@ -176,9 +176,11 @@ class _Days:
         hour = max(grid.slots // 24, 1)
         return cls(
             grid=grid,
-            prices=bridged(grid.table(_on(past.values, horizon)), most=hour),
+            prices=bridged(grid.table(values_over(past.values, horizon)), most=hour),
             regressors={
-                name: _hourly(bridged(grid.table(_on(past.regressors[name], horizon)), 2 * hour))
+                name: _hourly(
+                    bridged(grid.table(values_over(past.regressors[name], horizon)), 2 * hour)
+                )
                 for name in names
             },
             weekday=np.array([weekday_like(past.calendar, day) for day in grid.dates()]),
@@ -247,7 +249,7 @@ class _Spread:
                 scaling.forward(days.prices[rows]) - scaling.forward(prices)
                 for prices in _at_leads(regressions, days, rows, stale=stale)
             ]
-            by_age.append((errors, np.stack([_by_slot(error) for error in errors])))
+            by_age.append((errors, _widening(np.stack([_by_slot(error) for error in errors]))))
             if not days.regressors:
                 by_age *= 2
                 break
@@ -287,6 +289,12 @@ def _by_slot(errors: Floats) -> Floats:
     near = np.stack([np.roll(errors, shift, axis=1) for shift in range(-reach, reach + 1)])
     quantiles = np.nanquantile(near, LEVELS, axis=(0, 1))
     return np.asarray(quantiles - quantiles[LEVELS.index(0.5)])
+
+
+def _widening(by_lead: Floats) -> Floats:
+    """The same (leads, levels, slots), no later lead narrower: the days held back are too few to say so."""
+    below = np.minimum.accumulate(by_lead, axis=0)
+    return np.where(by_lead <= 0, below, np.maximum.accumulate(by_lead, axis=0))
 
 
 def _fading(errors: Floats) -> float:
@@ -343,13 +351,3 @@ def _recent(past: Past, horizon: Horizon) -> Horizon:
     steps = min(_LOOKBACK // values.step, values.steps)
     start = min(values.end - steps * values.step, horizon.start)
     return Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)
-
-
-def _on(profile: Profile, horizon: Horizon) -> Floats:
-    """The profile's values on a horizon of the same step, NaN outside of it."""
-    values = np.full(horizon.steps, np.nan)
-    shift = (horizon.start - profile.horizon.start) // horizon.step
-    low, high = max(shift, 0), min(shift + horizon.steps, profile.horizon.steps)
-    if low < high:
-        values[low - shift : high - shift] = profile.values[low:high]
-    return values
