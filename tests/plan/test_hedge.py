@@ -14,7 +14,7 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.horizon import Profile
-from vpp.model.ids import ConnectionPointId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import RunPhase
 from vpp.model.schedule import Feasible, Optimal, Schedule, Uncertainty
 from vpp.plan.problem import Future, Problem
@@ -196,7 +196,7 @@ def test_a_trade_that_can_wait_is_not_held(lab: Any) -> None:
         )
 
     def sun(kw: float) -> PlanningView:
-        return replace(view, available_kw={"pv": Profile(view.horizon, np.full(2, kw))})
+        return replace(view, available_kw={ResourceId("pv"): Profile(view.horizon, np.full(2, kw))})
 
     _, told = planned(
         lab, view, terms(view), [Future(view=sun(kw), terms=terms(view)) for kw in (20, 80)]
@@ -336,7 +336,9 @@ def windmill(lab: Any, *has_kw: float) -> tuple[PlanningView, tuple[Term, ...], 
     terms = lab.terms(view)
 
     def windy(kw: float) -> PlanningView:
-        return replace(view, available_kw={"mill": Profile(view.horizon, np.array([kw]))})
+        return replace(
+            view, available_kw={ResourceId("mill"): Profile(view.horizon, np.array([kw]))}
+        )
 
     return view, terms, [Future(view=windy(kw), terms=terms) for kw in has_kw]
 

@@ -16,7 +16,7 @@ from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Bid, BidSet, MarketProduct, Side
 from vpp.model.park import Limits, Park
 from vpp.model.resource import Storage
-from vpp.model.schedule import Schedule
+from vpp.model.schedule import Schedule, Uncertainty
 from vpp.model.time import QUARTER, Interval
 from vpp.trade.calendar import TradeRefusal
 from vpp.trade.limits import check_bid_set
@@ -231,6 +231,57 @@ def test_a_day_ahead_only_what_is_planned_is_offered_and_the_plan_clears(make: M
         {"buy": [("0.2", "4000.00")]},
     ]
     assert bids[0].bid_id == "da/unit/20251203T2300Z/buy/2"
+
+
+def hedged(bid_kw: float, value: float, product: str = "da") -> Uncertainty:
+    """One quantity for all futures in the second quarter of an hour, none in the others."""
+    return Uncertainty(
+        status="hedged",
+        futures=10,
+        cvar_weight=0.0,
+        cvar_level=0.9,
+        bid_kw={ProductId(product): np.array([np.nan, bid_kw, np.nan, np.nan])},
+        net_value_per_kwh=np.full(4, value),
+    )
+
+
+@pytest.mark.parametrize(
+    ("already_kw", "bid_kw", "whatever_mw"),
+    [
+        pytest.param(0, -700, "0.3", id="beside nothing"),
+        pytest.param(-200, -500, "0.1", id="beside what is bought already"),
+    ],
+)
+def test_what_was_chosen_for_all_futures_is_bid_not_what_is_expected(
+    make: Make, already_kw: float, bid_kw: float, whatever_mw: str
+) -> None:
+    """500 kW of load and 400 kW of charging are expected; for all futures 700 kW are bought.
+
+    Of them 400 kW of charging, up to what a kWh is worth on the mean of the futures.
+    """
+    park = make.park([make.battery()])
+    schedule = make.schedule(
+        park, HOUR, base_kw=-500, storage_kw={"bess": -400}, stored_value=0.05, net_value=0.09
+    )
+    schedule = replace(
+        schedule, committed_kw=np.full(4, float(already_kw)), uncertainty=hedged(bid_kw, 0.06)
+    )
+
+    position = sold(already_kw / 1000) if already_kw else None
+    bids = bids_for_second(make, park, schedule, position, kind="energy_da")
+
+    assert bids == {"buy": [(whatever_mw, "4000.00"), ("0.4", "60.00")]}
+
+
+def test_a_quantity_chosen_for_another_product_changes_no_bid(make: Make) -> None:
+    park = make.park([make.battery()])
+    plain = make.schedule(park, HOUR, base_kw=-500, storage_kw={"bess": -400})
+
+    other = replace(plain, uncertainty=hedged(-700, 0.06, product="other"))
+
+    assert bids_for_second(make, park, other, kind="energy_da") == bids_for_second(
+        make, park, plain, kind="energy_da"
+    )
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,9 @@ class Problem:
     """What else may come, beside `view` and `terms` (the expected course): what cannot wait is chosen
     well for all of them together. Empty: the plan trusts its forecast."""
 
+    no_futures: str = ""
+    """Why there are none, where some were asked for."""
+
     def __post_init__(self) -> None:
         for future in self.futures:
             if future.view.horizon != self.view.horizon or future.view.park != self.view.park:

@@ -9,8 +9,8 @@
               call      Σ hours·(ηc·relief + extra/ηd) <= stored - floor, before the step and after it
                         (down: Σ hours·(relief/ηd + ηc·extra) <= capacity - stored)
               others    Σ kept + feed <= has                           (down: kept - feed <= -least)
-              under     Σ (export - import) + Σ kept - excess <= export limit, of each node of the tree
-                        (down: -Σ (export - import) + Σ kept - excess <= import limit)
+              under     Σ (export - import) + Σ kept - excess - used <= export limit - margin, of each
+                        node of the tree (down: -Σ (export - import) + Σ kept … <= import limit - margin)
 
 The sums in the last five run over all products of one direction: what one keeps, no other has. A call
 may come at any moment of a step, so a store has the energy (or the room) for it at both ends, unless
@@ -36,7 +36,7 @@ from vpp.plan.kinds import column
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.programme import Builder, Counted, Ints, Side
 from vpp.plan.terms import ReserveHeadroom, Term
-from vpp.plan.tree import Limited, Points
+from vpp.plan.tree import Limited, Points, name_side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -251,16 +251,20 @@ def _under(
     if not kept:
         return
     at, node, sign = limited.steps, limited.node, 1.0 if up else -1.0
-    most_kw = node.export_kw if up else node.import_kw
-    rows = b.add_rows((len(at),), -np.inf, most_kw[at], couples=len(node.below) > 1)
+    most_kw, spare_kw = (
+        (node.export_kw, limited.spare_out_kw) if up else (node.import_kw, limited.spare_in_kw)
+    )
+    rows = b.add_rows((len(at),), -np.inf, most_kw[at] - spare_kw, couples=len(node.below) > 1)
     for point in node.below:
         b.put(rows, points.exports[point, at], sign)
         b.put(rows, points.imports[point, at], -sign)
     b.put(rows, limited.excess_out if up else limited.excess_in, -1.0)
+    if node.margin is not None:
+        b.put(rows, limited.used_out if up else limited.used_in, -1.0)
     for columns in kept:
         b.put(rows, columns[at], 1.0)
-    words = f"{node.words}: {'export_kw' if up else 'import_kw'}"
-    b.name((words,), Side.ROW_UPPER, rows, at)
+    way = "export_kw" if up else "import_kw"
+    name_side(b, node, way, Side.ROW_UPPER, rows, at, spare_kw)
 
 
 def _kept_below(b: Builder, one: Headroom, below: Sequence[int]) -> list[Ints]:

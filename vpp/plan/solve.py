@@ -64,7 +64,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         workers=workers,
     )
     ties_s = stopwatch() - solved
-    told = None
+    told = _asked_for(problem) if problem.no_futures else None
     if problem.futures:
         settled, told = _hedged(problem, programme, settled, deadline, workers)
     schedule = replace(
@@ -84,6 +84,16 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         Optimal(schedule=schedule)
         if gap <= problem.options.gap
         else Feasible(schedule=schedule, gap=gap)
+    )
+
+
+def _asked_for(problem: Problem) -> Uncertainty:
+    """Futures were asked for, and there are none."""
+    return Uncertainty(
+        status=f"point plan: {problem.no_futures}",
+        futures=0,
+        cvar_weight=problem.options.cvar_weight,
+        cvar_level=problem.options.cvar_level,
     )
 
 

@@ -1,8 +1,10 @@
 """Connection points and the limits above them: every node of the tree, in every step.
 
     columns   import, export (P,T)          excess in, out (one each row of a limit)
-    rows      -import limit <= Σ (export - import) + excess in - excess out <= export limit
-              (only in steps where what stands below could reach the limit)
+              used in, out <= margin        (one each row that has a margin)
+    rows      margin - import limit <= Σ (export - import) + excess in - excess out + used in - used out
+                                    <= export limit - margin
+              (only in steps where what stands below could reach that; two rows where there is a margin)
 
     park >= feeder >= connection point >= resource         enterprise >= its connection points
     order                at any node, for its span         cap     at any node, asked for by a term
@@ -10,7 +12,8 @@
 Limits are priced, at `limit_excess_price_per_kwh`, so that a forecast above a limit still gives a
 plan that goes as little over as it can; the guard holds the limits themselves. An order of a higher
 priority is dearer to break. What an order allows beyond a standing limit it does not give: each is a
-row of its own, and what lies beyond both is paid for twice.
+row of its own, and what lies beyond both is paid for twice. A margin is room for what the forecast does
+not know: using it has a price of its own, and breaks no limit.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from vpp.model.horizon import Floats
 from vpp.model.park import ConnectionPoint, LimitOrder, Limits, Park, Place
 from vpp.plan.programme import Builder, Ints, Side
 from vpp.plan.terms import Cap
+from vpp.plan.view import Margin
 
 PRIORITY_STEP = 0.1
 """Each priority above 0 makes breaking an order dearer by this share of the price."""
@@ -50,6 +54,7 @@ class NodeLimit:
     import_kw: Floats
     """Shape (T,); inf where nothing limits."""
     export_kw: Floats
+    margin: Margin | None = None
     priority: int = 0
 
 
@@ -61,6 +66,13 @@ class Limited:
     steps: Ints
     excess_in: Ints
     excess_out: Ints
+    used_in: Ints
+    """How far the margin is used; shape (n,), or (0,) where there is none."""
+    used_out: Ints
+
+    spare_in_kw: Floats
+    """What is kept free below the limit on drawing, shape (n,)."""
+    spare_out_kw: Floats
 
 
 def add_points(b: Builder) -> Points:
@@ -103,19 +115,36 @@ def points_below(park: Park, place: Place) -> tuple[int, ...]:
 
 
 def node_limits(b: Builder) -> Iterator[NodeLimit]:
-    """Every node of the tree from the leaves up, then every order in force."""
+    """Every node of the tree from the leaves up, then every order in force.
+
+    Raises:
+        DataError: A margin names no node of the tree, or a node several share.
+    """
     park = b.view.park
+    margins = {margin.place: margin for margin in b.view.margins}
+    for place in margins:
+        points_below(park, place)
     points = park.connection_points
-    yield from (
-        _standing(b, f"connection point {p.connection_point_id}", p.limits, [p]) for p in points
-    )
+
+    def standing(
+        kind: str, place: Place, limits: Limits, below: Sequence[ConnectionPoint]
+    ) -> NodeLimit:
+        return NodeLimit(
+            words=f"{kind} {place}",
+            below=tuple(b.point_of[p.connection_point_id] for p in below),
+            import_kw=np.full(b.steps, limits.import_kw),
+            export_kw=np.full(b.steps, limits.export_kw),
+            margin=margins.get(place),
+        )
+
+    yield from (standing("connection point", p.connection_point_id, p.limits, [p]) for p in points)
     for e in park.enterprises:
         mine = [p for p in points if p.enterprise_id == e.enterprise_id]
-        yield _standing(b, f"enterprise {e.enterprise_id}", e.limits, mine)
+        yield standing("enterprise", e.enterprise_id, e.limits, mine)
     for f in park.feeders:
         fed = [p for p in points if p.feeder_id == f.feeder_id]
-        yield _standing(b, f"feeder {f.feeder_id}", f.limits, fed)
-    yield _standing(b, f"park {park.park_id}", park.limits, points)
+        yield standing("feeder", f.feeder_id, f.limits, fed)
+    yield standing("park", park.park_id, park.limits, points)
     for order in b.view.limit_orders:
         holds = order_steps(order, b)
         yield NodeLimit(
@@ -123,19 +152,9 @@ def node_limits(b: Builder) -> Iterator[NodeLimit]:
             below=points_below(park, order.place),
             import_kw=np.where(holds, order.limits.import_kw, np.inf),
             export_kw=np.where(holds, order.limits.export_kw, np.inf),
+            margin=margins.get(order.place),
             priority=order.priority,
         )
-
-
-def _standing(
-    b: Builder, words: str, limits: Limits, below: Sequence[ConnectionPoint]
-) -> NodeLimit:
-    return NodeLimit(
-        words=words,
-        below=tuple(b.point_of[p.connection_point_id] for p in below),
-        import_kw=np.full(b.steps, limits.import_kw),
-        export_kw=np.full(b.steps, limits.export_kw),
-    )
 
 
 def order_steps(order: LimitOrder, b: Builder) -> NDArray[np.bool_]:
@@ -152,9 +171,20 @@ def order_steps(order: LimitOrder, b: Builder) -> NDArray[np.bool_]:
 def add_limits(
     b: Builder, points: Points, *, limit_excess_price_per_kwh: float
 ) -> tuple[Limited, ...]:
-    """Rows for the limits that could bind. Called once everything that may move has been added."""
+    """Rows for the limits that could bind. Called once everything that may move has been added.
+
+    Raises:
+        DataError: A margin names no node of the tree, or costs no less than breaking a limit.
+    """
     found = []
     for node in node_limits(b):
+        if node.margin is not None and node.margin.price_per_kwh >= limit_excess_price_per_kwh:
+            raise DataError(
+                f"using it costs {node.margin.price_per_kwh}, breaking the limit"
+                f" {limit_excess_price_per_kwh}",
+                where=f"margin at {node.margin.place}",
+                fix="Let using a margin cost less than breaking a limit",
+            )
         dearer = 1 + PRIORITY_STEP * node.priority
         one = _limit(b, points, node, limit_excess_price_per_kwh * dearer, "limit excess")
         found += [] if one is None else [one]
@@ -190,22 +220,71 @@ def _limit(
     b: Builder, points: Points, node: NodeLimit, per_kwh: float, cause: str
 ) -> Limited | None:
     drawn, fed = reach_kw(b, node.below)
-    at = np.flatnonzero((drawn > node.import_kw) | (fed > node.export_kw))
+    spare_in, spare_out = _spare_kw(b, node)
+    at = np.flatnonzero((drawn > node.import_kw - spare_in) | (fed > node.export_kw - spare_out))
     if not len(at):
         return None
-    below = list(node.below)
-    rows = b.add_rows((len(at),), -node.import_kw[at], node.export_kw[at], couples=len(below) > 1)
-    for point in below:
-        b.put(rows, points.exports[point, at], 1.0)
-        b.put(rows, points.imports[point, at], -1.0)
-    excess_in, excess_out = b.add_columns((len(at),)), b.add_columns((len(at),))
-    for excess, sign, way in ((excess_in, 1.0, "import_kw"), (excess_out, -1.0, "export_kw")):
+    below, joins = list(node.below), len(node.below) > 1
+    least_kw, most_kw = -(node.import_kw - spare_in)[at], (node.export_kw - spare_out)[at]
+    if node.margin is None:
+        rows = [b.add_rows((len(at),), least_kw, most_kw, couples=joins)] * 2
+    else:  # two margins may leave nothing between them
+        sides = ((least_kw, np.inf), (-np.inf, most_kw))
+        rows = [b.add_rows((len(at),), *side, couples=joins) for side in sides]
+    for each in rows[:1] if node.margin is None else rows:
+        for point in below:
+            b.put(each, points.exports[point, at], 1.0)
+            b.put(each, points.imports[point, at], -1.0)
+    found: list[tuple[Ints, Ints]] = []
+    for each, sign, way, spare, side in (
+        (rows[0], 1.0, "import_kw", spare_in[at], Side.ROW_LOWER),
+        (rows[1], -1.0, "export_kw", spare_out[at], Side.ROW_UPPER),
+    ):
+        excess = b.add_columns((len(at),))
         b.price(excess, per_kwh * b.hours, cause)
-        b.put(rows, excess, sign)
+        b.put(each, excess, sign)
         b.name((f"{node.words}: {way}",), Side.BROKEN, excess, at)
-    b.name((f"{node.words}: import_kw",), Side.ROW_LOWER, rows, at)
-    b.name((f"{node.words}: export_kw",), Side.ROW_UPPER, rows, at)
-    return Limited(node=node, steps=at, excess_in=excess_in, excess_out=excess_out)
+        name_side(b, node, way, side, each, at, spare)
+        found.append((excess, _used(b, node, each, sign, spare)))
+    (excess_in, used_in), (excess_out, used_out) = found
+    return Limited(
+        node=node,
+        steps=at,
+        excess_in=excess_in,
+        excess_out=excess_out,
+        used_in=used_in,
+        used_out=used_out,
+        spare_in_kw=spare_in[at],
+        spare_out_kw=spare_out[at],
+    )
+
+
+def name_side(
+    b: Builder, node: NodeLimit, way: str, side: Side, rows: Ints, steps: Ints, spare_kw: Floats
+) -> None:
+    """Name a side of a node's rows, shapes (n,): where room is kept free, what binds is that."""
+    for held, words in ((spare_kw > 0, f"margin below {way}"), (spare_kw <= 0, way)):
+        b.name((f"{node.words}: {words}",), side, rows[held], steps[held])
+
+
+def _spare_kw(b: Builder, node: NodeLimit) -> tuple[Floats, Floats]:
+    """What is kept free below the limits of a node on drawing and on feeding, shapes (T,)."""
+    if node.margin is None:
+        return np.zeros(b.steps), np.zeros(b.steps)
+    return (
+        np.where(np.isfinite(node.import_kw), node.margin.import_kw, 0.0),
+        np.where(np.isfinite(node.export_kw), node.margin.export_kw, 0.0),
+    )
+
+
+def _used(b: Builder, node: NodeLimit, rows: Ints, sign: float, spare_kw: Floats) -> Ints:
+    """Columns for what is used of a margin; none where the node has none."""
+    if node.margin is None:
+        return np.zeros(0, dtype=np.int64)
+    used = b.add_columns(rows.shape, upper=spare_kw)
+    b.price(used, node.margin.price_per_kwh * b.hours, "margin")
+    b.put(rows, used, sign)
+    return used
 
 
 def reach_kw(b: Builder, below: Sequence[int]) -> tuple[Floats, Floats]:

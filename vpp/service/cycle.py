@@ -36,7 +36,7 @@ from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
-from vpp.service import accounting, inputs, notices, quotas, trading
+from vpp.service import accounting, inputs, notices, quotas, trading, uncertainty
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.plant import PlanRecord, Plant, TracePoint
@@ -79,6 +79,7 @@ async def plan(plant: Plant, now: datetime) -> None:
         forecasts = await issue(plant, inputs.series_needed(plant), horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)
         budgets = quotas.terms(plant, view)
+        futures, no_futures = uncertainty.futures_of(plant, view, budgets)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
@@ -91,6 +92,8 @@ async def plan(plant: Plant, now: datetime) -> None:
         preferred_starts=starts,
         preferred_lengths=lengths,
         announced_kw=plant.schedule.announced_kw(view.horizon) if plant.schedule else {},
+        futures=futures,
+        no_futures=no_futures,
     )
     outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
     seconds = perf_counter() - began
@@ -138,6 +141,8 @@ def _options(plant: Plant) -> SolveOptions:
         gap=plant.file.planning.gap,
         soft_s=plant.file.planning.soft_s,
         limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+        cvar_weight=plant.file.planning.cvar_weight,
+        cvar_level=plant.file.planning.cvar_level,
     )
 
 
@@ -202,6 +207,7 @@ async def _adopt(
     plant.metrics.plan(status, seconds, schedule.gap)
     if schedule.ties_left:
         plant.metrics.ties_left()
+    uncertainty.tell(plant, schedule, now)
     plant.events.emit(
         "plan",
         f"{schedule.plan_id}: {status}, {schedule.cost:.2f} {plant.file.park.currency} over"

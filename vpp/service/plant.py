@@ -239,6 +239,9 @@ class Plant:
     venue_silent: bool = False
     """Whether the market gave no answer when it was last asked about a bid set."""
 
+    unhedged: str = ""
+    """Why the newest plan trusts its forecast though several futures were asked for."""
+
     settled_doubts: set[str] = field(default_factory=set)
     """Bid sets that the market says it never had: nothing is owed of them."""
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
+from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Uncertainty, Unsolved
 from vpp.plan.changes import Changes, Planned, PowerChange
 from vpp.plan.explain import Explanation
 from vpp.service import planviews as views
@@ -109,6 +109,7 @@ def schedule_view(
         solve_s=of.solve_s,
         ties_s=of.ties_s,
         ties_left=of.ties_left,
+        uncertainty=None if of.uncertainty is None else _uncertainty(of.uncertainty),
         validate_s=validate_s,
         strategy_version=of.strategy_version,
         input_digest=of.input_digest,
@@ -152,6 +153,23 @@ def _reserve(of: Schedule) -> list[views.ReservePlan]:
         )
         for name, reserve in of.reserve.items()
     ]
+
+
+def _uncertainty(of: Uncertainty) -> views.UncertaintyView:
+    return views.UncertaintyView(
+        status=of.status,
+        futures=of.futures,
+        cvar_weight=of.cvar_weight,
+        cvar_level=of.cvar_level,
+        costs=listed(of.costs),
+        expected_cost=finite(of.expected_cost),
+        cvar_cost=finite(of.cvar_cost),
+        objective=finite(of.objective),
+        point_objective=finite(of.point_objective),
+        first_stage=list(of.first_stage),
+        bids=[views.HedgedBid(product=name, power_kw=listed(kw)) for name, kw in of.bid_kw.items()],
+        solve_s=of.solve_s,
+    )
 
 
 def _limit(words: str, per_unit: Floats) -> views.LimitPriceView:

@@ -125,6 +125,36 @@ class Undone(WireModel):
     units: float
 
 
+class HedgedBid(WireModel):
+    product: str
+    power_kw: Numbers
+    """One quantity for all futures beside what is sold already; null where it need not be bid yet."""
+
+
+class UncertaintyView(WireModel):
+    """How the plan was made for several futures at once, each as likely as the others."""
+
+    status: str
+    """`hedged`, or `point plan: <reason>` where the plan trusts its forecast all the same."""
+    futures: int
+    cvar_weight: float
+    cvar_level: float
+    costs: Numbers
+    """Of each future, with what is decided now and the best that can be made of it then."""
+    expected_cost: float | None
+    cvar_cost: float | None
+    """Mean of the dearest `1 - cvar_level` of `costs`."""
+    objective: float | None
+    """`(1 - cvar_weight) · expected_cost + cvar_weight · cvar_cost`."""
+    point_objective: float | None
+    """The same with what the point plan would decide now: hedging saves the difference. Null where that
+    would be impossible in some future."""
+    first_stage: list[str]
+    """What is decided now, the same in all futures."""
+    bids: list[HedgedBid]
+    solve_s: float
+
+
 class SizeView(WireModel):
     columns: int
     rows: int
@@ -170,6 +200,8 @@ class ScheduleView(WireModel):
     """Spent on choosing among plans that cost the same."""
     ties_left: str
     """Why they are left as the solver found them; empty where one was chosen."""
+    uncertainty: UncertaintyView | None = None
+    """Null where the plan was made for its forecast alone."""
     validate_s: float | None
     """Null for a plan that an earlier run of the service checked."""
     strategy_version: str

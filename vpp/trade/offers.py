@@ -20,6 +20,10 @@ Less what is sold already, the part above 0 is a sell bid and the part below 0 a
   Whatever is accepted or not is then deliverable, by simply not doing the rest.
 * An hour ahead one interval clears by itself: stores offer all that they physically can in it.
 
+Where the plan was made for several futures, what is offered whatever the price is not what is expected
+but the quantity chosen for all of them (`Uncertainty.bid_kw`); stores leave it at the price that a kWh
+is worth on the mean of the futures.
+
 It rounds against us: fewer lots, a limit no worse. Every limit of the tree holds at every price.
 """
 
@@ -143,10 +147,11 @@ def _curves(
         and r.resource_id in schedule.stored_value_per_kwh
     ]
     members = [rows[r.resource_id] for r in park.electric if r.resource_id in unit.resource_ids]
-    net_kw = mean(schedule.power_kw[members].sum(axis=0))
+    hedged_kw, worth = _hedged(product, schedule)
+    net_kw = mean(schedule.power_kw[members].sum(axis=0) + hedged_kw)
     planned_kw = {s.resource_id: mean(schedule.power_kw[rows[s.resource_id]]) for s in stores}
     value = {s.resource_id: mean(schedule.stored_value_per_kwh[s.resource_id]) for s in stores}
-    price = mean(schedule.net_value_per_kwh)
+    price = mean(worth)
     _require_finite(schedule, steps)
     committed_kw = position.committed_kw(horizon)
     room = Room(park, schedule, steps, width)
@@ -163,6 +168,20 @@ def _curves(
                 stored = float(schedule.stored_kwh[name][begins - 1]) if begins else None
                 moves += _physical_moves(store, planned, thresholds, stored, interval.hours)
         yield interval, _curve(net_kw[i], moves, room, i), float(committed_kw[i])
+
+
+def _hedged(product: MarketProduct, schedule: Schedule) -> tuple[Floats, Floats]:
+    """By how much what is to be sold differs from what is expected to be fed, and what a kWh is worth.
+
+    Shapes (T,); 0 and the plan's own shadow price in steps that were not planned for several futures.
+    """
+    told, worth = schedule.uncertainty, schedule.net_value_per_kwh
+    if told is None or product.product_id not in told.bid_kw:
+        return np.zeros(len(worth)), worth
+    bid_kw = told.bid_kw[product.product_id]
+    chosen = np.isfinite(bid_kw)
+    differs = np.where(chosen, schedule.committed_kw + bid_kw - schedule.net_kw, 0.0)
+    return differs, np.where(chosen, told.net_value_per_kwh, worth)
 
 
 @dataclass(frozen=True, slots=True)

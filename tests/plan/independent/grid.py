@@ -79,10 +79,19 @@ def _limit(
     if not points or not holds.any():
         return
     net = grid.net(points)
+    margin = next((one for one in sheet.view.margins if one.place == place), None)
     for most, up in ((limits.import_kw, False), (limits.export_kw, True)):
         if np.isfinite(most):
             called = sum(_called(sheet, points, kept, asked, up=up), start=net if up else -net)
-            sheet.pay_excess(cp.pos(called - most)[holds], times)
+            dearer = times
+            if margin is not None:
+                # From the margin on its price is paid, beyond the limit the difference on top: of a
+                # kWh there what the limit costs, for the margin below it the margin's price.
+                spare = margin.export_kw if up else margin.import_kw
+                begun = cp.sum(cp.pos(called - (most - spare))[holds])
+                sheet.pay(margin.price_per_kwh * sheet.hours * begun)
+                dearer -= margin.price_per_kwh / sheet.excess_per_kwh
+            sheet.pay_excess(cp.pos(called - most)[holds], dearer)
 
 
 def _called(

@@ -33,7 +33,7 @@ from vpp.plan.validate.case import Case, electric
 from vpp.plan.validate.compare import Cost, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
-from vpp.plan.validate.tree import beyond_kw, bounds, called_kw, place_kw
+from vpp.plan.validate.tree import beyond_kw, bounds, called_kw, place_kw, within_margin_kw
 from vpp.plan.view import PlanningView
 
 
@@ -78,13 +78,16 @@ def _costs(case: Case) -> Iterator[Cost]:
 
 
 def _limits(case: Case) -> Iterator[Cost]:
-    """What lies beyond the limits of the tree, and beyond the orders upon it."""
+    """What lies beyond the limits of the tree, beyond the orders upon it, and within their margins."""
     for bound in bounds(case):
         kw = place_kw(case, bound.place)
         more, less = (called_kw(case, bound.place, up=up) for up in (True, False))
         beyond = beyond_kw(kw - less, kw + more, bound.import_kw, bound.export_kw)
         price = case.limit_excess_price_per_kwh * bound.dearer * case.hours
         yield priced("limit excess", price, beyond, kw, more, less)
+        if bound.margin is not None:
+            used = within_margin_kw(kw - less, kw + more, bound)
+            yield priced("margin", bound.margin.price_per_kwh * case.hours, used, kw, more, less)
 
 
 def _term(case: Case, term: Term) -> Iterator[Cost]:

@@ -13,6 +13,7 @@ from vpp.model.resource import Converter
 from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import slack
+from vpp.plan.view import Margin
 
 PRIORITY_STEP = 0.1
 """Each priority above 0 makes breaking an order dearer by this share of the price."""
@@ -61,6 +62,8 @@ class Bound:
     dearer: float = 1.0
     """What breaking it costs, of the usual price."""
 
+    margin: Margin | None = None
+
 
 def bounds(case: Case) -> Iterator[Bound]:
     """Every limit of the tree and every order upon it."""
@@ -78,6 +81,7 @@ def bounds(case: Case) -> Iterator[Bound]:
             place=place,
             import_kw=np.full(case.steps, limits.import_kw),
             export_kw=np.full(case.steps, limits.export_kw),
+            margin=_margin(case, place),
         )
     for order in case.view.limit_orders:
         yield _order(case, order)
@@ -91,7 +95,12 @@ def _order(case: Case, order: LimitOrder) -> Bound:
         import_kw=np.where(holds, order.limits.import_kw, np.inf),
         export_kw=np.where(holds, order.limits.export_kw, np.inf),
         dearer=1 + PRIORITY_STEP * max(order.priority, 0),
+        margin=_margin(case, order.place),
     )
+
+
+def _margin(case: Case, place: Place) -> Margin | None:
+    return next((margin for margin in case.view.margins if margin.place == place), None)
 
 
 def place_kw(case: Case, place: Place) -> Floats:
@@ -128,3 +137,14 @@ def called_kw(case: Case, place: Place, *, up: bool) -> Floats:
 def beyond_kw(least_kw: Floats, most_kw: Floats, import_kw: Floats, export_kw: Floats) -> Floats:
     """How far the least and the most of a power lie outside its limits, shape (T,); a size."""
     return np.asarray(np.maximum(-least_kw - import_kw, 0.0) + np.maximum(most_kw - export_kw, 0.0))
+
+
+def within_margin_kw(least_kw: Floats, most_kw: Floats, bound: Bound) -> Floats:
+    """How much of the margin below a limit is used, shape (T,); a size. What lies beyond is no part."""
+    if bound.margin is None:
+        return np.zeros_like(least_kw)
+    drawn = np.clip(
+        -least_kw - (bound.import_kw - bound.margin.import_kw), 0.0, bound.margin.import_kw
+    )
+    fed = np.clip(most_kw - (bound.export_kw - bound.margin.export_kw), 0.0, bound.margin.export_kw)
+    return np.asarray(drawn + fed)
