@@ -16,7 +16,7 @@ from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.sense.forecast.base import Past, Site
-from vpp.sense.forecast.clearsky import ClearSky, FittedClearSky
+from vpp.sense.forecast.clearsky import ClearSky, ClearSkyPersistence, FittedClearSky
 from vpp.sense.forecast.sun import Plane, clear_sky
 
 HOUR = timedelta(hours=1)
@@ -154,3 +154,33 @@ def test_what_was_learnt_can_be_pickled() -> None:
     again: FittedClearSky = pickle.loads(pickle.dumps(fitted))
 
     np.testing.assert_array_equal(again.quantiles(past, TOMORROW), fitted.quantiles(past, TOMORROW))
+
+
+def test_persistence_takes_the_clearness_of_the_newest_day_that_shows_the_hour() -> None:
+    """Issued at noon: the mornings are as clear as today's, the afternoons as yesterday's."""
+    clear = np.ones(AXIS.steps)
+    clear[(DAYS - 2) * 24 : (DAYS - 1) * 24] = 0.8
+    clear[(DAYS - 1) * 24 :] = 0.5
+    issued = (DAYS - 1) * 24 + 12
+    past = a_past(clear, issued=issued)
+    tomorrow = Horizon(START + DAYS * 24 * HOUR, HOUR, 24)
+
+    quantiles = ClearSkyPersistence().fit(past).quantiles(past, tomorrow)
+
+    sunny = ROOF.clear(clear_sky(SITE, tomorrow))
+    assert quantiles[MEDIAN, 8] == pytest.approx(0.5 * sunny[8], rel=0.02)
+    assert quantiles[MEDIAN, 15] == pytest.approx(0.8 * sunny[15], rel=0.02)
+    assert (quantiles[:, sunny == 0] == 0).all()
+    assert (np.diff(quantiles, axis=0) >= 0).all()
+
+
+def test_persistence_passes_over_days_without_values() -> None:
+    past = a_past(0.6 * np.ones(AXIS.steps))
+    values = past.values.values.copy()
+    values[-3 * 24 :] = np.nan
+    past = replace(past, values=Profile(past.values.horizon, values))
+
+    quantiles = ClearSkyPersistence().fit(past).quantiles(past, TOMORROW)
+
+    sunny = ROOF.clear(clear_sky(SITE, TOMORROW))
+    np.testing.assert_allclose(quantiles[MEDIAN], 0.6 * sunny, atol=0.02 * sunny.max())

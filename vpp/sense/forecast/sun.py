@@ -14,8 +14,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from vpp.errors import PlanError
 from vpp.model.horizon import Floats, Horizon
-from vpp.sense.forecast.base import Site
+from vpp.sense.forecast.base import Past, Site
 
 _TURBIDITY = 3.0
 """Linke turbidity of a clean sky in a temperate climate. A wrong one goes into the gain; the yearly
@@ -158,3 +159,18 @@ def fitted_plane(
                 if loss < least:
                     best, least = Plane(tilt_deg=tilt, azimuth_deg=azimuth, gain=float(gain)), loss
     return best
+
+
+def site_of(past: Past) -> Site:
+    """Where the series is measured.
+
+    Raises:
+        PlanError: Nobody said.
+    """
+    if past.site is None:
+        raise PlanError(
+            "nobody said where it stands",
+            where=f"sun over {past.series_id}",
+            fix="Give the park's latitude and longitude, or choose another model",
+        )
+    return past.site
