@@ -1,85 +1,143 @@
 """Quantiles that hold what they promise: a fan moved by how it missed lately.
 
 For a fan q(p) with local scale s (its own width) and what came y, the normalised miss at level p is
-(y - q(p)) / s. Its weighted p-quantile over the track, times s, is added to q(p): conformalised
-quantile regression (Romano, Patterson & Candès 2019), one-sided for each level, with misses of
-leads alike together and newer ones weighing more (Barber et al. 2023, "Conformal prediction beyond
-exchangeability"), so that coverage comes back after a drift.
+(y - q(p)) / s. Its weighted p-quantile over a track, times s, is added to q(p): conformalised
+quantile regression (Romano, Patterson & Candès 2019), one-sided at each level, with weights that
+fade by age (Barber et al. 2023, "Conformal prediction beyond exchangeability"). Twice, one after the other:
 
-Where nothing could be missed (all quantiles zero: the sun at night) nothing is moved, and a series
-that was never above or never below zero stays so.
+    by the clock   four-hour blocks of workdays, Saturdays and rest days; slow, since a block gathers one
+                   day of misses a day; drawn to all blocks together by `POOLED_DAYS`
+    by lead        what is left, in the buckets of `scores.py`; quick, since all hours tell of it:
+                   this brings coverage back after a drift
+
+Measured on the 15 loads of the forecast benchmark (middle third, mean of the last days as model): the
+first lowers CRPS by 2 to 4 % where spread follows the shifts of a plant and raises it elsewhere
+by as little as `POOLED_DAYS` lets it; a half-life of 9 days in the second raises CRPS by 0.4 %. Adaptive
+conformal inference (Gibbs & Candès 2021) goes farther that way, by single misses: those of one
+day are one event, and it swings.
+
+Both together are drawn back to the model's own fan where they are not larger than their standard error
+(James-Stein), so a few misses move little: CRPS 0.5 % lower than with whole shifts.
+
+The median stays where the model has put it: moving it by its own misses made the mean absolute error of
+13 of the 15 loads worse. Where nothing could be missed (all quantiles zero: the sun at night)
+nothing is moved.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from vpp.model.calendar import Calendar
+from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
+from vpp.sense.forecast.features import clock
 from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.scores import lead_slices
 
-_LEVELS = np.array(LEVELS)
-HALF_LIFE = timedelta(days=28)
-"""A miss this old weighs half as much as the newest."""
+Ints: TypeAlias = NDArray[np.int64]
 
-POOLED_DAYS = 5.0
-"""A bucket's own quantile weighs as much as that of all leads once it has so many days of misses."""
+HALF_LIFE = timedelta(days=21)
+"""By lead: a miss this old weighs half as much as the newest. By the clock all rows weigh the same."""
+
+POOLED_DAYS = 40.0
+"""All blocks together weigh as much in each block as so many days of its own misses."""
+
+POOLED_ROWS = 6.0
+"""All leads together weigh as much in each bucket as so many rows of its own."""
+
+_BLOCKS = 6
+"""Parts of the day whose misses are kept apart."""
 
 _NARROW = 0.2
 """No scale is smaller than this share of the track's middle one: yesterday's luck is no certainty."""
+
+_MEDIAN = LEVELS.index(0.5)
+_SIGMAS = 3.29
+"""A normal fan is so many standard deviations wide from 0.05 to 0.95."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
     """By how much each quantile is moved, in units of the local scale."""
 
-    step: timedelta
-    shifts: Floats
-    """Shape (levels, steps), for leads from the issue on; later leads take the last."""
+    by_clock: Floats
+    """Shape (levels, 2, blocks): workdays, then Saturdays and rest days."""
+
+    by_lead: Floats
+    """Shape (levels, steps) from the issue on; later steps take the last."""
+
+    noise: Floats
+    """Standard error of a shift, shape (levels,): what is not larger is hardly used."""
 
     least_scale: float
 
     def apply(self, fan: Floats, horizon: Horizon, calendar: Calendar) -> Floats:
-        """The fan (levels, steps) with its quantiles moved, not falling along the levels."""
-        leads = np.minimum(np.arange(horizon.steps), self.shifts.shape[1] - 1)
-        moved = fan + self.shifts[:, leads] * scale(fan, self.least_scale)
-        ordered: Floats = np.sort(moved, axis=0)
+        """The fan (levels, steps), issued for `horizon`, moved; not falling along the levels."""
+        leads = np.minimum(np.arange(horizon.steps), self.by_lead.shape[1] - 1)
+        shift = self.by_lead[:, leads] + _at_clock(self.by_clock, _Clock(horizon, calendar))
+        # As much as is more likely true than chance: James & Stein's shrinkage, shift by shift.
+        shift = shift**3 / (shift**2 + self.noise[:, None] ** 2)
+        ordered: Floats = np.sort(fan + shift * _scale(fan, self.least_scale), axis=0)
         return ordered
 
 
-def scale(fan: Floats, least: float = 0.0) -> Floats:
-    """The local scale of a fan (levels, …): a standard deviation if it were normal; 0 where certain."""
-    wide = np.maximum((fan[-1] - fan[0]) / 3.29, least)
-    return np.where((fan == 0).all(axis=0), 0.0, wide)
+NO_CALIBRATION = Calibration(
+    by_clock=np.zeros((len(LEVELS), 2, _BLOCKS)),
+    by_lead=np.zeros((len(LEVELS), 1)),
+    noise=np.ones(len(LEVELS)),
+    least_scale=0.0,
+)
+"""Moves nothing: for a series that has never been seen to miss."""
 
 
 def calibrate(track: Track, calendar: Calendar) -> Calibration:
     """Learn from a track how its fans missed. A track without a case moves nothing."""
     fan = np.moveaxis(track.quantiles, 1, 0)
     wide = fan[-1] - fan[0]
-    positive = wide[wide > 0]
-    least = _NARROW * float(np.median(positive)) / 3.29 if positive.size else 0.0
-    local = scale(fan, least)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        missed = (track.actual - fan) / local
-    missed[:, ~(local > 0)] = np.nan
-    newest = track.origins[-1]
-    age = np.array([(newest - at) / HALF_LIFE for at in track.origins])
-    weights = np.broadcast_to(0.5 ** age[:, None], track.actual.shape)
-    pooled = _weighted_quantiles(missed, weights)
-    shifts = np.repeat(pooled[:, None], track.actual.shape[1], axis=1)
-    for part in lead_slices(track.step, track.actual.shape[1]).values():
-        here = missed[:, :, part]
-        days = np.isfinite(here[0]).any(axis=1).sum()
-        share = days / (days + POOLED_DAYS)
-        own = _weighted_quantiles(here, weights[:, part])
-        shifts[:, part] = (share * own + (1 - share) * pooled)[:, None]
-    return Calibration(step=track.step, shifts=shifts, least_scale=least)
+    if not (wide > 0).any():
+        return NO_CALIBRATION
+    least = _NARROW * float(np.median(wide[wide > 0])) / _SIGMAS
+    scale = _scale(fan, least)
+    missed = (track.actual - fan) / np.where(scale > 0, scale, np.nan)
+    clocks = [_Clock(track.starts(i), calendar) for i in range(len(track.origins))]
+    seen = _Misses(
+        missed=missed,
+        # Neighbouring steps miss alike: one an hour, another quarter of it in each row, is enough.
+        use=np.isfinite(missed[_MEDIAN]) & _hourly(track),
+        day=np.array([one.day for one in clocks]),
+        age_days=np.array([(track.origins[-1] - at) / timedelta(days=1) for at in track.origins]),
+    )
+    by_clock = seen.by_clock(np.array([one.group for one in clocks]))
+    seen.missed -= np.stack([_at_clock(by_clock, one) for one in clocks], axis=1)
+    by_lead = seen.by_lead(lead_slices(track.step, track.actual.shape[1]))
+    return Calibration(
+        by_clock=by_clock,
+        by_lead=by_lead,
+        noise=_noise(missed[_MEDIAN][seen.use], seen.day[seen.use]),
+        least_scale=least,
+    )
+
+
+def _noise(missed: Floats, day: Ints) -> Floats:
+    """Standard error of the quantiles of misses (of the median, on these days), shape (levels,).
+
+    Misses of one day count as one: they are one event.
+    """
+    if not missed.size:
+        return np.ones(len(LEVELS))
+    days = np.unique(day).size
+    low, high = np.quantile(missed, [LEVELS[0], LEVELS[-1]])
+    levels = np.array(LEVELS)
+    density = np.exp(-(ndtri(levels) ** 2) / 2) / np.sqrt(2 * np.pi)
+    error: Floats = np.sqrt(levels * (1 - levels) / days) / density
+    return error * max(float(high - low) / _SIGMAS, 1e-6)
 
 
 def calibrated_track(track: Track, calendar: Calendar) -> Track:
@@ -91,16 +149,93 @@ def calibrated_track(track: Track, calendar: Calendar) -> Track:
     return track.with_quantiles(np.array(fans))
 
 
-def _weighted_quantiles(missed: Floats, weights: Floats) -> Floats:
-    """The quantile of each level's own misses, shape (levels,); 0 where there is none."""
-    found = np.zeros(len(LEVELS))
-    for i, level in enumerate(LEVELS):
-        use = np.isfinite(missed[i])
-        if not use.any():
-            continue
-        values, mass = missed[i][use], weights[use]
-        order = np.argsort(values, kind="stable")
-        values, mass = values[order], mass[order]
-        reached = (np.cumsum(mass) - mass / 2) / mass.sum()
-        found[i] = np.interp(level, reached, values)
-    return found
+def _scale(fan: Floats, least: float) -> Floats:
+    """The local scale of a fan (levels, …): a standard deviation, were it normal; 0 where certain."""
+    wide = np.maximum((fan[-1] - fan[0]) / _SIGMAS, least)
+    return np.where((fan == 0).all(axis=0), 0.0, wide)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Misses:
+    """Normalised misses of a track and when they happened."""
+
+    missed: Floats
+    """Shape (levels, rows, steps)."""
+    use: NDArray[np.bool_]
+    day: Ints
+    """The local day of each step, shape (rows, steps)."""
+    age_days: Floats
+
+    def by_clock(self, group: Ints) -> Floats:
+        """The shift of each level in each block; `group` has shape (rows, steps)."""
+        even = np.ones_like(self.missed[0])
+        pooled = self._quantiles(self.use, even)
+        found = np.repeat(pooled[:, None], 2 * _BLOCKS, axis=1)
+        for one in range(2 * _BLOCKS):
+            here = self.use & (group == one)
+            if days := np.unique(self.day[here]).size:
+                share = days / (days + POOLED_DAYS)
+                found[:, one] = share * self._quantiles(here, even) + (1 - share) * pooled
+        return found.reshape(len(LEVELS), 2, _BLOCKS)
+
+    def by_lead(self, buckets: dict[str, slice]) -> Floats:
+        """The shift of each level at each lead."""
+        fading = np.exp2(-self.age_days / (HALF_LIFE / timedelta(days=1)))
+        weights = np.repeat(fading[:, None], self.use.shape[1], axis=1)
+        pooled = self._quantiles(self.use, weights)
+        found = np.repeat(pooled[:, None], self.use.shape[1], axis=1)
+        for part in buckets.values():
+            here = np.zeros_like(self.use)
+            here[:, part] = self.use[:, part]
+            if rows := here.any(axis=1).sum():
+                share = rows / (rows + POOLED_ROWS)
+                own = self._quantiles(here, weights)
+                found[:, part] = (share * own + (1 - share) * pooled)[:, None]
+        return found
+
+    def _quantiles(self, use: NDArray[np.bool_], weights: Floats) -> Floats:
+        """The weighted quantile of each level's misses at that level, shape (levels,); the median 0."""
+        found = np.zeros(len(LEVELS))
+        mass = weights[use]
+        for i, level in enumerate(LEVELS):
+            if i != _MEDIAN and mass.size:
+                values = self.missed[i][use]
+                order = np.argsort(values)
+                sorted_mass = mass[order]
+                reached = (np.cumsum(sorted_mass) - sorted_mass / 2) / sorted_mass.sum()
+                found[i] = np.interp(level, reached, values[order])
+        return found
+
+
+class _Clock:
+    """What the clock shows at each step of a horizon."""
+
+    def __init__(self, horizon: Horizon, calendar: Calendar) -> None:
+        self.day, slot = clock(horizon, calendar.zone)
+        days, place = np.unique(self.day, return_inverse=True)
+        resting = [
+            calendar.day_type(date.fromordinal(int(one))) is not DayType.WORKDAY for one in days
+        ]
+        self.resting: Ints = np.array(resting, dtype=np.int64)[place]
+        self.block: Floats = slot.astype(np.float64) * (horizon.step / timedelta(days=1)) * _BLOCKS
+        """Blocks since midnight, with fraction."""
+        self.group: Ints = self.resting * _BLOCKS + np.minimum(
+            self.block.astype(np.int64), _BLOCKS - 1
+        )
+
+
+def _at_clock(by_clock: Floats, at: _Clock) -> Floats:
+    """Shifts at the steps of a horizon, straight lines from the middle of one block to the next."""
+    before = np.floor(at.block - 0.5).astype(np.int64)
+    share = at.block - 0.5 - before
+    first, second = before % _BLOCKS, (before + 1) % _BLOCKS
+    found: Floats = (1 - share) * by_clock[:, at.resting, first]
+    return found + share * by_clock[:, at.resting, second]
+
+
+def _hourly(track: Track) -> NDArray[np.bool_]:
+    """Which steps of each row are looked at: one an hour, or all where steps are longer."""
+    each = max(timedelta(hours=1) // track.step, 1)
+    rows, steps = track.actual.shape
+    looked_at: NDArray[np.bool_] = (np.arange(steps) + np.arange(rows)[:, None]) % each == 0
+    return looked_at
