@@ -16,6 +16,7 @@ from benchmarks._forecast.rolling import REFIT_DAYS, Candidate
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Model, Past
 from vpp.sense.forecast.clearsky import ClearSky, ClearSkyPersistence
+from vpp.sense.forecast.climatology import Climatology
 from vpp.sense.forecast.lear import Lear
 from vpp.sense.forecast.naive import NAIVE as NAIVE_MODELS
 from vpp.sense.forecast.naive import Naive, Rule
@@ -32,7 +33,11 @@ PRICES_PUBLISHED_AT = time(13)
 """Local time at which the prices of the next day are out; ours are issued an hour before."""
 
 BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType(
-    {"price": (Lear(),), "pv": (ClearSkyPersistence(), ClearSky())}
+    {
+        "price": (Lear(),),
+        "pv": (ClearSkyPersistence(), ClearSky()),
+        **dict.fromkeys(("temperature", "carbon", "wind"), (Climatology(),)),
+    }
 )
 """Models for what they are made for, beside the naive ones."""
 
