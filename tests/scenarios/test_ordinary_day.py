@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from vpp.model.market import BidSet
 from vpp.model.resource import Storage
 from vpp.model.time import QUARTER
 from vpp.service.accounting import statements_of
+from vpp.service.backtest import BacktestOptions, Way, backtest
+from vpp.service.inline import InlineExecutor
 from vpp.service.summary import WALL_CLOCK_FIELDS
 
 if TYPE_CHECKING:
@@ -177,3 +180,26 @@ def test_another_seed_gives_other_prices_and_other_ids(
 
 def request_id(bid_set: BidSet) -> str:
     return bid_set.request_id
+
+
+def test_a_night_played_again_costs_to_the_cent_what_the_demo_with_broker_and_http_cost(
+    played: Played,
+) -> None:
+    """The same code in lockstep, with function calls in place of messages: no tolerance is needed."""
+    demo, run = played.summary, played.run
+    asked = BacktestOptions(
+        span=run.span,
+        every=QUARTER,
+        period=timedelta(seconds=run.file.control.period_s),
+        device_step=timedelta(minutes=1),
+    )
+
+    result = asyncio.run(backtest(run.file, asked, InlineExecutor(), lambda way, plant: None))
+
+    rows = {row.way: row for row in result.rows}
+
+    opening = rows[Way.NOTHING].causes["stores"] - demo["bill_nothing"]["left_in_stores"]
+    assert rows[Way.NOTHING].cost - opening == pytest.approx(demo["cost_nothing"], abs=0.01)
+    assert rows[Way.POINT].cost - opening == pytest.approx(demo["cost_ours"], abs=0.01)
+    assert rows[Way.FORESIGHT].cost - opening == pytest.approx(demo["cost_foresight"], abs=0.01)
+    assert rows[Way.POINT].value_captured == pytest.approx(demo["value_captured"], abs=1e-4)
