@@ -119,6 +119,21 @@ def test_a_span_pays_for_the_increase_in_each_month_it_touches() -> None:
     ]
 
 
+def test_a_figure_that_comes_late_or_again_counts_as_if_it_had_come_in_time() -> None:
+    third = date(2025, 12, 3)
+    peaks, evening = some_peaks(), a_quarter(third, time(18))
+    for hour, kw in ((18, 70.0), (9, 50.0), (12, 90.0)):
+        peaks.add(POINT, a_quarter(third, time(hour)), kw)
+
+    assert peaks.peak_kw(POINT, a_quarter(third, time(10)).start) == 50.0
+    assert peaks.peak_kw(POINT, evening.end) == 90.0
+
+    peaks.add(POINT, a_quarter(third, time(12)), 60.0)  # the meter was read again
+
+    assert peaks.peak_kw(POINT, evening.start) == 60.0
+    assert peaks.peak_kw(POINT, evening.end) == 70.0
+
+
 def test_a_corrected_reading_lowers_the_peak_again() -> None:
     peaks, noon = some_peaks(), a_quarter(date(2025, 12, 3), time(12))
     peaks.add(POINT, noon, 9000.0)

@@ -68,3 +68,20 @@ def test_a_quarter_sold_is_a_quarter_of_its_hour() -> None:
 
     assert position.committed_kw(Horizon(NOON, HOUR, 1)).tolist() == [250]
     assert position.sold_mw(DA, Interval(NOON, NOON + HOUR)) == Decimal("0.25")
+
+
+def test_a_position_that_grew_award_by_award_is_the_one_built_at_once() -> None:
+    trades = [
+        a_trade("2.5", at=NOON + HOUR),
+        a_trade("-0.7", product=QH, at=NOON, length=HOUR),
+        a_trade("0.3", product=QH, at=NOON + HOUR),
+        a_trade("0.1", at=NOON),
+    ]
+    at_once, grown = Position(trades), Position()
+    for trade in trades:
+        grown = grown.with_more([trade])
+    day = Horizon(NOON - HOUR, QUARTER, 16)
+
+    for interval in day.intervals():
+        assert grown.trades(interval) == at_once.trades(interval)
+    assert (grown.committed_kw(day) == at_once.committed_kw(day)).all()

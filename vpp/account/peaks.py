@@ -9,9 +9,10 @@ the peak stood before; only what a span adds to it is that span's cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from math import isfinite
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -56,7 +57,7 @@ class MonthlyPeaks:
         self._tariffs = tariffs
         self._opening_kw = opening_kw
         self._opening_month = billing_month(started_at, zone)
-        self._means: dict[tuple[ConnectionPointId, date], dict[datetime, float]] = {}
+        self._months: dict[tuple[ConnectionPointId, date], _Month] = {}
 
     def add(self, point: ConnectionPointId, interval: Interval, import_kw: float) -> None:
         """Take the mean import of one quarter-hour; a later figure for the same one replaces it.
@@ -71,7 +72,16 @@ class MonthlyPeaks:
                 fix="Give a size: what is fed counts as 0",
             )
         month = billing_month(interval.start, self._zone)
-        self._means.setdefault((point, month), {})[interval.start] = import_kw
+        measured = self._months.get((point, month))
+        if measured is None:
+            measured = self._months[point, month] = _Month(self._measuring(point).interval)
+        tariff = self._tariffs.get(point)
+        measured.add(
+            self._measuring(point).began(interval.start, self._zone),
+            interval.start,
+            import_kw,
+            counts=tariff is None or tariff.makes_peak(interval.start, self._zone),
+        )
 
     def peak_kw(self, point: ConnectionPointId, moment: datetime) -> float:
         """The peak of the billing month of `moment`, of intervals that began before `moment`."""
@@ -84,8 +94,8 @@ class MonthlyPeaks:
         none was.
         """
         began = self._measuring(point).began(moment, self._zone)
-        means = self._means.get((point, billing_month(moment, self._zone)), {})
-        passed = [kw for start, kw in means.items() if began <= start < moment]
+        measured = self._months.get((point, billing_month(moment, self._zone)))
+        passed = [] if measured is None else measured.parts_kw(began, moment)
         return sum(passed) / len(passed) if passed else 0.0
 
     def increases(self, point: ConnectionPointId, span: Interval) -> tuple[PeakIncrease, ...]:
@@ -109,31 +119,67 @@ class MonthlyPeaks:
     def forget(self, before: datetime) -> None:
         """Drop the billing months that ended before that of `before`."""
         kept = billing_month(before, self._zone)
-        self._means = {key: means for key, means in self._means.items() if key[1] >= kept}
+        self._months = {key: month for key, month in self._months.items() if key[1] >= kept}
 
     def _peak_kw(self, point: ConnectionPointId, month: date, until: datetime) -> float:
         opening = self._opening_kw.get(point, 0.0) if month == self._opening_month else 0.0
-        return max(opening, *self._measured(point, month, until), 0.0)
-
-    def _measured(self, point: ConnectionPointId, month: date, until: datetime) -> Iterator[float]:
-        """Mean imports of the measuring intervals that are complete, or over, by `until`."""
-        measuring, tariff = self._measuring(point), self._tariffs.get(point)
-        intervals: dict[datetime, list[float]] = {}
-        counted: set[datetime] = set()
-        for start, kw in self._means.get((point, month), {}).items():
-            if start < until:
-                began = measuring.began(start, self._zone)
-                intervals.setdefault(began, []).append(kw)
-                if tariff is None or tariff.makes_peak(start, self._zone):
-                    counted.add(began)
-        quarters = max(measuring.interval // QUARTER, 1)
-        for began in counted:
-            parts = intervals[began]
-            if len(parts) == quarters or began + measuring.interval <= until:
-                yield sum(parts) / len(parts)
+        measured = self._months.get((point, month))
+        return max(opening, 0.0 if measured is None else measured.peak_kw(until))
 
     def _measuring(self, point: ConnectionPointId) -> Measuring:
         return self._tariffs[point].demand.measuring if point in self._tariffs else Measuring()
+
+
+class _Month:
+    """Mean imports of one point in one billing month, by measuring interval, and their rising maximum.
+
+    Asked at each control cycle and grown by a quarter-hour at a time, so neither walks the month.
+    """
+
+    def __init__(self, interval: timedelta) -> None:
+        self._interval = interval
+        self._quarters = max(interval // QUARTER, 1)
+        self._parts: dict[datetime, dict[datetime, float]] = {}
+        """Quarter-hours of each measuring interval, by the beginning of both."""
+
+        self._counted: set[datetime] = set()
+        self._began: list[datetime] = []
+        """Of the measuring intervals, in order."""
+
+        self._highest_kw: list[float] = []
+        """Of each measuring interval and all before it."""
+
+    def add(self, began: datetime, start: datetime, kw: float, *, counts: bool) -> None:
+        """Take the quarter-hour at `start` of the measuring interval that began then."""
+        at = bisect_left(self._began, began)
+        if began not in self._parts:
+            self._parts[began] = {}
+            self._began.insert(at, began)
+            self._highest_kw.insert(at, 0.0)
+        self._parts[began][start] = kw
+        if counts:
+            self._counted.add(began)
+        for later in range(at, len(self._began)):  # one, but where a figure comes late
+            before = self._highest_kw[later - 1] if later else 0.0
+            self._highest_kw[later] = max(before, self._mean_kw(self._began[later]))
+
+    def parts_kw(self, began: datetime, until: datetime) -> list[float]:
+        """The quarter-hours of one measuring interval that began before `until`."""
+        return [kw for start, kw in self._parts.get(began, {}).items() if start < until]
+
+    def peak_kw(self, until: datetime) -> float:
+        """The highest mean of the measuring intervals that are complete, or over, by `until`."""
+        over = bisect_right(self._began, until - self._interval)
+        highest = self._highest_kw[over - 1] if over else 0.0
+        if over < len(self._began):
+            running = self._began[over]
+            if len(self.parts_kw(running, until)) == self._quarters:
+                highest = max(highest, self._mean_kw(running))
+        return highest
+
+    def _mean_kw(self, began: datetime) -> float:
+        parts = self._parts[began]
+        return sum(parts.values()) / len(parts) if began in self._counted else 0.0
 
 
 def next_month(month: date) -> date:

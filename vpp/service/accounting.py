@@ -47,20 +47,35 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     unit = trading_unit(plant)
     settled: list[Interval] = []
     newest = latest_boundary(now, QUARTER)
-    if newest <= unit.trades_from:
+    first = plant.final_until or unit.trades_from
+    if newest <= first:
         return settled
-    for interval in Interval(unit.trades_from, newest).split(QUARTER):
+    all_final = True
+    for interval in Interval(first, newest).split(QUARTER):
         known = plant.accounted.get(interval)
-        if known is not None and not any(line.provisional for line in known.lines):
-            continue
-        accounted = _settle(plant, interval, now)
-        if accounted is not None and accounted != known:
-            plant.accounted[interval] = accounted
-            note_peaks(plant, interval)  # its meters may have been read after the plan looked
-            settled.append(interval)
+        if not _final(known):
+            accounted = _settle(plant, interval, now)
+            if accounted is not None and accounted != known:
+                plant.accounted[interval] = known = accounted
+                note_peaks(plant, interval)  # its meters may have been read after the plan looked
+                settled.append(interval)
+        all_final = all_final and _final(known)
+        if all_final:
+            plant.final_until = interval.end
     if settled:
         plant.statements = None
+        plant.accounted_span = _hull(plant.accounted_span, settled)
     return settled
+
+
+def _final(accounted: AccountedInterval | None) -> bool:
+    return accounted is not None and not any(line.provisional for line in accounted.lines)
+
+
+def _hull(span: Interval | None, intervals: list[Interval]) -> Interval:
+    """The shortest span that covers `span` and all `intervals`."""
+    spans = intervals if span is None else [span, *intervals]
+    return Interval(min(i.start for i in spans), max(i.end for i in spans))
 
 
 def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterval | None:
@@ -175,11 +190,10 @@ def current_statements(plant: Plant) -> tuple[Statement, ...]:
 
     Made once after each settlement, then kept.
     """
-    if not plant.accounted:
+    if plant.accounted_span is None:
         return ()
     if plant.statements is None:
-        span = Interval(min(plant.accounted).start, max(plant.accounted).end)
-        plant.statements = statements_of(plant, span)
+        plant.statements = statements_of(plant, plant.accounted_span)
     return plant.statements
 
 

@@ -33,6 +33,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId
 from vpp.model.park import Limits, Park
 from vpp.model.time import QUARTER, Interval, isoformat, local_day, parse_utc
+from vpp.service.accounting import METERS_KEPT
 from vpp.service.executor import Executor
 from vpp.service.parkfile import ParkFile
 from vpp.service.parkschema import ControlSettings, PlanningSettings
@@ -51,6 +52,7 @@ TTL_PERIODS = 2.5
 TOLERANCE_KW = 1.0
 """Over a quarter-hour, registers of whole Wh tell powers to about 0.01 kW; this much is no violation."""
 
+LONGEST = METERS_KEPT - timedelta(days=2)
 SERIES_BEYOND = timedelta(days=2)
 """The series must go on for so long after the span: the last day's auction clears the day after."""
 
@@ -191,6 +193,12 @@ def span_of(file: ParkFile, since: str, until: str) -> Interval:
             f"{since} … {until} is no whole number of quarter-hours",
             where="--to",
             fix="Name a later day; it is not played itself",
+        )
+    if end - start > LONGEST:
+        raise ConfigError(
+            f"{(end - start).days} days are asked for",
+            where="--from, --to",
+            fix=f"Play at most {LONGEST.days} days at once: books of meters reach no farther back",
         )
     series = file.simulation.day_ahead_per_mwh.horizon.span
     first, last = series.start + timedelta(days=2), series.end - SERIES_BEYOND

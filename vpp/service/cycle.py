@@ -448,12 +448,11 @@ async def account(plant: Plant, now: datetime) -> None:
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
     plant.reach("settled")
-    if not settled:
+    if not settled or plant.accounted_span is None:
         return
     for interval in settled:  # again, where a price came late: the newest figure counts
         plant.interval_money[interval] = accounting.money_of(plant, interval)
-    span = Interval(min(plant.accounted).start, max(plant.accounted).end)
-    peaks = accounting.demand_charge_so_far(plant, span)
+    peaks = accounting.demand_charge_so_far(plant, plant.accounted_span)
     plant.money = round(sum(plant.interval_money.values(), Decimal(0)) - peaks, 2)
     plant.metrics.money(float(plant.money), plant.file.park.currency)
     plant.events.emit(

@@ -186,6 +186,12 @@ class Plant:
     meters: MeterBook
     peaks: MonthlyPeaks
     accounted: dict[Interval, AccountedInterval] = field(default_factory=dict)
+    accounted_span: Interval | None = None
+    """From the first to the newest interval in `accounted`."""
+
+    final_until: datetime | None = None
+    """Everything traded before this is settled for good."""
+
     baselines_kw: dict[tuple[ConnectionPointId, datetime], float | None] = field(
         default_factory=dict
     )

@@ -234,11 +234,19 @@ class BidBook:
                 self._quarantined.pop(award.award_id, None)
             case Book():
                 pass
+        first = award.award_id not in self._awards
         self._awards[award.award_id][award.revision] = award
         self._awards_of_set[award.bid_set_id].add(award.award_id)
         if self._status.get(award.bid_set_id) is BidSetStatus.OPEN and award.final:
             self._status[award.bid_set_id] = BidSetStatus.AWARDED
-        self._position.clear()
+        if first:
+            trades = tuple(self._trades_of(award))
+            self._position = {
+                unit_id: position.with_more(t for t in trades if unit_id in (None, t.unit_id))
+                for unit_id, position in self._position.items()
+            }
+        else:
+            self._position.clear()
         return check
 
     def quarantined(self) -> tuple[tuple[Award, Quarantine], ...]:

@@ -7,7 +7,7 @@ holds in each of its quarters.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,14 +59,24 @@ class Position:
     """Everything that is owed, by product and interval."""
 
     def __init__(self, trades: Iterable[Trade] = ()) -> None:
-        self._trades = sorted(
-            trades, key=lambda t: (t.interval, t.product_id, t.bid_id, t.award_id)
-        )
+        self._trades = sorted(trades, key=_order)
         self._starts = [trade.interval.start for trade in self._trades]
         self._longest = max(
             (trade.interval.end - trade.interval.start for trade in self._trades),
             default=timedelta(0),
         )
+
+    def with_more(self, trades: Iterable[Trade]) -> Position:
+        """This position and some trades that are not in it; cheap, for one award among thousands."""
+        grown = Position()
+        grown._trades, grown._starts = [*self._trades], [*self._starts]
+        grown._longest = self._longest
+        for trade in trades:
+            at = bisect_right(grown._trades, _order(trade), key=_order)
+            grown._trades.insert(at, trade)
+            grown._starts.insert(at, trade.interval.start)
+            grown._longest = max(grown._longest, trade.interval.end - trade.interval.start)
+        return grown
 
     def sold_mw(self, product_id: ProductId, interval: Interval) -> Decimal:
         """Mean MW sold (bought below 0) of one product over `interval`."""
@@ -107,6 +117,10 @@ class Position:
         first = bisect_left(self._starts, span.start - self._longest)
         last = bisect_left(self._starts, span.end)
         return [trade for trade in self._trades[first:last] if trade.interval.end > span.start]
+
+
+def _order(trade: Trade) -> tuple[Interval, str, str, str]:
+    return trade.interval, trade.product_id, trade.bid_id, trade.award_id
 
 
 def _overlap(interval: Interval, start: datetime, end: datetime) -> timedelta:

@@ -61,6 +61,17 @@ def test_noise_comes_back_as_spread_about_the_expected_value() -> None:
     assert (np.diff(spread, axis=0) >= 0).all()
 
 
+def test_equal_errors_do_not_fall_by_a_last_digit_from_level_to_level() -> None:
+    chance = np.random.default_rng(0)
+    values = np.zeros((40, 96))
+    values[chance.integers(0, 40, 6)] = (
+        chance.integers(1, 40) / 10
+    )  # the same on six days, all else 0
+    _, spread = quantiles(a_store(40, values.ravel()), date(2025, 12, 2))
+
+    assert (np.diff(spread, axis=0) >= 0).all()
+
+
 def test_an_hour_that_errs_is_wide_and_the_others_are_not() -> None:
     values = np.full((56, 96), -100.0)
     values[:, 40:44] += np.random.default_rng(1).normal(0, 10, (56, 4))  # 10:00 to 11:00
