@@ -42,7 +42,7 @@ APART_ROWS = 10.0
 
 _Z: Floats = ndtri(np.array(LEVELS))
 _FARTHEST = 3.0
-"""No normal score lies farther out, neither measured nor drawn."""
+"""No normal score that is drawn lies farther out."""
 
 
 class Normals(Protocol):
@@ -149,7 +149,7 @@ def normal_scores(track: Track) -> Floats:
     high = np.take_along_axis(fan, at[None], axis=0)[0]
     width = high - low
     share = np.divide(y - low, width, out=np.full_like(y, 0.5), where=width > 0)
-    z = np.clip(_Z[at - 1] + share * (_Z[at] - _Z[at - 1]), -_FARTHEST, _FARTHEST)
+    z = _Z[at - 1] + share * (_Z[at] - _Z[at - 1])
     known = ~np.isnan(y) & (fan[-1] > fan[0])
     ranks = np.argsort(np.argsort(z[known], kind="stable"), kind="stable")
     scores = np.full(y.shape, np.nan)
@@ -187,8 +187,8 @@ def _between(tracks: Sequence[Track], scores: Sequence[Floats], over_time: Float
     (`kept` below 1) is given back as far as a correlation can be.
     """
     found = np.eye(len(tracks))
-    flat = over_time.reshape(len(tracks), -1)
-    kept = flat @ flat.T / over_time.shape[1] if len(tracks) else found
+    flat = over_time.reshape(len(tracks), over_time.shape[1] ** 2)
+    kept = flat @ flat.T / over_time.shape[1]
     for i, first in enumerate(tracks):
         for j in range(i):
             common = _common(first.origins, tracks[j].origins)
