@@ -79,8 +79,13 @@ class Table:
         )
         """From the first step laid out to the end of what is forecast; rows count its steps."""
         self.origin = end - first
-        self.values: Floats = np.full(self.axis.steps, np.nan)
+        self.values: Floats = np.full(self.axis.steps + 1, np.nan)
+        """By step, NaN from the origin on; one more at the end, for step -1 to read."""
         self.values[: self.origin] = past.values.values[first:end]
+        self.regressors = {
+            name: _cut(profile.values, first, self.axis.steps)
+            for name, profile in past.regressors.items()
+        }
         self.day, self.slot = clock(self.axis, past.calendar.zone)
         self.first_day = int(self.day[0])
         self.day -= self.first_day
@@ -89,8 +94,7 @@ class Table:
         self.step_at: Ints = np.full((self.days.count, self.slots), -1)
         # Written backwards: of a double hour the first occurrence stays.
         self.step_at[self.day[::-1], self.slot[::-1]] = np.arange(self.axis.steps)[::-1]
-        self.at: Floats = np.where(self.step_at < 0, np.nan, self.values[self.step_at])
-        """The value of each day (row) at each clock time (column), NaN where not known."""
+        """The step of each day (row) at each clock time (column), -1 where a day lacks it."""
 
     def targets(self, horizon: Horizon) -> Ints:
         """The rows' steps that `horizon` asks for.
@@ -116,39 +120,43 @@ class Table:
         same_type: bool = False,
         every_days: int = 1,
         lookback_days: int = LOOKBACK_DAYS,
-    ) -> Floats:
-        """The newest values known at the clock time of each target, newest first.
+    ) -> Ints:
+        """The newest steps known at the clock time of each target, newest first.
 
         Args:
             targets: Steps ahead, shape (rows,).
             origins: First step not known to each row, shape (rows,).
-            most: How many values to find.
+            most: How many steps to find.
             same_type: Whether days of another type than the target's are passed over.
             every_days: 7 looks at the same weekday only.
             lookback_days: How far back to look.
 
         Returns:
-            Shape (rows, most), NaN behind the last one found.
+            Shape (rows, most), -1 behind the last one found; `values` reads NaN there.
         """
         ahead, slot = self.day[targets], self.slot[targets]
-        found = np.full((targets.size, most), np.nan)
+        found = np.full((targets.size, most), -1)
         count = np.zeros(targets.size, np.int64)
         rows = np.arange(targets.size)
         for back in range(every_days, lookback_days + 1, every_days):
             day = ahead[rows] - back
             there = day >= 0
             rows, day = rows[there], day[there]
-            value = self.at[day, slot[rows]]
-            use = np.isfinite(value) & (self.step_at[day, slot[rows]] < origins[rows])
+            step = self.step_at[day, slot[rows]]
+            use = np.isfinite(self.values[step]) & (step < origins[rows])
             if same_type:
                 use &= self.days.kind[day] == self.days.kind[ahead[rows]]
             taking = rows[use]
-            found[taking, count[taking]] = value[use]
+            found[taking, count[taking]] = step[use]
             count[taking] += 1
             rows = rows[count[rows] < most]
             if not rows.size:
                 break
         return found
+
+    def mean(self, steps: Ints, first: int | None = None) -> Floats:
+        """Mean of the known values at the `first` columns of `steps`, shape (rows,), NaN where none."""
+        return mean_known(self.values[steps[:, :first]])
 
     def require_complete(self, values: Floats, targets: Ints) -> None:
         """Refuse a forecast with holes; `values` has shape (rows,).
@@ -167,6 +175,14 @@ class Table:
             )
 
 
+def _cut(values: Floats, first: int, steps: int) -> Floats:
+    """From `first` on, `steps` values and one NaN more, NaN where there are none."""
+    cut: Floats = np.full(steps + 1, np.nan)
+    there = values[first : first + steps]
+    cut[: there.size] = there
+    return cut
+
+
 class _Days:
     """What the calendar says of each local day of a table."""
 
@@ -183,6 +199,17 @@ class _Days:
         """0 is Monday."""
         self.special: Bools = (self.kind == 2) & (self.weekday != 6)
         """Holidays and shutdowns on what would be a workday or a Saturday."""
+        self.rested: Ints = _run_before(self.kind > 0)
+        """Days without work up to the evening before."""
+        self.resting: Ints = _run_before(self.kind[::-1] > 0)[::-1]
+        """Days without work from the next morning on, as far as the table reaches."""
+
+
+def _run_before(flags: Bools) -> Ints:
+    """How many true ones stand right before each element."""
+    index = np.arange(flags.size)
+    newest_false = np.maximum.accumulate(np.where(flags, -1, index))
+    return np.concatenate([[0], (index - newest_false)[:-1]])
 
 
 def clock(horizon: Horizon, zone: ZoneInfo) -> tuple[Ints, Ints]:
@@ -216,7 +243,7 @@ def training_rows(table: Table, *, longest: timedelta, warm_up_days: int) -> tup
 
     No origin lies in the first `warm_up_days`. Gives (targets, origins), each of shape (rows,).
     """
-    targets = np.flatnonzero(np.isfinite(table.values[: table.origin]))
+    targets = np.flatnonzero(np.isfinite(table.values))
     spread = (targets * _GOLDEN) % 1.0
     leads = (spread * (longest // table.axis.step)).astype(np.int64)
     origins = targets - leads
@@ -224,11 +251,10 @@ def training_rows(table: Table, *, longest: timedelta, warm_up_days: int) -> tup
     return targets[use], origins[use]
 
 
-def mean_known(found: Floats, first: int | None = None) -> Floats:
-    """Mean of each row's known values among its `first` ones, NaN where it has none."""
-    found = found[:, :first]
-    known = np.isfinite(found)
+def mean_known(values: Floats) -> Floats:
+    """Mean of the known values in each row, NaN where there is none; shape (rows,)."""
+    known = np.isfinite(values)
     count = known.sum(axis=1)
-    total = np.where(known, found, 0.0).sum(axis=1)
-    mean: Floats = np.divide(total, count, out=np.full(len(found), np.nan), where=count > 0)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    mean: Floats = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
     return mean

@@ -20,13 +20,12 @@ from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Fitted, Model, Past
-from vpp.sense.forecast.features import LOOKBACK_DAYS, Ints, Table, mean_known, training_rows
+from vpp.sense.forecast.features import LOOKBACK_DAYS, Ints, Table, training_rows
 
 LONGEST = timedelta(hours=48)
 """Longest lead at which the past errors of a naive model are measured."""
 
 _MEDIAN = LEVELS.index(0.5)
-_POWER_UNITS = ("kW", "MW", "W", "kWh", "MWh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class Rule:
 
     def expect(self, table: Table, targets: Ints, origins: Ints) -> Floats:
         """The naive value of each row, NaN where it has nothing to go by; shape (rows,)."""
-        return mean_known(
+        return table.mean(
             table.newest(
                 targets,
                 origins,
@@ -76,7 +75,8 @@ class Naive:
         targets = targets[use]
         errors = table.values[targets] - expected[use]
         return _FittedNaive(
-            rule=self.rule, spread=Spread.of(errors, table.slot[targets], _resting(table, targets))
+            rule=self.rule,
+            spread=ErrorSpread.of(errors, table.slot[targets], _resting(table, targets)),
         )
 
 
@@ -89,7 +89,7 @@ NAIVE: tuple[Model, ...] = (YESTERDAY, SAME_WEEKDAY, MEAN_OF_LAST)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FittedNaive:
     rule: Rule
-    spread: Spread
+    spread: ErrorSpread
 
     def quantiles(self, past: Past, horizon: Horizon) -> Floats:
         """The naive value, and around it what the errors of the past were."""
@@ -98,11 +98,11 @@ class _FittedNaive:
         expected = self.rule.expect(table, targets, np.full_like(targets, table.origin))
         table.require_complete(expected, targets)
         around = self.spread.around(table.slot[targets], _resting(table, targets))
-        return in_order(expected + around, past)
+        return expected + around
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spread:
+class ErrorSpread:
     """How far errors lie from the median: their size by clock time, their shape by day type."""
 
     size: Floats
@@ -112,7 +112,7 @@ class Spread:
     """Quantiles of errors in units of their size, less the median; shape (2, levels)."""
 
     @classmethod
-    def of(cls, errors: Floats, slots: Ints, resting: Ints) -> Spread:
+    def of(cls, errors: Floats, slots: Ints, resting: Ints) -> ErrorSpread:
         """Learn from past errors at their clock times; all of shape (rows,)."""
         count = int(slots.max(initial=0)) + 1
         size = np.empty((2, count))
@@ -144,15 +144,3 @@ def _smooth_size(sizes: Floats, slots: Ints, count: int) -> Floats:
 
 def _resting(table: Table, targets: Ints) -> Ints:
     return (table.days.kind[table.day[targets]] > 0).astype(np.int64)
-
-
-def in_order(quantiles: Floats, past: Past) -> Floats:
-    """Quantiles sorted along the levels; a power that was never above 0 (or below) stays so."""
-    ordered = np.sort(quantiles, axis=0)
-    if past.unit in _POWER_UNITS:
-        # A comparison with NaN is false: what is not known has no say.
-        if not (past.values.values > 0).any():
-            ordered = np.minimum(ordered, 0.0)
-        elif not (past.values.values < 0).any():
-            ordered = np.maximum(ordered, 0.0)
-    return ordered
