@@ -167,6 +167,12 @@ class SeriesStore:
         """
         return self._get(series_id).source
 
+    def part(self, series_ids: Iterable[str]) -> SeriesStore:
+        """A store of these series only, those that it has; to hand on, for what is put here shows there."""
+        part = SeriesStore()
+        part._series = {name: self._series[name] for name in series_ids if name in self._series}
+        return part
+
     @property
     def ids(self) -> tuple[str, ...]:
         """All series, in the order in which they first came."""

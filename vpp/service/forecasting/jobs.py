@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vpp.model.forecast import Forecast, Scenarios
-from vpp.model.horizon import Horizon
+from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.pasts import StoredPast
+from vpp.sense.forecast.scores import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainJob:
     """Learn one series: choose among `candidates` by its own past, fit, calibrate."""
 
-    past: Past
+    seen: StoredPast
+    """What was known at any moment up to `issued_at`."""
+
+    issued_at: datetime
     candidates: tuple[str, ...]
-    """Names of models, as the park file has them; one alone is taken without a contest."""
+    """Names of models, as the park file has them, the simplest first; one alone is taken unasked."""
+
+    horizon: timedelta
+    """How far plans look: candidates are tried that far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +37,26 @@ class Choice:
     model: str
     """Name and version; empty where no candidate could learn it."""
 
-    scores: Mapping[str, float]
-    """Score of each candidate that ran, smaller is better, in the unit of the series."""
+    scores: Mapping[str, Score]
+    """Of each candidate that ran, on the newest part of the series' past."""
 
     refused: Mapping[str, str]
     """Why each of the others could not."""
 
+    defects: tuple[str, ...]
+    """What is wrong with the series itself, in words; what was taken out was not learnt."""
+
     seconds: float
     """Of the training, on the wall."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Errors:
+    """How far one series came out above its forecasts, in its unit."""
+
+    origins: tuple[datetime, ...]
+    above: Floats
+    """What came less the median, shape (origins, leads), NaN where not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,8 +64,9 @@ class Learnt:
     """A choice and the model that came of it, pickled: only a forecaster's process opens it."""
 
     choice: Choice
+    errors: Errors | None
     model: bytes | None
-    """None where no candidate could learn the series."""
+    """None, as `errors`, where no candidate could learn the series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +76,12 @@ class IssueJob:
     issued_at: datetime
     horizon: Horizon
     pasts: tuple[Past, ...]
+    update: tuple[StoredPast, ...]
+    """Series whose calibration is to learn first from what came since."""
+
+    others: tuple[Forecast, ...]
+    """Series that are forecast elsewhere: scenarios are drawn of them too."""
+
     scenarios: int
     """How many joint courses to draw; 0 for none."""
 
@@ -68,7 +95,10 @@ class Issued:
     forecasts: Mapping[str, Forecast]
     failed: Mapping[str, str]
     scenarios: Scenarios | None
-    """Of the series in `forecasts`."""
+    """Of the series in `forecasts` and of `others`."""
+
+    errors: Mapping[str, Errors]
+    """Of the series whose calibration was brought up to date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,87 +11,107 @@ import numpy as np
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import QUARTER, latest_boundary
+from vpp.sense.cleaning import Cleaned, clean, rules_for
 from vpp.sense.forecast.base import Past, Site
+from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.series import SeriesStore
-from vpp.service.forecastschema import ForecastsSection
+from vpp.service.forecastschema import ForecastsSection, SiteSection
 
 
-def past_of(
+def seen(
     store: SeriesStore,
     series_id: str,
     settings: ForecastsSection,
     calendar: Calendar,
     *,
-    issued_at: datetime,
+    now: datetime,
     until: datetime,
-) -> Past:
-    """Values and regressors as known at `issued_at`; regressors reach to `until`, where it is later.
+) -> StoredPast:
+    """What was known of a series at any moment up to `now`, and of what explains it as far as `until`.
+
+    The history begins with the day of the first value, so that models need not walk through nothing.
 
     Raises:
         DataError: No such series, or it does not lie on the grid of quarter-hours.
     """
-    begins = latest_boundary(issued_at, QUARTER) - timedelta(days=settings.history_days)
-    reach = _steps(begins, max(until, issued_at))
-    values = store.known(series_id, reach, issued_at).values
-    known = np.flatnonzero(~np.isnan(values))
-    now = _steps(begins, issued_at).steps
-    first = min(int(known[0]) if known.size else 0, now - 1)
-    last = max(now, int(known[-1]) + 1 if known.size else 0)
-    axis = Horizon(begins + first * QUARTER, QUARTER, last - first)
     entry = settings.of(series_id)
-    site = entry.site or settings.site
-    return Past(
+    regressors = tuple(name for name in entry.regressors if store.has(name))
+    whole = timedelta(days=settings.history_days)
+    end = latest_boundary(now, QUARTER)
+    known = store.known(series_id, Horizon(end - whole, QUARTER, whole // QUARTER), now).values
+    there = np.flatnonzero(~np.isnan(known))
+    first = end - whole + (int(there[0]) if there.size else known.size - 1) * QUARTER
+    days = -((first - end) // timedelta(days=1))
+    return StoredPast(
+        store=store.part([series_id, *regressors]),
         series_id=series_id,
-        unit=store.unit(series_id),
-        issued_at=issued_at,
-        values=Profile(axis, values[first:last]),
         calendar=calendar,
-        regressors={
-            name: _regressor(store, name, axis.start, reach.end, issued_at)
-            for name in entry.regressors
-            if store.has(name)
-        },
-        site=None
-        if site is None
-        else Site(
-            latitude_deg=site.latitude_deg,
-            longitude_deg=site.longitude_deg,
-            altitude_m=site.altitude_m,
-        ),
+        step=QUARTER,
+        history=timedelta(days=max(days, 1)),
+        ahead=max(-((now - until) // QUARTER) * QUARTER, timedelta(0)),
+        regressors=regressors,
+        site=_site(entry.site or settings.site),
     )
 
 
-def ahead(past: Past, forecasts: dict[str, Profile]) -> Past:
+def _site(section: SiteSection | None) -> Site | None:
+    if section is None:
+        return None
+    return Site(
+        latitude_deg=section.latitude_deg,
+        longitude_deg=section.longitude_deg,
+        altitude_m=section.altitude_m,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CleanPast:
+    """Pasts without the defects that were found in the newest of them."""
+
+    seen: StoredPast
+    cleaned: Cleaned
+
+    def __call__(self, issued_at: datetime) -> Past:
+        """The past as it was known at `issued_at`, less what was taken out since. Raises as `StoredPast`."""
+        return cleaned_past(self.seen(issued_at), self.cleaned.profile)
+
+
+def found(past: Past) -> Cleaned:
+    """The defects of a past, by the rules of its kind."""
+    return clean(past.values, rules_for(past.series_id))
+
+
+def cleaned_past(past: Past, clean_values: Profile) -> Past:
+    """`past` without what `clean_values` does not know, and with what it fills and has come by then."""
+    axis, values = past.values.horizon, past.values.values.copy()
+    mended = _on(clean_values, axis)
+    inside = slice(
+        max(axis.index(clean_values.horizon.start), 0),
+        min(max(axis.index(clean_values.horizon.end), 0), axis.steps),
+    )
+    ended = np.arange(axis.steps) < axis.index(past.issued_at)
+    missing = np.isnan(values) & ended
+    values[missing] = mended[missing]
+    values[inside] = np.where(np.isnan(mended[inside]), np.nan, values[inside])
+    return replace(past, values=Profile(axis, values))
+
+
+def ahead(past: Past, forecasts: Mapping[str, Profile]) -> Past:
     """The past with what is not known of its regressors filled by our own forecasts of them."""
     filled = {}
     for name, profile in past.regressors.items():
-        values: Floats = profile.values
+        values = profile.values
         if (forecast := forecasts.get(name)) is not None:
-            first = profile.horizon.index(forecast.horizon.start)
-            steps = min(forecast.horizon.steps, profile.horizon.steps - first)
-            values = values.copy()
-            there = values[first : first + steps]
-            values[first : first + steps] = np.where(
-                np.isnan(there), forecast.values[:steps], there
-            )
+            values = np.where(np.isnan(values), _on(forecast, profile.horizon), values)
         filled[name] = Profile(profile.horizon, values)
-    return Past(
-        series_id=past.series_id,
-        unit=past.unit,
-        issued_at=past.issued_at,
-        values=past.values,
-        calendar=past.calendar,
-        regressors=filled,
-        site=past.site,
-    )
+    return replace(past, regressors=filled)
 
 
-def _regressor(
-    store: SeriesStore, name: str, start: datetime, end: datetime, issued_at: datetime
-) -> Profile:
-    return store.known(name, _steps(start, end), issued_at)
-
-
-def _steps(start: datetime, end: datetime) -> Horizon:
-    """From `start` to `end`, rounded up to a whole step."""
-    return Horizon(start, QUARTER, -((start - end) // QUARTER))
+def _on(profile: Profile, axis: Horizon) -> Floats:
+    """The values of a profile on another axis of the same grid, NaN beyond its ends; shape (steps,)."""
+    values = np.full(axis.steps, np.nan)
+    shift = axis.index(profile.horizon.start)
+    low, high = max(shift, 0), min(shift + profile.horizon.steps, axis.steps)
+    if low < high:
+        values[low:high] = profile.values[low - shift : high - shift]
+    return values
