@@ -13,12 +13,8 @@ ModelName: TypeAlias = Literal[
     "yesterday",
     "same-weekday",
     "mean-of-last",
-    "regression",
-    "boosting",
+    "seasonal-baseline",
     "lear",
-    "clear-sky",
-    "climatology",
-    "sessions",
 ]
 
 Pattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.*-]{1,64}$")]
@@ -90,13 +86,7 @@ class ForecastsSection(Section):
 
 
 USUAL: dict[str, tuple[ModelName, ...]] = {
-    "power.": ("same-weekday", "mean-of-last", "regression", "boosting"),
-    "net.": ("mean-of-last", "regression"),
-    "available.": ("yesterday", "mean-of-last", "clear-sky"),
-    "arriving.": ("same-weekday", "mean-of-last", "sessions"),
-    "outdoor.": ("yesterday", "climatology"),
-    "price.": ("yesterday", "same-weekday", "lear"),
-    "carbon.": ("yesterday", "climatology"),
+    "price.": ("yesterday", "same-weekday", "seasonal-baseline", "lear"),
 }
 """What `auto` chooses among, by the beginning of the series id."""
 
@@ -106,4 +96,4 @@ def usual_candidates(series_id: str) -> tuple[ModelName, ...]:
     for beginning, names in USUAL.items():
         if series_id.startswith(beginning):
             return names
-    return ("yesterday", "same-weekday", "mean-of-last")
+    return ("yesterday", "same-weekday", "mean-of-last", "seasonal-baseline")

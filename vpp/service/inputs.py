@@ -34,13 +34,11 @@ from vpp.model.resource.series import (
 from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.sense.forecast.seasonal import DEFAULT_RULES, SeriesRule
 from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service.plant import Plant
 from vpp.trade.calendar import planning_horizon
 
-FORECAST_RULES = {**DEFAULT_RULES, "arriving.": SeriesRule(same_day_type=True, keeps_sign=True)}
 ARRIVALS_SPREAD = timedelta(hours=2)
 """A car that comes is expected to take its energy evenly over so long."""
 

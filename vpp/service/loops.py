@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from vpp.clock import Clock
-from vpp.model.time import QUARTER
+from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import cycle
+from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
 
@@ -22,6 +23,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     """Every loop of a plant by name. `seat` gives each cycle its place at the clock, in order."""
     period = timedelta(seconds=plant.file.control.period_s)
     loops = {
+        "learn": _learning(plant, seat("learn")),
         "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
         "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
         "act": _cycle(plant, seat("act"), cycle.act, period),
@@ -35,6 +37,18 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         await probe_lag(plant, stop)
 
     return loops | {"listen": listening, "probe": probing}
+
+
+def _learning(plant: Plant, clock: Clock) -> Loop:
+    """Look each quarter-hour whose turn it is to be learnt; however long that takes, none is missed."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        due = clock.now()
+        while await clock.wait_until(due, stop):
+            await learn(plant, due)
+            due = latest_boundary(clock.now(), QUARTER) + QUARTER
+
+    return loop
 
 
 def _cycle(

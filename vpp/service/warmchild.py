@@ -50,6 +50,7 @@ class WarmChild:
         self._name = name
         self._recycle_after = recycle_after
         self._answers = 0
+        self._open = False
         self._child: asyncio.subprocess.Process | None = None
         self._ready: asyncio.Task[asyncio.subprocess.Process] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -57,10 +58,12 @@ class WarmChild:
         """How often a dead or killed child was replaced."""
 
     async def __aenter__(self) -> Self:
+        self._open = True
         self._spawn_soon()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._open = False  # a question that ends now starts no other child
         await self._stop()
 
     @property
@@ -136,7 +139,8 @@ class WarmChild:
         return child
 
     def _spawn_soon(self) -> None:
-        self._ready = asyncio.create_task(self._spawn(), name=f"{self._name}-spawn")
+        if self._open:
+            self._ready = asyncio.create_task(self._spawn(), name=f"{self._name}-spawn")
 
     async def _restart(self) -> None:
         await self._stop()

@@ -47,7 +47,6 @@ from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
-from vpp.service.inputs import FORECAST_RULES
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile, StrategyUse
@@ -149,7 +148,7 @@ def build_plant(
         | measured,
         desk=ForecastDesk(
             forecaster=InlineForecaster() if forecaster is None else forecaster,
-            baseline=SeasonalBaseline(file.calendar, rules=FORECAST_RULES),
+            baseline=SeasonalBaseline(file.calendar),
             seed=seed,
         ),
         book=BidBook(),

@@ -14,6 +14,7 @@ from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Profile
 from vpp.model.time import QUARTER
 from vpp.service import inputs
+from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.jobs import Choice, Ill, Issued, IssueJob, TrainJob
 from vpp.service.history import give_history
@@ -28,7 +29,7 @@ class Scripted:
 
     answer: Issued | Ill | None = None
 
-    async def train(self, job: TrainJob, *, hard_s: float) -> Choice | Ill:
+    async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
         raise AssertionError("nothing is to be learnt here")
 
     async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
@@ -40,7 +41,13 @@ class Scripted:
 
 def a_choice(series_id: str) -> Choice:
     return Choice(
-        series_id=series_id, trained_at=NOW, model="clever/1", scores={}, refused={}, seconds=0.0
+        series_id=series_id,
+        trained_at=NOW,
+        model="clever/1",
+        scores={},
+        refused={},
+        defects=(),
+        seconds=0.0,
     )
 
 
@@ -98,7 +105,7 @@ def test_a_learnt_series_is_forecast_by_its_model(fed: Plant) -> None:
         quantiles=np.full((len(LEVELS), horizon.steps), -7.0),
     )
     fed.desk.choices["power.office-base"] = a_choice("power.office-base")
-    say(fed, Issued(forecasts={"power.office-base": flat}, failed={}, scenarios=None))
+    say(fed, Issued(forecasts={"power.office-base": flat}, failed={}, scenarios=None, errors={}))
 
     found = forecasts(fed)
 
@@ -113,7 +120,7 @@ def test_an_ill_forecaster_costs_its_models_only_and_says_so_once(fed: Plant) ->
 
     found = forecasts(fed)
     forecasts(fed)
-    say(fed, Issued(forecasts={}, failed={}, scenarios=None))
+    say(fed, Issued(forecasts={}, failed={}, scenarios=None, errors={}))
     forecasts(fed)
 
     assert found["power.office-base"].model == "seasonal-baseline/1+stand-in"
@@ -134,7 +141,10 @@ def forecasts_without_model(plant: Plant) -> Any:
 
 def test_a_model_that_fails_on_its_series_is_told_once(fed: Plant) -> None:
     fed.desk.choices["power.office-base"] = a_choice("power.office-base")
-    say(fed, Issued(forecasts={}, failed={"power.office-base": "too thin"}, scenarios=None))
+    say(
+        fed,
+        Issued(forecasts={}, failed={"power.office-base": "too thin"}, scenarios=None, errors={}),
+    )
 
     found = forecasts(fed)
     forecasts(fed)

@@ -80,6 +80,15 @@ DEFAULT_RULES: Mapping[str, SeriesRule] = MappingProxyType(
             same_day_type=False, correction=Correction.ADD, tau=timedelta(hours=12)
         ),
         "price.": SeriesRule(same_day_type=False),
+        "arriving.": SeriesRule(same_day_type=True, keeps_sign=True),
+        "net.": SeriesRule(same_day_type=True, correction=Correction.ADD),
+        "flexibility.": SeriesRule(same_day_type=True, correction=Correction.ADD, keeps_sign=True),
+        "carbon.": SeriesRule(
+            same_day_type=False,
+            correction=Correction.ADD,
+            tau=timedelta(hours=12),
+            keeps_sign=True,
+        ),
     }
 )
 """By the beginning of the series id; the longest one that fits counts."""
@@ -159,14 +168,19 @@ class SeasonalBaseline:
         """
         history = self._history_horizon(over)
         same_clock, same_type = self._candidates(over, history)
-        rules = {one: self._rule(one) for one in series}
+        rules = {one: self.rule(one) for one in series}
         for rule in dict.fromkeys(rules.values()):
             family = [one for one in rules if rules[one] == rule]
             candidates = np.where(same_type, same_clock, -1) if rule.same_day_type else same_clock
             known = np.array([store.known(one, history, now).values for one in family])
             yield rule, family, known, _mean_of_last(known, candidates, self._days)
 
-    def _rule(self, series_id: str) -> SeriesRule:
+    def rule(self, series_id: str) -> SeriesRule:
+        """The rule that fits a series.
+
+        Raises:
+            DataError: None does.
+        """
         fitting = [prefix for prefix in self._rules if series_id.startswith(prefix)]
         if not fitting:
             raise DataError(

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from vpp.service.childlife import answers_alone, behave
 from vpp.service.forecasting import work
+from vpp.service.forecasting.jobs import Learnt, TrainJob
 from vpp.service.frames import read_frame, write_frame
 
 ADDRESS_SPACE_BYTES = 4 * 2**30
@@ -36,19 +37,25 @@ def learn(questions: BinaryIO, answers: BinaryIO) -> None:
     """Learn what comes in, in order, until it ends."""
     write_frame(answers, b"ready")
     while (question := read_frame(questions)) is not None:
-        choice, model = work.train(pickle.loads(question))
-        content = None if model is None else _dumped(model)
-        write_frame(answers, _dumped(work.Learnt(choice=choice, model=content)))
+        write_frame(answers, _dumped(_learnt(pickle.loads(question))))
 
 
 def issue(questions: BinaryIO, answers: BinaryIO) -> None:
     """Forecast what is asked, in order, until it ends; models stay from one question to the next."""
-    models: dict[str, work.Trained] = {}
+    models = work.Models()
     write_frame(answers, b"ready")
     while (question := read_frame(questions)) is not None:
         fresh, job = pickle.loads(question)
-        models |= {name: pickle.loads(content) for name, content in fresh.items()}
-        write_frame(answers, _dumped(work.issue(job, models)))
+        models.take({name: pickle.loads(content) for name, content in fresh.items()})
+        write_frame(answers, _dumped(models.issue(job)))
+
+
+def _learnt(job: TrainJob) -> Learnt:
+    choice, trained = work.train(job)
+    if trained is None:
+        return Learnt(choice=choice, errors=None, model=None)
+    errors = work.errors_of(trained, job.seen.calendar)
+    return Learnt(choice=choice, errors=errors, model=_dumped(trained))
 
 
 def _dumped(answer: object) -> bytes:

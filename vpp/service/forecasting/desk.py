@@ -9,7 +9,7 @@ from vpp.model.forecast import Scenarios
 from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.forecast.spread import Spread
 from vpp.service.forecasting.forecaster import Forecaster
-from vpp.service.forecasting.jobs import Choice
+from vpp.service.forecasting.jobs import Choice, Errors
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +22,16 @@ class ForecastDesk:
     """Of the scenarios: the same seed and moment draw the same."""
 
     choices: dict[str, Choice] = field(default_factory=dict)
-    """The newest choice of each series; one whose model is empty was not learnt."""
+    """The newest choice of each series that was learnt."""
 
     tried_at: dict[str, datetime] = field(default_factory=dict)
     """When each series was learnt, or tried, the last time."""
+
+    errors: dict[str, Errors] = field(default_factory=dict)
+    """How far each learnt series came out above its forecasts, kept up to date once a day."""
+
+    updated_on: date | None = None
+    """Local day on which calibrations were brought up to date."""
 
     ill: str | None = None
     """Why the forecaster did not answer; None where it did."""
@@ -44,5 +50,4 @@ class ForecastDesk:
 
     def has_learnt(self, series_id: str) -> bool:
         """Whether some model can forecast the series."""
-        choice = self.choices.get(series_id)
-        return choice is not None and choice.model != ""
+        return series_id in self.choices

@@ -14,18 +14,22 @@ from __future__ import annotations
 import pickle
 import sys
 from contextlib import AsyncExitStack
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
-from vpp.service.forecasting.jobs import Choice, Ill, Issued, IssueJob, Learnt, TrainJob
+from vpp.service.forecasting.jobs import Choice, Errors, Ill, Issued, IssueJob, Learnt, TrainJob
 from vpp.service.warmchild import Failed, WarmChild
 
 CHILD = (sys.executable, "-m", "vpp.service.forecasting.child")
 
 
+Answer: TypeAlias = tuple[Choice, Errors | None]
+"""What a series was given, and how that erred on the past; no errors where nothing was learnt."""
+
+
 class Forecaster(Protocol):
     """A place where models learn and forecast."""
 
-    async def train(self, job: TrainJob, *, hard_s: float) -> Choice | Ill:
+    async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
         """Learn one series within `hard_s` of wall time, and keep what was learnt for `issue`."""
         ...
 
@@ -66,7 +70,7 @@ class ProcessForecaster:
         """Of issuer and learner; None while there is none."""
         return self._issuer.pid, None if self._learner is None else self._learner.pid
 
-    async def train(self, job: TrainJob, *, hard_s: float) -> Choice | Ill:
+    async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
         """Learn one series in the learner, which is started where there is none."""
         if self._learner is None:
             learner = WarmChild((*self._command, "--learn"), name="learning", recycle_after=10_000)
@@ -77,7 +81,7 @@ class ProcessForecaster:
             return Ill(reason=answer.reason)
         if answer.model is not None:
             self._learnt[answer.choice.series_id] = answer.model
-        return answer.choice
+        return answer.choice, answer.errors
 
     async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
         """Forecast in the issuer; what it has not been told yet goes along."""

@@ -9,7 +9,7 @@ A forecaster that is ill costs nothing but skill: that it is, is told once, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from vpp.sense.forecast.seasonal import with_known
 from vpp.sense.forecast.spread import measure
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
-from vpp.service.forecasting.past import past_of
+from vpp.service.forecasting.past import seen
 from vpp.service.plant import Plant
 
 STAND_IN = "+stand-in"
@@ -37,17 +37,20 @@ async def issue(
         DataError: A series that the plan needs was never given.
     """
     desk = plant.desk
-    by_baseline = _by_baseline(plant, needed, horizon, now)
-    answer = await _ask(plant, [name for name in needed if desk.has_learnt(name)], horizon, now)
+    by_baseline = {
+        name: with_known(plant.series, forecast, now)
+        for name, forecast in _by_baseline(plant, needed, horizon, now).items()
+    }
+    answer = await _ask(plant, by_baseline, horizon, now)
     forecasts = {}
-    for name, standing_in in by_baseline.items():
-        forecast = answer.forecasts.get(name)
-        if forecast is None:
-            forecast = standing_in
-            if desk.has_learnt(name):
-                forecast = replace(forecast, model=forecast.model + STAND_IN)
-        forecasts[name] = with_known(plant.series, forecast, now)
+    for name, forecast in by_baseline.items():
+        if desk.has_learnt(name):
+            standing_in = replace(forecast, model=forecast.model + STAND_IN)
+            forecasts[name] = answer.forecasts.get(name, standing_in)
+        else:
+            forecasts[name] = forecast
     desk.scenarios = answer.scenarios
+    desk.errors |= answer.errors
     plant.forecasts = tuple(forecasts.values())
     return forecasts
 
@@ -69,32 +72,45 @@ def _by_baseline(
     }
 
 
-async def _ask(plant: Plant, names: Sequence[str], horizon: Horizon, now: datetime) -> Issued:
+async def _ask(
+    plant: Plant, by_baseline: Mapping[str, Forecast], horizon: Horizon, now: datetime
+) -> Issued:
     """What the forecaster makes of the series it has learnt; nothing where it is ill, which is told once."""
-    desk, settings = plant.desk, plant.file.forecasts
-    nothing = Issued(forecasts={}, failed={}, scenarios=None)
-    if not names:
+    desk, settings, calendar = plant.desk, plant.file.forecasts, plant.file.calendar
+    nothing = Issued(forecasts={}, failed={}, scenarios=None, errors={})
+    names = [name for name in by_baseline if desk.has_learnt(name)]
+    scenarios = plant.file.planning.scenarios
+    if not names and not scenarios:
         return nothing
-    job = IssueJob(
-        issued_at=now,
-        horizon=horizon,
-        pasts=tuple(
-            past_of(
-                plant.series,
-                name,
-                settings,
-                plant.file.calendar_of(name),
-                issued_at=now,
-                until=horizon.end,
-            )
-            for name in names
+    known = [
+        seen(
+            plant.series,
+            name,
+            settings,
+            plant.file.calendar_of(name),
+            now=now,
+            until=horizon.end,
+        )
+        for name in names
+    ]
+    today = local_date(now, calendar.zone)
+    answer = await desk.forecaster.issue(
+        IssueJob(
+            issued_at=now,
+            horizon=horizon,
+            pasts=tuple(one(now) for one in known),
+            update=() if desk.updated_on == today else tuple(known),
+            others=tuple(f for name, f in by_baseline.items() if name not in names),
+            scenarios=scenarios,
+            seed=desk.seed,
         ),
-        scenarios=plant.file.planning.scenarios,
-        seed=desk.seed,
+        hard_s=settings.issue_s,
     )
-    answer = await desk.forecaster.issue(job, hard_s=settings.issue_s)
     _tell(plant, names, answer, now)
-    return nothing if isinstance(answer, Ill) else answer
+    if isinstance(answer, Ill):
+        return nothing
+    desk.updated_on = today
+    return answer
 
 
 def _tell(plant: Plant, names: Sequence[str], answer: Issued | Ill, now: datetime) -> None:

@@ -7,6 +7,7 @@ learnt again, from the same history, and until then the seasonal baseline foreca
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, time, timedelta
 
 import msgspec
@@ -16,7 +17,7 @@ from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, loca
 from vpp.service import inputs
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
-from vpp.service.forecasting.past import past_of
+from vpp.service.forecasting.past import seen
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.schematypes import DAYS
@@ -60,41 +61,50 @@ def weekly_moment(plant: Plant, now: datetime) -> datetime:
 
 async def _learn(plant: Plant, series_id: str, now: datetime) -> None:
     desk, settings = plant.desk, plant.file.forecasts
-    past = past_of(
-        plant.series,
-        series_id,
-        settings,
-        plant.file.calendar_of(series_id),
-        issued_at=latest_boundary(now, QUARTER),
-        until=now,
+    issued_at = latest_boundary(now, QUARTER)
+    horizon = inputs.horizon_of(plant, now)
+    job = TrainJob(
+        seen=seen(
+            plant.series,
+            series_id,
+            settings,
+            plant.file.calendar_of(series_id),
+            now=issued_at,
+            until=horizon.end,
+        ),
+        issued_at=issued_at,
+        candidates=settings.candidates_of(series_id),
+        horizon=horizon.end - now,
     )
-    job = TrainJob(past=past, candidates=settings.candidates_of(series_id))
     answer = await desk.forecaster.train(job, hard_s=settings.train_s)
     if isinstance(answer, Ill):
         _tell(plant, series_id, answer.reason, now)
         return
-    if answer.model == "":
-        reasons = "; ".join(f"{name}: {why}" for name, why in answer.refused.items())
+    choice, errors = answer
+    plant.metrics.forecast_learnt(choice.seconds)
+    if errors is None:
+        reasons = "; ".join(f"{name}: {why}" for name, why in choice.refused.items())
         _tell(plant, series_id, reasons, now)
-    desk.choices[series_id] = answer
-    plant.metrics.forecast_learnt(answer.seconds)
+    else:
+        desk.choices[series_id], desk.errors[series_id] = choice, errors
     key = f"{series_id}/{isoformat(now)}"
     with suppress(UnavailableError):  # said and counted there; forecast all the same
-        await append(plant, CHOICE, key, msgspec.json.encode(_entry(answer)), now=now)
+        await append(plant, CHOICE, key, msgspec.json.encode(_entry(choice)), now=now)
 
 
 def _entry(choice: Choice) -> dict[str, object]:
     """A choice as it stands in the journal; how long it took is the machine's, not the record's."""
     return {
         "model": choice.model,
-        "scores": dict(choice.scores),
+        "scores": {name: asdict(score) for name, score in choice.scores.items()},
         "refused": dict(choice.refused),
+        "defects": list(choice.defects),
     }
 
 
 def _tell(plant: Plant, series_id: str, why: str, now: datetime) -> None:
     standing = plant.desk.choices.get(series_id)
-    goes_on = standing.model if standing is not None and standing.model else "the seasonal baseline"
+    goes_on = "the seasonal baseline" if standing is None else standing.model
     plant.events.emit(
         "forecasting",
         f"{series_id} was not learnt, {goes_on} goes on: {why}",

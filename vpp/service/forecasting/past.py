@@ -29,7 +29,7 @@ def seen(
 ) -> StoredPast:
     """What was known of a series at any moment up to `now`, and of what explains it as far as `until`.
 
-    The history begins with the day of the first value, so that models need not walk through nothing.
+    The history begins with the first value, so that models need not walk through nothing.
 
     Raises:
         DataError: No such series, or it does not lie on the grid of quarter-hours.
@@ -41,13 +41,12 @@ def seen(
     known = store.known(series_id, Horizon(end - whole, QUARTER, whole // QUARTER), now).values
     there = np.flatnonzero(~np.isnan(known))
     first = end - whole + (int(there[0]) if there.size else known.size - 1) * QUARTER
-    days = -((first - end) // timedelta(days=1))
     return StoredPast(
         store=store.part([series_id, *regressors]),
         series_id=series_id,
         calendar=calendar,
         step=QUARTER,
-        history=timedelta(days=max(days, 1)),
+        history=end - first,
         ahead=max(-((now - until) // QUARTER) * QUARTER, timedelta(0)),
         regressors=regressors,
         site=_site(entry.site or settings.site),

@@ -5,80 +5,175 @@ Models and the libraries they need are imported when one is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from vpp.errors import VppError
-from vpp.model.forecast import LEVELS, Forecast
-from vpp.model.horizon import Horizon, Profile
-from vpp.sense.forecast.base import Fitted, Model, Past
-from vpp.service.forecasting.jobs import Choice, Issued, IssueJob, Learnt, TrainJob
-from vpp.service.forecasting.past import ahead
+import numpy as np
 
-__all__ = ["Learnt", "Trained", "issue", "train"]
+from vpp.errors import DataError, VppError
+from vpp.model.calendar import Calendar
+from vpp.model.forecast import Forecast, Scenarios
+from vpp.sense.forecast.base import Model, Past
+from vpp.sense.forecast.choose import Trial
+from vpp.sense.forecast.conformal import calibrated_track
+from vpp.sense.forecast.pasts import PastAt, StoredPast
+from vpp.sense.forecast.trained import Trained
+from vpp.sense.forecast.trained import train as train_series
+from vpp.service.forecasting.jobs import Choice, Errors, Issued, IssueJob, TrainJob
+from vpp.service.forecasting.past import CleanPast, ahead, cleaned_past, found
 
+if TYPE_CHECKING:
+    from vpp.sense.forecast.scenarios import Dependence
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """The model of one series, fitted."""
+MOST_STEPS = 192
+"""Dependence over time is learnt for two days at least, so that a horizon that grows asks for nothing new."""
 
-    model: str
-    fitted: Fitted
-
-    def issue(self, past: Past, horizon: Horizon) -> Forecast:
-        """Forecast from what was known at `past.issued_at`."""
-        quantiles = self.fitted.quantiles(past, horizon)
-        return Forecast(
-            series_id=past.series_id,
-            unit=past.unit,
-            issued_at=past.issued_at,
-            model=self.model,
-            expected=Profile(horizon, quantiles[LEVELS.index(0.5)]),
-            quantiles=quantiles,
-        )
+MEASURED = ("power.", "net.", "available.")
+"""Series that meters make, and spoil; the others are looked at by those who send them."""
 
 
-def models() -> Mapping[str, Model]:
-    """Every model by the name that a park file gives it."""
-    from vpp.sense.forecast.naive import MEAN_OF_LAST, SAME_WEEKDAY, YESTERDAY
+def model(name: str) -> Model:
+    """A model by the name that a park file gives it.
 
-    return {model.name.split("/")[0]: model for model in (YESTERDAY, SAME_WEEKDAY, MEAN_OF_LAST)}
+    Raises:
+        DataError: There is none of that name.
+    """
+    match name:
+        case "yesterday":
+            from vpp.sense.forecast.naive import YESTERDAY
+
+            return YESTERDAY
+        case "same-weekday":
+            from vpp.sense.forecast.naive import SAME_WEEKDAY
+
+            return SAME_WEEKDAY
+        case "mean-of-last":
+            from vpp.sense.forecast.naive import MEAN_OF_LAST
+
+            return MEAN_OF_LAST
+        case "seasonal-baseline":
+            from vpp.sense.forecast.baseline import BASELINE
+
+            return BASELINE
+        case "lear":
+            from vpp.sense.forecast.lear import Lear
+
+            return Lear()
+        case _:
+            raise DataError(
+                f"there is no model {name!r}", where="forecasts", fix="See docs/park-file.md"
+            )
 
 
 def train(job: TrainJob) -> tuple[Choice, Trained | None]:
     """Learn one series; None where no candidate can."""
     began = perf_counter()
-    known, refused, trained = models(), {}, None
-    for name in job.candidates:
-        if name not in known:
-            refused[name] = "there is no such model"
-            continue
-        try:
-            trained = Trained(model=known[name].name, fitted=known[name].fit(job.past))
-            break
-        except VppError as error:
-            refused[name] = str(error)
+    past, past_at, defects = _to_learn(job)
+    models = [model(name) for name in job.candidates]
+    trial = Trial(horizon=max(job.horizon, Trial().horizon))
+    trained, refused = None, {}
+    try:
+        trained = train_series(
+            past, models if len(models) > 1 else models[0], trial, past_at=past_at
+        )
+        refused = dict(trained.choice.refused)
+    except VppError as error:
+        refused = {"auto" if len(models) > 1 else models[0].name: str(error)}
     choice = Choice(
-        series_id=job.past.series_id,
-        trained_at=job.past.issued_at,
+        series_id=past.series_id,
+        trained_at=job.issued_at,
         model="" if trained is None else trained.model,
-        scores={},
+        scores={}
+        if trained is None
+        else {name: one.overall for name, one in trained.choice.scores.items()},
         refused=refused,
+        defects=defects,
         seconds=perf_counter() - began,
     )
     return choice, trained
 
 
-def issue(job: IssueJob, learnt: Mapping[str, Trained]) -> Issued:
-    """Forecast every series of the job that was learnt; those that others go by come first."""
-    named = {name for past in job.pasts for name in past.regressors}
-    forecasts: dict[str, Forecast] = {}
-    failed: dict[str, str] = {}
-    for past in sorted(job.pasts, key=lambda past: past.series_id not in named):
-        try:
-            seen = ahead(past, {name: f.expected for name, f in forecasts.items()})
-            forecasts[past.series_id] = learnt[past.series_id].issue(seen, job.horizon)
-        except VppError as error:
-            failed[past.series_id] = str(error)
-    return Issued(forecasts=forecasts, failed=failed, scenarios=None)
+def _to_learn(job: TrainJob) -> tuple[Past, PastAt, tuple[str, ...]]:
+    """The past without its defects, how it was known before, and what the defects are."""
+    past, past_at = job.seen(job.issued_at), _without_defects(job.seen, job.issued_at)
+    if isinstance(past_at, CleanPast):
+        words = tuple(str(one) for one in past_at.cleaned.findings)
+        return cleaned_past(past, past_at.cleaned.profile), past_at, words
+    return past, past_at, ()
+
+
+def _without_defects(seen: StoredPast, now: datetime) -> PastAt:
+    if not seen.series_id.startswith(MEASURED):
+        return seen
+    return CleanPast(seen=seen, cleaned=found(seen(now)))
+
+
+def errors_of(trained: Trained, calendar: Calendar) -> Errors:
+    """How the series came out against the calibrated medians of its track."""
+    track = calibrated_track(trained.track, calendar)
+    return Errors(origins=track.origins, above=track.actual - track.expected)
+
+
+class Models:
+    """The models that were learnt, what their errors have in common, and what they forecast."""
+
+    def __init__(self) -> None:
+        self.trained: dict[str, Trained] = {}
+        self._dependence: Dependence | None = None
+
+    def take(self, fresh: Mapping[str, Trained]) -> None:
+        """Models that were learnt anew."""
+        if fresh:
+            self.trained |= fresh
+            self._dependence = None
+
+    def issue(self, job: IssueJob) -> Issued:
+        """Forecast every series of the job; those that others go by come first."""
+        errors = self._update(job)
+        named = {name for past in job.pasts for name in past.regressors}
+        forecasts: dict[str, Forecast] = {}
+        failed: dict[str, str] = {}
+        known = {f.series_id: f.expected for f in job.others}
+        for past in sorted(job.pasts, key=lambda past: past.series_id not in named):
+            try:
+                clear = past
+                if past.series_id.startswith(MEASURED):
+                    clear = cleaned_past(past, found(past).profile)
+                forecast = self.trained[past.series_id].issue(ahead(clear, known), job.horizon)
+            except VppError as error:
+                failed[past.series_id] = str(error)
+                continue
+            forecasts[past.series_id] = forecast
+            known[past.series_id] = forecast.expected
+        scenarios = None
+        if job.scenarios:
+            scenarios = self._draw(job, [*forecasts.values(), *job.others])
+        return Issued(forecasts=forecasts, failed=failed, scenarios=scenarios, errors=errors)
+
+    def _update(self, job: IssueJob) -> dict[str, Errors]:
+        errors = {}
+        for seen in job.update:
+            past_at = _without_defects(seen, job.issued_at)
+            past = past_at(job.issued_at)
+            trained = self.trained[past.series_id].updated(past, past_at=past_at)
+            self.trained[past.series_id] = trained
+            errors[past.series_id] = errors_of(trained, past.calendar)
+            self._dependence = None
+        return errors
+
+    def _draw(self, job: IssueJob, forecasts: Sequence[Forecast]) -> Scenarios:
+        """Joint courses; the same seed and moment draw the same."""
+        from vpp.sense.forecast.scenarios import draw_scenarios, learn_dependence
+
+        horizon = job.horizon
+        if self._dependence is None or self._dependence.steps < horizon.steps:
+            self._dependence = learn_dependence(
+                [trained.track for trained in self.trained.values()],
+                step=horizon.step,
+                steps=max(horizon.steps, MOST_STEPS),
+                bounds={name: (one.low, one.high) for name, one in self.trained.items()},
+            )
+        chance = np.random.default_rng([job.seed, int(job.issued_at.timestamp())])
+        return draw_scenarios(forecasts, self._dependence, job.scenarios, chance)
