@@ -54,7 +54,7 @@ def to_learn(store: SeriesStore, name: str = "power.a") -> TrainJob:
     return TrainJob(
         seen=seen(store, name, ForecastsSection(), CALENDAR, now=NOW, until=HORIZON.end),
         issued_at=NOW,
-        candidates=("same-weekday", "mean-of-last"),
+        candidates=("same-weekday", "mean-of-last", "seasonal-baseline"),
         horizon=timedelta(hours=24),
     )
 

@@ -31,32 +31,28 @@ class Baseline:
         Raises:
             PlanError: No rule fits the series.
         """
+        baseline = SeasonalBaseline(past.calendar, rules=self.rules)
         try:
-            spread = measure(
-                SeasonalBaseline(past.calendar, rules=self.rules),
-                _store(past),
-                [past.series_id],
-                past.issued_at,
-            )
+            rule = baseline.rule(past.series_id)
         except DataError as error:
             raise PlanError(error.what, where=error.where, fix=error.fix) from error
-        return FittedBaseline(rules=self.rules, spread=spread[past.series_id])
+        spread = measure(baseline, _store(past), [past.series_id], past.issued_at)
+        return FittedBaseline(rule=rule, spread=spread[past.series_id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FittedBaseline:
     """The baseline, and its spread when it was learnt."""
 
-    rules: Mapping[str, SeriesRule]
+    rule: SeriesRule
     spread: Spread
 
     def quantiles(self, past: Past, horizon: Horizon) -> Floats:
         """The baseline in the middle, its spread about it. Raises `PlanError` as `Fitted` says."""
-        baseline = SeasonalBaseline(past.calendar, rules=self.rules)
+        baseline = SeasonalBaseline(past.calendar, rules={past.series_id: self.rule})
         (forecast,) = baseline.issue(_store(past), [past.series_id], horizon, past.issued_at)
         fan = self.spread.around(forecast.expected, past.calendar)
-        rule = baseline.rule(past.series_id)
-        if rule.keeps_sign:
+        if self.rule.keeps_sign:
             values = past.values.values
             low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
             high = 0.0 if np.fmax.reduce(values) <= 0 else np.inf
