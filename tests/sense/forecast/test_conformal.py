@@ -165,12 +165,27 @@ def test_a_fan_without_any_spread_gets_some_from_the_others() -> None:
     assert (np.diff(got, axis=0) >= 0).all()
 
 
-def test_a_track_is_calibrated_row_by_row() -> None:
+def test_each_row_of_a_track_is_calibrated_by_what_had_come_before_it() -> None:
     track = a_track(noisy(60, 30.0), 10.0)
 
     got = calibrated_track(track, LONDON)
 
-    assert score(np.moveaxis(got.quantiles, 1, 0), got.actual).coverage80 == pytest.approx(
-        0.8, abs=0.03
-    )
-    assert got.actual is track.actual
+    def coverage(rows: range) -> float:
+        part = got.rows(rows)
+        return score(np.moveaxis(part.quantiles, 1, 0), part.actual).coverage80
+
+    assert (got.quantiles[0] == track.quantiles[0]).all()
+    assert coverage(range(6)) < 0.4
+    assert coverage(range(60, len(got.origins))) == pytest.approx(0.8, abs=0.06)
+
+
+def test_misses_that_come_later_do_not_change_how_an_earlier_row_was_calibrated() -> None:
+    quiet = noisy(60, 10.0)
+    loud = quiet.copy()
+    loud[24 * 40 :] = noisy(20, 200.0, seed=3)
+
+    one, other = (calibrated_track(a_track(values, 10.0), LONDON) for values in (quiet, loud))
+
+    early = [i for i, at in enumerate(one.origins) if at <= START + 40 * DAY]
+    assert len(early) > 50
+    np.testing.assert_array_equal(one.quantiles[early], other.quantiles[early])

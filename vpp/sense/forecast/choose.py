@@ -1,9 +1,10 @@
 """Which model forecasts a series best: each candidate is tried on the series' own past.
 
 The newest part of the past is the window. Every candidate forecasts it from the same origins,
-knowing only what was known there, and its fan is calibrated the same way (`conformal.py`), so that
-a model is not lost for a spread that is mended anyway. The least CRPS wins, and the simpler model
-wins ties: a candidate must beat the best named before it by `MARGIN` to be taken.
+knowing only what was known there, and its fan is calibrated by what had come before (`conformal.py`),
+as it is in service: a model is not lost for a spread that is mended anyway. The first quarter of
+the window serves the calibration alone. The least CRPS wins, and the simpler model wins ties: a
+candidate must beat the best named before it by `MARGIN` to be taken.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from vpp.errors import DataError, PlanError
+from vpp.model.calendar import Calendar
 from vpp.model.time import Interval
 from vpp.sense.forecast.base import Model, Past
 from vpp.sense.forecast.conformal import calibrated_track
@@ -56,7 +58,7 @@ class Choice:
     """From the first origin to the end of what was known."""
 
     scores: Mapping[str, Scores]
-    """By model name, of calibrated fans, over the same origins."""
+    """By model name, of calibrated fans, over the same origins (the later three quarters)."""
 
     refused: Mapping[str, str]
     """Candidates that failed, and why."""
@@ -68,8 +70,10 @@ class Chosen:
 
     choice: Choice
     model: Model
-    track: Track
-    """Of the model taken, as it came from the model."""
+    """The one taken."""
+
+    tracks: Mapping[str, Track]
+    """By name, of every model that could forecast, as it came from the model."""
 
 
 def choose(
@@ -112,8 +116,7 @@ def choose(
         i for i, at in enumerate(origins) if not any(at in one.failed for one in tracks.values())
     ]
     scored = {
-        name: scores(calibrated_track(track.rows(common), past.calendar))
-        for name, track in tracks.items()
+        name: scores(as_issued(track.rows(common), past.calendar)) for name, track in tracks.items()
     }
     best = best_of({name: one.overall.crps for name, one in scored.items()})
     return Chosen(
@@ -126,8 +129,14 @@ def choose(
             refused=refused,
         ),
         model=candidates[names.index(best)],
-        track=tracks[best],
+        tracks=tracks,
     )
+
+
+def as_issued(track: Track, calendar: Calendar) -> Track:
+    """The later three quarters of a track, calibrated by what had come before each origin."""
+    rows = len(track.origins)
+    return calibrated_track(track, calendar).rows(range(rows // 4, rows))
 
 
 def best_of(crps: Mapping[str, float]) -> str:

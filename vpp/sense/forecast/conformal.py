@@ -52,6 +52,9 @@ POOLED_DAYS = 40.0
 POOLED_ROWS = 6.0
 """All leads together weigh as much in each bucket as so many rows of its own."""
 
+ROWS_A_CALIBRATION = 6
+"""Three days and a bit at an origin each 13 hours."""
+
 _BLOCKS = 6
 """Parts of the day whose misses are kept apart."""
 
@@ -141,12 +144,17 @@ def _noise(missed: Floats, day: Ints) -> Floats:
 
 
 def calibrated_track(track: Track, calendar: Calendar) -> Track:
-    """The track with each of its fans calibrated by what the whole track shows."""
-    calibration = calibrate(track, calendar)
-    fans = [
-        calibration.apply(fan, track.starts(i), calendar) for i, fan in enumerate(track.quantiles)
-    ]
-    return track.with_quantiles(np.array(fans))
+    """The track as it would have been issued: each fan calibrated by what had come before it.
+
+    Calibrated anew once in `ROWS_A_CALIBRATION` rows; the first rows have nothing to go by.
+    """
+    fans = np.empty_like(track.quantiles)
+    calibration = NO_CALIBRATION
+    for i, fan in enumerate(track.quantiles):
+        if i and i % ROWS_A_CALIBRATION == 0:
+            calibration = calibrate(track.known_by(track.origins[i]), calendar)
+        fans[i] = calibration.apply(fan, track.starts(i), calendar)
+    return track.with_quantiles(fans)
 
 
 def _scale(fan: Floats, least: float) -> Floats:

@@ -73,6 +73,14 @@ class Track:
             failed={at: why for at, why in self.failed.items() if at in origins},
         )
 
+    def known_by(self, moment: datetime) -> Track:
+        """The rows issued before `moment`, with what had come by then."""
+        use = [i for i, at in enumerate(self.origins) if at < moment]
+        rows = self.rows(use)
+        ended = np.array([(moment - rows.starts(i).start) // self.step for i in range(len(use))])
+        came = np.arange(self.actual.shape[1]) < ended.reshape(-1, 1)
+        return replace(rows, actual=np.where(came, rows.actual, np.nan))
+
     def with_quantiles(self, quantiles: Floats) -> Track:
         """The same with other quantiles."""
         return replace(self, quantiles=quantiles)

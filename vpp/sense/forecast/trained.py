@@ -17,7 +17,7 @@ from vpp.errors import DataError
 from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.sense.forecast.base import Fitted, Model, Past
-from vpp.sense.forecast.choose import Choice, Trial, choose
+from vpp.sense.forecast.choose import Choice, Chosen, Trial, choose
 from vpp.sense.forecast.conformal import Calibration, calibrate
 from vpp.sense.forecast.pasts import PastAt
 from vpp.sense.forecast.rolling import (
@@ -127,9 +127,18 @@ def train(
         DataError: No candidate, or two of one name.
         PlanError: Every candidate failed, or the past is too short; says why.
     """
-    low, high = _bounds(past)
     models = candidates if isinstance(candidates, Sequence) else (candidates,)
-    chosen = choose(models, past, trial, past_at=past_at)
+    return keep(choose(models, past, trial, past_at=past_at), past)
+
+
+def keep(chosen: Chosen, past: Past) -> Trained:
+    """Let the model that was chosen learn all of `past`, and calibrate it by its trial.
+
+    Raises:
+        PlanError: The past is too thin for it after all.
+    """
+    low, high = _bounds(past)
+    track = chosen.tracks[chosen.model.name]
     return Trained(
         series_id=past.series_id,
         unit=past.unit,
@@ -137,8 +146,8 @@ def train(
         trained_until=past.issued_at,
         choice=chosen.choice,
         fitted=chosen.model.fit(past),
-        track=chosen.track,
-        calibration=calibrate(chosen.track, past.calendar),
+        track=track,
+        calibration=calibrate(track, past.calendar),
         low=low,
         high=high,
     )
