@@ -21,6 +21,7 @@ from vpp.sense.forecast.lear import Lear
 from vpp.sense.forecast.naive import NAIVE as NAIVE_MODELS
 from vpp.sense.forecast.naive import Naive, Rule
 from vpp.sense.forecast.pasts import CutPast
+from vpp.sense.forecast.sessions import Sessions
 from vpp.sense.forecast.trained import Trained, train
 
 AUTO = "auto"
@@ -37,6 +38,7 @@ BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType(
         "price": (Lear(),),
         "pv": (ClearSkyPersistence(), ClearSky()),
         **dict.fromkeys(("temperature", "carbon", "wind"), (Climatology(),)),
+        **dict.fromkeys(("ev_daily", "ev_arrivals"), (Sessions(),)),
     }
 )
 """Models for what they are made for, beside the naive ones."""
