@@ -78,6 +78,7 @@ async def plan(plant: Plant, now: datetime) -> None:
         horizon = inputs.horizon_of(plant, now)
         forecasts = await issue(plant, inputs.series_needed(plant), horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)
+        view = uncertainty.with_margins(plant, view)
         budgets = quotas.terms(plant, view)
         futures, no_futures = uncertainty.futures_of(plant, view, budgets)
     except (PlanError, DataError) as error:

@@ -234,9 +234,15 @@ def _still_to_arrive(plant: Plant, forecasts: Mapping[str, Forecast]) -> dict[Re
 
 def still_to_arrive_kw(fleet: EvFleet, arriving_kw: Floats, horizon: Horizon) -> Floats:
     """What of `arriving_kw` is of cars that are not here yet, within the car park; shape (T,)."""
-    share = np.clip((np.arange(horizon.steps) + 0.5) * (horizon.step / ARRIVALS_SPREAD), 0.0, 1.0)
+    share = still_to_arrive_share(horizon)
     drawn_kw: Floats = np.minimum(np.maximum(arriving_kw * share, -fleet.max_draw_kw), 0.0)
     return drawn_kw
+
+
+def still_to_arrive_share(horizon: Horizon) -> Floats:
+    """Share of what arriving cars draw that is of cars which are not here yet, shape (T,)."""
+    steps = (np.arange(horizon.steps) + 0.5) * (horizon.step / ARRIVALS_SPREAD)
+    return np.clip(steps, 0.0, 1.0)
 
 
 def _open_products(

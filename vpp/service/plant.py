@@ -248,6 +248,9 @@ class Plant:
     unhedged: str = ""
     """Why the newest plan trusts its forecast though several futures were asked for."""
 
+    margins_lack: str = ""
+    """What margins below limits do not know, as it was told last."""
+
     settled_doubts: set[str] = field(default_factory=set)
     """Bid sets that the market says it never had: nothing is owed of them."""
 

@@ -22,6 +22,7 @@ from vpp.plan.solve import solve
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import Margin, PlanningView
 from vpp.service import uncertainty
+from vpp.service.forecasting.jobs import Errors
 from vpp.service.futures import futures
 from vpp.service.inline import InlineExecutor
 from vpp.service.margins import margins
@@ -188,7 +189,8 @@ def test_a_place_without_uncertain_series_behind_it_has_no_margin(lab: Lab) -> N
 
 @pytest.fixture
 def plant(park_file: ParkFile, tmp_path: Path, a_link: Callable[[], Any]) -> Plant:
-    planning = park_file.planning.model_copy(update={"scenarios": 4})
+    asked = {"scenarios": 4, "margin_probability": 0.8}
+    planning = park_file.planning.model_copy(update=asked)
     link = a_link()
     return plant_in_memory(
         replace(park_file, planning=planning),
@@ -217,3 +219,71 @@ def test_a_plan_that_was_given_no_futures_says_so_once(lab: Lab, plant: Plant) -
     uncertainty.tell(plant, lab.plan(view), NOON)
     told = [event.text for event in plant.events.recent() if event.kind == "unhedged"]
     assert told[-1] == "plans are made for several futures again"
+
+
+def errors(first_origin: int, *by_lead: float) -> Errors:
+    """Nine forecasts, an hour apart, whose errors rise from a ninth of these to all of them."""
+    return Errors(
+        origins=tuple(NOON + (first_origin + i) * timedelta(hours=1) for i in range(9)),
+        above=np.linspace(1 / 9, 1.0, 9)[:, None] * np.array(by_lead),
+    )
+
+
+def told_of_margins(plant: Plant) -> list[str]:
+    return [event.text for event in plant.events.recent() if event.kind == "margins"]
+
+
+def test_margins_come_from_the_errors_of_all_series_behind_a_place(lab: Lab, plant: Plant) -> None:
+    """The 8th of nine: 16 kW of load, half of it balanced by sun; of cars a quarter are new at first."""
+    plant.desk.errors = {
+        "power.load": errors(0, -18.0, -36.0),
+        "available.pv": errors(0, 9.0, 9.0),
+        "arriving.cars": errors(0, -36.0, -36.0),
+    }
+
+    (margin,) = uncertainty.with_margins(plant, a_view(lab)).margins
+
+    assert margin.place == "cp-a"
+    assert margin.import_kw == pytest.approx(
+        [(18 - 9 + 36 * 0.25) * 8 / 9, (36 - 9 + 36 * 0.75) * 8 / 9]
+    )
+    assert margin.price_per_kwh == plant.file.planning.margin_price_per_kwh
+    assert told_of_margins(plant) == []
+
+
+def test_errors_of_the_same_moments_are_added_up(lab: Lab, plant: Plant) -> None:
+    """The sun was forecast two hours later: seven origins are common, the larger ones of the load."""
+    plant.desk.errors = {
+        "power.load": errors(0, -9.0),
+        "available.pv": errors(2, 0.0),
+        "arriving.cars": errors(0, 0.0),
+    }
+
+    (margin,) = uncertainty.with_margins(plant, a_view(lab)).margins
+
+    assert margin.import_kw == pytest.approx([9, 9]), "the 7th of seven is the last of nine"
+
+
+def test_series_nobody_measured_yet_are_named_once(lab: Lab, plant: Plant) -> None:
+    plant.desk.errors = {"power.load": errors(0, -9.0)}
+
+    for _ in range(2):
+        view = uncertainty.with_margins(plant, a_view(lab))
+
+    assert len(view.margins) == 1
+    assert told_of_margins(plant) == ["margins without the errors of arriving.cars, available.pv"]
+
+
+def test_without_enough_errors_there_are_no_margins_and_it_is_told(lab: Lab, plant: Plant) -> None:
+    few = errors(0, -9.0)
+    plant.desk.errors = {
+        name: Errors(origins=few.origins[:3], above=few.above[:3])
+        for name in ("power.load", "available.pv", "arriving.cars")
+    }
+
+    view = uncertainty.with_margins(plant, replace(a_view(lab), margins=()))
+
+    assert view.margins == ()
+    (told,) = told_of_margins(plant)
+    assert told.startswith("margins none: ")
+    assert "at most 3 errors" in told
