@@ -158,6 +158,62 @@ def plan(
 
 
 @app.command()
+def forecast(
+    series: Annotated[Path, typer.Argument(help="CSV: interval_start, then NAME [unit] columns.")],
+    score: Annotated[bool, typer.Option(help="Tell how good each model was, by lead.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw forecast and coverage as PNG.")] = None,
+    model: Annotated[str, typer.Option(help="The model's name; auto takes the best.")] = "auto",
+    column: Annotated[
+        str | None, typer.Option("--series", help="Which column; the first where left out.")
+    ] = None,
+    regressor: Annotated[
+        list[str] | None, typer.Option(help="A column that explains it; may be given again.")
+    ] = None,
+    zone: Annotated[str, typer.Option(help="Time zone whose clock the series follows.")] = "UTC",
+    country: Annotated[str | None, typer.Option(help="Whose holidays are rest days: DE.")] = None,
+    subdivision: Annotated[str | None, typer.Option(help="State or province: BY.")] = None,
+    site: Annotated[str | None, typer.Option(help="LAT,LON of a PV plant: 48.1,11.6.")] = None,
+    published: Annotated[
+        str | None, typer.Option(help="HH:MM when prices of the next day are out.")
+    ] = None,
+    horizon: Annotated[str, typer.Option(help="How far ahead.")] = "48h",
+    window: Annotated[
+        str, typer.Option(help="The newest part, on which models are tried.")
+    ] = "56d",
+    json_: Json = False,
+) -> None:
+    """Forecast a series from a file, with its spread; tell how good its models were on it."""
+    from vpp.service.forecastcommand import ForecastOptions, clock_time, forecast_file, place
+    from vpp.service.forecastplot import draw_forecast
+    from vpp.service.forecastshow import show_forecast
+    from vpp.service.plot import require_matplotlib
+
+    if plot is not None:
+        require_matplotlib()
+    result = forecast_file(
+        ForecastOptions(
+            file=series,
+            series=column,
+            regressors=tuple(regressor or ()),
+            model=model,
+            zone=zone,
+            country=country,
+            subdivision=subdivision,
+            site=None if site is None else place(site),
+            published_at=None if published is None else clock_time(published),
+            horizon=_length(horizon, "--horizon"),
+            window=_length(window, "--window"),
+        )
+    )
+    if plot is not None:
+        draw_forecast(result, plot)
+    if json_:
+        print(json.dumps(result.document(scored=score)))
+    else:
+        show_forecast(result, _wide_console(), scored=score)
+
+
+@app.command()
 def backtest(
     park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
     since: Annotated[str, typer.Option("--from", help="First local day, or a moment.")],

@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from vpp.errors import DataError, PlanError
-from vpp.model.calendar import Calendar
 from vpp.model.time import Interval
 from vpp.sense.forecast.base import Model, Past
-from vpp.sense.forecast.conformal import calibrated_track
+from vpp.sense.forecast.conformal import calibrated_track, sign_bounds
 from vpp.sense.forecast.pasts import PastAt
 from vpp.sense.forecast.rolling import ORIGINS_EVERY, Track, origins_between, rolling
 from vpp.sense.forecast.scores import Scores, scores
@@ -115,9 +114,7 @@ def choose(
     common = [
         i for i, at in enumerate(origins) if not any(at in one.failed for one in tracks.values())
     ]
-    scored = {
-        name: scores(as_issued(track.rows(common), past.calendar)) for name, track in tracks.items()
-    }
+    scored = {name: scores(as_issued(track.rows(common), past)) for name, track in tracks.items()}
     best = best_of({name: one.overall.crps for name, one in scored.items()})
     return Chosen(
         choice=Choice(
@@ -133,10 +130,10 @@ def choose(
     )
 
 
-def as_issued(track: Track, calendar: Calendar) -> Track:
+def as_issued(track: Track, past: Past) -> Track:
     """The later three quarters of a track, calibrated by what had come before each origin."""
     rows = len(track.origins)
-    return calibrated_track(track, calendar).rows(range(rows // 4, rows))
+    return calibrated_track(track, past.calendar, sign_bounds(past)).rows(range(rows // 4, rows))
 
 
 def best_of(crps: Mapping[str, float]) -> str:

@@ -26,7 +26,8 @@ nothing is moved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TypeAlias
 
@@ -37,6 +38,7 @@ from scipy.special import ndtri
 from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
+from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.features import clock
 from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.scores import lead_slices
@@ -61,6 +63,8 @@ _BLOCKS = 6
 _NARROW = 0.2
 """No scale is smaller than this share of the track's middle one: yesterday's luck is no certainty."""
 
+_SIGNLESS = ("degC", "°C")
+_PRICE = re.compile(r"^[A-Z]{3}/")
 _MEDIAN = LEVELS.index(0.5)
 _SIGMAS = 3.29
 """A normal fan is so many standard deviations wide from 0.05 to 0.95."""
@@ -80,6 +84,11 @@ class Calibration:
     """Standard error of a shift, shape (levels,): what is not larger is hardly used."""
 
     least_scale: float
+    low: float = -np.inf
+    """No quantile lies below."""
+
+    high: float = np.inf
+    """No quantile lies above."""
 
     def apply(self, fan: Floats, horizon: Horizon, calendar: Calendar) -> Floats:
         """The fan (levels, steps), issued for `horizon`, moved; not falling along the levels."""
@@ -88,7 +97,7 @@ class Calibration:
         # As much as is more likely true than chance: James & Stein's shrinkage, shift by shift.
         shift = shift**3 / (shift**2 + self.noise[:, None] ** 2)
         ordered: Floats = np.sort(fan + shift * _scale(fan, self.least_scale), axis=0)
-        return ordered
+        return np.clip(ordered, self.low, self.high)
 
 
 NO_CALIBRATION = Calibration(
@@ -100,12 +109,26 @@ NO_CALIBRATION = Calibration(
 """Moves nothing: for a series that has never been seen to miss."""
 
 
-def calibrate(track: Track, calendar: Calendar) -> Calibration:
-    """Learn from a track how its fans missed. A track without a case moves nothing."""
+def sign_bounds(past: Past) -> tuple[float, float]:
+    """Zero as a bound for a series that was never on its other side; prices and temperatures have none."""
+    if past.unit in _SIGNLESS or _PRICE.match(past.unit):
+        return -np.inf, np.inf
+    values: Floats = past.values.values
+    low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
+    return low, 0.0 if np.fmax.reduce(values) <= 0 else np.inf
+
+
+def calibrate(
+    track: Track, calendar: Calendar, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> Calibration:
+    """Learn from a track how its fans missed. A track without a case moves nothing.
+
+    No quantile will lie outside `bounds`.
+    """
     fan = np.moveaxis(track.quantiles, 1, 0)
     wide = fan[-1] - fan[0]
     if not (wide > 0).any():
-        return NO_CALIBRATION
+        return replace(NO_CALIBRATION, low=bounds[0], high=bounds[1])
     least = _NARROW * float(np.median(wide[wide > 0])) / _SIGMAS
     scale = _scale(fan, least)
     missed = (track.actual - fan) / np.where(scale > 0, scale, np.nan)
@@ -125,6 +148,8 @@ def calibrate(track: Track, calendar: Calendar) -> Calibration:
         by_lead=by_lead,
         noise=_noise(missed[_MEDIAN][seen.use], seen.day[seen.use]),
         least_scale=least,
+        low=bounds[0],
+        high=bounds[1],
     )
 
 
@@ -143,16 +168,18 @@ def _noise(missed: Floats, day: Ints) -> Floats:
     return error * max(float(high - low) / _SIGMAS, 1e-6)
 
 
-def calibrated_track(track: Track, calendar: Calendar) -> Track:
+def calibrated_track(
+    track: Track, calendar: Calendar, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> Track:
     """The track as it would have been issued: each fan calibrated by what had come before it.
 
     Calibrated anew once in `ROWS_A_CALIBRATION` rows; the first rows have nothing to go by.
     """
     fans = np.empty_like(track.quantiles)
-    calibration = NO_CALIBRATION
+    calibration = replace(NO_CALIBRATION, low=bounds[0], high=bounds[1])
     for i, fan in enumerate(track.quantiles):
         if i and i % ROWS_A_CALIBRATION == 0:
-            calibration = calibrate(track.known_by(track.origins[i]), calendar)
+            calibration = calibrate(track.known_by(track.origins[i]), calendar, bounds)
         fans[i] = calibration.apply(fan, track.starts(i), calendar)
     return track.with_quantiles(fans)
 

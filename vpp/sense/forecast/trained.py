@@ -15,10 +15,10 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.forecast import LEVELS, Forecast
-from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.horizon import Horizon, Profile
 from vpp.sense.forecast.base import Fitted, Model, Past
 from vpp.sense.forecast.choose import Choice, Chosen, Trial, choose
-from vpp.sense.forecast.conformal import Calibration, calibrate
+from vpp.sense.forecast.conformal import Calibration, calibrate, sign_bounds
 from vpp.sense.forecast.pasts import PastAt
 from vpp.sense.forecast.rolling import (
     ORIGINS_EVERY,
@@ -53,11 +53,16 @@ class Trained:
     what errors of several series have in common (`scenarios.py`)."""
 
     calibration: Calibration
-    low: float
-    """No quantile lies below: 0 for a series that never was, else -inf."""
 
-    high: float
-    """No quantile lies above: 0 for a series that never was, else inf."""
+    @property
+    def low(self) -> float:
+        """No quantile lies below: 0 for a series that never was, else -inf."""
+        return self.calibration.low
+
+    @property
+    def high(self) -> float:
+        """No quantile lies above: 0 for a series that never was, else inf."""
+        return self.calibration.high
 
     def issue(self, past: Past, horizon: Horizon) -> Forecast:
         """Forecast `horizon` from what `past` knows; values known already stand in it as they are.
@@ -73,7 +78,6 @@ class Trained:
                 fix=f"Give the past of this series in {self.unit}, or train it anew",
             )
         fan = self.calibration.apply(self.fitted.quantiles(past, horizon), horizon, past.calendar)
-        fan = np.clip(fan, self.low, self.high)
         known = values_on(past, horizon)
         there = ~np.isnan(known)
         fan[:, there] = known[there]
@@ -108,10 +112,8 @@ class Trained:
             steps = track.actual.shape[1]
             rows = roll_on(self.fitted, self.model, past, new, steps, past_at=past_at)
             track = joined(track, rows, KEPT_ORIGINS)
-        low, high = _bounds(past)
-        return replace(
-            self, track=track, calibration=calibrate(track, past.calendar), low=low, high=high
-        )
+        calibration = calibrate(track, past.calendar, sign_bounds(past))
+        return replace(self, track=track, calibration=calibration)
 
 
 def train(
@@ -137,7 +139,6 @@ def keep(chosen: Chosen, past: Past) -> Trained:
     Raises:
         PlanError: The past is too thin for it after all.
     """
-    low, high = _bounds(past)
     track = chosen.tracks[chosen.model.name]
     return Trained(
         series_id=past.series_id,
@@ -147,14 +148,5 @@ def keep(chosen: Chosen, past: Past) -> Trained:
         choice=chosen.choice,
         fitted=chosen.model.fit(past),
         track=track,
-        calibration=calibrate(track, past.calendar),
-        low=low,
-        high=high,
+        calibration=calibrate(track, past.calendar, sign_bounds(past)),
     )
-
-
-def _bounds(past: Past) -> tuple[float, float]:
-    """Zero as a bound for a series that was never on its other side."""
-    values: Floats = past.values.values
-    low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
-    return low, 0.0 if np.fmax.reduce(values) <= 0 else np.inf

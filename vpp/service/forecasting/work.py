@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpp.errors import DataError, VppError
-from vpp.model.calendar import Calendar
 from vpp.model.forecast import Forecast, Scenarios
 from vpp.sense.forecast.base import Model, Past
 from vpp.sense.forecast.choose import Trial
-from vpp.sense.forecast.conformal import calibrated_track
 from vpp.sense.forecast.pasts import PastAt, StoredPast
 from vpp.sense.forecast.trained import Trained
 from vpp.sense.forecast.trained import train as train_series
@@ -110,9 +108,9 @@ def _without_defects(seen: StoredPast, now: datetime) -> PastAt:
     return CleanPast(seen=seen, cleaned=found(seen(now)))
 
 
-def errors_of(trained: Trained, calendar: Calendar) -> Errors:
-    """How the series came out against the calibrated medians of its track."""
-    track = calibrated_track(trained.track, calendar)
+def errors_of(trained: Trained) -> Errors:
+    """How the series came out against the medians of its track (calibration leaves them alone)."""
+    track = trained.track
     return Errors(origins=track.origins, above=track.actual - track.expected)
 
 
@@ -159,7 +157,7 @@ class Models:
             past = past_at(job.issued_at)
             trained = self.trained[past.series_id].updated(past, past_at=past_at)
             self.trained[past.series_id] = trained
-            errors[past.series_id] = errors_of(trained, past.calendar)
+            errors[past.series_id] = errors_of(trained)
             self._dependence = None
         return errors
 

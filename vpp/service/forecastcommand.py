@@ -1,0 +1,304 @@
+"""`vpp forecast SERIES.csv`: one series forecast from a file, and how good its models were on it.
+
+    read ──▶ defects out ──▶ each model tried on the newest part ──▶ one chosen ──▶ forecast
+                                        └──▶ scores by lead, beside the naive models
+
+The same code as in service: what was known at each origin, calibration by what had come before,
+the choice. The file's values count as measured: each was known when its interval had ended, unless
+`published_at` says that a whole day's values came out on the day before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import time, timedelta
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from vpp.errors import ConfigError, DataError, PlanError
+from vpp.model.calendar import Calendar
+from vpp.model.forecast import LEVELS, Forecast
+from vpp.model.horizon import Horizon, Profile
+from vpp.model.time import isoformat
+from vpp.sense.cleaning import clean, rules_for
+from vpp.sense.forecast.base import Model, Past, Site
+from vpp.sense.forecast.choose import Chosen, Trial, as_issued, choose
+from vpp.sense.forecast.pasts import CutPast
+from vpp.sense.forecast.rolling import Track
+from vpp.sense.forecast.scores import Score, Scores
+from vpp.sense.forecast.trained import keep
+from vpp.service.calendars import CalendarSection, calendars
+from vpp.service.config import ConfigErrors, Fault
+from vpp.service.forecasting.work import MEASURED, model
+from vpp.service.forecastschema import usual_candidates
+from vpp.service.seriestable import Column, SeriesTable, read_rows, read_table
+from vpp.service.units import Quantity, unit_of
+
+NAIVE = ("yesterday", "same-weekday", "mean-of-last")
+"""What every other model is measured by; the least error of the three counts."""
+
+AUTO = "auto"
+KIND_OF = {
+    Quantity.POWER: "power.",
+    Quantity.PRICE: "price.",
+    Quantity.POWER_PRICE: "price.",
+    Quantity.TEMPERATURE: "outdoor.",
+    Quantity.CARBON: "carbon.",
+    Quantity.SHARE: "share.",
+}
+"""How a series is treated whose name says no kind."""
+
+KINDS = ("power.", "net.", "available.", "arriving.", "outdoor.", "price.", "carbon.", "share.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastOptions:
+    """What was asked for on the command line."""
+
+    file: Path
+    series: str | None = None
+    """A column's name; the first one, where left out."""
+
+    regressors: tuple[str, ...] = ()
+    """Columns that explain it; they are known up to the issue, as it is."""
+
+    model: str = AUTO
+    zone: str = "UTC"
+    country: str | None = None
+    subdivision: str | None = None
+    site: Site | None = None
+    published_at: time | None = None
+    horizon: timedelta = timedelta(hours=48)
+    window: timedelta = Trial().window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forecasted:
+    """What came of it."""
+
+    past: Past
+    findings: tuple[str, ...]
+    """Defects that were found in the series."""
+
+    chosen: Chosen
+    track: Track
+    """Of the chosen model over the scored part of the window, as it would have been issued."""
+
+    forecast: Forecast
+    asked: str
+    """The model asked for: a name, or auto."""
+
+    @property
+    def best_naive(self) -> str | None:
+        """The naive model with the least mean absolute error; None where none could forecast."""
+        maes = {
+            name: scores.overall.mae
+            for name, scores in self.chosen.choice.scores.items()
+            if name.partition("/")[0] in NAIVE
+        }
+        return min(maes, key=lambda name: maes[name], default=None)
+
+    def document(self, *, scored: bool) -> dict[str, Any]:
+        """All that there is to say, as JSON has it."""
+        forecast, quantiles = self.forecast, self.forecast.quantiles
+        assert quantiles is not None  # what is trained always says its spread
+        choice = self.chosen.choice
+        found: dict[str, Any] = {
+            "series": self.past.series_id,
+            "unit": self.past.unit,
+            "model": forecast.model,
+            "asked": self.asked,
+            "findings": list(self.findings),
+            "issued_at": isoformat(forecast.issued_at),
+            "start": isoformat(forecast.expected.horizon.start),
+            "step_minutes": forecast.expected.horizon.step / timedelta(minutes=1),
+            "expected": forecast.expected.values.tolist(),
+            "levels": list(LEVELS),
+            "quantiles": quantiles.tolist(),
+            "refused": dict(choice.refused),
+        }
+        if scored:
+            found["best_naive"] = self.best_naive
+            found["window"] = {
+                "start": isoformat(choice.window.start),
+                "end": isoformat(choice.window.end),
+            }
+            found["scores"] = {name: _scores(one) for name, one in choice.scores.items()}
+        return found
+
+
+def forecast_file(options: ForecastOptions) -> Forecasted:
+    """Read the series, try its models, and forecast what comes after its end.
+
+    Raises:
+        ConfigError: The file, a name or an option is wrong; tells where.
+        PlanError: The series is too short, or no model could forecast it.
+    """
+    past, findings = _read(options)
+    past_at = CutPast(past=past, published_at=options.published_at)
+    trial = Trial(horizon=options.horizon, window=options.window)
+    candidates = _candidates(options.model, past)
+    chosen = choose(candidates, past, trial, past_at=past_at)
+    if options.model != AUTO:
+        chosen = _fixed(chosen, candidates[-1])
+    step = past.values.horizon.step
+    horizon = Horizon(past.values.horizon.end, step, options.horizon // step)
+    return Forecasted(
+        past=past,
+        findings=findings,
+        chosen=chosen,
+        track=as_issued(chosen.tracks[chosen.model.name], past),
+        forecast=keep(chosen, past).issue(past, horizon),
+        asked=options.model,
+    )
+
+
+def _candidates(asked: str, past: Past) -> tuple[Model, ...]:
+    """The naive models before those asked for: scores are told beside theirs."""
+    usual = usual_candidates(kind_of(past)) if asked == AUTO else (asked,)
+    names = [name for name in NAIVE if name != asked]
+    return tuple(_named(name) for name in (*names, *(one for one in usual if one not in names)))
+
+
+def _named(name: str) -> Model:
+    try:
+        return model(name)
+    except DataError as error:
+        raise ConfigError(error.what, where="--model", fix="Name another one, or auto") from error
+
+
+def _fixed(chosen: Chosen, asked: Model) -> Chosen:
+    """The same trial with the model that was asked for, however it did."""
+    choice = chosen.choice
+    if asked.name not in chosen.tracks:
+        raise PlanError(
+            choice.refused[asked.name],
+            where=choice.series_id,
+            fix="Give a longer series, or name another model",
+        )
+    return replace(chosen, model=asked, choice=replace(choice, model=asked.name))
+
+
+def kind_of(past: Past) -> str:
+    """Beginning of the series ids that are alike: by the name, else by the unit."""
+    for kind in KINDS:
+        if past.series_id.startswith(kind):
+            return kind
+    unit = unit_of(past.unit)
+    return "" if unit is None else KIND_OF[unit.quantity]
+
+
+# ---------------------------------------------------------------- reading
+
+
+def clock_time(text: str) -> time:
+    """`12:45`.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        at = time.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is no time of day", where="--published", fix="Say 12:45"
+        ) from error
+    return at.replace(tzinfo=None)
+
+
+def place(text: str) -> Site:
+    """`48.1,11.6` or, with metres above the sea, `48.1,11.6,520`.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        latitude, longitude, *altitude = [float(part) for part in text.split(",")]
+        return Site(
+            latitude_deg=latitude,
+            longitude_deg=longitude,
+            altitude_m=altitude[0] if altitude else 0.0,
+        )
+    except (ValueError, DataError) as error:
+        raise ConfigError(
+            f"{text!r} is no place", where="--site", fix="Say LAT,LON: 48.1,11.6"
+        ) from error
+
+
+def _read(options: ForecastOptions) -> tuple[Past, tuple[str, ...]]:
+    """The past that the file tells, without its defects, and what they were."""
+    calendar = _calendar(options)
+    table = _table(options.file, calendar.zone)
+    name = options.series or next(iter(table.columns))
+    column = _column(table, name, "--series")
+    past = Past(
+        series_id=name,
+        unit=column.unit.text,
+        issued_at=table.horizon.end,
+        values=Profile(table.horizon, column.values),
+        calendar=calendar,
+        regressors={
+            one: Profile(table.horizon, _column(table, one, "--regressor").values)
+            for one in options.regressors
+        },
+        site=options.site,
+    )
+    kind = kind_of(past)
+    if kind not in MEASURED:
+        return past, ()
+    cleaned = clean(past.values, rules_for(kind))
+    return replace(past, values=cleaned.profile), tuple(str(one) for one in cleaned.findings)
+
+
+def _calendar(options: ForecastOptions) -> Calendar:
+    try:
+        zone = ZoneInfo(options.zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(
+            f"{options.zone!r} is no time zone", where="--zone", fix="Say Europe/Berlin"
+        ) from error
+    try:
+        section = CalendarSection(country=options.country, subdivision=options.subdivision)
+    except ValidationError as error:
+        raise ConfigError(
+            error.errors()[0]["msg"], where="--country", fix="Say DE, with --subdivision BY"
+        ) from error
+    return calendars(section, {}, zone).park
+
+
+def _table(file: Path, zone: ZoneInfo) -> SeriesTable:
+    faults: list[Fault] = []
+    rows = read_rows(file, Fault("vpp forecast", 1, 1, "SERIES.csv", ""), faults)
+    if rows is None:
+        raise ConfigErrors(faults)
+    table, faults = read_table(file, rows, zone)
+    if table is None:
+        raise ConfigErrors(faults)
+    return table
+
+
+def _column(table: SeriesTable, name: str, where: str) -> Column:
+    if name not in table.columns:
+        raise ConfigError(
+            f"there is no column {name!r}", where=where, fix=f"Use one of {list(table.columns)}"
+        )
+    return table.columns[name]
+
+
+# ---------------------------------------------------------------- documents
+
+
+def _scores(scores: Scores) -> dict[str, Any]:
+    return {
+        "overall": _score(scores.overall),
+        "by_lead": {name: _score(one) for name, one in scores.by_lead.items()},
+    }
+
+
+def _score(score: Score) -> dict[str, float | None]:
+    """Numbers as JSON has them: what does not exist is null."""
+    return {name: value if isfinite(value) else None for name, value in asdict(score).items()}
