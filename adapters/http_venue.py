@@ -8,16 +8,16 @@ HTML page or an error in other clothes is a refusal, never a success.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from vpp.errors import ConfigError, RejectedError, UnavailableError
+from adapters.safe_url import require_safe
+from vpp.errors import RejectedError, UnavailableError
 
 MAX_BODY_BYTES = 64 * 1024
 WORTH_ANOTHER_TRY = {408, 425, 429}
@@ -37,7 +37,8 @@ class HttpVenueLedger:
         Raises:
             ConfigError: It is neither https nor loopback, or carries a password or a query.
         """
-        self._base_url = _require_safe(base_url)
+        require_safe(base_url, where="venue base_url")
+        self._base_url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -94,29 +95,3 @@ def read_answer(status: int, content_type: str, body: bytes, *, where: str) -> s
         raise RejectedError(
             f"{error} in {body[:80]!r}", where=where, fix="Compare with the agreed answer"
         ) from error
-
-
-def _require_safe(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name, not an address
-        loopback = False
-    if (
-        not host
-        or parts.scheme not in ("http", "https")
-        or (parts.scheme == "http" and not loopback)
-    ):
-        raise ConfigError(
-            f"cannot be asked at {parts.scheme}://{host}",
-            where="venue base_url",
-            fix="Give an https address; http only on this machine",
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError(
-            "carries more than host and path",
-            where="venue base_url",
-            fix="Leave out user, password, query and fragment",
-        )
-    return base_url.rstrip("/")

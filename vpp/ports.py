@@ -5,12 +5,13 @@ Every adapter of a port passes the same contract test (`tests/contracts`), the s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from vpp.model.command import Setpoint
+from vpp.wire import SeriesUpload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,4 +109,53 @@ class VenueLedger(Protocol):
             UnavailableError: The venue did not answer.
             RejectedError: It refuses to say.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBatch:
+    """Values of one series that a feed brought."""
+
+    series_id: str
+    upload: SeriesUpload
+    where: str
+    """File or address they came from, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedFault:
+    """Why nothing of a document was taken."""
+
+    where: str
+    """`file:line`, or an address and the row."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedNews:
+    """What a feed holds that was not confirmed yet."""
+
+    batches: tuple[FeedBatch, ...] = ()
+    faults: tuple[FeedFault, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Each document and its version: what `confirm` remembers."""
+
+
+class SeriesFeed(Protocol):
+    """Where values of series are fetched from."""
+
+    async def look(self, now: datetime) -> FeedNews:
+        """What is there and new, oldest first. A document is taken whole, or is a fault.
+
+        The same document is news, or a fault, until it is confirmed, and again once it has changed.
+
+        Raises:
+            UnavailableError: The source cannot be reached; it may be later.
+            RejectedError: It answers something that is no document of this feed.
+        """
+        ...
+
+    def confirm(self, news: FeedNews) -> None:
+        """The news were dealt with: do not bring these documents again as they are."""
         ...

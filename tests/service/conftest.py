@@ -17,7 +17,7 @@ from adapters.memory_journal import MemoryJournal
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
-from vpp.model.horizon import Horizon
+from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource import FixedLoad, Storage
 from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
@@ -98,6 +98,18 @@ def a_schedule(file: ParkFile) -> Schedule:
     )
 
 
+def publish(plant: Plant) -> None:
+    """Day-ahead prices of 40 EUR/MWh, from yesterday to the end of tomorrow."""
+    horizon = Horizon(NOW - timedelta(days=1), QUARTER, 96 * 2 + 4 * 13)
+    plant.series.put_profile(
+        "price.day-ahead.se3",
+        unit="EUR/MWh",
+        profile=Profile.constant(horizon, 40.0),
+        known_at=NOW - timedelta(hours=1),
+        source="test",
+    )
+
+
 def hear(plant: Plant, at: datetime, *, seq: int = 1) -> None:
     """Every device is heard once."""
     park = plant.file.park
@@ -147,9 +159,10 @@ def empty_plant(park_file: ParkFile, tmp_path: Path) -> Plant:
 
 @pytest.fixture
 def plant(empty_plant: Plant) -> Plant:
-    """In full swing: every device heard, a fresh plan, NORMAL."""
+    """In full swing: every device heard, prices published, a fresh plan, NORMAL."""
     plant = empty_plant
     hear(plant, NOW - timedelta(seconds=30))
+    publish(plant)
     plant.schedule = a_schedule(plant.file)
     plant.outcome = Optimal(schedule=plant.schedule)
     plant.reconciled = True

@@ -71,6 +71,7 @@ def test_days_that_the_park_lists_win_over_the_countrys(tmp_path: Path) -> None:
     ).calendar
 
     assert calendar.day_type(SPRING_FESTIVAL) is DayType.WORKDAY
+    assert SPRING_FESTIVAL not in calendar.rest_days
     assert calendar.day_type(date(2026, 2, 14)) is DayType.REST_DAY
     week = [calendar.day_type(date(2026, 3, day)) for day in (1, 2, 3, 4, 5)]
     assert week == [DayType.REST_DAY] * 4 + [DayType.WORKDAY]

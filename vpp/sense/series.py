@@ -139,6 +139,19 @@ class SeriesStore:
             values = np.repeat(values, each)[first % each :][: horizon.steps]
         return Profile(horizon, values)
 
+    def last_known(self, series_id: str, known_by: datetime) -> datetime | None:
+        """When the newest interval ends whose value anyone could know at `known_by`; None without one.
+
+        Raises:
+            DataError: No such series.
+        """
+        series = self._get(series_id)
+        values = series.read(series.first, series.numbers.size, _us(known_by))
+        known = np.flatnonzero(~np.isnan(values))
+        if not known.size:
+            return None
+        return EPOCH + (series.first + int(known[-1]) + 1) * series.resolution
+
     def has(self, series_id: str) -> bool:
         """Whether any value of the series was ever taken."""
         return series_id in self._series

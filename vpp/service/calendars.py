@@ -127,8 +127,7 @@ def country_days(country: str | None, subdivision: str | None) -> CountryDays:
             where="subdivision" if supported else "country",
             fix="Use a code that the holidays library knows, or list days in rest_days",
         ) from error
-    # Stray years are among them, whatever was asked for.
-    make_up = getattr(known, "weekend_workdays", ())
+    make_up = getattr(known, "weekend_workdays", ())  # of years too that nobody asked for
     decreed = getattr(known, "special_public_holidays", {})
     return CountryDays(
         rest_days=frozenset(day for day in known if day.year in YEARS),

@@ -36,7 +36,7 @@ from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
-from vpp.service import accounting, inputs, notices, quotas, trading, uncertainty
+from vpp.service import accounting, feedwatch, inputs, notices, quotas, trading, uncertainty
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.plant import PlanRecord, Plant, TracePoint
@@ -70,6 +70,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     began = perf_counter()
     finished = Interval(now - QUARTER, now)
     notices.tell_calendar(plant, now)
+    feedwatch.tell_late(plant, now)
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     if not plan_is_due(plant, now):

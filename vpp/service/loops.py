@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle
+from vpp.service import cycle, feeds
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
@@ -29,6 +29,8 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         "act": _cycle(plant, seat("act"), cycle.act, period),
         "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
     }
+    if plant.feeds:
+        loops["feeds"] = _cycle(plant, seat("feeds"), feeds.look, feeds.TICK)
 
     async def listening(stop: asyncio.Event) -> None:
         await listen(plant, stop)

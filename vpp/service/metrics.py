@@ -143,6 +143,14 @@ class Metrics:
         self._awards = _Children(
             Counter("vpp_awards", "Awards taken, by status.", ["status"], registry=self.registry)
         )
+        self._feed_faults = _Children(
+            Counter(
+                "vpp_feed_faults",
+                "Documents of a feed that were not taken, by feed.",
+                ["feed"],
+                registry=self.registry,
+            )
+        )
         self._setpoints = Counter(
             "vpp_setpoints_sent", "Set-points handed to the link.", registry=self.registry
         )
@@ -283,6 +291,9 @@ class Metrics:
 
     def bid_refused(self, code: str) -> None:
         self._refused_bids(code).inc()
+
+    def feed_fault(self, feed_id: str) -> None:
+        self._feed_faults(feed_id).inc()
 
     def award(self, status: str) -> None:
         self._awards(status).inc()

@@ -34,6 +34,7 @@ def check(parts: Parts) -> list[Fault]:
     for path, quota in parts.quotas:
         for key, what in faults_of(quota, parts.by_id(), parts.known("resource")):
             parts.fault((*path, key), what)
+    _check_feeds(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:
@@ -46,6 +47,21 @@ def _check_country(parts: Parts, calendar: CalendarSection) -> None:
         country_days(calendar.country, calendar.subdivision)
     except ConfigError as error:
         parts.fault(("calendar", error.where), f"{error.what}: {error.fix}")
+
+
+def _check_feeds(parts: Parts) -> None:
+    """A series comes from one feed, and what it is needed for is traded here."""
+    first: dict[str, str] = {}
+    products = {section.id for _, section, _ in parts.products}
+    for path, feed in parts.feeds:
+        for place, series in enumerate(feed.series):
+            if series.id in first:
+                what = f"series {series.id!r} comes from feed {first[series.id]!r} already"
+                parts.fault((*path, "series", place, "id"), what)
+            first.setdefault(series.id, feed.id)
+        for place, need in enumerate(feed.needed):
+            where = (*path, "needed", place, "product")
+            require(parts, where, need.product, products, "product")
 
 
 def _check_unique(parts: Parts) -> None:

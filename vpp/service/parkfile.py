@@ -30,6 +30,7 @@ from vpp.service.config import (
     read_document,
     shipped,
 )
+from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import MarketSection
 from vpp.service.parkchecks import check
@@ -70,6 +71,10 @@ class ParkFile:
     """Highest priority first."""
 
     quotas: tuple[AnyQuota, ...]
+    feeds: tuple[AnyFeed, ...]
+    folder: Path
+    """Where the park file lies: what it names is beside it."""
+
     forecasts: ForecastsSection
     planning: PlanningSettings
     control: ControlSettings
@@ -198,6 +203,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             for place, use in enumerate(section.strategies)
         ),
         quotas=tuple(section.quotas),
+        feeds=tuple(section.feeds),
+        folder=folder,
         forecasts=section.forecasts,
         planning=section.planning,
         control=section.control,

@@ -21,6 +21,7 @@ from vpp.model.tariff import TwoPartTariff
 from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
+from vpp.service.feedschema import AnyFeed
 from vpp.service.marketschema import MarketSection
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
@@ -47,7 +48,7 @@ class Parts:
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
-    unit), even of invalid parts. A device is a resource or a meter."""
+    unit, feed), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Parts:
     quotas: list[tuple[KeyPath, AnyQuota]] = field(default_factory=list)
     products: list[tuple[KeyPath, MarketSection, MarketProduct]] = field(default_factory=list)
     """Path of the market file's name in the park file."""
+    feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     faults: list[Fault] = field(default_factory=list)
@@ -109,9 +111,17 @@ def collect(document: Document) -> Parts:
         _note(parts, "quota", path, item, "id")
         if (quota := _valid(AnyQuota, item)) is not None:
             parts.quotas.append((path, quota))
+    _collect_feeds(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     return parts
+
+
+def _collect_feeds(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "feeds"):
+        _note(parts, "feed", path, item, "id")
+        if (feed := _valid(AnyFeed, item)) is not None:
+            parts.feeds.append((path, feed))
 
 
 def _collect_networks(parts: Parts) -> None:
@@ -174,6 +184,7 @@ _KINDS: tuple[Any, ...] = (
     schema.UnitSection,
     schema.SimulationSection,
     CalendarSection,
+    AnyFeed,
 )
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from vpp.model.network import Carrier
 from vpp.service.calendars import CalendarSection, DaysSection
+from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
@@ -163,6 +164,8 @@ class PlanningSettings(Section):
     hard_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
     """After this the solver's process is killed."""
     gap: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    max_price_age_hours: Annotated[float, Field(gt=0, le=8760)] = 48.0
+    """Where the newest day-ahead price that is known ended longer ago, no bid is built on its forecast."""
     scenarios: Annotated[int, Field(ge=0, le=50)] = 0
     """How many futures each plan is made for; 0 or 1: it trusts its forecast."""
     cvar_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -305,6 +308,8 @@ class ParkSection(Section):
     markets: list[FileName] = Field(default_factory=list)
     """Rule files, resolved beside the park file."""
     strategies: list[UseSection] = Field(default_factory=list)
+    feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
+    """Series that are fetched: files in a folder, documents at an address."""
     forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()
     control: ControlSettings = ControlSettings()

@@ -37,6 +37,7 @@ from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor
+from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
@@ -156,6 +157,7 @@ class Plant:
     record: Callable[[Measurement], bool]
     """Hands one measurement to the historian; never blocks. False where it has no room."""
     reach: Reach
+    feeds: tuple[Feed, ...] = ()
 
     # sense
     intake: Intake
@@ -271,6 +273,9 @@ class Plant:
 
     historian_full: bool = False
     """Whether the newest measurement found no room in the historian."""
+
+    late: set[tuple[str, str]] = field(default_factory=set)
+    """Series and products of which it was said that values are missing before the gate."""
 
     calendar_told: str | None = None
     """What was said of holidays that are not known."""

@@ -20,8 +20,8 @@ from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
-from vpp.model.time import QUARTER, Interval
-from vpp.service import tradelog
+from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.service import feedwatch, tradelog
 from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
@@ -67,6 +67,7 @@ async def answer_bid_request(
         )
         _require_ready(plant, product)
         require_open(product, delivery, now)
+        _require_prices(plant, product, delivery, now)
         schedule = _fresh_schedule(plant, product, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
@@ -280,6 +281,25 @@ def _require_ready(plant: Plant, product: MarketProduct) -> None:
 def most_plan_age(plant: Plant) -> timedelta:
     """A plan older than this may not be bid from."""
     return plant.file.planning.every + OVERDUE
+
+
+def _require_prices(
+    plant: Plant, product: MarketProduct, delivery: Interval, now: datetime
+) -> None:
+    """Refuse where the price of some interval is neither published nor forecast."""
+    missing = feedwatch.unpublished(plant, delivery, now)
+    if missing is None or plant.outcome is None:  # nothing was tried yet: there is no plan
+        return
+    series_id, oldest = feedwatch.price_id(plant), now - most_plan_age(plant)
+    forecast = any(f.series_id == series_id and f.issued_at >= oldest for f in plant.forecasts)
+    why = feedwatch.prices_missing(plant, now) if forecast else "it was not forecast"
+    if why is not None:
+        raise TradeRefusal(
+            f"{series_id} of {isoformat(missing)} is not published, and {why}",
+            code=Refusal.PRICES_MISSING,
+            where=f"product {product.product_id}",
+            fix="Put prices into the series, or look at the feed they come from",
+        )
 
 
 def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Schedule:

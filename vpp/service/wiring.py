@@ -20,6 +20,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import Broker, choose_broker
+from adapters.csv_feed import CsvFeed
+from adapters.feed_table import SeriesColumn, TableLayout
+from adapters.http_feed import HttpDocument, HttpFeed
 from adapters.http_venue import HttpVenueLedger
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
@@ -44,6 +47,8 @@ from vpp.sense.series import SeriesStore
 from vpp.service import quotas, recovery
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
+from vpp.service.feeddesk import Feed
+from vpp.service.feedschema import AnyFeed, CsvFeedSection
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
@@ -108,6 +113,7 @@ def build_plant(
     forecaster: Forecaster | None = None,
     seed: int = 0,
     reach: Reach = nowhere,
+    feeds: tuple[Feed, ...] = (),
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
@@ -134,6 +140,7 @@ def build_plant(
         executor=executor,
         record=record,
         reach=reach,
+        feeds=feeds,
         intake=Intake(
             park.device_owner,
             plausible,
@@ -203,6 +210,41 @@ def plant_in_memory(
         executor=executor,
         record=lambda measurement: True,
     )
+
+
+async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) -> Feed:
+    """A feed with its adapter.
+
+    Raises:
+        ConfigError: Its address is neither https nor loopback, or carries a password.
+    """
+    layout = TableLayout(
+        start=section.start,
+        stamps=section.stamps,
+        issued=section.issued,
+        resolution=timedelta(minutes=section.resolution_minutes),
+        source=section.source,
+        series=tuple(
+            SeriesColumn(series_id=s.id, column=s.column, unit=s.unit, times=s.times)
+            for s in section.series
+        ),
+    )
+    if isinstance(section, CsvFeedSection):
+        folder = file.folder / section.folder
+        port = CsvFeed(folder, section.pattern, layout, max_bytes=section.max_bytes)
+        return Feed(section=section, port=port)
+    fetched = HttpFeed(
+        HttpDocument(
+            url=section.url,
+            zone=file.park.timezone,
+            form=section.form,
+            rows=section.rows,
+            layout=layout,
+            timeout_s=section.timeout_s,
+            max_bytes=section.max_bytes,
+        )
+    )
+    return Feed(section=section, port=await stack.enter_async_context(fetched))
 
 
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
@@ -277,6 +319,7 @@ async def open_plant(
         venue = HttpVenueLedger(venue_url) if venue_url is not None else None
         if venue is not None:
             await stack.enter_async_context(venue)
+        feeds = [await _open_feed(section, file, stack) for section in file.feeds]
         plant = build_plant(
             file,
             clock=clock,
@@ -290,6 +333,7 @@ async def open_plant(
             forecaster=forecaster,
             seed=seed,
             reach=reach,
+            feeds=tuple(feeds),
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)

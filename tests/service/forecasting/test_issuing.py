@@ -52,8 +52,9 @@ def a_choice(series_id: str) -> Choice:
 
 
 @pytest.fixture
-def fed(plant: Plant) -> Plant:
+def fed(empty_plant: Plant) -> Plant:
     """The demo park with the history it begins with, and a forecaster to be told what to answer."""
+    plant = empty_plant
     assert plant.file.simulation is not None
     give_history(plant, plant.file.simulation, NOW)
     plant.desk.forecaster = Scripted()
