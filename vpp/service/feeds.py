@@ -63,7 +63,8 @@ async def _take(plant: Plant, feed: Feed, news: FeedNews, now: datetime) -> None
         issued_at = batch.upload.issued_at
         newest = feed.issued_at.get(batch.series_id, issued_at)
         try:
-            if not _known(plant, batch):
+            # After a failure the store may hold what the journal does not.
+            if feed.ill is not None or not _known(plant, batch):
                 await series_door.put_series(plant, batch.series_id, batch.upload, now=now)
                 feed.taken_at = now
         except (DataError, ConflictError) as error:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from vpp.model.horizon import Horizon
+from vpp.model.ids import ProductId
 from vpp.model.market import MarketProduct
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service.events import Severity
@@ -102,7 +103,7 @@ def _needs(plant: Plant) -> Iterator[_Need]:
             for series in feed.series:
                 yield _Need(
                     series_id=series.id,
-                    product=plant.products[need.product],
+                    product=plant.products[ProductId(need.product)],
                     before_gate=timedelta(minutes=need.minutes_before_gate),
                     max_age=age,
                 )

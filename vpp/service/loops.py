@@ -22,15 +22,16 @@ Seat = Callable[[str], Clock]
 def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     """Every loop of a plant by name. `seat` gives each cycle its place at the clock, in order."""
     period = timedelta(seconds=plant.file.control.period_s)
-    loops = {
+    fetching = (
+        {"feeds": _cycle(plant, seat("feeds"), feeds.look, feeds.TICK)} if plant.feeds else {}
+    )
+    loops = fetching | {
         "learn": _learning(plant, seat("learn")),
         "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
         "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
         "act": _cycle(plant, seat("act"), cycle.act, period),
         "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
     }
-    if plant.feeds:
-        loops["feeds"] = _cycle(plant, seat("feeds"), feeds.look, feeds.TICK)
 
     async def listening(stop: asyncio.Event) -> None:
         await listen(plant, stop)
