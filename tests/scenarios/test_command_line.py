@@ -53,6 +53,7 @@ def taken_port() -> Iterator[int]:
             id="a data folder that cannot be",
         ),
         pytest.param(["check", "{file}/none.yaml"], "cannot be read", id="a park file that is not"),
+        pytest.param(["forecast", "{file}/none.csv"], "cannot be read", id="no series to forecast"),
         pytest.param(["schema", "atlantis"], "atlantis", id="a schema that does not exist"),
     ],
 )
