@@ -115,6 +115,32 @@ def test_the_quantiles_are_those_of_past_errors() -> None:
     assert np.median(high - low) == pytest.approx(40, rel=0.05)
 
 
+def test_of_a_double_hour_the_first_one_is_remembered() -> None:
+    def first_or_second(local: datetime) -> float:
+        return 1.0 + local.fold
+
+    past = a_past(first_or_second, first=date(2025, 10, 1), until=date(2025, 10, 27), step=HOUR)
+
+    assert median(YESTERDAY, past, date(2025, 10, 27), 2) == 1
+
+
+def test_rest_days_have_a_spread_of_their_own() -> None:
+    # Workdays swing by 20 from day to day, weekends stand still.
+    past = a_past(
+        lambda local: 10.0 if local.weekday() >= 5 else 100.0 + 20 * (local.toordinal() % 2),
+        first=date(2025, 3, 31),
+        until=MON,
+        step=HOUR,
+    )
+    fitted = MEAN_OF_LAST.fit(past)
+
+    sunday = fitted.quantiles(past, a_day(SUN, step=HOUR))
+    tuesday = fitted.quantiles(past, a_day(TUE, step=HOUR))
+
+    assert (sunday[-1] - sunday[0]).max() == 0
+    assert (tuesday[-1] - tuesday[0]).min() > 10
+
+
 @pytest.mark.parametrize("model", NAIVE, ids=lambda model: model.name)
 def test_a_constant_series_has_no_spread(model: Model) -> None:
     constant = a_past(lambda local: -50.0, first=date(2025, 5, 1), until=MON, step=HOUR)

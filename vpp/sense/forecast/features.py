@@ -92,8 +92,9 @@ class Table:
         self.days = _Days(past.calendar, self.first_day, int(self.day[-1]) + 1)
 
         self.step_at: Ints = np.full((self.days.count, self.slots), -1)
-        # Written backwards: of a double hour the first occurrence stays.
-        self.step_at[self.day[::-1], self.slot[::-1]] = np.arange(self.axis.steps)[::-1]
+        # Of a double hour `unique` gives the first occurrence; an assignment might keep either.
+        cells, steps = np.unique(self.day * self.slots + self.slot, return_index=True)
+        self.step_at.flat[cells] = steps
         """The step of each day (row) at each clock time (column), -1 where a day lacks it."""
 
     def targets(self, horizon: Horizon) -> Ints:

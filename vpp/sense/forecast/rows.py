@@ -190,13 +190,13 @@ def describe(table: Table, targets: Ints, origins: Ints) -> Rows:
 
 
 def _off_base(table: Table, first_origin: int) -> Floats:
-    """How far each known step lay off its base as seen on the evening before, by step; NaN elsewhere.
+    """How far each known step lay off the base that earlier days gave it, by step; NaN elsewhere.
 
     Only as far back as a level is looked for from `first_origin` on.
     """
     known = np.flatnonzero(np.isfinite(table.values))
     known = known[known >= first_origin - _LEVEL_DAYS * table.slots]
-    typed = table.newest(known, known - table.slot[known], most=BASE_DAYS, same_type=True)
+    typed = table.newest(known, known, most=BASE_DAYS, same_type=True)
     off: Floats = np.full(table.values.size, np.nan)
     off[known] = table.values[known] - table.mean(typed)
     return off
