@@ -29,6 +29,7 @@ from vpp.errors import DataError, PlanError, UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import ParkState, Reading
+from vpp.model.park import ConnectionPoint
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
@@ -266,7 +267,7 @@ async def act(plant: Plant, now: datetime) -> None:
             owed_kw=owed_kw,
             metered_kwh=_metered_kwh(plant, interval, now),
             control_period=timedelta(seconds=plant.file.control.period_s),
-            import_ceiling_kw=_ceilings_kw(plant, now),
+            import_ceiling_kw=ceilings_kw(plant, now),
         )
         guarded = guard(plant.file.park, state, wanted)
         for clip in guarded.clipped:
@@ -318,10 +319,12 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
     return 0.0 if metered is None else sum(m.net_wh for m in metered.values()) / 1000
 
 
-def _ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
+def ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
     """What each connection point may draw now: the month's peak is paid, and the plan may raise it.
 
-    What a contract includes is paid too; where no peak costs anything now, there is no ceiling.
+    What a contract includes is paid too; where no peak costs anything now, there is no ceiling. The
+    mean over a measuring interval is what counts, so what its beginning drew too much the rest must
+    draw less, and may draw more after a beginning below the ceiling.
     """
     schedule, ceilings, park = plant.schedule, {}, plant.file.park
     for point in park.connection_points:
@@ -332,8 +335,27 @@ def _ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
         planned_kw = 0.0
         if schedule is not None and now in schedule.horizon.span:
             planned_kw = -float(schedule.connection_point_kw[name][schedule.horizon.index(now)])
-        ceilings[name] = max(plant.peaks.peak_kw(name, now), planned_kw, included_kw)
+        ceiling_kw = max(plant.peaks.peak_kw(name, now), planned_kw, included_kw)
+        ceilings[name] = _rest_kw(plant, point, ceiling_kw, now)
     return ceilings
+
+
+def _rest_kw(plant: Plant, point: ConnectionPoint, ceiling_kw: float, now: datetime) -> float:
+    """What may be drawn in the rest of the measuring interval so that its mean reaches `ceiling_kw`.
+
+    The ceiling itself where the meter does not tell what was drawn so far.
+    """
+    measuring = plant.file.park.tariff_by_id[point.tariff_id].demand.measuring
+    began = measuring.began(now, plant.file.park.timezone)
+    if now == began or ceiling_kw == inf:
+        return ceiling_kw
+    energy = plant.meters.energy_wh(point.meter_id, Interval(began, now))
+    if energy is None:
+        return ceiling_kw
+    hour, period = timedelta(hours=1), timedelta(seconds=plant.file.control.period_s)
+    left_kwh = ceiling_kw * (measuring.interval / hour) - energy.import_wh / 1000
+    rest = max(began + measuring.interval - now, period)  # nobody can act for less
+    return max(left_kwh / (rest / hour), 0.0)
 
 
 async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
