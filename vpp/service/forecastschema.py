@@ -14,6 +14,12 @@ ModelName: TypeAlias = Literal[
     "same-weekday",
     "mean-of-last",
     "seasonal-baseline",
+    "regression",
+    "boosting",
+    "ensemble",
+    "clear-sky-persistence",
+    "clear-sky",
+    "climatology",
     "lear",
 ]
 
@@ -86,6 +92,13 @@ class ForecastsSection(Section):
 
 
 USUAL: dict[str, tuple[ModelName, ...]] = {
+    "power.": (
+        *("same-weekday", "mean-of-last", "seasonal-baseline"),
+        *("regression", "boosting", "ensemble"),
+    ),
+    "available.": ("yesterday", "seasonal-baseline", "clear-sky-persistence", "clear-sky"),
+    "outdoor.": ("yesterday", "seasonal-baseline", "climatology"),
+    "carbon.": ("yesterday", "seasonal-baseline", "climatology"),
     "price.": ("yesterday", "same-weekday", "seasonal-baseline", "lear"),
 }
 """What `auto` chooses among, by the beginning of the series id."""

@@ -1,9 +1,9 @@
 """Where models learn and forecast: beside the service, never in it.
 
-    learner   a process that lives while there is something to learn: one series a question
+    learners  a process for each core, while there is something to learn: one series a question
     issuer    a warm process with the models that were learnt: all series a question
 
-Two, so that a plan never waits for a model that learns. What is learnt travels as bytes that this
+Apart, so that a plan never waits for a model that learns. What is learnt travels as bytes that this
 process does not open: it loads no model and none of the libraries they need. A process that hangs,
 dies or runs out of memory is killed and replaced, and whoever asked is told (`Ill`): a plan goes on
 with the seasonal baseline.
@@ -11,6 +11,8 @@ with the seasonal baseline.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import pickle
 import sys
 from contextlib import AsyncExitStack
@@ -43,13 +45,24 @@ class Forecaster(Protocol):
 
 
 class ProcessForecaster:
-    """A learner and an issuer, each a child process. Use as an async context manager."""
+    """Learners and an issuer, each a child process. Use as an async context manager."""
 
-    def __init__(self, command: tuple[str, ...] = CHILD, *, recycle_after: int = 500) -> None:
-        """Run `command` as either child, and a fresh issuer after `recycle_after` answers."""
+    def __init__(
+        self,
+        command: tuple[str, ...] = CHILD,
+        *,
+        learners: int | None = None,
+        recycle_after: int = 500,
+    ) -> None:
+        """Run `command` as every child, and a fresh issuer after `recycle_after` answers.
+
+        `learners` is how many learn at once; as many as there are cores, where it is None.
+        """
         self._command = command
         self._issuer = WarmChild(command, name="forecasting", recycle_after=recycle_after)
-        self._learner: WarmChild | None = None
+        self._most_learners = learners or cores()
+        self._free = asyncio.Semaphore(self._most_learners)
+        self._idle: list[WarmChild] = []
         self._learning = AsyncExitStack()
         self._learnt: dict[str, bytes] = {}
         """What each series' model learnt, pickled."""
@@ -66,17 +79,19 @@ class ProcessForecaster:
         await self._issuer.__aexit__()
 
     @property
-    def pids(self) -> tuple[int | None, int | None]:
-        """Of issuer and learner; None while there is none."""
-        return self._issuer.pid, None if self._learner is None else self._learner.pid
+    def pids(self) -> list[int]:
+        """Of the issuer, and of the learners that wait for a question."""
+        children = [self._issuer, *self._idle]
+        return [child.pid for child in children if child.pid is not None]
 
     async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
-        """Learn one series in the learner, which is started where there is none."""
-        if self._learner is None:
-            learner = WarmChild((*self._command, "--learn"), name="learning", recycle_after=10_000)
-            self._learner = await self._learning.enter_async_context(learner)
-        payload = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
-        answer = await self._learner.ask(lambda: payload, _learnt, hard_s=hard_s)
+        """Learn one series in a learner that is free, or will be; the time counts from then on."""
+        async with self._free:
+            learner = self._idle.pop() if self._idle else await self._another()
+            try:
+                answer = await learner.ask(lambda: _dumped(job), _learnt, hard_s=hard_s)
+            finally:
+                self._idle.append(learner)
         if isinstance(answer, Failed):
             return Ill(reason=answer.reason)
         if answer.model is not None:
@@ -91,15 +106,28 @@ class ProcessForecaster:
                 self._told_pid, self._told = self._issuer.pid, {}
             fresh = {name: m for name, m in self._learnt.items() if self._told.get(name) is not m}
             self._told |= fresh
-            return pickle.dumps((fresh, job), protocol=pickle.HIGHEST_PROTOCOL)
+            return _dumped((fresh, job))
 
         answer = await self._issuer.ask(payload, _issued, hard_s=hard_s)
         return Ill(reason=answer.reason) if isinstance(answer, Failed) else answer
 
+    async def _another(self) -> WarmChild:
+        learner = WarmChild((*self._command, "--learn"), name="learning", recycle_after=10_000)
+        return await self._learning.enter_async_context(learner)
+
     async def rest(self) -> None:
-        """End the learner and give its memory back."""
-        self._learner = None
+        """End the learners and give their memory back."""
+        self._idle = []
         await self._learning.aclose()
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _dumped(question: object) -> bytes:
+    return pickle.dumps(question, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _learnt(content: bytes) -> Learnt:

@@ -6,6 +6,7 @@ learnt again, from the same history, and until then the seasonal baseline foreca
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, time, timedelta
@@ -16,6 +17,7 @@ from vpp.errors import DataError, UnavailableError
 from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_moment
 from vpp.service import inputs
 from vpp.service.events import Severity
+from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
 from vpp.service.forecasting.past import seen
 from vpp.service.plant import Plant
@@ -29,13 +31,18 @@ CHOICE = "forecast-choice"
 async def learn(plant: Plant, now: datetime) -> None:
     """Let every series whose turn has come be learnt; until it is, its last model forecasts."""
     due = [name for name in inputs.series_needed(plant) if _is_due(plant, name, now)]
-    for name in due:
-        plant.desk.tried_at[name] = now
-        try:
-            await _learn(plant, name, now)
-        except DataError as error:
-            _tell(plant, name, str(error), now)
-    if due:
+    if not due:
+        return
+    plant.desk.tried_at |= dict.fromkeys(due, now)
+    learning = [asyncio.create_task(_learn(plant, name, now), name=f"learn {name}") for name in due]
+    try:
+        # In the order of the series, whoever is ready first: the record is the same each time.
+        for name, task in zip(due, learning, strict=True):
+            await _adopt(plant, name, await task, now)
+    finally:
+        for task in learning:
+            task.cancel()
+        await asyncio.gather(*learning, return_exceptions=True)
         await plant.desk.forecaster.rest()
 
 
@@ -59,24 +66,31 @@ def weekly_moment(plant: Plant, now: datetime) -> datetime:
     return moment
 
 
-async def _learn(plant: Plant, series_id: str, now: datetime) -> None:
-    desk, settings = plant.desk, plant.file.forecasts
-    issued_at = latest_boundary(now, QUARTER)
+async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
+    settings, issued_at = plant.file.forecasts, latest_boundary(now, QUARTER)
     horizon = inputs.horizon_of(plant, now)
-    job = TrainJob(
-        seen=seen(
+    try:
+        known = seen(
             plant.series,
             series_id,
             settings,
             plant.file.calendar_of(series_id),
             now=issued_at,
             until=horizon.end,
-        ),
+        )
+    except DataError as error:
+        return Ill(reason=str(error))
+    job = TrainJob(
+        seen=known,
         issued_at=issued_at,
         candidates=settings.candidates_of(series_id),
         horizon=horizon.end - now,
     )
-    answer = await desk.forecaster.train(job, hard_s=settings.train_s)
+    return await plant.desk.forecaster.train(job, hard_s=settings.train_s)
+
+
+async def _adopt(plant: Plant, series_id: str, answer: Answer | Ill, now: datetime) -> None:
+    """Go by what was learnt, and put on record what was chosen and why."""
     if isinstance(answer, Ill):
         _tell(plant, series_id, answer.reason, now)
         return
@@ -86,7 +100,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> None:
         reasons = "; ".join(f"{name}: {why}" for name, why in choice.refused.items())
         _tell(plant, series_id, reasons, now)
     else:
-        desk.choices[series_id], desk.errors[series_id] = choice, errors
+        plant.desk.choices[series_id], plant.desk.errors[series_id] = choice, errors
     key = f"{series_id}/{isoformat(now)}"
     with suppress(UnavailableError):  # said and counted there; forecast all the same
         await append(plant, CHOICE, key, msgspec.json.encode(_entry(choice)), now=now)

@@ -55,6 +55,30 @@ def model(name: str) -> Model:
             from vpp.sense.forecast.baseline import BASELINE
 
             return BASELINE
+        case "regression":
+            from vpp.sense.forecast.regression import REGRESSION
+
+            return REGRESSION
+        case "boosting":
+            from vpp.sense.forecast.boosting import BOOSTING
+
+            return BOOSTING
+        case "ensemble":
+            from vpp.sense.forecast.ensemble import ENSEMBLE
+
+            return ENSEMBLE
+        case "clear-sky":
+            from vpp.sense.forecast.clearsky import ClearSky
+
+            return ClearSky()
+        case "clear-sky-persistence":
+            from vpp.sense.forecast.clearsky import ClearSkyPersistence
+
+            return ClearSkyPersistence()
+        case "climatology":
+            from vpp.sense.forecast.climatology import Climatology
+
+            return Climatology()
         case "lear":
             from vpp.sense.forecast.lear import Lear
 
