@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pytest
 
 from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Profile
@@ -17,7 +17,6 @@ from vpp.service import inputs
 from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.jobs import Choice, Ill, Issued, IssueJob, TrainJob
-from vpp.service.history import give_history
 from vpp.service.plant import Plant
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
@@ -51,28 +50,13 @@ def a_choice(series_id: str) -> Choice:
     )
 
 
-@pytest.fixture
-def fed(empty_plant: Plant) -> Plant:
-    """The demo park with the history it begins with, and a forecaster to be told what to answer."""
-    plant = empty_plant
-    assert plant.file.simulation is not None
-    give_history(plant, plant.file.simulation, NOW)
-    plant.desk.forecaster = Scripted()
-    return plant
-
-
 def forecasts(plant: Plant) -> dict[str, Forecast]:
     horizon = inputs.horizon_of(plant, NOW)
     return asyncio.run(issue(plant, inputs.series_needed(plant), horizon, NOW))
 
 
 def say(plant: Plant, answer: Issued | Ill) -> None:
-    assert isinstance(plant.desk.forecaster, Scripted)
-    plant.desk.forecaster.answer = answer
-
-
-def told(plant: Plant) -> list[str]:
-    return [event.text for event in plant.events.recent() if event.kind == "forecasting"]
+    plant.desk.forecaster = Scripted(answer)
 
 
 def test_every_series_that_a_plan_needs_has_quantiles_about_its_median(fed: Plant) -> None:
@@ -111,10 +95,12 @@ def test_a_learnt_series_is_forecast_by_its_model(fed: Plant) -> None:
     found = forecasts(fed)
 
     assert found["power.office-base"] is flat
-    assert found["power.office-servers"].model == "seasonal-baseline/1"
+    assert found["power.metal-machining"].model == "seasonal-baseline/1"
 
 
-def test_an_ill_forecaster_costs_its_models_only_and_says_so_once(fed: Plant) -> None:
+def test_an_ill_forecaster_costs_its_models_only_and_says_so_once(
+    fed: Plant, told: Callable[[Plant, str], list[str]]
+) -> None:
     fed.desk.choices["power.office-base"] = a_choice("power.office-base")
     without = forecasts_without_model(fed)
     say(fed, Ill(reason="killed at the hard limit of 10 s"))
@@ -125,9 +111,9 @@ def test_an_ill_forecaster_costs_its_models_only_and_says_so_once(fed: Plant) ->
     forecasts(fed)
 
     assert found["power.office-base"].model == "seasonal-baseline/1+stand-in"
-    assert found["power.office-servers"].model == "seasonal-baseline/1"
+    assert found["power.metal-machining"].model == "seasonal-baseline/1"
     assert (found["power.office-base"].expected.values == without).all()
-    assert told(fed) == [
+    assert told(fed, "forecasting") == [
         "no model forecasts, the seasonal baseline stands in: killed at the hard limit of 10 s",
         "forecasts come from their models again",
     ]
@@ -140,7 +126,9 @@ def forecasts_without_model(plant: Plant) -> Any:
     return values
 
 
-def test_a_model_that_fails_on_its_series_is_told_once(fed: Plant) -> None:
+def test_a_model_that_fails_on_its_series_is_told_once(
+    fed: Plant, told: Callable[[Plant, str], list[str]]
+) -> None:
     fed.desk.choices["power.office-base"] = a_choice("power.office-base")
     say(
         fed,
@@ -151,6 +139,6 @@ def test_a_model_that_fails_on_its_series_is_told_once(fed: Plant) -> None:
     forecasts(fed)
 
     assert found["power.office-base"].model == "seasonal-baseline/1+stand-in"
-    assert told(fed) == [
+    assert told(fed, "forecasting") == [
         "the model of power.office-base fails, the seasonal baseline stands in: too thin"
     ]
