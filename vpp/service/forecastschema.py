@@ -20,6 +20,7 @@ ModelName: TypeAlias = Literal[
     "clear-sky-persistence",
     "clear-sky",
     "climatology",
+    "sessions",
     "lear",
 ]
 
@@ -97,6 +98,7 @@ USUAL: dict[str, tuple[ModelName, ...]] = {
         *("regression", "boosting", "ensemble"),
     ),
     "available.": ("yesterday", "seasonal-baseline", "clear-sky-persistence", "clear-sky"),
+    "arriving.": ("same-weekday", "mean-of-last", "seasonal-baseline", "sessions"),
     "outdoor.": ("yesterday", "seasonal-baseline", "climatology"),
     "carbon.": ("yesterday", "seasonal-baseline", "climatology"),
     "price.": ("yesterday", "same-weekday", "seasonal-baseline", "lear"),

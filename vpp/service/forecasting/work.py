@@ -1,7 +1,4 @@
-"""What a forecaster does with a question, in whatever process: the only place of the service that names models.
-
-Models and the libraries they need are imported when one is asked for.
-"""
+"""What a forecaster does with a question, in whatever process."""
 
 from __future__ import annotations
 
@@ -12,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vpp.errors import DataError, VppError
+from vpp.errors import VppError
 from vpp.model.forecast import Forecast, Scenarios
-from vpp.sense.forecast.base import Model, Past
+from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.choose import Trial
 from vpp.sense.forecast.pasts import PastAt, StoredPast
 from vpp.sense.forecast.trained import Trained
 from vpp.sense.forecast.trained import train as train_series
 from vpp.service.forecasting.jobs import Choice, Errors, Issued, IssueJob, TrainJob
+from vpp.service.forecasting.models import model
 from vpp.service.forecasting.past import CleanPast, ahead, cleaned_past, found
 
 if TYPE_CHECKING:
@@ -30,63 +28,6 @@ MOST_STEPS = 192
 
 MEASURED = ("power.", "net.", "available.")
 """Series that meters make, and spoil; the others are looked at by those who send them."""
-
-
-def model(name: str) -> Model:
-    """A model by the name that a park file gives it.
-
-    Raises:
-        DataError: There is none of that name.
-    """
-    match name:
-        case "yesterday":
-            from vpp.sense.forecast.naive import YESTERDAY
-
-            return YESTERDAY
-        case "same-weekday":
-            from vpp.sense.forecast.naive import SAME_WEEKDAY
-
-            return SAME_WEEKDAY
-        case "mean-of-last":
-            from vpp.sense.forecast.naive import MEAN_OF_LAST
-
-            return MEAN_OF_LAST
-        case "seasonal-baseline":
-            from vpp.sense.forecast.baseline import BASELINE
-
-            return BASELINE
-        case "regression":
-            from vpp.sense.forecast.regression import REGRESSION
-
-            return REGRESSION
-        case "boosting":
-            from vpp.sense.forecast.boosting import BOOSTING
-
-            return BOOSTING
-        case "ensemble":
-            from vpp.sense.forecast.ensemble import ENSEMBLE
-
-            return ENSEMBLE
-        case "clear-sky":
-            from vpp.sense.forecast.clearsky import ClearSky
-
-            return ClearSky()
-        case "clear-sky-persistence":
-            from vpp.sense.forecast.clearsky import ClearSkyPersistence
-
-            return ClearSkyPersistence()
-        case "climatology":
-            from vpp.sense.forecast.climatology import Climatology
-
-            return Climatology()
-        case "lear":
-            from vpp.sense.forecast.lear import Lear
-
-            return Lear()
-        case _:
-            raise DataError(
-                f"there is no model {name!r}", where="forecasts", fix="See docs/park-file.md"
-            )
 
 
 def train(job: TrainJob) -> tuple[Choice, Trained | None]:
