@@ -33,7 +33,8 @@ from vpp.sense.forecast.scores import Score, Scores
 from vpp.sense.forecast.trained import keep
 from vpp.service.calendars import CalendarSection, calendars
 from vpp.service.config import ConfigErrors, Fault
-from vpp.service.forecasting.work import MEASURED, model
+from vpp.service.forecasting.models import model
+from vpp.service.forecasting.work import MEASURED
 from vpp.service.forecastschema import usual_candidates
 from vpp.service.seriestable import Column, SeriesTable, read_rows, read_table
 from vpp.service.units import Quantity, unit_of
