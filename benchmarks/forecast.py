@@ -38,7 +38,7 @@ from rich.table import Table
 
 from benchmarks._forecast import peers, timing
 from benchmarks._forecast.data import SETS, Series, windows
-from benchmarks._forecast.models import AUTO, NAIVE, candidates
+from benchmarks._forecast.models import AUTO, NAIVE, candidates, marks
 from benchmarks._forecast.rolling import Run, rolled
 from benchmarks._forecast.scores import Score, score
 from benchmarks._forecast.verdicts import verdicts
@@ -178,8 +178,8 @@ def measured_set(name: str, question: Question) -> list[Row]:
     print(f"{name}: {days[0]} … {days[-1]}, {len(days)} days", file=sys.stderr, flush=True)
     known = candidates(series.kind)
     runs: dict[str, Run | str] = {}
-    for model in dict.fromkeys((*NAIVE, *question.models)):
-        if model in peers.PEERS:
+    for model in dict.fromkeys((*marks(series.kind), *question.models)):
+        if model in peers.WITHOUT_REGRESSORS or (model in peers.PEERS and series.kind == "load"):
             runs[model] = peers.run(model, series, days)
         elif model in known:
             try:

@@ -12,15 +12,19 @@ from functools import partial
 from types import MappingProxyType
 
 from benchmarks._forecast.data import Series
+from benchmarks._forecast.persistence import ClearnessOfTheDay
 from benchmarks._forecast.rolling import REFIT_DAYS, Candidate
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Model, Past
+from vpp.sense.forecast.boosting import BOOSTING
 from vpp.sense.forecast.clearsky import ClearSky, ClearSkyPersistence
 from vpp.sense.forecast.climatology import Climatology
+from vpp.sense.forecast.ensemble import ENSEMBLE
 from vpp.sense.forecast.lear import Lear
 from vpp.sense.forecast.naive import NAIVE as NAIVE_MODELS
 from vpp.sense.forecast.naive import Naive, Rule
 from vpp.sense.forecast.pasts import CutPast
+from vpp.sense.forecast.regression import REGRESSION
 from vpp.sense.forecast.sessions import Sessions
 from vpp.sense.forecast.trained import Trained, train
 
@@ -35,6 +39,7 @@ PRICES_PUBLISHED_AT = time(13)
 
 BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType(
     {
+        "load": (REGRESSION, BOOSTING, ENSEMBLE),
         "price": (Lear(),),
         "pv": (ClearSkyPersistence(), ClearSky()),
         **dict.fromkeys(("temperature", "carbon", "wind"), (Climatology(),)),
@@ -43,17 +48,33 @@ BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType(
 )
 """Models for what they are made for, beside the naive ones."""
 
+BESIDE: Mapping[str, tuple[Model, ...]] = MappingProxyType(
+    {
+        "pv": (ClearnessOfTheDay(),),
+        **dict.fromkeys(("ev_daily", "ev_arrivals"), (SAME_WEEKDAY_MEAN,)),
+    }
+)
+"""What others are measured by, and `auto` does not choose from."""
+
 
 def models(kind: str) -> tuple[Model, ...]:
     """What `auto` chooses from for a kind of series, the simplest first."""
     return (*NAIVE_MODELS, *BY_KIND.get(kind, ()))
 
 
+def marks(kind: str) -> tuple[str, ...]:
+    """Names of the models that others are measured by: run on every set of a kind."""
+    persistence = (ClearSkyPersistence(),) if kind == "pv" else ()
+    beside = (*persistence, *BESIDE.get(kind, ()))
+    return (*NAIVE, *(model.name.partition("/")[0] for model in beside))
+
+
 def candidates(kind: str) -> Mapping[str, Callable[[Series], Candidate]]:
     """By name, without its version; a call makes it for a series."""
     every_days = 1 if kind == "price" else REFIT_DAYS
-    compared = [SAME_WEEKDAY_MEAN] if kind.startswith("ev_") else []
-    alone = {model.name.partition("/")[0]: model for model in (*models(kind), *compared)}
+    alone = {
+        model.name.partition("/")[0]: model for model in (*models(kind), *BESIDE.get(kind, ()))
+    }
 
     def as_it_is(name: str, series: Series) -> Candidate:
         return Candidate(name=name, fit=alone[name].fit, every_days=every_days)

@@ -1,7 +1,7 @@
 """Other forecasters on the same days: the questions as arrays on disk, answered by another interpreter.
 
 statsforecast gets the values alone, as its models do; gradient boosting gets the matrix that our own
-boosting model sees, for training and for each day. No peer sees what is not in the past of its day.
+boosting model sees, for training and for each day. The latter forecasts loads alone. No peer sees what is not in the past of its day.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._forecast.data import Series
-from benchmarks._forecast.rolling import Run
+from benchmarks._forecast.rolling import REFIT_DAYS, Run
 from benchmarks.harness import ROOT, BrokenBenchmarkError
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
+from vpp.model.horizon import Floats
+from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.features import Table, training_rows
+from vpp.sense.forecast.rows import LONGEST, WARM_UP_DAYS, describe
 
 WITHOUT_REGRESSORS = ("statsforecast-naive", "statsforecast-mstl")
 WITH_REGRESSORS = ("lightgbm", "sklearn")
@@ -45,7 +49,7 @@ def run(peer: str, series: Series, days: Sequence[date]) -> Run | str:
     with TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "asked.npz", Path(folder) / "answered.npz"
         try:
-            arrays = _values(series, days)
+            arrays = _values(series, days) if peer in WITHOUT_REGRESSORS else _matrix(series, days)
         except PlanError as error:
             return str(error)
         np.savez(asked, allow_pickle=False, levels=np.array(LEVELS), **arrays)
@@ -103,3 +107,34 @@ def _values(series: Series, days: Sequence[date]) -> Arrays:
         "last": np.array(last),
         "steps_a_day": np.array(round(24 / horizon.step_hours)),
     }
+
+
+def _matrix(series: Series, days: Sequence[date]) -> Arrays:
+    """What our boosting model sees: to learn from at each fit, and of each day.
+
+    What is to be learnt is, as for ours, what comes on top of the seasonal base.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    fit_of_day: list[int] = []
+    fitted_on = days[0]
+    for n, day in enumerate(days):
+        past, horizon = series.past_at(day), series.target(day)
+        if not fit_of_day or (day - fitted_on).days >= REFIT_DAYS:
+            fitted_on = day
+            fit = len(set(fit_of_day))
+            x, y = _to_learn(past)
+            arrays |= {f"train_x_{fit}": x, f"train_y_{fit}": y}
+        fit_of_day.append(fit)
+        table = Table(past, horizon.end)
+        targets = table.targets(horizon)
+        rows = describe(table, targets, np.full_like(targets, table.origin))
+        arrays |= {f"day_x_{n}": rows.matrix, f"day_base_{n}": rows.base}
+    return {**arrays, "fit_of_day": np.array(fit_of_day)}
+
+
+def _to_learn(past: Past) -> tuple[Floats, Floats]:
+    table = Table(past, past.values.horizon.end)
+    targets, origins = training_rows(table, longest=LONGEST, warm_up_days=WARM_UP_DAYS)
+    rows = describe(table, targets, origins)
+    use = np.isfinite(rows.base)
+    return rows.matrix[use], (table.values[targets] - rows.base)[use]

@@ -15,6 +15,9 @@ from benchmarks.harness import Figure
 Row: TypeAlias = Mapping[str, Any]
 
 AUTO = "auto"
+PERSISTENCE = ("clear-sky-persistence", "clear-sky-of-the-day")
+"""Two readings of it; the better one in the window is the mark."""
+
 LOAD_SETS = 15
 WITHIN = 1.03
 """How far above a peer our CRPS may lie."""
@@ -72,14 +75,14 @@ def _price(rows: Sequence[Row]) -> Iterator[Figure]:
 
 def _pv(rows: Sequence[Row]) -> Iterator[Figure]:
     by = {(row["set"], row["model"]): row for row in rows if row["kind"] == "pv"}
-    persistence = by.get(("pv_2012", "clear-sky-persistence"))
-    if persistence is None:
+    beside = [row for (_, model), row in by.items() if model in PERSISTENCE]
+    if not beside:
         return
     for name, asked, most in (("pv_2012", "mae", 1.0), ("pv_2012_weather", "nrmse", 0.5)):
         if (ours := by.get((name, AUTO))) is not None:
             yield Figure(
                 name=f"{name}: {asked} / clear-sky persistence",
-                measured=ours[asked] / persistence[asked],
+                measured=ours[asked] / min(row[asked] for row in beside),
                 at_most=most,
             )
 
