@@ -25,6 +25,7 @@ from vpp.service import uncertainty
 from vpp.service.forecasting.jobs import Errors
 from vpp.service.futures import futures
 from vpp.service.inline import InlineExecutor
+from vpp.service.inputs import reference_product
 from vpp.service.margins import margins
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
@@ -54,6 +55,7 @@ def a_view(lab: Lab) -> PlanningView:
     )
     return replace(
         view,
+        open_products=(replace(view.open_products[0], due=np.array([False, False])),),
         margins=(
             Margin(
                 place=view.park.park_id,
@@ -103,6 +105,22 @@ def test_each_scenario_becomes_a_view_and_the_terms_that_strategies_make_of_it(l
     assert trade.product_id == SPOT
     assert trade.buy_per_kwh == pytest.approx([0.1, 0.06])
     assert position.short_per_kwh == pytest.approx([1.1, 1.12])
+
+
+def test_the_price_of_what_is_bid_now_is_the_expected_one_in_all_futures(lab: Lab) -> None:
+    """A bid is a curve: what it does at another price it says itself."""
+    view = a_view(lab)
+    bid_now = replace(view.open_products[0], due=np.array([False, True]))
+    scenarios = Scenarios(
+        issued_at=NOON, horizon=view.horizon, values={SPOT_ID: np.array([[50.0, 500.0]])}
+    )
+
+    (only,) = futures(
+        replace(view, open_products=(bid_now,)), scenarios, [market], spot_series_id=SPOT_ID
+    )
+
+    assert only.view.spot_per_kwh.values == pytest.approx([0.05, 0.1])
+    assert only.view.open_products[0].price_per_kwh.values == pytest.approx([0.05, 0.1])
 
 
 def test_what_no_scenario_speaks_of_stays_as_it_is_expected(lab: Lab) -> None:
@@ -287,3 +305,32 @@ def test_without_enough_errors_there_are_no_margins_and_it_is_told(lab: Lab, pla
     (told,) = told_of_margins(plant)
     assert told.startswith("margins none: ")
     assert "at most 3 errors" in told
+
+
+@pytest.mark.parametrize(
+    ("which", "due", "planned_for"),
+    [
+        ("every_plan", False, 2),
+        ("every_plan", True, 2),
+        ("day_ahead_bids", False, 0),
+        ("day_ahead_bids", True, 2),
+    ],
+)
+def test_futures_may_be_kept_for_plans_that_day_ahead_bids_are_made_from(
+    lab: Lab, plant: Plant, which: str, due: bool, planned_for: int
+) -> None:
+    view = a_view(lab)
+    day_ahead = replace(
+        view.open_products[0],
+        product_id=reference_product(plant).product_id,
+        due=np.array([False, due]),
+    )
+    view = replace(view, open_products=(day_ahead,))
+    plant.file = replace(
+        plant.file, planning=plant.file.planning.model_copy(update={"scenarios_for": which})
+    )
+    plant.desk.scenarios = drawn(view, power_load=[[-1, -1], [-2, -2]])
+
+    made, why = uncertainty.futures_of(plant, view, ())
+
+    assert (len(made), why) == (planned_for, "")

@@ -6,8 +6,9 @@
     outdoor.<place>  share of a storage's power        °C   1
     price.<product>       day-ahead price              currency per MWh
 
-A series that no scenario speaks of stays as the view expects it. Margins are left out: a future
-keeps its limits by what is done when it comes.
+A series that no scenario speaks of stays as the view expects it. So does the price of what is bid now:
+a bid is a curve and says itself what it does at other prices, while one quantity for all prices would be
+right at none of them. Margins are left out: a future keeps its limits by what is done when it comes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.forecast import Scenarios
@@ -89,7 +91,7 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
     spot = course.get(spot_series_id)
     dearer = np.zeros(horizon.steps)
     if spot is not None:
-        dearer = spot / 1000 - view.spot_per_kwh.values
+        dearer = np.where(_bid_now(view), 0.0, spot / 1000 - view.spot_per_kwh.values)
     return replace(
         view,
         base_kw=base_kw,
@@ -107,3 +109,12 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
         ),
         margins=(),
     )
+
+
+def _bid_now(view: PlanningView) -> NDArray[np.bool_]:
+    """Steps of which something must be bid at its reference price before the next plan, shape (T,)."""
+    due = np.zeros(view.horizon.steps, dtype=bool)
+    for product in view.open_products:
+        if product.informative:
+            due |= (product.max_kw > 0) & (True if product.due is None else product.due)
+    return due

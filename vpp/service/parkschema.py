@@ -167,7 +167,9 @@ class PlanningSettings(Section):
     max_price_age_hours: Annotated[float, Field(gt=0, le=8760)] = 48.0
     """Where the newest day-ahead price that is known ended longer ago, no bid is built on its forecast."""
     scenarios: Annotated[int, Field(ge=0, le=50)] = 0
-    """How many futures each plan is made for; 0 or 1: it trusts its forecast."""
+    """How many futures a plan is made for; 0 or 1: it trusts its forecast."""
+    scenarios_for: Literal["every_plan", "day_ahead_bids"] = "every_plan"
+    """Which plans: all, or those alone whose day-ahead bids cannot wait for the next one."""
     cvar_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """0: their mean cost counts; 1: only that of the dearest ones; between: a mixture."""
     cvar_level: Annotated[float, Field(ge=0, lt=1)] = 0.9

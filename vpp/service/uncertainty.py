@@ -14,6 +14,7 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
+from vpp.model.ids import ProductId
 from vpp.model.resource import EvFleet
 from vpp.model.resource.series import arriving_series, available_series, power_series
 from vpp.model.schedule import Schedule
@@ -36,14 +37,31 @@ def futures_of(
     Raises:
         DataError: The scenarios do not stand on the plan's horizon.
     """
-    if plant.file.planning.scenarios < 2:
+    planning, reference = plant.file.planning, reference_product(plant)
+    if planning.scenarios < 2:
+        return (), ""
+    if planning.scenarios_for == "day_ahead_bids" and not _due(view, reference.product_id):
         return (), ""
     drawn = plant.desk.scenarios
     if drawn is None:
         return (), "no scenarios were drawn"
-    spot_id = reference_product(plant).price_series_id
-    made = futures(view, drawn, plant.strategies, spot_series_id=spot_id, budgets=budgets)
+    made = futures(
+        view,
+        drawn,
+        plant.strategies,
+        spot_series_id=reference.price_series_id,
+        budgets=budgets,
+    )
     return made, ""
+
+
+def _due(view: PlanningView, product_id: ProductId) -> bool:
+    """Whether bids of a product cannot wait for the next plan in some step."""
+    return any(
+        bool(((product.max_kw > 0) & (True if product.due is None else product.due)).any())
+        for product in view.open_products
+        if product.product_id == product_id
+    )
 
 
 def tell(plant: Plant, schedule: Schedule, now: datetime) -> None:
