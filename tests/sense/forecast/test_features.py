@@ -81,6 +81,19 @@ def test_what_the_calendar_says_of_the_day_and_its_neighbours() -> None:
     assert rows["lead_h"].tolist() == list(range(24, 48))
 
 
+def test_rest_days_beyond_the_table_count() -> None:
+    past = a_past(day_of_month, first=date(2025, 6, 9), until=date(2025, 6, 27), step=HOUR)
+    saturday = date(2025, 6, 28)
+    table = Table(past, local_day(saturday, BERLIN).end)
+
+    rows = describe(table, table.targets(a_day(saturday, step=HOUR)), np.full(24, table.origin))
+
+    assert (rows["kind_after"][0], rows["resting"][0]) == (2, 1)
+    assert Table(past, local_day(saturday, BERLIN).end).days.rested[0] == 2, (
+        "Monday, after a weekend"
+    )
+
+
 def test_the_base_and_the_level_are_means_that_can_be_done_by_hand() -> None:
     # 100 kW on each workday; since Monday 8 o'clock it is 30 more.
     raised = datetime(2025, 6, 23, 8, tzinfo=BERLIN)

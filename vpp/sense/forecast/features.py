@@ -34,6 +34,9 @@ Bools: TypeAlias = NDArray[np.bool_]
 LOOKBACK_DAYS = 42
 """No day further back is compared with the one ahead: six Saturdays, and not another season."""
 
+_LONGEST_REST = 7
+"""Days without work in a row that are told apart."""
+
 _SECOND = timedelta(seconds=1)
 _DAY_S = 86_400
 _EPOCH_ORDINAL = EPOCH.toordinal()
@@ -185,32 +188,35 @@ def _cut(values: Floats, first: int, steps: int) -> Floats:
 
 
 class _Days:
-    """What the calendar says of each local day of a table."""
+    """What the calendar says of each local day of a table, whatever lies around the table."""
 
     def __init__(self, calendar: Calendar, first_day: int, count: int) -> None:
         self.count = count
-        # One day more on each side: what yesterday was and tomorrow will be shapes a day.
-        days = [date.fromordinal(first_day + i) for i in range(-1, count + 1)]
-        kind = np.array([_KINDS.index(calendar.day_type(day)) for day in days])
-        self.kind: Ints = kind[1:-1]
+        around = range(first_day - _LONGEST_REST, first_day + count + _LONGEST_REST)
+        kind = np.array(
+            [_KINDS.index(calendar.day_type(date.fromordinal(ordinal))) for ordinal in around]
+        )
+        here = slice(_LONGEST_REST, _LONGEST_REST + count)
+        self.kind: Ints = kind[here]
         """0 workday, 1 Saturday, 2 rest day."""
-        self.kind_before: Ints = kind[:-2]
-        self.kind_after: Ints = kind[2:]
+        self.kind_before: Ints = np.roll(kind, 1)[here]
+        self.kind_after: Ints = np.roll(kind, -1)[here]
         self.weekday: Ints = (first_day + np.arange(count) + 6) % 7
         """0 is Monday."""
         self.special: Bools = (self.kind == 2) & (self.weekday != 6)
         """Holidays and shutdowns on what would be a workday or a Saturday."""
-        self.rested: Ints = _run_before(self.kind > 0)
-        """Days without work up to the evening before."""
-        self.resting: Ints = _run_before(self.kind[::-1] > 0)[::-1]
-        """Days without work from the next morning on, as far as the table reaches."""
+        self.rested: Ints = _run_before(kind > 0)[here]
+        """Days without work up to the evening before, `_LONGEST_REST` at most."""
+        self.resting: Ints = _run_before(kind[::-1] > 0)[::-1][here]
+        """Days without work from the next morning on, `_LONGEST_REST` at most."""
 
 
 def _run_before(flags: Bools) -> Ints:
-    """How many true ones stand right before each element."""
+    """How many true ones stand right before each element, `_LONGEST_REST` at most."""
     index = np.arange(flags.size)
     newest_false = np.maximum.accumulate(np.where(flags, -1, index))
-    return np.concatenate([[0], (index - newest_false)[:-1]])
+    run = np.concatenate([[0], (index - newest_false)[:-1]])
+    return np.minimum(run, _LONGEST_REST)
 
 
 def clock(horizon: Horizon, zone: ZoneInfo) -> tuple[Ints, Ints]:

@@ -118,18 +118,15 @@ class FromRows:
         Raises:
             PlanError: It holds less than three weeks.
         """
-        table = Table(past, past.values.horizon.end)
-        targets, origins = training_rows(table, longest=LONGEST, warm_up_days=WARM_UP_DAYS)
-        rows = describe(table, targets, origins)
-        values = table.values[targets]
-        use = np.isfinite(rows.base)
-        if use.sum() < LEAST_ROW_DAYS * table.slots:
+        rows, values = to_learn(past)
+        days = len(rows) / rows.slots_a_day
+        if days < LEAST_ROW_DAYS:
             raise PlanError(
-                f"{int(use.sum()) / table.slots:.1f} days to learn from",
+                f"{days:.1f} days to learn from",
                 where=f"{self.name} of {past.series_id}",
                 fix=f"Give it {WARM_UP_DAYS + LEAST_ROW_DAYS + 2} days, or use a naive model",
             )
-        return _FittedRows(learnt=self.learner.learn(rows.where(use), values[use]))
+        return _FittedRows(learnt=self.learner.learn(rows, values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +135,35 @@ class _FittedRows:
 
     def quantiles(self, past: Past, horizon: Horizon) -> Floats:
         """Describe the steps of `horizon` as seen from the end of `past`, and ask the learner."""
-        table = Table(past, horizon.end, lookback_days=LOOKBACK_DAYS + _LEVEL_DAYS + 3)
-        targets = table.targets(horizon)
-        rows = describe(table, targets, np.full_like(targets, table.origin))
-        table.require_complete(rows.base, targets)
-        return self.learnt.quantiles(rows)
+        return self.learnt.quantiles(ahead(past, horizon))
+
+
+def to_learn(past: Past) -> tuple[Rows, Floats]:
+    """All rows that `past` gives, and what came of them, shape (rows,).
+
+    Raises:
+        DataError: The step does not divide a day.
+        PlanError: No value is known at all.
+    """
+    table = Table(past, past.values.horizon.end)
+    targets, origins = training_rows(table, longest=LONGEST, warm_up_days=WARM_UP_DAYS)
+    rows = describe(table, targets, origins)
+    use = np.isfinite(rows.base)
+    return rows.where(use), table.values[targets[use]]
+
+
+def ahead(past: Past, horizon: Horizon) -> Rows:
+    """The rows of `horizon` as seen from the end of `past`.
+
+    Raises:
+        DataError: The horizon does not lie on the grid of the series.
+        PlanError: There is nothing to go by for some step; names series and step.
+    """
+    table = Table(past, horizon.end, lookback_days=LOOKBACK_DAYS + _LEVEL_DAYS + 3)
+    targets = table.targets(horizon)
+    rows = describe(table, targets, np.full_like(targets, table.origin))
+    table.require_complete(rows.base, targets)
+    return rows
 
 
 def describe(table: Table, targets: Ints, origins: Ints) -> Rows:
