@@ -215,8 +215,8 @@ def _run_before(flags: Bools) -> Ints:
     """How many true ones stand right before each element, `_LONGEST_REST` at most."""
     index = np.arange(flags.size)
     newest_false = np.maximum.accumulate(np.where(flags, -1, index))
-    run = np.concatenate([[0], (index - newest_false)[:-1]])
-    return np.minimum(run, _LONGEST_REST)
+    run: Ints = np.minimum(np.concatenate([[0], (index - newest_false)[:-1]]), _LONGEST_REST)
+    return run
 
 
 def clock(horizon: Horizon, zone: ZoneInfo) -> tuple[Ints, Ints]:
