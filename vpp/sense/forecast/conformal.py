@@ -10,14 +10,14 @@ fade by age (Barber et al. 2023, "Conformal prediction beyond exchangeability").
     by lead        what is left, in the buckets of `scores.py`; quick, since all hours tell of it:
                    this brings coverage back after a drift
 
-Measured on the 15 loads of the forecast benchmark (middle third, mean of the last days as model): the
-first lowers CRPS by 2 to 4 % where spread follows the shifts of a plant and raises it elsewhere
-by as little as `POOLED_DAYS` lets it; a half-life of 9 days in the second raises CRPS by 0.4 %. Adaptive
-conformal inference (Gibbs & Candès 2021) goes farther that way, by single misses: those of one
-day are one event, and it swings.
-
 Both together are drawn back to the model's own fan where they are not larger than their standard error
-(James-Stein), so a few misses move little: CRPS 0.5 % lower than with whole shifts.
+(James-Stein): a model that is calibrated already, or a few misses, are hardly touched.
+
+Measured on the 15 loads of the forecast benchmark (middle third, day ahead, mean of the last days as model):
+the 0.1-0.9 quantiles cover 0.56 to 0.92 as they come, 0.74 to 0.87 calibrated, at the same CRPS. The
+first step lowers CRPS by 2 to 4 % where spread follows the shifts of a plant; a half-life of 9 days
+in the second raises it by 0.4 %. Adaptive conformal inference (Gibbs & Candès 2021) goes farther that way,
+by single misses: those of one day are one event, and it swings.
 
 The median stays where the model has put it: moving it by its own misses made the mean absolute error of
 13 of the 15 loads worse. Where nothing could be missed (all quantiles zero: the sun at night)
@@ -53,6 +53,9 @@ POOLED_DAYS = 40.0
 
 POOLED_ROWS = 6.0
 """All leads together weigh as much in each bucket as so many rows of its own."""
+
+DAYS_ALIKE = 6.0
+"""So many days of misses in a row tell as much as one that has nothing to do with its neighbours."""
 
 ROWS_A_CALIBRATION = 6
 """Three days and a bit at an origin each 13 hours."""
@@ -156,16 +159,17 @@ def calibrate(
 def _noise(missed: Floats, day: Ints) -> Floats:
     """Standard error of the quantiles of misses (of the median, on these days), shape (levels,).
 
-    Misses of one day count as one: they are one event.
+    Misses of one day count as one: they are one event, and the next day's is often the same.
     """
     if not missed.size:
         return np.ones(len(LEVELS))
-    days = np.unique(day).size
+    days = np.unique(day).size / DAYS_ALIKE
     low, high = np.quantile(missed, [LEVELS[0], LEVELS[-1]])
     levels = np.array(LEVELS)
     density = np.exp(-(ndtri(levels) ** 2) / 2) / np.sqrt(2 * np.pi)
     error: Floats = np.sqrt(levels * (1 - levels) / days) / density
-    return error * max(float(high - low) / _SIGMAS, 1e-6)
+    # Of misses that are wide for the fan that they are wide is no chance: the fan's own measure counts.
+    return error * min(max(float(high - low) / _SIGMAS, 1e-6), 1.0)
 
 
 def calibrated_track(
