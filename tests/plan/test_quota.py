@@ -21,6 +21,7 @@ from vpp.plan.quota import (
     activity_price,
     carbon_price,
     green_quotas,
+    peak_steps,
     peak_worth,
     price_of,
 )
@@ -223,6 +224,44 @@ def test_the_demand_charge_falls_to_the_day_that_sets_the_peak(
     found = peak_worth(days, price_per_kw=40, paid_kw=paid_kw)
 
     assert (found.price_per_kw, found.expected_kw) == pytest.approx(worth)
+
+
+@pytest.mark.parametrize(
+    ("expected_kw", "blocks", "paid_kw", "steps"),
+    [
+        pytest.param([], [], 100, [(100, 40)], id="the last days: all of the charge"),
+        pytest.param([90], [], 100, [(100, 40)], id="later days stay below what is paid"),
+        pytest.param([150, 120], [], 100, [(150, 40)], id="free up to the peak of a later day"),
+        pytest.param(
+            [150, 150],
+            [(30, 10)],
+            100,
+            [(120, 20), (150, 20)],
+            id="a kW more spares two later days their shaving",
+        ),
+        pytest.param([150], [(30, 50)], 100, [(150, 40)], id="shaving that is dearer is not done"),
+    ],
+)
+def test_a_peak_that_the_plan_sees_costs_what_the_rest_of_the_month_leaves_of_the_charge(
+    expected_kw: list[float],
+    blocks: list[tuple[float, float]],
+    paid_kw: float,
+    steps: list[tuple[float, float]],
+) -> None:
+    days, count = len(expected_kw), len(blocks)
+    rest = DaysOfPeak(
+        expected_kw=np.array(expected_kw, dtype=float),
+        shave_kw=np.array([[kw for kw, _ in blocks]] * days, dtype=float).reshape(days, count),
+        cost_per_kw=np.array([[cost for _, cost in blocks]] * days, dtype=float).reshape(
+            days, count
+        ),
+    )
+
+    found = peak_steps(rest, price_per_kw=40, paid_kw=paid_kw)
+
+    assert [(step.free_kw, step.price_per_kw) for step in found] == [
+        pytest.approx(step) for step in steps
+    ]
 
 
 # ---------------------------------------------------------------- green direct connection

@@ -137,6 +137,7 @@ def test_without_a_plan_there_is_none(empty_plant: Plant, serving: Any) -> None:
         "schedule": None,
         "changes": None,
         "quotas": [],
+        "peaks": [],
     }
 
 

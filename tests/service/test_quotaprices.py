@@ -20,7 +20,7 @@ from vpp.service.config import ConfigErrors
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import load_park
 from vpp.service.quotaprices import QuotaState, states_of
-from vpp.service.quotaschema import AnyQuota, Period
+from vpp.service.quotaschema import AnyQuota, PeakQuota, Period
 from vpp.service.quotatally import Days, Tally, days_of
 
 LAST_DAY = datetime(2025, 12, 30, 23, tzinfo=UTC)
@@ -57,6 +57,7 @@ def states(park: Park, tally: Tally | None = None, **given: Any) -> tuple[QuotaS
     quota: AnyQuota = TypeAdapter[AnyQuota](AnyQuota).validate_json(
         json.dumps({"id": "one", "period": "year"} | given)
     )
+    assert not isinstance(quota, PeakQuota)
     return states_of(quota, park, tally or Tally(), LAST_DAY, from_start=True)
 
 
@@ -91,6 +92,9 @@ quotas:
   - {id: four, counts: carbon, period: day, most_kgco2: 3, expected: [{could: [{kgco2_per_day: 1, worth_per_kgco2: 1}, {kgco2_per_day: 1, worth_per_kgco2: 2}]}]}
   - {id: five, counts: green_use, period: day, least_kwh: 3, expected: [{}]}
   - {id: six, counts: discharged, resource: battery, period: day, most_kw: 3, expected: [{}]}
+  - {id: seven, counts: peak, connection_point: cp-x, period: month, expected: [{import_kw: 5}]}
+  - {id: eight, counts: peak, connection_point: cp-x, period: year, expected: [{import_kw: 5}]}
+  - {id: nine, counts: peak, connection_point: cp-x, period: month, expected: [{import_kw: 5, less: [{kw: 6, cost_per_kw: 1}]}]}
 """
     (tmp_path / "park.yaml").write_text(PARK + wrong, encoding="utf-8")
 
@@ -109,6 +113,9 @@ quotas:
         (6, "quotas.5.counts"),
         (7, "quotas.6.most_kwh"),
         (7, "quotas.6.most_kw"),
+        (8, "quotas.7.connection_point"),
+        (9, "quotas.8.period"),
+        (10, "quotas.9.expected.0"),
     ]
     assert [what for _, _, what in found][:3] == [
         "unknown resource 'saw'",
@@ -172,6 +179,7 @@ def test_what_is_left_of_today_is_a_share_of_a_day(park: Park) -> None:
         '{"id": "one", "period": "year", "counts": "import", "most_kwh": 100,'
         ' "expected": [{"must_kwh_per_day": 120}]}'
     )
+    assert not isinstance(quota, PeakQuota)
     noon = LAST_DAY.replace(day=31, hour=11)
 
     (morning,) = states_of(quota, park, Tally(), LAST_DAY, from_start=True)

@@ -21,7 +21,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.resource import Generator, InterruptibleLoad, ShiftableRun, Storage
 from vpp.model.resource.series import needed_series
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.plan.terms import Activity, ActivityPrice, CarbonPrice
+from vpp.plan.terms import Activity, ActivityPrice, CarbonPrice, PeakCharge
 from vpp.service import cycle, quotas, run
 from vpp.service.inline import InlineExecutor
 from vpp.service.inputs import reference_product
@@ -69,6 +69,17 @@ CARBON = {
     "used_at_start_kgco2": 900,
     "expected": [{"could": [{"kgco2_per_day": 100, "worth_per_kgco2": 0.2}]}],
 }
+STEEL = "steel-melt"
+PEAK = {
+    "id": "peak-steel",
+    "counts": "peak",
+    "connection_point": STEEL,
+    "period": "month",
+    "expected": [
+        {"days": ["sat", "sun"], "import_kw": 900},
+        {"import_kw": 3500, "less": [{"kw": 100, "cost_per_kw": 1}]},
+    ],
+}
 Built = Callable[..., Plant]
 
 
@@ -103,9 +114,9 @@ def built(park_file: ParkFile, empty_plant: Plant, tmp_path: Path) -> Built:
     return build
 
 
-def know_the_past(plant: Plant) -> None:
+def know_the_past(plant: Plant, until: datetime = NOW) -> None:
     """Nine days in which nothing drew, the sun did not shine, and evenings were dear."""
-    whole = Interval(NOW - timedelta(days=8), NOW + timedelta(days=3))
+    whole = Interval(until - timedelta(days=8), until + timedelta(days=3))
     horizon = Horizon.over(whole, QUARTER)
     hours = np.array([start.hour for start in horizon.starts()])
     spot = np.where(np.isin(hours, EVENING_UTC), 150.0, 50.0)
@@ -116,7 +127,7 @@ def know_the_past(plant: Plant) -> None:
             name,
             unit="kW",
             profile=Profile(horizon, values),
-            known_at=NOW - timedelta(days=1),
+            known_at=until - timedelta(days=1),
             source="test",
         )
 
@@ -196,6 +207,69 @@ def test_a_carbon_budget_prices_the_carbon_of_the_grid(built: Built) -> None:
     (term,) = [t for t in plant.terms if isinstance(t, CarbonPrice)]
     assert term.price_per_kgco2 == pytest.approx(0.2)
     assert term.grid_kgco2_per_kwh[0] == plant.file.park.grid_kgco2_per_kwh
+
+
+def peaks_of(plant: Plant, at: datetime) -> list[tuple[int, int, float, float]]:
+    """First and last step, free kW and price of each peak of the steel works in the plan made at `at`."""
+    hear(plant, at)
+    play(cycle.plan(plant, at))
+    assert plant.schedule is not None, plant.outcome
+    return [
+        (term.first_step, term.last_step, term.free_kw, term.price_per_kw)
+        for term in plant.terms
+        if isinstance(term, PeakCharge) and term.connection_point_id == STEEL
+    ]
+
+
+def test_a_coming_peak_of_the_month_is_priced_by_its_other_days(built: Built) -> None:
+    plant, plain = built(PEAK), built()
+    know_the_past(plant)
+    know_the_past(plain)
+
+    with_quota, without = peaks_of(plant, NOW), peaks_of(plain, NOW)
+
+    # 3,050 kW are paid. A later workday draws 3,500, or 3,400 at 1.00 for each kW and day less.
+    (first, last, paid_kw, charge) = without[0]
+    assert (first, paid_kw, charge) == (0, 3050, 4.8)
+    assert [(one[0], one[1]) for one in with_quota] == [(0, last)]
+    assert [one[2:] for one in with_quota] == [pytest.approx((3500.0, 4.8))]
+
+
+def test_the_last_days_of_a_month_pay_the_charge_and_the_first_of_the_next_one_share_it(
+    built: Built,
+) -> None:
+    eve = datetime(2025, 12, 31, 11, tzinfo=UTC)
+    plant = built(PEAK, at=eve)
+    know_the_past(plant, until=eve)
+
+    december, january = peaks_of(plant, eve)
+
+    assert plant.schedule is not None
+    assert december == pytest.approx((0, 48, 3050.0, 4.8))
+    # Nothing is paid in January, and 20 workdays of it will draw 3,500 kW.
+    assert january[:3] == (48, plant.schedule.horizon.steps, 3500.0)
+
+
+def test_the_plan_shows_up_to_where_a_coming_peak_is_free(built: Built, serving: Any) -> None:
+    plant = built(PEAK)
+    know_the_past(plant)
+    peaks_of(plant, NOW)
+
+    async def ask() -> Any:
+        async with serving(plant) as client:
+            return await (await client.get("/v1/plan")).json()
+
+    assert asyncio.run(ask())["peaks"] == [
+        {
+            "quota": "peak-steel",
+            "connection_point_id": STEEL,
+            "first_day": "2025-12-01",
+            "end_day": "2026-01-01",
+            "paid_kw": 3050.0,
+            "free_kw": 3500.0,
+            "price_per_kw": 4.8,
+        }
+    ]
 
 
 # ---------------------------------------------------------------- counting

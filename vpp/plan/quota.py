@@ -215,6 +215,43 @@ def peak_worth(days: DaysOfPeak, *, price_per_kw: float, paid_kw: float) -> Peak
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakStep:
+    """A price for each kW of a peak above some power; those of one peak add up."""
+
+    free_kw: float
+    price_per_kw: float
+
+
+def peak_steps(rest: DaysOfPeak, *, price_per_kw: float, paid_kw: float) -> tuple[PeakStep, ...]:
+    """What the peak of the days that a plan sees costs, as the `rest` of the month will go.
+
+        cost per kW
+          charge ┤              ┌────   every kW is the month's own
+                 ┤       ┌──────┘       a kW more spares later days some shaving
+               0 ┼───────┘              a later day makes as high a peak anyway
+                 0     later days' peak
+
+    Convex: each step begins where a later day (or a block of its shaving) ceases to bind.
+    """
+    lowered = rest.expected_kw[:, None] - np.cumsum(rest.shave_kw, axis=1)
+    corners = np.concatenate([rest.expected_kw, lowered.ravel()])
+    corners = np.unique(np.concatenate([[paid_kw], corners[corners > paid_kw]]))
+    beyond = np.append((corners[:-1] + corners[1:]) / 2, corners[-1] + 1.0)
+    steps, before = [], 0.0
+    for corner, peak_kw in zip(corners.tolist(), beyond.tolist(), strict=True):
+        seen = DaysOfPeak(
+            expected_kw=np.append(peak_kw, rest.expected_kw),
+            shave_kw=np.vstack([np.zeros((1, rest.shave_kw.shape[1])), rest.shave_kw]),
+            cost_per_kw=np.vstack([np.zeros((1, rest.cost_per_kw.shape[1])), rest.cost_per_kw]),
+        )
+        worth = peak_worth(seen, price_per_kw=price_per_kw, paid_kw=paid_kw).price_per_kw
+        if worth - before > NOTHING:
+            steps.append(PeakStep(free_kw=corner, price_per_kw=worth - before))
+            before = worth
+    return tuple(steps)
+
+
 # ---------------------------------------------------------------- green direct connection
 
 

@@ -55,14 +55,16 @@ from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.service import quotaprices
+from vpp.service import quotapeaks, quotaprices
 from vpp.service.caseschema import CaseSection, StateSection
 from vpp.service.caseseries import CaseSeries, read_series
 from vpp.service.caseterms import orders_of, terms_of
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.quotapeaks import coming
 from vpp.service.quotaprices import QuotaState
+from vpp.service.quotaschema import PeakQuota
 from vpp.service.quotatally import Tally
 from vpp.service.units import Quantity
 from vpp.service.wiring import load_strategies, strategy_version
@@ -206,9 +208,12 @@ def _quotas(section: CaseSection, series: CaseSeries) -> tuple[QuotaState, ...]:
     for place, quota in enumerate(section.quotas):
         for key, what in quotaprices.faults_of(quota, resources, resources):
             series.fault(("quotas", place, key), what)
+    for place, key, what in quotapeaks.faults_of(section.quotas, park.point_by_id):
+        series.fault(("quotas", place, key), what)
     return tuple(
         state
         for quota in section.quotas
+        if not isinstance(quota, PeakQuota)
         for state in quotaprices.states_until(
             quota,
             park,
@@ -254,7 +259,7 @@ def _view(section: CaseSection, file: ParkFile, series: CaseSeries) -> PlanningV
         carbon = _profile(series, GRID_CARBON, Quantity.CARBON)
     orders = orders_of(series, section.limit_orders)
     # Strategies alone ask for demand charges; a case that brings its terms brings its own.
-    peaks = () if section.strategies == "none" else _paid_peaks(series)
+    peaks = () if section.strategies == "none" else _paid_peaks(section, series)
     if series.faults:
         return None
     return PlanningView(
@@ -310,11 +315,11 @@ def _open_products(file: ParkFile, spot: Profile) -> tuple[OpenProduct, ...]:
     )
 
 
-def _paid_peaks(series: CaseSeries) -> tuple[PaidPeak, ...]:
+def _paid_peaks(section: CaseSection, series: CaseSeries) -> tuple[PaidPeak, ...]:
     """The park file's period-to-date peaks in the first billing month; later ones begin at nothing."""
     park, horizon = series.park, series.horizon
     try:
-        return paid_peaks(
+        peaks = paid_peaks(
             park,
             horizon,
             paid_kw=lambda name, moment: (
@@ -322,6 +327,7 @@ def _paid_peaks(series: CaseSeries) -> tuple[PaidPeak, ...]:
             ),
             running_kw=lambda name: 0.0,
         )
+        return coming(peaks, section.quotas, horizon, park.timezone)[0]
     except DataError as error:  # steps that do not fill its measuring intervals
         series.fault(("series",), f"{error.where}: {error.what}: {error.fix}")
         return ()

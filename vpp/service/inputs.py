@@ -37,6 +37,7 @@ from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service.plant import Plant
+from vpp.service.quotapeaks import coming
 from vpp.trade.calendar import planning_horizon
 
 ARRIVALS_SPREAD = timedelta(hours=2)
@@ -279,13 +280,19 @@ def _not_closed(product: MarketProduct, start: datetime, now: datetime) -> bool:
 
 
 def _paid_peaks(plant: Plant, horizon: Horizon, now: datetime) -> tuple[PaidPeak, ...]:
-    """One peak for each connection point and billing month that the horizon touches."""
-    return paid_peaks(
-        plant.file.park,
+    """One peak for each connection point and billing month that the horizon touches.
+
+    Where a quota says what the rest of a month makes of its peak, several: each a step of its price.
+    """
+    park = plant.file.park
+    peaks = paid_peaks(
+        park,
         horizon,
         paid_kw=lambda name, moment: plant.peaks.peak_kw(name, max(moment, now)),
         running_kw=lambda name: plant.peaks.running_kw(name, horizon.start),
     )
+    priced, plant.quotas.peaks = coming(peaks, plant.file.quotas, horizon, park.timezone)
+    return priced
 
 
 def spot_now(plant: Plant, now: datetime) -> float | None:

@@ -21,6 +21,7 @@ from vpp.service.config import Fault, KeyPath
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.parkparts import Parts, require
+from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 
 
@@ -34,6 +35,10 @@ def check(parts: Parts) -> list[Fault]:
     for path, quota in parts.quotas:
         for key, what in faults_of(quota, parts.by_id(), parts.known("resource")):
             parts.fault((*path, key), what)
+    paths = [path for path, _ in parts.quotas]
+    points = parts.known("connection point")
+    for place, key, what in peak_faults([quota for _, quota in parts.quotas], points):
+        parts.fault((*paths[place], key), what)
     _check_feeds(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)

@@ -42,6 +42,7 @@ from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
+from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
 from vpp.trade.book import BidBook
@@ -130,6 +131,9 @@ class QuotaDesk:
     tally: Tally = field(default_factory=Tally)
     states: dict[str, tuple[QuotaState, ...]] = field(default_factory=dict)
     """By quota, as they were priced."""
+
+    peaks: tuple[PeakState, ...] = ()
+    """Of the newest plan: what the coming peaks of its months cost."""
 
     priced_on: date | None = None
     """Local day."""

@@ -15,6 +15,7 @@ from vpp.plan.changes import Changes, Planned, PowerChange
 from vpp.plan.explain import Explanation
 from vpp.service import planviews as views
 from vpp.service.numbers import as_exact, finite, listed
+from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.wire import Span
 
@@ -213,6 +214,22 @@ def quota_views(states: Iterable[QuotaState]) -> list[views.QuotaView]:
             state=state.status,
             missed_by=state.unreachable_by,
             uncounted_h=state.uncounted_h,
+        )
+        for state in states
+    ]
+
+
+def peak_views(states: Iterable[PeakState]) -> list[views.ComingPeakView]:
+    """What the coming peak of each month costs."""
+    return [
+        views.ComingPeakView(
+            quota=state.quota_id,
+            connection_point_id=state.connection_point_id,
+            first_day=state.days.first,
+            end_day=state.days.end,
+            paid_kw=round(state.paid_kw, 4),
+            free_kw=round(state.free_kw, 4),
+            price_per_kw=round(state.price_per_kw, 6),
         )
         for state in states
     ]

@@ -261,6 +261,21 @@ class QuotaView(WireModel):
     """Hours of which no meter tells how much was used."""
 
 
+class ComingPeakView(WireModel):
+    """The peak of a billing month, as the days behind the horizon price it in the plan."""
+
+    quota: str
+    connection_point_id: str
+    first_day: date
+    end_day: date
+    """The first local day that is not of the month."""
+    paid_kw: float
+    free_kw: float
+    """Up to this the plan's peak costs nothing: it is paid, or a later day makes as high a one."""
+    price_per_kw: float
+    """Of the first kW above it; further ones may cost more, up to the whole charge."""
+
+
 class PlanView(WireModel):
     """The newest outcome, and the newest schedule that passed the validator."""
 
@@ -272,6 +287,8 @@ class PlanView(WireModel):
     """What changed since the last plan; null where there is none to compare."""
     quotas: list[QuotaView] = Field(default_factory=list)
     """Budgets of a day, a month or a year, as they were priced."""
+    peaks: list[ComingPeakView] = Field(default_factory=list)
+    """Peaks of which a quota says what the rest of the month makes of them."""
 
 
 class WhatIfView(WireModel):

@@ -81,7 +81,7 @@ class QuotaState:
 
 
 def states_of(
-    section: schema.AnyQuota, park: Park, tally: Tally, now: datetime, *, from_start: bool
+    section: schema.Budget, park: Park, tally: Tally, now: datetime, *, from_start: bool
 ) -> tuple[QuotaState, ...]:
     """How a quota stands at `now`: one state, or one of green use and one of exports.
 
@@ -108,7 +108,7 @@ def states_of(
 
 
 def states_until(
-    section: schema.AnyQuota,
+    section: schema.Budget,
     park: Park,
     tally: Tally,
     now: datetime,
@@ -124,7 +124,7 @@ def states_until(
 
 
 def _state(
-    section: schema.AnyQuota,
+    section: schema.Budget,
     days: Days,
     quota: Quota,
     rest: RestOfPeriod,

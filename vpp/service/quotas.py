@@ -251,6 +251,8 @@ def renew(plant: Plant, now: datetime, until: datetime) -> None:
     today, began_on = (local_date(at, park.timezone) for at in (now, desk.began_at))
     last, first = local_date(until - QUARTER, park.timezone), desk.priced_on != today
     for quota in plant.file.quotas:
+        if isinstance(quota, schema.PeakQuota):
+            continue  # counts nothing up: see `quotapeaks.py`
         reaches = any(last in state.days for state in desk.states.get(quota.id, ()))
         if not first and reaches and quota.period is not schema.Period.DAY:
             continue

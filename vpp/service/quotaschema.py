@@ -196,6 +196,34 @@ class GreenDay(ExpectedDay):
         return self
 
 
+class LessPeak(Section):
+    kw: Positive
+    cost_per_kw: Size
+    """What it costs that day to draw one kW less at its peak."""
+
+
+class PeakDay(ExpectedDay):
+    """The highest mean import of a day, if nobody lowered it."""
+
+    import_kw: Size
+    less: Annotated[list[LessPeak], Field(max_length=20)] = Field(default_factory=list)
+    """By how much it could be lowered, the cheapest first."""
+
+    @property
+    def must(self) -> float:
+        return self.import_kw - sum(block.kw for block in self.less)
+
+    @property
+    def blocks(self) -> Sequence[Block]:
+        return [(block.kw, -block.cost_per_kw) for block in self.less]
+
+    @model_validator(mode="after")
+    def _not_below_nothing(self) -> Self:
+        if self.must < 0:
+            raise ValueError(f"less adds up to more than the {self.import_kw:g} kW imported")
+        return self
+
+
 # ---------------------------------------------------------------- what is counted
 
 
@@ -299,6 +327,26 @@ class GreenRatiosQuota(QuotaBase):
     expected: list[GreenDay]
 
 
+class PeakQuota(QuotaBase):
+    """The peak that a demand charge is paid on: what the plan sees of a month is priced by what comes."""
+
+    counts: Literal["peak"]
+    connection_point: Id
+    period: Literal[Period.MONTH]
+    expected: list[PeakDay]
+
+
+Budget: TypeAlias = (
+    EnergyQuota
+    | GreenUseQuota
+    | DischargeQuota
+    | CallsQuota
+    | HoursQuota
+    | CarbonQuota
+    | GreenRatiosQuota
+)
+"""What is counted up over a period."""
+
 AnyQuota: TypeAlias = Annotated[
     EnergyQuota
     | GreenUseQuota
@@ -306,7 +354,8 @@ AnyQuota: TypeAlias = Annotated[
     | CallsQuota
     | HoursQuota
     | CarbonQuota
-    | GreenRatiosQuota,
+    | GreenRatiosQuota
+    | PeakQuota,
     Field(discriminator="counts"),
 ]
 QuotaList: TypeAlias = Annotated[list[AnyQuota], Field(max_length=50)]

@@ -28,6 +28,7 @@ from vpp.service.plant import Plant
 from vpp.service.planview import (
     changes_view,
     explanation_view,
+    peak_views,
     quota_views,
     schedule_view,
     status_of,
@@ -68,6 +69,7 @@ async def show_plan(plant: Plant, call: Call[Nothing, Nothing]) -> PlanView:
         if plant.changes is None
         else changes_view(plant.changes, park.timezone, park.currency),
         quotas=quota_views(plant_states(plant)),
+        peaks=peak_views(plant.quotas.peaks),
     )
 
 
