@@ -62,7 +62,8 @@ class ForecastOptions:
 
     file: Path
     series: str | None = None
-    """A column's name; the first one, where left out."""
+    """A column's name; the first one, where left out. A name that says no kind gets one by its unit:
+    `press [kW]` is forecast as `power.press`."""
 
     regressors: tuple[str, ...] = ()
     """Columns that explain it; they are known up to the issue, as it is."""
@@ -160,7 +161,7 @@ def forecast_file(options: ForecastOptions) -> Forecasted:
 
 def _candidates(asked: str, past: Past) -> tuple[Model, ...]:
     """The naive models before those asked for: scores are told beside theirs."""
-    usual = usual_candidates(kind_of(past)) if asked == AUTO else (asked,)
+    usual = usual_candidates(past.series_id) if asked == AUTO else (asked,)
     names = [name for name in NAIVE if name != asked]
     return tuple(_named(name) for name in (*names, *(one for one in usual if one not in names)))
 
@@ -184,13 +185,13 @@ def _fixed(chosen: Chosen, asked: Model) -> Chosen:
     return replace(chosen, model=asked, choice=replace(choice, model=asked.name))
 
 
-def kind_of(past: Past) -> str:
+def kind_of(series_id: str, unit: str) -> str:
     """Beginning of the series ids that are alike: by the name, else by the unit."""
     for kind in KINDS:
-        if past.series_id.startswith(kind):
+        if series_id.startswith(kind):
             return kind
-    unit = unit_of(past.unit)
-    return "" if unit is None else KIND_OF[unit.quantity]
+    known = unit_of(unit)
+    return "" if known is None else KIND_OF[known.quantity]
 
 
 # ---------------------------------------------------------------- reading
@@ -236,8 +237,9 @@ def _read(options: ForecastOptions) -> tuple[Past, tuple[str, ...]]:
     table = _table(options.file, calendar.zone)
     name = options.series or next(iter(table.columns))
     column = _column(table, name, "--series")
+    kind = kind_of(name, column.unit.text)
     past = Past(
-        series_id=name,
+        series_id=name if name.startswith(kind) else kind + name,
         unit=column.unit.text,
         issued_at=table.horizon.end,
         values=Profile(table.horizon, column.values),
@@ -248,7 +250,6 @@ def _read(options: ForecastOptions) -> tuple[Past, tuple[str, ...]]:
         },
         site=options.site,
     )
-    kind = kind_of(past)
     if kind not in MEASURED:
         return past, ()
     cleaned = clean(past.values, rules_for(kind))
