@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from vpp.model.command import Setpoint
+from vpp.model.forecast import Forecast
+from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.wire import SeriesUpload
 
 
@@ -96,6 +98,45 @@ class Journal(Protocol):
 
     def greatest_key(self, kind: str) -> str | None:
         """The key of that kind that sorts last, code point by code point; None where there is none."""
+        ...
+
+
+class ForecastRecord(Protocol):
+    """Forecasts as they were issued, and how they did. It may lose the last ones in a power cut."""
+
+    def keep(self, forecasts: Sequence[Forecast]) -> None:
+        """Keep what one plan went by. The same series, issue and model again changes nothing.
+
+        Raises:
+            UnavailableError: The disk refuses.
+        """
+        ...
+
+    def issued(
+        self, *, since: datetime, until: datetime, series_id: str | None = None
+    ) -> list[Forecast]:
+        """Forecasts issued from `since` to `until`, both included, oldest first. Raises as `keep`."""
+        ...
+
+    def add_scores(
+        self, sums: Mapping[ScoreKey, ScoreSums], scored_until: Mapping[str, datetime]
+    ) -> None:
+        """Add to the sums, and note up to which moment each series is scored: both or neither.
+
+        Raises as `keep`.
+        """
+        ...
+
+    def scores(self, since: date) -> dict[ScoreKey, ScoreSums]:
+        """The sums of all days from `since` on. Raises as `keep`."""
+        ...
+
+    def scored_until(self) -> dict[str, datetime]:
+        """Up to which moment each series is scored. Raises as `keep`."""
+        ...
+
+    def forget(self, *, issued_before: datetime, scored_before: date) -> None:
+        """Drop what is older. Raises as `keep`."""
         ...
 
 

@@ -40,6 +40,7 @@ from vpp.sense.state import freeze
 from vpp.service import accounting, feedwatch, inputs, notices, quotas, trading, uncertainty
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
+from vpp.service.forecasting.scoring import score
 from vpp.service.plant import PlanRecord, Plant, TracePoint
 from vpp.service.record import append, append_all
 
@@ -74,6 +75,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     feedwatch.tell_late(plant, now)
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
+    await score(plant, now)
     if not plan_is_due(plant, now):
         return
     try:

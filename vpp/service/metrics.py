@@ -230,6 +230,23 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._skill = _Children(
+            Gauge(
+                "vpp_forecast_skill_ratio",
+                "1 - our error / the naive one, of the last whole local day; below 0 naive was better.",
+                ["series"],
+                registry=self.registry,
+            )
+        )
+        self._coverage = _Children(
+            Gauge(
+                "vpp_forecast_coverage80_ratio",
+                "Share of the last whole local day's values within the quantiles 0.1 and 0.9.",
+                ["series"],
+                registry=self.registry,
+            )
+        )
+
     def _measure_park(self) -> None:
         self._power = _Children(
             Gauge(
@@ -326,6 +343,13 @@ class Metrics:
     def forecast_learnt(self, seconds: float) -> None:
         """A series was learnt, or could not be."""
         self._learning.observe(seconds)
+
+    def forecast_scored(
+        self, series_id: str, skill: float | None, coverage80: float | None
+    ) -> None:
+        """A local day of a series is over and scored; NaN where nothing could be said."""
+        for gauge, value in ((self._skill, skill), (self._coverage, coverage80)):
+            gauge(series_id).set(float("nan") if value is None else value)
 
     def safe_state(self, state: str) -> None:
         """The plant stands on this rung now."""

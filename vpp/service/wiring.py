@@ -24,8 +24,10 @@ from adapters.csv_feed import CsvFeed
 from adapters.feed_table import SeriesColumn, TableLayout
 from adapters.http_feed import HttpDocument, HttpFeed
 from adapters.http_venue import HttpVenueLedger
+from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.sqlite_forecasts import SqliteForecasts
 from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.account.meters import MeterBook
@@ -38,7 +40,7 @@ from vpp.model.measurement import Measurement
 from vpp.model.park import Park
 from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
+from vpp.ports import ForecastRecord, Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
@@ -49,6 +51,7 @@ from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
 from vpp.service.feedschema import AnyFeed, CsvFeedSection
+from vpp.service.forecasting import scoring
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
@@ -60,6 +63,7 @@ from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
 JOURNAL_FILE, TELEMETRY_FILE = "journal.sqlite", "telemetry.sqlite"
+FORECASTS_FILE = "forecasts.sqlite"
 
 
 def nowhere(point: str) -> None:
@@ -111,13 +115,15 @@ def build_plant(
     executor: Executor,
     record: Callable[[Measurement], bool],
     forecaster: Forecaster | None = None,
+    forecasts: ForecastRecord | None = None,
     seed: int = 0,
     reach: Reach = nowhere,
     feeds: tuple[Feed, ...] = (),
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
-    Without a `forecaster` models learn and forecast in this process, and block it.
+    Without a `forecaster` models learn and forecast in this process, and block it; without a record of
+    `forecasts` they are kept as long as it lives.
 
     Raises:
         ConfigError: A strategy cannot be made.
@@ -155,6 +161,7 @@ def build_plant(
         | measured,
         desk=ForecastDesk(
             forecaster=InlineForecaster() if forecaster is None else forecaster,
+            record=MemoryForecasts() if forecasts is None else forecasts,
             baseline=SeasonalBaseline(file.calendar),
             seed=seed,
         ),
@@ -183,6 +190,7 @@ def build_plant(
         metrics=Metrics(park.park_id),
     )
     recovery.recover(plant)
+    scoring.take_up(plant, now)
     return plant
 
 
@@ -308,6 +316,7 @@ async def open_plant(
             forecaster = await stack.enter_async_context(ProcessForecaster())
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
+        forecasts = stack.enter_context(SqliteForecasts(data / FORECASTS_FILE))
         link = MqttLink(
             broker,
             homes_of(file.park),
@@ -331,6 +340,7 @@ async def open_plant(
             executor=executor,
             record=historian.add,
             forecaster=forecaster,
+            forecasts=forecasts,
             seed=seed,
             reach=reach,
             feeds=tuple(feeds),

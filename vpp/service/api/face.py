@@ -12,7 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from vpp.errors import VppError
 from vpp.service import security
-from vpp.service.api import markets, money, operations, park, planning, series, stream
+from vpp.service.api import forecasts, markets, money, operations, park, planning, series, stream
 from vpp.service.api.openapi import encoded
 from vpp.service.api.pages import add_pages
 from vpp.service.api.problems import (
@@ -52,6 +52,7 @@ def routes() -> tuple[AnyRoute, ...]:
         *series.ROUTES,
         *park.ROUTES,
         *planning.ROUTES,
+        *forecasts.ROUTES,
         *money.ROUTES,
         *stream.ROUTES,
         *operations.ROUTES,

@@ -1,11 +1,10 @@
-"""The newest plan with its reasons, what a case would be planned like, and the forecasts."""
+"""The newest plan with its reasons, and what a case would be planned like."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -17,13 +16,11 @@ from vpp.plan.explain import explain, moment_of
 from vpp.service.api.problems import RETRY_AFTER_S, HttpRefusal
 from vpp.service.api.reading import MAX_FAULTS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
-from vpp.service.api.views import ForecastsView, ForecastView
 from vpp.service.case import run_case
 from vpp.service.casefile import Case, case_of
 from vpp.service.caseschema import CaseSection
 from vpp.service.config import ConfigErrors, Document
 from vpp.service.executor import ProcessExecutor
-from vpp.service.numbers import listed
 from vpp.service.plant import Plant
 from vpp.service.planview import (
     changes_view,
@@ -42,11 +39,6 @@ class ExplainQuery(WireModel):
     resource: Annotated[str, Field(min_length=1, max_length=80)]
     at: Annotated[str, Field(pattern=r"^[0-9]{2}:[0-9]{2}$|^[0-9]{4}-.*T", max_length=40)]
     """A time of day on the park's clock, such as 03:15, or a moment with its zone."""
-
-
-class ForecastsQuery(WireModel):
-    series: Annotated[str, Field(max_length=80)] | None = None
-    """Only this series."""
 
 
 async def show_plan(plant: Plant, call: Call[Nothing, Nothing]) -> PlanView:
@@ -70,32 +62,6 @@ async def show_plan(plant: Plant, call: Call[Nothing, Nothing]) -> PlanView:
         else changes_view(plant.changes, park.timezone, park.currency),
         quotas=quota_views(plant_states(plant)),
         peaks=peak_views(plant.quotas.peaks),
-    )
-
-
-async def list_forecasts(plant: Plant, call: Call[ForecastsQuery, Nothing]) -> ForecastsView:
-    wanted = call.query.series
-    found = [f for f in plant.forecasts if wanted in (None, f.series_id)]
-    if wanted is not None and not found:
-        raise HttpRefusal(
-            "no forecast of it was made",
-            code="unknown_series",
-            where=f"series {wanted}",
-            fix="Leave `series` out to see what there is",
-        )
-    return ForecastsView(
-        forecasts=[
-            ForecastView(
-                series_id=f.series_id,
-                unit=f.unit,
-                issued_at=f.issued_at,
-                model=f.model,
-                start=f.expected.horizon.start,
-                step_s=f.expected.horizon.step // timedelta(seconds=1),
-                values=listed(f.expected.values),
-            )
-            for f in found
-        ]
     )
 
 
@@ -212,13 +178,5 @@ ROUTES: tuple[AnyRoute, ...] = (
         gives=ExplanationView,
         query=ExplainQuery,
         codes=("no_plan", "invalid_data"),
-    ),
-    reading(
-        "/v1/forecasts",
-        "The forecasts of the newest plan",
-        list_forecasts,
-        gives=ForecastsView,
-        query=ForecastsQuery,
-        codes=("unknown_series",),
     ),
 )

@@ -7,7 +7,7 @@ one axis: `start` and `step_s`, one number a step, null where nothing is known.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from vpp.service.numbers import Exact, Numbers
@@ -199,17 +199,80 @@ class ResourcesView(WireModel):
 
 
 class ForecastView(WireModel):
+    """What was expected of a series, and how far off it may be."""
+
     series_id: str
     unit: str
     issued_at: datetime
     model: str
+    """Name and version; `+known` where some values are published ones, `+stand-in` where the seasonal
+    baseline stands for a model that fails."""
     start: datetime
     step_s: int
     values: Numbers
+    """The median."""
+    levels: list[float]
+    """Shares of outcomes expected at or below the quantiles."""
+    quantiles: list[Numbers]
+    """One list for each level."""
 
 
 class ForecastsView(WireModel):
     forecasts: list[ForecastView]
+
+
+class ForecastScoreView(WireModel):
+    """How the forecasts of one series by one model did at one lead, against what came.
+
+    Errors are in the unit of the series, less is better; null where nothing could be said.
+    """
+
+    series_id: str
+    model: str
+    lead: str
+    cases: int
+    mae: float | None
+    nrmse: float | None
+    """Root mean square error over the mean size of what came."""
+    pinball: float | None
+    crps: float | None
+    coverage80: float | None
+    """Share of values within the quantiles 0.1 and 0.9, of those that could be missed."""
+    coverage90: float | None
+    naive_mae: float | None
+    """Of the same clock time on the newest known day of the same type."""
+    skill: float | None
+    """1 - our error / the naive one, over the same cases."""
+
+
+class CandidateView(WireModel):
+    """How a candidate did on the newest part of the series' past, when the choice was made."""
+
+    model: str
+    cases: int
+    mae: float
+    crps: float
+    coverage80: float | None
+
+
+class ChoiceView(WireModel):
+    """Which model a series got, and why."""
+
+    series_id: str
+    model: str
+    trained_at: datetime
+    candidates: list[CandidateView]
+    refused: dict[str, str]
+    """Candidates that could not learn it, and why."""
+    defects: list[str]
+    """What is wrong with the series itself."""
+
+
+class ForecastScoresView(WireModel):
+    since: date
+    """The first local day that counts."""
+    scores: list[ForecastScoreView]
+    choices: list[ChoiceView]
 
 
 # ---------------------------------------------------------------- money

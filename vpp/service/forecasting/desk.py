@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from vpp.model.forecast import Scenarios
+from vpp.model.forecast import Forecast, Scenarios
+from vpp.model.forecastscore import ScoreKey, ScoreSums
+from vpp.ports import ForecastRecord
 from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.forecast.spread import Spread
 from vpp.service.forecasting.forecaster import Forecaster
@@ -17,6 +19,7 @@ class ForecastDesk:
     """What one plant keeps of its forecasts."""
 
     forecaster: Forecaster
+    record: ForecastRecord
     baseline: SeasonalBaseline
     seed: int
     """Of the scenarios: the same seed and moment draw the same."""
@@ -47,6 +50,22 @@ class ForecastDesk:
 
     spreads_of: date | None = None
     """Local day on which they were measured."""
+
+    waiting: dict[str, list[Forecast]] = field(default_factory=dict)
+    """Forecasts that are still to be scored, by series, oldest first."""
+
+    scored_until: dict[str, datetime] = field(default_factory=dict)
+    """Up to which moment each series is scored."""
+
+    sums: dict[ScoreKey, ScoreSums] = field(default_factory=dict)
+    """Scores of today and yesterday; all that is kept stands in the record."""
+
+    below_naive: set[str] = field(default_factory=set)
+    """Series that did worse than the naive forecast on the last day that was judged."""
+
+    tidied_on: date | None = None
+    record_fault: str | None = None
+    """Why the record did not take what was written last; None where it did."""
 
     def has_learnt(self, series_id: str) -> bool:
         """Whether some model can forecast the series."""

@@ -21,6 +21,7 @@ from vpp.sense.forecast.spread import measure
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
 from vpp.service.forecasting.past import seen
+from vpp.service.forecasting.scoring import keep
 from vpp.service.plant import Plant
 
 STAND_IN = "+stand-in"
@@ -52,6 +53,7 @@ async def issue(
     desk.scenarios = answer.scenarios
     desk.errors |= answer.errors
     plant.forecasts = tuple(forecasts.values())
+    await keep(plant, plant.forecasts, now)
     return forecasts
 
 
