@@ -22,10 +22,27 @@ from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import Interval, local_date, local_day
 from vpp.sense.forecast.base import Past, Site
+from vpp.service.forecasting.past import cleaned_past, found
+from vpp.service.forecasting.work import MEASURED
 
 FOLDER = ROOT / "benchmarks" / "data" / "forecast"
 ISSUE_TIME = time(12)
 """Local time of the day before at which a day is forecast."""
+
+PREFIX: Mapping[str, str] = MappingProxyType(
+    {
+        "load": "power.",
+        "price": "price.",
+        "pv": "available.",
+        "ev_daily": "arriving.",
+        "ev_arrivals": "arriving.",
+        "temperature": "outdoor.",
+        "carbon": "carbon.",
+        "wind": "carbon.",
+    }
+)
+"""How the id of a series of each kind begins in the service: that says what `auto` chooses among.
+Wind has no kind of its own there; it is as far from a clock as the carbon intensity is."""
 
 NONE = "none"
 PAST = "measured up to the issue"
@@ -88,13 +105,13 @@ class Series:
         return self.values.values[self.values.horizon.slice(horizon.span)]
 
     def past_at(self, day: date) -> Past:
-        """All that may be looked at when `day` is forecast."""
+        """All that may be looked at when `day` is forecast, cleaned as the service cleans what meters say."""
         issued_at, end = self.issued_at(day), local_day(day, self.zone).end
         known = local_day(day, self.zone).start if self.published_ahead else issued_at
         # A step that has begun is there and not known.
         until = max(known, issued_at + (self.values.horizon.step if self.daily else timedelta(0)))
-        return Past(
-            series_id=f"{self.kind}.{self.name}",
+        past = Past(
+            series_id=PREFIX[self.kind] + self.name.replace("_", "-"),
             unit=self.unit,
             issued_at=issued_at,
             values=_blind(_cut(self.values, until - self.values.horizon.start), known),
@@ -108,6 +125,9 @@ class Series:
             },
             site=self.site,
         )
+        if not past.series_id.startswith(MEASURED):
+            return past
+        return cleaned_past(past, found(past).profile)
 
 
 def _cut(profile: Profile, length: timedelta) -> Profile:

@@ -11,69 +11,57 @@ from datetime import time, timedelta
 from functools import partial
 from types import MappingProxyType
 
-from benchmarks._forecast.data import Series
+from benchmarks._forecast.data import PREFIX, Series
 from benchmarks._forecast.persistence import ClearnessOfTheDay
 from benchmarks._forecast.rolling import REFIT_DAYS, Candidate
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Model, Past
-from vpp.sense.forecast.boosting import BOOSTING
-from vpp.sense.forecast.clearsky import ClearSky, ClearSkyPersistence
-from vpp.sense.forecast.climatology import Climatology
-from vpp.sense.forecast.ensemble import ENSEMBLE
-from vpp.sense.forecast.lear import Lear
+from vpp.sense.forecast.clearsky import ClearSkyPersistence
 from vpp.sense.forecast.naive import NAIVE as NAIVE_MODELS
 from vpp.sense.forecast.naive import Naive, Rule
 from vpp.sense.forecast.pasts import CutPast
-from vpp.sense.forecast.regression import REGRESSION
-from vpp.sense.forecast.sessions import Sessions
 from vpp.sense.forecast.trained import Trained, train
+from vpp.service.forecasting.models import model
+from vpp.service.forecastschema import usual_candidates
 
 AUTO = "auto"
 SAME_WEEKDAY_MEAN = Naive(name="same-weekday-mean/1", rule=Rule(days=6, every_days=7))
 """The mean of the last six days with that name: what forecasts of cars are measured by."""
 
-NAIVE = tuple(model.name.partition("/")[0] for model in NAIVE_MODELS)
+NAIVE = ("yesterday", "same-weekday", "mean-of-last")
 
 PRICES_PUBLISHED_AT = time(13)
 """Local time at which the prices of the next day are out; ours are issued an hour before."""
 
-BY_KIND: Mapping[str, tuple[Model, ...]] = MappingProxyType(
-    {
-        "load": (REGRESSION, BOOSTING, ENSEMBLE),
-        "price": (Lear(),),
-        "pv": (ClearSkyPersistence(), ClearSky()),
-        **dict.fromkeys(("temperature", "carbon", "wind"), (Climatology(),)),
-        **dict.fromkeys(("ev_daily", "ev_arrivals"), (Sessions(),)),
-    }
-)
-"""Models for what they are made for, beside the naive ones."""
-
 BESIDE: Mapping[str, tuple[Model, ...]] = MappingProxyType(
     {
-        "pv": (ClearnessOfTheDay(),),
+        "pv": (ClearSkyPersistence(), ClearnessOfTheDay()),
         **dict.fromkeys(("ev_daily", "ev_arrivals"), (SAME_WEEKDAY_MEAN,)),
     }
 )
-"""What others are measured by, and `auto` does not choose from."""
+"""What sets of a kind are measured by, beside the naive models."""
 
 
 def models(kind: str) -> tuple[Model, ...]:
-    """What `auto` chooses from for a kind of series, the simplest first."""
-    return (*NAIVE_MODELS, *BY_KIND.get(kind, ()))
+    """What the service chooses from for a kind of series, the simplest first."""
+    return tuple(model(name) for name in usual_candidates(PREFIX[kind]))
 
 
 def marks(kind: str) -> tuple[str, ...]:
     """Names of the models that others are measured by: run on every set of a kind."""
-    persistence = (ClearSkyPersistence(),) if kind == "pv" else ()
-    beside = (*persistence, *BESIDE.get(kind, ()))
-    return (*NAIVE, *(model.name.partition("/")[0] for model in beside))
+    return (*NAIVE, *(_plain(model) for model in BESIDE.get(kind, ())))
+
+
+def _plain(model: Model) -> str:
+    """The name without its version."""
+    return model.name.partition("/")[0]
 
 
 def candidates(kind: str) -> Mapping[str, Callable[[Series], Candidate]]:
     """By name, without its version; a call makes it for a series."""
     every_days = 1 if kind == "price" else REFIT_DAYS
     alone = {
-        model.name.partition("/")[0]: model for model in (*models(kind), *BESIDE.get(kind, ()))
+        _plain(model): model for model in (*NAIVE_MODELS, *BESIDE.get(kind, ()), *models(kind))
     }
 
     def as_it_is(name: str, series: Series) -> Candidate:

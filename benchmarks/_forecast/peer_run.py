@@ -70,7 +70,9 @@ def _each_day(given: Mapping[str, Any], make: Callable[[], Any], *, whole: bool)
         zip(given["known"], given["first"], given["last"], strict=True)
     ):
         began = perf_counter()
-        values = _filled(given["values"][:known], week)
+        values = given["values"][:known].copy()
+        values[given[f"defects_{n}"]] = np.nan
+        values = _filled(values, week)
         y = values if whole else values[-WEEKS * week :]
         said = make().forecast(y=y, h=int(last - known), level=widths)
         day = slice(int(first - known), int(last - known))

@@ -22,10 +22,7 @@ from benchmarks._forecast.rolling import REFIT_DAYS, Run
 from benchmarks.harness import ROOT, BrokenBenchmarkError
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
-from vpp.model.horizon import Floats
-from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.features import Table, training_rows
-from vpp.sense.forecast.rows import LONGEST, WARM_UP_DAYS, describe
+from vpp.sense.forecast.rows import ahead, to_learn
 
 WITHOUT_REGRESSORS = ("statsforecast-naive", "statsforecast-mstl")
 WITH_REGRESSORS = ("lightgbm", "sklearn")
@@ -92,12 +89,15 @@ def _answer(peer: str, name: str, asked: Path, answered: Path) -> str | None:
 
 
 def _values(series: Series, days: Sequence[date]) -> Arrays:
-    """For each day how many values are known, and which steps are asked for."""
+    """For each day how many values are known, which of them are defects, and which steps are asked for."""
     horizon = series.values.horizon
     known, first, last = [], [], []
-    for day in days:
+    defects: dict[str, NDArray[np.generic]] = {}
+    for n, day in enumerate(days):
         past, target = series.past_at(day), series.target(day)
-        known.append(int(np.flatnonzero(np.isfinite(past.values.values))[-1]) + 1)
+        there = np.isfinite(past.values.values)
+        known.append(int(np.flatnonzero(there)[-1]) + 1)
+        defects[f"defects_{n}"] = np.flatnonzero(~there[: known[-1]])
         first.append(horizon.index(target.start))
         last.append(horizon.index(target.end))
     return {
@@ -106,6 +106,7 @@ def _values(series: Series, days: Sequence[date]) -> Arrays:
         "first": np.array(first),
         "last": np.array(last),
         "steps_a_day": np.array(round(24 / horizon.step_hours)),
+        **defects,
     }
 
 
@@ -122,19 +123,9 @@ def _matrix(series: Series, days: Sequence[date]) -> Arrays:
         if not fit_of_day or (day - fitted_on).days >= REFIT_DAYS:
             fitted_on = day
             fit = len(set(fit_of_day))
-            x, y = _to_learn(past)
-            arrays |= {f"train_x_{fit}": x, f"train_y_{fit}": y}
+            seen, came = to_learn(past)
+            arrays |= {f"train_x_{fit}": seen.matrix, f"train_y_{fit}": came - seen.base}
         fit_of_day.append(fit)
-        table = Table(past, horizon.end)
-        targets = table.targets(horizon)
-        rows = describe(table, targets, np.full_like(targets, table.origin))
+        rows = ahead(past, horizon)
         arrays |= {f"day_x_{n}": rows.matrix, f"day_base_{n}": rows.base}
     return {**arrays, "fit_of_day": np.array(fit_of_day)}
-
-
-def _to_learn(past: Past) -> tuple[Floats, Floats]:
-    table = Table(past, past.values.horizon.end)
-    targets, origins = training_rows(table, longest=LONGEST, warm_up_days=WARM_UP_DAYS)
-    rows = describe(table, targets, origins)
-    use = np.isfinite(rows.base)
-    return rows.matrix[use], (table.values[targets] - rows.base)[use]

@@ -45,6 +45,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 ONE_OF_EACH = ("steel", "cambridge_b36", "nord_pool_price", "pv_2012_weather", "ev_site_493904")
 
 
+def test_models_see_the_past_without_its_defects_and_are_scored_by_what_was_measured() -> None:
+    series = SETS["cambridge_b91"].read()
+    past = series.past_at(series.days[-1]).values
+    measured = series.values.values[: past.horizon.steps]
+    spikes = measured > 9 * np.nanmean(measured)
+
+    assert spikes.any()
+    assert np.isnan(past.values[spikes]).all()
+    assert np.isfinite(series.values.values[: past.horizon.steps][spikes]).all()
+
+
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_no_model_sees_the_day_that_it_forecasts(name: str) -> None:
     series = SETS[name].read()
