@@ -17,7 +17,7 @@ from vpp.errors import PlanError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.time import local_day
+from vpp.model.time import Interval, local_day
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.lear import FittedLear, Lear
 
@@ -232,3 +232,45 @@ def test_what_was_learnt_can_be_pickled() -> None:
     np.testing.assert_array_equal(
         again.quantiles(past, day(DAYS)), fitted.quantiles(past, day(DAYS))
     )
+
+
+def test_a_holiday_is_priced_like_a_sunday() -> None:
+    """Sundays cost 30 and all other days 60, whatever the days before cost."""
+    sundays = frozenset(START.date() + timedelta(days=6 + 7 * week) for week in range(11))
+    noise = np.random.default_rng(2).normal(scale=3, size=DAYS + 1)
+
+    def dear(hour: int) -> float:
+        today = START.date() + timedelta(days=hour // 24)
+        return (30.0 if today in sundays else 60.0) + float(noise[hour // 24])
+
+    past = a_past(dear)  # the day ahead is a Monday
+    holiday = replace(
+        past,
+        calendar=Calendar(
+            zone=ZoneInfo("UTC"), rest_days=frozenset({START.date() + timedelta(days=DAYS)})
+        ),
+    )
+
+    workday, rest = (
+        Lear().fit(one).quantiles(one, day(DAYS))[MEDIAN].mean() for one in (past, holiday)
+    )
+
+    assert workday == pytest.approx(60, abs=4)
+    assert rest < 48
+
+
+def test_both_hours_of_a_published_autumn_day_come_back_as_they_are() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    changed = local_day(date(2025, 10, 26), berlin)
+    axis = Horizon.over(Interval(changed.start - 60 * timedelta(days=1), changed.end), HOUR)
+    past = Past(
+        series_id="price.day-ahead",
+        unit="EUR/MWh",
+        issued_at=changed.start - 12 * HOUR,
+        values=Profile(axis, np.arange(float(axis.steps)) % 50),
+        calendar=Calendar(zone=berlin),
+    )
+
+    quantiles = Lear().fit(past).quantiles(past, Horizon.over(changed, HOUR))
+
+    np.testing.assert_array_equal(quantiles, np.tile(past.values.values[-25:], (9, 1)))

@@ -62,6 +62,14 @@ def test_workdays_are_forecast_from_workdays_and_sundays_from_sundays() -> None:
         assert (fitted.quantiles(past, day(past, number)) == kwh).all()
 
 
+def test_a_rest_day_never_stands_for_a_workday() -> None:
+    past = a_past(workdays_only, days=56)
+    fitted = FittedSessions(memory_days=300.0, alike=1.0, reach=timedelta(0))
+
+    assert (fitted.quantiles(past, day(past)) == 40).all()
+    assert (fitted.quantiles(past, day(past, 6)) == 0).all()
+
+
 def test_a_holiday_is_like_a_sunday() -> None:
     holiday = MONDAY + timedelta(days=56)
     past = a_past(workdays_only, days=56, holidays=frozenset({holiday}))

@@ -63,7 +63,7 @@ class ClearSky:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "clearsky/1"
+        return "clear-sky/1"
 
     def fit(self, past: Past) -> FittedClearSky:
         """Learn from what was known at issue; some ten seconds for a year of quarter-hours.
