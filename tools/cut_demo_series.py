@@ -1,12 +1,12 @@
 """Cut the measured series of demo and benchmark out of the published ones: development tooling only.
 
     python tools/cut_demo_series.py RAW_FOLDER demo config/series/demo
-    python tools/cut_demo_series.py RAW_FOLDER winter benchmarks/winter
+    python tools/cut_demo_series.py RAW_FOLDER winter benchmarks/data/backtest
 
-RAW_FOLDER holds the published files (their names stand in the functions below; where they come
-from, and under which licence, stands in `SOURCE.md` beside the series). The same raw files give
-the same bytes. Each window consists of whole local days of Europe/Stockholm, all in standard time
-(UTC+1); the sources' own days, in their own standard time:
+The benchmark keeps its files gzipped (`gzip -9 -n`). RAW_FOLDER holds the published files (their names
+stand in the functions below; where they come from, and under which licence, stands in `SOURCE.md`
+beside the series). The same raw files give the same bytes. Each window consists of whole local days of
+Europe/Stockholm, all in standard time (UTC+1); the sources' own days, in their own standard time:
 
     source                 demo, 56 days               winter, 77 days
     steel         UTC+9    2018-01-03 … 2018-02-27     2018-01-03 … 2018-03-20

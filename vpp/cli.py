@@ -222,6 +222,10 @@ def backtest(
     scenarios: Annotated[
         int, typer.Option(help="Futures of the scenario plans; below 2 they are left out.")
     ] = 0,
+    probability: Annotated[
+        float | None,
+        typer.Option(help="With what probability scenario plans keep limits in each step."),
+    ] = None,
     step: Annotated[str, typer.Option(help="How often devices are steered.")] = "5m",
     foresight: Annotated[bool, typer.Option(help="Whether to solve with foresight.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
@@ -238,6 +242,7 @@ def backtest(
         every=_length(every, "--every"),
         period=_length(step, "--step"),
         scenarios=scenarios,
+        probability=probability,
         foresight=foresight,
         seed=seed,
     )

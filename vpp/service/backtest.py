@@ -16,6 +16,7 @@ opening is part of them, at the price that what is left is worth.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -34,6 +35,7 @@ from vpp.model.ids import ConnectionPointId
 from vpp.model.park import Limits, Park
 from vpp.model.time import QUARTER, Interval, isoformat, local_day, parse_utc
 from vpp.service.accounting import METERS_KEPT
+from vpp.service.events import Event, Severity
 from vpp.service.executor import Executor
 from vpp.service.parkfile import ParkFile
 from vpp.service.parkschema import ControlSettings, PlanningSettings
@@ -49,6 +51,9 @@ CONTROL_PERIOD = timedelta(minutes=5)
 """How often a replay steers, and how finely its devices live: a fifth of the demo's work."""
 
 TTL_PERIODS = 2.5
+SOFT_S, HARD_S = 60.0, 180.0
+"""A plan gets so long at least: plans are compared here, not machines. What each took is told."""
+
 TOLERANCE_KW = 1.0
 """Over a quarter-hour, registers of whole Wh tell powers to about 0.01 kW; this much is no violation."""
 
@@ -75,6 +80,9 @@ class BacktestOptions:
     seed: int = 1
     scenarios: int = 0
     """How many futures the scenario plans are made for; below 2 that way is left out."""
+
+    probability: float | None = None
+    """With what probability the scenario plans keep limits in each step; None for no margins."""
 
     foresight: bool = True
     period: timedelta = CONTROL_PERIOD
@@ -110,8 +118,14 @@ class Row:
     plans_feasible: int = 0
     """Cut off by the solver's time limit: only these can make two runs differ."""
 
+    plans_hedged: int = 0
+    """Made for several futures; the others trusted their forecast."""
+
     fallback_share: float = 0.0
     """Share of control cycles without a fresh plan: held, or released to the devices' defaults."""
+
+    told: Mapping[str, int] = field(default_factory=dict)
+    """Warnings and alarms of the span, by kind of event."""
 
     wall_s: float = 0.0
     """Of the machine: not part of the document."""
@@ -139,12 +153,14 @@ class Backtest:
             "control_period_s": options.period // timedelta(seconds=1),
             "seed": options.seed,
             "scenarios": options.scenarios,
+            "margin_probability": options.probability,
             "currency": park.currency,
-            "rows": [_plain(row) for row in self.rows],
+            "rows": [plain(row) for row in self.rows],
         }
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def plain(row: Row) -> dict[str, Any]:
+    """A row as JSON shows it; nothing of the wall clock."""
     plain: dict[str, Any] = {"way": row.way.value, "cost": round(row.cost, 2)}
     plain["value_captured"] = None if row.value_captured is None else round(row.value_captured, 4)
     if row.null_because is not None:
@@ -162,7 +178,9 @@ def _plain(row: Row) -> dict[str, Any]:
         "plans": row.plans,
         "plans_failed": row.plans_failed,
         "plans_feasible": row.plans_feasible,
+        "plans_hedged": row.plans_hedged,
         "fallback_share": round(row.fallback_share, 6),
+        "told": dict(sorted(row.told.items())),
     }
 
 
@@ -237,6 +255,9 @@ def as_asked(file: ParkFile, options: BacktestOptions, way: Way) -> ParkFile:
     planning = file.planning.model_dump() | {
         "every_minutes": options.every // timedelta(minutes=1),
         "scenarios": options.scenarios if way is Way.SCENARIO else 0,
+        "margin_probability": options.probability if way is Way.SCENARIO else None,
+        "soft_s": max(file.planning.soft_s, SOFT_S),
+        "hard_s": max(file.planning.hard_s, HARD_S),
     }
     control = file.control.model_dump() | {
         "period_s": period_s,
@@ -304,7 +325,9 @@ async def _replayed(
         times=options.times,
     )
     async with open_replay(asked, replay, executor) as (run, clock):
-        await lockstep(run, clock, asyncio.Event(), look)
+        with run.plant.events.listen() as watch.heard:
+            limit_s = asked.planning.hard_s
+            await lockstep(run, clock, asyncio.Event(), look, plan_limit_s=limit_s)
         scored = await scored_of(run)
         ended = perf_counter()
         opening = opening_worth(run.plant.file.park, scored.actual, scored.ours_course)
@@ -338,17 +361,30 @@ def _device_step(options: BacktestOptions) -> timedelta:
 
 
 class _Watch:
-    """Counts control cycles of the span, and those that went on without a fresh plan."""
+    """Counts control cycles of the span, those without a fresh plan, and plans for several futures."""
 
     def __init__(self, span: Interval) -> None:
         self._span = span
         self.cycles = 0
         self.fallbacks = 0
+        self.hedged = 0
+        self._last: str | None = None
+        self.heard: asyncio.Queue[Event] = asyncio.Queue()
+        self.told: Counter[str] = Counter()
 
     def look(self, plant: Plant) -> None:
+        while not self.heard.empty():
+            event = self.heard.get_nowait()
+            if event.severity is not Severity.INFO and event.at in self._span:
+                self.told[event.kind] += 1
         if plant.clock.now() in self._span:
             self.cycles += 1
             self.fallbacks += plant.safe_state in (SafeState.HOLD, SafeState.RELEASE)
+        schedule = plant.schedule
+        if schedule is not None and schedule.plan_id != self._last:
+            self._last = schedule.plan_id
+            told = schedule.uncertainty if schedule.issued_at in self._span else None
+            self.hedged += told is not None and told.hedged
 
 
 def _row(way: Way, park: Park, bill: Bill, course: Trajectory, opening: float) -> Row:
@@ -387,6 +423,8 @@ def _counts(run: Simulation, scored: Scored, watch: _Watch) -> dict[str, Any]:
         "plans": len(plans),
         "plans_failed": sum(record.status == "unsolved" for record in plans),
         "plans_feasible": sum(record.status == "feasible" for record in plans),
+        "plans_hedged": watch.hedged,
+        "told": watch.told,
         "plan_s_mean": float(np.mean([record.total_s for record in plans] or [0.0])),
         "fallback_share": watch.fallbacks / max(watch.cycles, 1),
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from types import TracebackType
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
@@ -65,7 +67,11 @@ class Meter:
 
 
 async def run_backtest(file: ParkFile, options: BacktestOptions, console: Console) -> Backtest:
-    """Play the span with a solver process of its own; progress goes to `console`. Raises as `backtest`."""
+    """Play the span with a solver process of its own; progress goes to `console`. Raises as `backtest`.
+
+    What the plants tell is counted in the rows, not logged: weeks of it would hide the progress.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     async with ProcessExecutor() as executor:
         keep_start()
         with Meter(options.span, console) as meter:
@@ -97,6 +103,11 @@ def show_backtest(result: Backtest, console: Console) -> None:
         "plans, failed",
         *(f"{row.plans}, {row.plans_failed}" if row.plans else "–" for row in result.rows),
     )
+    if any(row.plans_hedged for row in result.rows):
+        table.add_row(
+            "made for several futures",
+            *(f"{row.plans_hedged}" if row.plans else "–" for row in result.rows),
+        )
     table.add_row(
         "cycles without a fresh plan",
         *(_share(row.fallback_share if row.plans else None) for row in result.rows),

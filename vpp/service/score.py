@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 
 import numpy as np
 
@@ -45,6 +46,8 @@ NEVER_PER_KWH = 1000.0
 """Price of leaving the position in the foresight run, where its schedule equals its position."""
 
 FORESIGHT_SOFT_S = 240.0
+"""For a week or less; see `foresight_soft_s`."""
+
 FORESIGHT_GAP = 1e-3
 
 
@@ -243,7 +246,7 @@ def foresight_problem(
             plan_id="foresight",
             strategy_version="foresight",
             gap=FORESIGHT_GAP,
-            soft_s=FORESIGHT_SOFT_S,
+            soft_s=foresight_soft_s(actual.span),
             limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
         ),
         preferred_starts={},
@@ -338,6 +341,11 @@ def cut(profile: Profile, horizon: Horizon) -> Profile:
             fix="Choose a span inside the scenario's series",
         )
     return Profile(horizon, values)
+
+
+def foresight_soft_s(span: Interval) -> float:
+    """How long the foresight run may search."""
+    return FORESIGHT_SOFT_S * max((span.end - span.start) / timedelta(days=7), 1.0)
 
 
 def value_captured(

@@ -22,12 +22,12 @@ from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.service.score import (
     FORESIGHT_GAP,
-    FORESIGHT_SOFT_S,
     Actual,
     Bill,
     bill,
     day_ahead_cost,
     foresight_problem,
+    foresight_soft_s,
 )
 from vpp.service.simulation import Simulation
 from vpp.simulate.trajectory import Trajectory
@@ -138,7 +138,7 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
         for p in plant.file.products
     }
     problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
-    outcome = await run.executor.solve(problem, hard_s=2 * FORESIGHT_SOFT_S)
+    outcome = await run.executor.solve(problem, hard_s=2 * foresight_soft_s(run.span))
     if isinstance(outcome, Unsolved):
         raise DataError(outcome.reason, where="foresight", fix="Shorten the span")
     wrong = violations(

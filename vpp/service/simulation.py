@@ -125,8 +125,10 @@ async def lockstep(
     clock: SimulatedClock,
     stop: asyncio.Event,
     progress: Callable[[Plant], None],
+    *,
+    plan_limit_s: float = LOCKSTEP_WALL_S,
 ) -> None:
-    """Let time pass until the last interval of the span is settled.
+    """Let time pass until the last interval of the span is settled; no plan may take `plan_limit_s`.
 
     Raises:
         PlanError: A solve ran into the wall clock: the run would not repeat.
@@ -156,7 +158,7 @@ async def lockstep(
         group.create_task(run(loops, stop, grace=GRACE), name="loops")
         group.create_task(clock.run(stop), name="clock")
     slowest = max((record.total_s for record in plant.plan_log), default=0.0)
-    if slowest >= LOCKSTEP_WALL_S:
+    if slowest >= plan_limit_s:
         raise PlanError(
             f"a plan took {slowest:.1f} s of wall time",
             where="lockstep",
