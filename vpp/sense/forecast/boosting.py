@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class Boosting:
     """Learns trees."""
 
-    trees: int = 100
-    outer_trees: int = 50
-    learning_rate: float = 0.06
+    trees: int = 60
+    outer_trees: int = 25
+    learning_rate: float = 0.1
     leaves: int = 15
     least_rows_in_leaf: int = 40
     share_of_columns: float = 0.4
