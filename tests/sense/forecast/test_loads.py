@@ -160,6 +160,19 @@ def test_gaps_and_a_week_of_zeros_leave_no_holes(model: Model) -> None:
 
 
 @MEMBERS
+def test_a_day_type_never_measured_is_forecast_from_the_newest_days(model: Model) -> None:
+    past = a_past(
+        lambda local: np.nan if local.weekday() >= 5 else 50.0 + wobble(local),
+        first=FIRST,
+        until=date(2025, 6, 28),
+        step=HOUR,
+    )
+    saturday = asked(model, past, a_day(date(2025, 6, 28), step=HOUR))
+
+    assert saturday[MEDIAN] == pytest.approx(np.full(24, 50.5), abs=3)
+
+
+@MEMBERS
 def test_a_feed_that_stopped_two_days_ago_is_forecast_from_before(model: Model) -> None:
     past = a_past(
         lambda local: np.nan if local.date() >= date(2025, 6, 21) else shift_work(local),
