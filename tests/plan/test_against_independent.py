@@ -98,7 +98,8 @@ def test_the_parks_use_every_field_of_every_kind(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", sorted(TERMS, key=str), ids=lambda kind: str(kind.__name__))
 def test_the_parks_use_every_field_of_every_term(kind: Any) -> None:
-    assert not _never_used([t for _, terms in _parks() for t in terms if isinstance(t, kind)])
+    asked = [t for _, terms in _parks() for t in terms if isinstance(t, kind)]
+    assert _never_used(asked) <= {"due"}, "which counts for several futures: `test_hedge`"
 
 
 def test_the_parks_use_every_term() -> None:
