@@ -155,6 +155,28 @@ def test_published_prices_are_not_scored_as_if_they_had_been_forecast(tmp_path: 
     assert published["yesterday/1"].overall.cases < plain["yesterday/1"].overall.cases
 
 
+def test_empty_cells_are_steps_that_were_not_measured(tmp_path: Path) -> None:
+    file = write(tmp_path, load__kW=a_load())
+    lines = file.read_text(encoding="utf-8").splitlines()
+    lines[101] = lines[101].partition(",")[0] + ","
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    result = forecast_file(options(file))
+
+    assert np.flatnonzero(np.isnan(result.past.values.values)).tolist() == [100]
+    assert any("1 steps" in finding for finding in result.findings)
+
+
+def test_a_stuck_meter_is_taken_out_and_told(tmp_path: Path) -> None:
+    load = a_load()
+    load[200:260] = 55.0
+
+    result = forecast_file(options(write(tmp_path, load__kW=load)))
+
+    assert np.isnan(result.past.values.values[200:260]).all()
+    assert any("stuck" in finding or "repeat" in finding for finding in result.findings)
+
+
 def test_holidays_of_the_country_are_rest_days(tmp_path: Path) -> None:
     file = write(tmp_path, load__kW=a_load())
 

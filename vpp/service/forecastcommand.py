@@ -277,7 +277,7 @@ def _table(file: Path, zone: ZoneInfo) -> SeriesTable:
     rows = read_rows(file, Fault("vpp forecast", 1, 1, "SERIES.csv", ""), faults)
     if rows is None:
         raise ConfigErrors(faults)
-    table, faults = read_table(file, rows, zone)
+    table, faults = read_table(file, rows, zone, gaps=True)
     if table is None:
         raise ConfigErrors(faults)
     return table

@@ -108,9 +108,12 @@ _HEADER = re.compile(r"^\s*([^\[\]]+?)\s*\[\s*([^\[\]]+?)\s*\]\s*$")
 
 
 def read_table(
-    file: Path, rows: list[list[str]], zone: ZoneInfo
+    file: Path, rows: list[list[str]], zone: ZoneInfo, *, gaps: bool = False
 ) -> tuple[SeriesTable | None, list[Fault]]:
-    """Columns with their units; `zone` is the park's, where a clock change is looked for."""
+    """Columns with their units; `zone` is the park's, where a clock change is looked for.
+
+    With `gaps` an empty cell is a step that was not measured: NaN.
+    """
     faults: list[Fault] = []
     header = [cell.strip() for cell in rows[0]]
     if (wrong := _broken_header(header)) is not None:
@@ -131,7 +134,7 @@ def read_table(
     step = _step_of(rows)
     if step not in STEPS or step is None:
         return None, [*faults, _no_step(file, rows, step, zone)]
-    horizon, values, found = _read_grid(file, rows, names, step, zone)
+    horizon, values, found = _read_grid(file, rows, names, step, zone, gaps=gaps)
     faults += found
     if faults or horizon is None:
         return None, faults[:MOST_FAULTS]
@@ -193,7 +196,13 @@ def _broken_header(header: Sequence[str]) -> str | None:
 
 
 def _read_grid(
-    file: Path, rows: list[list[str]], names: list[str], step: timedelta, zone: ZoneInfo | None
+    file: Path,
+    rows: list[list[str]],
+    names: list[str],
+    step: timedelta,
+    zone: ZoneInfo | None,
+    *,
+    gaps: bool = False,
 ) -> tuple[Horizon | None, Floats, list[Fault]]:
     """Numbers of all rows, shape (rows, names); every row off the grid or without one is a fault."""
     faults: list[Fault] = []
@@ -207,7 +216,8 @@ def _read_grid(
         if grid is not None:
             faults.append(Fault(str(file), place + 2, 1, "interval_start" if zone else "", grid))
         else:
-            faults += _numbers(file, place, row, names, values[place], told=zone is not None)
+            told = zone is not None
+            faults += _numbers(file, place, row, names, values[place], told=told, gaps=gaps)
         # After a hole the rows go on from where they are: it is one mistake, not as many as rows.
         moment = _moment(row[0]) if row and zone is not None else due
         due = moment + step if moment is not None else (due + step if due is not None else None)
@@ -260,7 +270,14 @@ def _clock_changes(moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def _numbers(
-    file: Path, place: int, row: list[str], names: list[str], into: Floats, *, told: bool
+    file: Path,
+    place: int,
+    row: list[str],
+    names: list[str],
+    into: Floats,
+    *,
+    told: bool,
+    gaps: bool,
 ) -> list[Fault]:
     """Read one row into `into`; with its column and time where that is `told`, else in short."""
     faults, column = [], len(row[0]) + 2
@@ -268,6 +285,8 @@ def _numbers(
         number = read_number(cell)
         if number is not None:
             into[i] = number
+        elif gaps and not cell.strip():
+            pass  # not known, and NaN says so
         elif told:
             moment = _moment(row[0])
             at = row[0] if moment is None else isoformat(moment)
