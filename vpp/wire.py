@@ -15,7 +15,15 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from vpp.model.command import Setpoint
 from vpp.model.ids import ID_PATTERN
@@ -282,6 +290,30 @@ class DeliveryView(WireModel):
     """Of all products: what `delivered_kwh` is to be held against."""
     delivered_kwh: float | None
     """By the main meters; null until they are read."""
+
+
+class LimitRequest(WireModel):
+    """A limit order: what one place may draw or feed at most, for a while."""
+
+    place: Id
+    """The park, a feeder, an enterprise or a connection point."""
+    start: Moment
+    end: Moment
+    import_kw: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    """The most it may draw; left out: as before."""
+    export_kw: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    """The most it may feed; left out: as before."""
+    source: str = Field(min_length=1, max_length=120)
+    """Who ordered it, as people know them."""
+    priority: int = Field(default=0, ge=0, le=100)
+    """Where not all limits can be kept, those of a higher priority are kept first."""
+    revision: int = Field(default=1, ge=1, le=2**31)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> LimitRequest:
+        if self.end <= self.start or (self.import_kw is None and self.export_kw is None):
+            raise ValueError("give import_kw or export_kw, and an end after the start")
+        return self
 
 
 class KillRequest(WireModel):

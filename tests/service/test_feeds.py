@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.service.test_calendars import demo_with
-from vpp.errors import RejectedError, UnavailableError, VppError
+from vpp.errors import ConfigError, RejectedError, UnavailableError, VppError
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.schedule import Unsolved
@@ -21,6 +22,7 @@ from vpp.service.config import ConfigErrors
 from vpp.service.feeddesk import Feed
 from vpp.service.plant import Plant
 from vpp.service.trading import answer_bid_request
+from vpp.service.wiring import open_feeds
 from vpp.trade.calendar import TradeRefusal
 from vpp.wire import BidRequest, SeriesUpload
 
@@ -214,6 +216,40 @@ def test_a_journal_that_refuses_leaves_the_document_for_the_next_look(
     monkeypatch.undo()
     look(plant, NOW + timedelta(seconds=10))
     assert port.confirmed == journalled(plant) == 1
+
+
+def test_feeds_of_a_park_file_are_opened_beside_it_and_bring_what_lies_there(
+    plant: Plant, tmp_path: Path
+) -> None:
+    plant.file = demo_with(tmp_path, FEED)
+    (tmp_path / "inbox").mkdir()
+    table = "interval_start,temp\n2025-12-02T11:00+01:00,1.5\n"
+    (tmp_path / "inbox" / "w.csv").write_text(table, encoding="utf-8")
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            plant.feeds = await open_feeds(plant.file, stack)
+            await feeds.look(plant, NOW)
+
+    asyncio.run(run())
+
+    hour = Horizon(NOW, timedelta(hours=1), 1)
+    assert plant.series.known(WEATHER, hour, NOW).values.tolist() == [1.5]
+    assert plant.series.source(WEATHER) == "a station"
+
+
+def test_an_address_that_is_not_safe_does_not_let_the_service_begin(
+    plant: Plant, tmp_path: Path
+) -> None:
+    unsafe = FEED.replace("kind: csv\n    folder: inbox", "kind: http\n    url: http://example.org/x")
+    file = demo_with(tmp_path, unsafe)
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            await open_feeds(file, stack)
+
+    with pytest.raises(ConfigError, match="https"):
+        asyncio.run(run())
 
 
 # ---------------------------------------------------------------- late

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -259,6 +259,32 @@ class Park:
             for node in ends:
                 if node is not None:
                     _require_known(node, nodes, where=f"resource {resource.resource_id}")
+
+    def narrowed(self, orders: Iterable[LimitOrder]) -> Park:
+        """The same park with the limits of `orders` laid over its own, the narrowest of each place."""
+        by_place: dict[str, list[Limits]] = {}
+        for order in orders:
+            by_place.setdefault(order.place, []).append(order.limits)
+
+        def at(place: str, standing: Limits) -> Limits:
+            every = (standing, *by_place.get(place, ()))
+            return Limits(
+                import_kw=min(limits.import_kw for limits in every),
+                export_kw=min(limits.export_kw for limits in every),
+            )
+
+        return replace(
+            self,
+            limits=at(self.park_id, self.limits),
+            feeders=tuple(replace(f, limits=at(f.feeder_id, f.limits)) for f in self.feeders),
+            enterprises=tuple(
+                replace(e, limits=at(e.enterprise_id, e.limits)) for e in self.enterprises
+            ),
+            connection_points=tuple(
+                replace(p, limits=at(p.connection_point_id, p.limits))
+                for p in self.connection_points
+            ),
+        )
 
     @cached_property
     def resource_by_id(self) -> dict[ResourceId, Resource]:

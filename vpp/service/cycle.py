@@ -37,7 +37,17 @@ from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
 from vpp.sense.state import freeze
-from vpp.service import accounting, feedwatch, inputs, notices, quotas, trading, uncertainty
+from vpp.service import (
+    accounting,
+    carbonseries,
+    feedwatch,
+    inputs,
+    limits,
+    notices,
+    quotas,
+    trading,
+    uncertainty,
+)
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import score
@@ -76,11 +86,30 @@ async def plan(plant: Plant, now: datetime) -> None:
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     await score(plant, now)
-    if not plan_is_due(plant, now):
+    if plan_is_due(plant, now):
+        await _make_plan(plant, now, began)
+
+
+async def replan(plant: Plant, now: datetime) -> None:
+    """Make a plan before its turn where something asks for it: a limit order must not wait."""
+    if plant.replan is None:
         return
+    plant.events.emit("replan", f"a new plan at once: {plant.replan}", at=now)
+    await _make_plan(plant, latest_boundary(now, QUARTER), perf_counter())
+
+
+async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
+    """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
+    async with plant.planning:
+        plant.replan = None
+        await _solve_and_adopt(plant, now, began)
+
+
+async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     try:
         horizon = inputs.horizon_of(plant, now)
-        forecasts = await issue(plant, inputs.series_needed(plant), horizon, now)
+        carbon = carbonseries.usable(plant, horizon, now)
+        forecasts = await issue(plant, [*inputs.series_needed(plant), *carbon], horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)
         view = uncertainty.with_margins(plant, view)
         budgets = quotas.terms(plant, view)
@@ -260,8 +289,9 @@ async def act(plant: Plant, now: datetime) -> None:
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
     owed_kw = _owed_kw(plant, interval)
     if rung.may_command:
+        park = limits.park_at(plant, now)
         wanted = share(
-            plant.file.park,
+            park,
             state,
             plant.schedule,
             now=now,
@@ -271,7 +301,7 @@ async def act(plant: Plant, now: datetime) -> None:
             control_period=timedelta(seconds=plant.file.control.period_s),
             import_ceiling_kw=ceilings_kw(plant, now),
         )
-        guarded = guard(plant.file.park, state, wanted)
+        guarded = guard(park, state, wanted)
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
         serves = plant.schedule.plan_id if plant.schedule is not None else ""

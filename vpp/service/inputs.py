@@ -36,6 +36,8 @@ from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
+from vpp.service import carbonseries
+from vpp.service.limits import not_over
 from vpp.service.plant import Plant
 from vpp.service.quotapeaks import coming
 from vpp.trade.calendar import planning_horizon
@@ -199,6 +201,8 @@ def build_view(
             point.connection_point_id: network[point.tariff_id] for point in park.connection_points
         },
         paid_peaks=_paid_peaks(plant, horizon, now),
+        limit_orders=tuple(o for o in not_over(plant, now) if o.span.start < horizon.end),
+        grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
     )
 
 

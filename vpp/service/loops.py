@@ -16,6 +16,9 @@ from vpp.service.run import Cycle, Loop, every, listen, probe_lag
 AFTER_RESULTS = timedelta(minutes=2)
 """Trade and account look after the markets have spoken: results come a minute past the quarter."""
 
+REPLAN_EVERY = timedelta(seconds=60)
+"""How soon at the latest it is seen that a plan is asked for before its turn."""
+
 Seat = Callable[[str], Clock]
 
 
@@ -29,6 +32,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         "learn": _learning(plant, seat("learn")),
         "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
         "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
+        "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
         "act": _cycle(plant, seat("act"), cycle.act, period),
         "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
     }

@@ -71,6 +71,9 @@ class ParkFile:
     """Highest priority first."""
 
     quotas: tuple[AnyQuota, ...]
+    carbon_series_id: str | None
+    """The live carbon intensity of the grid, in gCO2/kWh; None where there is one figure alone."""
+
     feeds: tuple[AnyFeed, ...]
     folder: Path
     """Where the park file lies: what it names is beside it."""
@@ -203,6 +206,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             for place, use in enumerate(section.strategies)
         ),
         quotas=tuple(section.quotas),
+        carbon_series_id=section.carbon.series,
         feeds=tuple(section.feeds),
         folder=folder,
         forecasts=section.forecasts,

@@ -47,9 +47,11 @@ class LimitsSection(Section):
 
 
 class CarbonSection(Section):
-    """Carbon of a kWh imported: one dated figure."""
+    """Carbon of a kWh imported: one dated figure, and a series where there is one."""
 
     grid_kgco2_per_kwh: Size
+    series: SeriesId | None = None
+    """A series in gCO2/kWh, such as `carbon.se3`: plans go by it; the figure stands in where it fails."""
     source: Text
     valid_from: date
 

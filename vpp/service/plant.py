@@ -40,6 +40,7 @@ from vpp.service.executor import Executor
 from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch
+from vpp.service.limitdesk import HeldOrder
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
 from vpp.service.quotapeaks import PeakState
@@ -212,6 +213,15 @@ class Plant:
 
     quotas: QuotaDesk
 
+    limits: dict[str, HeldOrder] = field(default_factory=dict)
+    """Limit orders that came while running, by id; those that are over too."""
+
+    replan: str | None = None
+    """Why a plan is to be made before its turn; None where nothing asks for it."""
+
+    planning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a plan is made: one after the other."""
+
     # what the cycles left behind
     events: EventLog
     metrics: Metrics
@@ -280,6 +290,9 @@ class Plant:
 
     late: set[tuple[str, str]] = field(default_factory=set)
     """Series and products of which it was said that values are missing before the gate."""
+
+    carbon_told: str | None = None
+    """Why the park's own carbon figure stands in for the series; None where it does not."""
 
     calendar_told: str | None = None
     """What was said of holidays that are not known."""

@@ -19,7 +19,7 @@ from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import accounting, cycle, inputs, quotas, series_door, tradelog
+from vpp.service import accounting, cycle, inputs, limits, quotas, series_door, tradelog
 from vpp.service.plant import Plant
 
 
@@ -46,6 +46,7 @@ def recover(plant: Plant) -> None:
         seen = msgspec.json.decode(entry.body, type=dict[str, float])
         inputs.put_observed(plant.series, Interval(start, start + QUARTER), seen)
     tradelog.recover(plant)
+    limits.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)

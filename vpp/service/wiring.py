@@ -220,12 +220,16 @@ def plant_in_memory(
     )
 
 
-async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) -> Feed:
-    """A feed with its adapter.
+async def open_feeds(file: ParkFile, stack: AsyncExitStack) -> tuple[Feed, ...]:
+    """The feeds of a park file, each with its adapter, closed with `stack`.
 
     Raises:
-        ConfigError: Its address is neither https nor loopback, or carries a password.
+        ConfigError: An address is neither https nor loopback, or carries a password.
     """
+    return tuple([await _open_feed(section, file, stack) for section in file.feeds])
+
+
+async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) -> Feed:
     layout = TableLayout(
         start=section.start,
         stamps=section.stamps,
@@ -328,7 +332,7 @@ async def open_plant(
         venue = HttpVenueLedger(venue_url) if venue_url is not None else None
         if venue is not None:
             await stack.enter_async_context(venue)
-        feeds = [await _open_feed(section, file, stack) for section in file.feeds]
+        feeds = await open_feeds(file, stack)
         plant = build_plant(
             file,
             clock=clock,
@@ -343,7 +347,7 @@ async def open_plant(
             forecasts=forecasts,
             seed=seed,
             reach=reach,
-            feeds=tuple(feeds),
+            feeds=feeds,
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)

@@ -12,7 +12,17 @@ from aiohttp.typedefs import Middleware
 
 from vpp.errors import VppError
 from vpp.service import security
-from vpp.service.api import forecasts, markets, money, operations, park, planning, series, stream
+from vpp.service.api import (
+    forecasts,
+    limits,
+    markets,
+    money,
+    operations,
+    park,
+    planning,
+    series,
+    stream,
+)
 from vpp.service.api.openapi import encoded
 from vpp.service.api.pages import add_pages
 from vpp.service.api.problems import (
@@ -50,6 +60,7 @@ def routes() -> tuple[AnyRoute, ...]:
     listed: list[AnyRoute] = [
         *markets.ROUTES,
         *series.ROUTES,
+        *limits.ROUTES,
         *park.ROUTES,
         *planning.ROUTES,
         *forecasts.ROUTES,

@@ -29,6 +29,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "not_found": (404, "There is nothing at this path"),
         "unknown_product": (404, "No such product"),
         "unknown_bid_set": (404, "No such bid set"),
+        "unknown_limit": (404, "No such limit order"),
         "unknown_series": (404, "No such series"),
         "method_not_allowed": (405, "Not with this method"),
         "request_timeout": (408, "The body did not arrive in time"),

@@ -325,6 +325,26 @@ class EventsView(WireModel):
     events: list[EventView]
 
 
+class LimitOrderView(WireModel):
+    """A limit order, and whether it holds."""
+
+    order_id: str
+    place: str
+    start: datetime
+    end: datetime
+    import_kw: float | None
+    export_kw: float | None
+    source: str
+    priority: int
+    revision: int
+    received_at: datetime
+    state: Literal["to_come", "in_force", "over", "withdrawn"]
+
+
+class LimitOrdersView(WireModel):
+    limits: list[LimitOrderView]
+
+
 class KillView(WireModel):
     killed: bool
     reason: str | None
