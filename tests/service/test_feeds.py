@@ -241,7 +241,9 @@ def test_feeds_of_a_park_file_are_opened_beside_it_and_bring_what_lies_there(
 def test_an_address_that_is_not_safe_does_not_let_the_service_begin(
     plant: Plant, tmp_path: Path
 ) -> None:
-    unsafe = FEED.replace("kind: csv\n    folder: inbox", "kind: http\n    url: http://example.org/x")
+    unsafe = FEED.replace(
+        "kind: csv\n    folder: inbox", "kind: http\n    url: http://example.org/x"
+    )
     file = demo_with(tmp_path, unsafe)
 
     async def run() -> None:
