@@ -67,6 +67,7 @@ def test_the_contract_names_these_routes() -> None:
         "POST /v1/plan",
         "GET /v1/plan/explain",
         "GET /v1/forecasts",
+        "GET /v1/forecasts/scores",
         "GET /v1/statements",
         "GET /v1/events",
         "POST /v1/kill",
