@@ -74,6 +74,14 @@ def test_coverage_counts_the_ends_and_leaves_out_what_could_not_be_missed() -> N
     assert got.coverage90 == 1.0
 
 
+def test_what_a_meter_shows_at_night_is_no_miss() -> None:
+    fan = a_fan([0, 1000, 1000], per_level=50.0)
+    fan[:, 0] = 0.0
+
+    assert score(fan, np.array([3.0, 1000.0, 1160.0])).coverage80 == 0.5
+    assert score(fan, np.array([30.0, 1000.0, 1160.0])).coverage80 == pytest.approx(1 / 3)
+
+
 def test_a_certain_fan_that_was_wrong_counts_as_missed() -> None:
     assert score(a_fan([0, 0]), np.array([0.0, 5.0])).coverage80 == 0.0
 

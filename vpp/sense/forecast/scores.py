@@ -10,8 +10,9 @@ With e = actual - median, y the actual value and q(p) the quantile at level p:
                 prediction, and estimation", section 4.2, and Laio & Tamea 2007), the integral as a sum over the levels, each with
                 the width of its cell (cells meet half-way between levels, the outer ones reach to 0
                 and 1). A fan without spread scores its MAE exactly, a true normal fan 0.1 % too low
-    coverage80  share of values within the 0.1 and 0.9 quantiles, ends included; values met exactly by
-                a fan without spread (the sun at night) are not counted: nothing could be missed
+    coverage80  share of values within the 0.1 and 0.9 quantiles, ends included; values met by a fan
+                without spread (the sun at night, up to `METER_NOISE`) are not counted: nothing could be
+                missed
     coverage90  the same for 0.05 and 0.95
 
 All proper scores have the unit of the series; less is better.
@@ -35,6 +36,9 @@ _LEVELS = np.array(LEVELS)
 _EDGES = np.concatenate([[0.0], (_LEVELS[1:] + _LEVELS[:-1]) / 2, [1.0]])
 CELL_WIDTHS: Floats = np.diff(_EDGES)
 """Width of each level's cell; they sum to 1."""
+
+METER_NOISE = 0.01
+"""Share of the largest value within which a fan without spread is met: a plant's meter at night."""
 
 LEAD_BUCKETS: Mapping[str, tuple[timedelta, timedelta]] = MappingProxyType(
     {
@@ -148,5 +152,6 @@ def _scored(fan: Floats, actual: Floats) -> np.ndarray[tuple[int, ...], np.dtype
 
 def _covered(fan: Floats, actual: Floats, low: float, high: float) -> float:
     inside = (fan[LEVELS.index(low)] <= actual) & (actual <= fan[LEVELS.index(high)])
-    certain = inside & (fan[0] == fan[-1])
+    met = np.abs(actual - fan[0]) <= METER_NOISE * np.abs(actual).max()
+    certain = met & (fan[0] == fan[-1])
     return float(inside[~certain].mean()) if not certain.all() else float("nan")
