@@ -68,6 +68,9 @@ _NARROW = 0.2
 
 _SIGNLESS = ("degC", "°C")
 _PRICE = re.compile(r"^[A-Z]{3}/")
+_MOST = 1.5
+"""Largest shift by the clock alone, in scales: a block of few large misses shall not set it."""
+
 _MEDIAN = LEVELS.index(0.5)
 _SIGMAS = 3.29
 """A normal fan is so many standard deviations wide from 0.05 to 0.95."""
@@ -143,7 +146,7 @@ def calibrate(
         day=np.array([one.day for one in clocks]),
         age_days=np.array([(track.origins[-1] - at) / timedelta(days=1) for at in track.origins]),
     )
-    by_clock = seen.by_clock(np.array([one.group for one in clocks]))
+    by_clock = np.clip(seen.by_clock(np.array([one.group for one in clocks])), -_MOST, _MOST)
     seen.missed -= np.stack([_at_clock(by_clock, one) for one in clocks], axis=1)
     by_lead = seen.by_lead(lead_slices(track.step, track.actual.shape[1]))
     return Calibration(
