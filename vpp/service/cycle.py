@@ -51,6 +51,7 @@ from vpp.service import (
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import score
+from vpp.service.forecasting.watched import measured_net, measured_room
 from vpp.service.plant import PlanRecord, Plant, TracePoint
 from vpp.service.record import append, append_all
 
@@ -60,7 +61,7 @@ LIMIT_EXCESS_PRICE_PER_KWH = 20.0
 HOLD_FOR = 2 * QUARTER
 """How long the last validated plan is followed when its successor fails."""
 
-PLAN, SETPOINT, OBSERVED = "plan", "setpoint", "observed"
+PLAN, SETPOINT, OBSERVED, OBSERVED_LATE = "plan", "setpoint", "observed", "observed-late"
 """Kinds of journal entries."""
 
 
@@ -160,11 +161,23 @@ def plan_is_due(plant: Plant, now: datetime) -> bool:
 
 async def _observe(plant: Plant, finished: Interval, now: datetime) -> None:
     """Learn what was measured, and keep it: a service that begins again must not begin to learn."""
+    before = plant.closed
     seen = inputs.observe(plant, finished)
     if seen:
-        with suppress(UnavailableError):  # said and counted there; learnt all the same
-            key = isoformat(finished.start)
-            await append(plant, OBSERVED, key, msgspec.json.encode(seen), now=now)
+        room = measured_room(plant, now)
+        inputs.put_observed(plant.series, finished, room)
+        seen = seen | room
+    late = {} if before is None else measured_net(plant, before)
+    if before is not None:
+        inputs.put_observed(plant.series, before.interval, late, late=True)
+    for kind, interval, kw in (
+        (OBSERVED, finished, seen),
+        (OBSERVED_LATE, finished if before is None else before.interval, late),
+    ):
+        if kw:
+            with suppress(UnavailableError):  # said and counted there; learnt all the same
+                key = isoformat(interval.start)
+                await append(plant, kind, key, msgspec.json.encode(kw), now=now)
 
 
 def _options(plant: Plant) -> SolveOptions:

@@ -38,7 +38,7 @@ from vpp.sense.series import SeriesStore
 from vpp.sense.state import freeze
 from vpp.service import carbonseries
 from vpp.service.limits import not_over
-from vpp.service.plant import Plant
+from vpp.service.plant import Closed, Plant
 from vpp.service.quotapeaks import coming
 from vpp.trade.calendar import planning_horizon
 
@@ -84,6 +84,7 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
         return {}
     means = plant.means.close(interval)
     seen: dict[str, float] = {}
+    turned_down: set[ResourceId] = set()
     for resource in plant.file.park.resources:
         mean = means.get(resource.resource_id)
         match resource:
@@ -91,7 +92,8 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
                 name = f"arriving.{resource.resource_id}"
                 seen[name] = _arriving_kw(plant, resource.resource_id, interval)
             case CurtailableLoad() if _turned_down(plant, resource.resource_id, interval):
-                pass  # what it drew is what it was told, not what it would have drawn
+                # What it drew is what it was told, not what it would have drawn.
+                turned_down.add(resource.resource_id)
             case FixedLoad() | CurtailableLoad() if mean is not None:
                 seen[f"power.{resource.resource_id}"] = mean.power_kw
             case Generator(weather_driven=True) if (
@@ -100,6 +102,7 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
                 seen[f"available.{resource.resource_id}"] = mean.available_kw
             case _:
                 pass  # the other kinds do what we say, or nothing
+    plant.closed = Closed(interval=interval, means=means, turned_down=frozenset(turned_down))
     put_observed(plant.series, interval, seen)
     return seen
 
@@ -114,14 +117,16 @@ def _turned_down(plant: Plant, load_id: ResourceId, interval: Interval) -> bool:
     return bool(reading.calls_today) and (reading.phase_since or EPOCH) > interval.start
 
 
-def put_observed(series: SeriesStore, interval: Interval, seen: Mapping[str, float]) -> None:
-    """Let forecasts know what was measured over `interval`, kW by series."""
+def put_observed(
+    series: SeriesStore, interval: Interval, seen: Mapping[str, float], *, late: bool = False
+) -> None:
+    """Let forecasts know what was measured over `interval`, kW by series; `late` a quarter-hour after it."""
     for series_id, kw in seen.items():
         series.put_profile(
             series_id,
             unit="kW",
             profile=Profile(Horizon.over(interval, QUARTER), np.array([kw])),
-            known_at="interval_end",
+            known_at=interval.end + QUARTER if late else "interval_end",
             source="telemetry",
         )
 

@@ -33,7 +33,7 @@ from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.intake import Intake
-from vpp.sense.means import IntervalMeans
+from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor
@@ -110,6 +110,16 @@ class MadeOffer:
     """Whether the pre-submit limits were found kept."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Closed:
+    """What devices did over the newest quarter-hour that was seen whole."""
+
+    interval: Interval
+    means: Mapping[ResourceId, Means]
+    turned_down: frozenset[ResourceId]
+    """Loads that drew what they were told, not what they would have drawn."""
+
+
 @dataclass(slots=True, kw_only=True)
 class QuotaDesk:
     """What is used of the budgets, and what they are worth (`quotas.py`)."""
@@ -170,8 +180,9 @@ class Plant:
     means: IntervalMeans
     desk: ForecastDesk
     learnt: frozenset[ResourceId]
-    """Resources whose course is measured for forecasts: what nobody decides."""
+    """Resources whose course is measured: for forecasts, and for what meters show beside it."""
 
+    closed: Closed | None = None
     arrivals: dict[ResourceId, dict[str, tuple[datetime, EvSession]]] = field(default_factory=dict)
     """Cars seen at each fleet: when first, and what they wanted then."""
 

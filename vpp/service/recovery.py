@@ -41,10 +41,12 @@ def recover(plant: Plant) -> None:
     """Take up what the journal holds: series, bids and awards, the number of the last plan."""
     for entry in plant.journal.entries(series_door.KIND):
         series_door.replay(plant.series, entry)
-    for entry in plant.journal.entries(cycle.OBSERVED):
-        start = parse_utc(entry.key, where="journal")
-        seen = msgspec.json.decode(entry.body, type=dict[str, float])
-        inputs.put_observed(plant.series, Interval(start, start + QUARTER), seen)
+    for kind in (cycle.OBSERVED, cycle.OBSERVED_LATE):
+        for entry in plant.journal.entries(kind):
+            start = parse_utc(entry.key, where="journal")
+            seen = msgspec.json.decode(entry.body, type=dict[str, float])
+            span = Interval(start, start + QUARTER)
+            inputs.put_observed(plant.series, span, seen, late=kind == cycle.OBSERVED_LATE)
     tradelog.recover(plant)
     limits.recover(plant)
     quotas.recover(plant)

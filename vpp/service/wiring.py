@@ -158,6 +158,7 @@ def build_plant(
         learnt=frozenset(
             r.resource_id for r in park.resources if power_series(r) or available_series(r)
         )
+        | {r.resource_id for r in park.electric}
         | measured,
         desk=ForecastDesk(
             forecaster=InlineForecaster() if forecaster is None else forecaster,

@@ -67,6 +67,7 @@ def to_issue(store: SeriesStore, *, scenarios: int = 0, update: bool = False) ->
         pasts=(known(NOW),),
         update=(known,) if update else (),
         others=(),
+        drawn=frozenset({"power.a"}),
         scenarios=scenarios,
         seed=7,
     )

@@ -39,6 +39,9 @@ class ForecastDesk:
     ill: str | None = None
     """Why the forecaster did not answer; None where it did."""
 
+    borrowed: set[str] = field(default_factory=set)
+    """Series without history that take the course of their neighbours."""
+
     failing: dict[str, str] = field(default_factory=dict)
     """Why a model that was learnt makes no forecast, by series."""
 

@@ -1,8 +1,8 @@
 """Forecasts for one plan: learnt models by the forecaster, all else by the seasonal baseline.
 
     what was learnt ▸ forecaster ──────────┐
-    the rest, and all where it is ill      ├▸ published values in place of forecasts ▸ plan
-        ▸ baseline with measured spread ───┘
+    the rest, and all where it is ill ▸    ├▸ record ▸ plan
+        baseline, or neighbours (standin)──┘
 
 A forecaster that is ill costs nothing but skill: that it is, is told once, and stands in the model's name.
 """
@@ -16,12 +16,12 @@ from datetime import datetime
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon
 from vpp.model.time import local_date
-from vpp.sense.forecast.seasonal import with_known
-from vpp.sense.forecast.spread import measure
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
 from vpp.service.forecasting.past import seen
 from vpp.service.forecasting.scoring import keep
+from vpp.service.forecasting.standin import by_baseline, by_neighbours
+from vpp.service.forecasting.watched import series_watched
 from vpp.service.plant import Plant
 
 STAND_IN = "+stand-in"
@@ -31,25 +31,29 @@ STAND_IN = "+stand-in"
 async def issue(
     plant: Plant, needed: Sequence[str], horizon: Horizon, now: datetime
 ) -> dict[str, Forecast]:
-    """Forecast every series that a plan needs, from what is known at `now`.
+    """Forecast every series that a plan needs, and those that are watched, from what is known at `now`.
+
+    A watched series without history enough is left out until it has.
 
     Raises:
-        PlanError: A series has no history to go by.
-        DataError: A series that the plan needs was never given.
+        PlanError: A series that the plan needs has no history to go by, and no neighbour that has.
+        DataError: Such a series was never given.
     """
     desk = plant.desk
-    by_baseline = {
-        name: with_known(plant.series, forecast, now)
-        for name, forecast in _by_baseline(plant, needed, horizon, now).items()
-    }
-    answer = await _ask(plant, by_baseline, horizon, now)
+    names = list(dict.fromkeys([*needed, *series_watched(plant)]))
+    unmodelled, lacking = by_baseline(plant, names, horizon, now)
+    lent = {name: lacking[name] for name in needed if name in lacking}
+    unmodelled |= by_neighbours(plant, lent, unmodelled, now)
+    answer = await _ask(plant, names, unmodelled, needed, horizon, now)
     forecasts = {}
-    for name, forecast in by_baseline.items():
-        if desk.has_learnt(name):
-            standing_in = replace(forecast, model=forecast.model + STAND_IN)
-            forecasts[name] = answer.forecasts.get(name, standing_in)
-        else:
-            forecasts[name] = forecast
+    for name in names:
+        if name in answer.forecasts:
+            forecasts[name] = answer.forecasts[name]
+        elif name in unmodelled and desk.has_learnt(name):
+            standing_in = unmodelled[name]
+            forecasts[name] = replace(standing_in, model=standing_in.model + STAND_IN)
+        elif name in unmodelled:
+            forecasts[name] = unmodelled[name]
     desk.scenarios = answer.scenarios
     desk.errors |= answer.errors
     plant.forecasts = tuple(forecasts.values())
@@ -57,32 +61,20 @@ async def issue(
     return forecasts
 
 
-def _by_baseline(
-    plant: Plant, needed: Sequence[str], horizon: Horizon, now: datetime
-) -> dict[str, Forecast]:
-    """The seasonal baseline of each series, with the spread it had lately, measured once a day."""
-    desk, calendar = plant.desk, plant.file.calendar
-    issued = desk.baseline.issue(plant.series, needed, horizon, now)
-    if desk.spreads_of != local_date(now, calendar.zone):
-        desk.spreads, desk.spreads_of = {}, local_date(now, calendar.zone)
-    fresh = [name for name in needed if name not in desk.spreads]
-    if fresh:
-        desk.spreads |= measure(desk.baseline, plant.series, fresh, now)
-    return {
-        f.series_id: replace(f, quantiles=desk.spreads[f.series_id].around(f.expected, calendar))
-        for f in issued
-    }
-
-
 async def _ask(
-    plant: Plant, by_baseline: Mapping[str, Forecast], horizon: Horizon, now: datetime
+    plant: Plant,
+    names: Sequence[str],
+    unmodelled: Mapping[str, Forecast],
+    needed: Sequence[str],
+    horizon: Horizon,
+    now: datetime,
 ) -> Issued:
     """What the forecaster makes of the series it has learnt; nothing where it is ill, which is told once."""
-    desk, settings, calendar = plant.desk, plant.file.forecasts, plant.file.calendar
+    desk, settings = plant.desk, plant.file.forecasts
     nothing = Issued(forecasts={}, failed={}, scenarios=None, errors={})
-    names = [name for name in by_baseline if desk.has_learnt(name)]
+    learnt = [name for name in names if desk.has_learnt(name)]
     scenarios = plant.file.planning.scenarios
-    if not names and not scenarios:
+    if not learnt and not scenarios:
         return nothing
     known = [
         seen(
@@ -93,22 +85,23 @@ async def _ask(
             now=now,
             until=horizon.end,
         )
-        for name in names
+        for name in learnt
     ]
-    today = local_date(now, calendar.zone)
+    today = local_date(now, plant.file.park.timezone)
     answer = await desk.forecaster.issue(
         IssueJob(
             issued_at=now,
             horizon=horizon,
             pasts=tuple(one(now) for one in known),
             update=() if desk.updated_on == today else tuple(known),
-            others=tuple(f for name, f in by_baseline.items() if name not in names),
+            others=tuple(unmodelled[name] for name in needed if name not in learnt),
+            drawn=frozenset(needed),
             scenarios=scenarios,
             seed=desk.seed,
         ),
         hard_s=settings.issue_s,
     )
-    _tell(plant, names, answer, now)
+    _tell(plant, learnt, answer, now)
     if isinstance(answer, Ill):
         return nothing
     desk.updated_on = today

@@ -82,6 +82,9 @@ class IssueJob:
     others: tuple[Forecast, ...]
     """Series that are forecast elsewhere: scenarios are drawn of them too."""
 
+    drawn: frozenset[str]
+    """Series that scenarios are drawn of; those that are not forecast are left out."""
+
     scenarios: int
     """How many joint courses to draw; 0 for none."""
 
@@ -95,7 +98,7 @@ class Issued:
     forecasts: Mapping[str, Forecast]
     failed: Mapping[str, str]
     scenarios: Scenarios | None
-    """Of the series in `forecasts` and of `others`."""
+    """Of those of the series asked for that are in `forecasts` or `others`."""
 
     errors: Mapping[str, Errors]
     """Of the series whose calibration was brought up to date."""

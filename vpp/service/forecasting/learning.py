@@ -20,6 +20,7 @@ from vpp.service.events import Severity
 from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
 from vpp.service.forecasting.past import seen
+from vpp.service.forecasting.watched import long_enough, series_watched
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.schematypes import DAYS
@@ -30,7 +31,10 @@ CHOICE = "forecast-choice"
 
 async def learn(plant: Plant, now: datetime) -> None:
     """Let every series whose turn has come be learnt; until it is, its last model forecasts."""
-    due = [name for name in inputs.series_needed(plant) if _is_due(plant, name, now)]
+    needed = inputs.series_needed(plant)
+    watched = [name for name in series_watched(plant) if long_enough(plant, name, now)]
+    names = dict.fromkeys([*needed, *watched])
+    due = [name for name in names if _is_due(plant, name, now)]
     if not due:
         return
     plant.desk.tried_at |= dict.fromkeys(due, now)

@@ -34,6 +34,9 @@ LOOK_BACK = timedelta(hours=60)
 
 KNOWN = "+known"
 
+BY_DAY_TYPE = ("power.", "net.", "arriving.", "flexibility.")
+"""What people do; weather and prices know no holidays."""
+
 
 def take_up(plant: Plant, now: datetime) -> None:
     """After a restart: what was forecast lately, and how far it is scored. The record may refuse (told)."""
@@ -117,7 +120,7 @@ def _scored(
 ) -> dict[ScoreKey, ScoreSums]:
     """Sums of one value, by model and lead of the forecasts that spoke of it."""
     calendar = plant.file.calendar_of(name)
-    by_day_type = plant.desk.baseline.rule(name).same_day_type
+    by_day_type = name.startswith(BY_DAY_TYPE)
     day = local_date(start, plant.file.park.timezone)
     cases: defaultdict[ScoreKey, list[tuple[Forecast, int]]] = defaultdict(list)
     for one in issued:

@@ -112,7 +112,8 @@ class Models:
             known[past.series_id] = forecast.expected
         scenarios = None
         if job.scenarios:
-            scenarios = self._draw(job, [*forecasts.values(), *job.others])
+            every = [*forecasts.values(), *job.others]
+            scenarios = self._draw(job, [one for one in every if one.series_id in job.drawn])
         return Issued(forecasts=forecasts, failed=failed, scenarios=scenarios, errors=errors)
 
     def _update(self, job: IssueJob) -> dict[str, Errors]:

@@ -1,0 +1,112 @@
+"""Forecasts without a model: the seasonal baseline, and where there is no history the course of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from vpp.errors import DataError, PlanError
+from vpp.model.forecast import Forecast
+from vpp.model.horizon import Horizon
+from vpp.model.resource import Resource
+from vpp.model.resource.series import available_series, power_series
+from vpp.model.time import local_date
+from vpp.sense.forecast.borrowed import borrowed
+from vpp.sense.forecast.seasonal import with_known
+from vpp.sense.forecast.spread import measure
+from vpp.service.events import Severity
+from vpp.service.plant import Plant
+
+
+def by_baseline(
+    plant: Plant, names: Sequence[str], horizon: Horizon, now: datetime
+) -> tuple[dict[str, Forecast], dict[str, DataError | PlanError]]:
+    """The seasonal baseline with the spread it had lately; and why some series have none."""
+    found: dict[str, Forecast] = {}
+    lacking: dict[str, DataError | PlanError] = {}
+    try:
+        found = _baseline(plant, names, horizon, now)
+    except (DataError, PlanError):  # one of them; which ones is seen one by one
+        for name in names:
+            try:
+                found |= _baseline(plant, [name], horizon, now)
+            except (DataError, PlanError) as error:
+                lacking[name] = error
+    return found, lacking
+
+
+def _baseline(
+    plant: Plant, names: Sequence[str], horizon: Horizon, now: datetime
+) -> dict[str, Forecast]:
+    """All of them, with published values in place of forecasts. Raises as `SeasonalBaseline.issue`."""
+    desk, calendar = plant.desk, plant.file.calendar
+    issued = desk.baseline.issue(plant.series, names, horizon, now) if names else ()
+    today = local_date(now, calendar.zone)
+    if desk.spreads_of != today:
+        desk.spreads, desk.spreads_of = {}, today
+    fresh = [name for name in names if name not in desk.spreads]
+    if fresh:
+        desk.spreads |= measure(desk.baseline, plant.series, fresh, now)
+    spread = {f.series_id: desk.spreads[f.series_id].around(f.expected, calendar) for f in issued}
+    return {
+        f.series_id: with_known(plant.series, replace(f, quantiles=spread[f.series_id]), now)
+        for f in issued
+    }
+
+
+def by_neighbours(
+    plant: Plant,
+    lacking: Mapping[str, DataError | PlanError],
+    known: Mapping[str, Forecast],
+    now: datetime,
+) -> dict[str, Forecast]:
+    """The course that a resource without history takes from the others of its enterprise, told once each.
+
+    Raises:
+        DataError, PlanError: Why the first of them has no forecast, where nobody can lend it one.
+    """
+    found = {}
+    for name, why in lacking.items():
+        found[name] = _lent(plant, name, why, known)
+        if name not in plant.desk.borrowed:
+            plant.events.emit(
+                "forecasting",
+                f"{name} has no history of its own, its enterprise's other resources lend it theirs",
+                at=now,
+                severity=Severity.WARNING,
+                series_id=name,
+            )
+    plant.desk.borrowed = set(found)
+    return found
+
+
+def _lent(
+    plant: Plant, name: str, why: DataError | PlanError, known: Mapping[str, Forecast]
+) -> Forecast:
+    for series_of, size_of in ((power_series, _draw_kw), (available_series, _feed_kw)):
+        of: dict[str, Resource] = {
+            series: r for r in plant.file.park.resources if (series := series_of(r)) is not None
+        }
+        if name in of:
+            lenders = {
+                other: r
+                for other, r in of.items()
+                if other in known and r.enterprise_id == of[name].enterprise_id
+            }
+            if lenders:
+                return borrowed(
+                    name,
+                    [known[other] for other in lenders],
+                    size_kw=size_of(of[name]),
+                    lenders_size_kw=sum(size_of(r) for r in lenders.values()),
+                )
+    raise why
+
+
+def _draw_kw(resource: Resource) -> float:
+    return resource.draw_kw
+
+
+def _feed_kw(resource: Resource) -> float:
+    return resource.feed_kw
