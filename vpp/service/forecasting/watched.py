@@ -3,7 +3,7 @@
     net.<connection point>  kW net injection at the main meter, less what the plan moves behind it: what
                             loads, weather and whatever has no meter of its own do there
     flexibility.up, .down   room of the park to move (`flexibility.py`)
-    `forecasts.also`        whatever else the park file names
+    carbon, `forecasts.also`  the grid's carbon where it is a series, and whatever the park file names
 
 A main meter's reading of a boundary comes after it, so `net.…` is known a quarter-hour later.
 """
@@ -39,6 +39,7 @@ def series_watched(plant: Plant) -> list[str]:
     names = [
         *(net_series(p.connection_point_id) for p in plant.file.park.connection_points),
         *(UP, DOWN),
+        *([] if plant.file.carbon_series_id is None else [plant.file.carbon_series_id]),
         *plant.file.forecasts.also,
     ]
     return [name for name in dict.fromkeys(names) if plant.series.has(name)]
