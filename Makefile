@@ -20,7 +20,7 @@ help:
 	@echo 'make check   ruff, ruff format, mypy --strict, hadolint'
 	@echo 'make format  let ruff mend what it can'
 	@echo 'make bench   the benchmarks, at most 10 minutes'
-	@echo 'make peers   other planners, in .venv-peers and .venv-flexmeasures, for benchmarks/planner.py'
+	@echo 'make peers   other planners and forecasters, each in a .venv of its own, for benchmarks/planner.py and forecast.py'
 	@echo 'make wheel   dist/vpp-*.whl'
 	@echo 'make lock    new versions into requirements/*.txt (ARGS="--upgrade" for the newest)'
 	@echo 'make system  apt: what some tests need besides Python'
@@ -45,10 +45,10 @@ format: .venv/.dev
 bench: .venv/.dev
 	timeout --foreground 600 $(BIN)/python -m benchmarks $(ARGS)
 
-# FlexMeasures pins other versions of the same libraries, so it stands apart.
-peers: .venv-peers/.made .venv-flexmeasures/.made
+# FlexMeasures and statsforecast pin other versions of the same libraries, so they stand apart.
+peers: .venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made
 
-.venv-peers/.made .venv-flexmeasures/.made: .venv-%/.made: requirements/%.in
+.venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made: .venv-%/.made: requirements/%.in
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -r $<
 	@touch $@
@@ -79,7 +79,7 @@ system:
 	fi
 
 clean:
-	rm -rf .venv .venv-peers .venv-flexmeasures build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-flexmeasures .venv-forecast-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the virtual environment
