@@ -153,10 +153,9 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
 
 
 def plan_is_due(plant: Plant, now: datetime) -> bool:
-    """Whether the standing plan is of an earlier period, or the newest attempt to plan failed."""
-    if plant.schedule is None or isinstance(plant.outcome, Unsolved):
-        return True
-    return plant.schedule.issued_at < latest_boundary(now, plant.file.planning.every)
+    """Whether the standing plan is of an earlier period: its successor failed, or was not tried yet."""
+    period = latest_boundary(now, plant.file.planning.every)
+    return plant.schedule is None or plant.schedule.issued_at < period
 
 
 async def _observe(plant: Plant, finished: Interval, now: datetime) -> None:
