@@ -38,7 +38,8 @@ from rich.table import Table
 
 from benchmarks._winter import FIRST_DAY, HISTORY_DAYS, weeks_of, winter_park
 from benchmarks.harness import machine
-from vpp.service.backtest import BacktestOptions, Row, Way, backtest, plain, span_of
+from vpp.service.backtest import Row, backtest, plain
+from vpp.service.backtestasked import BacktestOptions, Way, span_of
 from vpp.service.executor import ProcessExecutor
 from vpp.service.plant import Plant
 

@@ -232,7 +232,7 @@ def backtest(
     json_: Json = False,
 ) -> None:
     """Play days again with what was known then, beside doing nothing and perfect foresight."""
-    from vpp.service.backtest import BacktestOptions, span_of
+    from vpp.service.backtestasked import BacktestOptions, span_of
     from vpp.service.backtestshow import run_backtest, show_backtest
     from vpp.service.parkfile import load_park
 

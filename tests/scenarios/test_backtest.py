@@ -22,17 +22,10 @@ from vpp.model.time import Interval, isoformat
 from vpp.plan.problem import Problem
 from vpp.ports import JournalEntry
 from vpp.service import cycle, tradelog
-from vpp.service.backtest import (
-    Backtest,
-    BacktestOptions,
-    Row,
-    Way,
-    as_asked,
-    backtest,
-    span_of,
-    violations_of,
-)
+from vpp.service.backtest import Backtest, Row, backtest
+from vpp.service.backtestasked import BacktestOptions, Way, as_asked, span_of
 from vpp.service.backtestshow import show_backtest
+from vpp.service.brokenlimits import violations_of
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant

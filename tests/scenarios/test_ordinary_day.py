@@ -18,7 +18,8 @@ from vpp.model.market import BidSet
 from vpp.model.resource import Storage
 from vpp.model.time import QUARTER
 from vpp.service.accounting import statements_of
-from vpp.service.backtest import BacktestOptions, Way, backtest
+from vpp.service.backtest import backtest
+from vpp.service.backtestasked import BacktestOptions, Way
 from vpp.service.inline import InlineExecutor
 from vpp.service.summary import WALL_CLOCK_FIELDS
 

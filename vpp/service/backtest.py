@@ -19,77 +19,27 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
-from math import gcd, inf
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from vpp.act.ladder import SafeState
-from vpp.errors import ConfigError, DataError
-from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId
-from vpp.model.park import Limits, Park
-from vpp.model.time import QUARTER, Interval, isoformat, local_day, parse_utc
-from vpp.service.accounting import METERS_KEPT
+from vpp.model.park import Park
+from vpp.model.time import Interval, isoformat
+from vpp.service.backtestasked import BacktestOptions, Way, as_asked
+from vpp.service.brokenlimits import violations_of
 from vpp.service.events import Event, Severity
 from vpp.service.executor import Executor
 from vpp.service.parkfile import ParkFile
-from vpp.service.parkschema import ControlSettings, PlanningSettings
 from vpp.service.plant import Plant
 from vpp.service.replay import ReplayOptions, open_replay
 from vpp.service.score import Bill, opening_worth, value_captured
 from vpp.service.scoring import Scored, foresight_cost, scored_of
 from vpp.service.simulation import Simulation, lockstep
-from vpp.simulate.market import VenueTimes
 from vpp.simulate.trajectory import Trajectory
-
-CONTROL_PERIOD = timedelta(minutes=5)
-"""How often a replay steers, and how finely its devices live: a fifth of the demo's work."""
-
-TTL_PERIODS = 2.5
-SOFT_S, HARD_S = 60.0, 180.0
-"""A plan gets so long at least: plans are compared here, not machines. What each took is told."""
-
-TOLERANCE_KW = 1.0
-"""Over a quarter-hour, registers of whole Wh tell powers to about 0.01 kW; this much is no violation."""
-
-LONGEST = METERS_KEPT - timedelta(days=2)
-SERIES_BEYOND = timedelta(days=2)
-"""The series must go on for so long after the span: the last day's auction clears the day after."""
-
-
-class Way(StrEnum):
-    """What a row of the back-test is."""
-
-    NOTHING = "nothing"
-    POINT = "point"
-    SCENARIO = "scenario"
-    FORESIGHT = "foresight"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BacktestOptions:
-    """What to play again."""
-
-    span: Interval
-    every: timedelta
-    seed: int = 1
-    scenarios: int = 0
-    """How many futures the scenario plans are made for; below 2 that way is left out."""
-
-    probability: float | None = None
-    """With what probability the scenario plans keep limits in each step; None for no margins."""
-
-    foresight: bool = True
-    period: timedelta = CONTROL_PERIOD
-    device_step: timedelta = CONTROL_PERIOD
-    """How finely devices live, at most; a step that divides period and quarter-hour is taken."""
-
-    times: VenueTimes = field(default_factory=VenueTimes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,106 +134,6 @@ def plain(row: Row) -> dict[str, Any]:
     }
 
 
-# ---------------------------------------------------------------- what is asked
-
-
-def span_of(file: ParkFile, since: str, until: str) -> Interval:
-    """From two local dates (the second one exclusive), or moments that name their zone.
-
-    Raises:
-        ConfigError: No dates, an empty span, one that begins at no local midnight, or one that the
-            park's series do not cover with a day of history before it.
-    """
-    if file.simulation is None:
-        raise ConfigError(
-            "has no simulation section: nothing to replay",
-            where="park file",
-            fix="Add one; docs/park-file.md shows how",
-        )
-    zone = file.park.timezone
-    start, end = _moment(file.park, since, "--from"), _moment(file.park, until, "--to")
-    if local_day(start.astimezone(zone).date(), zone).start != start:
-        raise ConfigError(
-            f"{since} is no local midnight", where="--from", fix="Name a day: 2025-12-03"
-        )
-    if end <= start or (end - start) % QUARTER:
-        raise ConfigError(
-            f"{since} … {until} is no whole number of quarter-hours",
-            where="--to",
-            fix="Name a later day; it is not played itself",
-        )
-    if end - start > LONGEST:
-        raise ConfigError(
-            f"{(end - start).days} days are asked for",
-            where="--from, --to",
-            fix=f"Play at most {LONGEST.days} days at once: books of meters reach no farther back",
-        )
-    series = file.simulation.day_ahead_per_mwh.horizon.span
-    first, last = series.start + timedelta(days=2), series.end - SERIES_BEYOND
-    if start < first or end > last:
-        raise ConfigError(
-            f"the park's series reach from {isoformat(series.start)} to {isoformat(series.end)}",
-            where="--from, --to",
-            fix=f"Stay between {isoformat(first)} and {isoformat(last)}: forecasts need a past, and"
-            " the last day's auction a price",
-        )
-    return Interval(start, end)
-
-
-def _moment(park: Park, text: str, where: str) -> datetime:
-    try:
-        return local_day(date.fromisoformat(text), park.timezone).start
-    except ValueError:
-        pass  # no date; perhaps a moment
-    try:
-        return parse_utc(text, where=where)
-    except DataError as error:
-        raise ConfigError(
-            f"{text!r} is neither a day nor a moment",
-            where=where,
-            fix="Say 2025-12-03, or 2025-12-02T23:00:00Z",
-        ) from error
-
-
-def as_asked(file: ParkFile, options: BacktestOptions, way: Way) -> ParkFile:
-    """The park file with what a replay changes: how often, how finely, and from when it trades.
-
-    Raises:
-        ConfigError: A step does not fit.
-    """
-    period_s = options.period.total_seconds()
-    planning = file.planning.model_dump() | {
-        "every_minutes": options.every // timedelta(minutes=1),
-        "scenarios": options.scenarios if way is Way.SCENARIO else 0,
-        "margin_probability": options.probability if way is Way.SCENARIO else None,
-        "soft_s": max(file.planning.soft_s, SOFT_S),
-        "hard_s": max(file.planning.hard_s, HARD_S),
-    }
-    control = file.control.model_dump() | {
-        "period_s": period_s,
-        "setpoint_ttl_s": max(file.control.setpoint_ttl_s, TTL_PERIODS * period_s),
-    }
-    try:
-        asked_planning = PlanningSettings.model_validate(planning)
-        asked_control = ControlSettings.model_validate(control)
-    except ValueError as error:
-        raise ConfigError(
-            f"{options.every} and {options.period}: {error}",
-            where="--every",
-            fix="Say a multiple of 15 minutes, at most 12 h",
-        ) from error
-    units = tuple(replace(u, trades_from=options.span.start) for u in file.park.bidding_units)
-    return replace(
-        file,
-        park=replace(file.park, bidding_units=units),
-        planning=asked_planning,
-        control=asked_control,
-    )
-
-
-# ---------------------------------------------------------------- played
-
-
 Progress = Callable[[Way, Plant], None]
 
 
@@ -321,7 +171,7 @@ async def _replayed(
     replay = ReplayOptions(
         span=options.span,
         seed=options.seed,
-        device_step=_device_step(options),
+        device_step=options.longest_step,
         times=options.times,
     )
     async with open_replay(asked, replay, executor) as (run, clock):
@@ -353,11 +203,6 @@ async def _replayed(
             nothing = replace(nothing, value_captured=0.0)
             foresight = replace(foresight, value_captured=1.0, wall_s=perf_counter() - ended)
         return nothing, ours, foresight
-
-
-def _device_step(options: BacktestOptions) -> timedelta:
-    seconds = (int(of.total_seconds()) for of in (options.period, options.device_step, QUARTER))
-    return timedelta(seconds=gcd(*seconds))
 
 
 class _Watch:
@@ -440,55 +285,3 @@ def _imbalance(scored: Scored) -> tuple[float, float]:
             kwh += abs(energy) * 1000
             loss += energy * spot[start] - Decimal(amount)
     return float(kwh), float(loss)
-
-
-# ---------------------------------------------------------------- limits
-
-
-def violations_of(park: Park, course: Trajectory) -> tuple[dict[str, float], float]:
-    """By kind of place the share of quarter-hours in which one of its kind drew or fed too much.
-
-    By the main meters' registers. The second number is the most by which any limit was broken, in kW.
-    """
-    net_kw = {
-        name: (course.export_wh[name] - course.import_wh[name]) / 1000 / course.horizon.step_hours
-        for name in course.import_wh
-    }
-    shares, worst = {}, 0.0
-    for kind, places in _places(park).items():
-        broken = np.zeros(course.horizon.steps, dtype=bool)
-        for limits, points in places:
-            over_kw = _excess_kw(limits, sum((net_kw[p] for p in points), np.zeros(len(broken))))
-            broken |= over_kw > TOLERANCE_KW
-            worst = max(worst, float(over_kw.max(initial=0.0)))
-        shares[kind] = float(broken.mean())
-    return shares, worst if worst > TOLERANCE_KW else 0.0
-
-
-def _places(park: Park) -> dict[str, list[tuple[Limits, list[ConnectionPointId]]]]:
-    """Limits and the connection points below them, by kind of place."""
-    points = park.connection_points
-    return {
-        "connection_points": [(p.limits, [p.connection_point_id]) for p in points],
-        "enterprises": [
-            (
-                e.limits,
-                [p.connection_point_id for p in points if p.enterprise_id == e.enterprise_id],
-            )
-            for e in park.enterprises
-            if e.limits != Limits()
-        ],
-        "feeders": [
-            (f.limits, [p.connection_point_id for p in points if p.feeder_id == f.feeder_id])
-            for f in park.feeders
-        ],
-        "park": [(park.limits, [p.connection_point_id for p in points])],
-    }
-
-
-def _excess_kw(limits: Limits, net_kw: Floats) -> Floats:
-    """How far a course of net injection lies beyond its limits, 0 inside; shape (T,)."""
-    above = net_kw - limits.export_kw if limits.export_kw < inf else np.zeros_like(net_kw)
-    below = -net_kw - limits.import_kw if limits.import_kw < inf else np.zeros_like(net_kw)
-    excess: Floats = np.maximum(np.maximum(above, below), 0.0)
-    return excess

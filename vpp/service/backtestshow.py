@@ -13,7 +13,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from vpp.model.time import Interval
-from vpp.service.backtest import Backtest, BacktestOptions, Row, Way, backtest
+from vpp.service.backtest import Backtest, Row, backtest
+from vpp.service.backtestasked import BacktestOptions, Way
 from vpp.service.executor import ProcessExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
