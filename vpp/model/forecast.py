@@ -14,6 +14,20 @@ from vpp.model.horizon import Floats, Horizon, Profile
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 """Probabilities of the quantiles of every forecast: the share of outcomes expected at or below."""
 
+_MASS = np.diff([0.0, *(np.add(LEVELS[1:], LEVELS[:-1]) / 2), 1.0])
+"""How much of the probability lies nearest to each level, shape (levels,)."""
+
+
+def mean_of(quantiles: Floats) -> Floats:
+    """Mean at each step of a fan of shape (levels, steps); shape (steps,).
+
+    Each quantile stands for what lies nearest to its level: the tails beyond the outer ones are
+    taken to end there, so that a wild guess about them moves no plan.
+    """
+    mean: Floats = _MASS @ quantiles
+    # Where all quantiles are one value the mean is that value, to the last bit.
+    return np.where(quantiles[0] == quantiles[-1], quantiles[0], mean)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forecast:
@@ -26,7 +40,8 @@ class Forecast:
     """Name and version, e.g. `seasonal-naive/1`."""
 
     expected: Profile
-    """What a plan goes by that looks at one line only: the median."""
+    """What a plan goes by that looks at one line only: the mean. Means add up over many series, medians
+    do not: of cars that come seldom the median is none at all, whatever their number."""
 
     quantiles: Floats | None = None
     """At `LEVELS`, shape (levels, steps), not falling along the levels. None only where a model says

@@ -31,7 +31,7 @@ def test_the_neighbours_are_added_up_and_scaled_to_the_size() -> None:
 
     ours = borrowed("power.new", lenders, size_kw=50, lenders_size_kw=200)
 
-    assert list(ours.expected.values) == [-20, -10]
+    assert ours.expected.values == pytest.approx([-20, -10])
     assert ours.model == "borrowed/1"
     assert (ours.series_id, ours.unit, ours.issued_at) == ("power.new", "kW", NOON)
 

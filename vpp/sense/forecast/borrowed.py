@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp.errors import PlanError
-from vpp.model.forecast import LEVELS, Forecast
+from vpp.model.forecast import LEVELS, Forecast, mean_of
 from vpp.model.horizon import Profile
 
 MODEL = "borrowed/1"
@@ -62,6 +62,6 @@ def borrowed(
         unit=unit,
         issued_at=issued_at,
         model=MODEL,
-        expected=Profile(horizon, fan[LEVELS.index(0.5)].copy()),
+        expected=Profile(horizon, mean_of(fan)),
         quantiles=fan,
     )

@@ -242,11 +242,12 @@ def _through_quantiles(forecast: Forecast, z: Floats, bounds: tuple[float, float
 
     Between levels, and beyond the outer ones, the quantiles are straight lines over the normal score:
     the tails are those of a normal distribution that continues the outer segment. They end at the
-    bounds; without any, a forecast whose quantiles all lie on one side of zero stays there.
+    bounds; without any, a forecast whose quantiles all lie on one side of zero stays there. A single
+    value is the expected one.
     """
     count = z.shape[1]
     fan = forecast.quantiles
-    if fan is None:
+    if fan is None or count == 1:
         return np.tile(forecast.expected.values, (count, 1))
     at = np.clip(np.searchsorted(_Z, z), 1, len(LEVELS) - 1)
     steps = np.arange(fan.shape[1])[:, None]

@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 
 from vpp.errors import DataError
-from vpp.model.forecast import LEVELS, Forecast
+from vpp.model.forecast import Forecast, mean_of
 from vpp.model.horizon import Horizon, Profile
 from vpp.sense.forecast.base import Fitted, Model, Past
 from vpp.sense.forecast.choose import Choice, Chosen, Trial, choose
@@ -86,7 +86,7 @@ class Trained:
             unit=self.unit,
             issued_at=past.issued_at,
             model=f"{self.model}+known" if there.any() else self.model,
-            expected=Profile(horizon, fan[LEVELS.index(0.5)].copy()),
+            expected=Profile(horizon, mean_of(fan)),
             quantiles=fan,
         )
 

@@ -210,7 +210,7 @@ class ForecastView(WireModel):
     start: datetime
     step_s: int
     values: Numbers
-    """The median."""
+    """The mean."""
     levels: list[float]
     """Shares of outcomes expected at or below the quantiles."""
     quantiles: list[Numbers]
