@@ -30,6 +30,9 @@ SAME_WEEKDAY_MEAN = Naive(name="same-weekday-mean/1", rule=Rule(days=6, every_da
 
 NAIVE = ("yesterday", "same-weekday", "mean-of-last")
 
+TO_THE_END_OF_TOMORROW = timedelta(hours=36)
+"""So far ahead of an issue at noon regressors are known that are known ahead at all."""
+
 PRICES_PUBLISHED_AT = time(13)
 """Local time at which the prices of the next day are out; ours are issued an hour before."""
 
@@ -108,5 +111,5 @@ def _past_at(series: Series, past: Past) -> CutPast:
     return CutPast(
         past=past,
         published_at=PRICES_PUBLISHED_AT if series.published_ahead else None,
-        regressors_ahead=timedelta(days=3) if series.ahead else timedelta(0),
+        regressors_ahead=TO_THE_END_OF_TOMORROW if series.ahead else timedelta(0),
     )
