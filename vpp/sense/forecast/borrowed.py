@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpp.errors import PlanError
-from vpp.model.forecast import LEVELS, Forecast, mean_of
+from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Profile
 
 MODEL = "borrowed/1"
@@ -50,18 +50,18 @@ def borrowed(
         )
     ((unit, horizon, issued_at),) = shared
     scale = size_kw / lenders_size_kw
-    median = scale * np.sum([one.expected.values for one in lenders], axis=0)
-    reach = float(np.abs(median).max()) / _OUTERMOST
-    fan = median + (np.array(LEVELS)[:, None] - 0.5) * reach
+    middle = scale * np.sum([one.expected.values for one in lenders], axis=0)
+    reach = float(np.abs(middle).max()) / _OUTERMOST
+    fan = middle + (np.array(LEVELS)[:, None] - 0.5) * reach
     # What only draws or only feeds keeps doing so.
-    low = 0.0 if (median >= 0).all() else -size_kw
-    high = 0.0 if (median <= 0).all() else size_kw
+    low = 0.0 if (middle >= 0).all() else -size_kw
+    high = 0.0 if (middle <= 0).all() else size_kw
     fan = np.clip(fan, low, high)
     return Forecast(
         series_id=series_id,
         unit=unit,
         issued_at=issued_at,
         model=MODEL,
-        expected=Profile(horizon, mean_of(fan)),
+        expected=Profile(horizon, middle),
         quantiles=fan,
     )
