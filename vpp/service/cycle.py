@@ -1,6 +1,6 @@
 """The whole day of the plant, read top to bottom.
 
-    every 15 min   plan      observe ▸ freeze ▸ forecast ▸ strategies ▸ solve ▸ validate ▸ adopt
+    every 15 min   plan      observe ▸ score ▸ forecast ▸ freeze ▸ strategies ▸ solve ▸ validate ▸ adopt
                              (where plans are made less often, the others only observe)
     every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
     every 60 s     act       freeze ▸ rung of the ladder ▸ share ▸ guard ▸ journal ▸ send

@@ -154,6 +154,22 @@ def test_a_day_worse_than_naive_is_told_once_and_so_is_its_end(
     assert last == f"{LOAD} is forecast better than naively again"
 
 
+def test_a_day_that_was_scored_in_part_is_not_judged(
+    fed: Plant, told: Callable[[Plant, str], list[str]]
+) -> None:
+    """The first forecast is of 11:00: the rest of that day says nothing about a day."""
+
+    async def course() -> None:
+        await keep(fed, [a_forecast(NOW, -5000.0)], NOW)
+        measure(fed, NOW, [-100.0] * 52)
+        await score(fed, NOW + 13 * HOUR + QUARTER)
+
+    asyncio.run(course())
+
+    assert sum_of(fed.desk.sums, series_id=LOAD).mae == 4900.0
+    assert told(fed, "forecast_skill") == []
+
+
 def test_skill_and_coverage_of_the_last_whole_day_are_metrics(fed: Plant) -> None:
     midnight = datetime(2025, 12, 2, 23, tzinfo=UTC)
 

@@ -60,6 +60,9 @@ class ForecastDesk:
     scored_until: dict[str, datetime] = field(default_factory=dict)
     """Up to which moment each series is scored."""
 
+    scored_from: dict[str, datetime] = field(default_factory=dict)
+    """From which moment on each series was scored: the day it lies in is not judged."""
+
     sums: dict[ScoreKey, ScoreSums] = field(default_factory=dict)
     """Scores of today and yesterday; all that is kept stands in the record."""
 

@@ -20,7 +20,7 @@ from vpp.errors import UnavailableError
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.horizon import Horizon
-from vpp.model.time import QUARTER, latest_boundary, local_date, local_moment
+from vpp.model.time import EPOCH, QUARTER, latest_boundary, local_date, local_moment
 from vpp.sense.forecast.tally import bucket_of, naive_value, sums_of
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
@@ -44,6 +44,8 @@ def take_up(plant: Plant, now: datetime) -> None:
     try:
         kept = desk.record.issued(since=now - LOOK_BACK, until=now)
         desk.scored_until = desk.record.scored_until()
+        # It began earlier: what is on record of the day that goes on is on record from its beginning.
+        desk.scored_from = dict.fromkeys(desk.scored_until, EPOCH)
         desk.sums = desk.record.scores(
             local_date(now, plant.file.park.timezone) - timedelta(days=1)
         )
@@ -78,6 +80,7 @@ async def score(plant: Plant, now: datetime) -> None:
     begun, until = dict[str, datetime](), dict[str, datetime]()
     for name, issued in desk.waiting.items():
         first = desk.scored_until.get(name, min((one.issued_at for one in issued), default=now))
+        desk.scored_from.setdefault(name, first)
         came, end = _came(plant, name, latest_boundary(first, QUARTER), now)
         for start, value in came:
             for key, sums in _scored(plant, name, issued, start, value).items():
@@ -92,7 +95,8 @@ async def score(plant: Plant, now: datetime) -> None:
     await _write(plant, now, lambda: desk.record.add_scores(fresh, until))
     for name, first in begun.items():
         day = local_date(first, zone)
-        if day < local_date(until[name], zone):
+        whole = desk.scored_from[name] <= local_moment(day, time(), zone)
+        if whole and day < local_date(until[name], zone):
             _judge(plant, name, day, now)
     await _tidy(plant, now)
 
