@@ -151,6 +151,7 @@ def show(rows: Mapping[int, Sequence[Row]], probability: float | None) -> None:
     causes = dict.fromkeys(c for some in found.values() for row in some for c in row.causes)
     lines |= {c.replace("_", " "): (lambda row, c=c: row.causes.get(c)) for c in causes}
     lines |= {
+        "lost by late trades": lambda row: row.late_trade_loss if row.plans else None,
         "lost by imbalance": lambda row: row.imbalance_loss if row.plans else None,
         "value captured, %": lambda row: _percent(row.value_captured),
         "limits broken, %": lambda row: _percent(max(row.violations.values(), default=None)),

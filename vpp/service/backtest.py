@@ -63,6 +63,9 @@ class Row:
     imbalance_loss: float = 0.0
     """What that cost beyond the day-ahead price."""
 
+    late_trade_loss: float = 0.0
+    """What trades of the quarter-hour auction cost beyond the day-ahead price; below 0: gained."""
+
     plans: int = 0
     plans_failed: int = 0
     plans_feasible: int = 0
@@ -125,6 +128,7 @@ def plain(row: Row) -> dict[str, Any]:
     return plain | {
         "imbalance_kwh": round(row.imbalance_kwh, 3),
         "imbalance_loss": round(row.imbalance_loss, 2),
+        "late_trade_loss": round(row.late_trade_loss, 2),
         "plans": row.plans,
         "plans_failed": row.plans_failed,
         "plans_feasible": row.plans_feasible,
@@ -261,10 +265,11 @@ def _causes(scored: Scored, opening: float) -> dict[str, float]:
 def _counts(run: Simulation, scored: Scored, watch: _Watch) -> dict[str, Any]:
     span = run.span
     plans = [record for record in run.plant.plan_log if record.at in span]
-    kwh, loss = _imbalance(scored)
+    losses = _beyond_day_ahead(scored)
     return {
-        "imbalance_kwh": kwh,
-        "imbalance_loss": loss,
+        "imbalance_kwh": _imbalance_kwh(scored),
+        "imbalance_loss": float(losses["imbalance"]),
+        "late_trade_loss": float(losses["quarter_hour"]),
         "plans": len(plans),
         "plans_failed": sum(record.status == "unsolved" for record in plans),
         "plans_feasible": sum(record.status == "feasible" for record in plans),
@@ -275,13 +280,21 @@ def _counts(run: Simulation, scored: Scored, watch: _Watch) -> dict[str, Any]:
     }
 
 
-def _imbalance(scored: Scored) -> tuple[float, float]:
-    """Energy that was delivered otherwise than traded, and what it cost beyond the day-ahead price."""
+def _beyond_day_ahead(scored: Scored) -> dict[str, Decimal]:
+    """By kind of booking what it cost beyond the day-ahead price of its energy."""
     spot = {start: Decimal(price) for start, price in scored.report["prices"]["day_ahead"] if price}
-    kwh = loss = Decimal(0)
+    losses = dict.fromkeys(("day_ahead", "quarter_hour", "imbalance"), Decimal(0))
     for kind, _, start, mwh, amount in scored.report["bookings"]:
-        if kind == "imbalance" and start in scored.actual.span:
-            energy = Decimal(mwh)
-            kwh += abs(energy) * 1000
-            loss += energy * spot[start] - Decimal(amount)
-    return float(kwh), float(loss)
+        if start in scored.actual.span:
+            losses[kind] += Decimal(mwh) * spot[start] - Decimal(amount)
+    return losses
+
+
+def _imbalance_kwh(scored: Scored) -> float:
+    """Energy that was delivered otherwise than traded, as sizes."""
+    mwh = (
+        abs(Decimal(mwh))
+        for kind, _, start, mwh, _ in scored.report["bookings"]
+        if kind == "imbalance" and start in scored.actual.span
+    )
+    return float(sum(mwh, Decimal(0)) * 1000)

@@ -99,6 +99,9 @@ def show_backtest(result: Backtest, console: Console) -> None:
     table.add_row(
         "quarter-hours with a limit broken", *(_share(_broken(row)) for row in result.rows)
     )
+    table.add_row(
+        "lost by late trades", *(_played(row, row.late_trade_loss) for row in result.rows)
+    )
     table.add_row("lost by imbalance", *(_played(row, row.imbalance_loss) for row in result.rows))
     table.add_row(
         "plans, failed",
