@@ -59,7 +59,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["se3-quarter-hour: not 200"] == 0
     assert measured["se3-quarter-hour: bids an answer"] == 1
     assert measured["24 h: solve"] > 0
-    assert measured["cambridge_b36 auto: MAE / best naive"] > 0
+    assert measured["temperature auto: MAE / best naive"] > 0
     assert measured["A 10: vpp"] > 0
     assert measured["A 10: scipy / ours"] > 0
     assert measured["decode and accept: messages"] == 2 * 51
