@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from benchmarks._forecast.data import Series
+from benchmarks._forecast.models import AUTO
 from benchmarks._forecast.rolling import Run
 from benchmarks._forecast.scores import HIGH, LOW, MEDIAN, reliability
 from vpp.model.forecast import LEVELS
@@ -18,11 +19,12 @@ FAN_DAYS = 7
 
 
 def draw(series: Series, runs: Sequence[Run], folder: Path) -> None:
-    """Write `SET-reliability.png` with all models, and `SET-fan.png` with the last one."""
+    """Write `SET-reliability.png` with all models, and `SET-fan.png` with `auto`, or the last one."""
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     _reliability(series, runs, folder / f"{series.name}-reliability.png")
-    _fan(series, runs[-1], folder / f"{series.name}-fan.png")
+    shown = next((run for run in runs if run.model == AUTO), runs[-1])
+    _fan(series, shown, folder / f"{series.name}-fan.png")
 
 
 def _reliability(series: Series, runs: Sequence[Run], path: Path) -> None:
