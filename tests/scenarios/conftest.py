@@ -139,6 +139,8 @@ strategies:
   - {{use: market_trading, with: {{quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}}}}
   - {{use: two_part_tariff}}
   - {{use: stored_energy_value}}
+forecasts:                     # eight days that repeat to the watt: more candidates would learn no more
+  series: [{{match: "*", candidates: [yesterday, seasonal-baseline]}}]
 planning: {{at_least_hours: 24, soft_s: 10, hard_s: 20}}
 control: {{period_s: {period_s}, setpoint_ttl_s: {ttl_s}, deadband_kw: 2}}
 simulation:
