@@ -1,10 +1,11 @@
 """Forecasts as they were issued, and sums of how they did, in one SQLite file: a `ForecastRecord`.
 
-    issue    one row a series and issue: quantiles as 4-byte floats (levels × steps), compressed
+    issue    one row a series and issue: what is expected, and the quantiles below it, as 4-byte floats
+             (1 + levels × steps), compressed
     score    one row a series, day, model and lead: sums, added to as values come
     scored   up to which moment each series is scored
 
-A quantile in 4-byte floats is off by less than a millionth of its size. What was issued is bounded by
+A value in 4-byte floats is off by less than a millionth of its size. What was issued is bounded by
 `forget`; sums are few. Called from one thread at a time, whichever it is.
 """
 
@@ -35,7 +36,7 @@ SCHEMA = f"""
 CREATE TABLE issue (
     issued_ms INTEGER NOT NULL, series TEXT NOT NULL, model TEXT NOT NULL, unit TEXT NOT NULL,
     start_ms INTEGER NOT NULL, step_ms INTEGER NOT NULL, steps INTEGER NOT NULL,
-    quantiles BLOB NOT NULL,
+    courses BLOB NOT NULL,
     PRIMARY KEY (issued_ms, series, model)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE score (
@@ -150,6 +151,7 @@ def _row(forecast: Forecast) -> tuple[object, ...]:
     horizon, quantiles = forecast.expected.horizon, forecast.quantiles
     if quantiles is None:
         quantiles = np.tile(forecast.expected.values, (len(LEVELS), 1))
+    courses = np.vstack([forecast.expected.values, quantiles])
     return (
         _ms(forecast.issued_at),
         forecast.series_id,
@@ -158,7 +160,7 @@ def _row(forecast: Forecast) -> tuple[object, ...]:
         _ms(horizon.start),
         horizon.step // MILLISECOND,
         horizon.steps,
-        zlib.compress(quantiles.astype("<f4").tobytes(), level=1),
+        zlib.compress(courses.astype("<f4").tobytes(), level=1),
     )
 
 
@@ -166,14 +168,14 @@ def _forecast(row: tuple[int, str, str, str, int, int, int, bytes]) -> Forecast:
     issued_ms, series_id, model, unit, start_ms, step_ms, steps, content = row
     horizon = Horizon(_moment(start_ms), step_ms * MILLISECOND, steps)
     packed = np.frombuffer(zlib.decompress(content), "<f4")
-    quantiles = packed.astype(np.float64).reshape(len(LEVELS), steps)
+    expected, *quantiles = packed.astype(np.float64).reshape(1 + len(LEVELS), steps)
     return Forecast(
         series_id=series_id,
         unit=unit,
         issued_at=_moment(issued_ms),
         model=model,
-        expected=Profile(horizon, quantiles[LEVELS.index(0.5)].copy()),
-        quantiles=quantiles,
+        expected=Profile(horizon, expected),
+        quantiles=np.array(quantiles),
     )
 
 

@@ -251,7 +251,8 @@ def _choose(of: _Choice) -> Hedged | str:
     )
     costs = _costs(of, stack, found.x)
     saved = told.point_objective - of.valued(costs)[2]
-    if saved <= NOTHING * max(abs(told.point_objective), 1.0):
+    # Not finite where a future has no way out of the point's first step: anything is better.
+    if np.isfinite(saved) and saved <= NOTHING * max(abs(told.point_objective), 1.0):
         return Hedged(_with_costs(of, told, point_costs, before), {})
     left = ""
     x = _nearest(stack, found, before, of.deadline, of.workers)

@@ -85,6 +85,23 @@ def test_a_value_is_scored_against_every_forecast_that_spoke_of_it(fed: Plant) -
     assert later.within80 == 6
 
 
+def test_what_a_plan_out_of_turn_issues_again_is_scored_once(fed: Plant) -> None:
+    """A limit order at 10:07 makes another plan of 10:00, with forecasts of 10:00: the first count."""
+
+    async def course() -> None:
+        await keep(fed, [a_forecast(NOW, -100.0)], NOW)
+        await keep(fed, [a_forecast(NOW, -90.0)], NOW)
+        measure(fed, NOW, [-100.0])
+        await score(fed, NOW + QUARTER)
+
+    asyncio.run(course())
+
+    found = scores(fed)[date(2025, 12, 2), "0-1 h"]
+    assert (found.cases, found.abs_error) == (1, 0.0)
+    (kept,) = fed.desk.record.issued(since=NOW, until=NOW)
+    assert kept.expected.values[0] == -100.0
+
+
 def test_nothing_is_scored_twice_and_a_late_value_is_waited_for(fed: Plant) -> None:
     async def course() -> list[int]:
         await keep(fed, [a_forecast(NOW, -100.0)], NOW)

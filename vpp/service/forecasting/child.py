@@ -54,7 +54,7 @@ def _learnt(job: TrainJob) -> Learnt:
     choice, trained = work.train(job)
     if trained is None:
         return Learnt(choice=choice, errors=None, model=None)
-    errors = work.errors_of(trained)
+    errors = work.errors_of(trained, job.seen.calendar)
     return Learnt(choice=choice, errors=errors, model=_dumped(trained))
 
 

@@ -19,7 +19,7 @@ class InlineForecaster:
         if trained is None:
             return choice, None
         self._models.take({choice.series_id: trained})
-        return choice, work.errors_of(trained)
+        return choice, work.errors_of(trained, job.seen.calendar)
 
     async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
         """Forecast now."""

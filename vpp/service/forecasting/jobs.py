@@ -56,7 +56,7 @@ class Errors:
 
     origins: tuple[datetime, ...]
     above: Floats
-    """What came less the median, shape (origins, leads), NaN where not known."""
+    """What came less the mean, which plans go by, shape (origins, leads), NaN where not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

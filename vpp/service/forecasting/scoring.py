@@ -68,7 +68,10 @@ def _remember(plant: Plant, forecasts: Sequence[Forecast], now: datetime) -> Non
     waiting = plant.desk.waiting
     for one in forecasts:
         if latest_boundary(one.issued_at, SCORED_EVERY) == one.issued_at:
-            waiting.setdefault(one.series_id, []).append(one)
+            there = waiting.setdefault(one.series_id, [])
+            # A plan out of turn issues again what its quarter-hour issued: as on record, the first counts.
+            if not any((o.issued_at, o.model) == (one.issued_at, one.model) for o in there):
+                there.append(one)
     for name, issued in waiting.items():
         waiting[name] = [one for one in issued if one.expected.horizon.end > now - GIVE_UP]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpp.errors import VppError
-from vpp.model.forecast import Forecast, Scenarios
+from vpp.model.calendar import Calendar
+from vpp.model.forecast import Forecast, Scenarios, mean_of
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.choose import Trial
 from vpp.sense.forecast.pasts import PastAt, StoredPast
@@ -73,10 +74,17 @@ def _without_defects(seen: StoredPast, now: datetime) -> PastAt:
     return CleanPast(seen=seen, cleaned=found(seen(now)))
 
 
-def errors_of(trained: Trained) -> Errors:
-    """How the series came out against the medians of its track (calibration leaves them alone)."""
+def errors_of(trained: Trained, calendar: Calendar) -> Errors:
+    """How the series came out against what a plan would go by: the means of its track's fans.
+
+    Calibrated as they would be today, not as they were: plans of today are what the errors are for.
+    """
     track = trained.track
-    return Errors(origins=track.origins, above=track.actual - track.expected)
+    means = [
+        mean_of(trained.calibration.apply(fan, track.starts(i), calendar))
+        for i, fan in enumerate(track.quantiles)
+    ]
+    return Errors(origins=track.origins, above=track.actual - np.array(means))
 
 
 class Models:
@@ -94,12 +102,13 @@ class Models:
 
     def issue(self, job: IssueJob) -> Issued:
         """Forecast every series of the job; those that others go by come first."""
-        errors = self._update(job)
+        errors, failed = self._update(job)
         named = {name for past in job.pasts for name in past.regressors}
         forecasts: dict[str, Forecast] = {}
-        failed: dict[str, str] = {}
         known = {f.series_id: f.expected for f in job.others}
         for past in sorted(job.pasts, key=lambda past: past.series_id not in named):
+            if past.series_id in failed:
+                continue
             try:
                 clear = past
                 if past.series_id.startswith(MEASURED):
@@ -116,16 +125,22 @@ class Models:
             scenarios = self._draw(job, [one for one in every if one.series_id in job.drawn])
         return Issued(forecasts=forecasts, failed=failed, scenarios=scenarios, errors=errors)
 
-    def _update(self, job: IssueJob) -> dict[str, Errors]:
-        errors = {}
+    def _update(self, job: IssueJob) -> tuple[dict[str, Errors], dict[str, str]]:
+        """Errors of the series that are up to date now, and why others are not: they sit this issue out."""
+        errors: dict[str, Errors] = {}
+        failed: dict[str, str] = {}
         for seen in job.update:
-            past_at = _without_defects(seen, job.issued_at)
-            past = past_at(job.issued_at)
-            trained = self.trained[past.series_id].updated(past, past_at=past_at)
+            try:
+                past_at = _without_defects(seen, job.issued_at)
+                past = past_at(job.issued_at)
+                trained = self.trained[past.series_id].updated(past, past_at=past_at)
+            except VppError as error:
+                failed[seen.series_id] = str(error)
+                continue
             self.trained[past.series_id] = trained
-            errors[past.series_id] = errors_of(trained)
+            errors[past.series_id] = errors_of(trained, past.calendar)
             self._dependence = None
-        return errors
+        return errors, failed
 
     def _draw(self, job: IssueJob, forecasts: Sequence[Forecast]) -> Scenarios:
         """Joint courses; the same seed and moment draw the same."""
