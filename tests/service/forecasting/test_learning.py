@@ -90,6 +90,13 @@ def test_a_series_is_learnt_anew_when_the_weeks_moment_has_come_and_not_before(f
     assert counting.rests == 2
 
 
+def test_a_service_that_starts_between_two_boundaries_learns_at_once(fed: Plant) -> None:
+    asyncio.run(learn(fed, NOW + timedelta(minutes=7)))
+
+    assert list(fed.desk.choices) == inputs.series_needed(fed)
+    assert fed.desk.choices[LOAD].trained_at == NOW
+
+
 @pytest.mark.parametrize(
     ("day", "hour", "now", "moment"),
     [

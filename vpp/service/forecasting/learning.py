@@ -74,7 +74,7 @@ def weekly_moment(plant: Plant, now: datetime) -> datetime:
 
 async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
     settings, issued_at = plant.file.forecasts, latest_boundary(now, QUARTER)
-    horizon = inputs.horizon_of(plant, now)
+    horizon = inputs.horizon_of(plant, issued_at)
     try:
         known = seen(
             plant.series,
@@ -90,7 +90,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
         seen=known,
         issued_at=issued_at,
         candidates=settings.candidates_of(series_id),
-        horizon=horizon.end - now,
+        horizon=horizon.end - issued_at,
     )
     return await plant.desk.forecaster.train(job, hard_s=settings.train_s)
 
