@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import sys
 from datetime import date, timedelta
@@ -311,6 +312,9 @@ def _speed(text: str) -> float | None:
 
 def main() -> NoReturn:
     """Run the command and turn what it raises into one line and an exit code."""
+    # One thread a process: those of OpenMP spin while they wait for each other, and beside other work
+    # on the machine models then take ten times as long to learn. Read when scikit-learn is loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

