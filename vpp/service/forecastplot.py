@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vpp.errors import ConfigError
-from vpp.model.forecast import LEVELS
+from vpp.model.forecast import LEVELS, mean_of
 from vpp.model.horizon import Floats, Horizon
 from vpp.service.forecastcommand import Forecasted
 from vpp.service.plot import DEMAND, GRID, INK, MOVED, require_matplotlib
@@ -123,8 +123,8 @@ def _fan(ax: Axes, result: Forecasted, horizon: Horizon, quantiles: Floats) -> N
             linewidth=0,
             label="0.05 … 0.95" if low == LEVELS[0] else None,
         )
-    median = quantiles[LEVELS.index(0.5)]
-    _line(ax, result, horizon, median, color=MOVED, linewidth=1.4, label="expected")
+    mean = mean_of(quantiles)
+    _line(ax, result, horizon, mean, color=MOVED, linewidth=1.4, label="expected")
 
 
 def _line(ax: Axes, result: Forecasted, horizon: Horizon, values: Floats, **look: Any) -> None:

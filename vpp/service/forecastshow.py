@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from vpp.model.forecast import LEVELS
-from vpp.model.horizon import Floats
 from vpp.service.forecastcommand import Forecasted
 
 HOUR = timedelta(hours=1)
@@ -98,18 +97,15 @@ def _hours(result: Forecasted) -> Table:
     horizon = forecast.expected.horizon
     each = max(HOUR // horizon.step, 1)
     table = Table(box=SIMPLE_HEAD, title=f"forecast, {forecast.unit}", title_justify="left")
-    table.add_column("from")
-    for level in SHOWN:
-        table.add_column(f"{level:g}" + (" (expected)" if level == 0.5 else ""), justify="right")
+    for name in ("from", "expected", *(f"{level:g}" for level in SHOWN)):
+        table.add_column(name, justify="left" if name == "from" else "right")
     for row in range(min(-(-horizon.steps // each), MOST_ROWS)):
         steps = slice(row * each, (row + 1) * each)
         start = (horizon.start + row * each * horizon.step).astimezone(zone)
-        table.add_row(f"{start:%a %d %b %H:%M}", *(_mean(quantiles, one, steps) for one in SHOWN))
+        courses = [forecast.expected.values, *(quantiles[LEVELS.index(one)] for one in SHOWN)]
+        numbers = [_number(float(np.mean(one[steps]))) for one in courses]
+        table.add_row(f"{start:%a %d %b %H:%M}", *numbers)
     return table
-
-
-def _mean(quantiles: Floats, level: float, steps: slice) -> str:
-    return _number(float(np.mean(quantiles[LEVELS.index(level), steps])))
 
 
 def _number(value: float) -> str:

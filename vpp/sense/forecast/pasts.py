@@ -86,15 +86,6 @@ class CutPast:
         return local_day(today + timedelta(days=days), zone).end
 
 
-def cut_at(past: Past, issued_at: datetime) -> Past:
-    """`past` as it was known at `issued_at`, if each value was known when its interval had ended.
-
-    Raises:
-        DataError: `issued_at` lies after the past's own, or before its first value.
-    """
-    return CutPast(past=past)(issued_at)
-
-
 def _hidden_from(values: Floats, step: int) -> Floats:
     """A copy in which nothing is known from `step` on."""
     seen = values.copy()

@@ -52,12 +52,6 @@ class Track:
     failed: Mapping[datetime, str]
     """Origins at which the model could not forecast, and why."""
 
-    @property
-    def expected(self) -> Floats:
-        """The medians, shape (origins, steps)."""
-        middle: Floats = self.quantiles[:, LEVELS.index(0.5)]
-        return middle
-
     def starts(self, origin: int) -> Horizon:
         """The horizon of one row."""
         return horizon_from(self.origins[origin], self.step, self.actual.shape[1])

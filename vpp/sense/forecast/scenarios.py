@@ -13,7 +13,7 @@ A series without a track has the defaults alone.
 
 The draws of each step are spread over the whole distribution (Latin hypercube with dependence,
 Packham & Schmidt 2010): S scenarios have one value in each S-th of it. So the mean of ten is near
-that of the forecast, half of them lie below the median, and a single one is the median itself.
+that of the forecast, half of them lie below the median. A single one is what is expected.
 """
 
 from __future__ import annotations
