@@ -32,6 +32,7 @@ import structlog
 from adapters.mqtt_link import BrokerAddress
 from vpp.clock import SimulatedClock
 from vpp.model.time import isoformat, parse_utc
+from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.history import give_history
 from vpp.service.http import serve
 from vpp.service.inline import InlineExecutor
@@ -108,6 +109,7 @@ async def live(spec: Spec) -> None:
                 venue_url=spec.venue_url,
                 reach=killer(spec.point, spec.hits),
                 executor=None if spec.own_solver else InlineExecutor(),
+                forecaster=None if spec.own_solver else InlineForecaster(),
             )
         )
         plant = opened.plant

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from vpp.sense.cleaning import Cleaned, clean, rules_for
 from vpp.sense.forecast.base import Past, Site
 from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.series import SeriesStore
-from vpp.service.forecastschema import ForecastsSection, SiteSection
+
+if TYPE_CHECKING:  # a process that learns needs no schema
+    from vpp.service.forecastschema import ForecastsSection, SiteSection
 
 
 def seen(
