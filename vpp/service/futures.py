@@ -79,9 +79,9 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
     for resource in view.park.resources:
         name = resource.resource_id
         if (kw := drawn(resource, power_series)) is not None:
-            base_kw[name] = Profile(horizon, np.minimum(kw, 0.0))
+            base_kw[name] = Profile(horizon, np.clip(kw, -resource.draw_kw, 0.0))
         if (kw := drawn(resource, available_series)) is not None:
-            available_kw[name] = Profile(horizon, np.maximum(kw, 0.0))
+            available_kw[name] = Profile(horizon, np.clip(kw, 0.0, resource.feed_kw))
         if (kw := drawn(resource, arriving_series)) is not None and isinstance(resource, EvFleet):
             arriving_kw[name] = Profile(horizon, still_to_arrive_kw(resource, kw, horizon))
         if (degc := drawn(resource, outdoor_series)) is not None:

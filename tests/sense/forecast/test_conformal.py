@@ -189,3 +189,34 @@ def test_misses_that_come_later_do_not_change_how_an_earlier_row_was_calibrated(
     early = [i for i, at in enumerate(one.origins) if at <= START + 40 * DAY]
     assert len(early) > 50
     np.testing.assert_array_equal(one.quantiles[early], other.quantiles[early])
+
+
+def test_misses_that_are_large_only_beside_a_narrow_fan_do_not_blow_up_a_wide_one() -> None:
+    """The model is sure of nights (1 kW), not of days (40 kW), until the plant works at night too.
+
+    It then misses by 60 kW: 60 times its own measure by night. By day, 60 times 40 would be 2400.
+    """
+
+    class ByDay(Always):
+        def quantiles(self, past: Past, horizon: Horizon) -> Floats:
+            sure = np.array([not 8 <= start.hour < 16 for start in horizon.starts()])
+            fan = super().quantiles(past, horizon)
+            return np.where(sure, 100 + (fan - 100) / 40, fan)
+
+    chance = np.random.default_rng(1).standard_normal(24 * 40)
+
+    def value(hour: int) -> float:
+        if 8 <= hour % 24 < 16:
+            return 100 + 40 * float(chance[hour])
+        return 100 + 60 * float(hour % 48 < 24) + float(chance[hour])
+
+    model, past = ByDay(100.0, 40.0), a_past(hourly(value, 24 * 40))
+    origins = origins_between(past.issued_at - 30 * DAY, past.issued_at - HOUR)
+    track = rolling(model, past, origins, 24, 1000 * DAY)
+    tuesday = Horizon(START + 8 * DAY, HOUR, 24)
+    fan = model.quantiles(a_past([1.0]), tuesday)
+
+    calibrated = calibrate(track, LONDON).apply(fan, tuesday, LONDON)
+
+    assert np.abs(calibrated[:, NOON] - 100).max() < 3 * 60
+    assert calibrated[-1, NIGHT] > 110

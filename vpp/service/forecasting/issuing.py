@@ -19,6 +19,7 @@ from vpp.model.time import local_date
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
 from vpp.service.forecasting.past import seen
+from vpp.service.forecasting.possible import bounds_of, possible
 from vpp.service.forecasting.scoring import keep
 from vpp.service.forecasting.standin import by_baseline, by_neighbours
 from vpp.service.forecasting.watched import series_watched
@@ -54,6 +55,8 @@ async def issue(
             forecasts[name] = replace(standing_in, model=standing_in.model + STAND_IN)
         elif name in unmodelled:
             forecasts[name] = unmodelled[name]
+    bounds = bounds_of(plant.file.park)
+    forecasts = {name: possible(forecast, bounds) for name, forecast in forecasts.items()}
     desk.scenarios = answer.scenarios
     desk.errors |= answer.errors
     plant.forecasts = tuple(forecasts.values())

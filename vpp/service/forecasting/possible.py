@@ -1,0 +1,44 @@
+"""What a resource cannot do is not forecast: the park file knows sizes that no history tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from vpp.model.forecast import Forecast, mean_of
+from vpp.model.horizon import Profile
+from vpp.model.park import Park
+from vpp.model.resource.series import available_series, power_series
+
+Bounds = Mapping[str, tuple[float, float]]
+"""Lowest and highest net injection in kW, by series id."""
+
+
+def bounds_of(park: Park) -> Bounds:
+    """Of the series of each resource that says how much it may draw or feed."""
+    bounds: dict[str, tuple[float, float]] = {}
+    for resource in park.resources:
+        if (name := power_series(resource)) is not None:
+            bounds[name] = (-resource.draw_kw, resource.feed_kw)
+        if (name := available_series(resource)) is not None:
+            bounds[name] = (0.0, resource.feed_kw)
+    return bounds
+
+
+def possible(forecast: Forecast, bounds: Bounds) -> Forecast:
+    """The forecast with its fan cut to what can be; where that cuts, the mean of what is left is expected."""
+    if forecast.series_id not in bounds:
+        return forecast
+    low, high = bounds[forecast.series_id]
+    expected, whole = forecast.expected, forecast.quantiles
+    values, fan = np.clip(expected.values, low, high), None
+    touched = values != expected.values
+    if whole is not None:
+        fan = np.clip(whole, low, high)
+        cut = (fan != whole).any(axis=0)
+        values, touched = np.where(cut, mean_of(fan), values), touched | cut
+    if not touched.any():
+        return forecast
+    return replace(forecast, expected=Profile(expected.horizon, values), quantiles=fan)
