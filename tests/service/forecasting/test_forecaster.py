@@ -207,6 +207,22 @@ def test_forecasts_are_issued_while_another_series_is_learnt(
     assert isinstance(asyncio.run(course()), Issued)
 
 
+def test_the_issuer_loads_what_was_learnt_before_it_is_asked(store: SeriesStore) -> None:
+    """An issuer that was not told could not answer a question that brings no model along."""
+
+    async def course() -> Issued | Ill:
+        async with ProcessForecaster() as forecaster:
+            await forecaster.train(to_learn(store), hard_s=PATIENCE_S)
+            await forecaster.rest()
+            forecaster._learnt = {}
+            return await forecaster.issue(to_issue(store), hard_s=PATIENCE_S)
+
+    issued = asyncio.run(course())
+
+    assert isinstance(issued, Issued)
+    assert list(issued.forecasts) == ["power.a"]
+
+
 def test_no_process_is_left_when_the_forecaster_closes(store: SeriesStore) -> None:
     async def pids() -> list[int | None]:
         async with ProcessForecaster() as forecaster:

@@ -1,7 +1,7 @@
 """The child process in which models learn and forecast: pickled questions on stdin, answers on stdout.
 
     --learn      TrainJob ▸ Learnt, one series a question
-    without      (models that are new, IssueJob) ▸ Issued
+    without      (models that are new, IssueJob) ▸ Issued; without a job it makes ready for one
 
 The pickles come from our own parent over a private pipe, from nobody else. A bug ends the process, and
 its parent starts another; what a model refuses (`VppError`) is an answer.
@@ -47,7 +47,7 @@ def issue(questions: BinaryIO, answers: BinaryIO) -> None:
     while (question := read_frame(questions)) is not None:
         fresh, job = pickle.loads(question)
         models.take({name: pickle.loads(content) for name, content in fresh.items()})
-        write_frame(answers, _dumped(models.issue(job)))
+        write_frame(answers, _dumped(models.ready() if job is None else models.issue(job)))
 
 
 def _learnt(job: TrainJob) -> Learnt:

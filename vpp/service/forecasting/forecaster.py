@@ -21,6 +21,9 @@ from typing import Protocol, Self, TypeAlias
 from vpp.service.forecasting.jobs import Choice, Errors, Ill, Issued, IssueJob, Learnt, TrainJob
 from vpp.service.warmchild import Failed, WarmChild
 
+LOADING_S = 60.0
+"""Within this an issuer has loaded the models of a park, and the libraries they need."""
+
 CHILD = (sys.executable, "-m", "vpp.service.forecasting.child")
 
 
@@ -40,7 +43,7 @@ class Forecaster(Protocol):
         ...
 
     async def rest(self) -> None:
-        """Nothing is left to learn for now: let go of what only learning needs."""
+        """Nothing is left to learn for now: let go of what only learning needs, and make ready to issue."""
         ...
 
 
@@ -75,7 +78,8 @@ class ProcessForecaster:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.rest()
+        self._idle = []
+        await self._learning.aclose()
         await self._issuer.__aexit__()
 
     @property
@@ -100,25 +104,31 @@ class ProcessForecaster:
 
     async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
         """Forecast in the issuer; what it has not been told yet goes along."""
-
-        def payload() -> bytes:
-            if self._told_pid != self._issuer.pid:
-                self._told_pid, self._told = self._issuer.pid, {}
-            fresh = {name: m for name, m in self._learnt.items() if self._told.get(name) is not m}
-            self._told |= fresh
-            return _dumped((fresh, job))
-
-        answer = await self._issuer.ask(payload, _issued, hard_s=hard_s)
+        answer = await self._issuer.ask(lambda: self._told_with(job), _issued, hard_s=hard_s)
         return Ill(reason=answer.reason) if isinstance(answer, Failed) else answer
+
+    def _told_with(self, job: IssueJob | None) -> bytes:
+        """A question to the issuer that is there now, with the models it has not got yet."""
+        if self._told_pid != self._issuer.pid:
+            self._told_pid, self._told = self._issuer.pid, {}
+        fresh = {name: m for name, m in self._learnt.items() if self._told.get(name) is not m}
+        self._told |= fresh
+        return _dumped((fresh, job))
 
     async def _another(self) -> WarmChild:
         learner = WarmChild((*self._command, "--learn"), name="learning", recycle_after=10_000)
         return await self._learning.enter_async_context(learner)
 
     async def rest(self) -> None:
-        """End the learners and give their memory back."""
+        """End the learners, give their memory back, and let the issuer load what was learnt.
+
+        So the next plan does not wait for it. An issuer that fails at it is replaced, and tells of it
+        when it is asked for forecasts.
+        """
         self._idle = []
         await self._learning.aclose()
+        if self._learnt:
+            await self._issuer.ask(lambda: self._told_with(None), _issued, hard_s=LOADING_S)
 
 
 def cores() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from vpp.errors import VppError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import Forecast, Scenarios, mean_of
+from vpp.model.time import QUARTER
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.choose import Trial
 from vpp.sense.forecast.pasts import PastAt, StoredPast
@@ -100,6 +101,12 @@ class Models:
             self.trained |= fresh
             self._dependence = None
 
+    def ready(self) -> Issued:
+        """Work out beforehand what the next scenarios need; forecasts nothing."""
+        if self._dependence is None:
+            self._learn_dependence(QUARTER, MOST_STEPS)
+        return Issued(forecasts={}, failed={}, scenarios=None, errors={})
+
     def issue(self, job: IssueJob) -> Issued:
         """Forecast every series of the job; those that others go by come first."""
         errors, failed = self._update(job)
@@ -144,15 +151,22 @@ class Models:
 
     def _draw(self, job: IssueJob, forecasts: Sequence[Forecast]) -> Scenarios:
         """Joint courses; the same seed and moment draw the same."""
-        from vpp.sense.forecast.scenarios import draw_scenarios, learn_dependence
+        from vpp.sense.forecast.scenarios import draw_scenarios
 
-        horizon = job.horizon
-        if self._dependence is None or self._dependence.steps < horizon.steps:
-            self._dependence = learn_dependence(
-                [trained.track for trained in self.trained.values()],
-                step=horizon.step,
-                steps=max(horizon.steps, MOST_STEPS),
-                bounds={name: (one.low, one.high) for name, one in self.trained.items()},
-            )
+        dependence = self._dependence
+        if dependence is None or dependence.steps < job.horizon.steps:
+            dependence = self._learn_dependence(job.horizon.step, job.horizon.steps)
         chance = np.random.default_rng([job.seed, int(job.issued_at.timestamp())])
-        return draw_scenarios(forecasts, self._dependence, job.scenarios, chance)
+        return draw_scenarios(forecasts, dependence, job.scenarios, chance)
+
+    def _learn_dependence(self, step: timedelta, steps: int) -> Dependence:
+        """What the errors of all series have in common, for horizons of `steps` at least."""
+        from vpp.sense.forecast.scenarios import learn_dependence
+
+        self._dependence = learn_dependence(
+            [trained.track for trained in self.trained.values()],
+            step=step,
+            steps=max(steps, MOST_STEPS),
+            bounds={name: (one.low, one.high) for name, one in self.trained.items()},
+        )
+        return self._dependence
