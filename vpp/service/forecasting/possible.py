@@ -28,7 +28,7 @@ def bounds_of(park: Park) -> Bounds:
 
 
 def possible(forecast: Forecast, bounds: Bounds) -> Forecast:
-    """The forecast with its fan cut to what can be; where that cuts, the mean of what is left is expected."""
+    """The forecast with its fan cut to what can be; a mean that was expected is that of what is left."""
     if forecast.series_id not in bounds:
         return forecast
     low, high = bounds[forecast.series_id]
@@ -38,7 +38,9 @@ def possible(forecast: Forecast, bounds: Bounds) -> Forecast:
     if whole is not None:
         fan = np.clip(whole, low, high)
         cut = (fan != whole).any(axis=0)
-        values, touched = np.where(cut, mean_of(fan), values), touched | cut
+        # Where the mean was expected it is that of what is left; what was expected otherwise stays.
+        mean = cut & np.isclose(expected.values, mean_of(whole))
+        values, touched = np.where(mean, mean_of(fan), values), touched | cut
     if not touched.any():
         return forecast
     return replace(forecast, expected=Profile(expected.horizon, values), quantiles=fan)
