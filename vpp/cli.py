@@ -13,7 +13,7 @@ import re
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -90,13 +90,21 @@ def run(
 
 @app.command()
 def check(
-    park: Annotated[Path, typer.Argument(help="The park file.")],
+    park: Annotated[Path, typer.Argument(help="The park file, or a market file.")],
+    diff: Annotated[
+        Path | None, typer.Option(help="An older file of the same kind: tell what rules changed.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Check a park file and all it names; tell every fault at once."""
+    """Check a park file and all it names, or a market file; tell every fault at once."""
+    from vpp.service.marketcheck import changes, is_market, market_facts
     from vpp.service.parkfile import load_park
     from vpp.service.wiring import load_strategies
 
+    changed = None if diff is None else changes(diff, park)
+    if is_market(park):
+        _tell(park, market_facts(park), changed, json_=json_)
+        return
     file = load_park(park)
     load_strategies(file.strategies)
     if warning := file.calendars.warning(date.today()):  # noqa: DTZ011 (as the person who asks)
@@ -108,13 +116,12 @@ def check(
         "products": [product.product_id for product in file.products],
         "digest": file.digest,
     }
-    if json_:
-        print(json.dumps(facts))
-    else:
-        print(
-            f"{park}: in order: {facts['enterprises']} enterprises, {facts['resources']} resources,"
-            f" {len(file.products)} market products"
-        )
+    waiting = {p.product_id: why for p in file.packs if (why := file.not_biddable(p.product_id))}
+    told = (
+        f"{facts['enterprises']} enterprises, {facts['resources']} resources,"
+        f" {len(file.products)} market products"
+    )
+    _tell(park, facts | {"not_biddable": waiting}, changed, told, json_=json_)
 
 
 @app.command()
@@ -269,6 +276,27 @@ def schema(
             f"there is no schema {name!r}", where="schema", fix=f"Use one of {list(SCHEMAS)}"
         )
     print(json.dumps(SCHEMAS[name](), indent=2))
+
+
+def _tell(
+    path: Path,
+    facts: dict[str, Any],
+    changed: tuple[str, ...] | None,
+    told: str = "",
+    *,
+    json_: bool,
+) -> None:
+    """What `vpp check` found: one document, or lines for people."""
+    if json_:
+        print(json.dumps(facts if changed is None else facts | {"changes": changed}))
+        return
+    print(f"{path}: in order: {told or facts['told']}")
+    for name, why in facts["not_biddable"].items():
+        print(f"{name}: nothing is bid: {why}")
+    for line in changed or ():
+        print(line)
+    if changed == ():
+        print("no market rule changes")
 
 
 def _wide_console() -> Console:

@@ -10,7 +10,7 @@ zone, money and market quantities are strings that hold a decimal.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from vpp.model.command import Setpoint
-from vpp.model.ids import ID_PATTERN
+from vpp.model.ids import ID_PATTERN, PRODUCT_PATTERN
 from vpp.model.time import isoformat
 
 TOPIC_ROOT = "vpp/v1"
@@ -123,6 +123,7 @@ class StatusMessage(msgspec.Struct, frozen=True):
 # ---------------------------------------------------------------- HTTP
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+ProductName = Annotated[str, StringConstraints(pattern=PRODUCT_PATTERN)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 LongId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=24)]
@@ -194,7 +195,7 @@ class BidSetResponse(WireModel):
     bid_set_id: LongId
     request_id: RequestId
     revision: int
-    product: Id
+    product: ProductName
     unit: Id
     delivery: Span
     issued_at: datetime
@@ -257,23 +258,69 @@ class GateView(WireModel):
     closes_at: datetime
 
 
-class ProductView(WireModel):
-    """One market product and its next gates."""
+class SourceView(WireModel):
+    """Where some fields of a rule file were read."""
 
-    product: Id
+    ref: str
+    mark: Literal["found", "recalled", "ours"]
+    confidence: Literal["H", "M", "L"]
+    fields: list[str]
+    valid_from: date
+    valid_to: date | None
+
+
+class ClearedView(WireModel):
+    """A field that a person held against an official text."""
+
+    field: str
+    document: str
+    date: date
+    by: str
+
+
+class WaiverView(WireModel):
+    """A decision to trade by fields that nobody has cleared."""
+
+    fields: list[str]
+    reason: str
+    date: date
+    by: str
+
+
+class ProductView(WireModel):
+    """One market product, what its rules rest on, and its next gates."""
+
+    product: ProductName
+    version: str
+    valid_from: date
+    valid_to: date | None
     kind: str
-    form: Literal["curve_step"] = "curve_step"
+    direction: str
+    form: str
+    biddable: bool
+    """False: a request for bids is refused with `not_biddable`."""
+    not_biddable: str | None
+    """Why."""
+    market: Literal["live", "simulated"]
+    """Of a simulated park the market is ours: rules that are unverified need no waiver there."""
     currency: str
     timezone: str
     delivery_interval_s: int
     lot_mw: FiniteDecimal
-    tick_per_mwh: FiniteDecimal
-    min_price_per_mwh: FiniteDecimal
-    max_price_per_mwh: FiniteDecimal
-    max_quantity_mw: FiniteDecimal
+    tick_per_mwh: FiniteDecimal | None
+    """This and the bounds are per `price_unit`; null where nothing is priced."""
+    min_price_per_mwh: FiniteDecimal | None
+    max_price_per_mwh: FiniteDecimal | None
+    price_unit: str | None
+    max_quantity_mw: FiniteDecimal | None
     exclusivity_group: str
     unverified: list[str]
+    """Fields that no official text was seen for and that nobody has cleared."""
+    cleared: list[ClearedView]
+    waived: list[WaiverView]
+    sources: list[SourceView]
     pack_digest: str
+    """SHA-256 of the rule file; each bid set cites it."""
     units: list[str]
     schema_url: str
     next_delivery: GateView

@@ -102,6 +102,22 @@ def test_check_passes_the_shipped_park() -> None:
     assert json.loads(done.stdout)["park"] == "demo"
 
 
+def test_check_of_a_newer_market_file_tells_what_changes(tmp_path: Path) -> None:
+    old = str(shipped("markets/se3_day_ahead.yaml"))
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(Path(old).read_text().replace("max: 4000", "max: 5000"), encoding="utf-8")
+
+    done = vpp("check", str(newer), "--diff", old)
+    same = vpp("check", old, "--diff", old, "--json")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"{newer}: in order: se3-day-ahead 1.1.0, 2 unverified fields",
+        "se3-day-ahead: offer.price.max (price): 4000 becomes 5000 (+1000)",
+    ]
+    assert json.loads(same.stdout)["changes"] == []
+
+
 def test_schema_names_every_schema_and_prints_each() -> None:
     names, park = vpp("schema").stdout.split(), vpp("schema", "park")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp.errors import ConfigError
-from vpp.model.market import RollingGate
+from vpp.model.gate import RollingGate
 from vpp.model.resource import Storage
 from vpp.service.config import ConfigErrors, shipped
 from vpp.service.parkfile import (
@@ -110,18 +110,23 @@ valid_from: 2025-10-01
 jurisdiction: SE
 zone: SE3
 kind: energy_id
+direction: net
 currency: EUR
-unverified: [offer]
-sources: []
+unverified: [calendar, offer]
+sources: [{ref: ours, mark: ours, confidence: L, fields: [calendar, offer]}]
 calendar:
-  timezone: Europe/Stockholm
-  delivery_interval_minutes: 15
-  gate: {form: rolling, lead_minutes: 15, opens_before_minutes: 60, results_after_minutes: 1}
+  tz: Europe/Stockholm
+  delivery_interval: PT15M
+  settlement_interval: PT15M
+  gate_open: T-60min
+  gate_close: T-15min
+  results_at: T-14min
 offer:
   form: curve_step
-  quantity: {step_mw: 0.1, max_mw: 2}
-  price: {min_per_mwh: -500, max_per_mwh: 4000, step_per_mwh: 0.01}
-settlement: {price_series_id: price.quarter}
+  sense: supply
+  quantity: {unit: MW, min: 0.1, step: 0.1, max: 2}
+  price: {unit: EUR/MWh, min: -500, max: 4000, step: 0.01}
+settlement: {formula: exchange_imbalance, price_refs: {clearing: price.quarter}}
 exclusivity_group: energy
 """
 
@@ -461,7 +466,7 @@ def test_all_mistakes_are_told_at_once(load: Callable[..., ParkFile], tmp_path: 
         .replace("max_feed_kw: 250", "max_feed_kw: .inf")
         .replace("{mill: 1}", "{mall: 1}")
     )
-    market = MARKET.replace("step_mw: 0.1", "step_mw: 0")
+    market = MARKET.replace("step: 0.1, max: 2", "step: 0, max: 2")
 
     assert faults_of(load, tmp_path, text, market=market) == [
         f"park.yaml:23:9: {POINT}.feeder: unknown feeder 'south'; known: north",
@@ -474,7 +479,7 @@ def test_all_mistakes_are_told_at_once(load: Callable[..., ParkFile], tmp_path: 
         ),
         f"park.yaml:68:16: {UNIT}.products.0: unknown product 'quarter'; known: none",
         f"park.yaml:73:21: {UNIT}.trading_share.mall: unknown enterprise 'mall'; known: mill",
-        "market.yaml:16:14: offer.quantity.step_mw: input should be greater than 0, not 0",
+        "market.yaml:21:34: offer.quantity.step: input should be greater than 0, not 0 [schema]",
     ]
 
 

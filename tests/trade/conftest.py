@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vpp.model.demand import ActualDemand
+from vpp.model.gate import DayAheadGate, DayMoment, Gate, RollingGate
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import (
     ConnectionPointId,
@@ -22,7 +23,7 @@ from vpp.model.ids import (
     ResourceId,
     UnitId,
 )
-from vpp.model.market import DayAheadGate, Gate, MarketProduct, RollingGate
+from vpp.model.market import MarketProduct
 from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import EVERY_DAY, FixedLoad, Resource, Storage
 from vpp.model.schedule import Schedule, Size
@@ -44,12 +45,12 @@ def product(
     """A day-ahead auction closing at noon, or one quarter-hour closing 15 minutes before."""
     gate: Gate = (
         DayAheadGate(
-            days_before=1, opens=time(8), closes=time(12), results_after=timedelta(minutes=57)
+            opens=DayMoment(days_before=1, at=time(8)),
+            closes=DayMoment(days_before=1, at=time(12)),
+            results_after=timedelta(minutes=57),
         )
         if kind == "energy_da"
-        else RollingGate(
-            lead=QUARTER, opens_before=opens_before, results_after=timedelta(minutes=1)
-        )
+        else RollingGate(lead=QUARTER, opens=opens_before, results_after=timedelta(minutes=1))
     )
     return MarketProduct(
         product_id=ProductId("da" if kind == "energy_da" else "qh"),

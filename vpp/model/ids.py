@@ -17,6 +17,8 @@ UnitId = NewType("UnitId", str)
 ProductId = NewType("ProductId", str)
 
 ID_PATTERN = r"^[a-z0-9-]{1,32}$"
+PRODUCT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""Of market products and exclusivity groups, which people call cn.gd.spot.da.load_vpp."""
 _ID = re.compile(ID_PATTERN)
 
 

@@ -9,16 +9,16 @@ sending it twice places it once:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
+from vpp.model.gate import ProductCalendar
 from vpp.model.ids import ProductId, UnitId
-from vpp.model.time import Interval, local_date, local_day, local_moment
+from vpp.model.time import Interval
 
 
 class Side(StrEnum):
@@ -32,68 +32,22 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayAheadGate:
-    """One auction for a whole local day, closed `days_before` it at a local time."""
-
-    days_before: int
-    opens: time
-    closes: time
-    results_after: timedelta
-
-    def delivery(self, moment: datetime, zone: ZoneInfo, interval: timedelta) -> Interval:
-        """The local day that `moment` lies in."""
-        return local_day(local_date(moment, zone), zone)
-
-    def closes_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
-        day = local_date(delivery.start, zone) - timedelta(days=self.days_before)
-        return local_moment(day, self.closes, zone)
-
-    def opens_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
-        day = local_date(delivery.start, zone) - timedelta(days=self.days_before)
-        return local_moment(day, self.opens, zone)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollingGate:
-    """One auction for each delivery interval, closed `lead` before it starts."""
-
-    lead: timedelta
-    opens_before: timedelta
-    results_after: timedelta
-
-    def delivery(self, moment: datetime, zone: ZoneInfo, interval: timedelta) -> Interval:
-        """The interval of the product's grid that `moment` lies in."""
-        start = moment - (moment - datetime.fromtimestamp(0, moment.tzinfo)) % interval
-        return Interval(start, start + interval)
-
-    def closes_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
-        return delivery.start - self.lead
-
-    def opens_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
-        return delivery.start - self.opens_before
-
-
-Gate: TypeAlias = DayAheadGate | RollingGate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketProduct:
+class MarketProduct(ProductCalendar):
     """What can be traded and under which rules; data from a dated file in `config/markets`."""
 
-    product_id: ProductId
     kind: str
     """Of the field's enumeration: energy_da, energy_id, …"""
 
     currency: str
-    timezone: ZoneInfo
-    delivery_interval: timedelta
-    gate: Gate
     lot_mw: Decimal
     tick_per_mwh: Decimal
     min_price_per_mwh: Decimal
     max_price_per_mwh: Decimal
     max_quantity_mw: Decimal
     """Most that one unit may bid per interval and side."""
+
+    most_steps: int | None = None
+    """Most steps of one curve; None: as many as there are."""
 
     price_series_id: str
     exclusivity_group: str
@@ -116,16 +70,6 @@ class MarketProduct:
                 where=f"product {self.product_id}",
                 fix="Let the least price be below the greatest",
             )
-
-    def delivery_at(self, moment: datetime) -> Interval:
-        """The delivery (a day, an interval) of this product that `moment` lies in."""
-        return self.gate.delivery(moment, self.timezone, self.delivery_interval)
-
-    def gate_closes_at(self, delivery: Interval) -> datetime:
-        return self.gate.closes_at(delivery, self.timezone)
-
-    def gate_opens_at(self, delivery: Interval) -> datetime:
-        return self.gate.opens_at(delivery, self.timezone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

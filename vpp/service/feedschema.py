@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from vpp.service.marketschema import ProductName
 from vpp.service.schematypes import FileName, Id, Minutes, Section, SeriesId, Text
 
 Unit = Annotated[str, StringConstraints(min_length=1, max_length=32)]
@@ -48,7 +49,7 @@ class FeedSeries(Section):
 class FeedNeed(Section):
     """Before which gates these series must be there."""
 
-    product: Id
+    product: ProductName
     minutes_before_gate: Annotated[Minutes, Field(ge=1)] = 30
     """So long before it closes, values for all of the delivery must be known."""
 

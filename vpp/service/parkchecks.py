@@ -40,6 +40,7 @@ def check(parts: Parts) -> list[Fault]:
     for place, key, what in peak_faults([quota for _, quota in parts.quotas], points):
         parts.fault((*paths[place], key), what)
     _check_feeds(parts)
+    _check_waivers(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:
@@ -57,7 +58,7 @@ def _check_country(parts: Parts, calendar: CalendarSection) -> None:
 def _check_feeds(parts: Parts) -> None:
     """A series comes from one feed, and what it is needed for is traded here."""
     first: dict[str, str] = {}
-    products = {section.id for _, section, _ in parts.products}
+    products = {pack.section.id for _, pack in parts.packs if pack.not_built() is None}
     for path, feed in parts.feeds:
         for place, series in enumerate(feed.series):
             if series.id in first:
@@ -67,6 +68,23 @@ def _check_feeds(parts: Parts) -> None:
         for place, need in enumerate(feed.needed):
             where = (*path, "needed", place, "product")
             require(parts, where, need.product, products, "product")
+
+
+def _check_waivers(parts: Parts) -> None:
+    """A waiver is of the version that is traded, and of what is unverified in it."""
+    packs = {pack.section.id: pack for _, pack in parts.packs}
+    for path, waiver in parts.waivers:
+        if not require(parts, (*path, "product"), waiver.product, packs, "product"):
+            continue
+        pack = packs[waiver.product]
+        if waiver.version != pack.section.version:
+            what = f"{waiver.product} is of version {pack.section.version} now: decide again"
+            parts.fault((*path, "version"), what)
+        for place, name in enumerate(waiver.fields):
+            if not any(f"{f.path}.".startswith(f"{name}.") for f in pack.open_fields):
+                shown = ", ".join(f.path for f in pack.open_fields) or "nothing"
+                what = f"{name} is not unverified in {waiver.product}; unverified: {shown}"
+                parts.fault((*path, "fields", place), what)
 
 
 def _check_unique(parts: Parts) -> None:
@@ -80,7 +98,7 @@ def _check_unique(parts: Parts) -> None:
                 parts.fault(path, f"{kind} id {name!r} stands in line {line} too")
             first.setdefault(name, path)
     seen: dict[str, KeyPath] = {}
-    for path, section, _ in parts.products:
+    for path, section in ((path, pack.section) for path, pack in parts.packs):
         if section.id in seen:
             parts.fault(path, f"product {section.id!r} comes from another market file too")
         seen[section.id] = path
@@ -95,7 +113,7 @@ def _check_references(parts: Parts) -> None:
                     parts.fault(path, f"tariff {point.tariff!r} bills by {name}: give {name}")
         if point.feeder is not None:
             require(parts, (*path, "feeder"), point.feeder, parts.known("feeder"), "feeder")
-    for path, section, _ in parts.products:
+    for path, section in ((path, pack.section) for path, pack in parts.packs):
         if parts.currency is not None and section.currency != parts.currency:
             parts.fault(path, f"settles in {section.currency}, the park in {parts.currency}")
 
@@ -142,7 +160,7 @@ def _check_calls(parts: Parts, path: KeyPath, load: InterruptibleLoad) -> None:
 
 def _check_units(parts: Parts) -> None:
     for path, unit in parts.units:
-        products = {section.id: section for _, section, _ in parts.products}
+        products = {section.id: section for section in parts.markets}
         for place, name in enumerate(unit.products):
             if not require(parts, (*path, "products", place), name, products, "product"):
                 continue
@@ -168,7 +186,7 @@ def _check_units(parts: Parts) -> None:
 def _check_trade(
     parts: Parts, path: KeyPath, unit: schema.UnitSection, product: MarketSection
 ) -> None:
-    if product.zone != unit.zone:
+    if product.zone not in (None, unit.zone):
         parts.fault(path, f"{product.id} is traded in {product.zone}, the unit is in {unit.zone}")
     day = unit.trades_from.date()
     if day < product.valid_from or (product.valid_to is not None and day >= product.valid_to):
@@ -178,7 +196,7 @@ def _check_trade(
 
 def _check_exclusive(parts: Parts) -> None:
     """A resource is in at most one unit per exclusivity group."""
-    groups = {section.id: section.exclusivity_group for _, section, _ in parts.products}
+    groups = {section.id: section.exclusivity_group for section in parts.markets}
     every = [found.resource.resource_id for found in parts.resources]
     taken: dict[tuple[str, str], str] = {}
     for path, unit in parts.units:

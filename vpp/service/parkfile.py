@@ -32,6 +32,7 @@ from vpp.service.config import (
 )
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
+from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
@@ -39,10 +40,10 @@ from vpp.service.parkparts import Parts, collect
 from vpp.service.parkschema import ControlSettings, ParkSection, PlanningSettings
 from vpp.service.parkseries import SeriesReader
 from vpp.service.quotaschema import AnyQuota
+from vpp.service.waivers import WaiverSection
 from vpp.simulate.spec import Scenario
 
 _PARK: TypeAdapter[ParkSection] = TypeAdapter(ParkSection)
-_MARKET: TypeAdapter[MarketSection] = TypeAdapter(MarketSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,12 @@ class ParkFile:
     """Which local days are alike in this park, and in each enterprise."""
 
     products: tuple[MarketProduct, ...]
+    """What we can bid."""
+
+    packs: tuple[Pack, ...]
+    """All market files, in the file's order, also of products that nothing is bid into yet."""
+
+    waivers: tuple[WaiverSection, ...]
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -86,6 +93,16 @@ class ParkFile:
 
     digest: str
     """SHA-256 of the park file's bytes."""
+
+    def not_biddable(self, product_id: str) -> str | None:
+        """Why nothing may be bid into a product of this park; None where it may.
+
+        A simulated park may bid by unverified rules: its market is ours.
+        """
+        pack = next(pack for pack in self.packs if pack.product_id == product_id)
+        if (reason := pack.not_built()) is not None or self.simulation is not None:
+            return reason
+        return pack.not_live(self.waivers)
 
     @property
     def calendar(self) -> Calendar:
@@ -161,14 +178,11 @@ def _read_markets(parts: Parts, folder: Path) -> list[Fault]:
         except ConfigErrors as error:
             faults += [_seen_from(parts.document, path, name, fault) for fault in error.faults]
             continue
-        section = market.parse(_MARKET, (), market.tree)
-        if isinstance(section, list) or market.faults:
-            faults += _in_order(market, section if isinstance(section, list) else [])
-            continue
-        try:
-            parts.products.append((path, section, section.noun(market.digest)))
-        except DataError as error:
-            faults.append(market.fault((), f"{error.what}: {error.fix}"))
+        pack = pack_of(market)
+        if isinstance(pack, Pack):
+            parts.packs.append((path, pack))
+        else:
+            faults += _in_order(market, pack)
     return faults
 
 
@@ -190,16 +204,18 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         scenario = reader.scenario(section.simulation)
         if scenario is None:
             raise ConfigErrors(_in_order(document, reader.faults))
+    packs = tuple(pack for _, pack in parts.packs)
+    own_days = {e.id: e.calendar for e in section.enterprises if e.calendar != DaysSection()}
+    all_days = calendars(section.calendar, own_days, park.timezone)
+    products = (pack.product(all_days.park) for pack in packs)
     return ParkFile(
         park=park,
-        calendars=calendars(
-            section.calendar,
-            {e.id: e.calendar for e in section.enterprises if e.calendar != DaysSection()},
-            park.timezone,
-        ),
-        products=tuple(product for _, _, product in parts.products),
+        calendars=all_days,
+        products=tuple(product for product in products if product is not None),
+        packs=packs,
+        waivers=tuple(section.waivers),
         gap_rules=tuple(
-            rule.noun() for _, market, _ in parts.products for rule in market.settlement.gap_rules
+            rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),
         strategies=tuple(
             StrategyUse(use=use.use, settings=use.settings, path=f"strategies.{place}.with")

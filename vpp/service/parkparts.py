@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from vpp.errors import DataError
-from vpp.model.market import MarketProduct
 from vpp.model.network import Pipe
 from vpp.model.park import PowerGroup
 from vpp.model.resource import Resource
@@ -22,11 +21,13 @@ from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.feedschema import AnyFeed
+from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
+from vpp.service.waivers import WaiverSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,18 @@ class Parts:
     pipes: list[tuple[KeyPath, Pipe]] = field(default_factory=list)
     groups: list[tuple[KeyPath, PowerGroup]] = field(default_factory=list)
     quotas: list[tuple[KeyPath, AnyQuota]] = field(default_factory=list)
-    products: list[tuple[KeyPath, MarketSection, MarketProduct]] = field(default_factory=list)
+    packs: list[tuple[KeyPath, Pack]] = field(default_factory=list)
     """Path of the market file's name in the park file."""
+    waivers: list[tuple[KeyPath, WaiverSection]] = field(default_factory=list)
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def markets(self) -> list[MarketSection]:
+        """The market files that are in order."""
+        return [pack.section for _, pack in self.packs]
 
     def known(self, kind: str) -> set[str]:
         return {name for _, name in self.ids.get(kind, [])}
@@ -111,10 +118,17 @@ def collect(document: Document) -> Parts:
         _note(parts, "quota", path, item, "id")
         if (quota := _valid(AnyQuota, item)) is not None:
             parts.quotas.append((path, quota))
+    _collect_waivers(parts)
     _collect_feeds(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     return parts
+
+
+def _collect_waivers(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "waivers"):
+        if (waiver := _valid(WaiverSection, item)) is not None:
+            parts.waivers.append((path, waiver))
 
 
 def _collect_feeds(parts: Parts) -> None:
@@ -185,6 +199,7 @@ _KINDS: tuple[Any, ...] = (
     schema.SimulationSection,
     CalendarSection,
     AnyFeed,
+    WaiverSection,
 )
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 

@@ -15,6 +15,7 @@ from vpp.model.network import Carrier
 from vpp.service.calendars import CalendarSection, DaysSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
+from vpp.service.marketschema import ProductName
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
@@ -35,6 +36,7 @@ from vpp.service.schematypes import (
     whole_minute,
 )
 from vpp.service.tariffschema import TariffSection
+from vpp.service.waivers import WaiverSection
 
 Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
 
@@ -133,7 +135,7 @@ class UnitSection(Section):
     zone: Text
     resources: Literal["all"] | list[Id]
     """`all`, or the ids one by one."""
-    products: list[Id]
+    products: list[ProductName]
     connected_kw: Size
     declared_kw: Size
     tested_kw: Size
@@ -311,6 +313,8 @@ class ParkSection(Section):
     bidding_units: list[UnitSection] = Field(default_factory=list)
     markets: list[FileName] = Field(default_factory=list)
     """Rule files, resolved beside the park file."""
+    waivers: Annotated[list[WaiverSection], Field(max_length=100)] = Field(default_factory=list)
+    """Unverified rules that this park trades live by, and who decided it."""
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

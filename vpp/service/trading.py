@@ -26,7 +26,7 @@ from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
-from vpp.trade.calendar import Refusal, TradeRefusal, next_delivery, require_open
+from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
 from vpp.trade.limits import check_bid_set
 from vpp.trade.offers import build_bids
 from vpp.trade.records import (
@@ -65,6 +65,8 @@ async def answer_bid_request(
         delivery = Interval(
             request.delivery.start.astimezone(UTC), request.delivery.end.astimezone(UTC)
         )
+        if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
+            raise _not_biddable(product.product_id, reason)
         _require_ready(plant, product)
         require_open(product, delivery, now)
         _require_prices(plant, product, delivery, now)
@@ -214,11 +216,11 @@ async def ask_about_doubts(plant: Plant, now: datetime) -> None:
 def closed_between(product: MarketProduct, after: datetime, until: datetime) -> list[Interval]:
     """Deliveries whose gate closed in (after, until]."""
     closed = []
-    delivery = next_delivery(product, after)
-    while product.gate_closes_at(delivery) <= until:
+    for delivery in deliveries_from(product, after):
+        if product.gate_closes_at(delivery) > until:
+            break
         if product.gate_closes_at(delivery) > after:
             closed.append(delivery)
-        delivery = product.delivery_at(delivery.end)
     return closed
 
 
@@ -229,6 +231,8 @@ def product_of(plant: Plant, product_id: str) -> MarketProduct:
         TradeRefusal: This park does not trade it.
     """
     product = plant.products.get(ProductId(product_id))
+    if product is None and any(pack.product_id == product_id for pack in plant.file.packs):
+        raise _not_biddable(product_id, str(plant.file.not_biddable(product_id)))
     if product is None:
         raise TradeRefusal(
             "this park does not trade it",
@@ -237,6 +241,15 @@ def product_of(plant: Plant, product_id: str) -> MarketProduct:
             fix=f"Use one of {sorted(plant.products)}",
         )
     return product
+
+
+def _not_biddable(product_id: str, reason: str) -> TradeRefusal:
+    return TradeRefusal(
+        reason,
+        code=Refusal.NOT_BIDDABLE,
+        where=f"product {product_id}",
+        fix="See docs/markets.md: what is bid today, how a rule is cleared or waived",
+    )
 
 
 def _unit(plant: Plant, unit_id: str | None) -> BiddingUnit:

@@ -148,7 +148,7 @@ class Market:
         try:
             content = answer.content
             products = content["products"] if isinstance(content, dict) else content
-            auctions = [read_auction(product) for product in products]
+            auctions = [read_auction(p) for p in products if p.get("biddable", True)]
         except (LookupError, TypeError, ValueError) as error:
             raise RejectedError(
                 f"{error!r} in GET /v1/markets", where="service", fix="Keep to the contract"

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vpp.errors import DataError
+from vpp.model.gate import ProductCalendar
 from vpp.model.horizon import Horizon
-from vpp.model.market import MarketProduct
 from vpp.model.time import Interval, isoformat, latest_boundary
 
 
@@ -26,6 +26,7 @@ class Refusal(StrEnum):
     GATE_CLOSED = "gate_closed"
     GATE_NOT_OPEN = "gate_not_open"
     UNKNOWN_PRODUCT = "unknown_product"
+    NOT_BIDDABLE = "not_biddable"
     UNKNOWN_UNIT = "unknown_unit"
     UNKNOWN_BID_SET = "unknown_bid_set"
     NO_PLAN = "no_plan"
@@ -45,12 +46,21 @@ class TradeRefusal(DataError):  # noqa: N818  (a refusal is an answer, not a fau
         self.code: str = code.value
 
 
-def next_delivery(product: MarketProduct, now: datetime) -> Interval:
+def next_delivery(product: ProductCalendar, now: datetime) -> Interval:
     """The first delivery whose gate has not closed at `now`."""
     return next(_deliveries_not_closed(product, now))
 
 
-def require_open(product: MarketProduct, delivery: Interval, now: datetime) -> None:
+def deliveries_from(product: ProductCalendar, moment: datetime) -> Iterator[Interval]:
+    """Without end: the delivery that `moment` lies in and those after it, on days that have one."""
+    delivery = product.delivery_at(moment)
+    while True:
+        if product.delivers(delivery):
+            yield delivery
+        delivery = product.delivery_at(delivery.end)
+
+
+def require_open(product: ProductCalendar, delivery: Interval, now: datetime) -> None:
     """Refuse a delivery that the product does not have, or whose gate is not open at `now`.
 
     Raises:
@@ -58,7 +68,8 @@ def require_open(product: MarketProduct, delivery: Interval, now: datetime) -> N
     """
     where = f"product {product.product_id}"
     exact = product.delivery_at(delivery.start)
-    if exact != delivery:
+    if exact != delivery or not product.delivers(delivery):
+        exact = next(deliveries_from(product, delivery.start))
         raise TradeRefusal(
             f"{_span(delivery)} is no delivery of it",
             code=Refusal.OFF_GRID,
@@ -82,7 +93,7 @@ def require_open(product: MarketProduct, delivery: Interval, now: datetime) -> N
 
 
 def planning_horizon(
-    products: Iterable[MarketProduct],
+    products: Iterable[ProductCalendar],
     now: datetime,
     *,
     step: timedelta,
@@ -114,7 +125,7 @@ def planning_horizon(
 
 
 def _opened_before(
-    product: MarketProduct, now: datetime, *, opened_by: datetime
+    product: ProductCalendar, now: datetime, *, opened_by: datetime
 ) -> Iterator[Interval]:
     for delivery in _deliveries_not_closed(product, now):
         if product.gate_opens_at(delivery) > opened_by:
@@ -122,13 +133,9 @@ def _opened_before(
         yield delivery
 
 
-def _deliveries_not_closed(product: MarketProduct, now: datetime) -> Iterator[Interval]:
+def _deliveries_not_closed(product: ProductCalendar, now: datetime) -> Iterator[Interval]:
     """Without end: gates close in the order of their deliveries."""
-    delivery = product.delivery_at(now)
-    while True:
-        if product.gate_closes_at(delivery) > now:
-            yield delivery
-        delivery = product.delivery_at(delivery.end)
+    return (d for d in deliveries_from(product, now) if product.gate_closes_at(d) > now)
 
 
 def _span(span: Interval) -> str:

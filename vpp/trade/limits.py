@@ -93,6 +93,8 @@ def _bid_faults(bid: Bid, bid_set: BidSet, product: MarketProduct, most_mw: Deci
     ]
     if [p * bid.side.sign for p in prices] != sorted(p * bid.side.sign for p in prices):
         faults.append("prices are not in order of merit")
+    if product.most_steps is not None and len(prices) > product.most_steps:
+        faults.append(f"{len(prices)} steps are more than {product.most_steps}")
     if bid.offer.quantity_mw > most_mw:
         faults.append(f"{bid.offer.quantity_mw} MW is more than {most_mw} MW")
     return faults

@@ -287,6 +287,8 @@ def _bid(
     )
     if not steps:
         return None
+    # The curve may have so many steps alone: what is left out is offered the least, and not offered now.
+    steps = steps[: product.most_steps]
     return Bid(
         bid_id=f"{product.product_id}/{unit_id}/{interval.start:%Y%m%dT%H%MZ}/{side}/{revision}",
         interval=interval,

@@ -16,6 +16,7 @@ from vpp.service import trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, MarketsView
+from vpp.service.marketpack import Pack
 from vpp.service.plant import Plant
 from vpp.trade.calendar import TradeRefusal, next_delivery
 from vpp.wire import (
@@ -23,16 +24,20 @@ from vpp.wire import (
     AwardResponse,
     BidRequest,
     BidSetResponse,
+    ClearedView,
     DeliveryView,
     GateView,
     Moment,
     ProductView,
+    SourceView,
     Span,
+    WaiverView,
     WireModel,
 )
 
 NO_BIDS = (
     "unknown_unit",
+    "not_biddable",
     "off_grid",
     "gate_closed",
     "gate_not_open",
@@ -63,7 +68,16 @@ async def list_markets(plant: Plant, call: Call[Nothing, Nothing]) -> MarketsVie
 
 
 async def show_market(plant: Plant, call: Call[Nothing, Nothing]) -> ProductView:
-    return _view(plant, trading.product_of(plant, call.path["product"]), call.now)
+    name = call.path["product"]
+    for pack in plant.file.packs:
+        if pack.product_id == name:
+            return _view(plant, pack, call.now)
+    raise HttpRefusal(
+        "this park does not list it",
+        code="unknown_product",
+        where=f"product {name}",
+        fix=f"Use one of {sorted(pack.product_id for pack in plant.file.packs)}",
+    )
 
 
 async def make_bids(plant: Plant, call: Call[Nothing, BidRequest]) -> bytes:
@@ -150,35 +164,66 @@ def _span(query: DeliveriesQuery, now: datetime) -> Interval:
 
 def product_views(plant: Plant, now: datetime) -> MarketsView:
     """Every product of the park with its next gate."""
-    return MarketsView(products=[_view(plant, p, now) for p in plant.file.products])
+    return MarketsView(products=[_view(plant, pack, now) for pack in plant.file.packs])
 
 
-def _view(plant: Plant, product: MarketProduct, now: datetime) -> ProductView:
-    delivery = next_delivery(product, now)
+def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
+    calendar, section = pack.calendar(plant.file.calendar), pack.section
+    delivery, reason = next_delivery(calendar, now), plant.file.not_biddable(pack.product_id)
+    price, quantity = section.offer.price, section.offer.quantity
     return ProductView(
-        product=product.product_id,
-        kind=product.kind,
-        currency=product.currency,
-        timezone=product.timezone.key,
-        delivery_interval_s=product.delivery_interval // timedelta(seconds=1),
-        lot_mw=product.lot_mw,
-        tick_per_mwh=product.tick_per_mwh,
-        min_price_per_mwh=product.min_price_per_mwh,
-        max_price_per_mwh=product.max_price_per_mwh,
-        max_quantity_mw=product.max_quantity_mw,
-        exclusivity_group=product.exclusivity_group,
-        unverified=list(product.unverified),
-        pack_digest=product.pack_digest,
+        product=section.id,
+        version=section.version,
+        valid_from=section.valid_from,
+        valid_to=section.valid_to,
+        kind=section.kind,
+        direction=section.direction,
+        form=section.offer.form,
+        biddable=reason is None,
+        not_biddable=reason,
+        market="live" if plant.file.simulation is None else "simulated",
+        currency=section.currency,
+        timezone=calendar.timezone.key,
+        delivery_interval_s=calendar.delivery_interval // timedelta(seconds=1),
+        lot_mw=quantity.step,
+        tick_per_mwh=None if price is None else price.step,
+        min_price_per_mwh=None if price is None else price.min,
+        max_price_per_mwh=None if price is None else price.max,
+        price_unit=None if price is None else price.unit,
+        max_quantity_mw=quantity.max,
+        exclusivity_group=section.exclusivity_group,
+        unverified=[field.path for field in pack.open_fields],
+        cleared=[
+            ClearedView(field=c.field, document=c.document, date=c.date, by=c.by)
+            for c in section.cleared
+        ],
+        waived=[
+            WaiverView(fields=w.fields, reason=w.reason, date=w.date, by=w.by)
+            for w in plant.file.waivers
+            if w.product == section.id
+        ],
+        sources=[
+            SourceView(
+                ref=s.ref,
+                mark=s.mark,
+                confidence=s.confidence,
+                fields=s.fields,
+                valid_from=s.valid_from or section.valid_from,
+                valid_to=s.valid_to or section.valid_to,
+            )
+            for s in section.sources
+        ],
+        pack_digest=pack.digest,
         units=[
             unit.unit_id
             for unit in plant.file.park.bidding_units
-            if product.product_id in unit.product_ids
+            if pack.product_id in unit.product_ids
         ],
         schema_url="/openapi.json#/components/schemas/BidSetResponse",
         next_delivery=GateView(
             delivery=Span(start=delivery.start, end=delivery.end),
-            opens_at=product.gate_opens_at(delivery),
-            closes_at=product.gate_closes_at(delivery),
+            opens_at=calendar.gate_opens_at(delivery),
+            closes_at=calendar.gate_closes_at(delivery),
         ),
     )
 
@@ -228,7 +273,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         list_bid_sets,
         gives=BidSetsView,
         query=BidSetsQuery,
-        codes=("unknown_product",),
+        codes=("unknown_product", "not_biddable"),
     ),
     writing(
         "POST",
@@ -244,7 +289,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         "A bid set as it stands",
         show_bid_set,
         gives=BidSetResponse,
-        codes=("unknown_product", "unknown_bid_set"),
+        codes=("unknown_product", "not_biddable", "unknown_bid_set"),
         tail="bid_set_id",
     ),
     reading(
@@ -253,7 +298,14 @@ ROUTES: tuple[AnyRoute, ...] = (
         withdraw_bid_set,
         method="DELETE",
         gives=BidSetResponse,
-        codes=("unknown_product", "unknown_bid_set", "conflict", "gate_closed", "unavailable"),
+        codes=(
+            "unknown_product",
+            "not_biddable",
+            "unknown_bid_set",
+            "conflict",
+            "gate_closed",
+            "unavailable",
+        ),
         tail="bid_set_id",
     ),
     writing(
@@ -263,7 +315,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         take_award,
         takes=AwardRequest,
         gives=AwardResponse,
-        codes=("unknown_product", "conflict", "invalid_data", "unavailable"),
+        codes=("unknown_product", "not_biddable", "conflict", "invalid_data", "unavailable"),
     ),
     reading(
         f"{_PRODUCT}/deliveries",
@@ -271,6 +323,6 @@ ROUTES: tuple[AnyRoute, ...] = (
         list_deliveries,
         gives=DeliveriesView,
         query=DeliveriesQuery,
-        codes=("unknown_product",),
+        codes=("unknown_product", "not_biddable"),
     ),
 )

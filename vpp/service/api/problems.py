@@ -44,6 +44,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "invalid_data": (422, "A value breaks a rule"),
         "off_grid": (422, "No such delivery"),
         "unknown_unit": (422, "No such unit"),
+        "not_biddable": (422, "Nothing is bid into this product"),
         "what_if_running": (429, "One what-if at a time"),
         "internal": (500, "A fault of the service"),
         "unavailable": (503, "Not possible now"),

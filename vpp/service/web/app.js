@@ -104,7 +104,9 @@ function showState(park) {
 }
 
 async function showBids() {
-  const { products } = await read("/v1/markets");
+  const listed = (await read("/v1/markets")).products;
+  showRules(listed);
+  const products = listed.filter((p) => p.biddable);
   const lists = await Promise.all(products.map((p) => read(`/v1/markets/${p.product}/bids?limit=20`)));
   const rows = lists
     .flatMap((list) => list.bid_sets.map((s) => ({ ...s, product: list.product, mark: s.status })))
@@ -122,6 +124,17 @@ async function showBids() {
     { title: "Proceeds 收入", number: true, text: (r) => `${number(r.proceeds, 2)} ${r.currency}` },
   ], rows, "No bids yet; a market asks before its gate closes.");
   charts.owed(await Promise.all(products.map((p) => read(`/v1/markets/${p.product}/deliveries`))));
+}
+
+function showRules(products) {
+  fill(at("rules"), [
+    { title: "Product 产品", text: (p) => p.product },
+    { title: "Version 版本", text: (p) => p.version },
+    { title: "Market 市场", text: (p) => p.market },
+    { title: "Bids 报价", text: (p) => (p.biddable ? "yes" : `no: ${p.not_biddable}`) },
+    { title: "Unverified 未核实", text: (p) => p.unverified.join(", ") || "nothing" },
+    { title: "Waived 豁免", text: (p) => p.waived.map((w) => `${w.fields.join(", ")} (${w.by}, ${w.date})`).join("; ") },
+  ], products, "This park names no market.");
 }
 
 async function showResources() {
