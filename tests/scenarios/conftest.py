@@ -186,7 +186,7 @@ def write_park(
     for kind in ("day_ahead", "quarter_hour"):
         text = shipped(f"markets/se3_{kind}.yaml").read_text(encoding="utf-8")
         text = text.replace("Europe/Stockholm", zone).replace("SE3", area)
-        text = text.replace("se3", area.lower()).replace("currency: EUR", f"currency: {currency}")
+        text = text.replace("se3", area.lower()).replace("EUR", currency)
         (folder / f"{kind}.yaml").write_text(text, encoding="utf-8")
     park = folder / "park.yaml"
     park.write_text(
