@@ -127,6 +127,9 @@ ProductName = Annotated[str, StringConstraints(pattern=PRODUCT_PATTERN)]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 LongId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=24)]
+_LEFT_OUT = Field(exclude_if=lambda value: value is None)
+"""Not written where there is none."""
+OptionalPrice = Annotated[FiniteDecimal | None, _LEFT_OUT]
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -178,7 +181,148 @@ class CurveStepOffer(WireModel):
     steps: list[WireStep]
 
 
-WireOffer = Annotated[CurveStepOffer, Field(description="Tagged union on `form`")]
+class WirePoint(WireModel):
+    price_per_mwh: FiniteDecimal
+    quantity_mw: FiniteDecimal
+    """In all, at this price."""
+
+
+class CurveLinearOffer(WireModel):
+    """Points of a line, best price first: between two of them a price takes its share."""
+
+    form: Literal["curve_linear"] = "curve_linear"
+    points: list[WirePoint]
+
+
+class WireSegment(WireModel):
+    from_mw: FiniteDecimal
+    to_mw: FiniteDecimal
+    price_per_mwh: FiniteDecimal
+
+
+class SegmentsOffer(WireModel):
+    """Segments one on the other from 0 MW on, best price first."""
+
+    form: Literal["segments"] = "segments"
+    segments: list[WireSegment]
+
+
+class EnvelopeOffer(WireModel):
+    """`lower_mw` whatever the price, and by segments on to `upper_mw`."""
+
+    form: Literal["envelope"] = "envelope"
+    lower_mw: FiniteDecimal
+    upper_mw: FiniteDecimal
+    segments: list[WireSegment]
+
+
+class WireBand(WireModel):
+    quantity_mw: FiniteDecimal
+    price_per_mwh: OptionalPrice = None
+    capacity_price_per_mw_h: OptionalPrice = None
+
+
+class WireTrapezium(WireModel):
+    """How much reserve goes with which dispatch of energy (net injection)."""
+
+    enablement_min_mw: FiniteDecimal
+    low_breakpoint_mw: FiniteDecimal
+    high_breakpoint_mw: FiniteDecimal
+    enablement_max_mw: FiniteDecimal
+    max_available_mw: FiniteDecimal
+
+
+class PriceBandsOffer(WireModel):
+    """Bands whose prices are the same in every interval of the day; some hold 0 MW."""
+
+    form: Literal["price_bands"] = "price_bands"
+    bands: list[WireBand]
+    trapezium: Annotated[WireTrapezium | None, _LEFT_OUT] = None
+
+
+class SingleOffer(WireModel):
+    """One quantity, of which at least `min_share` is taken or nothing.
+
+    One price clears it; beside one for capacity, `price_per_mwh` is what energy costs when it is called.
+    """
+
+    form: Literal["single"] = "single"
+    quantity_mw: FiniteDecimal
+    min_share: FiniteDecimal = Decimal(0)
+    price_per_mwh: OptionalPrice = None
+    capacity_price_per_mw_h: OptionalPrice = None
+    capacity_price_per_mw: OptionalPrice = None
+    """For all of a delivery interval."""
+    mileage_price_per_mw: OptionalPrice = None
+    call_price_per_mw: OptionalPrice = None
+    """For a call that is answered."""
+
+
+class WirePair(WireModel):
+    number: int
+    """1, 2 … upwards from the schedule (sell), -1, -2 … downwards (buy)."""
+    quantity_mw: FiniteDecimal
+    price_per_mwh: FiniteDecimal
+    undo_price_per_mwh: FiniteDecimal
+
+
+class BidOfferPairsOffer(WireModel):
+    """Steps away from the notified schedule, each with the price of undoing it."""
+
+    form: Literal["bid_offer_pairs"] = "bid_offer_pairs"
+    pairs: list[WirePair]
+
+
+class WirePart(WireModel):
+    start: datetime
+    end: datetime
+    quantity_mw: FiniteDecimal
+
+
+class BlockOffer(WireModel):
+    """One share of every part is taken, at least `min_share`, or nothing.
+
+    Of an exclusive group the shares add up to 1 at most; a linked block is taken to the share of the
+    other at most.
+    """
+
+    form: Literal["block"] = "block"
+    parts: list[WirePart]
+    price_per_mwh: FiniteDecimal
+    min_share: FiniteDecimal
+    exclusive_group: Annotated[LongId | None, _LEFT_OUT] = None
+    linked_to: Annotated[LongId | None, _LEFT_OUT] = None
+    """The `bid_id` of another block of the set."""
+
+
+class SelfScheduleOffer(WireModel):
+    """Taken as it is told, at whatever price comes."""
+
+    form: Literal["self_schedule"] = "self_schedule"
+    quantity_mw: FiniteDecimal
+
+
+class QuantityOnlyOffer(WireModel):
+    """Up to so much, at a price that a rule sets."""
+
+    form: Literal["quantity_only"] = "quantity_only"
+    quantity_mw: FiniteDecimal
+
+
+WireOffer = Annotated[
+    CurveStepOffer
+    | CurveLinearOffer
+    | SegmentsOffer
+    | EnvelopeOffer
+    | PriceBandsOffer
+    | SingleOffer
+    | BidOfferPairsOffer
+    | BlockOffer
+    | SelfScheduleOffer
+    | QuantityOnlyOffer,
+    Field(discriminator="form"),
+]
+"""Tagged union on `form`; `vpp/model/offer.py` says what each one means and which are valid."""
 
 
 class WireBid(WireModel):

@@ -23,7 +23,7 @@ from vpp.model.ids import (
     ResourceId,
     UnitId,
 )
-from vpp.model.market import MarketProduct
+from vpp.model.market import MarketProduct, PriceGrid
 from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Feeder, Limits, Park
 from vpp.model.resource import EVERY_DAY, FixedLoad, Resource, Storage
 from vpp.model.schedule import Schedule, Size
@@ -60,9 +60,7 @@ def product(
         delivery_interval=QUARTER,
         gate=gate,
         lot_mw=Decimal(lot_mw),
-        tick_per_mwh=Decimal("0.01"),
-        min_price_per_mwh=Decimal(-500),
-        max_price_per_mwh=Decimal(4000),
+        price=PriceGrid(least=Decimal(-500), most=Decimal(4000), tick=Decimal("0.01")),
         max_quantity_mw=Decimal(max_quantity_mw),
         price_series_id="da-se3",
         exclusivity_group="energy",

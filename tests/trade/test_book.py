@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from vpp.errors import ConflictError
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId, UnitId
-from vpp.model.market import Award, Bid, BidSet, Cleared, CurveStep, Side, StepCurveOffer
+from vpp.model.market import Award, Bid, BidSet, Cleared, Side
+from vpp.model.offer import CurveStep, StepCurveOffer
 from vpp.model.time import QUARTER, Interval
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine, QuarantineReason
 from vpp.trade.book import BidBook, BidSetStatus

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Bid, BidSet, MarketProduct, Side
+from vpp.model.offer import most_mw, offered_mw
 from vpp.model.park import Limits, Park
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule, Uncertainty
@@ -66,8 +67,7 @@ def sold(mw: float, interval: Interval = SECOND, product: str = "da") -> Positio
 def told(bids: Sequence[Bid]) -> dict[str, list[tuple[str, str]]]:
     """Steps of a single interval's bids by side, as text."""
     return {
-        bid.side.value: [(str(s.quantity_mw), str(s.price_per_mwh)) for s in bid.offer.steps]
-        for bid in bids
+        bid.side.value: [(str(mw), str(price)) for mw, price in bid.offer.priced_mw] for bid in bids
     }
 
 
@@ -321,7 +321,7 @@ def test_an_hour_is_offered_from_the_mean_of_its_quarters(make: Make) -> None:
     schedule = make.schedule(park, HOUR, base_kw=np.array([1000.0, 0.0, 500.0, 500.0]))
     (unit,) = park.bidding_units
     (bid,) = build_bids(product, unit, HOUR.span, schedule, Position(), park, revision=1)
-    assert (bid.offer.quantity_mw, bid.interval) == (Decimal("0.5"), HOUR.span)
+    assert (most_mw(bid.offer), bid.interval) == (Decimal("0.5"), HOUR.span)
 
 
 # ---------------------------------------------------------------- rules without exception
@@ -441,14 +441,7 @@ def test_whatever_the_price_what_is_accepted_can_be_delivered(
 
     clearing = Decimal(str(round(price, 2))) + Decimal("0.005")  # between two ticks: no ties
     clearing = min(max(clearing, Decimal("-499.995")), Decimal("3999.995"))
-    taken = {
-        bid.side: sum(
-            float(s.quantity_mw) * 1000
-            for s in bid.offer.steps
-            if (clearing - s.price_per_mwh) * bid.side.sign >= 0
-        )
-        for bid in bids
-    }
+    taken = {bid.side: float(offered_mw(bid.offer, clearing, bid.side.sign)) * 1000 for bid in bids}
     # The curve at the tick below or above: rounding a limit against us may keep a step out.
     wanted = [curve.at(float(clearing) / 1000 + d) - case.committed_kw for d in (-1e-5, 1e-5)]
     sell, buy = taken.get(Side.SELL, 0.0), taken.get(Side.BUY, 0.0)

@@ -10,7 +10,8 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.ids import ProductId, UnitId
-from vpp.model.market import Award, Bid, BidSet, Cleared, CurveStep, Side, StepCurveOffer
+from vpp.model.market import Award, Bid, BidSet, Cleared, Side
+from vpp.model.offer import CurveStep, StepCurveOffer
 from vpp.model.time import QUARTER, Interval
 from vpp.trade.records import (
     award_from_record,

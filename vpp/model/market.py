@@ -1,4 +1,4 @@
-"""Market products, offers, bids and awards: `Decimal`, MW and price per MWh.
+"""Market products, bids and awards: `Decimal`, MW and price per MWh.
 
 Buying and selling in one interval are two bids. A bid's id is derived from what it is for, so
 sending it twice places it once:
@@ -9,15 +9,15 @@ sending it twice places it once:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
-from typing import TypeAlias
 
 from vpp.errors import DataError
 from vpp.model.gate import ProductCalendar
 from vpp.model.ids import ProductId, UnitId
+from vpp.model.money import exact
+from vpp.model.offer import BlockOffer, Offer, PriceBandsOffer, PriceUnit, most_mw, order_fault
 from vpp.model.time import Interval
 
 
@@ -31,6 +31,68 @@ class Side(StrEnum):
         return 1 if self is Side.SELL else -1
 
 
+class Direction(StrEnum):
+    """Which way a product moves net injection."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH_SEPARATE = "both_separate"
+    SYMMETRIC = "symmetric"
+    NET = "net"
+
+
+class BidMode(StrEnum):
+    """How an offer is made from a plan; a park file chooses by product."""
+
+    ROBUST = "robust"
+    """Whatever is accepted of it can be delivered within all limits."""
+    EXPECTED = "expected"
+    """It earns the most over the plan's futures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """How a park wants offers of one product to be made."""
+
+    product_id: ProductId
+    mode: BidMode = BidMode.ROBUST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceGrid:
+    """The prices that may be offered: what they are paid for, their bounds, their step."""
+
+    unit: PriceUnit = PriceUnit.ENERGY
+    least: Decimal
+    most: Decimal
+    tick: Decimal
+
+    def __post_init__(self) -> None:
+        if not (self.least < self.most and self.tick > 0):
+            raise DataError(
+                f"prices {self.least} … {self.most} in steps of {self.tick}",
+                where=self.unit,
+                fix="Let the least price be below the greatest, and the step above 0",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How long what is held ready may be called."""
+
+    longest: timedelta | None
+    """One call at most; None: as long as the delivery interval."""
+
+    most_hours_per_day: float | None = None
+    """All calls of a delivery day together; None: the product does not say."""
+
+    least_share: Decimal = Decimal(0)
+    """Least share of it that a call asks for; 1: all or nothing."""
+
+    survives_largest: bool = False
+    """It must be held even if the largest resource that holds it fails."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketProduct(ProductCalendar):
     """What can be traded and under which rules; data from a dated file in `config/markets`."""
@@ -39,15 +101,38 @@ class MarketProduct(ProductCalendar):
     """Of the field's enumeration: energy_da, energy_id, …"""
 
     currency: str
+    direction: Direction = Direction.NET
+    form: str = "curve_step"
+    """Of the offer, as `offer.form` says it (`vpp/model/offer.py`)."""
+
     lot_mw: Decimal
-    tick_per_mwh: Decimal
-    min_price_per_mwh: Decimal
-    max_price_per_mwh: Decimal
+    least_mw: Decimal = Decimal(0)
+    """Least that may be offered in an interval and side, if anything is."""
+
     max_quantity_mw: Decimal
     """Most that one unit may bid per interval and side."""
 
+    price: PriceGrid | None
+    """What offers are cleared by; None where a rule sets the price."""
+
+    energy_price: PriceGrid | None = None
+    """Beside a price for capacity: that of energy when it is called."""
+
+    least_steps: int = 1
     most_steps: int | None = None
     """Most steps of one curve; None: as many as there are."""
+
+    min_share: Decimal = Decimal(0)
+    """Least share of an offer that is taken, if any is; 1: all or none."""
+
+    prices_per_day: bool = False
+    """Prices hold for the whole delivery, MW are per interval."""
+
+    trapezium: bool = False
+    """Reserve goes with a trapezium of the unit."""
+
+    call: Call | None = None
+    """How what is held ready is called; None where what is cleared is a schedule."""
 
     price_series_id: str
     exclusivity_group: str
@@ -58,47 +143,12 @@ class MarketProduct(ProductCalendar):
     """SHA-256 of the rule file these numbers came from."""
 
     def __post_init__(self) -> None:
-        if self.lot_mw <= 0 or self.tick_per_mwh <= 0 or self.max_quantity_mw < 0:
+        if self.lot_mw <= 0 or self.max_quantity_mw < 0 or self.least_mw < 0:
             raise DataError(
-                f"lot {self.lot_mw} MW, tick {self.tick_per_mwh}, at most {self.max_quantity_mw} MW",
+                f"lot {self.lot_mw} MW, {self.least_mw} to {self.max_quantity_mw} MW",
                 where=f"product {self.product_id}",
-                fix="Give positive steps and a quantity not below 0",
+                fix="Give a step above 0 and quantities not below 0",
             )
-        if self.min_price_per_mwh >= self.max_price_per_mwh:
-            raise DataError(
-                f"prices {self.min_price_per_mwh} … {self.max_price_per_mwh}",
-                where=f"product {self.product_id}",
-                fix="Let the least price be below the greatest",
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurveStep:
-    """One step of a curve: this much more, at this price or better."""
-
-    quantity_mw: Decimal
-    price_per_mwh: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCurveOffer:
-    """`curve_step`: increments, best price first (a buyer's prices fall, a seller's rise)."""
-
-    steps: tuple[CurveStep, ...]
-
-    def __post_init__(self) -> None:
-        if not self.steps or any(step.quantity_mw <= 0 for step in self.steps):
-            raise DataError(
-                f"steps {self.steps}", where="offer", fix="Give at least one step above 0 MW"
-            )
-
-    @property
-    def quantity_mw(self) -> Decimal:
-        return sum((step.quantity_mw for step in self.steps), Decimal(0))
-
-
-Offer: TypeAlias = StepCurveOffer
-"""The union of offer forms, told apart by `form` on the wire; wider forms join it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +159,29 @@ class Bid:
     offer: Offer
 
     def __post_init__(self) -> None:
-        buying = self.side is Side.BUY
-        prices = [step.price_per_mwh for step in self.offer.steps]
-        if any((a < b) if buying else (a > b) for a, b in pairwise(prices)):
+        if (fault := order_fault(self.offer, self.side.sign)) is not None:
             raise DataError(
-                f"prices {[str(s.price_per_mwh) for s in self.offer.steps]} of a {self.side} bid",
+                f"{fault} in a {self.side} bid",
                 where=self.bid_id,
                 fix="A buyer's prices fall from step to step, a seller's rise",
             )
+        if isinstance(self.offer, BlockOffer):
+            parts = self.offer.parts
+            if self.interval != Interval(parts[0].interval.start, parts[-1].interval.end):
+                raise DataError(
+                    "it is not for the span of its block",
+                    where=self.bid_id,
+                    fix="Let it begin with the first part and end with the last",
+                )
+
+    @property
+    def most_mwh(self) -> Decimal:
+        """Energy if all of it is taken."""
+        if isinstance(self.offer, BlockOffer):
+            return sum(
+                (p.quantity_mw * exact(p.interval.hours) for p in self.offer.parts), Decimal(0)
+            )
+        return most_mw(self.offer) * exact(self.interval.hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +202,18 @@ class BidSet:
     strategy_version: str
     pack_digest: str
     bids: tuple[Bid, ...]
+
+    def __post_init__(self) -> None:
+        prices: dict[Side, tuple[Decimal, ...]] = {}
+        for bid in self.bids:
+            if isinstance(bid.offer, PriceBandsOffer):
+                own = tuple(band.price for band in bid.offer.bands)
+                if prices.setdefault(bid.side, own) != own:
+                    raise DataError(
+                        "the prices of its bands are not those of the interval before",
+                        where=bid.bid_id,
+                        fix="Let prices of bands hold for the whole delivery, and only MW differ",
+                    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from vpp.account.completion import Band
 from vpp.model.calendar import Calendar
 from vpp.model.gate import HOUR, ProductCalendar
 from vpp.model.ids import ProductId
-from vpp.model.market import MarketProduct
+from vpp.model.market import MarketProduct, PriceGrid
 from vpp.service.config import ConfigErrors, Document, Fault, read_document, shipped
 from vpp.service.marketrules import RULES
 from vpp.service.marketschema import MarketSection
@@ -78,9 +78,7 @@ class Pack:
             kind=section.kind,
             currency=section.currency,
             lot_mw=offer.quantity.step,
-            tick_per_mwh=price.step,
-            min_price_per_mwh=price.min,
-            max_price_per_mwh=price.max,
+            price=PriceGrid(least=price.min, most=price.max, tick=price.step),
             max_quantity_mw=most,
             most_steps=None if offer.segments is None else offer.segments.max,
             price_series_id=series_id,

@@ -41,6 +41,7 @@ def check(parts: Parts) -> list[Fault]:
         parts.fault((*paths[place], key), what)
     _check_feeds(parts)
     _check_waivers(parts)
+    _check_bids(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:
@@ -85,6 +86,17 @@ def _check_waivers(parts: Parts) -> None:
                 shown = ", ".join(f.path for f in pack.open_fields) or "nothing"
                 what = f"{name} is not unverified in {waiver.product}; unverified: {shown}"
                 parts.fault((*path, "fields", place), what)
+
+
+def _check_bids(parts: Parts) -> None:
+    """Each product is bound once, and comes from a market file of this park."""
+    known = {pack.section.id for _, pack in parts.packs}
+    bound: set[str] = set()
+    for path, bid in parts.bids:
+        require(parts, (*path, "product"), bid.product, known, "product")
+        if bid.product in bound:
+            parts.fault((*path, "product"), f"{bid.product} is bound already")
+        bound.add(bid.product)
 
 
 def _check_unique(parts: Parts) -> None:

@@ -18,8 +18,8 @@ from pydantic import TypeAdapter
 from vpp.account.settlement import GapRule
 from vpp.errors import ConfigError, DataError
 from vpp.model.calendar import Calendar
-from vpp.model.ids import ResourceId
-from vpp.model.market import MarketProduct
+from vpp.model.ids import ProductId, ResourceId
+from vpp.model.market import Binding, MarketProduct
 from vpp.model.park import Park
 from vpp.service.calendars import DaysSection, ParkCalendars, calendars
 from vpp.service.config import (
@@ -71,6 +71,9 @@ class ParkFile:
     """All market files, in the file's order, also of products that nothing is bid into yet."""
 
     waivers: tuple[WaiverSection, ...]
+    bindings: Mapping[ProductId, Binding]
+    """How offers are made, where the park file says it."""
+
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -103,6 +106,10 @@ class ParkFile:
         if (reason := pack.not_built()) is not None or self.simulation is not None:
             return reason
         return pack.not_live(self.waivers)
+
+    def binding(self, product_id: ProductId) -> Binding:
+        """How offers of a product are made."""
+        return self.bindings.get(product_id) or Binding(product_id=product_id)
 
     @property
     def calendar(self) -> Calendar:
@@ -214,6 +221,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         products=tuple(product for product in products if product is not None),
         packs=packs,
         waivers=tuple(section.waivers),
+        bindings={ProductId(bid.product): bid.noun() for bid in section.bids},
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

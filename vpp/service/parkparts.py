@@ -18,6 +18,7 @@ from vpp.model.park import PowerGroup
 from vpp.model.resource import Resource
 from vpp.model.tariff import TwoPartTariff
 from vpp.service import parkschema as schema
+from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.feedschema import AnyFeed
@@ -60,6 +61,7 @@ class Parts:
     packs: list[tuple[KeyPath, Pack]] = field(default_factory=list)
     """Path of the market file's name in the park file."""
     waivers: list[tuple[KeyPath, WaiverSection]] = field(default_factory=list)
+    bids: list[tuple[KeyPath, BidSection]] = field(default_factory=list)
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -119,6 +121,7 @@ def collect(document: Document) -> Parts:
         if (quota := _valid(AnyQuota, item)) is not None:
             parts.quotas.append((path, quota))
     _collect_waivers(parts)
+    _collect_bids(parts)
     _collect_feeds(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
@@ -129,6 +132,12 @@ def _collect_waivers(parts: Parts) -> None:
     for path, item in _items(parts.document.tree, (), "waivers"):
         if (waiver := _valid(WaiverSection, item)) is not None:
             parts.waivers.append((path, waiver))
+
+
+def _collect_bids(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "bids"):
+        if (bid := _valid(BidSection, item)) is not None:
+            parts.bids.append((path, bid))
 
 
 def _collect_feeds(parts: Parts) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vpp.model.network import Carrier
+from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection, DaysSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
@@ -315,6 +316,8 @@ class ParkSection(Section):
     """Rule files, resolved beside the park file."""
     waivers: Annotated[list[WaiverSection], Field(max_length=100)] = Field(default_factory=list)
     """Unverified rules that this park trades live by, and who decided it."""
+    bids: Annotated[list[BidSection], Field(max_length=100)] = Field(default_factory=list)
+    """How offers of a product are made; left out: so that whatever is accepted can be delivered."""
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

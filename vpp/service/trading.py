@@ -28,7 +28,7 @@ from vpp.service.plant import MadeOffer, Plant
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
 from vpp.trade.limits import check_bid_set
-from vpp.trade.offers import build_bids
+from vpp.trade.offering import offer_for
 from vpp.trade.records import (
     award_from_wire,
     award_to_record,
@@ -392,7 +392,16 @@ def _made_offer(
     position = plant.book.position(unit.unit_id)
     made = plant.offers.get((product.product_id, delivery))
     if made is None or made.schedule is not schedule or made.position is not position:
-        bids = build_bids(product, unit, delivery, schedule, position, plant.file.park, revision=0)
+        bids = offer_for(
+            product,
+            unit,
+            delivery,
+            schedule,
+            position,
+            plant.file.park,
+            plant.file.binding(product.product_id),
+            revision=0,
+        )
         stems = tuple(bid.bid_id.rsplit("/", 1)[0] for bid in bids)
         made = MadeOffer(
             schedule=schedule,

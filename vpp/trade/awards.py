@@ -5,7 +5,7 @@ An award is checked against the bids it answers. Nothing here changes a book; `b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Bid, Cleared, Side
+from vpp.model.offer import BlockOffer, SingleOffer, most_mw, offered_mw
+from vpp.model.time import Interval
 
 
 class QuarantineReason(StrEnum):
@@ -25,6 +27,11 @@ class QuarantineReason(StrEnum):
     ABOVE_BID = "above_bid"
     PRICE_WORSE_THAN_LIMIT = "price_worse_than_limit"
     CLEARED_AND_REJECTED = "cleared_and_rejected"
+    BELOW_LEAST_SHARE = "below_least_share"
+    UNEVEN_BLOCK = "uneven_block"
+    """Its parts were not taken by one share."""
+    TIED_BLOCK = "tied_block"
+    """An exclusive group was taken more than once, or a linked block beyond the other's share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +78,73 @@ def read_bid_id(bid_id: str) -> tuple[ProductId, UnitId, Side] | None:
 
 
 def overreach(bid: Bid, taken: Sequence[Cleared]) -> QuarantineReason | None:
-    """Whether more was taken of `bid` than it offers, at all or at these prices.
+    """Whether more was taken of `bid` than it offers, at all or at these prices, or too small a share.
 
-    What was paid no better than some price may not exceed what the curve offers at that price.
+    What was paid no better than some price may not exceed what is offered at that price.
     """
+    if isinstance(bid.offer, BlockOffer):
+        return _block_overreach(bid.offer, bid.side.sign, taken)
     sign = bid.side.sign
-    total = sum((line.quantity_mw for line in taken), Decimal(0))
-    if total > bid.offer.quantity_mw:
+    total = _sum(taken)
+    if total > most_mw(bid.offer):
         return QuarantineReason.ABOVE_BID
     for price in {line.price_per_mwh for line in taken}:
-        offered = sum(
-            (s.quantity_mw for s in bid.offer.steps if s.price_per_mwh * sign <= price * sign),
-            Decimal(0),
-        )
-        at_price = sum(
-            (line.quantity_mw for line in taken if line.price_per_mwh * sign <= price * sign),
-            Decimal(0),
-        )
-        if at_price > offered:
+        at_price = _sum(line for line in taken if line.price_per_mwh * sign <= price * sign)
+        if at_price > offered_mw(bid.offer, price, sign):
             return QuarantineReason.PRICE_WORSE_THAN_LIMIT
+    if isinstance(bid.offer, SingleOffer) and 0 < total < bid.offer.min_share * most_mw(bid.offer):
+        return QuarantineReason.BELOW_LEAST_SHARE
     return None
+
+
+def _block_overreach(
+    offer: BlockOffer, sign: int, taken: Sequence[Cleared]
+) -> QuarantineReason | None:
+    """The same share of each part, and no less than the least."""
+    parts = {part.interval: part.quantity_mw for part in offer.parts}
+    got = {span: _sum(line for line in taken if line.interval == span) for span in parts}
+    if any(got[span] > mw for span, mw in parts.items()):
+        return QuarantineReason.ABOVE_BID
+    if any(line.price_per_mwh * sign < offer.price_per_mwh * sign for line in taken):
+        return QuarantineReason.PRICE_WORSE_THAN_LIMIT
+    first = offer.parts[0]
+    share = got[first.interval], first.quantity_mw
+    if any(got[span] * share[1] != share[0] * mw for span, mw in parts.items()):
+        return QuarantineReason.UNEVEN_BLOCK
+    if 0 < share[0] < offer.min_share * share[1]:
+        return QuarantineReason.BELOW_LEAST_SHARE
+    return None
+
+
+def tied(bids: Sequence[Bid], taken: Mapping[str, Sequence[Cleared]]) -> str | None:
+    """The first block that was taken though what it is tied to forbids it; None where all fits.
+
+    `taken` is by bid id, all awards of the set together.
+    """
+    shares: dict[str, Decimal] = {}
+    groups: dict[str, Decimal] = {}
+    blocks = {bid.bid_id: bid.offer for bid in bids if isinstance(bid.offer, BlockOffer)}
+    for name, block in blocks.items():
+        first = block.parts[0]
+        got = _sum(line for line in taken.get(name, ()) if line.interval == first.interval)
+        shares[name] = got / first.quantity_mw
+    for name, block in blocks.items():
+        if block.exclusive_group is not None:
+            total = groups.get(block.exclusive_group, Decimal(0)) + shares[name]
+            groups[block.exclusive_group] = total
+            if total > 1:
+                return name
+        if block.linked_to is not None and shares[name] > shares.get(block.linked_to, 0):
+            return name
+    return None
+
+
+def fits(bid: Bid, interval: Interval) -> bool:
+    """Whether an award may speak of `bid` in this interval: its own, or that of a part of its block."""
+    if isinstance(bid.offer, BlockOffer):
+        return any(part.interval == interval for part in bid.offer.parts)
+    return bid.interval == interval
+
+
+def _sum(lines: Iterable[Cleared]) -> Decimal:
+    return sum((line.quantity_mw for line in lines), Decimal(0))

@@ -33,8 +33,10 @@ from vpp.trade.awards import (
     Conflict,
     Quarantine,
     QuarantineReason,
+    fits,
     overreach,
     read_bid_id,
+    tied,
 )
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.position import Position, Trade
@@ -319,12 +321,14 @@ class BidBook:
                 reason=QuarantineReason.CLEARED_AND_REJECTED, what=", ".join(sorted(both))
             )
         for line in award.cleared:
-            if line.interval != known[line.bid_id].interval:
+            if not fits(known[line.bid_id], line.interval):
                 return Quarantine(reason=QuarantineReason.WRONG_INTERVAL, what=line.bid_id)
         taken = self._cleared_with(award)
         for bid_id in dict.fromkeys(line.bid_id for line in award.cleared):
             if (reason := overreach(known[bid_id], taken[bid_id])) is not None:
                 return Quarantine(reason=reason, what=bid_id)
+        if (block := tied(answer.bid_set.bids, taken)) is not None:
+            return Quarantine(reason=QuarantineReason.TIED_BLOCK, what=block)
         return None
 
     def _cleared_with(self, award: Award) -> dict[str, list[Cleared]]:

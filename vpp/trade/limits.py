@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
+from vpp.model import offer
 from vpp.model.ids import ResourceId
 from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.money import exact
@@ -77,26 +78,29 @@ def _bid_faults(bid: Bid, bid_set: BidSet, product: MarketProduct, most_mw: Deci
     aligned = (span.start - delivery.start) % product.delivery_interval
     if not delivery.covers(span) or span.end - span.start != product.delivery_interval or aligned:
         faults.append(f"{isoformat(span.start)} … {isoformat(span.end)} is no interval of it")
-    prices = [step.price_per_mwh for step in bid.offer.steps]
-    quantities = [step.quantity_mw for step in bid.offer.steps]
-    if not all(number.is_finite() for number in (*prices, *quantities)):
-        return [*faults, "holds a number that is not finite"]
+    priced_mw = bid.offer.priced_mw
+    prices = [price for _, price in priced_mw if price is not None]
+    quantities = [quantity for quantity, _ in priced_mw]
     for price in prices:
-        if not product.min_price_per_mwh <= price <= product.max_price_per_mwh:
+        if (grid := product.price) is None:
+            faults.append(f"price {price}, and the product has none")
+        elif not grid.least <= price <= grid.most:
             faults.append(f"price {price} is out of bounds")
-        if price % product.tick_per_mwh:
-            faults.append(f"price {price} is not on the tick {product.tick_per_mwh}")
+        elif price % grid.tick:
+            faults.append(f"price {price} is not on the tick {grid.tick}")
     faults += [
         f"quantity {quantity} is not in lots of {product.lot_mw}"
         for quantity in quantities
-        if quantity <= 0 or quantity % product.lot_mw
+        if quantity < 0 or quantity % product.lot_mw
     ]
     if [p * bid.side.sign for p in prices] != sorted(p * bid.side.sign for p in prices):
         faults.append("prices are not in order of merit")
+    if bid.offer.form != product.form:
+        faults.append(f"an offer of the form {bid.offer.form}, not {product.form}")
     if product.most_steps is not None and len(prices) > product.most_steps:
         faults.append(f"{len(prices)} steps are more than {product.most_steps}")
-    if bid.offer.quantity_mw > most_mw:
-        faults.append(f"{bid.offer.quantity_mw} MW is more than {most_mw} MW")
+    if (offered := offer.most_mw(bid.offer)) > most_mw:
+        faults.append(f"{offered} MW is more than {most_mw} MW")
     return faults
 
 

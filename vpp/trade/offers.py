@@ -38,8 +38,9 @@ import numpy as np
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import UnitId
-from vpp.model.market import Bid, CurveStep, MarketProduct, Side, StepCurveOffer
+from vpp.model.market import Bid, MarketProduct, Side
 from vpp.model.money import exact
+from vpp.model.offer import CurveStep, StepCurveOffer
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
@@ -317,7 +318,9 @@ def _side_of(
 
 def _limit(product: MarketProduct, price_per_kwh: float | None, side: Side) -> Decimal | None:
     """The limit on the product's ticks and inside its bounds; None where it can never be met."""
-    low, high, tick = product.min_price_per_mwh, product.max_price_per_mwh, product.tick_per_mwh
+    if (grid := product.price) is None:
+        return None
+    low, high, tick = grid.least, grid.most, grid.tick
     selling = side is Side.SELL
     if price_per_kwh is None:
         price = low if selling else high

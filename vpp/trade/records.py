@@ -16,17 +16,16 @@ import msgspec
 
 from vpp.errors import DataError
 from vpp.model.ids import ProductId, UnitId
-from vpp.model.market import Award, Bid, BidSet, Cleared, CurveStep, Side, StepCurveOffer
+from vpp.model.market import Award, Bid, BidSet, Cleared, Side
 from vpp.model.time import Interval, isoformat, parse_utc
+from vpp.trade.offerforms import offer_from_wire, offer_to_json, offer_to_wire
 from vpp.wire import (
     AwardRequest,
     BidSetResponse,
-    CurveStepOffer,
     Span,
     WireBid,
     WireCleared,
     WireModel,
-    WireStep,
 )
 
 WireStatus = Literal["open", "superseded", "withdrawn", "awarded", "dry_run"]
@@ -105,16 +104,7 @@ def _bids_to_json(bids: Sequence[Bid]) -> bytes:
                 "start": bid.interval.start,
                 "end": bid.interval.end,
                 "side": bid.side.value,
-                "offer": {
-                    "form": "curve_step",
-                    "steps": [
-                        {
-                            "quantity_mw": format(step.quantity_mw, "f"),
-                            "price_per_mwh": format(step.price_per_mwh, "f"),
-                        }
-                        for step in bid.offer.steps
-                    ],
-                },
+                "offer": offer_to_json(bid.offer),
             }
             for bid in bids
         ]
@@ -144,12 +134,7 @@ def bid_set_from_wire(response: BidSetResponse) -> BidSet:
                 bid_id=bid.bid_id,
                 interval=_interval(bid.start, bid.end),
                 side=Side(bid.side),
-                offer=StepCurveOffer(
-                    steps=tuple(
-                        CurveStep(quantity_mw=step.quantity_mw, price_per_mwh=step.price_per_mwh)
-                        for step in bid.offer.steps
-                    )
-                ),
+                offer=offer_from_wire(bid.offer),
             )
             for bid in response.bids
         ),
@@ -274,14 +259,7 @@ def _bid_to_wire(bid: Bid) -> WireBid:
         start=bid.interval.start,
         end=bid.interval.end,
         side=bid.side.value,
-        offer=CurveStepOffer(
-            steps=[
-                WireStep(
-                    quantity_mw=_plain(step.quantity_mw), price_per_mwh=_plain(step.price_per_mwh)
-                )
-                for step in bid.offer.steps
-            ]
-        ),
+        offer=offer_to_wire(bid.offer),
     )
 
 

@@ -231,7 +231,7 @@ def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
 def _summary(plant: Plant, product: MarketProduct, bid_set: BidSet) -> BidSetSummary:
     offered = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
     for bid in bid_set.bids:
-        offered[bid.side] += bid.offer.quantity_mw * Decimal(str(bid.interval.hours))
+        offered[bid.side] += bid.most_mwh
     traded = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
     proceeds = Decimal(0)
     for trade in plant.book.trades_of(bid_set.bid_set_id):
