@@ -184,6 +184,12 @@ def forecast(
     published: Annotated[
         str | None, typer.Option(help="HH:MM when prices of the next day are out.")
     ] = None,
+    stamps: Annotated[
+        str, typer.Option(help="zoned; local: the clock of --zone; sun: PV, offset not trusted.")
+    ] = "zoned",
+    clean: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, what is a defect; may be given again.")
+    ] = None,
     horizon: Annotated[str, typer.Option(help="How far ahead.")] = "48h",
     window: Annotated[
         str, typer.Option(help="The newest part, on which models are tried.")
@@ -191,10 +197,17 @@ def forecast(
     json_: Json = False,
 ) -> None:
     """Forecast a series from a file, with its spread; tell how good its models were on it."""
-    from vpp.service.forecastcommand import ForecastOptions, clock_time, forecast_file, place
+    from vpp.service.forecastcommand import (
+        ForecastOptions,
+        cleaning_rules,
+        clock_time,
+        forecast_file,
+        place,
+    )
     from vpp.service.forecastplot import draw_forecast
     from vpp.service.forecastshow import show_forecast
     from vpp.service.plot import require_matplotlib
+    from vpp.service.rawtable import stamps_named
 
     if plot is not None:
         require_matplotlib()
@@ -209,6 +222,8 @@ def forecast(
             subdivision=subdivision,
             site=None if site is None else place(site),
             published_at=None if published is None else clock_time(published),
+            stamps=stamps_named(stamps),
+            cleaning=cleaning_rules(clean or ()),
             horizon=_length(horizon, "--horizon"),
             window=_length(window, "--window"),
         )

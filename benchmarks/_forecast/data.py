@@ -21,9 +21,9 @@ from benchmarks.harness import ROOT
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import Interval, local_date, local_day
+from vpp.sense.cleaning import MEASURED, clean, rules_for
 from vpp.sense.forecast.base import Past, Site
-from vpp.service.forecasting.past import cleaned_past, found
-from vpp.service.forecasting.work import MEASURED
+from vpp.service.forecasting.past import cleaned_past
 
 FOLDER = ROOT / "benchmarks" / "data" / "forecast"
 ISSUE_TIME = time(12)
@@ -127,7 +127,7 @@ class Series:
         )
         if not past.series_id.startswith(MEASURED):
             return past
-        return cleaned_past(past, found(past).profile)
+        return cleaned_past(past, clean(past.values, rules_for(past.series_id)).profile)
 
 
 def _cut(profile: Profile, length: timedelta) -> Profile:

@@ -20,7 +20,6 @@ from vpp.sense.cleaning import (
     Finding,
     clean,
     rules_for,
-    sentences,
 )
 from vpp.sense.labels import on_grid
 
@@ -251,8 +250,8 @@ def test_a_finding_says_what_where_and_how_many() -> None:
 
     cleaned = clean(raw, CleaningRules(zero_is_missing=True))
 
-    assert sentences("power.press-1", cleaned.findings)[0] == (
-        "power.press-1: 0 says that the reading is missing: 2 steps taken out"
+    assert str(cleaned.findings[0]) == (
+        "0 says that the reading is missing: 2 steps taken out"
         " (2025-12-01T01:00:00Z … 2025-12-01T05:00:00Z, 2 places)"
     )
 

@@ -19,6 +19,7 @@ from vpp.errors import ConfigError, PlanError
 from vpp.service.config import ConfigErrors
 from vpp.service.forecastcommand import (
     ForecastOptions,
+    cleaning_rules,
     clock_time,
     forecast_file,
     kind_of,
@@ -165,6 +166,48 @@ def test_empty_cells_are_steps_that_were_not_measured(tmp_path: Path) -> None:
 
     assert np.flatnonzero(np.isnan(result.past.values.values)).tolist() == [100]
     assert any("1 steps" in finding for finding in result.findings)
+
+
+def test_zeros_are_taken_out_where_the_caller_says_that_they_are_missing(tmp_path: Path) -> None:
+    load = a_load()
+    load[[100, 101, 300]] = 0.0
+    file = write(tmp_path, load__kW=load)
+
+    kept = forecast_file(options(file)).past.values.values
+    taken = forecast_file(
+        replace(options(file), cleaning=cleaning_rules(["zero_is_missing=yes"]))
+    ).past.values.values
+
+    assert not np.isnan(kept).any()
+    assert np.flatnonzero(np.isnan(taken)).tolist() == [100, 101, 300]
+
+
+def test_rules_make_a_series_be_cleaned_that_no_meter_makes(tmp_path: Path) -> None:
+    price = a_load()
+    price[100] = np.nan
+    file = write(tmp_path, price__EUR_per_MWh=price)
+    file.write_text(file.read_text(encoding="utf-8").replace(",nan", ","), encoding="utf-8")
+
+    asked = replace(options(file), cleaning=cleaning_rules(["bridge_minutes=60"]))
+
+    assert np.isnan(forecast_file(options(file)).past.values.values[100])
+    filled = forecast_file(asked).past.values.values
+    assert filled[100] == pytest.approx((price[99] + price[101]) / 2, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "given", ["tidy=yes", "night_is_zero", "spike_ratio=0", "keep_stuck=maybe"]
+)
+def test_a_rule_that_nobody_knows_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match="--clean"):
+        cleaning_rules([given])
+
+
+def test_a_regressor_of_untrusted_stamps_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, pv__kW=a_load(), outdoor__degC=a_load())
+
+    with pytest.raises(ConfigError, match="--stamps"):
+        forecast_file(replace(options(file), stamps="sun", regressors=("outdoor",)))
 
 
 def test_a_stuck_meter_is_taken_out_and_told(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ repeats, or a works that draws its base load all Sunday, would pass for a broken
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -131,6 +130,9 @@ class CleaningRules:
 
 
 PRICES = CleaningRules(keep_spikes=True, keep_stuck=True)
+
+MEASURED = ("power.", "net.", "available.")
+"""Beginnings of series that meters make, and spoil; the others are looked at by those who send them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -300,8 +302,3 @@ def _spread(first: Ints, length: Ints, steps: int) -> Flags:
     for a, n in zip(first, length, strict=True):
         flags[a : a + n] = True
     return flags
-
-
-def sentences(series_id: str, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Findings as text for a log or a table."""
-    return tuple(f"{series_id}: {one}" for one in findings)

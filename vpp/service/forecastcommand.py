@@ -10,6 +10,7 @@ the choice. The file's values count as measured: each was known when its interva
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import time, timedelta
 from math import isfinite
@@ -22,9 +23,9 @@ from pydantic import ValidationError
 from vpp.errors import ConfigError, DataError, PlanError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS, Forecast
-from vpp.model.horizon import Horizon, Profile
+from vpp.model.horizon import Horizon
 from vpp.model.time import isoformat
-from vpp.sense.cleaning import clean, rules_for
+from vpp.sense.cleaning import MEASURED, Cleaned, clean
 from vpp.sense.forecast.base import Model, Past, Site
 from vpp.sense.forecast.choose import Chosen, Trial, as_issued, choose
 from vpp.sense.forecast.pasts import CutPast
@@ -32,11 +33,9 @@ from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.scores import Score, Scores
 from vpp.sense.forecast.trained import keep
 from vpp.service.calendars import CalendarSection, calendars
-from vpp.service.config import ConfigErrors, Fault
 from vpp.service.forecasting.models import model
-from vpp.service.forecasting.work import MEASURED
-from vpp.service.forecastschema import usual_candidates
-from vpp.service.seriestable import Column, SeriesTable, read_rows, read_table
+from vpp.service.forecastschema import CleaningSection, usual_candidates
+from vpp.service.rawtable import RawTable, Stamps, read_raw
 from vpp.service.units import Quantity, unit_of
 
 NAIVE = ("yesterday", "same-weekday", "mean-of-last")
@@ -74,6 +73,12 @@ class ForecastOptions:
     subdivision: str | None = None
     site: Site | None = None
     published_at: time | None = None
+    stamps: Stamps = "zoned"
+    """`local`: the wall clock of `zone`; `sun`: a PV series whose offset is not to be trusted."""
+
+    cleaning: CleaningSection | None = None
+    """Other rules than the usual ones for defects."""
+
     horizon: timedelta = timedelta(hours=48)
     window: timedelta = Trial().window
 
@@ -212,6 +217,26 @@ def clock_time(text: str) -> time:
     return at.replace(tzinfo=None)
 
 
+def cleaning_rules(given: Sequence[str]) -> CleaningSection | None:
+    """`night_is_zero=yes`, `bridge_minutes=60`: keys and values as in a park file; None where none is given.
+
+    Raises:
+        ConfigError: An unknown key, or a value that it does not take.
+    """
+    if not given:
+        return None
+    pairs = {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in given)}
+    try:
+        return CleaningSection.model_validate_strings(pairs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{first['loc'][0]}: {first['msg']}",
+            where="--clean",
+            fix=f"Say KEY=VALUE with a key of {list(CleaningSection.model_fields)}",
+        ) from error
+
+
 def place(text: str) -> Site:
     """`48.1,11.6` or, with metres above the sea, `48.1,11.6,520`.
 
@@ -234,26 +259,31 @@ def place(text: str) -> Site:
 def _read(options: ForecastOptions) -> tuple[Past, tuple[str, ...]]:
     """The past that the file tells, without its defects, and what they were."""
     calendar = _calendar(options)
-    table = _table(options.file, calendar.zone)
-    name = options.series or next(iter(table.columns))
-    column = _column(table, name, "--series")
-    kind = kind_of(name, column.unit.text)
+    table = read_raw(options.file, calendar.zone, options.stamps)
+    if options.stamps == "sun" and options.regressors:
+        raise ConfigError(
+            "the sun says nothing of the stamps of a regressor",
+            where="--stamps",
+            fix="Leave regressors out, or mend the stamps of the file",
+        )
+    name = options.series or next(iter(table.rows))
+    raw = _column(table, name, "--series")
+    unit = table.units[name].text
+    kind = kind_of(name, unit)
     past = Past(
         series_id=name if name.startswith(kind) else kind + name,
-        unit=column.unit.text,
-        issued_at=table.horizon.end,
-        values=Profile(table.horizon, column.values),
+        unit=unit,
+        issued_at=raw.profile.horizon.end,
+        values=raw.profile,
         calendar=calendar,
-        regressors={
-            one: Profile(table.horizon, _column(table, one, "--regressor").values)
-            for one in options.regressors
-        },
+        regressors={one: _column(table, one, "--regressor").profile for one in options.regressors},
         site=options.site,
     )
-    if kind not in MEASURED:
-        return past, ()
-    cleaned = clean(past.values, rules_for(kind))
-    return replace(past, values=cleaned.profile), tuple(str(one) for one in cleaned.findings)
+    findings = raw.findings
+    if kind in MEASURED or options.cleaning is not None:
+        cleaned = clean(past.values, (options.cleaning or CleaningSection()).rules(kind))
+        past, findings = replace(past, values=cleaned.profile), (*findings, *cleaned.findings)
+    return past, tuple(str(one) for one in findings)
 
 
 def _calendar(options: ForecastOptions) -> Calendar:
@@ -272,23 +302,12 @@ def _calendar(options: ForecastOptions) -> Calendar:
     return calendars(section, {}, zone).park
 
 
-def _table(file: Path, zone: ZoneInfo) -> SeriesTable:
-    faults: list[Fault] = []
-    rows = read_rows(file, Fault("vpp forecast", 1, 1, "SERIES.csv", ""), faults)
-    if rows is None:
-        raise ConfigErrors(faults)
-    table, faults = read_table(file, rows, zone, gaps=True)
-    if table is None:
-        raise ConfigErrors(faults)
-    return table
-
-
-def _column(table: SeriesTable, name: str, where: str) -> Column:
-    if name not in table.columns:
+def _column(table: RawTable, name: str, where: str) -> Cleaned:
+    if name not in table.rows:
         raise ConfigError(
-            f"there is no column {name!r}", where=where, fix=f"Use one of {list(table.columns)}"
+            f"there is no column {name!r}", where=where, fix=f"Use one of {list(table.rows)}"
         )
-    return table.columns[name]
+    return table.series(name)
 
 
 # ---------------------------------------------------------------- documents

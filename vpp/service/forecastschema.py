@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from vpp.service.schematypes import Day, Hour, Section, SeriesId
+from vpp.sense.cleaning import MEASURED, CleaningRules, rules_for
+from vpp.service.schematypes import Day, Hour, Minutes, Positive, Section, SeriesId
 
 ModelName: TypeAlias = Literal[
     "yesterday",
@@ -43,6 +46,36 @@ class RetrainSection(Section):
     hour: Hour = 3
 
 
+class CleaningSection(Section):
+    """What counts as a defect of a series; what is left out stays as it is usual for its kind."""
+
+    zero_is_missing: bool | None = None
+    """0 says that the reading failed."""
+    night_is_zero: bool | None = None
+    """The sun makes the series: where it lacks a night, it was 0."""
+    bridge_minutes: Minutes | None = None
+    """Gaps up to this length are filled with a straight line; none, where left out."""
+    spike_ratio: Positive | None = None
+    """A spike lies so many times as far from the median as 95 % of the steps do; usually 5."""
+    spike_hours: Positive | None = None
+    """What lasts longer is no spike; usually 2."""
+    keep_spikes: bool | None = None
+    """They are real, however odd; usual for prices."""
+    stuck_hours: Positive | None = None
+    """A meter is stuck that repeats one value for so long; usually 6."""
+    stuck_ratio: Positive | None = None
+    """And so many times as long as is the series' habit; usually 3."""
+    keep_stuck: bool | None = None
+    """A value may stand still; usual for prices."""
+
+    def rules(self, series_id: str) -> CleaningRules:
+        """The usual rules of a series' kind with what is said here."""
+        given: dict[str, Any] = self.model_dump(exclude_none=True)
+        if (minutes := given.pop("bridge_minutes", None)) is not None:
+            given["bridge"] = timedelta(minutes=minutes)
+        return replace(rules_for(series_id), **given)
+
+
 class SeriesForecastSection(Section):
     """How the series whose id fits a pattern are forecast; the first entry that fits counts."""
 
@@ -56,6 +89,9 @@ class SeriesForecastSection(Section):
     """Series that explain it and are known ahead, or are forecast themselves: a temperature."""
     site: SiteSection | None = None
     """Where left out, that of the section."""
+    cleaning: CleaningSection | None = None
+    """What is taken out before a model learns. Where left out, the usual rules for what meters say
+    (power, net, available), and nothing for the others: who sends them looks at them."""
 
 
 class ForecastsSection(Section):
@@ -83,6 +119,13 @@ class ForecastsSection(Section):
             if fnmatchcase(series_id, entry.match):
                 return entry
         return SeriesForecastSection(match="*")
+
+    def cleaning_of(self, series_id: str) -> CleaningRules | None:
+        """By which rules defects are taken out of a series; None where nothing is."""
+        section = self.of(series_id).cleaning
+        if section is None and not series_id.startswith(MEASURED):
+            return None
+        return (section or CleaningSection()).rules(series_id)
 
     def candidates_of(self, series_id: str) -> tuple[ModelName, ...]:
         """Names of the models that a series may get."""

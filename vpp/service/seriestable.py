@@ -108,33 +108,17 @@ _HEADER = re.compile(r"^\s*([^\[\]]+?)\s*\[\s*([^\[\]]+?)\s*\]\s*$")
 
 
 def read_table(
-    file: Path, rows: list[list[str]], zone: ZoneInfo, *, gaps: bool = False
+    file: Path, rows: list[list[str]], zone: ZoneInfo
 ) -> tuple[SeriesTable | None, list[Fault]]:
-    """Columns with their units; `zone` is the park's, where a clock change is looked for.
-
-    With `gaps` an empty cell is a step that was not measured: NaN.
-    """
-    faults: list[Fault] = []
-    header = [cell.strip() for cell in rows[0]]
-    if (wrong := _broken_header(header)) is not None:
-        return None, [Fault(str(file), 1, 1, "", wrong)]
-    units: dict[str, tuple[Unit, Fault]] = {}
-    names, column = [], len(rows[0][0]) + 2
-    for cell in rows[0][1:]:
-        name, unit, wrong = split_header(cell)
-        place = Fault(str(file), 1, column, name, "")
-        column += len(cell) + 1
-        names.append(name)
-        if wrong is None and name in units:
-            wrong = "the column stands twice"
-        if wrong is not None or unit is None:
-            faults.append(Fault(place.file, 1, place.column, name, wrong or ""))
-            continue
-        units[name] = (unit, place)
+    """Columns with their units; `zone` is the park's, where a clock change is looked for."""
+    units, faults = read_header(file, rows[0])
+    if not units and faults:
+        return None, faults
     step = _step_of(rows)
     if step not in STEPS or step is None:
         return None, [*faults, _no_step(file, rows, step, zone)]
-    horizon, values, found = _read_grid(file, rows, names, step, zone, gaps=gaps)
+    names = [split_header(cell)[0] for cell in rows[0][1:]]
+    horizon, values, found = _read_grid(file, rows, names, step, zone)
     faults += found
     if faults or horizon is None:
         return None, faults[:MOST_FAULTS]
@@ -143,6 +127,27 @@ def read_table(
         for i, name in enumerate(names)
     }
     return SeriesTable(horizon=horizon, columns=columns), []
+
+
+def read_header(
+    file: Path, header: Sequence[str]
+) -> tuple[dict[str, tuple[Unit, Fault]], list[Fault]]:
+    """Unit and place of each column behind `interval_start`, in order; and what is wrong with others."""
+    if (wrong := _broken_header([cell.strip() for cell in header])) is not None:
+        return {}, [Fault(str(file), 1, 1, "", wrong)]
+    units: dict[str, tuple[Unit, Fault]] = {}
+    faults, column = [], len(header[0]) + 2
+    for cell in header[1:]:
+        name, unit, wrong = split_header(cell)
+        place = Fault(str(file), 1, column, name, "")
+        column += len(cell) + 1
+        if wrong is None and name in units:
+            wrong = "the column stands twice"
+        if wrong is not None or unit is None:
+            faults.append(Fault(place.file, 1, place.column, name, wrong or ""))
+            continue
+        units[name] = (unit, place)
+    return units, faults
 
 
 def split_header(cell: str) -> tuple[str, Unit | None, str | None]:
@@ -162,7 +167,7 @@ def _step_of(rows: list[list[str]]) -> timedelta | None:
 
     A hole or a time out of step there is told as what it is.
     """
-    moments = [_moment(row[0]) for row in rows[1:6] if row]
+    moments = [moment_of(row[0]) for row in rows[1:6] if row]
     known = [moment for moment in moments if moment is not None]
     apart = [b - a for a, b in itertools.pairwise(known) if b > a]
     return min(apart, key=lambda length: (-apart.count(length), length), default=None)
@@ -171,8 +176,8 @@ def _step_of(rows: list[list[str]]) -> timedelta | None:
 def _no_step(file: Path, rows: list[list[str]], step: timedelta | None, zone: ZoneInfo) -> Fault:
     """Why the first rows give no step: times that are none, too few rows, an odd distance."""
     for place, row in enumerate(rows[1:6]):
-        if not row or _moment(row[0]) is None:
-            what = _no_time(row[0] if row else "", zone)
+        if not row or moment_of(row[0]) is None:
+            what = no_time(row[0] if row else "", zone)
             return Fault(str(file), place + 2, 1, "interval_start", what)
     lengths = ", ".join(f"{length // timedelta(minutes=1)}" for length in STEPS)
     alone = "one row" if len(rows) == 2 else "the rows do not go forward in time"
@@ -201,13 +206,11 @@ def _read_grid(
     names: list[str],
     step: timedelta,
     zone: ZoneInfo | None,
-    *,
-    gaps: bool = False,
 ) -> tuple[Horizon | None, Floats, list[Fault]]:
     """Numbers of all rows, shape (rows, names); every row off the grid or without one is a fault."""
     faults: list[Fault] = []
     values: Floats = np.full((len(rows) - 1, len(names)), np.nan)
-    start = due = _moment(rows[1][0] if rows[1] else "")
+    start = due = moment_of(rows[1][0] if rows[1] else "")
     if start is not None and zone is not None and latest_boundary(start, step) != start:
         what = f"{rows[1][0]} does not lie on a multiple of {_minutes(step)} minutes"
         faults.append(Fault(str(file), 2, 1, "interval_start", what))
@@ -217,9 +220,9 @@ def _read_grid(
             faults.append(Fault(str(file), place + 2, 1, "interval_start" if zone else "", grid))
         else:
             told = zone is not None
-            faults += _numbers(file, place, row, names, values[place], told=told, gaps=gaps)
+            faults += _numbers(file, place, row, names, values[place], told=told)
         # After a hole the rows go on from where they are: it is one mistake, not as many as rows.
-        moment = _moment(row[0]) if row and zone is not None else due
+        moment = moment_of(row[0]) if row and zone is not None else due
         due = moment + step if moment is not None else (due + step if due is not None else None)
         if len(faults) > MOST_FAULTS:
             break
@@ -233,9 +236,9 @@ def _off_grid(
     """What is wrong with a row before its numbers are looked at."""
     if len(row) != cells:
         return f"{len(row)} cells under a header of {cells}"
-    moment = _moment(row[0])
+    moment = moment_of(row[0])
     if moment is None or due is None:
-        return _no_time(row[0], zone)
+        return no_time(row[0], zone)
     if moment == due:
         return None
     length = "a quarter-hour" if step == QUARTER else f"{_minutes(step)} minutes"
@@ -245,7 +248,8 @@ def _off_grid(
     return what
 
 
-def _no_time(text: str, zone: ZoneInfo | None) -> str:
+def no_time(text: str, zone: ZoneInfo | None) -> str:
+    """What is wrong with a stamp that tells no moment; with a zone, what its clock has to do with it."""
     what = f"{text!r} is no time such as 2025-12-03T00:00:00Z"
     if zone is None:
         return what
@@ -277,7 +281,6 @@ def _numbers(
     into: Floats,
     *,
     told: bool,
-    gaps: bool,
 ) -> list[Fault]:
     """Read one row into `into`; with its column and time where that is `told`, else in short."""
     faults, column = [], len(row[0]) + 2
@@ -285,10 +288,8 @@ def _numbers(
         number = read_number(cell)
         if number is not None:
             into[i] = number
-        elif gaps and not cell.strip():
-            pass  # not known, and NaN says so
         elif told:
-            moment = _moment(row[0])
+            moment = moment_of(row[0])
             at = row[0] if moment is None else isoformat(moment)
             what = f"{cell!r} at {at} is no finite number"
             faults.append(Fault(str(file), place + 2, column, name, what))
@@ -308,7 +309,8 @@ def read_number(cell: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """A moment in UTC; None where the text is none, or has no offset."""
     try:
         return parse_utc(text.strip(), where="interval_start")
     except DataError:

@@ -17,6 +17,7 @@ import vpp
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
+from vpp.sense.cleaning import CleaningRules
 from vpp.sense.series import SeriesStore
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
@@ -56,6 +57,7 @@ def to_learn(store: SeriesStore, name: str = "power.a") -> TrainJob:
         issued_at=NOW,
         candidates=("same-weekday", "mean-of-last", "seasonal-baseline"),
         horizon=timedelta(hours=24),
+        rules=CleaningRules(),
     )
 
 
@@ -66,6 +68,7 @@ def to_issue(store: SeriesStore, *, scenarios: int = 0, update: bool = False) ->
         horizon=HORIZON,
         pasts=(known(NOW),),
         update=(known,) if update else (),
+        rules={"power.a": CleaningRules()},
         others=(),
         drawn=frozenset({"power.a"}),
         scenarios=scenarios,

@@ -14,13 +14,19 @@ import pytest
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER, isoformat
+from vpp.sense.cleaning import CleaningRules
 from vpp.service import inputs
 from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.forecasting.issuing import issue
-from vpp.service.forecasting.jobs import Ill, TrainJob
+from vpp.service.forecasting.jobs import Ill, Issued, IssueJob, TrainJob
 from vpp.service.forecasting.learning import CHOICE, learn, weekly_moment
-from vpp.service.forecastschema import ForecastsSection, RetrainSection, SeriesForecastSection
+from vpp.service.forecastschema import (
+    CleaningSection,
+    ForecastsSection,
+    RetrainSection,
+    SeriesForecastSection,
+)
 from vpp.service.plant import Plant
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
@@ -35,12 +41,19 @@ class Counting(InlineForecaster):
     def __init__(self, *, ill: bool = False) -> None:
         super().__init__()
         self.asked: list[str] = []
+        self.rules: dict[str, list[CleaningRules | None]] = {}
         self.rests = 0
         self.ill = ill
 
     async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
         self.asked.append(job.seen.series_id)
+        self.rules[job.seen.series_id] = [job.rules]
         return Ill(reason="killed") if self.ill else await super().train(job, hard_s=hard_s)
+
+    async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
+        for name, rules in self.rules.items():
+            rules.append(job.rules.get(name))
+        return await super().issue(job, hard_s=hard_s)
 
     async def rest(self) -> None:
         self.rests += 1
@@ -60,6 +73,22 @@ def test_every_series_is_learnt_at_the_start_and_then_forecast_by_its_model(fed:
 
     assert list(fed.desk.choices) == inputs.series_needed(fed)
     assert {f.model.removesuffix("+known") for f in forecasts(fed).values()} == {"same-weekday/1"}
+
+
+def test_who_learns_and_who_issues_clean_a_series_by_what_the_park_file_says(fed: Plant) -> None:
+    entry = SeriesForecastSection(
+        match=LOAD, model="same-weekday", cleaning=CleaningSection(zero_is_missing=True)
+    )
+    others = SeriesForecastSection(match="*", model="same-weekday")
+    fed.file = replace(fed.file, forecasts=ForecastsSection(series=[entry, others]))
+    fed.desk.forecaster = counting = Counting()
+
+    asyncio.run(learn(fed, NOW))
+    forecasts(fed)
+
+    assert counting.rules[LOAD] == [CleaningRules(zero_is_missing=True)] * 2
+    assert counting.rules["power.steel-furnaces"] == [CleaningRules()] * 2
+    assert counting.rules[PRICE] == [None] * 2
 
 
 def test_a_series_is_learnt_anew_when_the_weeks_moment_has_come_and_not_before(fed: Plant) -> None:

@@ -97,6 +97,9 @@ async def _ask(
             horizon=horizon,
             pasts=tuple(one(now) for one in known),
             update=() if desk.updated_on == today else tuple(known),
+            rules={
+                name: rules for name in learnt if (rules := settings.cleaning_of(name)) is not None
+            },
             others=tuple(unmodelled[name] for name in needed if name not in learnt),
             drawn=frozenset(needed),
             scenarios=scenarios,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from vpp.model.forecast import Forecast, Scenarios
 from vpp.model.horizon import Floats, Horizon
+from vpp.sense.cleaning import CleaningRules
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.forecast.scores import Score
@@ -26,6 +27,9 @@ class TrainJob:
 
     horizon: timedelta
     """How far plans look: candidates are tried that far."""
+
+    rules: CleaningRules | None
+    """By which defects are taken out first; None: the series is learnt as it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,9 @@ class IssueJob:
     pasts: tuple[Past, ...]
     update: tuple[StoredPast, ...]
     """Series whose calibration is to learn first from what came since."""
+
+    rules: Mapping[str, CleaningRules]
+    """By which defects are taken out of a series; those that are not here are taken as they came."""
 
     others: tuple[Forecast, ...]
     """Series that are forecast elsewhere: scenarios are drawn of them too."""

@@ -91,6 +91,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
         issued_at=issued_at,
         candidates=settings.candidates_of(series_id),
         horizon=horizon.end - issued_at,
+        rules=settings.cleaning_of(series_id),
     )
     return await plant.desk.forecaster.train(job, hard_s=settings.train_s)
 

@@ -12,7 +12,7 @@ import numpy as np
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.sense.cleaning import Cleaned, clean, rules_for
+from vpp.sense.cleaning import Cleaned
 from vpp.sense.forecast.base import Past, Site
 from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.series import SeriesStore
@@ -76,11 +76,6 @@ class CleanPast:
     def __call__(self, issued_at: datetime) -> Past:
         """The past as it was known at `issued_at`, less what was taken out since. Raises as `StoredPast`."""
         return cleaned_past(self.seen(issued_at), self.cleaned.profile)
-
-
-def found(past: Past) -> Cleaned:
-    """The defects of a past, by the rules of its kind."""
-    return clean(past.values, rules_for(past.series_id))
 
 
 def cleaned_past(past: Past, clean_values: Profile) -> Past:

@@ -13,6 +13,7 @@ from vpp.errors import VppError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import Forecast, Scenarios, mean_of
 from vpp.model.time import QUARTER
+from vpp.sense.cleaning import CleaningRules, clean
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.choose import Trial
 from vpp.sense.forecast.pasts import PastAt, StoredPast
@@ -20,16 +21,13 @@ from vpp.sense.forecast.trained import Trained
 from vpp.sense.forecast.trained import train as train_series
 from vpp.service.forecasting.jobs import Choice, Errors, Issued, IssueJob, TrainJob
 from vpp.service.forecasting.models import model
-from vpp.service.forecasting.past import CleanPast, ahead, cleaned_past, found
+from vpp.service.forecasting.past import CleanPast, ahead, cleaned_past
 
 if TYPE_CHECKING:
     from vpp.sense.forecast.scenarios import Dependence
 
 MOST_STEPS = 192
 """Dependence over time is learnt for two days at least, so that a horizon that grows asks for nothing new."""
-
-MEASURED = ("power.", "net.", "available.")
-"""Series that meters make, and spoil; the others are looked at by those who send them."""
 
 
 def train(job: TrainJob) -> tuple[Choice, Trained | None]:
@@ -62,17 +60,17 @@ def train(job: TrainJob) -> tuple[Choice, Trained | None]:
 
 def _to_learn(job: TrainJob) -> tuple[Past, PastAt, tuple[str, ...]]:
     """The past without its defects, how it was known before, and what the defects are."""
-    past, past_at = job.seen(job.issued_at), _without_defects(job.seen, job.issued_at)
+    past, past_at = job.seen(job.issued_at), _without_defects(job.seen, job.issued_at, job.rules)
     if isinstance(past_at, CleanPast):
         words = tuple(str(one) for one in past_at.cleaned.findings)
         return cleaned_past(past, past_at.cleaned.profile), past_at, words
     return past, past_at, ()
 
 
-def _without_defects(seen: StoredPast, now: datetime) -> PastAt:
-    if not seen.series_id.startswith(MEASURED):
+def _without_defects(seen: StoredPast, now: datetime, rules: CleaningRules | None) -> PastAt:
+    if rules is None:
         return seen
-    return CleanPast(seen=seen, cleaned=found(seen(now)))
+    return CleanPast(seen=seen, cleaned=clean(seen(now).values, rules))
 
 
 def errors_of(trained: Trained, calendar: Calendar) -> Errors:
@@ -118,8 +116,8 @@ class Models:
                 continue
             try:
                 clear = past
-                if past.series_id.startswith(MEASURED):
-                    clear = cleaned_past(past, found(past).profile)
+                if (rules := job.rules.get(past.series_id)) is not None:
+                    clear = cleaned_past(past, clean(past.values, rules).profile)
                 forecast = self.trained[past.series_id].issue(ahead(clear, known), job.horizon)
             except VppError as error:
                 failed[past.series_id] = str(error)
@@ -138,7 +136,7 @@ class Models:
         failed: dict[str, str] = {}
         for seen in job.update:
             try:
-                past_at = _without_defects(seen, job.issued_at)
+                past_at = _without_defects(seen, job.issued_at, job.rules.get(seen.series_id))
                 past = past_at(job.issued_at)
                 trained = self.trained[past.series_id].updated(past, past_at=past_at)
             except VppError as error:
