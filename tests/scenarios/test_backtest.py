@@ -21,7 +21,7 @@ from vpp.model.schedule import Outcome, Unsolved
 from vpp.model.time import Interval, isoformat
 from vpp.plan.problem import Problem
 from vpp.ports import JournalEntry
-from vpp.service import cycle, tradelog
+from vpp.service import cycle, setpoints, tradelog
 from vpp.service.backtest import Backtest, Row, backtest
 from vpp.service.backtestasked import BacktestOptions, Way, as_asked, span_of
 from vpp.service.backtestshow import show_backtest
@@ -204,7 +204,7 @@ def decided(file: ParkFile, asked: BacktestOptions) -> list[JournalEntry]:
             clock,
         ):
             await lockstep(run, clock, asyncio.Event(), lambda plant: None)
-            kinds = (cycle.PLAN, cycle.SETPOINT, tradelog.BID_SET)
+            kinds = (cycle.PLAN, setpoints.SETPOINT, tradelog.BID_SET)
             return list(run.plant.journal.entries(*kinds))
 
     return asyncio.run(live())

@@ -9,7 +9,7 @@ import pytest
 
 from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import MeterReading
-from vpp.service.cycle import ceilings_kw
+from vpp.service.ceilings import ceilings_kw
 from vpp.service.plant import Plant
 
 MELT = ConnectionPointId("steel-melt")

@@ -15,22 +15,15 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import inf
 from time import perf_counter
 from typing import assert_never
 
 import msgspec
 
 from vpp.act.guard import guard
-from vpp.act.ladder import Rung, decide
 from vpp.act.share import share
-from vpp.act.track import not_following
 from vpp.errors import DataError, PlanError, UnavailableError
-from vpp.model.command import Setpoint
-from vpp.model.ids import ConnectionPointId, ResourceId
-from vpp.model.measurement import ParkState, Reading
-from vpp.model.park import ConnectionPoint
-from vpp.model.resource import Storage
+from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.plan.changes import changes, planned
@@ -40,11 +33,15 @@ from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
     carbonseries,
+    ceilings,
     feedwatch,
     inputs,
     limits,
     notices,
     quotas,
+    safestate,
+    setpoints,
+    trace,
     trading,
     uncertainty,
 )
@@ -52,27 +49,19 @@ from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import score
 from vpp.service.forecasting.watched import measured_net, measured_room
-from vpp.service.plant import PlanRecord, Plant, TracePoint
-from vpp.service.record import append, append_all
+from vpp.service.plant import PlanRecord, Plant
+from vpp.service.record import append
 
 LIMIT_EXCESS_PRICE_PER_KWH = 20.0
 """Far above any market price (4 per kWh at most): limits are kept before money is made."""
 
-HOLD_FOR = 2 * QUARTER
-"""How long the last validated plan is followed when its successor fails."""
-
-PLAN, SETPOINT, OBSERVED, OBSERVED_LATE = "plan", "setpoint", "observed", "observed-late"
+PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
 """Kinds of journal entries."""
 
 
 def plan_number(plan_id: str) -> int:
     """The number in a plan's id, which is also its key in the journal."""
     return int(plan_id.removeprefix("plan-"))
-
-
-def setpoint_number(key: str) -> int:
-    """The number of a command from its key in the journal; keys sort as their numbers do."""
-    return int(key.split("/")[0])
 
 
 # ---------------------------------------------------------------- plan
@@ -297,7 +286,7 @@ async def act(plant: Plant, now: datetime) -> None:
         await trading.ask_about_doubts(plant, now)
     seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
     state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
-    rung = _rung(plant, now)
+    rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
     owed_kw = _owed_kw(plant, interval)
     if rung.may_command:
@@ -311,41 +300,18 @@ async def act(plant: Plant, now: datetime) -> None:
             owed_kw=owed_kw,
             metered_kwh=_metered_kwh(plant, interval, now),
             control_period=timedelta(seconds=plant.file.control.period_s),
-            import_ceiling_kw=ceilings_kw(plant, now),
+            import_ceiling_kw=ceilings.ceilings_kw(plant, now),
         )
         guarded = guard(park, state, wanted)
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
         serves = plant.schedule.plan_id if plant.schedule is not None else ""
-        setpoints = plant.dispatcher.commands(guarded.power_kw, now, serves=serves)
-        await _send(plant, setpoints, now)
-    _note_followers(plant, state, now)
+        commands = plant.dispatcher.commands(guarded.power_kw, now, serves=serves)
+        await setpoints.send(plant, commands, now)
+    setpoints.note_followers(plant, state, now)
     accounting.note_calls(plant)
     quotas.note_readings(plant)
-    _trace(plant, state, owed_kw, now)
-
-
-def _rung(plant: Plant, now: datetime) -> Rung:
-    """Where on the ladder we stand; every change is an event."""
-    schedule, outcome = plant.schedule, plant.outcome
-    rung = decide(
-        now=now,
-        killed=plant.kill.reason,
-        reconciled=plant.reconciled,
-        plan_issued_at=schedule.issued_at if schedule is not None else None,
-        plan_ends_at=schedule.horizon.end if schedule is not None else None,
-        plan_every=plant.file.planning.every + timedelta(seconds=plant.file.planning.hard_s),
-        hold_for=HOLD_FOR,
-        failure=outcome.reason if isinstance(outcome, Unsolved) else None,
-        doubts=[] if plant.journal_fault is None else [plant.journal_fault],
-    )
-    if rung.state is not plant.safe_state:
-        severity = Severity.INFO if rung.may_bid else Severity.ALARM
-        text = f"{plant.safe_state} -> {rung.state}: {rung.reason or 'all is well'}"
-        plant.events.emit("safe_state", text, at=now, severity=severity, state=rung.state.value)
-    plant.safe_state, plant.safe_state_reason = rung.state, rung.reason
-    plant.metrics.safe_state(rung.state.value)
-    return rung
+    trace.keep(plant, state, owed_kw, now)
 
 
 def _owed_kw(plant: Plant, interval: Interval) -> float | None:
@@ -361,149 +327,6 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
         return 0.0
     metered = accounting.metered_by_enterprise(plant, Interval(interval.start, now))
     return 0.0 if metered is None else sum(m.net_wh for m in metered.values()) / 1000
-
-
-def ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
-    """What each connection point may draw now: the month's peak is paid, and the plan may raise it.
-
-    What a contract includes is paid too; where no peak costs anything now, there is no ceiling. The
-    mean over a measuring interval is what counts, so what its beginning drew too much the rest must
-    draw less, and may draw more after a beginning below the ceiling.
-    """
-    schedule, ceilings, park = plant.schedule, {}, plant.file.park
-    for point in park.connection_points:
-        name, tariff = point.connection_point_id, park.tariff_by_id[point.tariff_id]
-        included_kw = tariff.demand.free_kw(point.contracted)
-        if not tariff.makes_peak(now, park.timezone):
-            included_kw = inf
-        planned_kw = 0.0
-        if schedule is not None and now in schedule.horizon.span:
-            planned_kw = -float(schedule.connection_point_kw[name][schedule.horizon.index(now)])
-        ceiling_kw = max(plant.peaks.peak_kw(name, now), planned_kw, included_kw)
-        ceilings[name] = _rest_kw(plant, point, ceiling_kw, now)
-    return ceilings
-
-
-def _rest_kw(plant: Plant, point: ConnectionPoint, ceiling_kw: float, now: datetime) -> float:
-    """What may be drawn in the rest of the measuring interval so that its mean reaches `ceiling_kw`.
-
-    The ceiling itself where the meter does not tell what was drawn so far.
-    """
-    measuring = plant.file.park.tariff_by_id[point.tariff_id].demand.measuring
-    began = measuring.began(now, plant.file.park.timezone)
-    if now == began or ceiling_kw == inf:
-        return ceiling_kw
-    energy = plant.meters.energy_wh(point.meter_id, Interval(began, now))
-    if energy is None:
-        return ceiling_kw
-    hour, period = timedelta(hours=1), timedelta(seconds=plant.file.control.period_s)
-    left_kwh = ceiling_kw * (measuring.interval / hour) - energy.import_wh / 1000
-    rest = max(began + measuring.interval - now, period)  # nobody can act for less
-    return max(left_kwh / (rest / hour), 0.0)
-
-
-async def _send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
-    """On disk first, then to the devices; a link that is down costs this cycle's commands."""
-    if not setpoints:
-        return
-    plant.reach("setpoint made")
-    entries = [
-        (SETPOINT, f"{s.seq:012d}/{s.resource_id}", msgspec.json.encode(_record(s)))
-        for s in setpoints
-    ]
-    try:
-        await append_all(plant, entries, now=now)
-        plant.reach("setpoint journalled")
-        await plant.sink.send(setpoints)
-    except UnavailableError as error:
-        plant.dispatcher.forget(setpoints)
-        plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
-        return
-    plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in setpoints}}
-    plant.setpoints_sent += len(setpoints)
-    plant.metrics.setpoints_sent(len(setpoints))
-    plant.reach("setpoint sent")
-
-
-def _record(setpoint: Setpoint) -> dict[str, object]:
-    return {
-        "resource_id": setpoint.resource_id,
-        "power_kw": setpoint.power_kw,
-        "expires_at": isoformat(setpoint.expires_at),
-        "serves": setpoint.serves,
-    }
-
-
-def _note_followers(plant: Plant, state: ParkState, now: datetime) -> None:
-    """Tell once who acknowledges and does not obey, and once when it obeys again."""
-    stray = frozenset(
-        not_following(
-            plant.dispatcher.in_force(now),
-            state,
-            plant.file.park,
-            now,
-            tolerance_kw=max(plant.file.control.deadband_kw, 5.0),
-        )
-    )
-    for name in sorted(stray - plant.not_following):
-        plant.events.emit(
-            "not_following",
-            f"{name} acknowledges its set-point and does not follow",
-            at=now,
-            severity=Severity.WARNING,
-            resource_id=name,
-        )
-    plant.not_following = stray
-
-
-def _trace(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
-    """Keep the picture of this minute and show it."""
-    park_kw = _park_kw(plant, now)
-    stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
-    soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
-    stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
-    planned_kw = None
-    if plant.schedule is not None and now in plant.schedule.horizon.span:
-        planned_kw = float(plant.schedule.net_kw[plant.schedule.horizon.index(now)])
-    point = TracePoint(
-        at=now,
-        park_kw=park_kw,
-        planned_kw=planned_kw,
-        owed_kw=owed_kw,
-        spot_per_mwh=inputs.spot_now(plant, now),
-        stored_kwh=None
-        if any(share is None for share, _ in stored)
-        else sum((share or 0.0) * capacity for share, capacity in stored),
-        capacity_kwh=sum(r.capacity_kwh for r in stores),
-        money=float(plant.money),
-    )
-    plant.trace.append(point)
-    plant.metrics.park_power(measured_kw=park_kw, planned_kw=planned_kw, owed_kw=owed_kw)
-    plant.metrics.stored_energy(float("nan") if point.stored_kwh is None else point.stored_kwh)
-    plant.events.emit(
-        "tick",
-        "",
-        at=now,
-        park_kw=park_kw,
-        planned_kw=planned_kw,
-        owed_kw=owed_kw,
-        spot_per_mwh=point.spot_per_mwh,
-        stored_kwh=point.stored_kwh,
-        capacity_kwh=point.capacity_kwh,
-        money=point.money,
-        safe_state=plant.safe_state.value,
-    )
-
-
-def _park_kw(plant: Plant, now: datetime) -> float | None:
-    """Sum of the main meters; None where one of them is not heard lately."""
-    total = 0.0
-    for point in plant.file.park.connection_points:
-        reading = plant.intake.newest_meter.get(point.meter_id)
-        if reading is None or now - reading.measured_at > timedelta(minutes=3):
-            return None
-        total += reading.power_kw
-    return total
 
 
 # ---------------------------------------------------------------- account

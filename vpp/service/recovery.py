@@ -19,7 +19,7 @@ from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import accounting, cycle, inputs, limits, quotas, series_door, tradelog
+from vpp.service import accounting, cycle, inputs, limits, quotas, series_door, setpoints, tradelog
 from vpp.service.plant import Plant
 
 
@@ -60,8 +60,8 @@ def first_command_seq(journal: Journal, now: datetime) -> int:
     The epoch second alone is above them only while no device gets more than one command a second
     and no clock runs backwards. It is used where it can be, for the day on which a record is lost.
     """
-    newest = journal.greatest_key(cycle.SETPOINT)
-    return max(int(now.timestamp()), 0 if newest is None else cycle.setpoint_number(newest) + 1)
+    newest = journal.greatest_key(setpoints.SETPOINT)
+    return max(int(now.timestamp()), 0 if newest is None else setpoints.setpoint_number(newest) + 1)
 
 
 def began_at(journal: Journal, now: datetime) -> datetime:

@@ -1,0 +1,60 @@
+"""The picture of one minute: what was planned, owed and measured; kept, shown, and sent to who listens."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vpp.model.measurement import ParkState, Reading
+from vpp.model.resource import Storage
+from vpp.service import inputs
+from vpp.service.plant import Plant, TracePoint
+
+
+def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
+    """Keep the picture of this minute and show it."""
+    park_kw = _park_kw(plant, now)
+    stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
+    soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
+    stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
+    planned_kw = None
+    if plant.schedule is not None and now in plant.schedule.horizon.span:
+        planned_kw = float(plant.schedule.net_kw[plant.schedule.horizon.index(now)])
+    point = TracePoint(
+        at=now,
+        park_kw=park_kw,
+        planned_kw=planned_kw,
+        owed_kw=owed_kw,
+        spot_per_mwh=inputs.spot_now(plant, now),
+        stored_kwh=None
+        if any(share is None for share, _ in stored)
+        else sum((share or 0.0) * capacity for share, capacity in stored),
+        capacity_kwh=sum(r.capacity_kwh for r in stores),
+        money=float(plant.money),
+    )
+    plant.trace.append(point)
+    plant.metrics.park_power(measured_kw=park_kw, planned_kw=planned_kw, owed_kw=owed_kw)
+    plant.metrics.stored_energy(float("nan") if point.stored_kwh is None else point.stored_kwh)
+    plant.events.emit(
+        "tick",
+        "",
+        at=now,
+        park_kw=park_kw,
+        planned_kw=planned_kw,
+        owed_kw=owed_kw,
+        spot_per_mwh=point.spot_per_mwh,
+        stored_kwh=point.stored_kwh,
+        capacity_kwh=point.capacity_kwh,
+        money=point.money,
+        safe_state=plant.safe_state.value,
+    )
+
+
+def _park_kw(plant: Plant, now: datetime) -> float | None:
+    """Sum of the main meters; None where one of them is not heard lately."""
+    total = 0.0
+    for point in plant.file.park.connection_points:
+        reading = plant.intake.newest_meter.get(point.meter_id)
+        if reading is None or now - reading.measured_at > timedelta(minutes=3):
+            return None
+        total += reading.power_kw
+    return total
