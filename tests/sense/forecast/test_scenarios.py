@@ -94,6 +94,17 @@ def test_ten_scenarios_keep_the_mean_and_lie_on_both_sides_of_the_median() -> No
     assert ((values > 100).sum(axis=0) == 5).all()
 
 
+def test_sums_of_series_are_even_about_their_middle_however_few_are_drawn() -> None:
+    """Forty series apart from each other: each sum has its opposite, so four of eight lie on either side."""
+    forecasts = [a_forecast(f"power.{n}") for n in range(40)]
+
+    drawn = draw_scenarios(forecasts, learn_dependence([], step=HOUR, steps=24), 8, chance())
+
+    total = np.sort(sum(drawn.values.values()) - 40 * 100, axis=0)
+    assert total + total[::-1] == pytest.approx(np.zeros_like(total), abs=1e-6)
+    assert total.std() > 40
+
+
 def test_a_single_scenario_is_the_expected_course() -> None:
     values = draw_scenarios([a_forecast("power.a")], learnt(), 1, chance()).values["power.a"]
 

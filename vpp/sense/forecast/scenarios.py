@@ -13,7 +13,10 @@ A series without a track has the defaults alone.
 
 The draws of each step are spread over the whole distribution (Latin hypercube with dependence,
 Packham & Schmidt 2010): S scenarios have one value in each S-th of it. So the mean of ten is near
-that of the forecast, half of them lie below the median. A single one is what is expected.
+that of the forecast, half of them lie below the median. And each draw has its opposite (antithetic
+variates, Hammersley & Morton 1956), so that sums of series are as even about their middle as each series
+is: a bid goes by the sum, and what few draws say of its middle by chance would be paid as imbalance. A
+single one is what is expected.
 """
 
 from __future__ import annotations
@@ -122,7 +125,10 @@ def draw_scenarios(
     places = {name: i for i, name in enumerate(dependence.series)}
     # One block of chance a series, in the order of learning and then of asking: reproducible.
     unlearnt = [f.series_id for f in forecasts if f.series_id not in places]
-    noise = chance.standard_normal((len(places) + len(unlearnt), dependence.steps, count))
+    drawn = chance.standard_normal(
+        (len(places) + len(unlearnt), dependence.steps, count - count // 2)
+    )
+    noise = np.concatenate([drawn, -drawn[:, :, : count // 2]], axis=2)
     joint = np.tensordot(dependence.between, noise[: len(places)], axes=1)
     values = {}
     for forecast in forecasts:
