@@ -49,6 +49,13 @@ def newsvendor(lab: Any, **options: Any) -> tuple[Schedule, Uncertainty]:
     A kW more is worth selling while its chance to be there exceeds 1 - (0.10 - 0.05) / (0.25 - 0.05):
     the quantile 0.25 of what comes, the third of ten.
     """
+    return sun_sold_ahead(lab, SUN_KW, **options)
+
+
+def sun_sold_ahead(
+    lab: Any, sun_kw: Sequence[float], **options: Any
+) -> tuple[Schedule, Uncertainty]:
+    """The newsvendor's hour, for any equally likely feeds whose mean is 55 kW."""
 
     def view_of(sun_kw: float) -> PlanningView:
         view: PlanningView = lab.view(lab.pv(), price=[0.10], available_kw={"pv": [sun_kw]})
@@ -65,7 +72,7 @@ def newsvendor(lab: Any, **options: Any) -> tuple[Schedule, Uncertainty]:
             max_kw=np.array([1000.0]),
         ),
     )
-    futures = [Future(view=view_of(kw), terms=terms) for kw in SUN_KW]
+    futures = [Future(view=view_of(kw), terms=terms) for kw in sun_kw]
     return planned(lab, view_of(55), terms, futures, **options)
 
 
@@ -82,6 +89,21 @@ def test_of_sun_that_is_uncertain_the_newsvendors_quantile_is_sold(lab: Any) -> 
         -(10 * 5.5 - 0.25 * (45 + 35 + 25 + 15 + 5) + 0.05 * (5 + 15 + 25 + 35 + 45)) / 10
     )
     assert told.objective < told.point_objective
+
+
+def test_what_few_draws_say_is_saved_is_believed_but_for_their_standard_error(lab: Any) -> None:
+    """Sun of 20, 55 or 90 kW. Each kW sold above 20 costs 0.15 where 20 come, and earns 0.05 where more does."""
+    alone = sun_sold_ahead(lab, (20, 55, 90))[1]
+    doubted = sun_sold_ahead(lab, (20, 55, 90), doubt=1.0)[1]
+    slightly = sun_sold_ahead(lab, (20, 55, 90), doubt=0.1)[1]
+
+    assert alone.bid_kw[lab.spot] == pytest.approx([20])
+    saved = alone.point_costs - alone.costs
+    assert saved == pytest.approx([0.15 * 35, -0.05 * 35, -0.05 * 35])
+    error = saved.std(ddof=1) / np.sqrt(3)
+    assert doubted.bid_kw[lab.spot] == pytest.approx([55]), "saved by chance, for all one knows"
+    assert slightly.objective == pytest.approx(alone.objective + 0.1 * error)
+    assert slightly.bid_kw[lab.spot] == pytest.approx([20 + 0.1 * error / (0.05 / 3)])
 
 
 def test_who_minds_the_dearest_tenth_sells_what_always_comes(lab: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpp.model.horizon import Horizon
-from vpp.model.ids import ProductId, UnitId
+from vpp.model.ids import ProductId, ResourceId, UnitId
 from vpp.model.market import Bid, BidSet, MarketProduct, Side
 from vpp.model.offer import most_mw, offered_mw
 from vpp.model.park import Limits, Park
@@ -233,7 +233,9 @@ def test_a_day_ahead_only_what_is_planned_is_offered_and_the_plan_clears(make: M
     assert bids[0].bid_id == "da/unit/20251203T2300Z/buy/2"
 
 
-def hedged(bid_kw: float, value: float, product: str = "da") -> Uncertainty:
+def hedged(
+    bid_kw: float, value: float, product: str = "da", stored_value: float | None = None
+) -> Uncertainty:
     """One quantity for all futures in the second quarter of an hour, none in the others."""
     return Uncertainty(
         status="hedged",
@@ -242,7 +244,24 @@ def hedged(bid_kw: float, value: float, product: str = "da") -> Uncertainty:
         cvar_level=0.9,
         bid_kw={ProductId(product): np.array([np.nan, bid_kw, np.nan, np.nan])},
         net_value_per_kwh=np.full(4, value),
+        stored_value_per_kwh={}
+        if stored_value is None
+        else {ResourceId("bess"): np.full(4, stored_value)},
     )
+
+
+def test_a_store_is_offered_for_what_it_is_worth_on_the_mean_of_the_futures(make: Make) -> None:
+    """What is sold is held in the plan: a kWh kept there saves 0.20 of imbalance, one in the futures 0.05."""
+    park = make.park([make.battery()])
+    schedule = make.schedule(park, HOUR, base_kw=-500, stored_value=0.20)
+    in_futures = replace(schedule, uncertainty=hedged(-500, 0.05, product="qh", stored_value=0.05))
+
+    bids = bids_for_second(make, park, in_futures)
+
+    assert bids == bids_for_second(
+        make, park, make.schedule(park, HOUR, base_kw=-500, stored_value=0.05)
+    )
+    assert bids != bids_for_second(make, park, schedule)
 
 
 @pytest.mark.parametrize(

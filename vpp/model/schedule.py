@@ -104,6 +104,9 @@ class Uncertainty:
     net_value_per_kwh: Floats = field(default_factory=lambda: np.zeros(0))
     """What one more kWh of net injection saves, mean over the futures, shape (T,)."""
 
+    stored_value_per_kwh: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """What one more kWh in each storage is worth at the end of each step, mean over the futures; (T,)."""
+
     solve_s: float = 0.0
 
     @property

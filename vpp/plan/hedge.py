@@ -29,13 +29,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
-from vpp.model.ids import ProductId
+from vpp.model.ids import ProductId, ResourceId
 from vpp.model.resource import Generator
 from vpp.model.schedule import Uncertainty, Unsolved
 from vpp.plan.compile import build
@@ -108,7 +109,19 @@ def hedge(
         first_stage=now.words,
     )
     hours = problem.view.horizon.step_hours
-    found = _choose(_Choice(programme, point, now, tuple(futures), hours, told, deadline, workers))
+    found = _choose(
+        _Choice(
+            programme,
+            point,
+            now,
+            tuple(futures),
+            hours,
+            told,
+            deadline,
+            workers,
+            problem.options.doubt,
+        )
+    )
     if isinstance(found, str):
         found = Hedged(replace(told, status=f"point plan: {found}"), {})
     return replace(found, told=replace(found.told, solve_s=deadline.stopwatch() - began))
@@ -207,6 +220,8 @@ class _Choice:
     told: Uncertainty
     deadline: Deadline
     workers: Workers
+    doubt: float
+    """Standard errors of what hedging saves that are not believed."""
 
     def valued(self, costs: Floats) -> tuple[float, float, float]:
         """Mean, conditional value at risk, and what is made as small as possible."""
@@ -248,14 +263,18 @@ def _choose(of: _Choice) -> Hedged | str:
         point_costs=point_costs,
         point_objective=of.valued(point_costs)[2],
         net_value_per_kwh=_net_value(of, stack, found),
+        stored_value_per_kwh=_stored_value(of, stack, found),
     )
     costs = _costs(of, stack, found.x)
     saved = told.point_objective - of.valued(costs)[2]
     # Not finite where a future has no way out of the point's first step: anything is better.
     if np.isfinite(saved) and saved <= NOTHING * max(abs(told.point_objective), 1.0):
         return Hedged(_with_costs(of, told, point_costs, before), {})
+    doubt = of.doubt * _standard_error(point_costs - costs)
+    if saved <= doubt:
+        return Hedged(_with_costs(of, told, point_costs, before), {})
     left = ""
-    x = _nearest(stack, found, before, of.deadline, of.workers)
+    x = _nearest(stack, found, before, doubt, of.deadline, of.workers)
     if isinstance(x, str):
         left, x = f"what is decided now: {x}", found.x
     now = x[: len(before)]
@@ -318,14 +337,40 @@ def _net_value(of: _Choice, stack: Stack, found: LpSolution) -> Floats:
     return value
 
 
+def _stored_value(of: _Choice, stack: Stack, found: LpSolution) -> dict[ResourceId, Floats]:
+    """What one more kWh in each storage is worth on the mean of the futures, shape (T,) each."""
+    storages = of.programme.fleet.storages
+    value = -sum(
+        found.row_marginals[rows][one.programme.fleet.storages.rows]
+        for one, rows in zip(of.futures, stack.rows[: len(of.futures)], strict=True)
+    )
+    return {u.resource_id: row for u, row in zip(storages.units, value, strict=True)}
+
+
+def _standard_error(saved: Floats) -> float:
+    """Of the mean of what each future saves, shape (S,); 0 where that is not known."""
+    if len(saved) < 2 or not np.isfinite(saved).all():
+        return 0.0
+    return float(saved.std(ddof=1)) / sqrt(len(saved))
+
+
 def _nearest(
-    stack: Stack, found: LpSolution, before: Floats, deadline: Deadline, workers: Workers
+    stack: Stack,
+    found: LpSolution,
+    before: Floats,
+    dearer: float,
+    deadline: Deadline,
+    workers: Workers,
 ) -> Floats | str:
-    """Of all that cost the same, what decides now nearest to `before`; or why it was not found.
+    """Of all that cost the same, or at most `dearer`, what decides now nearest to `before`.
+
+    Or why it was not found.
 
     Columns: away (k), behind the others.    Rows: now + away >= before,  now - away <= before
     """
-    face = face_of(stack.programme, found, NEAR)
+    face = (
+        _not_above(stack, found.cost + dearer) if dearer else face_of(stack.programme, found, NEAR)
+    )
     columns, count = len(face.cost), len(before)
     one = csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))
     first = padded(one, columns - count)
@@ -347,10 +392,23 @@ def _nearest(
     if isinstance(answer, Unsolved):
         return answer.reason
     x = answer.x[:columns]
-    rise = float(stack.programme.cost @ x) - found.cost
+    rise = float(stack.programme.cost @ x) - found.cost - dearer
     if rise > LEAST_RISE * max(abs(found.cost), 1.0):
         return f"it would cost {rise:.1e} more"
     return x
+
+
+def _not_above(stack: Stack, cost: float) -> LinearProgramme:
+    """Its programme with a row more: what it costs."""
+    programme = stack.programme
+    return replace(
+        programme,
+        matrix=csr_array(
+            vstack([programme.matrix, csr_array(programme.cost[None, :])], format="csr")
+        ),
+        row_lower=np.append(programme.row_lower, -np.inf),
+        row_upper=np.append(programme.row_upper, cost),
+    )
 
 
 def _held(of: _Choice, now: Floats) -> Chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
@@ -35,7 +36,16 @@ class SolveOptions:
     cvar_level: float = 0.9
     """α, 0 to 1 (exclusive): the dearest 1 - α of the futures are meant."""
 
+    doubt: float = 0.0
+    """Where futures are few draws of many: what hedging seems to save is believed but for so many
+    standard errors of its mean. What costs no more than that beyond the best is as good as it, and the
+    nearest to the plan without futures is taken. 0 where the futures are all there are."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.doubt < inf:
+            raise DataError(
+                f"doubt is {self.doubt}", where="SolveOptions", fix="Give a number not below 0"
+            )
         if not (0 <= self.cvar_weight <= 1 and 0 <= self.cvar_level < 1):
             raise DataError(
                 f"cvar_weight {self.cvar_weight}, cvar_level {self.cvar_level}",

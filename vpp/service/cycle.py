@@ -178,6 +178,7 @@ def _options(plant: Plant) -> SolveOptions:
         limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
         cvar_weight=plant.file.planning.cvar_weight,
         cvar_level=plant.file.planning.cvar_level,
+        doubt=plant.file.planning.scenario_doubt,
     )
 
 

@@ -179,6 +179,8 @@ class PlanningSettings(Section):
     """0: their mean cost counts; 1: only that of the dearest ones; between: a mixture."""
     cvar_level: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """The dearest 1 - cvar_level of the futures are meant by that."""
+    scenario_doubt: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Standard errors, over the scenarios, of what hedging saves that are not believed: they are few."""
     margin_probability: Annotated[float, Field(gt=0.5, lt=1)] | None = None
     """With what probability limits are kept in each step, by room left for forecast errors; leave out
     for none."""

@@ -29,7 +29,7 @@ It rounds against us: fewer lots, a limit no worse. Every limit of the tree hold
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TypeAlias
@@ -37,7 +37,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.ids import UnitId
+from vpp.model.ids import ResourceId, UnitId
 from vpp.model.market import Bid, MarketProduct, Side
 from vpp.model.money import exact
 from vpp.model.offer import CurveStep, StepCurveOffer
@@ -148,10 +148,10 @@ def _curves(
         and r.resource_id in schedule.stored_value_per_kwh
     ]
     members = [rows[r.resource_id] for r in park.electric if r.resource_id in unit.resource_ids]
-    hedged_kw, worth = _hedged(product, schedule)
+    hedged_kw, worth, stored_worth = _hedged(product, schedule)
     net_kw = mean(schedule.power_kw[members].sum(axis=0) + hedged_kw)
     planned_kw = {s.resource_id: mean(schedule.power_kw[rows[s.resource_id]]) for s in stores}
-    value = {s.resource_id: mean(schedule.stored_value_per_kwh[s.resource_id]) for s in stores}
+    value = {s.resource_id: mean(stored_worth[s.resource_id]) for s in stores}
     price = mean(worth)
     _require_finite(schedule, steps)
     committed_kw = position.committed_kw(horizon)
@@ -171,18 +171,30 @@ def _curves(
         yield interval, _curve(net_kw[i], moves, room, i), float(committed_kw[i])
 
 
-def _hedged(product: MarketProduct, schedule: Schedule) -> tuple[Floats, Floats]:
+def _hedged(
+    product: MarketProduct, schedule: Schedule
+) -> tuple[Floats, Floats, Mapping[ResourceId, Floats]]:
     """By how much what is to be sold differs from what is expected to be fed, and what a kWh is worth.
 
-    Shapes (T,); 0 and the plan's own shadow price in steps that were not planned for several futures.
+    In the grid and in each storage, where what is sold is no choice any more in the schedule itself:
+    on the mean of the futures. Shapes (T,); 0 and the plan's own shadow prices in steps that were not
+    planned for several futures.
     """
-    told, worth = schedule.uncertainty, schedule.net_value_per_kwh
+    told, worth, stored = (
+        schedule.uncertainty,
+        schedule.net_value_per_kwh,
+        schedule.stored_value_per_kwh,
+    )
     if told is None or product.product_id not in told.bid_kw:
-        return np.zeros(len(worth)), worth
+        return np.zeros(len(worth)), worth, stored
     bid_kw = told.bid_kw[product.product_id]
     chosen = np.isfinite(bid_kw)
     differs = np.where(chosen, schedule.committed_kw + bid_kw - schedule.net_kw, 0.0)
-    return differs, np.where(chosen, told.net_value_per_kwh, worth)
+    stored = {
+        name: np.where(chosen, told.stored_value_per_kwh.get(name, own), own)
+        for name, own in stored.items()
+    }
+    return differs, np.where(chosen, told.net_value_per_kwh, worth), stored
 
 
 @dataclass(frozen=True, slots=True)

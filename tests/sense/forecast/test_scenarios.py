@@ -206,13 +206,39 @@ def test_a_forecast_without_spread_is_expected_in_each() -> None:
 
 
 def test_tails_end_at_the_bounds() -> None:
-    load = a_forecast("power.load", level=-10.0, sigma=10.0)
+    load = a_forecast("power.load", level=-15.0, sigma=10.0)
     bounded = learnt(a_track("power.load", fading(50, 24, 0.5, 1)), bounds={"power.load": (-30, 0)})
 
     values = draw_scenarios([load], bounded, 200, chance()).values["power.load"]
 
     assert values.max() == 0
     assert values.min() == -30
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        pytest.param((-30.0, 0.0), -8.0, id="towards the upper bound"),
+        pytest.param((-30.0, 0.0), -14.0, id="towards the lower bound"),
+        pytest.param((-np.inf, 0.0), -14.0, id="no bound that way"),
+    ],
+)
+def test_the_mean_of_few_draws_is_what_the_point_plan_expects(
+    bounds: tuple[float, float], expected: float
+) -> None:
+    """Tails cut by a bound, or longer than the fan says, would make the futures expect something else."""
+    load = a_forecast("power.load", level=-10.0, sigma=8.0)
+    load = replace(load, expected=Profile.constant(load.expected.horizon, expected))
+
+    dependence = learnt(
+        a_track("power.load", fading(50, 24, 0.5, 1)), bounds={"power.load": bounds}
+    )
+    values = draw_scenarios([load], dependence, 8, chance()).values["power.load"]
+
+    assert values.mean(axis=0) == pytest.approx(expected)
+    assert values.min() >= bounds[0]
+    assert values.max() <= bounds[1]
+    assert values.std() > 4
 
 
 def test_a_fan_on_one_side_of_zero_is_not_drawn_beyond_it() -> None:

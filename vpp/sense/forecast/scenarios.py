@@ -262,8 +262,27 @@ def _through_quantiles(forecast: Forecast, z: Floats, bounds: tuple[float, float
     if bounds is None:
         least = 0.0 if (fan >= 0).all() else -np.inf
         bounds = least, 0.0 if (fan <= 0).all() else np.inf
-    drawn: Floats = np.clip(values, *bounds).T
+    drawn = _about(forecast.expected.values, np.clip(values, *bounds).T, bounds)
+    drawn[:, fan[0] == fan[-1]] = fan[0, fan[0] == fan[-1]]
     return drawn
+
+
+def _about(expected: Floats, drawn: Floats, bounds: tuple[float, float]) -> Floats:
+    """Values (count, steps) moved so that their mean is `expected`, shape (steps,), none beyond a bound.
+
+    All move towards the bound that lies that way, each by the same share of its distance; all by the
+    same where there is none.
+    """
+    mean = drawn.mean(axis=0)
+    off = np.clip(expected, *bounds) - mean
+    moved = np.array(drawn)
+    for bound, way in zip(bounds, (off < 0, off > 0), strict=True):
+        if np.isfinite(bound):
+            share = off[way] / (bound - mean[way])
+            moved[:, way] += share * (bound - drawn[:, way])
+        else:
+            moved[:, way] += off[way]
+    return moved
 
 
 def _one_horizon(forecasts: Sequence[Forecast], dependence: Dependence, count: int) -> Horizon:
