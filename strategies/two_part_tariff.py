@@ -43,6 +43,7 @@ class TwoPartTariff:
                 elapsed_steps=peak.elapsed_steps,
                 elapsed_kw=peak.elapsed_kw,
                 counts=peak.counts,
+                margin=peak.margin,
             )
             for peak in view.paid_peaks
         ]

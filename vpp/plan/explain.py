@@ -40,6 +40,9 @@ OF_MANY_STEPS = {
 }
 """Limits of a day, a window or a whole plan: their price stands in one of its last steps."""
 
+OF_PEAKS = {"paid peak": "new peak", "margin below paid peak": "risk of a new peak"}
+"""Limits of a metering interval, whose price stands in its first step, and what they make a kWh cost."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
@@ -149,7 +152,7 @@ def _binding(at: Moment) -> Iterator[tuple[str, float]]:
         if field in OF_MANY_STEPS or not field or _is_target(at, field):
             price = -float(limit.per_unit[at.step :].sum())
         else:
-            step = _interval_start(at, at.step) if field == "paid peak" else at.step
+            step = _interval_start(at, at.step) if field in OF_PEAKS else at.step
             price = -float(limit.per_unit[step])
         if price > SMALL:
             yield limit.limit, price
@@ -261,11 +264,11 @@ def _parts(at: Moment) -> Iterator[tuple[str, float]]:
     ]
     if network:
         yield "network energy", float(np.sum(network))
-    peak = sum(
-        price for words, price in _binding(at) if words == f"connection point {point}: paid peak"
-    )
-    if peak > SMALL:
-        yield "new peak", peak / at.hours / _interval_steps(at)
+    for field, what in OF_PEAKS.items():
+        words = f"connection point {point}: {field}"
+        price = sum(price for binding, price in _binding(at) if binding == words)
+        if price > SMALL:
+            yield what, price / at.hours / _interval_steps(at)
 
 
 def _interval_steps(at: Moment) -> int:

@@ -16,6 +16,10 @@ The schedule is the plan of the expected course (the point) with what is decided
 prices and bill are worked out and checked as always. The point stands in the stack, at weight 0, so that
 what is decided now is possible there too.
 
+Futures that are few draws of many (`SolveOptions.doubt`) tell what hedging saves to the standard error of its
+mean only. What costs no more than that beyond the best is as good, and of all that is the nearest to the
+point plan is taken: the cost of a bid is flat about its best, and eight draws alone would choose where in it.
+
 What the weather gives is no decision: a source that it drives takes no part in the first step, for
 its set-point is a ceiling. Stores may go both ways in a future, for that is decided then; in the first
 step one that does is left to the point.
@@ -339,12 +343,12 @@ def _net_value(of: _Choice, stack: Stack, found: LpSolution) -> Floats:
 
 def _stored_value(of: _Choice, stack: Stack, found: LpSolution) -> dict[ResourceId, Floats]:
     """What one more kWh in each storage is worth on the mean of the futures, shape (T,) each."""
-    storages = of.programme.fleet.storages
-    value = -sum(
+    marginals = [
         found.row_marginals[rows][one.programme.fleet.storages.rows]
         for one, rows in zip(of.futures, stack.rows[: len(of.futures)], strict=True)
-    )
-    return {u.resource_id: row for u, row in zip(storages.units, value, strict=True)}
+    ]
+    value, units = -np.sum(marginals, axis=0), of.programme.fleet.storages.units
+    return {u.resource_id: row for u, row in zip(units, value, strict=True)}
 
 
 def _standard_error(saved: Floats) -> float:

@@ -1,7 +1,9 @@
 """Demand charges: the highest mean import of metering intervals, which may be longer than a step.
 
     columns   peak (1)      what lies above `free_kw`
+              used (1)      how far the margin below that is used, where there is one
     rows      peak - Σ imports of an interval / its steps >= what its elapsed steps add - free
+              peak + used - Σ … >= the same + the mean margin of the interval
 
     ┌──────┬──────┬──────┬──────┐┌──────┬──────┬──────┬──────┐┌──────┬──────┐
     │ 90 kW elapsed│ to come     ││         counts            ││ cut: the mean│  of what is seen
@@ -13,15 +15,21 @@ Two terms at one point are two columns: each kW above both `free_kw` pays both p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from vpp.errors import DataError
+from vpp.model.horizon import Floats
 from vpp.plan.programme import Builder, Ints, Side
 from vpp.plan.terms import PeakCharge
 
 
 def add(b: Builder, imports: Ints, term: PeakCharge) -> None:
     """A column for the peak, and a row for each interval that counts. Only what is not free costs.
+
+    With a margin, a column for how far it is used, and a second row for each.
 
     Raises:
         DataError: The term speaks of steps that the horizon does not have.
@@ -41,17 +49,50 @@ def add(b: Builder, imports: Ints, term: PeakCharge) -> None:
     counts = np.ones(len(length), dtype=bool)
     if term.counts is not None:
         counts = np.bincount(interval, term.counts[steps]) > 0
+    counted = counts[interval]
+    one = _Intervals(
+        term=term,
+        imports=imports[steps[counted]],
+        row_of=(np.cumsum(counts) - 1)[interval[counted]],
+        share=1 / length[interval[counted]],
+        least_kw=elapsed_kw[counts] - term.free_kw,
+        first=steps[np.unique(interval, return_index=True)[1]][counts],
+    )
     peak = b.add_columns(())
     b.price(peak, term.price_per_kw, "peak")
-    rows = b.add_rows((int(counts.sum()),), elapsed_kw[counts] - term.free_kw, np.inf)
-    b.put(rows, peak, 1.0)
-    counted = counts[interval]
-    row_of = np.cumsum(counts) - 1
-    b.put(rows[row_of[interval[counted]]], imports[steps[counted]], -1 / length[interval[counted]])
-    first = steps[np.unique(interval, return_index=True)[1]]
-    b.name(
-        (f"connection point {term.connection_point_id}: paid peak",),
-        Side.ROW_LOWER,
-        rows,
-        first[counts],
-    )
+    one.add_rows(b, "paid peak", (peak,), one.least_kw)
+    if term.margin is not None:
+        used = b.add_columns(())
+        b.price(used, term.margin.share * term.price_per_kw, "margin")
+        spare_kw = np.bincount(interval, term.margin.import_kw[steps])[counts] / length[counts]
+        one.add_rows(b, "margin below paid peak", (peak, used), one.least_kw + spare_kw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Intervals:
+    """Those that count, N of them, and the n steps of the horizon that lie in them."""
+
+    term: PeakCharge
+    imports: Ints
+    """Columns, shape (n,)."""
+
+    row_of: Ints
+    """Which interval a step lies in, shape (n,)."""
+
+    share: Floats
+    """Of its interval's mean, shape (n,)."""
+
+    least_kw: Floats
+    """What elapsed steps add, less what is free, shape (N,)."""
+
+    first: Ints
+    """The first step of each, shape (N,)."""
+
+    def add_rows(self, b: Builder, what: str, above: Sequence[Ints], least_kw: Floats) -> None:
+        """What is paid `above` covers the mean import of each interval and `least_kw`."""
+        rows = b.add_rows(least_kw.shape, least_kw, np.inf)
+        for columns in above:
+            b.put(rows, columns, 1.0)
+        b.put(rows[self.row_of], self.imports, -self.share)
+        point = f"connection point {self.term.connection_point_id}"
+        b.name((f"{point}: {what}",), Side.ROW_LOWER, rows, self.first)

@@ -25,6 +25,7 @@ from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.park import Place
+from vpp.plan.view import PeakMargin
 
 
 class Activity(StrEnum):
@@ -154,6 +155,9 @@ class PeakCharge:
     counts: NDArray[np.bool_] | None = None
     """Steps that lie in a window of peak hours, shape (T,); None where all do. An interval counts
     whole where any of its steps from `first_step` on does."""
+
+    margin: PeakMargin | None = None
+    """Room below what is free already and the peak that is planned; None for none."""
 
     def __post_init__(self) -> None:
         require_price(self, "price_per_kw", where=f"PeakCharge at {self.connection_point_id}")

@@ -71,6 +71,30 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PeakMargin:
+    """Room kept free below a peak, for what its forecast does not know: imports may come out higher.
+
+    Using it costs a share of what the peak itself would: as probable as a new peak is, where a plan
+    comes that near.
+    """
+
+    import_kw: Floats
+    """kW kept free below the peak, not below 0, shape (T,)."""
+
+    share: float
+    """Of the price of the peak, 0 to 1 (exclusive)."""
+
+    def __post_init__(self) -> None:
+        sizes = np.isfinite(self.import_kw).all() and (self.import_kw >= 0).all()
+        if not (sizes and 0 <= self.share < 1):
+            raise DataError(
+                "a margin is below 0 or not finite, or its price is not below that of the peak",
+                where="margin of a paid peak",
+                fix="Give sizes in kW and a share from 0 to below 1",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PaidPeak:
     """The demand charge of one connection point in one billing month of the horizon."""
 
@@ -94,6 +118,8 @@ class PaidPeak:
 
     counts: NDArray[np.bool_] | None = None
     """Steps that lie in a window of peak hours, shape (T,); None where all do."""
+
+    margin: PeakMargin | None = None
 
     def highest_kw(self, import_kw: Floats) -> float:
         """The highest mean of a course of imports, a size for each step of the horizon; shape (T,)."""

@@ -108,6 +108,7 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
             for product in view.open_products
         ),
         margins=(),
+        paid_peaks=tuple(replace(peak, margin=None) for peak in view.paid_peaks),
     )
 
 

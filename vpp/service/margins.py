@@ -1,8 +1,9 @@
-"""Which room is kept below which limit: the forecast errors of all that nobody moves behind it."""
+"""Which room is kept below which limit or paid peak: the errors of all that nobody moves behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -12,7 +13,7 @@ from vpp.model.horizon import Floats
 from vpp.model.park import Limits, Park, Place
 from vpp.model.resource import Resource
 from vpp.model.resource.series import arriving_series, available_series, power_series
-from vpp.plan.view import Margin
+from vpp.plan.view import Margin, PaidPeak, PeakMargin
 from vpp.sense.forecast.margins import added_up, rooms_kw
 
 
@@ -36,19 +37,8 @@ def margins(
     """
     found = []
     for place, behind in _behind(park):
-        names = {
-            name
-            for resource in behind
-            for of in (power_series, available_series, arriving_series)
-            if (name := of(resource)) is not None and name in errors_kw
-        }
-        if names:
-            drawing, feeding = rooms_kw(
-                added_up([errors_kw[name] for name in sorted(names)]),
-                probability,
-                steps,
-                known=known,
-            )
+        if errors := _errors_behind(behind, errors_kw):
+            drawing, feeding = rooms_kw(added_up(errors), probability, steps, known=known)
             found.append(
                 Margin(
                     place=place,
@@ -58,6 +48,46 @@ def margins(
                 )
             )
     return tuple(found)
+
+
+def with_peak_margins(
+    peaks: Sequence[PaidPeak],
+    park: Park,
+    errors_kw: Mapping[str, Floats],
+    steps: int,
+    *,
+    probability: float,
+) -> tuple[PaidPeak, ...]:
+    """The peaks, with a margin below each where errors behind its connection point are known.
+
+    The margin is exceeded with the probability 1 - p, what is forecast with one half: a plan that
+    comes near a peak, somewhere between the two, is charged the mean of both, (0.75 - p / 2).
+
+    Raises:
+        DataError: As `rooms_kw`.
+    """
+    found = []
+    for peak in peaks:
+        point = peak.connection_point_id
+        behind = [r for r in park.electric if r.connection_point_id == point]
+        if errors := _errors_behind(behind, errors_kw):
+            drawing, _ = rooms_kw(added_up(errors), probability, steps)
+            margin = PeakMargin(import_kw=drawing, share=0.75 - probability / 2)
+            found.append(replace(peak, margin=margin))
+        else:
+            found.append(peak)
+    return tuple(found)
+
+
+def _errors_behind(behind: Iterable[Resource], errors_kw: Mapping[str, Floats]) -> list[Floats]:
+    """Those of series that nobody moves, in the order of their names."""
+    names = {
+        name
+        for resource in behind
+        for of in (power_series, available_series, arriving_series)
+        if (name := of(resource)) is not None and name in errors_kw
+    }
+    return [errors_kw[name] for name in sorted(names)]
 
 
 def _behind(park: Park) -> Iterator[tuple[Place, list[Resource]]]:

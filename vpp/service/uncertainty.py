@@ -25,7 +25,7 @@ from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Errors
 from vpp.service.futures import futures
 from vpp.service.inputs import reference_product, still_to_arrive_share
-from vpp.service.margins import margins
+from vpp.service.margins import margins, with_peak_margins
 from vpp.service.plant import Plant
 
 
@@ -91,15 +91,19 @@ def with_margins(plant: Plant, view: PlanningView) -> PlanningView:
     lacking = sorted(unsure.keys() - known.keys())
     why = f"without the errors of {', '.join(lacking)}" if lacking else ""
     found = view
+    errors_kw = {name: _in_kw(errors, unsure[name]) for name, errors in _together(known).items()}
     try:
         rooms = margins(
             view.park,
-            {name: _in_kw(errors, unsure[name]) for name, errors in _together(known).items()},
+            errors_kw,
             view.horizon.steps,
             probability=probability,
             price_per_kwh=plant.file.planning.margin_price_per_kwh,
         )
-        found = replace(view, margins=rooms)
+        peaks = with_peak_margins(
+            view.paid_peaks, view.park, errors_kw, view.horizon.steps, probability=probability
+        )
+        found = replace(view, margins=rooms, paid_peaks=peaks)
     except DataError as error:
         why = f"none: {error}"
     if why != plant.margins_lack:

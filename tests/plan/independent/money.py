@@ -93,18 +93,24 @@ def _trade(sheet: Sheet, term: OpenTrade) -> Any:
 
 
 def _peak(sheet: Sheet, grid: Grid, term: PeakCharge) -> None:
-    """Highest mean of the intervals, what lies above what is free already."""
+    """Highest mean of the intervals, what lies above what is free already; and what may lie above that."""
     imports = grid.imports[term.connection_point_id]
-    means = []
+    means, perhaps = [], []
+    spare_kw = np.zeros(sheet.steps) if term.margin is None else term.margin.import_kw
     first, elapsed = term.first_step, term.elapsed_steps
     while first < term.last_step:
         last = min(first + term.interval_steps - elapsed, term.last_step)
         if term.counts is None or term.counts[first:last].any():
             whole = elapsed + last - first
             means.append((elapsed * term.elapsed_kw + cp.sum(imports[first:last])) / whole)
+            perhaps.append(means[-1] + spare_kw[first:last].sum() / whole)
         first, elapsed = last, 0
     if means:
-        sheet.pay(term.price_per_kw * cp.pos(cp.max(cp.hstack(means)) - term.free_kw))
+        above, used = sheet.size(shape=1), sheet.size(shape=1)
+        sheet.hold(above >= cp.max(cp.hstack(means)) - term.free_kw)
+        sheet.hold(above + used >= cp.max(cp.hstack(perhaps)) - term.free_kw)
+        share = 0.0 if term.margin is None else term.margin.share
+        sheet.pay(term.price_per_kw * cp.sum(above + share * used))
 
 
 def _cap(sheet: Sheet, grid: Grid, term: Cap) -> None:

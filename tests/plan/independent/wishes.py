@@ -36,6 +36,7 @@ from vpp.plan.terms import (
     StoredEnergyValue,
     Term,
 )
+from vpp.plan.view import PeakMargin
 
 
 def market(m: Making) -> Iterator[Term]:
@@ -82,6 +83,9 @@ def _peak(m: Making, point: str) -> PeakCharge:
         elapsed_steps=elapsed,
         elapsed_kw=d.between(0, 60) if elapsed else 0.0,
         counts=counts,
+        margin=None
+        if d.chance(0.6)
+        else PeakMargin(import_kw=d.rng.uniform(0, 60, steps), share=d.pick(0.1, 0.275, 0.9)),
     )
 
 

@@ -14,7 +14,7 @@ from vpp.model.forecastscore import ScoreSums
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
 from vpp.sense.forecast.scores import score
-from vpp.sense.forecast.tally import bucket_of, naive_value, sums_of
+from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_value, sums_of
 from vpp.sense.series import SeriesStore
 
 STOCKHOLM = Calendar(zone=ZoneInfo("Europe/Stockholm"))
@@ -56,6 +56,34 @@ def test_the_sun_at_night_is_met_exactly_and_no_case_for_coverage() -> None:
     sums = sums_of(np.zeros((9, 3)), np.array([0.0, 0.0, 5.0]), np.full(3, NAN))
 
     assert (sums.cases, sums.unsure, sums.within80) == (3, 1, 0)
+
+
+def test_what_a_meter_shows_at_night_is_met_as_the_trial_of_models_counts_it() -> None:
+    """The largest value is 100, so that 1 is noise: 0.8 at night is no case, 1.2 is missed."""
+    fan = np.hstack([np.zeros((9, 2)), np.repeat(10.0 * (np.arange(9)[:, None] + 2), 1, axis=1)])
+    actual = np.array([0.8, 1.2, 100.0])
+
+    sums = sums_of(fan, actual, np.full(3, NAN), noise=1.0)
+
+    assert (sums.unsure, sums.within80) == (2, 0)
+    assert sums.coverage80 == score(fan, actual).coverage80
+
+
+def test_the_noise_of_a_meter_goes_by_the_largest_value_of_a_fortnight() -> None:
+    now = datetime(2025, 12, 1, tzinfo=UTC)
+    store = SeriesStore()
+    values = np.full(20 * 96, NAN)
+    values[0], values[-1], values[-96] = 900.0, 100.0, -400.0
+    horizon = Horizon(now - timedelta(days=20), QUARTER, len(values))
+    store.put_profile(
+        "available.pv",
+        unit="kW",
+        profile=Profile(horizon, values),
+        known_at="interval_end",
+        source="test",
+    )
+
+    assert meter_noise(store, "available.pv", now, now) == pytest.approx(4.0)
 
 
 def test_nothing_scored_says_nothing() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import assert_never
 
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId
 from vpp.model.resource import Generator, Storage, ThermalZone
 from vpp.model.schedule import Schedule
 from vpp.plan.terms import (
@@ -96,9 +95,7 @@ def _term(case: Case, term: Term) -> Iterator[Cost]:
         case EnergyPrice() | OpenTrade() | Commitment():
             yield _energy(case, term)
         case PeakCharge():
-            highest = _peak_kw(case.schedule.connection_point_kw, term)
-            above = max(highest - term.free_kw, 0.0)
-            yield priced("peak", term.price_per_kw, above, highest, term.free_kw)
+            yield from _peak(case.schedule.connection_point_kw[term.connection_point_id], term)
         case ReserveHeadroom():
             yield from reserve_cost(case, term)
         case StoredEnergyValue():
@@ -138,15 +135,26 @@ def _energy(case: Case, term: EnergyPrice | OpenTrade | Commitment) -> Cost:
     return priced(cause, per_kw, -kw, *parts)
 
 
-def _peak_kw(points: Mapping[ConnectionPointId, Floats], term: PeakCharge) -> float:
-    """The highest mean import of the metering intervals that count."""
-    imports = np.maximum(-points[term.connection_point_id], 0.0)
+def _peak(point_kw: Floats, term: PeakCharge) -> Iterator[Cost]:
+    """What lies above the peak that is free, and how far the margin below the new one is used."""
+    import_kw = np.maximum(-point_kw, 0.0)
+    highest = _highest_kw(import_kw, np.zeros_like(import_kw), term)
+    above = max(highest - term.free_kw, 0.0)
+    yield priced("peak", term.price_per_kw, above, highest, term.free_kw)
+    if term.margin is not None:
+        perhaps = _highest_kw(import_kw, term.margin.import_kw, term)
+        used = max(perhaps - term.free_kw - above, 0.0)
+        yield priced("margin", term.price_per_kw * term.margin.share, used, perhaps, term.free_kw)
+
+
+def _highest_kw(import_kw: Floats, spare_kw: Floats, term: PeakCharge) -> float:
+    """The highest mean of the metering intervals that count, of imports and the room beside them."""
     highest, first = 0.0, term.first_step
     gone = term.elapsed_steps
     while first < term.last_step:
         last = min(first + term.interval_steps - gone, term.last_step)
         if term.counts is None or term.counts[first:last].any():
-            known = float(imports[first:last].sum()) + gone * term.elapsed_kw
+            known = float((import_kw + spare_kw)[first:last].sum()) + gone * term.elapsed_kw
             highest = max(highest, known / (last - first + gone))
         first, gone = last, 0
     return highest

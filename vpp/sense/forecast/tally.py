@@ -14,15 +14,19 @@ from vpp.model.calendar import Calendar, same_clock_time
 from vpp.model.forecast import LEVELS
 from vpp.model.forecastscore import ScoreSums
 from vpp.model.horizon import Floats, Horizon
-from vpp.sense.forecast.scores import CELL_WIDTHS, LEAD_BUCKETS, pinball
+from vpp.model.time import QUARTER
+from vpp.sense.forecast.scores import CELL_WIDTHS, LEAD_BUCKETS, METER_NOISE, pinball
 from vpp.sense.series import SeriesStore
 
 NAIVE_DAYS = 14
-"""So far back the naive forecast looks for a day of the same type."""
+"""So far back the naive forecast looks for a day of the same type, and the largest value is sought."""
 
 
-def sums_of(fan: Floats, actual: Floats, naive: Floats) -> ScoreSums:
-    """Sums over cases: `fan` of shape (levels, cases), `actual` and `naive` (cases,), `naive` NaN where unknown."""
+def sums_of(fan: Floats, actual: Floats, naive: Floats, *, noise: float = 0.0) -> ScoreSums:
+    """Sums over cases: `fan` of shape (levels, cases), `actual` and `naive` (cases,), `naive` NaN where unknown.
+
+    A fan without spread is met within `noise`, in the unit of the series: `METER_NOISE` of its largest value.
+    """
     error = np.abs(actual - fan[LEVELS.index(0.5)])
     loss = pinball(fan, actual)
 
@@ -30,7 +34,7 @@ def sums_of(fan: Floats, actual: Floats, naive: Floats) -> ScoreSums:
         inside = (fan[LEVELS.index(low)] <= actual) & (actual <= fan[LEVELS.index(high)])
         return int((inside & unsure).sum())
 
-    unsure = ~((fan[0] == fan[-1]) & (actual == fan[0]))
+    unsure = ~((fan[0] == fan[-1]) & (np.abs(actual - fan[0]) <= noise))
     compared = ~np.isnan(naive)
     return ScoreSums(
         cases=actual.size,
@@ -52,6 +56,19 @@ def bucket_of(lead: timedelta) -> str:
     """The lead bucket of a step that begins so long after the first step of its forecast."""
     (name,) = [name for name, (low, high) in LEAD_BUCKETS.items() if low <= lead < high]
     return name
+
+
+def meter_noise(store: SeriesStore, series_id: str, until: datetime, now: datetime) -> float:
+    """What a meter shows where there is nothing, by the largest value of the fortnight before `until`.
+
+    Raises:
+        DataError: No such series, or it does not lie on the grid of quarter-hours.
+    """
+    fortnight = timedelta(days=NAIVE_DAYS)
+    values = store.known(
+        series_id, Horizon(until - fortnight, QUARTER, fortnight // QUARTER), now
+    ).values
+    return METER_NOISE * float(np.nanmax(np.abs(values), initial=0.0))
 
 
 def naive_value(

@@ -21,7 +21,7 @@ from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.horizon import Horizon
 from vpp.model.time import EPOCH, QUARTER, latest_boundary, local_date, local_moment
-from vpp.sense.forecast.tally import bucket_of, naive_value, sums_of
+from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_value, sums_of
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
@@ -85,8 +85,9 @@ async def score(plant: Plant, now: datetime) -> None:
         first = desk.scored_until.get(name, min((one.issued_at for one in issued), default=now))
         desk.scored_from.setdefault(name, first)
         came, end = _came(plant, name, latest_boundary(first, QUARTER), now)
+        noise = meter_noise(plant.series, name, end, now) if came else 0.0
         for start, value in came:
-            for key, sums in _scored(plant, name, issued, start, value).items():
+            for key, sums in _scored(plant, name, issued, start, value, noise).items():
                 fresh[key] += sums
         if end > first:
             begun[name], until[name] = first, end
@@ -123,9 +124,14 @@ def _came(
 
 
 def _scored(
-    plant: Plant, name: str, issued: Sequence[Forecast], start: datetime, value: float
+    plant: Plant,
+    name: str,
+    issued: Sequence[Forecast],
+    start: datetime,
+    value: float,
+    noise: float,
 ) -> dict[ScoreKey, ScoreSums]:
-    """Sums of one value, by model and lead of the forecasts that spoke of it."""
+    """Sums of one value, by model and lead of the forecasts that spoke of it; `noise` of its meter."""
     calendar = plant.file.calendar_of(name)
     by_day_type = name.startswith(BY_DAY_TYPE)
     day = local_date(start, plant.file.park.timezone)
@@ -157,7 +163,8 @@ def _scored(
             for one, _ in those
         ]
         fan = np.array([one.quantiles[:, step] for one, step in those if one.quantiles is not None])
-        found[key] = sums_of(fan.T, np.full(len(those), value), np.array(naive))
+        actual = np.full(len(those), value)
+        found[key] = sums_of(fan.T, actual, np.array(naive), noise=noise)
     return found
 
 

@@ -76,7 +76,9 @@ def _without_defects(seen: StoredPast, now: datetime, rules: CleaningRules | Non
 def errors_of(trained: Trained, calendar: Calendar) -> Errors:
     """How the series came out against what a plan would go by: the means of its track's fans.
 
-    Calibrated as they would be today, not as they were: plans of today are what the errors are for.
+    Calibrated as they would be today, not as they were: plans of today are what the errors are for. The
+    calibration has learnt from these very rows, so that they are a little kinder than those to come. What
+    it can have learnt is its shifts alone, which are drawn back where they may be chance (`conformal.py`).
     """
     track = trained.track
     means = [
