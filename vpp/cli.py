@@ -13,13 +13,16 @@ import re
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
 from rich.console import Console
 
 from vpp.errors import ConfigError, DataError, VppError
+
+if TYPE_CHECKING:
+    from vpp.sense.forecast.base import Site
 
 app = typer.Typer(
     name="vpp",
@@ -181,6 +184,9 @@ def forecast(
     country: Annotated[str | None, typer.Option(help="Whose holidays are rest days: DE.")] = None,
     subdivision: Annotated[str | None, typer.Option(help="State or province: BY.")] = None,
     site: Annotated[str | None, typer.Option(help="LAT,LON of a PV plant: 48.1,11.6.")] = None,
+    panels: Annotated[
+        str | None, typer.Option(help="TILT,AZIMUTH in degrees, as built; needs --site.")
+    ] = None,
     published: Annotated[
         str | None, typer.Option(help="HH:MM when prices of the next day are out.")
     ] = None,
@@ -202,7 +208,6 @@ def forecast(
         cleaning_rules,
         clock_time,
         forecast_file,
-        place,
     )
     from vpp.service.forecastplot import draw_forecast
     from vpp.service.forecastshow import show_forecast
@@ -220,7 +225,7 @@ def forecast(
             zone=zone,
             country=country,
             subdivision=subdivision,
-            site=None if site is None else place(site),
+            site=_site(site, panels),
             published_at=None if published is None else clock_time(published),
             stamps=stamps_named(stamps),
             cleaning=cleaning_rules(clean or ()),
@@ -234,6 +239,14 @@ def forecast(
         print(json.dumps(result.document(scored=score)))
     else:
         show_forecast(result, _wide_console(), scored=score)
+
+
+def _site(site: str | None, panels: str | None) -> Site | None:
+    from vpp.service.forecastcommand import place
+
+    if site is None and panels is not None:
+        raise ConfigError("nobody said where they stand", where="--panels", fix="Add --site")
+    return None if site is None else place(site, panels)
 
 
 @app.command()

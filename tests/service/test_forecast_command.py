@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from vpp.cli import app
 from vpp.errors import ConfigError, PlanError
+from vpp.model.resource import Panels
 from vpp.service.config import ConfigErrors
 from vpp.service.forecastcommand import (
     ForecastOptions,
@@ -295,6 +296,16 @@ def test_a_time_of_day_that_is_none_is_refused(text: str) -> None:
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--site"):
         place(text)
+
+
+def test_panels_stand_at_the_place() -> None:
+    assert place("48.1,11.6", "30,180").panels == Panels(tilt_deg=30, azimuth_deg=180)
+
+
+@pytest.mark.parametrize("text", ["30", "30,south", "100,180", "30,360"])
+def test_panels_that_cannot_stand_so_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--panels"):
+        place("48.1,11.6", text)
 
 
 def test_a_model_asked_for_that_cannot_learn_the_series_says_why(tmp_path: Path) -> None:

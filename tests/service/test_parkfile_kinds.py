@@ -19,6 +19,7 @@ from vpp.model.resource import (
     Generator,
     InterruptibleLoad,
     OnOffRules,
+    Panels,
     Rebound,
     ShiftableRun,
     Storage,
@@ -110,6 +111,7 @@ enterprises:
             running_cost_per_h: 2
             standby_kw: 1
             on_off: {min_up_minutes: 30}
+          - {id: roof, kind: generator, max_feed_kw: 90, panels: {tilt_deg: 30, azimuth_deg: 170}}
 """
 
 
@@ -120,7 +122,9 @@ def park(tmp_path: Path) -> Park:
 
 
 def test_every_field_of_every_kind_reaches_its_noun(park: Park) -> None:
-    (battery, tank, engine, cooling, saw, kiln, oven, mill, office, cars, pump) = park.resources
+    (battery, tank, engine, cooling, saw, kiln, oven, mill, office, cars, pump, roof) = (
+        park.resources
+    )
 
     assert isinstance(battery, Storage)
     assert (battery.final_soc, battery.max_cycles_per_day) == (0.5, 1.5)
@@ -161,6 +165,16 @@ def test_every_field_of_every_kind_reaches_its_noun(park: Park) -> None:
     assert [port.node_id for port in pump.ports] == [None, "warm"]
     assert pump.points_kw == ((-50, 150), (-100, 280))
     assert pump.on_off == OnOffRules(min_up=timedelta(minutes=30))
+    assert isinstance(roof, Generator)
+    assert roof.panels == Panels(tilt_deg=30, azimuth_deg=170)
+
+
+def test_the_forecast_of_a_roof_is_told_how_its_panels_stand(tmp_path: Path) -> None:
+    (tmp_path / "park.yaml").write_text(PARK)
+    file = load_park(tmp_path / "park.yaml")
+
+    assert file.panels_of("available.roof") == Panels(tilt_deg=30, azimuth_deg=170)
+    assert file.panels_of("power.cooling") is None
 
 
 def test_nodes_pipes_groups_and_an_enterprise_limit_reach_the_park(park: Park) -> None:

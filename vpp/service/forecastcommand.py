@@ -24,6 +24,7 @@ from vpp.errors import ConfigError, DataError, PlanError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Horizon
+from vpp.model.resource import Panels
 from vpp.model.time import isoformat
 from vpp.sense.cleaning import MEASURED, Cleaned, clean
 from vpp.sense.forecast.base import Model, Past, Site
@@ -237,22 +238,34 @@ def cleaning_rules(given: Sequence[str]) -> CleaningSection | None:
         ) from error
 
 
-def place(text: str) -> Site:
-    """`48.1,11.6` or, with metres above the sea, `48.1,11.6,520`.
+def place(text: str, panels: str | None = None) -> Site:
+    """`48.1,11.6` or, with metres above the sea, `48.1,11.6,520`; `panels` by tilt and azimuth, `30,180`.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is none, or panels do not stand so.
     """
+    stand = None if panels is None else _panels(panels)
     try:
         latitude, longitude, *altitude = [float(part) for part in text.split(",")]
         return Site(
             latitude_deg=latitude,
             longitude_deg=longitude,
             altitude_m=altitude[0] if altitude else 0.0,
+            panels=stand,
         )
     except (ValueError, DataError) as error:
         raise ConfigError(
             f"{text!r} is no place", where="--site", fix="Say LAT,LON: 48.1,11.6"
+        ) from error
+
+
+def _panels(text: str) -> Panels:
+    try:
+        tilt, azimuth = [float(part) for part in text.split(",")]
+        return Panels(tilt_deg=tilt, azimuth_deg=azimuth)
+    except (ValueError, DataError) as error:
+        raise ConfigError(
+            f"{text!r} is no way to stand", where="--panels", fix="Say TILT,AZIMUTH: 30,180"
         ) from error
 
 

@@ -21,6 +21,8 @@ from vpp.model.calendar import Calendar
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Binding, MarketProduct
 from vpp.model.park import Park
+from vpp.model.resource import Generator, Panels
+from vpp.model.resource.series import available_series
 from vpp.service.calendars import DaysSection, ParkCalendars, calendars
 from vpp.service.config import (
     ConfigErrors,
@@ -120,6 +122,13 @@ class ParkFile:
         """The calendar that a series follows: of its resource's enterprise, else of the park."""
         resource = self.park.resource_by_id.get(ResourceId(series_id.partition(".")[2]))
         return self.calendar if resource is None else self.calendars.of(resource.enterprise_id)
+
+    def panels_of(self, series_id: str) -> Panels | None:
+        """How the panels stand whose power a series is; None where nobody said, or there are none."""
+        for resource in self.park.resources:
+            if isinstance(resource, Generator) and available_series(resource) == series_id:
+                return resource.panels
+        return None
 
 
 def shipped_park(name: str) -> Path:

@@ -169,6 +169,16 @@ class Storage(_AtNode):
     """What one kWh through the terminals, in or out, costs the owner."""
 
 
+class Panels(_Part):
+    """How the panels of a PV plant stand."""
+
+    NOUN = nouns.Panels
+    tilt_deg: Annotated[float, Field(ge=0, le=90)]
+    """From the ground: 0 lies flat, 90 stands upright."""
+    azimuth_deg: Annotated[float, Field(ge=0, lt=360)]
+    """Where they face, from north over east: 180 is south."""
+
+
 class Generator(_AtNode):
     """A source: PV or wind by default, else an engine, a well, a contract for heat or gas."""
 
@@ -191,6 +201,8 @@ class Generator(_AtNode):
     """Leave out where it may feed any little."""
     max_hours_per_day: Annotated[float, Field(ge=0, le=25)] | None = None
     """Hours on, on one local day; needs `on_off`."""
+    panels: Panels | None = None
+    """Of PV, as built; where left out, the clear-sky models find it from what was measured."""
 
 
 class CurtailableLoad(_AtNode):

@@ -15,6 +15,7 @@ from vpp.errors import PlanError
 from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.resource import Panels
 from vpp.sense.forecast.base import Past, Site
 from vpp.sense.forecast.clearsky import ClearSky, ClearSkyPersistence, FittedClearSky
 from vpp.sense.forecast.sun import Plane, clear_sky
@@ -129,6 +130,15 @@ def test_it_can_be_issued_at_any_hour_and_carries_the_morning_on() -> None:
 
     sunny = ROOF.clear(clear_sky(SITE, Horizon(past.issued_at, HOUR, 4)))
     assert quantiles[MEDIAN].sum() < 0.5 * sunny.sum()
+
+
+def test_panels_are_taken_as_built_by_both_models() -> None:
+    """As measured they look south; the file says otherwise, and nobody looks for another plane."""
+    built = Panels(tilt_deg=25.0, azimuth_deg=100.0)
+    past = replace(a_past(np.ones(AXIS.steps)), site=replace(SITE, panels=built))
+
+    for fitted in (QUICK.fit(past), ClearSkyPersistence().fit(past)):
+        assert (fitted.plane.tilt_deg, fitted.plane.azimuth_deg) == (25, 100)
 
 
 def test_without_a_site_it_is_refused() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vpp.model.horizon import Horizon
+from vpp.model.resource import Panels
 from vpp.sense.forecast.base import Site
 from vpp.sense.forecast.sun import Plane, clear_sky, fitted_plane, split
 
@@ -88,6 +89,6 @@ def test_the_plane_is_found_under_clouds() -> None:
 def test_what_is_known_of_the_plane_is_kept() -> None:
     sky = clear_sky(BERLIN, MONTH)
 
-    found = fitted_plane(sky, sky.ghi, tilt_deg=25.0, azimuth_deg=100.0)
+    found = fitted_plane(sky, sky.ghi, Panels(tilt_deg=25.0, azimuth_deg=100.0))
 
     assert (found.tilt_deg, found.azimuth_deg) == (25, 100)

@@ -13,8 +13,10 @@ import pytest
 
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
+from vpp.model.resource import Generator, Panels
 from vpp.model.time import QUARTER, isoformat
 from vpp.sense.cleaning import CleaningRules
+from vpp.sense.forecast.base import Site
 from vpp.service import inputs
 from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.inline import InlineForecaster
@@ -26,6 +28,7 @@ from vpp.service.forecastschema import (
     ForecastsSection,
     RetrainSection,
     SeriesForecastSection,
+    SiteSection,
 )
 from vpp.service.plant import Plant
 
@@ -42,17 +45,21 @@ class Counting(InlineForecaster):
         super().__init__()
         self.asked: list[str] = []
         self.rules: dict[str, list[CleaningRules | None]] = {}
+        self.sites: dict[str, list[Site | None]] = {}
         self.rests = 0
         self.ill = ill
 
     async def train(self, job: TrainJob, *, hard_s: float) -> Answer | Ill:
         self.asked.append(job.seen.series_id)
         self.rules[job.seen.series_id] = [job.rules]
+        self.sites[job.seen.series_id] = [job.seen.site]
         return Ill(reason="killed") if self.ill else await super().train(job, hard_s=hard_s)
 
     async def issue(self, job: IssueJob, *, hard_s: float) -> Issued | Ill:
         for name, rules in self.rules.items():
             rules.append(job.rules.get(name))
+        for past in job.pasts:
+            self.sites[past.series_id].append(past.site)
         return await super().issue(job, hard_s=hard_s)
 
     async def rest(self) -> None:
@@ -89,6 +96,29 @@ def test_who_learns_and_who_issues_clean_a_series_by_what_the_park_file_says(fed
     assert counting.rules[LOAD] == [CleaningRules(zero_is_missing=True)] * 2
     assert counting.rules["power.steel-furnaces"] == [CleaningRules()] * 2
     assert counting.rules[PRICE] == [None] * 2
+
+
+def test_who_learns_and_who_issues_know_where_a_plant_is_and_how_its_panels_stand(
+    fed: Plant,
+) -> None:
+    south = Panels(tilt_deg=30, azimuth_deg=180)
+    resources = tuple(
+        replace(r, panels=south) if isinstance(r, Generator) else r for r in fed.file.park.resources
+    )
+    forecasting = fed.file.forecasts.model_copy(
+        update={"site": SiteSection(latitude_deg=59.3, longitude_deg=18.1)}
+    )
+    fed.file = replace(
+        fed.file, park=replace(fed.file.park, resources=resources), forecasts=forecasting
+    )
+    fed.desk.forecaster = counting = Counting()
+
+    asyncio.run(learn(fed, NOW))
+    forecasts(fed)
+
+    site = Site(latitude_deg=59.3, longitude_deg=18.1)
+    assert counting.sites["available.metal-pv"] == [replace(site, panels=south)] * 2
+    assert counting.sites[LOAD] == [site] * 2
 
 
 def test_a_series_is_learnt_anew_when_the_weeks_moment_has_come_and_not_before(fed: Plant) -> None:

@@ -30,7 +30,7 @@ from typing import TypeAlias
 from vpp.model.resource.common import EVERY_DAY, WORKDAYS, OnOffRules
 from vpp.model.resource.converter import Converter, Port
 from vpp.model.resource.ev import EvFleet
-from vpp.model.resource.generator import Generator
+from vpp.model.resource.generator import Generator, Panels
 from vpp.model.resource.loads import CurtailableLoad, FixedLoad, InterruptibleLoad, Rebound
 from vpp.model.resource.storage import Storage
 from vpp.model.resource.thermal import ThermalZone
@@ -61,6 +61,7 @@ __all__ = [
     "Generator",
     "InterruptibleLoad",
     "OnOffRules",
+    "Panels",
     "Port",
     "Rebound",
     "Resource",

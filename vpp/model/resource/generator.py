@@ -10,6 +10,25 @@ from vpp.model.resource.common import Common, OnOffRules, require_share, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Panels:
+    """How the panels of a PV plant stand."""
+
+    tilt_deg: float
+    """From the ground: 0 lies flat, 90 stands upright."""
+
+    azimuth_deg: float
+    """Where they face, from north over east: 180 is south."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.tilt_deg <= 90 and 0 <= self.azimuth_deg < 360):
+            raise DataError(
+                f"tilt {self.tilt_deg}, azimuth {self.azimuth_deg}",
+                where="Panels",
+                fix="Give degrees: the tilt from 0 to 90, the azimuth from 0 up to 360",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generator(Common):
     """A source: feeds at most what it has, less what is curtailed.
 
@@ -45,6 +64,9 @@ class Generator(Common):
     """Hours on, on one local day; needs `on_off`. What must run, or go on since it was started lately,
     does so all the same."""
 
+    panels: Panels | None = None
+    """Of PV, as built; None: forecasts find it from what was measured, or there are none."""
+
     def __post_init__(self) -> None:
         Common.__post_init__(self)
         require_size(self, "max_feed_kw", "curtailment_cost_per_kwh", "kgco2_per_kwh")
@@ -60,6 +82,12 @@ class Generator(Common):
                 f"max_hours_per_day is {self.max_hours_per_day}",
                 where=self.resource_id,
                 fix="Give hours that are not negative, or leave it out",
+            )
+        if self.panels is not None and not self.weather_driven:
+            raise DataError(
+                "panels of a source that no weather drives",
+                where=self.resource_id,
+                fix="Leave panels out, or weather_driven",
             )
         if self.max_hours_per_day is not None and self.on_off is None:
             raise DataError(

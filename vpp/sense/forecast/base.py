@@ -15,6 +15,7 @@ from typing import Protocol
 from vpp.errors import DataError
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.resource import Panels
 from vpp.model.time import require_utc
 
 
@@ -25,6 +26,8 @@ class Site:
     latitude_deg: float
     longitude_deg: float
     altitude_m: float = 0.0
+    panels: Panels | None = None
+    """How the panels there stand; None: found from what was measured."""
 
     def __post_init__(self) -> None:
         if not (-90 <= self.latitude_deg <= 90 and -180 <= self.longitude_deg <= 180):

@@ -5,6 +5,7 @@
     sun, hours ahead ───────────────────────────────┼─▶ median of k ─ × B ─▶ quantiles
     weather known ahead (irradiance, cloud, °C) ────┘   + errors of days not learnt, by k and lead
 
+B needs the panel's plane: as the park file has it (`panels`), else found from the power that was measured.
 The median of k comes from boosted trees, each row weighted by B, so that it is the power's error
 that is made small. Without regressors the clearness of the last hours fades, as far as that pays, into
 the clearness of the season at that time of day; with an irradiance ahead it is brought onto the
@@ -58,11 +59,6 @@ class ClearSky:
     """Of each feature: with weighted rows scikit-learn takes longer to find 255 of them than to grow the
     trees, and the median error of PV (benchmark, second third) is 1.5 % larger with so many."""
 
-    tilt_deg: float | None = None
-    """As built; with `azimuth_deg`. Not given: found from the measured power."""
-
-    azimuth_deg: float | None = None
-
     @property
     def name(self) -> str:
         """Name and version."""
@@ -77,7 +73,7 @@ class ClearSky:
         site = site_of(past)
         horizon = past.values.horizon
         sky = clear_sky(site, horizon)
-        plane = _plane(sky, past, self.tilt_deg, self.azimuth_deg)
+        plane = _plane(sky, past)
         peak = float(plane.clear(sky).max())
         light, plain = _known_ahead(past, sky)
         seen = Course.of(past, horizon, sky, plane, peak, light, plain)
@@ -172,7 +168,7 @@ class ClearSkyPersistence:
         """
         horizon = past.values.horizon
         sky = clear_sky(site_of(past), horizon)
-        plane = _plane(sky, past, None, None)
+        plane = _plane(sky, past)
         peak = float(plane.clear(sky).max())
         seen = Course.of(past, horizon, sky, plane, peak)
         rows, origins = seen.practice(past, _PERSISTENCE_LEAST_DAYS)
@@ -212,8 +208,8 @@ def _persisting(seen: Course, rows: Ints, origins: Ints) -> Floats:
     return np.where(np.isnan(clear), seen.power_sum[-1] / max(seen.base_sum[-1], 1e-9), clear)
 
 
-def _plane(sky: Sky, past: Past, tilt_deg: float | None, azimuth_deg: float | None) -> Plane:
-    found = fitted_plane(sky, past.values.values, tilt_deg, azimuth_deg)
+def _plane(sky: Sky, past: Past) -> Plane:
+    found = fitted_plane(sky, past.values.values, site_of(past).panels)
     if found.gain <= 0:
         raise PlanError(
             "there was never power while the sun stood up",

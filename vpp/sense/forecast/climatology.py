@@ -15,7 +15,7 @@ Where it is missing, the forecast is the one without it. `FittedClimatology.regr
 Values that stand in the series itself beyond the issue are taken for known.
 
 What is never below 0 stays so; at times of day that were 0 for the last weeks (an irradiance at night)
-it is 0 without spread. Where the site is known, `ClearSky(tilt_deg=0)` is the better model of irradiance.
+it is 0 without spread. Where the site is known, `ClearSky` with flat panels is the better model of irradiance.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import numpy as np
 
 from vpp.errors import PlanError
 from vpp.model.horizon import Floats, Horizon
+from vpp.model.resource import Panels
 from vpp.sense.forecast.base import Past, Site
 
 _TURBIDITY = 3.0
@@ -129,12 +130,10 @@ def split(sky: Sky, ghi: Floats) -> tuple[Floats, Floats]:
     return np.asarray(diffuse), np.asarray((ghi - diffuse) / up)
 
 
-def fitted_plane(
-    sky: Sky, power: Floats, tilt_deg: float | None = None, azimuth_deg: float | None = None
-) -> Plane:
+def fitted_plane(sky: Sky, power: Floats, panels: Panels | None = None) -> Plane:
     """The plane whose clear-sky power is the upper edge of `power` (steps,), NaN where not known.
 
-    Tried on a grid, but for what is given; the least pinball loss wins. Two grids of panels in one series (east and west)
+    Tried on a grid, unless `panels` says how they stand; the least pinball loss wins. Two grids of panels in one series (east and west)
     give the best single plane, and the rest is left to what learns the ratio.
     """
     seen = np.flatnonzero((sky.ghi > _BRIGHT_W_PER_M2) & ~np.isnan(power))
@@ -148,8 +147,8 @@ def fitted_plane(
     )
     measured = power[seen]
     best, least = Plane(tilt_deg=0, azimuth_deg=180, gain=0.0), np.inf
-    tilts = _TILTS_DEG if tilt_deg is None else (tilt_deg,)
-    azimuths = _AZIMUTHS_DEG if azimuth_deg is None else (azimuth_deg,)
+    tilts = _TILTS_DEG if panels is None else (panels.tilt_deg,)
+    azimuths = _AZIMUTHS_DEG if panels is None else (panels.azimuth_deg,)
     for tilt in tilts:
         for azimuth in azimuths if tilt else azimuths[:1]:
             one = Plane(tilt_deg=tilt, azimuth_deg=azimuth, gain=1.0).clear(bright)

@@ -87,6 +87,7 @@ async def _ask(
             plant.file.calendar_of(name),
             now=now,
             until=horizon.end,
+            panels=plant.file.panels_of(name),
         )
         for name in learnt
     ]

@@ -83,6 +83,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
             plant.file.calendar_of(series_id),
             now=issued_at,
             until=horizon.end,
+            panels=plant.file.panels_of(series_id),
         )
     except DataError as error:
         return Ill(reason=str(error))

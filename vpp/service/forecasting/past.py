@@ -11,6 +11,7 @@ import numpy as np
 
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.resource import Panels
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.sense.cleaning import Cleaned
 from vpp.sense.forecast.base import Past, Site
@@ -29,10 +30,11 @@ def seen(
     *,
     now: datetime,
     until: datetime,
+    panels: Panels | None = None,
 ) -> StoredPast:
     """What was known of a series at any moment up to `now`, and of what explains it as far as `until`.
 
-    The history begins with the first value, so that models need not walk through nothing.
+    `panels` are those of the plant whose power it is. The history begins with the first value, so that models need not walk through nothing.
 
     Raises:
         DataError: No such series, or it does not lie on the grid of quarter-hours.
@@ -52,17 +54,18 @@ def seen(
         history=end - first,
         ahead=max(-((now - until) // QUARTER) * QUARTER, timedelta(0)),
         regressors=regressors,
-        site=_site(entry.site or settings.site),
+        site=_site(entry.site or settings.site, panels),
     )
 
 
-def _site(section: SiteSection | None) -> Site | None:
+def _site(section: SiteSection | None, panels: Panels | None) -> Site | None:
     if section is None:
         return None
     return Site(
         latitude_deg=section.latitude_deg,
         longitude_deg=section.longitude_deg,
         altitude_m=section.altitude_m,
+        panels=panels,
     )
 
 
