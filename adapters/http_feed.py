@@ -1,7 +1,6 @@
 """A document that is fetched over HTTP time and again; a `SeriesFeed`.
 
-The address stands in the park file and nowhere else: no redirect is followed, no proxy and no cookie
-is used. An answer is believed only with status 200 and the content type that was agreed on: an HTML
+The address stands in the park file and nowhere else. An answer is believed only with status 200 and the content type that was agreed on: an HTML
 page is never read as data. `{today}` and `{tomorrow}` in the address are local days, also written
 as `{tomorrow:%Y/%m-%d}`; with one of them a 404 says that there is nothing yet.
 """
@@ -9,23 +8,23 @@ as `{tomorrow:%Y/%m-%d}`; with one of them a 404 says that there is nothing yet.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from adapters.feed_table import Row, TableLayout, batches_of, csv_rows, json_rows
+from adapters.http_get import HttpGet, Reply, require_well
 from adapters.safe_url import require_safe
 from vpp.errors import DataError, RejectedError, UnavailableError
 from vpp.ports import FeedFault, FeedNews
 
-WORTH_ANOTHER_TRY = {408, 425, 429}
 LONGEST_WAIT = timedelta(hours=1)
 """What a `Retry-After` may ask for."""
 
@@ -48,20 +47,12 @@ class HttpDocument:
     """Where in a JSON document the rows stand: `data.prices`; empty for the whole."""
 
     layout: TableLayout
+    headers: Callable[[], Mapping[str, str]] = dict
+    """What is sent along, asked for each time: secrets stay where they are kept, and may be renewed.
+    Raises UnavailableError where one is not there."""
+
     timeout_s: float = 10.0
     max_bytes: int = 5_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What came back, undecoded."""
-
-    status: int
-    content_type: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    """`Retry-After`, `Last-Modified`."""
-
-    body: bytes = b""
 
 
 class HttpFeed:
@@ -75,16 +66,12 @@ class HttpFeed:
         """
         require_safe(address(document, datetime.fromtimestamp(0, UTC)), where="url", query=True)
         self._document = document
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpGet(timeout_s=document.timeout_s)
         self._confirmed: dict[str, str] = {}
         self._not_before: datetime | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=self._document.timeout_s),
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
@@ -93,9 +80,7 @@ class HttpFeed:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._http.__aexit__(kind, error, traceback)
 
     async def look(self, now: datetime) -> FeedNews:
         url = address(self._document, now)
@@ -103,7 +88,12 @@ class HttpFeed:
             raise UnavailableError(
                 f"asked us to wait until {self._not_before:%H:%M:%S}Z", where=url, fix="Wait"
             )
-        reply = await self._get(url)
+        reply = await self._http.get(
+            URL(url),
+            where=url,
+            max_bytes=self._document.max_bytes,
+            headers=self._document.headers(),
+        )
         self._not_before = not_before(reply, now)
         content = read_reply(reply, self._document, url)
         if content is None:
@@ -128,35 +118,6 @@ class HttpFeed:
         if news.versions:
             self._confirmed = dict(news.versions)
 
-    async def _get(self, url: str) -> Reply:
-        if self._session is None:
-            raise RuntimeError("use the feed inside `async with`")
-        try:
-            async with self._session.get(URL(url), allow_redirects=False) as response:
-                body = b""
-                async for chunk in response.content.iter_chunked(64 * 1024):
-                    body += chunk
-                    if len(body) > self._document.max_bytes:
-                        raise RejectedError(
-                            f"sends more than {self._document.max_bytes} bytes",
-                            where=url,
-                            fix="Raise max_bytes, or ask for less",
-                        )
-                return Reply(
-                    status=response.status,
-                    content_type=response.content_type,
-                    headers={
-                        name: response.headers[name]
-                        for name in ("Retry-After", "Last-Modified")
-                        if name in response.headers
-                    },
-                    body=body,
-                )
-        except TimeoutError as error:
-            raise UnavailableError("no answer in time", where=url, fix="Ask again") from error
-        except aiohttp.ClientError as error:
-            raise UnavailableError(str(error), where=url, fix="Ask again") from error
-
 
 def address(document: HttpDocument, now: datetime) -> str:
     """Where to look at `now`: the days are filled in."""
@@ -171,8 +132,7 @@ def read_reply(reply: Reply, document: HttpDocument, url: str) -> bytes | None:
         UnavailableError: 5xx, or busy.
         RejectedError: A redirect, any other refusal, another content type.
     """
-    if reply.status >= 500 or reply.status in WORTH_ANOTHER_TRY:
-        raise UnavailableError(f"answered {reply.status}", where=url, fix="Ask again")
+    require_well(reply, url)
     if reply.status == 404 and "{" in document.url:
         return None
     if 300 <= reply.status < 400:

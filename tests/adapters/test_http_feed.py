@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.feed_table import SeriesColumn, TableLayout
-from adapters.http_feed import HttpDocument, HttpFeed, Reply, address, not_before, read_reply
+from adapters.http_feed import HttpDocument, HttpFeed, address, not_before, read_reply
+from adapters.http_get import Reply
 from vpp.errors import ConfigError, RejectedError, UnavailableError
 
 NOW = datetime(2025, 12, 1, 23, 30, tzinfo=UTC)

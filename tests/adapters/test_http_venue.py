@@ -10,6 +10,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.http_get import Reply
 from adapters.http_venue import HttpVenueLedger, read_answer
 from vpp.errors import AdapterError, ConfigError, RejectedError, UnavailableError
 
@@ -145,13 +146,13 @@ def test_any_other_answer_is_an_error_of_the_right_kind(
     status: int, content_type: str, body: bytes, error: type[AdapterError]
 ) -> None:
     with pytest.raises(error, match="venue"):
-        read_answer(status, content_type, body, where="venue")
+        read_answer(Reply(status=status, content_type=content_type, body=body), where="venue")
 
 
 @given(st.binary(max_size=60))
 def test_bytes_without_sense_are_refused(body: bytes) -> None:
     with pytest.raises(RejectedError):
-        read_answer(200, "application/json", body, where="venue")
+        read_answer(Reply(status=200, content_type="application/json", body=body), where="venue")
 
 
 @pytest.mark.parametrize(
