@@ -7,11 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from vpp.service.feedsecrets import SecretSection
 from vpp.service.marketschema import ProductName
 from vpp.service.schematypes import FileName, Id, Minutes, Section, SeriesId, Text
 
 Unit = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 Source = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+
+_OURS = {"host", "connection", "content-length", "transfer-encoding", "cookie"}
+"""Headers that say how a question is asked, not by whom."""
 
 _DAY = re.compile(r"\{(?:today|tomorrow)(?::[%A-Za-z0-9/_.-]{1,40})?\}")
 
@@ -27,6 +31,17 @@ def _url(text: str) -> str:
     if "{" in rest or "}" in rest:
         raise ValueError("in braces only {today} and {tomorrow}, or {tomorrow:%Y/%m-%d}")
     return text
+
+
+def _header(name: str) -> str:
+    if name.lower() in _OURS:
+        raise ValueError(f"{name} is not for a park file to say")
+    return name
+
+
+HeaderName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$"), AfterValidator(_header)
+]
 
 
 def _divides_a_day(minutes: int) -> int:
@@ -91,6 +106,10 @@ class HttpFeedSection(FeedSection):
     kind: Literal["http"]
     url: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_url)]
     """https, or http on this machine. `{today}` and `{tomorrow}` are local days."""
+    headers: Annotated[dict[HeaderName, SecretSection], Field(max_length=20)] = Field(
+        default_factory=dict
+    )
+    """Sent along, by name. Of a value the file says only where it is kept: `{env: NAME}` or `{file: NAME}`."""
     form: Literal["json", "csv"] = "json"
     rows: Annotated[str, StringConstraints(max_length=200)] = ""
     """Where in a JSON document the rows are: `data.prices`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
-from vpp.errors import ConfigError
+from vpp.errors import ConfigError, UnavailableError
 from vpp.model.resource import (
     Converter,
     EvFleet,
@@ -18,6 +19,8 @@ from vpp.model.resource.series import arriving_series, available_series, power_s
 from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection, country_days
 from vpp.service.config import Fault, KeyPath
+from vpp.service.feedschema import HttpFeedSection
+from vpp.service.feedsecrets import read_secret
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.parkparts import Parts, require
@@ -69,6 +72,17 @@ def _check_feeds(parts: Parts) -> None:
         for place, need in enumerate(feed.needed):
             where = (*path, "needed", place, "product")
             require(parts, where, need.product, products, "product")
+        if isinstance(feed, HttpFeedSection):
+            _check_headers(parts, path, feed)
+
+
+def _check_headers(parts: Parts, path: KeyPath, feed: HttpFeedSection) -> None:
+    """What is to be sent along is there; it is not shown."""
+    for name, secret in feed.headers.items():
+        try:
+            read_secret(secret, Path(parts.document.file).parent)
+        except UnavailableError as error:
+            parts.fault((*path, "headers", name), f"{error.where}: {error.what}: {error.fix}")
 
 
 def _check_waivers(parts: Parts) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,6 +52,7 @@ from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
 from vpp.service.feedschema import AnyFeed, CsvFeedSection
+from vpp.service.feedsecrets import headers_of
 from vpp.service.forecasting import scoring
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
@@ -253,6 +255,7 @@ async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) ->
             form=section.form,
             rows=section.rows,
             layout=layout,
+            headers=partial(headers_of, section.headers, file.folder),
             timeout_s=section.timeout_s,
             max_bytes=section.max_bytes,
         )
