@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.errors import DataError
+from vpp.model.bidcurve import BidCurves
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
 from vpp.model.time import Interval
@@ -226,6 +227,9 @@ class Schedule:
 
     uncertainty: Uncertainty | None = None
     """None where no other futures were given."""
+
+    bid_curves: tuple[BidCurves, ...] = ()
+    """What to sell at which price, where that was asked for."""
 
     strategy_version: str
     input_digest: str

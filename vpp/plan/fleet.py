@@ -30,6 +30,10 @@ class Market:
     rows: Ints
     """The market balance, shape (T,); empty where nothing is sold and nothing can be."""
 
+    short: Ints
+    """How much less than sold is fed, shape (T,); empty as `rows` are."""
+    long: Ints
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Headroom:

@@ -50,7 +50,7 @@ from vpp.plan.parts import Workers
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import NOTHING_KW, one_way
-from vpp.plan.stack import Stack, cvar, stacked
+from vpp.plan.stack import Stack, cvar, decided, stacked
 from vpp.plan.terms import OpenTrade, Term
 from vpp.plan.ties import LEAST_RISE, face_of
 from vpp.plan.view import PlanningView
@@ -198,15 +198,6 @@ class _Future:
     programme: Programme
     now: Ints
 
-    def decided(self, chosen: Floats) -> LinearProgramme | None:
-        """With its on/off decisions as `chosen`; None where it rules them out."""
-        lower, upper = self.programme.lower.copy(), self.programme.upper.copy()
-        at = self.programme.decisions
-        if ((chosen < lower[at]) | (chosen > upper[at])).any():
-            return None
-        lower[at] = upper[at] = chosen
-        return replace(self.programme.linear(), lower=lower, upper=upper)
-
 
 # ---------------------------------------------------------------- the choice
 
@@ -242,7 +233,7 @@ def _choose(of: _Choice) -> Hedged | str:
     chosen = np.round(of.point.x[programme.decisions])
     parts = []
     for number, one in enumerate((*of.futures, _Future(programme, of.now.columns))):
-        part = one.decided(chosen)
+        part = decided(one.programme, chosen)
         if part is None:
             return f"an on/off decision of it cannot be taken in future {number}"
         parts.append(part)

@@ -67,7 +67,8 @@ def add_market(b: Builder, points: Points, terms: Sequence[Term]) -> Market:
         b.price(buy[index], trade.buy_per_kwh * b.hours, "market")
     products = tuple(trade.product_id for trade in trades)
     if not positions:
-        return Market(products=products, sell=sell, buy=buy, rows=np.zeros(0, dtype=np.int64))
+        none = np.zeros(0, dtype=np.int64)
+        return Market(products=products, sell=sell, buy=buy, rows=none, short=none, long=none)
     short, long = b.add_columns((b.steps,)), b.add_columns((b.steps,))
     for position in positions:
         b.price(short, position.short_per_kwh * b.hours, "imbalance")
@@ -79,7 +80,7 @@ def add_market(b: Builder, points: Points, terms: Sequence[Term]) -> Market:
         *((short, 1.0), (long, -1.0)),
     ):
         b.put(rows, columns, sign)
-    return Market(products=products, sell=sell, buy=buy, rows=rows)
+    return Market(products=products, sell=sell, buy=buy, rows=rows, short=short, long=long)
 
 
 def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:

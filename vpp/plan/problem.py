@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 
+import numpy as np
+
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ProductId, ResourceId
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 
@@ -66,6 +68,57 @@ class Future:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CurveAsk:
+    """Curves that are wanted of one product for one delivery: how much is sold at which price."""
+
+    product_id: ProductId
+    first_step: int
+    """Of the horizon, where the delivery begins."""
+
+    width: int
+    """Steps in one delivery interval: one quantity is sold in all of them."""
+
+    intervals: int
+    tick_per_kwh: float
+    most_steps: int
+    """Most different quantities of one curve."""
+
+    futures: tuple[Future, ...]
+    """The price scenarios, equally likely; they differ in prices alone."""
+
+    mixtures: Floats
+    """Price paths that the curves are checked on, as weights of the scenarios, shape (N, S): each row
+    adds up to 1 (`curvecheck.mixtures`)."""
+
+    most_undelivered: float
+    """Share of the energy traded on these paths that may stay undelivered, 0 to 1: where more would,
+    the curves are cut."""
+
+    soft_s: float
+    """Time for all of it; what is not checked by then stays unchecked, which is told."""
+
+    cvar_weight: float = 0.0
+    cvar_level: float = 0.9
+    """As in `SolveOptions`, over these scenarios."""
+
+    def __post_init__(self) -> None:
+        scenarios = len(self.futures)
+        sums = self.mixtures.sum(axis=1) if self.mixtures.ndim == 2 else np.zeros(0)
+        if (
+            not scenarios
+            or self.mixtures.shape[1:] != (scenarios,)
+            or not np.allclose(sums, 1.0)
+            or min(self.width, self.intervals, self.most_steps) < 1
+            or self.tick_per_kwh <= 0
+        ):
+            raise DataError(
+                f"{scenarios} scenarios, mixtures of shape {self.mixtures.shape}",
+                where=f"curves of {self.product_id}",
+                fix="Give some scenarios, and paths whose weights of them add up to 1",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Problem:
     """All that a solver process needs."""
 
@@ -89,8 +142,11 @@ class Problem:
     no_futures: str = ""
     """Why there are none, where some were asked for."""
 
+    curves: tuple[CurveAsk, ...] = ()
+    """Bid curves that are wanted beside the plan."""
+
     def __post_init__(self) -> None:
-        for future in self.futures:
+        for future in (*self.futures, *(one for ask in self.curves for one in ask.futures)):
             if future.view.horizon != self.view.horizon or future.view.park != self.view.park:
                 raise DataError(
                     f"a future of {future.view.park.park_id} on {future.view.horizon}",

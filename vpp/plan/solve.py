@@ -1,8 +1,8 @@
 """Solve one planning problem and say how it went.
 
 Compile, search the on/off decisions (`search.py`), choose among plans that cost the same (`ties.py`),
-choose what cannot wait for all futures (`hedge.py`, where there are some), and read the answer
-(`reading.py`). The gap is that of the point plan.
+choose what cannot wait for all futures (`hedge.py`, where there are some), what to bid at which price
+(`curves.py`, where that is asked for), and read the answer (`reading.py`). The gap is that of the point plan.
 Finding no plan is an outcome, not an exception: it happens on ordinary days.
 """
 
@@ -15,6 +15,7 @@ from vpp.model.schedule import Feasible, Optimal, Outcome, Uncertainty, Unsolved
 from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
+from vpp.plan.curves import bid_curves
 from vpp.plan.hedge import hedge, replanned
 from vpp.plan.lp import Deadline, Stopwatch
 from vpp.plan.parts import ALONE, Workers
@@ -67,6 +68,17 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
     told = _asked_for(problem) if problem.no_futures else None
     if problem.futures:
         settled, told = _hedged(problem, programme, settled, deadline, workers)
+    curves = tuple(
+        bid_curves(
+            problem,
+            ask,
+            programme,
+            settled.solution,
+            deadline=Deadline(stopwatch, stopwatch() + ask.soft_s),
+            workers=workers,
+        )
+        for ask in problem.curves
+    )
     schedule = replace(
         schedule_of(
             problem,
@@ -79,6 +91,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         ties_s=ties_s,
         ties_left=settled.left,
         uncertainty=told,
+        bid_curves=curves,
     )
     return (
         Optimal(schedule=schedule)

@@ -25,7 +25,7 @@ from scipy.sparse import csr_array, vstack
 
 from vpp.model.horizon import Floats
 from vpp.plan.lp import padded
-from vpp.plan.programme import Ints, LinearProgramme
+from vpp.plan.programme import Ints, LinearProgramme, Programme
 
 ROUNDING = 1e-9
 """Bounds of one column in two futures may differ by so much, of their size."""
@@ -99,6 +99,16 @@ def stacked(
         rows=tuple(slice(*pair) for pair in pairwise(ends)),
         clash=int(clashing[0]) if len(clashing) else None,
     )
+
+
+def decided(programme: Programme, chosen: Floats) -> LinearProgramme | None:
+    """A programme with its on/off decisions as `chosen`; None where it rules them out."""
+    lower, upper = programme.lower.copy(), programme.upper.copy()
+    at = programme.decisions
+    if ((chosen < lower[at]) | (chosen > upper[at])).any():
+        return None
+    lower[at] = upper[at] = chosen
+    return replace(programme.linear(), lower=lower, upper=upper)
 
 
 def _places(

@@ -1,0 +1,192 @@
+"""Try bid curves on price paths beside the scenarios they were made for, and cut what is not delivered.
+
+    path = Σ weight · scenario    weights add up to 1, some below 0: paths lie between the scenarios and
+                                  beyond, cheapest of one in the morning and of another at night
+
+On each path the market takes from each curve what its price allows. One LP says whether the park can deliver
+that with stores that go one way at a time, and with imbalance so dear that it only stands for what cannot be delivered at all; what it comes to is then
+counted at the path's own prices. Costs are linear in prices, so a path's are the same mixture of the scenarios'.
+
+*The cut.* Every curve is drawn towards the quantity of the point plan, which can be delivered whatever the
+price:  kept · curve + (1 - kept) · point. What cannot be delivered is convex in what is sold, and nothing at
+the point's: `kept` of the way leaves `kept` of it at most. So the share that was found and the share that may
+be say how far to go, on every path, without a search; the cut curves are tried again all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vpp.model.bidcurve import BidCurves, CurveCheck, Rise
+from vpp.model.horizon import Floats
+from vpp.model.schedule import Unsolved
+from vpp.plan.lp import Begun, Deadline, begin_lp
+from vpp.plan.parts import Workers
+from vpp.plan.problem import CurveAsk
+from vpp.plan.programme import Ints, LinearProgramme, Programme
+from vpp.plan.search import one_way
+
+UNDELIVERED_PER_KWH = 5.0
+"""Above every market price, below a broken limit: on a path the park does what it can."""
+
+NOTHING_KWH = 1e-4
+
+LEAST_CHECKED = 0.5
+"""Share of the paths without which no curve is offered."""
+
+
+def mixtures(paths: int, scenarios: int, chance: np.random.Generator) -> Floats:
+    """Weights of paths with the scenarios' mean and covariance, shape (paths, scenarios)."""
+    if scenarios == 1:
+        return np.ones((paths, 1))
+    drawn = chance.standard_normal((paths, scenarios))
+    off: Floats = (drawn - drawn.mean(axis=1, keepdims=True)) / np.sqrt(scenarios - 1)
+    return 1 / scenarios + off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Delivery:
+    """Where one delivery stands in the columns and rows of a programme."""
+
+    sell: Ints
+    """Shape (I, width)."""
+    buy: Ints
+    others: Ints
+    """Columns of other trades in its steps: closed."""
+
+    rows: Ints
+    """Market balance, shape (I, width)."""
+
+    off: Ints
+    """Columns of imbalance, short and long."""
+
+    hours: float
+    """Of a step."""
+
+    def closed(self, programme: LinearProgramme) -> LinearProgramme:
+        """A programme in which nothing else is traded in these steps."""
+        upper = programme.upper.copy()
+        upper[self.others] = programme.lower[self.others]
+        return replace(programme, upper=upper)
+
+    def sold_kw(self, x: Floats) -> Floats:
+        """Mean of what is sold (bought below 0) in each interval, shape (I,)."""
+        kw: Floats = (x[self.sell] - x[self.buy]).mean(axis=1)
+        return kw
+
+    def held(self, sold_kw: Floats) -> dict[int, float]:
+        """The columns that say what is sold, shape (I,), in every step of its interval."""
+        each = np.repeat(sold_kw, self.sell.shape[1])
+        sell, buy = np.maximum(each, 0.0), np.maximum(-each, 0.0)
+        return dict(
+            zip(
+                np.concatenate([self.sell.ravel(), self.buy.ravel()]).tolist(),
+                np.concatenate([sell, buy]).tolist(),
+                strict=True,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """What curves are tried with."""
+
+    programme: Programme
+    """On/off decisions fixed, other trades closed; which way stores go is not decided."""
+
+    costs: Floats
+    """Of its columns in each scenario, shape (S, columns)."""
+
+    ask: CurveAsk
+    delivery: Delivery
+
+
+def check(
+    curves: BidCurves, of: Checked, *, middle_kw: Floats, deadline: Deadline, workers: Workers
+) -> BidCurves | str:
+    """The curves as they may be offered, with what came of them on the paths; or why they may not be.
+
+    `middle_kw`, shape (I,), is what the point plan sells.
+    """
+    first = _tried(curves, of, deadline, workers)
+    if len(first.costs) < LEAST_CHECKED * first.asked:
+        return f"{len(first.costs)} of {first.asked} price paths could be checked in time"
+    found = first.told(1.0, first.share)
+    if first.share <= of.ask.most_undelivered:
+        return replace(curves, check=found)
+    kept = of.ask.most_undelivered / first.share
+    curves = drawn_in(curves, middle_kw, kept)
+    again = _tried(curves, of, deadline, workers)
+    told = again.told(kept, first.share)
+    if not told.paths:  # no time was left: no more than so much can be missing
+        told = replace(told, undelivered_share=kept * first.share)
+    return replace(curves, check=told)
+
+
+def drawn_in(curves: BidCurves, middle_kw: Floats, kept: float) -> BidCurves:
+    """Curves drawn towards one quantity, shape (I,), until `kept` of the way is left; 0 to 1."""
+    lowest = middle_kw + kept * (curves.lowest_kw - middle_kw)
+    rises = tuple(
+        tuple(Rise(price, kept * kw, value) for price, kw, value in steps if kept * kw > 0)
+        for steps in curves.rises
+    )
+    return replace(curves, lowest_kw=lowest, rises=rises)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    undelivered_kwh: Floats
+    """Of each path that was tried, shape (n,)."""
+
+    traded_kwh: Floats
+    costs: Floats
+    asked: int
+
+    @property
+    def share(self) -> float:
+        traded = float(self.traded_kwh.sum())
+        return float(self.undelivered_kwh.sum()) / traded if traded > NOTHING_KWH else 0.0
+
+    def told(self, kept: float, before: float) -> CurveCheck:
+        some = len(self.costs) > 0
+        return CurveCheck(
+            paths=len(self.costs),
+            asked=self.asked,
+            undelivered_share=self.share,
+            share_before_cut=before,
+            kept=kept,
+            paths_short=int((self.undelivered_kwh > NOTHING_KWH).sum()),
+            mean_cost=float(self.costs.mean()) if some else np.nan,
+            worst_cost=float(self.costs.max()) if some else np.nan,
+        )
+
+
+def _tried(curves: BidCurves, of: Checked, deadline: Deadline, workers: Workers) -> _Tried:
+    """What comes of the curves on the paths, as many as time allows."""
+    delivery, weights = of.delivery, of.ask.mixtures
+    undelivered, traded, costs = [], [], []
+    together = max(workers.count, 1)
+    for first in range(0, len(weights), together):
+        if deadline.passed:
+            break
+        waiting: list[tuple[Floats, Floats, Programme, Begun]] = []
+        for weight in weights[first : first + together]:
+            sold = curves.sold_kw(weight @ curves.scenario_per_kwh)
+            cost = weight @ of.costs
+            dear = cost.copy()
+            dear[delivery.off] += UNDELIVERED_PER_KWH * delivery.hours
+            programme = replace(of.programme, cost=dear)
+            begun = begin_lp(programme, delivery.held(sold), deadline, workers)
+            waiting.append((cost, sold, programme, begun))
+        for cost, sold, programme, begun in waiting:
+            answer = begun.answer()
+            if not isinstance(answer, Unsolved):
+                answer = one_way(programme, answer, deadline, workers)
+            if isinstance(answer, Unsolved):
+                continue  # no time was left: it counts as unchecked
+            undelivered.append(float(answer.x[delivery.off].sum()) * delivery.hours)
+            traded.append(float(np.abs(sold).sum()) * delivery.sell.shape[1] * delivery.hours)
+            costs.append(float(cost @ answer.x))
+    return _Tried(np.array(undelivered), np.array(traded), np.array(costs), len(weights))
