@@ -56,11 +56,12 @@ from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.service import quotapeaks, quotaprices
-from vpp.service.caseschema import CaseSection, StateSection
+from vpp.service.caseschema import CaseBid, CaseSection, StateSection
 from vpp.service.caseseries import CaseSeries, read_series
 from vpp.service.caseterms import orders_of, terms_of
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
+from vpp.service.futures import Strategy
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.quotapeaks import coming
 from vpp.service.quotaprices import QuotaState
@@ -92,6 +93,16 @@ class Case:
 
     unheard: tuple[ResourceId, ...]
     """Resources of which the case says nothing, though a plan would have to know: they are not moved."""
+
+    strategies: tuple[Strategy, ...]
+    more: tuple[Term, ...]
+    """Terms that no strategy makes."""
+
+    bid: CaseBid | None
+    """How the case wants bids to be made; None: from the plan."""
+
+    prices_per_kwh: Floats
+    """The scenarios that `bid` names, shape (S, T); none where it is None."""
 
     digest: str
     """SHA-256 of the case and of the park file. The series count in the schedule's own digest."""
@@ -159,6 +170,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
     view = _view(section, file, series)
     own = terms_of(series, section.terms)
     quotas = _quotas(section, series)
+    prices = _price_scenarios(section, series)
     settings = section.solver
     gap = file.planning.gap if settings.gap is None else settings.gap
     soft_s = file.planning.soft_s if settings.soft_s is None else settings.soft_s
@@ -170,11 +182,9 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
         series.fault(where, "neither a strategy nor a term says what anything costs")
     if series.faults or view is None:
         raise ConfigErrors(dict.fromkeys(series.faults))
-    terms: tuple[Term, ...] = (
-        *(term for strategy in load_strategies(uses) for term in strategy(view)),
-        *own,
-        *quotaprices.terms_of(quotas, view),
-    )
+    strategies = load_strategies(uses)
+    more = (*own, *quotaprices.terms_of(quotas, view))
+    terms = (*(term for strategy in strategies for term in strategy(view)), *more)
     problem = Problem(
         view=view,
         terms=terms,
@@ -197,7 +207,26 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
         hard_s=hard_s,
         quotas=quotas,
         unheard=unheard,
+        strategies=strategies,
+        more=more,
+        bid=section.bid,
+        prices_per_kwh=prices,
         digest=digest,
+    )
+
+
+def _price_scenarios(section: CaseSection, series: CaseSeries) -> Floats:
+    """Courses of the day-ahead price per kWh, shape (S, T); what is wrong with them becomes faults."""
+    if section.bid is None:
+        return np.zeros((0, series.horizon.steps))
+    if section.strategies == "none":
+        what = "nothing follows these prices where no strategy is asked: terms bring their own"
+        series.fault(("bid", "price_scenarios"), what)
+    return np.array(
+        [
+            series.values(name, Quantity.PRICE, ("bid", "price_scenarios", place))
+            for place, name in enumerate(section.bid.price_scenarios)
+        ]
     )
 
 

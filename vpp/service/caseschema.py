@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Discriminator, Field, Tag
 
 from vpp.model.measurement import RunPhase
+from vpp.service.curveschema import CurveSettings
 from vpp.service.quotaschema import QuotaList
 from vpp.service.schematypes import Id, Section, Share, Size, Text
 from vpp.service.termschema import AnyTerm, ColumnName
@@ -97,6 +98,15 @@ AnySeries: TypeAlias = Annotated[
 """By its form, so that a fault of the one is not told as a fault of the other too."""
 
 
+class CaseBid(CurveSettings):
+    """Prices that a bid is to be good for, where the park's own plans would draw them."""
+
+    price_scenarios: Annotated[list[ColumnName], Field(min_length=2, max_length=10)]
+    """Columns with the day-ahead price, equally likely courses of it."""
+    seed: Annotated[int, Field(ge=0, le=2**32)] = 1
+    """Of the price paths on which the curves are tried."""
+
+
 class CaseSection(Section):
     """One horizon to plan."""
 
@@ -121,4 +131,6 @@ class CaseSection(Section):
     quotas: QuotaList = Field(default_factory=list)
     """Budgets that reach beyond the horizon; what is used so far stands in `used_at_start…`."""
     limit_orders: Annotated[list[OrderSection], Field(max_length=200)] = Field(default_factory=list)
+    bid: CaseBid | None = None
+    """For `vpp bid` of a day-ahead product: curves over price scenarios instead of the point plan's."""
     solver: SolverSection = SolverSection()

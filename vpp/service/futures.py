@@ -8,7 +8,8 @@
 
 A series that no scenario speaks of stays as the view expects it. So does the price of what is bid now:
 a bid is a curve and says itself what it does at other prices, while one quantity for all prices would be
-right at none of them. Margins are left out: a future keeps its limits by what is done when it comes.
+right at none of them (`priced_futures` are for those curves). Margins are left out: a future keeps its
+limits by what is done when it comes.
 """
 
 from __future__ import annotations
@@ -66,6 +67,41 @@ def futures(
     return tuple(found)
 
 
+def priced_futures(
+    view: PlanningView,
+    prices_per_kwh: Floats,
+    strategies: Sequence[Strategy],
+    *,
+    more: Sequence[Term] = (),
+) -> tuple[Future, ...]:
+    """One future for each course of the day-ahead price, shape (S, T), also where it is bid now.
+
+    All else is as expected: what a curve shares between them is how much it sells at which price.
+    """
+    found = []
+    for prices in prices_per_kwh:
+        seen = _at_prices(view, prices - view.spot_per_kwh.values)
+        terms = (*(term for strategy in strategies for term in strategy(seen)), *more)
+        found.append(Future(view=seen, terms=terms))
+    return tuple(found)
+
+
+def _at_prices(view: PlanningView, dearer_per_kwh: Floats) -> PlanningView:
+    """The view, were all market prices so much higher, shape (T,)."""
+    horizon = view.horizon
+    return replace(
+        view,
+        spot_per_kwh=Profile(horizon, view.spot_per_kwh.values + dearer_per_kwh),
+        open_products=tuple(
+            replace(
+                product,
+                price_per_kwh=Profile(horizon, product.price_per_kwh.values + dearer_per_kwh),
+            )
+            for product in view.open_products
+        ),
+    )
+
+
 def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str) -> PlanningView:
     """The view, had its forecasts said `course`; values of shape (T,), by series id."""
     horizon = view.horizon
@@ -93,20 +129,12 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
     if spot is not None:
         dearer = np.where(_bid_now(view), 0.0, spot / 1000 - view.spot_per_kwh.values)
     return replace(
-        view,
+        _at_prices(view, dearer),
         base_kw=base_kw,
         available_kw=available_kw,
         arriving_kw=arriving_kw,
         outdoor_degc=outdoor_degc,
         power_share=power_share,
-        spot_per_kwh=Profile(horizon, view.spot_per_kwh.values + dearer),
-        open_products=tuple(
-            replace(
-                product,
-                price_per_kwh=Profile(horizon, product.price_per_kwh.values + dearer),
-            )
-            for product in view.open_products
-        ),
         margins=(),
         paid_peaks=tuple(replace(peak, margin=None) for peak in view.paid_peaks),
     )
