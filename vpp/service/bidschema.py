@@ -6,6 +6,7 @@ from typing import Literal
 
 from vpp.model.ids import ProductId
 from vpp.model.market import BidMode, Binding
+from vpp.service.curveschema import CurveSettings
 from vpp.service.marketschema import ProductName
 from vpp.service.schematypes import Section
 
@@ -16,7 +17,9 @@ class BidSection(Section):
     product: ProductName
     mode: Literal["robust", "expected"] = "robust"
     """robust: whatever is accepted of an offer can be delivered within all limits. expected: it earns
-    the most over the futures of the plan."""
+    the most over several price scenarios (day-ahead products whose offers are of the form curve_step)."""
+    curves: CurveSettings | None = None
+    """Of the mode `expected`."""
 
     def noun(self) -> Binding:
         """As the builders of offers know it."""

@@ -32,6 +32,7 @@ from vpp.plan.validate import violations
 from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
+    bidcurves,
     carbonseries,
     ceilings,
     feedwatch,
@@ -104,6 +105,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         view = uncertainty.with_margins(plant, view)
         budgets = quotas.terms(plant, view)
         futures, no_futures = uncertainty.futures_of(plant, view, budgets)
+        curves, uncurved = bidcurves.asks_of(plant, view, budgets)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
@@ -118,8 +120,10 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         announced_kw=plant.schedule.announced_kw(view.horizon) if plant.schedule else {},
         futures=futures,
         no_futures=no_futures,
+        curves=curves,
     )
-    outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
+    hard_s = plant.file.planning.hard_s + sum(ask.soft_s for ask in curves)
+    outcome = await plant.executor.solve(problem, hard_s=hard_s)
     seconds = perf_counter() - began
     plant.view, plant.terms = view, terms
     match outcome:
@@ -136,6 +140,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
                 _refuse_plan(plant, now, refused, seconds)
             else:
                 await _adopt(plant, now, outcome, schedule, seconds)
+                bidcurves.tell(plant, schedule, uncurved, now)
                 plant.made_from, plant.validate_s = (view, terms), validate_s
         case _:
             assert_never(outcome)

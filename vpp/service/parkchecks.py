@@ -104,12 +104,20 @@ def _check_waivers(parts: Parts) -> None:
 
 def _check_bids(parts: Parts) -> None:
     """Each product is bound once, and comes from a market file of this park."""
-    known = {pack.section.id for _, pack in parts.packs}
+    known = {pack.section.id: pack.section for _, pack in parts.packs}
     bound: set[str] = set()
     for path, bid in parts.bids:
         require(parts, (*path, "product"), bid.product, known, "product")
         if bid.product in bound:
             parts.fault((*path, "product"), f"{bid.product} is bound already")
+        if bid.curves is not None and bid.mode != "expected":
+            parts.fault((*path, "curves"), "curves are of the mode expected")
+        section = known.get(bid.product)
+        if section is None or bid.mode != "expected":
+            continue
+        if section.kind != "energy_da" or section.offer.form != "curve_step":
+            what = f"{bid.product} is of kind {section.kind}, form {section.offer.form}:"
+            parts.fault((*path, "mode"), f"{what} expected needs energy_da, curve_step")
         bound.add(bid.product)
 
 

@@ -32,6 +32,7 @@ from vpp.service.config import (
     read_document,
     shipped,
 )
+from vpp.service.curveschema import CurveSettings
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketpack import Pack, pack_of
@@ -75,6 +76,9 @@ class ParkFile:
     waivers: tuple[WaiverSection, ...]
     bindings: Mapping[ProductId, Binding]
     """How offers are made, where the park file says it."""
+
+    curves: Mapping[ProductId, CurveSettings]
+    """How curves are made of products that are bid in the mode `expected`."""
 
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
@@ -231,6 +235,11 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         packs=packs,
         waivers=tuple(section.waivers),
         bindings={ProductId(bid.product): bid.noun() for bid in section.bids},
+        curves={
+            ProductId(bid.product): bid.curves or CurveSettings()
+            for bid in section.bids
+            if bid.mode == "expected"
+        },
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

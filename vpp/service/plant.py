@@ -106,6 +106,13 @@ class MadeOffer:
     json: tuple[bytes, ...]
     """The bids as they are answered, cut where their revision stands."""
 
+    reasons: bytes
+    """Why they are as they are, a `BidReasons` as JSON."""
+    reasons_key: str
+    """Under which the journal holds them: SHA-256 of `reasons`."""
+    reasoned: bool = False
+    """Whether the journal holds them."""
+
     checked: bool = False
     """Whether the pre-submit limits were found kept."""
 
@@ -274,6 +281,9 @@ class Plant:
 
     unhedged: str = ""
     """Why the newest plan trusts its forecast though several futures were asked for."""
+
+    uncurved: str = ""
+    """Why bids come from the plan alone though curves were asked for, as it was told last."""
 
     margins_lack: str = ""
     """What margins below limits do not know, as it was told last."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from vpp.errors import UnavailableError
 from vpp.ports import JournalEntry
 from vpp.service import record
 from vpp.service.plant import Plant
-from vpp.trade.records import award_from_record, bid_set_from_record
+from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
 BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
 """Kinds of journal entries, replayed in the order in which they were written."""
+
+REASONS = "bid_reasons"
+"""Why an offer is as it is: written once, before the first bid set that was made of it."""
 
 
 def recover(plant: Plant) -> None:
@@ -30,13 +34,29 @@ def _book(plant: Plant, entry: JournalEntry) -> None:
             plant.book.apply(award_from_record(entry.body))
 
 
-async def append(plant: Plant, kind: str, key: str, body: bytes, *, now: datetime) -> None:
-    """Put an entry on disk before it is booked. Raises as `record.append`."""
+async def append(
+    plant: Plant,
+    kind: str,
+    key: str,
+    body: bytes,
+    *,
+    now: datetime,
+    before: Sequence[tuple[str, str, bytes]] = (),
+) -> None:
+    """Put an entry on disk before it is booked, with what must stand `before` it. Raises as `record.append`."""
     try:
-        await record.append(plant, kind, key, body, now=now)
+        await record.append_all(plant, [*before, (kind, key, body)], now=now)
     except UnavailableError:
         plant.unsure.append((kind, key))
         raise
+
+
+def reasons_of(plant: Plant, bid_set_id: str) -> bytes | None:
+    """Why a bid set is as it is, a `BidReasons` as JSON; None where its record does not say."""
+    entry = plant.journal.find(BID_SET, bid_set_id)
+    key = "" if entry is None else reasons_key(entry.body)
+    told = plant.journal.find(REASONS, key) if key else None
+    return None if told is None else told.body
 
 
 def settle_unsure(plant: Plant) -> None:

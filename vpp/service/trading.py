@@ -13,9 +13,13 @@ This is the only module through which a bid can leave.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from vpp.errors import RejectedError, UnavailableError
+from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
@@ -29,12 +33,15 @@ from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
 from vpp.trade.limits import check_bid_set
 from vpp.trade.offering import offer_for
+from vpp.trade.reasons import reasons_for
 from vpp.trade.records import (
     award_from_wire,
     award_to_record,
     bid_set_to_bytes,
     bid_set_to_record,
     cut_at_revision,
+    to_bytes,
+    with_reasons,
 )
 from vpp.wire import AwardRequest, AwardResponse, BidRequest
 
@@ -78,8 +85,13 @@ async def answer_bid_request(
             return bid_set_to_bytes(bid_set, "dry_run", made.json)
         response = bid_set_to_bytes(bid_set, "open", made.json)
         plant.reach("bid made")
-        entry = bid_set_to_record(response, digest)
-        await tradelog.append(plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now)
+        entry = bid_set_to_record(response, digest, made.reasons_key)
+        why = (tradelog.REASONS, made.reasons_key, made.reasons)
+        await tradelog.append(
+            plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now,
+            before=[] if made.reasoned else [why],
+        )  # fmt: skip
+        made.reasoned = True
         plant.reach("bid journalled")
         plant.book.add(bid_set, response, digest)
     plant.metrics.bid_set()
@@ -117,7 +129,7 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
 
 
 def show_bid_set(plant: Plant, product_id: str, bid_set_id: str) -> bytes:
-    """A bid set as it stands, as the bytes of a `BidSetResponse`.
+    """A bid set as it stands and why, as the bytes of a `ShownBidSet`.
 
     Raises:
         TradeRefusal: Unknown product or bid set.
@@ -126,7 +138,8 @@ def show_bid_set(plant: Plant, product_id: str, bid_set_id: str) -> bytes:
     answer = plant.book.answer(bid_set_id)
     if answer.bid_set.product_id != product_id:
         raise _unknown_bid_set(bid_set_id)
-    return bid_set_to_bytes(answer.bid_set, plant.book.status(bid_set_id).value)
+    shown = bid_set_to_bytes(answer.bid_set, plant.book.status(bid_set_id).value)
+    return with_reasons(shown, tradelog.reasons_of(plant, bid_set_id))
 
 
 async def book_award(
@@ -389,7 +402,10 @@ def _made_offer(
     schedule: Schedule,
 ) -> MadeOffer:
     """The offer for a delivery: it does not change while plan and position stand, only its ids do."""
-    position = plant.book.position(unit.unit_id)
+    position, binding = (
+        plant.book.position(unit.unit_id),
+        plant.file.binding(product.product_id),
+    )
     made = plant.offers.get((product.product_id, delivery))
     if made is None or made.schedule is not schedule or made.position is not position:
         bids = offer_for(
@@ -399,9 +415,15 @@ def _made_offer(
             schedule,
             position,
             plant.file.park,
-            plant.file.binding(product.product_id),
+            binding,
             revision=0,
         )
+        reasons = to_bytes(
+            reasons_for(
+                product, unit, delivery, bids, schedule, position, plant.file.park, binding,
+                _expected_prices(plant, schedule),
+            )
+        )  # fmt: skip
         stems = tuple(bid.bid_id.rsplit("/", 1)[0] for bid in bids)
         made = MadeOffer(
             schedule=schedule,
@@ -409,9 +431,19 @@ def _made_offer(
             bids=bids,
             stems=stems,
             json=cut_at_revision(bids),
+            reasons=reasons,
+            reasons_key=hashlib.sha256(reasons).hexdigest(),
         )
         plant.offers[product.product_id, delivery] = made
     return made
+
+
+def _expected_prices(plant: Plant, schedule: Schedule) -> Floats:
+    """Per kWh, shape (T,) on the plan's horizon; NaN where the view of that plan is gone."""
+    view = None if plant.made_from is None else plant.made_from[0]
+    if view is None or view.horizon != schedule.horizon:
+        return np.full(schedule.horizon.steps, np.nan)
+    return view.spot_per_kwh.values
 
 
 def forget_offers(plant: Plant, now: datetime) -> None:

@@ -6,8 +6,8 @@ from vpp.model.market import Bid, BidMode, Binding, MarketProduct
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
-from vpp.trade.calendar import Refusal, TradeRefusal
-from vpp.trade.offers import build_bids
+from vpp.trade.expected import curves_for, expected_curves
+from vpp.trade.offers import bids_of, build_bids
 from vpp.trade.position import Position
 
 
@@ -31,10 +31,8 @@ def offer_for(
             it holds numbers that are not finite, `off_grid` where its steps do not fit the product's.
     """
     if binding.mode is BidMode.EXPECTED:
-        raise TradeRefusal(
-            "no offers are made in the mode expected yet",
-            code=Refusal.NOT_BIDDABLE,
-            where=f"product {product.product_id}",
-            fix="Choose `mode: robust` in the park file",
-        )
+        curves = curves_for(schedule, product.product_id, delivery)
+        if curves is not None and curves.usable:  # else the plan's own offer, which its reasons say
+            from_curves = expected_curves(product, curves, schedule, position)
+            return bids_of(product, unit, from_curves, revision=revision)
     return build_bids(product, unit, delivery, schedule, position, park, revision=revision)

@@ -29,7 +29,7 @@ It rounds against us: fewer lots, a limit no worse. Every limit of the tree hold
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TypeAlias
@@ -92,12 +92,22 @@ def build_bids(
         TradeRefusal: `plan_too_short` where the schedule does not cover the delivery, `no_plan` where
             it holds numbers that are not finite, `off_grid` where its steps do not fit the product's.
     """
+    curves = _curves(product, unit, delivery, schedule, position, park)
+    return bids_of(product, unit, curves, revision=revision)
+
+
+def bids_of(
+    product: MarketProduct,
+    unit: BiddingUnit,
+    curves: Iterable[tuple[Interval, SupplyCurve, float]],
+    *,
+    revision: int,
+) -> tuple[Bid, ...]:
+    """Both sides of curves as bids; of each the interval, and how much of it is sold already in kW."""
     most = most_mw(product, unit)
     return tuple(
         bid
-        for interval, curve, committed_kw in _curves(
-            product, unit, delivery, schedule, position, park
-        )
+        for interval, curve, committed_kw in curves
         if interval.start >= unit.trades_from
         for side in Side
         if (bid := _bid(product, unit.unit_id, interval, curve, committed_kw, side, most, revision))

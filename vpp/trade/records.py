@@ -206,6 +206,8 @@ def to_bytes(message: WireModel) -> bytes:
 class _BidSetRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_digest: str
     response: msgspec.Raw
+    reasons: str = ""
+    """Key of the entry that says why; empty in records that are older than reasons are."""
 
 
 class _AwardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,11 +216,23 @@ class _AwardRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     award: msgspec.Raw
 
 
-def bid_set_to_record(response: bytes, request_digest: str) -> bytes:
-    """What the journal keeps of an answered request: the bytes given out, and what was asked."""
+def bid_set_to_record(response: bytes, request_digest: str, reasons: str = "") -> bytes:
+    """What the journal keeps of an answered request: the bytes given out, what was asked, where it says why."""
     return msgspec.json.encode(
-        _BidSetRecord(request_digest=request_digest, response=msgspec.Raw(response))
+        _BidSetRecord(
+            request_digest=request_digest, response=msgspec.Raw(response), reasons=reasons
+        )
     )
+
+
+def reasons_key(body: bytes) -> str:
+    """Where the journal says why a bid set is as it is; empty where it does not."""
+    return msgspec.json.decode(body, type=_BidSetRecord).reasons
+
+
+def with_reasons(response: bytes, reasons: bytes | None) -> bytes:
+    """A bid set as bytes, with the reasons behind its other fields; the bytes of a `ShownBidSet`."""
+    return response[:-1] + b',"reasons":' + (reasons or b"null") + b"}"
 
 
 def bid_set_from_record(body: bytes) -> tuple[BidSet, bytes, str]:

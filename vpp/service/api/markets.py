@@ -29,6 +29,7 @@ from vpp.wire import (
     GateView,
     Moment,
     ProductView,
+    ShownBidSet,
     SourceView,
     Span,
     WaiverView,
@@ -286,9 +287,9 @@ ROUTES: tuple[AnyRoute, ...] = (
     ),
     reading(
         f"{_PRODUCT}/bids/{{bid_set_id}}",
-        "A bid set as it stands",
+        "A bid set as it stands, and why its bids are as they are",
         show_bid_set,
-        gives=BidSetResponse,
+        gives=ShownBidSet,
         codes=("unknown_product", "not_biddable", "unknown_bid_set"),
         tail="bid_set_id",
     ),
@@ -297,7 +298,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         "Take a bid set back before its gate",
         withdraw_bid_set,
         method="DELETE",
-        gives=BidSetResponse,
+        gives=ShownBidSet,
         codes=(
             "unknown_product",
             "not_biddable",

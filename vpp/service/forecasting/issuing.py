@@ -16,6 +16,7 @@ from datetime import datetime
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon
 from vpp.model.time import local_date
+from vpp.service.bidcurves import scenarios_drawn
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
 from vpp.service.forecasting.past import seen
@@ -76,7 +77,7 @@ async def _ask(
     desk, settings = plant.desk, plant.file.forecasts
     nothing = Issued(forecasts={}, failed={}, scenarios=None, errors={})
     learnt = [name for name in names if desk.has_learnt(name)]
-    scenarios = plant.file.planning.scenarios
+    scenarios = scenarios_drawn(plant, horizon, now)
     if not learnt and not scenarios:
         return nothing
     known = [
