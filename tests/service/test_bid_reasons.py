@@ -18,7 +18,7 @@ from vpp.service import tradelog
 from vpp.service.curveschema import CurveSettings
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.wire import BidReasons
+from vpp.trade.reasonmessages import BidReasons
 
 PRODUCT = ProductId("se3-day-ahead")
 DAY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}

@@ -16,6 +16,7 @@ be say how far to go, on every path, without a search; the cut curves are tried 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -37,7 +38,13 @@ LEAST_CHECKED = 0.5
 """Share of the paths without which no curve is offered."""
 
 
-def mixtures(paths: int, scenarios: int, chance: np.random.Generator) -> Floats:
+class Normals(Protocol):
+    """Where chance comes from: a `numpy.random.Generator`."""
+
+    def standard_normal(self, size: tuple[int, ...], /) -> Floats: ...
+
+
+def mixtures(paths: int, scenarios: int, chance: Normals) -> Floats:
     """Weights of paths with the scenarios' mean and covariance, shape (paths, scenarios)."""
     if scenarios == 1:
         return np.ones((paths, 1))

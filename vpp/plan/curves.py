@@ -5,12 +5,9 @@
     sold      q1     q2     q3                 and cannot see which scenario it is
 
 What the curves share is not one quantity (`hedge.py`) but an order. All scenarios stand side by side in one
-LP (`stack.py`), with on/off decisions as the point plan has them, and rows between them:
-
-    interval, neighbours in price    sold[next] - sold[this] >= 0      = 0 where their prices are the same
-    interval of several steps        sold[step] - sold[first] = 0
-
-    maximise  expected profit less what the dearest scenarios weigh (CVaR)
+LP (`stack.py`), with on/off decisions as the point plan has them and rows between them (`curverows.py`), which
+maximises expected profit, less what the worst scenarios weigh (CVaR). Of what pays the same to a tick the
+nearest to the point plan is sold: one scenario sells what the plan does.
 
 Beside what is sold here only imbalance is open in these intervals, at its own price: a curve must not
 lean on buying back in a later market. Before and after them each scenario trades as it likes.
@@ -27,10 +24,8 @@ be delivered (`curvecheck.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
 from vpp.errors import DataError
 from vpp.model.bidcurve import BidCurves, Rise
@@ -38,12 +33,13 @@ from vpp.model.horizon import Floats, Horizon
 from vpp.model.schedule import Unsolved
 from vpp.plan.compile import build
 from vpp.plan.curvecheck import Checked, Delivery, check
-from vpp.plan.lp import Deadline, LpSolution, begin_lp, padded, solve_lp
+from vpp.plan.curverows import Columns, near, ordered
+from vpp.plan.lp import Deadline, LpSolution, begin_lp, solve_lp
 from vpp.plan.parts import Workers
 from vpp.plan.problem import CurveAsk, Problem
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import NOTHING_KW
-from vpp.plan.stack import Stack, cvar, decided, stacked
+from vpp.plan.stack import cvar, decided, stacked
 from vpp.plan.terms import OpenTrade
 
 APART_TICKS = 2
@@ -301,10 +297,10 @@ def _chosen(
         cvar_weight=ask.cvar_weight,
         cvar_level=ask.cvar_level,
     )
-    columns = _Columns.of(stack, delivery)
-    ordered = _ordered(stack.programme, columns, levels)
+    columns = Columns.of(stack, delivery)
+    in_order = ordered(stack.programme, columns, levels.order, levels.rises)
     per_kw = ask.tick_per_kwh * delivery.hours * ask.width / len(parts)
-    wanted = _near(ordered, columns, middle_kw, per_kw)
+    wanted = near(in_order, columns, middle_kw, per_kw)
     found = solve_lp(wanted, {}, deadline, workers, presolve=True)
     if isinstance(found, Unsolved):
         return f"scenarios: {found.reason}"
@@ -317,85 +313,6 @@ def _chosen(
         by_price[s] = np.where(more, higher, by_price[s - 1])
     np.put_along_axis(sold, levels.order, by_price, axis=0)
     return sold
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Columns:
-    """Where a stack says what is sold and bought, shapes (S, I, width)."""
-
-    sell: Ints
-    buy: Ints
-
-    @classmethod
-    def of(cls, stack: Stack, delivery: Delivery) -> _Columns:
-        return cls(
-            np.array([place[delivery.sell] for place in stack.places]),
-            np.array([place[delivery.buy] for place in stack.places]),
-        )
-
-
-def _ordered(programme: LinearProgramme, at: _Columns, levels: _Levels) -> LinearProgramme:
-    """With the rows between scenarios, and those within an interval."""
-    which = np.arange(at.sell.shape[1])
-    more, less, free = [], [], []
-    for (low, high), rises in zip(pairwise(levels.order), levels.rises, strict=True):
-        more.append((at.sell[high, which, 0], at.buy[high, which, 0]))
-        less.append((at.sell[low, which, 0], at.buy[low, which, 0]))
-        free.append(rises > 0)
-    for step in range(1, at.sell.shape[2]):
-        for s in range(len(at.sell)):
-            more.append((at.sell[s, :, step], at.buy[s, :, step]))
-            less.append((at.sell[s, :, 0], at.buy[s, :, 0]))
-            free.append(np.zeros(len(which), dtype=bool))
-    if not free:
-        return programme
-    columns = np.concatenate([np.array(more), np.array(less)[:, ::-1]], axis=1)  # (rows, 4, I)
-    signs = np.array([1.0, -1.0, 1.0, -1.0])
-    return _with_rows(programme, columns, signs, 0.0, np.where(np.ravel(free), np.inf, 0.0))
-
-
-def _near(
-    programme: LinearProgramme, at: _Columns, middle_kw: Floats, per_kw: float
-) -> LinearProgramme:
-    """With a price on leaving the point plan's quantities: of what pays the same, the nearest is sold.
-
-    sold - over + under = middle, for each scenario and interval
-    """
-    sell, buy = at.sell[:, :, 0], at.buy[:, :, 0]
-    count, before = sell.size, len(programme.cost)
-    off = before + np.arange(2 * count).reshape(2, *sell.shape)
-    wider = replace(
-        programme,
-        cost=np.append(programme.cost, np.full(2 * count, per_kw)),
-        lower=np.append(programme.lower, np.zeros(2 * count)),
-        upper=np.append(programme.upper, np.full(2 * count, np.inf)),
-        matrix=padded(programme.matrix, 2 * count),
-    )
-    columns = np.stack([sell, buy, off[0], off[1]], axis=1)  # (S, 4, I)
-    middle = np.tile(middle_kw, len(sell))
-    return _with_rows(wider, columns, np.array([1.0, -1.0, -1.0, 1.0]), middle, middle)
-
-
-def _with_rows(
-    programme: LinearProgramme,
-    columns: Ints,
-    signs: Floats,
-    lower: float | Floats,
-    upper: Floats,
-) -> LinearProgramme:
-    """With a row for each last and first axis of `columns`, shape (rows, terms, I); `signs` of its terms."""
-    count = columns.shape[0] * columns.shape[2]
-    rows = np.arange(count).reshape(columns.shape[0], 1, -1)
-    rows, values = np.broadcast_arrays(rows, signs[None, :, None], columns)[:2]
-    added = csr_array(
-        (values.ravel(), (rows.ravel(), columns.ravel())), shape=(count, len(programme.cost))
-    )
-    return replace(
-        programme,
-        matrix=csr_array(vstack([programme.matrix, added], format="csr")),
-        row_lower=np.append(programme.row_lower, np.broadcast_to(lower, count)),
-        row_upper=np.append(programme.row_upper, upper),
-    )
 
 
 def _valued(

@@ -26,7 +26,7 @@ from vpp.model.time import Interval
 from vpp.trade.expected import curves_for
 from vpp.trade.limits import most_mw
 from vpp.trade.position import Position
-from vpp.wire import BidReason, BidReasons, CurveReason, PriceLevel, StepReason
+from vpp.trade.reasonmessages import BidReason, BidReasons, CurveReason, PriceLevel, StepReason
 
 LEVELS = (0.1, 0.5, 0.9)
 """Of the scenarios' prices."""

@@ -19,6 +19,7 @@ from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, Ma
 from vpp.service.marketpack import Pack
 from vpp.service.plant import Plant
 from vpp.trade.calendar import TradeRefusal, next_delivery
+from vpp.trade.reasonmessages import ShownBidSet
 from vpp.wire import (
     AwardRequest,
     AwardResponse,
@@ -29,7 +30,6 @@ from vpp.wire import (
     GateView,
     Moment,
     ProductView,
-    ShownBidSet,
     SourceView,
     Span,
     WaiverView,
