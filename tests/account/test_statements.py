@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpp.account.carbon import interval_kgco2, kgco2_by_enterprise
+from vpp.account.carbon import ImportCarbon, import_carbon, interval_kgco2
 from vpp.account.meters import MeteredEnergy
 from vpp.account.settlement import settle_interval
 from vpp.account.statements import AccountedInterval, Call, statements
@@ -69,7 +69,7 @@ def state(
         tariff_lines=tariff_lines or {},
         calls=calls or [],
         baseline_kwh={STEEL: Decimal(-300)},
-        carbon_kgco2={STEEL: 9.5},
+        carbon={STEEL: ImportCarbon(kgco2=9.5, by_figure_wh=40_000)},
     )
     return {one.enterprise_id: one for one in made}
 
@@ -96,6 +96,7 @@ def test_a_statement_says_energy_carbon_and_baseline() -> None:
 
     assert (made[STEEL].import_kwh, made[STEEL].export_kwh) == (Decimal(100), Decimal("40.5"))
     assert (made[STEEL].baseline_kwh, made[STEEL].carbon_kgco2) == (Decimal(-300), 9.5)
+    assert [made[name].carbon_by_figure_kwh for name in (STEEL, STORE)] == [40, 0]
     assert (made[STEEL].span, made[STEEL].currency) == (SPAN, "EUR")
 
 
@@ -240,11 +241,23 @@ def test_a_split_loses_no_cent_and_is_fair_to_one_cent(cents: int, weights: list
 
 
 def test_carbon_is_import_times_the_grid_factor() -> None:
-    total = kgco2_by_enterprise(
-        [({STEEL: 100_000, STORE: 1000}, 0.0304), ({STEEL: 100_000}, 0.0704)]
+    total = import_carbon(
+        [({STEEL: 100_000, STORE: 1000}, 0.0304), ({STEEL: 100_000}, 0.0704)],
+        figure_kgco2_per_kwh=9.9,
     )
 
-    assert total == pytest.approx({STEEL: 10.08, STORE: 0.0304})
+    assert total[STEEL].kgco2 == pytest.approx(10.08)
+    assert total[STORE].kgco2 == pytest.approx(0.0304)
+    assert [one.by_figure_wh for one in total.values()] == [0, 0]
+
+
+def test_an_interval_whose_grid_nobody_measured_goes_by_the_figure_and_is_counted_apart() -> None:
+    total = import_carbon(
+        [({STEEL: 100_000}, 0.02), ({STEEL: 50_000}, None)], figure_kgco2_per_kwh=0.3
+    )
+
+    assert total[STEEL].kgco2 == pytest.approx(2 + 15)
+    assert total[STEEL].by_figure_wh == 50_000
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from tests.service.conftest import NOW
+from vpp.account.meters import MeteredEnergy
+from vpp.account.statements import AccountedInterval
 from vpp.model.horizon import Horizon, Profile
-from vpp.model.time import QUARTER
+from vpp.model.ids import EnterpriseId
+from vpp.model.settlement import Statement
+from vpp.model.time import QUARTER, Interval
 from vpp.service import carbonseries
+from vpp.service.accounting import statements_of
 from vpp.service.plant import Plant
 
 CARBON = "carbon.se3"
 DAY = Horizon(NOW, QUARTER, 96)
+LAST, NEXT = Interval(NOW - QUARTER, NOW), Interval(NOW, NOW + QUARTER)
+STEEL = EnterpriseId("steel")
 
 
 @pytest.fixture
@@ -83,3 +91,80 @@ def test_a_series_in_a_unit_that_is_no_intensity_is_not_used(green: Plant) -> No
 
     assert carbonseries.usable(green, DAY, NOW) == ()
     assert "is in t" in told(green)[0]
+
+
+# ---------------------------------------------------------------- statements
+
+
+def stated(plant: Plant) -> Statement:
+    """The steelworks' statement: 100 kWh drawn in the quarter-hour before NOW, 50 kWh in the one after."""
+    for interval, import_wh in ((LAST, 100_000), (NEXT, 50_000)):
+        plant.accounted[interval] = AccountedInterval(
+            interval=interval,
+            metered={STEEL: MeteredEnergy(import_wh, 0, provisional=False)},
+            day_ahead_per_mwh=Decimal(40),
+            lines=(),
+        )
+    made = statements_of(plant, Interval(LAST.start, NEXT.end))
+    return next(one for one in made if one.enterprise_id == STEEL)
+
+
+def test_a_statement_goes_by_what_the_series_told_and_by_the_figure_where_it_told_nothing(
+    green: Plant,
+) -> None:
+    know(green)  # 20 g up to NOW; the figure is 17.4 g
+
+    statement = stated(green)
+
+    assert statement.carbon_kgco2 == pytest.approx(100 * 0.020 + 50 * 0.0174)
+    assert statement.carbon_by_figure_kwh == 50
+
+
+def test_without_a_series_a_statement_goes_by_the_figure_alone(plant: Plant) -> None:
+    statement = stated(plant)
+
+    assert statement.carbon_kgco2 == pytest.approx(150 * 0.0174)
+    assert statement.carbon_by_figure_kwh == 150
+
+
+def test_hours_of_a_coarser_series_hold_for_their_quarter_hours_and_what_is_not_known_yet_does_not_count(
+    green: Plant,
+) -> None:
+    hour = timedelta(hours=1)
+    for start, grams, issued_at in ((NOW - hour, 30.0, NOW), (NOW, 80.0, NOW + QUARTER)):
+        green.series.put(
+            CARBON,
+            unit="gCO2/kWh",
+            resolution=hour,
+            issued_at=issued_at,
+            source="test",
+            revision=1,
+            values=[(start, grams)],
+        )
+
+    statement = stated(green)
+
+    assert statement.carbon_kgco2 == pytest.approx(100 * 0.030 + 50 * 0.0174)
+
+
+@pytest.mark.parametrize(
+    ("unit", "step"),
+    [
+        pytest.param("t", QUARTER, id="no intensity"),
+        pytest.param("gCO2/kWh", QUARTER / 3, id="finer than a quarter-hour"),
+    ],
+)
+def test_a_series_that_no_plan_could_use_is_not_used_by_statements_either(
+    green: Plant, unit: str, step: timedelta
+) -> None:
+    axis = Horizon(NOW - timedelta(days=1), step, timedelta(days=1) // step)
+    green.series.put_profile(
+        CARBON,
+        unit=unit,
+        profile=Profile(axis, np.full(axis.steps, 20.0)),
+        known_at="interval_end",
+        source="test",
+    )
+
+    assert carbonseries.usable(green, DAY, NOW) == ()
+    assert stated(green).carbon_by_figure_kwh == 150

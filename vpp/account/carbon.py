@@ -1,11 +1,14 @@
 """Carbon of what was drawn from the grid, by enterprise: location-based, scope 2.
 
+    import of each interval × the grid's carbon in it, or the park's one figure where that is not known
+
 Feeding earns nothing back here: avoided carbon is another account with other factors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import isfinite
 
 from vpp.errors import DataError
@@ -27,16 +30,34 @@ def interval_kgco2(import_wh: int, grid_kgco2_per_kwh: float) -> float:
     return import_wh / 1000 * grid_kgco2_per_kwh
 
 
-def kgco2_by_enterprise(
-    intervals: Iterable[tuple[Mapping[EnterpriseId, int], float]],
-) -> dict[EnterpriseId, float]:
-    """Carbon of a span from (import in Wh by enterprise, grid factor in kgCO2/kWh) per interval.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCarbon:
+    """Carbon of what one enterprise drew."""
+
+    kgco2: float
+    by_figure_wh: int
+    """Of the import, what the one figure of the park speaks for: nobody measured the grid then."""
+
+
+def import_carbon(
+    intervals: Iterable[tuple[Mapping[EnterpriseId, int], float | None]],
+    *,
+    figure_kgco2_per_kwh: float,
+) -> dict[EnterpriseId, ImportCarbon]:
+    """Carbon of a span from (import in Wh by enterprise, the grid's factor in kgCO2/kWh) per interval.
+
+    An interval whose factor is None goes by the figure.
 
     Raises:
         DataError: As `interval_kgco2`.
     """
-    total: dict[EnterpriseId, float] = {}
-    for import_wh, factor in intervals:
+    total: dict[EnterpriseId, ImportCarbon] = {}
+    for import_wh, measured in intervals:
+        factor = figure_kgco2_per_kwh if measured is None else measured
         for enterprise_id, wh in import_wh.items():
-            total[enterprise_id] = total.get(enterprise_id, 0.0) + interval_kgco2(wh, factor)
+            before = total.get(enterprise_id, ImportCarbon(kgco2=0.0, by_figure_wh=0))
+            total[enterprise_id] = ImportCarbon(
+                kgco2=before.kgco2 + interval_kgco2(wh, factor),
+                by_figure_wh=before.by_figure_wh + (wh if measured is None else 0),
+            )
     return total

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from vpp.account.carbon import ImportCarbon
 from vpp.account.meters import MeteredEnergy
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId
@@ -61,7 +62,7 @@ def statements(
     tariff_lines: Mapping[EnterpriseId, Sequence[StatementLine]],
     calls: Sequence[Call],
     baseline_kwh: Mapping[EnterpriseId, Decimal],
-    carbon_kgco2: Mapping[EnterpriseId, float],
+    carbon: Mapping[EnterpriseId, ImportCarbon],
 ) -> tuple[Statement, ...]:
     """The statements of a span, one for each enterprise of `trading_share`, in that order.
 
@@ -72,7 +73,7 @@ def statements(
         DataError: No weight is above 0, an enterprise without a weight is named elsewhere, an
             interval lies outside `span`, or venue lines came without a day-ahead price.
     """
-    named = {*tariff_lines, *baseline_kwh, *carbon_kgco2, *(call.enterprise_id for call in calls)}
+    named = {*tariff_lines, *baseline_kwh, *carbon, *(call.enterprise_id for call in calls)}
     for one in intervals:
         named |= set(one.metered)
         _require_settled(one, span)
@@ -89,6 +90,7 @@ def statements(
     for enterprise_id in trading_share:
         metered = [m for one in intervals if (m := one.metered.get(enterprise_id)) is not None]
         net_kwh = Decimal(sum(m.net_wh for m in metered)) / 1000
+        drawn = carbon.get(enterprise_id, ImportCarbon(kgco2=0.0, by_figure_wh=0))
         made.append(
             Statement(
                 enterprise_id=enterprise_id,
@@ -108,7 +110,8 @@ def statements(
                 import_kwh=Decimal(sum(m.import_wh for m in metered)) / 1000,
                 export_kwh=Decimal(sum(m.export_wh for m in metered)) / 1000,
                 baseline_kwh=baseline_kwh.get(enterprise_id, Decimal(0)),
-                carbon_kgco2=carbon_kgco2.get(enterprise_id, 0.0),
+                carbon_kgco2=drawn.kgco2,
+                carbon_by_figure_kwh=Decimal(drawn.by_figure_wh) / 1000,
                 provisional=venue_provisional or any(m.provisional for m in metered),
             )
         )

@@ -63,6 +63,11 @@ class Statement:
     """Net injection expected without steering (see `account/baseline.py`)."""
 
     carbon_kgco2: float
+    """Of the import."""
+
+    carbon_by_figure_kwh: Decimal
+    """Of the import, what the park's one carbon figure speaks for, since no live series does."""
+
     provisional: bool
 
     @property

@@ -14,7 +14,7 @@ from decimal import Decimal
 import numpy as np
 
 from vpp.account.baseline import baseline_kw
-from vpp.account.carbon import kgco2_by_enterprise
+from vpp.account.carbon import import_carbon
 from vpp.account.meters import MeteredEnergy
 from vpp.account.network import demand_charge, network_energy, rise_cost, standing_charge
 from vpp.account.peaks import next_month
@@ -30,6 +30,7 @@ from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, Statement, StatementLine
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
+from vpp.service import carbonseries
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
 
@@ -205,6 +206,7 @@ def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
         for interval, accounted in sorted(plant.accounted.items())
         if span.covers(interval)
     ]
+    grid = carbonseries.measured(plant, span, plant.clock.now())
     return statements(
         span,
         currency=park.currency,
@@ -214,9 +216,12 @@ def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
         tariff_lines=_tariff_lines(plant, span, [one.interval for one in intervals]),
         calls=[call for (_, began), call in plant.calls.items() if began in span],
         baseline_kwh=_baseline_kwh(plant, [one.interval for one in intervals]),
-        carbon_kgco2=kgco2_by_enterprise(
-            ({e: m.import_wh for e, m in one.metered.items()}, park.grid_kgco2_per_kwh)
-            for one in intervals
+        carbon=import_carbon(
+            (
+                ({e: m.import_wh for e, m in one.metered.items()}, grid.get(one.interval.start))
+                for one in intervals
+            ),
+            figure_kgco2_per_kwh=park.grid_kgco2_per_kwh,
         ),
     )
 

@@ -1,4 +1,7 @@
-"""The carbon of the grid as a live series; where it fails the park's own figure stands in, and says so."""
+"""The carbon of the grid as a live series; where it fails the park's own figure stands in, and says so.
+
+Plans go by its forecast, statements by what it told of each quarter-hour, whenever that came.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 from vpp.errors import DataError, PlanError
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
+from vpp.model.time import QUARTER, Interval
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
@@ -42,6 +46,25 @@ def course(plant: Plant, forecasts: Mapping[str, Forecast]) -> Profile | None:
         return None
     kg = forecast.expected.values * KG_OF[forecast.unit]
     return Profile(forecast.expected.horizon, np.maximum(kg, 0.0))
+
+
+def measured(plant: Plant, span: Interval, now: datetime) -> dict[datetime, float]:
+    """Carbon of a kWh imported, in kgCO2/kWh, by the start of each quarter-hour that the series tells of.
+
+    Nothing where there is no series, or none that can be used: `usable` has said so.
+    """
+    name = plant.file.carbon_series_id
+    if name is None or not plant.series.has(name) or plant.series.unit(name) not in KG_OF:
+        return {}
+    if plant.series.resolution(name) % QUARTER:  # finer, or askew: no plan goes by it either
+        return {}
+    horizon = Horizon.over(span, QUARTER)
+    kg = plant.series.known(name, horizon, now).values * KG_OF[plant.series.unit(name)]
+    return {
+        start: max(float(value), 0.0)
+        for start, value in zip(horizon.starts(), kg, strict=True)
+        if np.isfinite(value)
+    }
 
 
 def _tell(plant: Plant, why: str | None, now: datetime) -> None:

@@ -39,6 +39,7 @@ def _view(of: Statement, name: str) -> StatementView:
         export_kwh=of.export_kwh,
         baseline_kwh=of.baseline_kwh,
         carbon_kgco2=of.carbon_kgco2,
+        carbon_by_figure_kwh=of.carbon_by_figure_kwh,
         provisional=of.provisional,
     )
 

@@ -298,6 +298,8 @@ class StatementView(WireModel):
     export_kwh: Exact
     baseline_kwh: Exact
     carbon_kgco2: float
+    carbon_by_figure_kwh: Exact
+    """Of the import, what the park file's carbon figure speaks for: no live series told of it."""
     provisional: bool
 
 
