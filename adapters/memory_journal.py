@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from adapters.sqlite_journal import conflict, require_writable
@@ -12,7 +12,9 @@ from vpp.ports import JournalEntry
 class MemoryJournal:
     """A `Journal` that lives as long as its object."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Callable[[JournalEntry], None] | None = None) -> None:
+        """`written` is called with each new entry, where it is given."""
+        self._written = written
         self._entries: list[JournalEntry] = []
         self._by_key: dict[tuple[str, str], JournalEntry] = {}
 
@@ -34,6 +36,8 @@ class MemoryJournal:
             )
             self._entries.append(entry)
             self._by_key[kind, key] = entry
+            if self._written is not None:
+                self._written(entry)
 
     def find(self, kind: str, key: str) -> JournalEntry | None:
         return self._by_key.get((kind, key))

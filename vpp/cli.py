@@ -290,6 +290,28 @@ def backtest(
 
 
 @app.command()
+def simulate(
+    parks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of park files that can be named beside shipped ones."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8080,
+    at_most: Annotated[int, typer.Option(min=1, max=64, help="Simulations at once.")] = 8,
+    idle: Annotated[str, typer.Option(help="One that nobody asks for so long is removed.")] = "60m",
+) -> None:
+    """Serve simulations to those who write markets, without a park of one's own."""
+    from vpp.service.parkschema import SimulatorSettings
+    from vpp.service.simulations.server import serve_simulations
+
+    minutes = _length(idle, "--idle") / timedelta(minutes=1)
+    if not minutes:
+        raise ConfigError("nothing is kept for no time", where="--idle", fix="Say 60m, or 1d")
+    settings = SimulatorSettings(at_most=at_most, idle_minutes=minutes)
+    asyncio.run(serve_simulations(settings, parks=parks, host=host, port=port))
+
+
+@app.command()
 def schema(
     name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
 ) -> None:

@@ -22,7 +22,7 @@ from vpp.model.resource import FixedLoad, Storage
 from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import Message
-from vpp.service.api import build_api
+from vpp.service.api.face import build_api
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant

@@ -48,7 +48,12 @@ class EventLog:
         self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self._listeners: set[asyncio.Queue[Event]] = set()
         self._number = 0
+        self._hushed = False
         self._log = structlog.get_logger("vpp")
+
+    def hush(self) -> None:
+        """Keep events out of the process's log: they are those of a simulation, not of the service."""
+        self._hushed = True
 
     def emit(
         self,
@@ -67,7 +72,9 @@ class EventLog:
         event = Event(
             number=self._number, at=at, kind=kind, severity=severity, text=text, data=data
         )
-        if severity is Severity.INFO:
+        if self._hushed:
+            pass  # told to whoever asks the simulation
+        elif severity is Severity.INFO:
             self._log.debug(text, kind=kind, at=at.isoformat(), **data)
         else:
             self._log.warning(text, kind=kind, at=at.isoformat(), severity=severity.value, **data)

@@ -7,8 +7,10 @@ This process loads no solver.
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import sys
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
@@ -46,6 +48,35 @@ class ProcessExecutor(WarmChild):
         payload = pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL)
         answer = await self.ask(lambda: payload, _outcome, hard_s=hard_s)
         return Unsolved(reason=answer.reason) if isinstance(answer, Failed) else answer
+
+
+class ExecutorPool:
+    """Some warm children, each started when it is first needed; who is free solves. `rest` ends them."""
+
+    pid: int | None = None
+
+    def __init__(self, size: int) -> None:
+        """Let at most `size` problems be solved at once; the others wait, first come first served."""
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[ProcessExecutor] = []
+        self._children = AsyncExitStack()
+
+    async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
+        """Solve in a child that is free; the time counts from when its turn comes."""
+        async with self._free:
+            child = self._idle.pop() if self._idle else await self._another()
+            try:
+                return await child.solve(problem, hard_s=hard_s)
+            finally:
+                self._idle.append(child)
+
+    async def _another(self) -> ProcessExecutor:
+        return await self._children.enter_async_context(ProcessExecutor())
+
+    async def rest(self) -> None:
+        """End all children; the next problem starts one again. Nothing may be being solved."""
+        self._idle = []
+        await self._children.aclose()
 
 
 def _outcome(answer: bytes) -> Outcome:

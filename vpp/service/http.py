@@ -1,4 +1,4 @@
-"""Serve a plant's HTTP face on loopback."""
+"""Serve an HTTP face on loopback: a plant's, or that of simulations alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from aiohttp import web
 
 from vpp.errors import ConfigError
-from vpp.service.api import build_api
+from vpp.service.api.face import build_api
 from vpp.service.plant import Plant
 from vpp.service.security import require_loopback
 
@@ -19,15 +19,20 @@ SHUTDOWN_S = 2.0
 
 @asynccontextmanager
 async def serve(plant: Plant, *, host: str, port: int) -> AsyncIterator[str]:
+    """Serve a plant until the block is left; yields the address. Raises as `serve_app`."""
+    async with serve_app(build_api(plant), host=host, port=port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serve_app(app: web.Application, *, host: str, port: int) -> AsyncIterator[str]:
     """Serve until the block is left; yields the address, e.g. `http://127.0.0.1:8080`.
 
     Raises:
         ConfigError: The host is not loopback, or the port is taken.
     """
     require_loopback(host)
-    runner = web.AppRunner(
-        build_api(plant), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S
-    )
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

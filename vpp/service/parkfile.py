@@ -40,7 +40,12 @@ from vpp.service.marketschema import MarketSection
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
 from vpp.service.parkparts import Parts, collect
-from vpp.service.parkschema import ControlSettings, ParkSection, PlanningSettings
+from vpp.service.parkschema import (
+    ControlSettings,
+    ParkSection,
+    PlanningSettings,
+    SimulatorSettings,
+)
 from vpp.service.parkseries import SeriesReader
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.waivers import WaiverSection
@@ -97,6 +102,7 @@ class ParkFile:
     forecasts: ForecastsSection
     planning: PlanningSettings
     control: ControlSettings
+    simulators: SimulatorSettings
     simulation: Scenario | None
     """None for a live park."""
 
@@ -254,6 +260,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         forecasts=section.forecasts,
         planning=section.planning,
         control=section.control,
+        simulators=section.simulators,
         simulation=scenario,
         digest=document.digest,
     )

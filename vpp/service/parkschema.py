@@ -216,6 +216,15 @@ class ControlSettings(Section):
         return self
 
 
+class SimulatorSettings(Section):
+    """Simulations that others may run here beside the park (`POST /v1/simulations`)."""
+
+    at_most: Annotated[int, Field(ge=0, le=64)] = 8
+    """At once; 0 allows none."""
+    idle_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60.0
+    """One that nobody asks for so long is removed."""
+
+
 # ---------------------------------------------------------------- simulation
 
 
@@ -326,4 +335,5 @@ class ParkSection(Section):
     forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()
     control: ControlSettings = ControlSettings()
+    simulators: SimulatorSettings = SimulatorSettings()
     simulation: SimulationSection | None = None

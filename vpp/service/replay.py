@@ -13,7 +13,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,20 +27,22 @@ from vpp.errors import ConfigError, UnavailableError, VppError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.time import Interval, local_date, local_moment
-from vpp.ports import Message
+from vpp.ports import JournalEntry, Message
 from vpp.service import series_door, trading
 from vpp.service.api.markets import product_views, request_digest
 from vpp.service.api.problems import refusal_of
 from vpp.service.executor import Executor
+from vpp.service.forecasting.forecaster import Forecaster
 from vpp.service.history import give_history
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.simulation import OPENING, Simulation, series_ids
-from vpp.service.wiring import plant_in_memory
-from vpp.simulate.direct import DirectWorld
+from vpp.service.wiring import plant_in_memory, unseen
+from vpp.simulate.direct import DirectWorld, MarketPart
 from vpp.simulate.exchange import Answer
 from vpp.simulate.fleet import DeviceMessage
 from vpp.simulate.market import VenueTimes
+from vpp.simulate.spec import Scenario
 from vpp.wire import AckMessage, AwardRequest, BidRequest, SeriesUpload, command_of, topic
 
 
@@ -166,37 +168,19 @@ async def open_replay(
         ConfigError: The park has no simulation section, or its series do not reach that far.
     """
     began = perf_counter()
-    scenario = file.simulation
-    if scenario is None:
-        raise ConfigError(
-            "has no simulation section: nothing to replay",
-            where="park file",
-            fix="Add one; docs/park-file.md shows how",
-        )
-    park = file.park
+    park, scenario = file.park, scenario_of(file)
     eve = local_date(options.span.start, park.timezone) - timedelta(days=1)
-    start = local_moment(eve, OPENING, park.timezone)
-    period = timedelta(seconds=file.control.period_s)
-    async with AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vpp-replay-"))
-        clock, link = SimulatedClock(start), DirectLink(start)
-        plant = plant_in_memory(
-            file, clock=clock, data=Path(folder), source=link, sink=link, executor=executor
-        )
-        give_history(plant, scenario, start)
-        world = DirectWorld(
-            park,
-            scenario,
-            exchange=DirectExchange(plant),
-            deliver=link.deliver,
+    clock = SimulatedClock(local_moment(eve, OPENING, park.timezone))
+    with tempfile.TemporaryDirectory(prefix="vpp-replay-") as folder:
+        plant, world = await open_direct(
+            file,
+            clock,
+            Path(folder),
+            executor,
             seed=options.seed,
-            opened_at=start - period,
-            step=options.device_step,
+            device_step=options.device_step,
             times=options.times,
-            series=series_ids(plant),
         )
-        link.attach(world, park.device_owner)
-        await world.start()
         yield (
             Simulation(
                 file=file,
@@ -210,3 +194,71 @@ async def open_replay(
             ),
             clock,
         )
+
+
+def scenario_of(file: ParkFile) -> Scenario:
+    """What the simulated world of a park is made of.
+
+    Raises:
+        ConfigError: The park file has no simulation section.
+    """
+    if file.simulation is None:
+        raise ConfigError(
+            "has no simulation section: nothing to replay",
+            where="park file",
+            fix="Add one; docs/park-file.md shows how",
+        )
+    return file.simulation
+
+
+async def open_direct(
+    file: ParkFile,
+    clock: SimulatedClock,
+    data: Path,
+    executor: Executor,
+    *,
+    seed: int,
+    device_step: timedelta,
+    times: VenueTimes,
+    market: MarketPart = MarketPart.WHOLE,
+    forecaster: Forecaster | None = None,
+    written: Callable[[JournalEntry], None] = unseen,
+) -> tuple[Plant, DirectWorld]:
+    """A plant and its world at the clock's present, with the history that was known then.
+
+    `market` is what the simulated market does of all that a market does; `written` is shown each entry
+    of the journal.
+
+    Raises:
+        ConfigError: The park has no simulation section, or a strategy that cannot be made.
+        DataError: The scenario does not fit the park, or the steps not the quarter-hour.
+    """
+    scenario, start = scenario_of(file), clock.now()
+    link = DirectLink(start)
+    plant = plant_in_memory(
+        file,
+        clock=clock,
+        data=data,
+        source=link,
+        sink=link,
+        executor=executor,
+        forecaster=forecaster,
+        seed=seed,
+        written=written,
+    )
+    give_history(plant, scenario, start)
+    world = DirectWorld(
+        file.park,
+        scenario,
+        exchange=DirectExchange(plant),
+        deliver=link.deliver,
+        seed=seed,
+        opened_at=start - timedelta(seconds=file.control.period_s),
+        step=device_step,
+        times=times,
+        series=series_ids(plant),
+        market=market,
+    )
+    link.attach(world, file.park.device_owner)
+    await world.start()
+    return plant, world

@@ -133,26 +133,13 @@ async def lockstep(
     Raises:
         PlanError: A solve ran into the wall clock: the run would not repeat.
     """
-    plant, world = simulation.plant, simulation.world
-    period = timedelta(seconds=simulation.file.control.period_s)
-    devices, market = clock.seat("devices"), clock.seat("market")
+    plant = simulation.plant
 
-    async def living(stop: asyncio.Event) -> None:
-        due = clock.now()
-        while await devices.wait_until(due, stop):
-            sent: dict[str, int] = {name: s.seq for name, s in plant.setpoints.items()}
-            sequence = await world.advance(due, sent)
-            await until_heard(plant, sequence, timeout_s=LOCKSTEP_WALL_S)
-            simulation.note(due)
-            progress(plant)
-            due += period
+    def told(now: datetime) -> None:
+        simulation.note(now)
+        progress(plant)
 
-    async def marketing(stop: asyncio.Event) -> None:
-        while await market.wait_until(world.next_trade(), stop):
-            await world.trade(clock.now())
-
-    loops: dict[str, Loop] = {"devices": living, "market": marketing}
-    loops |= loops_of(plant, clock.seat)
+    loops = loops_with_world(plant, simulation.world, clock, told)
     loops["end"] = ending(simulation, clock.seat("end"))
     async with asyncio.TaskGroup() as group:
         group.create_task(run(loops, stop, grace=GRACE), name="loops")
@@ -164,6 +151,30 @@ async def lockstep(
             where="lockstep",
             fix="Give the machine more rest; the result would depend on its speed",
         )
+
+
+def loops_with_world(
+    plant: Plant, world: World, clock: SimulatedClock, told: Callable[[datetime], None]
+) -> dict[str, Loop]:
+    """Every loop of a plant and its world, in step; `told` is called when all devices were heard."""
+    period = timedelta(seconds=plant.file.control.period_s)
+    devices, market = clock.seat("devices"), clock.seat("market")
+
+    async def living(stop: asyncio.Event) -> None:
+        due = clock.now()
+        while await devices.wait_until(due, stop):
+            sent: dict[str, int] = {name: s.seq for name, s in plant.setpoints.items()}
+            sequence = await world.advance(due, sent)
+            await until_heard(plant, sequence, timeout_s=LOCKSTEP_WALL_S)
+            told(due)
+            due += period
+
+    async def marketing(stop: asyncio.Event) -> None:
+        while await market.wait_until(world.next_trade(), stop):
+            await world.trade(clock.now())
+
+    loops: dict[str, Loop] = {"devices": living, "market": marketing}
+    return loops | loops_of(plant, clock.seat)
 
 
 def ending(simulation: Simulation, clock: Clock) -> Loop:

@@ -41,7 +41,14 @@ from vpp.model.measurement import Measurement
 from vpp.model.park import Park
 from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.ports import ForecastRecord, Journal, MessageSource, SetpointSink, VenueLedger
+from vpp.ports import (
+    ForecastRecord,
+    Journal,
+    JournalEntry,
+    MessageSource,
+    SetpointSink,
+    VenueLedger,
+)
 from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
@@ -66,6 +73,10 @@ from vpp.trade.book import BidBook
 
 JOURNAL_FILE, TELEMETRY_FILE = "journal.sqlite", "telemetry.sqlite"
 FORECASTS_FILE = "forecasts.sqlite"
+
+
+def unseen(entry: JournalEntry) -> None:
+    """Nobody looks at what is written."""
 
 
 def nowhere(point: str) -> None:
@@ -205,21 +216,26 @@ def plant_in_memory(
     source: MessageSource,
     sink: SetpointSink,
     executor: Executor,
+    forecaster: Forecaster | None = None,
+    seed: int = 0,
+    written: Callable[[JournalEntry], None] = unseen,
 ) -> Plant:
     """A plant that nobody will ask again: no journal on disk, no historian, no venue to ask.
 
-    `data` holds the kill switch. Raises as `build_plant`.
+    `data` holds the kill switch; `written` is shown each entry of the journal. Raises as `build_plant`.
     """
     return build_plant(
         file,
         clock=clock,
         data=data,
-        journal=MemoryJournal(),
+        journal=MemoryJournal(written),
         source=source,
         sink=sink,
         venue=None,
         executor=executor,
         record=lambda measurement: True,
+        forecaster=forecaster,
+        seed=seed,
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from vpp.model.ids import ResourceId
@@ -29,6 +30,16 @@ from vpp.simulate.weather import WeatherStation
 from vpp.wire import AckMessage, CommandMessage
 
 
+class MarketPart(StrEnum):
+    """What the simulated market does; the rest is left to somebody outside."""
+
+    WHOLE = "whole"
+    PRICES = "prices"
+    """It publishes prices, asks for no bids and clears none."""
+
+    NOTHING = "nothing"
+
+
 class DirectWorld:
     """Devices and market of a park, driven by `advance` and `trade`."""
 
@@ -44,6 +55,7 @@ class DirectWorld:
         step: timedelta,
         times: VenueTimes,
         series: SeriesIds,
+        market: MarketPart = MarketPart.WHOLE,
     ) -> None:
         """Build everything; nothing is asked before `start`.
 
@@ -57,6 +69,7 @@ class DirectWorld:
             step: Of the devices.
             times: When the market does what.
             series: Names of the published prices.
+            market: What of the market is simulated.
 
         Raises:
             DataError: The scenario does not fit the park, or the step not the quarter-hour.
@@ -71,12 +84,15 @@ class DirectWorld:
             exchange,
             self._prices,
             self._ledger,
-            [Registration(u.unit_id, u.trades_from) for u in park.bidding_units],
+            [Registration(u.unit_id, u.trades_from) for u in park.bidding_units]
+            if market is MarketPart.WHOLE
+            else [],
             self._metered_wh,
             seed=seed,
             opened_at=opened_at,
             times=times,
             series=series,
+            publishes=market is not MarketPart.NOTHING,
         )
         self._weather = WeatherStation(exchange, scenario.outdoor_degc, opened_at=opened_at)
         self._published = 0

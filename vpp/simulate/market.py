@@ -102,6 +102,7 @@ class Market:
         opened_at: datetime,
         times: VenueTimes | None = None,
         series: SeriesIds | None = None,
+        publishes: bool = True,
     ) -> None:
         """Make a market; nothing is asked before `start`.
 
@@ -115,6 +116,7 @@ class Market:
             opened_at: The simulation's first moment; nothing before it is asked.
             times: When it does what.
             series: Names of the published series.
+            publishes: False where somebody else publishes the prices.
         """
         self._exchange = exchange
         self._prices = prices
@@ -125,6 +127,7 @@ class Market:
         self._opened_at = opened_at
         self._times = times or VenueTimes()
         self._series = series or SeriesIds()
+        self._publishes = publishes
         self._agenda: list[tuple[datetime, int, int, Action]] = []
         self._ticket = count()
         self._unsent: deque[_Post] = deque()
@@ -320,6 +323,8 @@ class Market:
         resolution: timedelta,
         now: datetime,
     ) -> None:
+        if not self._publishes:
+            return
         known = {start: price for start, price in prices.items() if price is not None}
         if not known:
             self._ledger.write("no_price", series=series_id, start=min(prices))

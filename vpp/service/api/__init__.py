@@ -9,7 +9,3 @@
 """
 
 from __future__ import annotations
-
-from vpp.service.api.face import build_api
-
-__all__ = ["build_api"]

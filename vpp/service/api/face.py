@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import count
 from time import perf_counter
 
@@ -21,10 +21,11 @@ from vpp.service.api import (
     park,
     planning,
     series,
+    simulations,
     stream,
 )
 from vpp.service.api.openapi import encoded
-from vpp.service.api.pages import add_pages
+from vpp.service.api.pages import API_PAGES, PAGES, add_pages
 from vpp.service.api.problems import (
     HttpRefusal,
     problem_response,
@@ -32,8 +33,10 @@ from vpp.service.api.problems import (
     refusal_of_http,
 )
 from vpp.service.api.reading import MAX_BODY_BYTES
-from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
+from vpp.service.api.routes import AnyRoute, Call, Nothing, Subject, reading
+from vpp.service.metrics import Metrics
 from vpp.service.plant import Plant
+from vpp.service.simulations.desk import SimulationDesk
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,19 +48,45 @@ log = structlog.get_logger("vpp.http")
 
 def build_api(plant: Plant) -> web.Application:
     """The application of one plant; whoever runs it has checked `require_loopback`."""
-    app = web.Application(middlewares=[_face(plant)], client_max_size=MAX_BODY_BYTES)
-    app[stream.STREAMS] = set()
-    app.on_shutdown.append(stream.end_streams)
-    app.on_response_prepare.append(_add_headers)
-    for route in routes():
+    desk = SimulationDesk(plant.file.simulators, parks=plant.file.folder, clock=plant.clock)
+    app = _application(desk, plant.metrics)
+    for route in _with_document(plant_routes(), routes()):
         app.router.add_route(route.method, route.pattern, route.endpoint(plant))
-    add_pages(app)
+    add_pages(app, PAGES)
     return app
 
 
-def routes() -> tuple[AnyRoute, ...]:
-    """Every route of the contract, the OpenAPI document's own among them."""
-    listed: list[AnyRoute] = [
+def build_simulators_api(desk: SimulationDesk) -> web.Application:
+    """The application of a service without a park of its own: simulations, and nothing else."""
+    app = _application(desk, Metrics("simulations"))
+    described = simulation_routes()
+    for route in _with_document([], described):
+        app.router.add_route(route.method, route.pattern, route.endpoint(desk))
+    add_pages(app, API_PAGES)
+    return app
+
+
+def _application(desk: SimulationDesk, metrics: Metrics) -> web.Application:
+    """With everything but the routes and pages of a plant."""
+    began = int(desk.clock.now().timestamp())
+    app = web.Application(middlewares=[_face(metrics, began)], client_max_size=MAX_BODY_BYTES)
+    app[stream.STREAMS] = set()
+    app.on_shutdown.append(stream.end_streams)
+    app.on_response_prepare.append(_add_headers)
+
+    async def simulating(app: web.Application) -> AsyncIterator[None]:
+        async with desk.open():
+            yield
+
+    app.cleanup_ctx.append(simulating)
+    for route in simulation_routes():
+        app.router.add_route(route.method, route.pattern, route.endpoint(desk))
+    return app
+
+
+def plant_routes() -> list[AnyRoute]:
+    """Every route that is about a plant."""
+    return [
         *markets.ROUTES,
         *series.ROUTES,
         *limits.ROUTES,
@@ -69,17 +98,32 @@ def routes() -> tuple[AnyRoute, ...]:
         *operations.ROUTES,
     ]
 
-    async def show_openapi(plant: Plant, call: Call[Nothing, Nothing]) -> bytes:
+
+def simulation_routes() -> list[AnyRoute]:
+    """Every route that is about simulations, those of a plant again on each of them among these."""
+    return [*simulations.ROUTES, *simulations.again(plant_routes())]
+
+
+def routes() -> tuple[AnyRoute, ...]:
+    """Every route of the contract, the OpenAPI document's own among them."""
+    whole = [*plant_routes(), *simulation_routes()]
+    return tuple(_with_document(whole, whole))
+
+
+def _with_document(served: list[AnyRoute], described: Sequence[AnyRoute]) -> list[AnyRoute]:
+    """`served`, and the route of the document that describes `described` and itself."""
+
+    async def show_openapi(subject: Subject, call: Call[Nothing, Nothing]) -> bytes:
         return document
 
-    listed.append(reading("/openapi.json", "This document", show_openapi))
-    document = encoded(listed, version=API_VERSION)
-    return tuple(listed)
+    own: AnyRoute = reading("/openapi.json", "This document", show_openapi)
+    named = [route for route in described if route.path != own.path]
+    document = encoded([*named, own], version=API_VERSION)
+    return [*served, own]
 
 
-def _face(plant: Plant) -> Middleware:
+def _face(metrics: Metrics, began: int) -> Middleware:
     numbers = count(1)
-    began = int(plant.clock.now().timestamp())
 
     @web.middleware
     async def face(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -90,7 +134,7 @@ def _face(plant: Plant) -> Middleware:
             response.headers["X-Request-ID"] = correlation_id
         if isinstance(response, web.Response | web.FileResponse):
             resource = request.match_info.route.resource
-            plant.metrics.http_request(
+            metrics.http_request(
                 request.method if resource else "other",
                 resource.canonical if resource else "unknown",
                 response.status,

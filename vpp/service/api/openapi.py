@@ -28,6 +28,7 @@ WITH_BODY = (
 WITHOUT_BODY = ("invalid_query",)
 
 PARAMETERS = {
+    "simulation_id": "As the answer to `POST /v1/simulations` named it.",
     "order_id": "Id of a limit order, chosen by whoever gives it.",
     "product": "Id of a product of `GET /v1/markets`.",
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",

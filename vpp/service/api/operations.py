@@ -85,6 +85,7 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
 
 
 async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Response:
+    assert call.request is not None
     plant.metrics.broker_connected(plant.source.connected)
     plant.metrics.telemetry_lost(plant.intake.lost)
     plant.metrics.resources_unknown(_unknown(plant, call.now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from vpp.errors import ConfigError
 from vpp.service.security import API_BROWSER_CSP
 
 PAGES = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
+API_PAGES = {"/": "docs.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
+"""Where there is no park to show."""
+
 STATIC = (
     "app.js",
     "charts.js",
@@ -28,14 +31,14 @@ STATIC = (
 """Everything that is served under `/static/`; no name of a request ever reaches the file system."""
 
 
-def add_pages(app: web.Application) -> None:
-    """Serve page and files.
+def add_pages(app: web.Application, pages: Mapping[str, str]) -> None:
+    """Serve `pages` by path, and their files.
 
     Raises:
         ConfigError: A file is missing from this installation.
     """
     folder = web_folder()
-    for path, name in PAGES.items():
+    for path, name in pages.items():
         app.router.add_get(path, _file(folder / name), allow_head=False)
     for name in STATIC:
         app.router.add_get(f"/static/{name}", _file(folder / name), allow_head=False)

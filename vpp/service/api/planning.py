@@ -170,6 +170,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         gives=WhatIfView,
         codes=("what_if_running", "no_plan", "invalid_data"),
         example=EXAMPLE,
+        keeps=False,
     ),
     reading(
         "/v1/plan/explain",

@@ -8,15 +8,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, overload
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 
+from vpp.clock import Watch
 from vpp.service.api.reading import read_body, read_query
-from vpp.service.plant import Plant
 from vpp.wire import WireModel
 
+
+class Subject(Protocol):
+    """Whom a route is about: a plant, or the desk of simulations."""
+
+    @property
+    def clock(self) -> Watch:
+        """Whose present a request comes in."""
+        ...
+
+
+S = TypeVar("S", bound=Subject)
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
@@ -33,18 +44,20 @@ Answer: TypeAlias = BaseModel | bytes | web.StreamResponse
 class Call(Generic[Q, B]):
     """One request, read and checked."""
 
-    request: web.Request
+    request: web.Request | None
+    """None where a recorded request is done again."""
+
     path: Mapping[str, str]
     """Path parameters, percent-decoded."""
 
     query: Q
     body: B
     now: datetime
-    """The plant's present."""
+    """The present of whom the route is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Generic[Q, B]):
+class Route(Generic[S, Q, B]):
     """One operation of the contract."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -52,7 +65,7 @@ class Route(Generic[Q, B]):
     """As OpenAPI writes it: `/v1/markets/{product}`."""
 
     summary: str
-    handle: Callable[[Plant, Call[Q, B]], Awaitable[Answer]]
+    handle: Callable[[S, Call[Q, B]], Awaitable[Answer]]
     gives: type[BaseModel] | None = None
     """The JSON that is answered; None where `media` says what it is instead."""
 
@@ -68,6 +81,14 @@ class Route(Generic[Q, B]):
     example: Mapping[str, Any] | None = None
     """A body, for bodies whose schema alone does not show what to send."""
 
+    keeps: bool = True
+    """False where nothing is kept of a body: a question."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether something is otherwise after it."""
+        return self.method != "GET" and self.keeps
+
     @property
     def pattern(self) -> str:
         """The path as aiohttp's router takes it."""
@@ -75,7 +96,7 @@ class Route(Generic[Q, B]):
             return self.path
         return self.path.replace(f"{{{self.tail}}}", f"{{{self.tail}:.+}}")
 
-    def endpoint(self, plant: Plant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def endpoint(self, subject: S) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The handler that aiohttp calls: read, do, write."""
         query = TypeAdapter(self.query)
         body = None if self.body is Nothing else TypeAdapter(self.body)
@@ -87,9 +108,9 @@ class Route(Generic[Q, B]):
                 path=request.match_info,
                 query=read_query(request.query, query),
                 body=nothing if body is None else await read_body(request, body),
-                now=plant.clock.now(),
+                now=subject.clock.now(),
             )
-            return respond(await self.handle(plant, call))
+            return respond(await self.handle(subject, call))
 
         return endpoint
 
@@ -98,21 +119,21 @@ class Route(Generic[Q, B]):
 def reading(
     path: str,
     summary: str,
-    handle: Callable[[Plant, Call[Nothing, Nothing]], Awaitable[Answer]],
+    handle: Callable[[S, Call[Nothing, Nothing]], Awaitable[Answer]],
     *,
     method: Literal["GET", "DELETE"] = "GET",
     gives: type[BaseModel] | None = None,
     media: str = "application/json",
     codes: tuple[str, ...] = (),
     tail: str | None = None,
-) -> Route[Nothing, Nothing]: ...
+) -> Route[S, Nothing, Nothing]: ...
 
 
 @overload
 def reading(
     path: str,
     summary: str,
-    handle: Callable[[Plant, Call[Q, Nothing]], Awaitable[Answer]],
+    handle: Callable[[S, Call[Q, Nothing]], Awaitable[Answer]],
     *,
     method: Literal["GET", "DELETE"] = "GET",
     gives: type[BaseModel] | None = None,
@@ -120,13 +141,13 @@ def reading(
     query: type[Q],
     codes: tuple[str, ...] = (),
     tail: str | None = None,
-) -> Route[Q, Nothing]: ...
+) -> Route[S, Q, Nothing]: ...
 
 
 def reading(
     path: str,
     summary: str,
-    handle: Callable[[Plant, Any], Awaitable[Answer]],
+    handle: Callable[[S, Any], Awaitable[Answer]],
     *,
     method: Literal["GET", "DELETE"] = "GET",
     gives: type[BaseModel] | None = None,
@@ -134,7 +155,7 @@ def reading(
     query: type[Any] = Nothing,
     codes: tuple[str, ...] = (),
     tail: str | None = None,
-) -> Route[Any, Nothing]:
+) -> Route[S, Any, Nothing]:
     """A route without a body."""
     return Route(
         method=method,
@@ -154,14 +175,15 @@ def writing(
     method: Literal["POST", "PUT"],
     path: str,
     summary: str,
-    handle: Callable[[Plant, Call[Nothing, B]], Awaitable[Answer]],
+    handle: Callable[[S, Call[Nothing, B]], Awaitable[Answer]],
     *,
     takes: type[B],
     gives: type[BaseModel],
     codes: tuple[str, ...] = (),
     example: Mapping[str, Any] | None = None,
-) -> Route[Nothing, B]:
-    """A route that changes something by a JSON body."""
+    keeps: bool = True,
+) -> Route[S, Nothing, B]:
+    """A route with a JSON body; it changes something, unless `keeps` is False."""
     return Route(
         method=method,
         path=path,
@@ -172,10 +194,11 @@ def writing(
         body=takes,
         codes=codes,
         example=example,
+        keeps=keeps,
     )
 
 
-AnyRoute: TypeAlias = Route[Any, Any]
+AnyRoute: TypeAlias = Route[Any, Any, Any]
 
 
 def respond(answer: Answer) -> web.StreamResponse:

@@ -45,6 +45,7 @@ async def events(plant: Plant, call: Call[EventsQuery, Nothing]) -> EventsView |
     if call.query.format == "json":
         recent = plant.events.recent(call.query.after or 0)[-call.query.limit :]
         return EventsView(events=[_view(event) for event in recent])
+    assert call.request is not None
     streams = call.request.app[STREAMS]
     if len(streams) >= MOST_LISTENERS:
         raise HttpRefusal(
@@ -102,6 +103,7 @@ async def _next(queue: asyncio.Queue[Event]) -> bytes:
 
 def _after(call: Call[EventsQuery, Nothing]) -> int | None:
     """Where to begin. A browser that reconnects says it by header, and that is newer."""
+    assert call.request is not None
     header = call.request.headers.get("Last-Event-ID", "")
     if header.isascii() and header.isdigit() and len(header) < 16:
         return int(header)
