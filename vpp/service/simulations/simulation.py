@@ -110,7 +110,7 @@ class Simulation:
     async def _live(self, loops: dict[str, Any]) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(run(loops, self._stop, grace=GRACE), name="loops")
-            group.create_task(self._clock.run(self._stop), name="clock")
+            self._ticking = group.create_task(self._clock.run(self._stop), name="clock")
 
     # ------------------------------------------------------------ time
 
@@ -143,7 +143,7 @@ class Simulation:
 
         Raises:
             DataError: `until` lies before the present, or after the end of the park's series.
-            HttpRefusal: `simulation_failed`: a cycle broke, or it was removed meanwhile.
+            HttpRefusal: `simulation_failed`: a cycle broke; `unknown_simulation`: it was removed meanwhile.
         """
         async with self.busy:
             await self._reach(until)
@@ -159,15 +159,23 @@ class Simulation:
         there = asyncio.create_task(self._seat.wait_until(until, self._stop))
         await asyncio.wait({there, self._living}, return_when=asyncio.FIRST_COMPLETED)
         self._warnings.look()
-        if self._living.done():
+        if self._ticking.done():  # a clock that ends lets everybody go, also who is not there yet
             there.cancel()
+            await asyncio.wait({self._living})
             self._require_whole()
 
     def _require_whole(self) -> None:
         """Refuse where a loop broke: half a plant must not go on, nor be traded with."""
+        if self._stop.is_set():
+            raise HttpRefusal(
+                "it was removed meanwhile",
+                code="unknown_simulation",
+                where=f"simulation {self.name}",
+                fix="Make one by POST /v1/simulations",
+            )
         if self._living.done():
             raise HttpRefusal(
-                self.why_failed or "it was removed",
+                self.why_failed or "a loop of it ended",
                 code="simulation_failed",
                 where=f"simulation {self.name}",
                 fix="Reset it, or make another; report what broke it",

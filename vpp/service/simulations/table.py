@@ -13,6 +13,7 @@ from typing import Any
 
 from vpp import __version__
 from vpp.model.ids import ProductId
+from vpp.model.offer import most_mw
 from vpp.model.time import isoformat
 from vpp.service.inputs import reference_product
 from vpp.service.plant import Plant
@@ -129,7 +130,7 @@ def _bids(plant: Plant) -> Iterator[TableRow]:
                     end=bid.interval.end,
                     side=bid.side.value,
                     form=wire["offer"]["form"],
-                    quantity_mw=bid.offer.quantity_mw,
+                    quantity_mw=most_mw(bid.offer),
                     offer=wire["offer"],
                 )
 

@@ -136,7 +136,7 @@ class TableRow(WireModel):
     side: Literal["buy", "sell"] | None = None
     form: str | None = None
     quantity_mw: Exact | None = None
-    """Offered in all steps, or awarded."""
+    """The most that is offered, or what was awarded."""
     price_per_mwh: Exact | None = None
     """Cleared; null for bids, whose prices stand in `offer`."""
     money: Exact | None = None
