@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import importlib.util
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ OPENING = "2025-12-02T10:00:00Z"
 """11:00 in Stockholm on the eve."""
 
 RESULTS = "2025-12-02T11:45:00Z"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "example_simulation.py"
+
 MIDNIGHT = "2025-12-02T23:00:00Z"
 MORNING = "2025-12-03T05:00:00Z"
 
@@ -35,6 +38,7 @@ MORNING = "2025-12-03T05:00:00Z"
 class Caller:
     """Somebody who calls a service over HTTP."""
 
+    address: str
     session: aiohttp.ClientSession
     desk: SimulationDesk
     elapsed_s: list[float] = field(default_factory=lambda: [0.0])
@@ -102,7 +106,7 @@ async def served(parks: Path, at_most: int = 8) -> AsyncIterator[Caller]:
         serve_app(app, host="127.0.0.1", port=0) as address,
         aiohttp.ClientSession(address) as session,
     ):
-        yield Caller(session, desk, elapsed_s)
+        yield Caller(address, session, desk, elapsed_s)
 
 
 # ---------------------------------------------------------------- each for itself
@@ -239,6 +243,27 @@ def test_what_nobody_was_there_to_do_is_a_warning_and_time_goes_on(played: Playe
 # ---------------------------------------------------------------- one, and how it is refused
 
 
+def test_the_example_of_the_documents_plays_a_day(parks: Path) -> None:
+    spec = importlib.util.spec_from_file_location("example_simulation", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+
+    async def live() -> list[dict[str, Any]]:
+        async with served(parks) as caller:
+            rows = await asyncio.to_thread(example.play, caller.address, "park", 1)
+            assert caller.desk.all() == ()
+            return list(rows)
+
+    rows = asyncio.run(live())
+
+    kinds = [row["record"] for row in rows]
+    assert kinds.count("bid") == kinds.count("award") > 90
+    # The last quarter-hour of the day is metered after its end.
+    assert kinds.count("delivery") == 95
+
+
 def test_time_moves_by_steps_alone_and_prices_may_come_from_outside(parks: Path) -> None:
     async def live() -> None:
         async with served(parks, at_most=1) as caller:
@@ -280,9 +305,7 @@ def test_a_step_that_is_under_way_ends_when_its_simulation_is_removed(parks: Pat
     async def live() -> None:
         async with served(parks) as caller:
             one = await caller.make(plan_every_minutes=720)
-            stepping = asyncio.create_task(
-                caller.ask("POST", f"{one}/step", {"until": MORNING})
-            )
+            stepping = asyncio.create_task(caller.ask("POST", f"{one}/step", {"until": MORNING}))
             while (await caller.get(one))["now"] == OPENING:
                 pass  # each question is a turn of the loop
             assert (await caller.get(one))["status"] == "stepping"
