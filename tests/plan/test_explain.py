@@ -13,6 +13,7 @@ from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.resource import EnergyWindow, FlexibleLoad
 from vpp.plan.explain import explain, moment_of
 from vpp.plan.terms import EnergyPrice, EnergyTarget, PeakCharge, StoredEnergyValue
+from vpp.plan.view import PeakMargin
 
 if TYPE_CHECKING:
     from tests.plan.conftest import Lab
@@ -104,6 +105,27 @@ def test_a_battery_feeds_what_was_bought_cheaply(lab: Lab) -> None:
         "It takes 1.250 kWh out of the store, each worth 0.2400 EUR: a kWh fed gains 0.0000 EUR.",
         "It was charged at 12:00 for 0.0500 EUR a kWh.",
     )
+
+
+def test_the_risk_of_a_peak_is_part_of_the_price_of_a_kwh(lab: Lab) -> None:
+    view = lab.view(lab.load("load"), price=[0.0, 0.0], step=HOUR, base_kw={"load": [-70.0, -60.0]})
+    peak = PeakCharge(
+        connection_point_id=GATE,
+        first_step=0,
+        last_step=2,
+        price_per_kw=5.0,
+        free_kw=80.0,
+        margin=PeakMargin(import_kw=np.array([30.0, 30.0]), share=0.2),
+    )
+    terms = (prices(0.1, 0.1), peak)
+    plan = lab.plan(view, terms)
+
+    told = explain(plan, view, terms, ResourceId("load"), view.horizon.start)
+
+    assert told.sentences[1] == (
+        "A kWh drawn at cp-a costs 1.1000 EUR then: 0.1000 network energy, 1.0000 risk of a new peak."
+    )
+    assert told.sentences[3].startswith("connection point cp-a: margin below paid peak binds")
 
 
 def test_the_peak_that_a_kwh_would_raise_is_part_of_its_price(lab: Lab) -> None:

@@ -16,11 +16,11 @@ from vpp.clock import SimulatedClock
 from vpp.errors import DataError
 from vpp.model.forecast import Scenarios
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.time import QUARTER
 from vpp.plan.solve import solve
 from vpp.plan.terms import Commitment, OpenTrade, Term
-from vpp.plan.view import Margin, PlanningView
+from vpp.plan.view import Margin, PaidPeak, PlanningView
 from vpp.service import uncertainty
 from vpp.service.forecasting.jobs import Errors
 from vpp.service.futures import futures
@@ -267,6 +267,38 @@ def test_margins_come_from_the_errors_of_all_series_behind_a_place(lab: Lab, pla
     )
     assert margin.price_per_kwh == plant.file.planning.margin_price_per_kwh
     assert told_of_margins(plant) == []
+
+
+def a_peak(point: str) -> PaidPeak:
+    return PaidPeak(
+        connection_point_id=ConnectionPointId(point),
+        first_step=0,
+        last_step=2,
+        price_per_kw=5.0,
+        paid_kw=80.0,
+    )
+
+
+def test_a_paid_peak_has_the_margin_of_its_connection_point(lab: Lab, plant: Plant) -> None:
+    """As above: with 0.8 it costs 0.75 - 0.4 of the charge. Nobody knows the errors behind cp-b: it has none."""
+    plant.desk.errors = {
+        "power.load": errors(0, -18.0, -36.0),
+        "available.pv": errors(0, 9.0, 9.0),
+        "arriving.cars": errors(0, -36.0, -36.0),
+    }
+    view = replace(a_view(lab), paid_peaks=(a_peak("cp-a"), a_peak("cp-b")))
+
+    found = uncertainty.with_margins(plant, view)
+
+    here, there = found.paid_peaks
+    assert here.margin is not None
+    assert here.margin.import_kw == pytest.approx(found.margins[0].import_kw)
+    assert here.margin.share == pytest.approx(0.35)
+    assert there.margin is None
+    (seen,) = futures(
+        found, drawn(found, power_load=[[-50, -50]]), [market], spot_series_id=SPOT_ID
+    )
+    assert [peak.margin for peak in seen.view.paid_peaks] == [None, None]
 
 
 def test_errors_of_the_same_moments_are_added_up(lab: Lab, plant: Plant) -> None:
