@@ -91,19 +91,29 @@ def test_of_sun_that_is_uncertain_the_newsvendors_quantile_is_sold(lab: Any) -> 
     assert told.objective < told.point_objective
 
 
-def test_what_few_draws_say_is_saved_is_believed_but_for_their_standard_error(lab: Any) -> None:
-    """Sun of 20, 55 or 90 kW. Each kW sold above 20 costs 0.15 where 20 come, and earns 0.05 where more does."""
-    alone = sun_sold_ahead(lab, (20, 55, 90))[1]
-    doubted = sun_sold_ahead(lab, (20, 55, 90), doubt=1.0)[1]
-    slightly = sun_sold_ahead(lab, (20, 55, 90), doubt=0.1)[1]
+@pytest.mark.parametrize(
+    ("doubt", "sold_kw"),
+    [
+        pytest.param(0.0, 20, id="all is believed: the quantile 0.25 of three"),
+        pytest.param(0.2, 20, id="a fifth of the error is less than what is saved"),
+        pytest.param(1.0, 50, id="only the kW above 50 save more than their error"),
+        pytest.param(1.5, 55, id="the point plan is kept"),
+    ],
+)
+def test_each_kw_must_save_more_than_few_draws_say_by_chance(
+    lab: Any, doubt: float, sold_kw: int
+) -> None:
+    """Sun of 20, 50 or 95 kW; a kW that is sold costs 0.15 where it does not come, and earns 0.05 where it does.
 
-    assert alone.bid_kw[lab.spot] == pytest.approx([20])
-    saved = alone.point_costs - alone.costs
-    assert saved == pytest.approx([0.15 * 35, -0.05 * 35, -0.05 * 35])
-    error = saved.std(ddof=1) / np.sqrt(3)
-    assert doubted.bid_kw[lab.spot] == pytest.approx([55]), "saved by chance, for all one knows"
-    assert slightly.objective == pytest.approx(alone.objective + 0.1 * error)
-    assert slightly.bid_kw[lab.spot] == pytest.approx([20 + 0.1 * error / (0.05 / 3)])
+    The kW above 50, which the point plan sells, cost (0.15 + 0.15 - 0.05) / 3 = 0.083 on the mean, with a
+    standard error of 0.067; those above 20 cost (0.15 - 0.05 - 0.05) / 3 = 0.017.
+    """
+    _, told = sun_sold_ahead(lab, (20, 50, 95), doubt=doubt)
+
+    assert told.hedged
+    assert told.bid_kw[lab.spot] == pytest.approx([sold_kw])
+    saved = {55: 0.0, 50: 5 * 0.25 / 3, 20: 5 * 0.25 / 3 + 30 * 0.05 / 3}[sold_kw]
+    assert told.point_objective - told.objective == pytest.approx(saved)
 
 
 def test_who_minds_the_dearest_tenth_sells_what_always_comes(lab: Any) -> None:

@@ -39,9 +39,8 @@ class SolveOptions:
     """α, 0 to 1 (exclusive): the dearest 1 - α of the futures are meant."""
 
     doubt: float = 0.0
-    """Where futures are few draws of many: what hedging seems to save is believed but for so many
-    standard errors of its mean. What costs no more than that beyond the best is as good as it, and the
-    nearest to the plan without futures is taken. 0 where the futures are all there are."""
+    """Where futures are few draws of many: what a unit decided otherwise than by the plan without them
+    seems to save is believed but for so many standard errors of its mean. 0 where they are all there are."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.doubt < inf:
