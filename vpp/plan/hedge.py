@@ -46,14 +46,14 @@ from vpp.model.resource import Generator
 from vpp.model.schedule import Uncertainty, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.decide import Chosen
-from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, padded, solve_lp
+from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, padded, solve_lp, usual_cost
 from vpp.plan.parts import Workers
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import NOTHING_KW, one_way
 from vpp.plan.stack import Stack, cvar, decided, stacked
 from vpp.plan.terms import OpenTrade, Term
-from vpp.plan.ties import LEAST_RISE, face_of, usual_cost
+from vpp.plan.ties import LEAST_RISE, face_of
 from vpp.plan.view import PlanningView
 
 NOTHING = 1e-6
