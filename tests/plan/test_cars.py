@@ -1,4 +1,4 @@
-"""Cars that feed back, by hand: 10 kW each way, lossless unless said, steps of an hour."""
+"""Cars by hand, first those that feed back: 10 kW each way, lossless unless said, steps of an hour."""
 
 from __future__ import annotations
 
@@ -225,3 +225,123 @@ def test_a_car_does_not_burn_what_the_park_may_not_feed(lab: Any) -> None:
     assert lab.violations(schedule, view, lab.terms(view)) == ()
     assert schedule.cars_kw["cars/a"].tolist() == [0]
     assert schedule.cost_by_cause["limit excess"] == pytest.approx(30 * lab.excess_per_kwh)
+
+
+# ---------------------------------------------------------------- cars that only charge
+
+
+def test_a_car_charges_in_the_cheapest_hour_before_it_leaves(lab: Any) -> None:
+    view = lab.view(
+        lab.cars(),
+        price=[0.3, 0.1, 0.2, 0.0],
+        readings=[lab.reading("cars", sessions=(lab.session("a", wanted_kwh=15, stays_h=3),))],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [0, -10, -5, 0]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(0, abs=1e-6)}
+
+
+def test_cars_share_the_room_and_the_one_that_leaves_first_is_served_first(lab: Any) -> None:
+    """20 kW for two cars of 20 kWh each: `b` leaves after an hour, with the 10 its charger gives."""
+    sessions = (
+        lab.session("a", wanted_kwh=20, stays_h=3),
+        lab.session("b", wanted_kwh=10, stays_h=1),
+        lab.session("c", wanted_kwh=10, stays_h=2),
+    )
+    view = lab.view(
+        lab.cars(max_draw_kw=15.0),
+        price=[0.1, 0.1, 0.1],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    power = lab.power(schedule, "cars")
+    assert (power >= -15).all()
+    assert power[0] <= -10
+    assert power.sum() == pytest.approx(-40)
+    assert sum(schedule.unserved_kwh.values()) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_a_car_leaves_without_is_priced(lab: Any) -> None:
+    """An hour and a half at 10 kW and 0.8 are 12 kWh of 20: 8 are missing, at 5.00 each."""
+    sessions = (lab.session("a", wanted_kwh=20, stays_h=1.5),)
+    view = lab.view(
+        lab.cars(charge_efficiency=0.8),
+        price=[0.1, 0.1],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [-10, -5]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(8)}
+    assert schedule.cost_by_cause["unserved"] == pytest.approx(40)
+
+
+def test_a_driver_waits_where_energy_is_dearer_than_going_without(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=10, stays_h=1),)
+    view = lab.view(
+        lab.cars(unserved_cost_per_kwh=0.2),
+        price=[0.3],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    assert lab.power(lab.plan(view), "cars").tolist() == [0]
+
+
+def test_cars_to_come_are_a_load_that_takes_room(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=20, stays_h=2),)
+    view = lab.view(
+        lab.cars(max_draw_kw=12.0),
+        price=[0.1, 0.2],
+        arriving_kw={"cars": [-8.0, -2.0]},
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [-12, -12]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(20 - 4 - 10)}
+
+
+def test_a_car_that_is_announced_is_charged_after_it_came(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=12, stays_h=3, comes_h=1.5),)
+    view = lab.view(
+        lab.cars(),
+        price=[0.0, 0.1, 0.2],
+        readings=[lab.reading("cars", sessions=sessions)],
+    )
+
+    assert lab.power(lab.plan(view), "cars").tolist() == [0, -5, -7]
+
+
+def test_a_car_that_has_left_wants_in_vain(lab: Any) -> None:
+    sessions = (lab.session("a", wanted_kwh=10, stays_h=-1),)
+    view = lab.view(lab.cars(), price=[0.1], readings=[lab.reading("cars", sessions=sessions)])
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "cars").tolist() == [0]
+    assert schedule.unserved_kwh == {"cars/a": pytest.approx(10)}
+
+
+def test_two_car_parks_may_number_their_sessions_alike(lab: Any) -> None:
+    view = lab.view(
+        lab.cars("left"),
+        lab.cars("right"),
+        price=[0.1],
+        readings=[
+            lab.reading("left", sessions=(lab.session("1", wanted_kwh=5, stays_h=1),)),
+            lab.reading("right", sessions=(lab.session("1", wanted_kwh=15, stays_h=1),)),
+        ],
+    )
+
+    schedule = lab.plan(view)
+
+    assert schedule.unserved_kwh == {
+        "left/1": pytest.approx(0, abs=1e-6),
+        "right/1": pytest.approx(5),
+    }

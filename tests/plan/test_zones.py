@@ -1,4 +1,4 @@
-"""Zones whose machine's COP follows the temperature outdoors, by hand.
+"""Zones by hand: first with a COP that follows the temperature outdoors, then with a constant one.
 
 10 kWh/°C behind 1 °C/kW: half of a difference is left after 6.93 hours. Holding 20 °C at 0 °C outdoors
 loses 20 kW, at 10 °C 10 kW.
@@ -124,3 +124,118 @@ def test_limits_of_a_zone_are_told_by_their_names(lab: Any) -> None:
 
     # A kilowatt more warms the hall by 0.095 °C, each worth 100 an hour, and costs 0.10.
     assert prices["hall: max_draw_kw"] == pytest.approx([-(1 - exp(-0.1)) * 100 + 0.1])
+
+
+# ---------------------------------------------------------------- a constant COP
+
+
+def test_a_zone_warms_up_before_a_dear_hour_and_stays_in_its_band(lab: Any) -> None:
+    zone = lab.zone()
+    view = lab.view(
+        zone,
+        price=[0.1, 0.1, 0.5, 0.5, 0.1, 0.1],
+        outdoor_degc=10.0,
+        readings=[lab.reading("hall", temperature_degc=20.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    power, degc = lab.power(schedule, "hall"), schedule.temperature_degc["hall"]
+    thermostat_kw = (20 - 10) / 2
+    assert degc[1] > 20.5  # warmed up beforehand
+    assert power[2:4].sum() > -2 * thermostat_kw  # so that it draws less when it is dear
+    assert (degc >= 19 - 1e-6).all()
+    assert (degc <= 23 + 1e-6).all()
+    expected = 20.0
+    for step, kw in enumerate(schedule.power_kw[0]):
+        expected = zone.temperature_after(expected, float(kw), 10.0, 1.0)
+        assert degc[step] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_cold_store_cools_down_before_a_dear_hour(lab: Any) -> None:
+    zone = lab.zone(heating=False, min_degc=-24.0, max_degc=-20.0, target_degc=-22.0)
+    view = lab.view(
+        zone,
+        price=[0.1, 0.9],
+        outdoor_degc=10.0,
+        readings=[lab.reading("hall", temperature_degc=-21.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    degc = schedule.temperature_degc["hall"]
+    assert degc[0] < -21.5
+    assert degc[1] == pytest.approx(-20.0)
+    assert (lab.power(schedule, "hall") <= 0).all()
+
+
+def test_a_zone_is_heated_no_more_than_its_band_asks(lab: Any) -> None:
+    """In the steady state 19 °C against 9 °C outside takes 10 kW of heat: 5 kW at a COP of 2."""
+    view = lab.view(
+        lab.zone(),
+        price=[0.1, 0.1, 0.1],
+        outdoor_degc=9.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    assert lab.power(lab.plan(view), "hall").tolist() == pytest.approx([-5, -5, -5])
+
+
+def test_discomfort_is_priced_where_it_cannot_be_avoided(lab: Any) -> None:
+    """A weak machine in deep frost: 1 °C for an hour costs what the zone says."""
+    zone = lab.zone(max_draw_kw=0.0)
+    view = lab.view(
+        zone,
+        price=[0.1],
+        outdoor_degc=0.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    schedule = lab.plan(view)
+
+    degc = zone.temperature_after(19.0, 0.0, 0.0, 1.0)
+    assert schedule.cost_by_cause["discomfort"] == pytest.approx((19 - degc) * 100)
+
+
+def test_cheap_discomfort_is_accepted_where_heating_is_dearer(lab: Any) -> None:
+    view = lab.view(
+        lab.zone(discomfort_cost_per_degc_h=0.01),
+        price=[5.0],
+        outdoor_degc=0.0,
+        readings=[lab.reading("hall", temperature_degc=19.0)],
+    )
+
+    assert lab.power(lab.plan(view), "hall").tolist() == [0]
+
+
+def test_warmth_that_is_left_has_its_value(lab: Any) -> None:
+    """10 kWh/°C at a COP of 2: one degree more is 5 kWh of electricity, here 1.00."""
+    view = lab.view(
+        lab.zone(max_draw_kw=0.0),
+        price=[0.1],
+        outdoor_degc=20.0,
+        readings=[lab.reading("hall", temperature_degc=20.0)],
+    )
+
+    schedule = lab.plan(view, lab.terms(view, stored_value_per_kwh=0.2))
+
+    assert schedule.cost_by_cause["stored energy"] == pytest.approx(-20 * 1.0)
+
+
+@pytest.mark.parametrize(
+    ("heating", "outdoor_degc", "draw_kw"),
+    [
+        pytest.param(True, 10.0, 5.0, id="heating holds 20 °C against 10 °C"),
+        pytest.param(True, 25.0, 0.0, id="nothing to heat"),
+        pytest.param(False, 30.0, 5.0, id="cooling holds 20 °C against 30 °C"),
+    ],
+)
+def test_an_unknown_zone_is_left_to_its_thermostat(
+    lab: Any, heating: bool, outdoor_degc: float, draw_kw: float
+) -> None:
+    view = lab.view(lab.zone(heating=heating), price=[0.1, 0.9], outdoor_degc=outdoor_degc)
+
+    schedule = lab.plan(view)
+
+    assert lab.power(schedule, "hall").tolist() == [-draw_kw, -draw_kw]
+    assert schedule.temperature_degc == {}
