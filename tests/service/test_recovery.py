@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,141 +17,29 @@ import pytest
 
 from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
-from adapters.sqlite_telemetry import SqliteTelemetry
+from tests.service.rebuilt import (
+    EVENING,
+    MINUTE,
+    PRODUCT,
+    Bench,
+    Killed,
+    a_request,
+    an_award,
+    award,
+    bench_of,
+    bid,
+)
 from vpp.errors import RejectedError, UnavailableError, VppError
 from vpp.model.horizon import Horizon
-from vpp.model.ids import ResourceId
-from vpp.model.resource import InterruptibleLoad
-from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.ports import Journal
-from vpp.service import accounting, cycle, recovery, run, series_door, trading
-from vpp.service.api.markets import request_digest
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service import cycle, series_door, trading
 from vpp.service.plant import Plant
-from vpp.service.wiring import build_plant
-from vpp.wire import AwardRequest, BidRequest, SeriesUpload, TelemetryMessage, topic
-
-EVENING = datetime(2025, 12, 2, 22, 30, tzinfo=UTC)
-"""Half an hour before the demo park begins to trade."""
-
-PRODUCT = "se3-quarter-hour"
-MINUTE = timedelta(minutes=1)
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: no handler may catch it."""
-
-
-@dataclass(kw_only=True)
-class HandClock:
-    """A watch that is set by hand."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-
-@dataclass(kw_only=True)
-class Bench:
-    """One journal, and the plants that were built on it one after the other."""
-
-    file: ParkFile
-    schedule: Schedule
-    link: Any
-    data: Path
-    journal: Journal
-    clock: HandClock
-    historian: SqliteTelemetry | None = None
-    venue: Any = None
-    die_at: str = ""
-    _plant: Plant | None = field(default=None)
-
-    @property
-    def plant(self) -> Plant:
-        if self._plant is None:
-            self.build()
-        assert self._plant is not None
-        return self._plant
-
-    def build(self) -> None:
-        """What a restart does, with a plan as if the first planning cycle were over."""
-        record: Callable[[Any], bool] = lambda measurement: True  # noqa: E731
-        self._plant = plant = build_plant(
-            self.file,
-            clock=self.clock,
-            data=self.data,
-            journal=self.journal,
-            source=self.link,
-            sink=self.link,
-            venue=self.venue,
-            executor=InlineExecutor(),
-            record=record if self.historian is None else self.historian.add,
-            reach=self._reach,
-        )
-        if self.historian is not None:
-            recovery.read_back(plant, self.historian, self.clock.at)
-        plant.schedule = self.schedule
-        plant.reconciled = self.venue is None
-
-    def _reach(self, point: str) -> None:
-        if point == self.die_at:
-            self.die_at = ""
-            raise Killed(point)
+from vpp.wire import SeriesUpload
 
 
 @pytest.fixture
 def bench(plant: Plant, tmp_path: Path) -> Callable[..., Bench]:
-    """A bench on the demo park; `plant` of the conftest lends its link and its plan."""
-
-    def make(journal: Journal | None = None, **more: Any) -> Bench:
-        assert plant.schedule is not None
-        return Bench(
-            file=plant.file,
-            schedule=replace(plant.schedule, issued_at=EVENING),
-            link=plant.sink,
-            data=tmp_path,
-            journal=MemoryJournal() if journal is None else journal,
-            clock=HandClock(at=EVENING),
-            **more,
-        )
-
-    return make
-
-
-# ---------------------------------------------------------------- requests
-
-
-def a_request(request_id: str, quarter: int) -> BidRequest:
-    start = EVENING + timedelta(minutes=30) + quarter * QUARTER
-    span = {"start": start, "end": start + QUARTER}
-    return BidRequest.model_validate({"request_id": request_id, "delivery": span})
-
-
-def an_award(answer: bytes, award_id: str, revision: int, share: Decimal) -> AwardRequest:
-    """The first step of each bid, or a share of it, at its own price."""
-    bid_set = msgspec.json.decode(answer)
-    cleared = [
-        {
-            "bid_id": bid["bid_id"],
-            "start": bid["start"],
-            "end": bid["end"],
-            "quantity_mw": str(Decimal(bid["offer"]["steps"][0]["quantity_mw"]) * share),
-            "price_per_mwh": bid["offer"]["steps"][0]["price_per_mwh"],
-        }
-        for bid in bid_set["bids"]
-    ]
-    return AwardRequest.model_validate(
-        {
-            "award_id": award_id,
-            "revision": revision,
-            "final": True,
-            "bid_set_id": bid_set["bid_set_id"],
-            "cleared": cleared,
-        }
-    )
+    return bench_of(plant, tmp_path)
 
 
 def an_upload(value: float, revision: int) -> SeriesUpload:
@@ -165,18 +53,6 @@ def an_upload(value: float, revision: int) -> SeriesUpload:
             "values": [{"interval_start": EVENING, "value": value}],
         }
     )
-
-
-async def bid(bench: Bench, request: BidRequest) -> bytes:
-    digest = request_digest(request)
-    return await trading.answer_bid_request(
-        bench.plant, PRODUCT, request, digest=digest, now=bench.clock.at
-    )
-
-
-async def award(bench: Bench, request: AwardRequest) -> str:
-    answer = await trading.book_award(bench.plant, PRODUCT, request, now=bench.clock.at)
-    return answer.status
 
 
 Op = tuple[Any, ...]
@@ -542,127 +418,5 @@ def test_what_the_journal_refused_and_has_all_the_same_is_not_met_as_a_stranger(
         name: str = msgspec.json.decode(await bid(lab, a_request("r-4", 2)))["bid_set_id"]
         journal.refusals = 1
         return name
-
-    asyncio.run(play())
-
-
-# ---------------------------------------------------------------- money
-
-
-Phase = Literal["waiting", "running", "called", "done"]
-
-
-def tell(bench: Bench, at: datetime, registers: dict[ResourceId, int], phase: Phase) -> None:
-    """All main meters and interruptible loads speak once."""
-    bench.clock.at = at
-    park = bench.file.park
-    loads = {r.resource_id for r in park.resources if isinstance(r, InterruptibleLoad)}
-    for device, (owner, site) in park.device_owner.items():
-        if device in registers:
-            message = TelemetryMessage(
-                ts=isoformat(at),
-                seq=int(at.timestamp()),
-                power_kw=-1.0,
-                import_wh=registers[device],
-                export_wh=0,
-            )
-        elif device in loads:
-            since = at.replace(minute=0)
-            message = TelemetryMessage(
-                ts=isoformat(at),
-                seq=int(at.timestamp()),
-                power_kw=0.0,
-                phase=phase,
-                phase_since=isoformat(since),
-                calls_today=0,
-            )
-        else:
-            continue
-        run.take(bench.plant, topic(owner, site, device, "telemetry"), msgspec.json.encode(message))
-
-
-async def live_hours(bench: Bench, restart_at: set[int], down: set[int]) -> Plant:
-    """Three hours by the minute; built again at some minutes, not running during others."""
-    random = Random(7)
-    park = bench.file.park
-    registers = {point.meter_id: 0 for point in park.connection_points}
-    for series_id in (
-        "price.day-ahead.se3",
-        "price.imbalance-short.se3",
-        "price.imbalance-long.se3",
-    ):
-        values = [
-            {
-                "interval_start": EVENING - QUARTER * 2 + k * QUARTER,
-                "value": random.randrange(9000) / 100,
-            }
-            for k in range(16)
-        ]
-        upload = SeriesUpload.model_validate(
-            {
-                "unit": "EUR/MWh",
-                "resolution_s": 900,
-                "issued_at": EVENING - timedelta(hours=1),
-                "source": "test",
-                "values": values,
-            }
-        )
-        await series_door.put_series(bench.plant, series_id, upload, now=bench.clock.at)
-    answer = await bid(bench, a_request("r-1", 0))
-    await award(bench, an_award(answer, "a-1", 1, Decimal(1)))
-    for minute in range(180):
-        at = EVENING + minute * MINUTE
-        for meter in registers:
-            registers[meter] += random.randrange(200_000)
-        if minute in down:
-            continue
-        if minute in restart_at:
-            assert bench.historian is not None
-            await bench.historian.flush()
-            bench.clock.at = at
-            bench.build()
-        tell(bench, at, registers, "called" if 45 <= minute < 100 else "running")
-        accounting.note_calls(bench.plant)
-        if at == at.replace(minute=at.minute // 15 * 15):
-            accounting.note_peaks(bench.plant, Interval(at - QUARTER, at))
-        if at.minute % 15 == 2:
-            await cycle.account(bench.plant, at)
-    await cycle.account(bench.plant, bench.clock.at)
-    return bench.plant
-
-
-def money(plant: Plant) -> object:
-    """All that is told of money."""
-    month = Interval(EVENING - timedelta(days=1), EVENING + timedelta(days=1))
-    return (
-        accounting.current_statements(plant),
-        plant.money,
-        plant.deliveries,
-        plant.calls,
-        [
-            plant.peaks.increases(p.connection_point_id, month)
-            for p in plant.file.park.connection_points
-        ],
-    )
-
-
-@pytest.mark.parametrize(
-    ("restart_at", "down"),
-    [({179}, set[int]()), ({37, 38, 80, 121}, set[int]()), ({62}, {59, 60, 61})],
-    ids=["at the end", "again and again", "down over the end of an interval"],
-)
-def test_statements_peaks_and_calls_after_a_restart_equal_those_without_to_the_cent(
-    bench: Callable[..., Bench], tmp_path: Path, restart_at: set[int], down: set[int]
-) -> None:
-    async def play() -> None:
-        images = []
-        for name, restarts in (("steady", set[int]()), ("broken", restart_at)):
-            async with SqliteTelemetry(tmp_path / name / "telemetry.sqlite") as historian:
-                lab = bench(historian=historian)
-                plant = await live_hours(lab, restarts, down)
-                images.append(money(plant))
-                assert plant.accounted
-                assert plant.calls
-        assert images[0] == images[1]
 
     asyncio.run(play())
