@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -55,7 +54,7 @@ class HttpDocument:
     max_bytes: int = 5_000_000
 
 
-class HttpFeed:
+class HttpFeed(HttpGet):
     """A `SeriesFeed` at one address; an async context manager, since it keeps connections."""
 
     def __init__(self, document: HttpDocument) -> None:
@@ -65,22 +64,10 @@ class HttpFeed:
             ConfigError: The address is neither https nor loopback, or carries a password.
         """
         require_safe(address(document, datetime.fromtimestamp(0, UTC)), where="url", query=True)
+        super().__init__(timeout_s=document.timeout_s)
         self._document = document
-        self._http = HttpGet(timeout_s=document.timeout_s)
         self._confirmed: dict[str, str] = {}
         self._not_before: datetime | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._http.__aexit__(kind, error, traceback)
 
     async def look(self, now: datetime) -> FeedNews:
         url = address(self._document, now)
@@ -88,7 +75,7 @@ class HttpFeed:
             raise UnavailableError(
                 f"asked us to wait until {self._not_before:%H:%M:%S}Z", where=url, fix="Wait"
             )
-        reply = await self._http.get(
+        reply = await self.get(
             URL(url),
             where=url,
             max_bytes=self._document.max_bytes,

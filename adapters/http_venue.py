@@ -8,8 +8,7 @@ HTML page or an error in other clothes is a refusal, never a success.
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -26,7 +25,7 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     status: Literal["received", "cleared", "unknown"]
 
 
-class HttpVenueLedger:
+class HttpVenueLedger(HttpGet):
     """A `VenueLedger` at `base_url`; an async context manager, since it keeps connections."""
 
     def __init__(self, base_url: str, *, timeout_s: float = 5.0) -> None:
@@ -36,25 +35,13 @@ class HttpVenueLedger:
             ConfigError: It is neither https nor loopback, or carries a password or a query.
         """
         require_safe(base_url, where="venue base_url")
+        super().__init__(timeout_s=timeout_s)
         self._base_url = base_url.rstrip("/")
-        self._http = HttpGet(timeout_s=timeout_s)
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._http.__aexit__(kind, error, traceback)
 
     async def bid_set_status(self, bid_set_id: str) -> str:
         url = f"{self._base_url}/bid-sets/{quote(bid_set_id, safe='')}"
         where = f"venue {self._base_url}, bid set {bid_set_id}"
-        reply = await self._http.get(URL(url, encoded=True), where=where, max_bytes=MAX_BODY_BYTES)
+        reply = await self.get(URL(url, encoded=True), where=where, max_bytes=MAX_BODY_BYTES)
         return read_answer(reply, where=where)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,15 +30,13 @@ if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.p
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks._peer import ask
 from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, machine
 
 OURS = "vpp"
 PEERS = ("scipy", "highspy", "linopy", "pypsa", "pyomo", "oemof", "cvxpy", "flexmeasures")
 OWN_INTERPRETER = ("vpp", "scipy")
 """Those that need nothing beside our own environment."""
-
-NOT_RUN = 3
-"""What `_peers/run.py` exits with."""
 
 LIMIT_S = 1200.0
 LP_AGREES = 1e-6
@@ -158,20 +155,10 @@ def _run(tool: str, question: Question) -> Mapping[str, Any] | str:
         *("--seed", str(question.seed), "--gap", str(question.gap)),
     )
     print(" ".join(command[3:]), file=sys.stderr, flush=True)
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )
-    except FileNotFoundError:
-        return "not installed: make peers"
-    except subprocess.TimeoutExpired:
-        return f"not done after {LIMIT_S:g} s"
-    last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
-    if done.returncode == NOT_RUN:
-        return last
-    if done.returncode:
-        raise BrokenBenchmarkError(f"{tool} on {question}: {last}")
-    answer: Mapping[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    done = ask(command, limit_s=LIMIT_S, about=f"{tool} on {question}")
+    if isinstance(done, str):
+        return done
+    answer: Mapping[str, Any] = json.loads(done[-1])
     return answer
 
 

@@ -7,7 +7,6 @@ boosting model sees, for training and for each day. The latter forecasts loads a
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 
 from benchmarks._forecast.data import Series
 from benchmarks._forecast.rolling import REFIT_DAYS, Run
-from benchmarks.harness import ROOT, BrokenBenchmarkError
+from benchmarks._peer import ask
+from benchmarks.harness import ROOT
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
 from vpp.sense.forecast.rows import ahead, to_learn
@@ -30,9 +30,6 @@ PEERS = (*WITHOUT_REGRESSORS, *WITH_REGRESSORS)
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 """What a peer is asked, by name."""
-
-NOT_RUN = 3
-"""What `peer_run.py` exits with where a library is not there."""
 
 LIMIT_S = 7200.0
 
@@ -72,20 +69,8 @@ def _answer(peer: str, name: str, asked: Path, answered: Path) -> str | None:
         ROOT / ".venv-forecast-peers" / "bin" / "python"
     )
     command = (python, "-m", "benchmarks._forecast.peer_run", peer, str(asked), str(answered))
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )
-    except FileNotFoundError:
-        return "not installed: make peers"
-    except subprocess.TimeoutExpired:
-        return f"not done after {LIMIT_S:g} s"
-    last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
-    if done.returncode == NOT_RUN:
-        return last
-    if done.returncode:
-        raise BrokenBenchmarkError(f"{peer} on {name}: {last}")
-    return None
+    done = ask(command, limit_s=LIMIT_S, about=f"{peer} on {name}")
+    return done if isinstance(done, str) else None
 
 
 def _values(series: Series, days: Sequence[date]) -> Arrays:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from types import TracebackType
 
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.table import Table
 
 from vpp.model.time import Interval
 from vpp.service.backtest import Backtest, Row, backtest
 from vpp.service.backtestasked import BacktestOptions, Way
+from vpp.service.bars import Bars
 from vpp.service.executor import ProcessExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
@@ -24,43 +23,28 @@ MARKET = ("day_ahead", "quarter_hour", "imbalance")
 """Causes that `market` is made of where the venue's books say so."""
 
 
-class Meter:
-    """A context in which `update` moves one bar for each way; silent where nobody looks."""
+class Meter(Bars):
+    """A context in which `update` moves one bar for each way."""
 
     def __init__(self, span: Interval, console: Console) -> None:
-        self._span = span
-        self._began: dict[Way, datetime] = {}
-        self._bar = RichProgress(
+        super().__init__(
+            console,
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[when]}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
         )
+        self._span = span
+        self._began: dict[Way, datetime] = {}
         self._tasks: dict[Way, TaskID] = {}
-
-    def __enter__(self) -> Meter:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def update(self, way: Way, plant: Plant) -> None:
         """Show where the replay of `way` stands."""
         now = plant.clock.now()
         began = self._began.setdefault(way, now)
         if way not in self._tasks:
-            self._tasks[way] = self._bar.add_task(way.value, total=1.0, when="")
+            self._tasks[way] = self.bar.add_task(way.value, total=1.0, when="")
         local = now.astimezone(plant.file.park.timezone)
-        self._bar.update(
+        self.bar.update(
             self._tasks[way],
             completed=(now - began) / (self._span.end - began),
             when=f"{local:%a %d %b %H:%M}",

@@ -13,11 +13,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TextColumn
 
 from vpp.errors import ConfigError, PlanError
 from vpp.model.ids import ResourceId
@@ -26,6 +25,7 @@ from vpp.model.schedule import Outcome, Schedule, Unsolved
 from vpp.plan.changes import Planned, changes, planned
 from vpp.plan.explain import Explanation, explain, moment_of
 from vpp.plan.validate import violations
+from vpp.service.bars import Bars
 from vpp.service.casefile import Case, read_case
 from vpp.service.config import read_bytes
 from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
@@ -186,32 +186,13 @@ def read_plan(path: Path) -> Planned:
     return planned_before(document.schedule)
 
 
-class CaseProgress:
+class CaseProgress(Bars):
     """What goes on, on a terminal; silent elsewhere. A context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task("starting")
+        super().__init__(console, SpinnerColumn(), TextColumn("{task.description}"))
+        self._task = self.bar.add_task("starting")
         self._most = ""
-
-    def __enter__(self) -> CaseProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def most(self, seconds: float) -> None:
         """Say how long it may take at most."""
@@ -219,4 +200,4 @@ class CaseProgress:
 
     def told(self, phase: str) -> None:
         """Show the phase that begins."""
-        self._bar.update(self._task, description=phase + self._most)
+        self.bar.update(self._task, description=phase + self._most)

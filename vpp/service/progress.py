@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import BarColumn, TextColumn
 
+from vpp.service.bars import Bars
 from vpp.service.plant import Plant
 from vpp.service.simulation import CLOSING, Simulation
 
 
-class Progress:
+class Progress(Bars):
     """A context in which `update` moves one bar."""
 
     def __init__(self, run: Simulation, console: Console) -> None:
-        self._run = run
-        self._began: datetime | None = None
-        self._bar = RichProgress(
+        super().__init__(
+            console,
             TextColumn("{task.fields[when]}"),
             BarColumn(),
             TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
         )
-        self._task = self._bar.add_task("", total=1.0, when="", text="starting")
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        self._run = run
+        self._began: datetime | None = None
+        self._task = self.bar.add_task("", total=1.0, when="", text="starting")
 
     def update(self, plant: Plant) -> None:
         """Show where the plant stands."""
@@ -50,7 +34,7 @@ class Progress:
         local = now.astimezone(plant.file.park.timezone)
         newest = plant.trace[-1] if plant.trace else None
         power = "" if newest is None or newest.park_kw is None else f"{newest.park_kw:,.0f} kW"
-        self._bar.update(
+        self.bar.update(
             self._task,
             completed=(now - self._began) / whole,
             when=f"{local:%a %d %b %H:%M}",

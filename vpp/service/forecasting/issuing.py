@@ -19,7 +19,7 @@ from vpp.model.time import local_date
 from vpp.service.bidcurves import scenarios_drawn
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
-from vpp.service.forecasting.past import seen
+from vpp.service.forecasting.past import known_past
 from vpp.service.forecasting.possible import bounds_of, possible
 from vpp.service.forecasting.scoring import keep
 from vpp.service.forecasting.standin import by_baseline, by_neighbours
@@ -80,18 +80,7 @@ async def _ask(
     scenarios = scenarios_drawn(plant, horizon, now)
     if not learnt and not scenarios:
         return nothing
-    known = [
-        seen(
-            plant.series,
-            name,
-            settings,
-            plant.file.calendar_of(name),
-            now=now,
-            until=horizon.end,
-            panels=plant.file.panels_of(name),
-        )
-        for name in learnt
-    ]
+    known = [known_past(plant, name, now=now, until=horizon.end) for name in learnt]
     today = local_date(now, plant.file.park.timezone)
     answer = await desk.forecaster.issue(
         IssueJob(

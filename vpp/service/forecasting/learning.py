@@ -19,7 +19,7 @@ from vpp.service import inputs
 from vpp.service.events import Severity
 from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
-from vpp.service.forecasting.past import seen
+from vpp.service.forecasting.past import known_past
 from vpp.service.forecasting.watched import long_enough, series_watched
 from vpp.service.plant import Plant
 from vpp.service.record import append
@@ -76,15 +76,7 @@ async def _learn(plant: Plant, series_id: str, now: datetime) -> Answer | Ill:
     settings, issued_at = plant.file.forecasts, latest_boundary(now, QUARTER)
     horizon = inputs.horizon_of(plant, issued_at)
     try:
-        known = seen(
-            plant.series,
-            series_id,
-            settings,
-            plant.file.calendar_of(series_id),
-            now=issued_at,
-            until=horizon.end,
-            panels=plant.file.panels_of(series_id),
-        )
+        known = known_past(plant, series_id, now=issued_at, until=horizon.end)
     except DataError as error:
         return Ill(reason=str(error))
     job = TrainJob(

@@ -20,6 +20,7 @@ from vpp.sense.series import SeriesStore
 
 if TYPE_CHECKING:  # a process that learns needs no schema
     from vpp.service.forecastschema import ForecastsSection, SiteSection
+    from vpp.service.plant import Plant
 
 
 def seen(
@@ -55,6 +56,19 @@ def seen(
         ahead=max(-((now - until) // QUARTER) * QUARTER, timedelta(0)),
         regressors=regressors,
         site=_site(entry.site or settings.site, panels),
+    )
+
+
+def known_past(plant: Plant, series_id: str, *, now: datetime, until: datetime) -> StoredPast:
+    """What a plant knows of a series, with the calendar and the panels that its park file gives it. Raises as `seen`."""
+    return seen(
+        plant.series,
+        series_id,
+        plant.file.forecasts,
+        plant.file.calendar_of(series_id),
+        now=now,
+        until=until,
+        panels=plant.file.panels_of(series_id),
     )
 
 
