@@ -6,7 +6,7 @@
     decided then   all else: each future has its own
 
 On/off decisions are those of the point plan (one search a plan is enough), so that a stack of futures
-is an LP (`stack.py`). Three things are worked out, each by an LP:
+is an LP (`stack.py`; what is in common: `firststage.py`). Three things are worked out, each by an LP:
 
     the futures one by one, with what the point plan decides now ──▶ what not to hedge costs
     all as one, with what is decided now in common ────────────────▶ what hedging costs
@@ -42,19 +42,17 @@ from scipy.sparse import csr_array, hstack, vstack
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId, ResourceId
-from vpp.model.resource import Generator
 from vpp.model.schedule import Uncertainty, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.decide import Chosen
+from vpp.plan.firststage import FirstStage, first_stage
 from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, padded, solve_lp, usual_cost
 from vpp.plan.parts import Workers
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import NOTHING_KW, one_way
 from vpp.plan.stack import Stack, cvar, decided, stacked
-from vpp.plan.terms import OpenTrade, Term
 from vpp.plan.ties import LEAST_RISE, face_of
-from vpp.plan.view import PlanningView
 
 NOTHING = 1e-6
 """Hedging that is worth less, as a share of the cost, is worth nothing: the point plan stays."""
@@ -94,11 +92,11 @@ def hedge(
     """
     began = deadline.stopwatch()
     price = problem.options.limit_excess_price_per_kwh
-    now = _first_stage(problem.view, problem.terms, programme)
+    now = first_stage(problem.view, problem.terms, programme)
     futures = []
     for number, future in enumerate(problem.futures):
         other = build(future.view, future.terms, limit_excess_price_per_kwh=price)
-        theirs = _first_stage(future.view, future.terms, other)
+        theirs = first_stage(future.view, future.terms, other)
         if theirs.words != now.words or len(theirs.columns) != len(now.columns):
             raise DataError(
                 f"{', '.join(theirs.words)}; the expected course has {', '.join(now.words)}",
@@ -148,48 +146,7 @@ def replanned(
     return found
 
 
-# ---------------------------------------------------------------- what is decided now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _FirstStage:
-    """Columns of one programme that are the same in all futures, and what they are."""
-
-    columns: Ints
-    bids: tuple[tuple[ProductId, Ints, Ints, Ints], ...]
-    """Product, steps that cannot wait, and the columns of what is sold and bought in them."""
-
-    words: tuple[str, ...]
-
-
-def _first_stage(view: PlanningView, terms: Sequence[Term], programme: Programme) -> _FirstStage:
-    steps, market, none = view.horizon.steps, programme.fleet.market, np.zeros(0, dtype=np.int64)
-    steered = []
-    for row, resource in enumerate(view.park.resources):
-        if isinstance(resource, Generator) and resource.weather_driven:
-            continue
-        moving = [programme.power[[row * steps]].indices]
-        moving += [
-            port[[0]].indices
-            for (name, _), port in programme.ports.items()
-            if name == resource.resource_id
-        ]
-        steered += [np.concatenate(moving)] if any(map(len, moving)) else []
-    bids = []
-    for place, trade in enumerate(term for term in terms if isinstance(term, OpenTrade)):
-        due = np.flatnonzero((trade.max_kw > 0) & (True if trade.due is None else trade.due))
-        if len(due):
-            bids.append((trade.product_id, due, market.sell[place, due], market.buy[place, due]))
-    sold = [np.unique(one.sold) for one in programme.fleet.reserve]
-    words = [f"the first step of {len(steered)} resources"] if steered else []
-    words += [f"bids of {name} in {len(due)} steps" for name, due, _, _ in bids]
-    words += [f"reserve {one.term.key} that is sold" for one in programme.fleet.reserve]
-    words += [f"{len(programme.decisions)} on/off decisions"] if len(programme.decisions) else []
-    traded = [columns for _, _, sell, buy in bids for columns in (sell, buy)]
-    first = np.unique(np.concatenate([none, *steered]))
-    return _FirstStage(
-        columns=np.concatenate([first, *traded, *sold]), bids=tuple(bids), words=tuple(words)
-    )
+# ---------------------------------------------------------------- the choice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,16 +157,13 @@ class _Future:
     now: Ints
 
 
-# ---------------------------------------------------------------- the choice
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Choice:
     """Everything that the choice is made from."""
 
     programme: Programme
     point: LpSolution
-    now: _FirstStage
+    now: FirstStage
     futures: tuple[_Future, ...]
     hours: float
     """Of a step."""
