@@ -178,11 +178,12 @@ def write_park(
     area: str,
     currency: str,
     trades_from: str | None = None,
+    afterwards: timedelta = AFTERWARDS,
 ) -> Path:
     """Write park, markets and series of a small park whose delivery day is `day`."""
     here = ZoneInfo(zone)
     midnight = local_day(day, here).start
-    _write_series(folder, midnight - HISTORY, midnight + AFTERWARDS, here)
+    _write_series(folder, midnight - HISTORY, midnight + afterwards, here)
     for kind in ("day_ahead", "quarter_hour"):
         text = shipped(f"markets/se3_{kind}.yaml").read_text(encoding="utf-8")
         text = text.replace("Europe/Stockholm", zone).replace("SE3", area)
