@@ -169,6 +169,30 @@ def plan(
 
 
 @app.command()
+def bid(
+    case: Annotated[Path, typer.Argument(help="The case file, as `vpp plan` takes it.")],
+    product: Annotated[str, typer.Option(help="Which market product of the park.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw the bid into this PNG file.")] = None,
+    json_: Json = False,
+) -> None:
+    """Show the bid that a product would get from a case, and why; nothing leaves."""
+    from vpp.service.bidcase import bid_case
+    from vpp.service.bidplot import draw_bids
+    from vpp.service.bidshow import show_bids
+    from vpp.service.plot import require_matplotlib
+
+    if plot is not None:
+        require_matplotlib()
+    made = bid_case(case, product, Console(stderr=True))
+    if plot is not None:
+        draw_bids(made, plot)
+    if json_:
+        print(made.document().model_dump_json())
+    else:
+        show_bids(made, _wide_console())
+
+
+@app.command()
 def forecast(
     series: Annotated[Path, typer.Argument(help="CSV: interval_start, then NAME [unit] columns.")],
     score: Annotated[bool, typer.Option(help="Tell how good each model was, by lead.")] = False,

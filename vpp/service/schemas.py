@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel
 
 from vpp import wire
+from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
 from vpp.service.parkfile import market_schema, park_schema
 from vpp.service.planviews import WhatIfView
@@ -27,6 +28,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "market": market_schema,
     "case": _of(CaseSection),
     "plan": _of(WhatIfView),
+    "bid": _of(CaseBids),
     "telemetry": _of_struct(wire.TelemetryMessage),
     "command": _of_struct(wire.CommandMessage),
     "ack": _of_struct(wire.AckMessage),

@@ -46,7 +46,7 @@ def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
         strategy_version=bid_set.strategy_version,
         pack_digest=bid_set.pack_digest,
         status=status,
-        bids=[_bid_to_wire(bid) for bid in bid_set.bids],
+        bids=[bid_to_wire(bid) for bid in bid_set.bids],
     )
 
 
@@ -267,7 +267,8 @@ def award_from_record(body: bytes) -> Award:
 # ---------------------------------------------------------------- inside
 
 
-def _bid_to_wire(bid: Bid) -> WireBid:
+def bid_to_wire(bid: Bid) -> WireBid:
+    """One bid as a message."""
     return WireBid(
         bid_id=bid.bid_id,
         start=bid.interval.start,
