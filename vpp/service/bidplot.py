@@ -47,11 +47,14 @@ def draw_bids(made: BidRan, target: Path) -> None:
     bids = {one: [bid for bid in made.bids if bid.interval == one] for one in intervals}
     _draw_traded(traded, made, bids)
     _draw_prices(prices, made)
-    shared: Axes | None = None
+    ax = None
     for place, interval in enumerate(_telling(made, bids)):
-        ax = figure.add_subplot(grid[2, place], sharey=shared)
-        shared = shared or ax
-        _draw_curve(ax, made, interval, bids[interval], named=place == 0)
+        ax = figure.add_subplot(grid[2, place], sharey=ax)
+        _draw_curve(ax, made, interval, bids[interval])
+        if not place:
+            ax.set_ylabel("MW, sold above 0")
+    if ax is not None:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small")
     _finish([traded, prices], made)
     figure.suptitle(
         f"{made.product.product_id} of {made.unit.unit_id}: plan {made.reasons.plan_id}, mode"
@@ -77,6 +80,12 @@ def net_mw(bids: Sequence[Bid], price_per_mwh: float) -> float:
     return float(total)
 
 
+def _bounds(made: BidRan) -> tuple[float, float]:
+    """The least and the greatest price that there can be."""
+    grid = made.product.price
+    return (0.0, 0.0) if grid is None else (float(grid.least), float(grid.most))
+
+
 def _clock(made: BidRan, moments: Sequence[datetime]) -> list[datetime]:
     """On the wall clock as it stands when the delivery begins, without a zone."""
     offset = made.delivery.start.astimezone(made.ran.case.file.park.timezone).utcoffset()
@@ -92,10 +101,7 @@ def _edges(made: BidRan) -> list[datetime]:
 def _draw_traded(ax: Axes, made: BidRan, bids: dict[Interval, list[Bid]]) -> None:
     """From what is traded at the lowest price to what is at the highest, and at the expected one."""
     steps = list(made.delivery.split(made.product.delivery_interval))
-    limits = [
-        float(limit) for one in made.bids for _, limit in one.offer.priced_mw if limit is not None
-    ]
-    low, high = min(limits, default=0.0) - 1, max(limits, default=0.0) + 1
+    low, high = _bounds(made)
     expected = _expected(made)
     found = [
         (
@@ -148,15 +154,10 @@ def _draw_prices(ax: Axes, made: BidRan) -> None:
 
 def _telling(made: BidRan, bids: dict[Interval, list[Bid]]) -> list[Interval]:
     """The intervals whose bids move most with the price, in order of time, an hour apart at least."""
+    low, high = _bounds(made)
 
     def moves(interval: Interval) -> float:
-        limits = [
-            float(limit)
-            for bid in bids[interval]
-            for _, limit in bid.offer.priced_mw
-            if limit is not None
-        ]
-        return net_mw(bids[interval], max(limits) + 1) - net_mw(bids[interval], min(limits) - 1)
+        return net_mw(bids[interval], high) - net_mw(bids[interval], low)
 
     chosen: list[Interval] = []
     for interval in sorted(bids, key=lambda one: (-moves(one), one)):
@@ -166,9 +167,7 @@ def _telling(made: BidRan, bids: dict[Interval, list[Bid]]) -> list[Interval]:
     return sorted(chosen)
 
 
-def _draw_curve(
-    ax: Axes, made: BidRan, interval: Interval, bids: list[Bid], *, named: bool
-) -> None:
+def _draw_curve(ax: Axes, made: BidRan, interval: Interval, bids: list[Bid]) -> None:
     """MW against price: the offer, what was planned at each scenario's price, the expected price."""
     curves = made.curves
     place = (interval.start - made.delivery.start) // made.product.delivery_interval
@@ -203,9 +202,6 @@ def _draw_curve(
     ax.set_title(f"{start:%H:%M}", fontsize="medium")
     ax.set_xlabel(f"{made.product.currency} per MWh")
     ax.grid(color=GRID, linewidth=0.6)
-    if named:
-        ax.set_ylabel("MW, sold above 0")
-        ax.legend(frameon=False, fontsize="x-small", loc="upper left")
 
 
 def _finish(axes: list[Axes], made: BidRan) -> None:
