@@ -126,6 +126,15 @@ class Profile:
             )
         return float(self.values[index])
 
+    def on(self, horizon: Horizon) -> Floats:
+        """The values on a horizon of the same step and grid, NaN beyond the profile's ends; shape (steps,)."""
+        values = np.full(horizon.steps, np.nan)
+        first = self.horizon.index(horizon.start)
+        low, high = max(first, 0), min(first + horizon.steps, self.horizon.steps)
+        if low < high:
+            values[low - first : high - first] = self.values[low:high]
+        return values
+
     @property
     def complete(self) -> bool:
         """Whether every value is known and finite."""

@@ -10,9 +10,9 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.calendar import Calendar
-from vpp.model.horizon import Horizon, Profile
-from vpp.model.time import Interval, local_day
-from vpp.sense.forecast.daily import DayGrid, bridged, values_over, weekday_like
+from vpp.model.horizon import Horizon
+from vpp.model.time import local_day
+from vpp.sense.forecast.daily import DayGrid, bridged, weekday_like
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = timedelta(hours=1)
@@ -81,12 +81,3 @@ def test_a_holiday_is_like_a_sunday_and_a_make_up_day_like_a_friday() -> None:
     assert weekday_like(calendar, date(2025, 10, 1)) == 6  # a Wednesday
     assert weekday_like(calendar, date(2025, 9, 28)) == 4  # a Sunday
     assert [weekday_like(calendar, date(2025, 9, day)) for day in (22, 27)] == [0, 5]
-
-
-def test_values_outside_a_profile_are_not_known() -> None:
-    start = datetime(2025, 1, 1, tzinfo=UTC)
-    profile = Profile(Horizon(start, HOUR, 3), np.array([1.0, 2.0, 3.0]))
-
-    over = values_over(profile, Horizon.over(Interval(start - HOUR, start + 2 * HOUR), HOUR))
-
-    np.testing.assert_array_equal(over, [np.nan, 1, 2])

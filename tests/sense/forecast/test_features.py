@@ -14,8 +14,9 @@ from vpp.errors import DataError
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER, local_day
-from vpp.sense.forecast.features import Table, clock, training_rows
+from vpp.sense.forecast.features import Table, training_rows
 from vpp.sense.forecast.rows import describe
+from vpp.sense.forecast.wallclock import clock
 
 MON, TUE = date(2025, 6, 23), date(2025, 6, 24)
 JUNE = date(2025, 6, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from vpp.errors import DataError
@@ -68,6 +68,13 @@ class Past:
                     where=f"past of {self.series_id}",
                     fix="Let it begin with the series, on the same step",
                 )
+
+    def lately(self, reach: timedelta, horizon: Horizon) -> Horizon:
+        """The axis of what a forecast of `horizon` looks at: from `reach` before the end of the values to its end."""
+        values = self.values.horizon
+        steps = min(reach // values.step, values.steps)
+        start = min(values.end - steps * values.step, horizon.start)
+        return Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)
 
 
 class Fitted(Protocol):

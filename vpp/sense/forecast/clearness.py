@@ -21,8 +21,8 @@ from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.daily import Ints, values_over
 from vpp.sense.forecast.sun import Plane, Sky, split
+from vpp.sense.forecast.wallclock import Ints
 
 Bools: TypeAlias = NDArray[np.bool_]
 
@@ -87,9 +87,9 @@ class Course:
     ) -> Course:
         clear = plane.clear(sky)
         base = np.where(clear > _DARK * peak, clear, 0.0)
-        power = values_over(past.values, horizon)
+        power = past.values.on(horizon)
         known = ~np.isnan(power)
-        ahead = {name: values_over(past.regressors[name], horizon) for name in (*light, *plain)}
+        ahead = {name: past.regressors[name].on(horizon) for name in (*light, *plain)}
         return cls(
             axis=horizon,
             per_hour=timedelta(hours=1) / horizon.step,

@@ -32,8 +32,8 @@ from vpp.errors import PlanError
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.clearness import OWN_FEATURES, Course, Spread, even
-from vpp.sense.forecast.daily import Ints
 from vpp.sense.forecast.sun import Plane, Sky, clear_sky, fitted_plane, site_of
+from vpp.sense.forecast.wallclock import Ints
 
 _LEAST_DAYS = 10
 _LOOKBACK = timedelta(days=29)
@@ -144,7 +144,7 @@ class FittedClearSky:
         Raises:
             PlanError: The past has no site.
         """
-        around = _recent(past, horizon)
+        around = past.lately(_LOOKBACK, horizon)
         sky = clear_sky(site_of(past), around)
         seen = Course.of(past, around, sky, self.plane, self.peak, self.light, self.plain)
 
@@ -195,7 +195,7 @@ class FittedPersistence:
         Raises:
             PlanError: The past has no site.
         """
-        around = _recent(past, horizon)
+        around = past.lately(_LOOKBACK, horizon)
         seen = Course.of(past, around, clear_sky(site_of(past), around), self.plane, self.peak)
         return seen.forecast(horizon, partial(_persisting, seen), self.spread)
 
@@ -231,11 +231,3 @@ def _known_ahead(past: Past, sky: Sky) -> tuple[tuple[str, ...], tuple[str, ...]
         dark = known[night[: known.size]].max(initial=0.0) <= 0.02 * known.max(initial=0.0)
         (light if dark else plain).append(name)
     return tuple(light), tuple(plain)
-
-
-def _recent(past: Past, horizon: Horizon) -> Horizon:
-    """The last weeks of the past, to the end of the forecast."""
-    values = past.values.horizon
-    steps = min(_LOOKBACK // values.step, values.steps)
-    start = min(values.end - steps * values.step, horizon.start)
-    return Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)

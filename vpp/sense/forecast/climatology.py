@@ -31,7 +31,8 @@ from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.daily import DayGrid, Ints, values_over
+from vpp.sense.forecast.daily import DayGrid
+from vpp.sense.forecast.wallclock import Ints
 
 _LEADS_H = (0.25, 1.0, 2.0, 3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 30.0, 36.0, 48.0, 60.0, 84.0)
 """Hours ahead at which weights and errors are learnt; straight lines between."""
@@ -108,11 +109,7 @@ class FittedClimatology:
 
     def quantiles(self, past: Past, horizon: Horizon) -> Floats:
         """See `Fitted.quantiles`. With nothing known lately it is the usual, with the spread of the longest lead."""
-        values = past.values.horizon
-        start = min(
-            values.end - min(_LOOKBACK // values.step, values.steps) * values.step, horizon.start
-        )
-        axis = Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)
+        axis = past.lately(_LOOKBACK, horizon)
         seen = _Seen.of(past, axis, self.usual)
         rows = axis.index(horizon.start) + np.arange(horizon.steps)
         origins = np.full(rows.size, seen.origin)
@@ -273,8 +270,8 @@ class _Fading:
 
 def _columns(past: Past, axis: Horizon, names: tuple[str, ...]) -> dict[str, Floats]:
     """The series under the empty name, and regressors, on one axis."""
-    own = {"": values_over(past.values, axis)}
-    return own | {name: values_over(past.regressors[name], axis) for name in names}
+    own = {"": past.values.on(axis)}
+    return own | {name: past.regressors[name].on(axis) for name in names}
 
 
 def _waves(calendar: Calendar, axis: Horizon, *, season: bool) -> Floats:

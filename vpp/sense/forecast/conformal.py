@@ -46,7 +46,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +55,9 @@ from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.features import clock
 from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.scores import lead_slices
-
-Ints: TypeAlias = NDArray[np.int64]
+from vpp.sense.forecast.wallclock import Ints, clock
 
 HALF_LIFE = timedelta(days=21)
 """By lead: a miss this old weighs half as much as the newest. By the clock all rows weigh the same."""

@@ -6,7 +6,7 @@
                                            day 3   ·     ·   mean      ·    autumn: two of them
 
 For models that learn whole days at once (prices, arrivals, weather). `features.Table` lays out one
-load up to its origin, which is another question; local time enters in these two places only.
+load up to its origin, which is another question.
 """
 
 from __future__ import annotations
@@ -14,22 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.calendar import Calendar, DayType
-from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.time import EPOCH
-
-Ints: TypeAlias = NDArray[np.int64]
+from vpp.model.horizon import Floats, Horizon
+from vpp.sense.forecast.wallclock import Ints, clock
 
 _SECOND = timedelta(seconds=1)
 _DAY_S = 86_400
-_EPOCH_ORDINAL = EPOCH.date().toordinal()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,15 +56,14 @@ class DayGrid:
                 where="DayGrid",
                 fix="Use a step of whole seconds that divides 24 hours",
             )
-        local_s = _local_seconds(horizon, step_s, zone)
-        ordinal = local_s // _DAY_S
+        ordinal, slot = clock(horizon, zone)
         first, last = int(ordinal[0]), int(ordinal[-1])
         return cls(
-            first_day=date.fromordinal(first + _EPOCH_ORDINAL),
+            first_day=date.fromordinal(first),
             days=last - first + 1,
             slots=_DAY_S // step_s,
             row=ordinal - first,
-            slot=local_s % _DAY_S // step_s,
+            slot=slot,
         )
 
     def dates(self) -> tuple[date, ...]:
@@ -89,27 +83,6 @@ class DayGrid:
     def steps(self, table: Floats) -> Floats:
         """The cells of a table (…, days, slots) in the order of the horizon's steps: (…, steps)."""
         return np.asarray(table[..., self.row, self.slot])
-
-
-def _local_seconds(horizon: Horizon, step_s: int, zone: ZoneInfo) -> Ints:
-    """What the clock on the wall shows at each step's start, in seconds since 1970 of that clock."""
-    start_s = (horizon.start - EPOCH) // _SECOND
-    utc_s = start_s + np.arange(horizon.steps, dtype=np.int64) * step_s
-    day = utc_s // _DAY_S
-    midnights = range(int(day[0]), int(day[-1]) + 2)
-    offsets = np.array([_offset_s(midnight * _DAY_S, zone) for midnight in midnights])
-    before, after = offsets[day - midnights[0]], offsets[day - midnights[0] + 1]
-    offset = before.copy()
-    # Only on a day on which the clocks change does each step have to be asked about.
-    for step in np.flatnonzero(before != after).tolist():
-        offset[step] = _offset_s(int(utc_s[step]), zone)
-    return np.asarray(utc_s + offset)
-
-
-def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    offset = (EPOCH + utc_s * _SECOND).astimezone(zone).utcoffset()
-    assert offset is not None, "an aware time has an offset"
-    return offset // _SECOND
 
 
 def bridged(table: Floats, most: int) -> Floats:
@@ -133,13 +106,3 @@ def weekday_like(calendar: Calendar, day: date) -> int:
     if kind is DayType.REST_DAY:
         return 6
     return min(day.weekday(), 4) if kind is DayType.WORKDAY else day.weekday()
-
-
-def values_over(profile: Profile, horizon: Horizon) -> Floats:
-    """The profile's values on a horizon of the same step, NaN outside of it."""
-    values = np.full(horizon.steps, np.nan)
-    shift = (horizon.start - profile.horizon.start) // horizon.step
-    low, high = max(shift, 0), min(shift + horizon.steps, profile.horizon.steps)
-    if low < high:
-        values[low - shift : high - shift] = profile.values[low:high]
-    return values

@@ -20,11 +20,11 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.sense.forecast.base import Model
 from vpp.sense.forecast.boosting import Boosting
-from vpp.sense.forecast.features import Ints
 from vpp.sense.forecast.naive import ErrorSpread
 from vpp.sense.forecast.regression import SeasonalRegression
 from vpp.sense.forecast.rows import FromRows, Learner, Learnt, Rows
 from vpp.sense.forecast.shape import ANCHOR_ROWS, Shape
+from vpp.sense.forecast.wallclock import Ints
 
 _MEDIAN = ANCHOR_ROWS[1]
 _TENTHS = 10

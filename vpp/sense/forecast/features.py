@@ -5,7 +5,7 @@
     of the same day type      Mon | Fri | Thu | Wed                     (Sat, Sun passed over)
     level                     how far the newest hours, day, week lay off their own baseline
 
-The one place of forecasts with local time. A series is laid out as a table, one row a local day and
+A series is laid out as a table, one row a local day and
 one column a clock time. On the day of a clock change a clock time may be missing (its cell is
 NaN) or double (the first occurrence stands in the table; both steps ahead read the same past).
 
@@ -15,9 +15,8 @@ pretended origin, and read nothing from the origin on: what holds for a live for
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,10 @@ from numpy.typing import NDArray
 from vpp.errors import DataError, PlanError
 from vpp.model.calendar import Calendar, DayType
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.time import EPOCH, isoformat
+from vpp.model.time import isoformat
 from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.wallclock import Ints, clock
 
-Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 LOOKBACK_DAYS = 42
@@ -37,9 +36,6 @@ LOOKBACK_DAYS = 42
 _LONGEST_REST = 7
 """Days without work in a row that are told apart."""
 
-_SECOND = timedelta(seconds=1)
-_DAY_S = 86_400
-_EPOCH_ORDINAL = EPOCH.toordinal()
 _KINDS = tuple(DayType)
 
 _GOLDEN = 0.618_033_988_749_894_9
@@ -217,32 +213,6 @@ def _run_before(flags: Bools) -> Ints:
     newest_false = np.maximum.accumulate(np.where(flags, -1, index))
     run: Ints = np.minimum(np.concatenate([[0], (index - newest_false)[:-1]]), _LONGEST_REST)
     return run
-
-
-def clock(horizon: Horizon, zone: ZoneInfo) -> tuple[Ints, Ints]:
-    """The local day (its ordinal) and the clock time (steps since midnight) of each step.
-
-    A clock time is counted by what the clock shows: after the spring change it skips some, after
-    the autumn change it comes twice.
-    """
-    step_s = horizon.step // _SECOND
-    utc_s = (horizon.start - EPOCH) // _SECOND + step_s * np.arange(horizon.steps)
-    day = utc_s // _DAY_S
-    # Offsets change within few days only: the others are spared a look at each of their steps.
-    noted = np.array(
-        [_offset_s(int(one) * _DAY_S, zone) for one in range(int(day[0]), int(day[-1]) + 2)]
-    )
-    offset_s = noted[day - day[0]]
-    for i in np.flatnonzero(offset_s != noted[day - day[0] + 1]):
-        offset_s[i] = _offset_s(int(utc_s[i]), zone)
-    local_s = utc_s + offset_s
-    return local_s // _DAY_S + _EPOCH_ORDINAL, local_s % _DAY_S // step_s
-
-
-def _offset_s(utc_s: int, zone: ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(utc_s, UTC).astimezone(zone).utcoffset()
-    assert offset is not None
-    return offset // _SECOND
 
 
 def training_rows(table: Table, *, longest: timedelta, warm_up_days: int) -> tuple[Ints, Ints]:

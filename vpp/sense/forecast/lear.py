@@ -33,8 +33,9 @@ from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.daily import DayGrid, Ints, bridged, values_over, weekday_like
+from vpp.sense.forecast.daily import DayGrid, bridged, weekday_like
 from vpp.sense.forecast.sparse import Regression, Scaling
+from vpp.sense.forecast.wallclock import Ints
 
 _PRICE_LAGS = (1, 2, 3, 7)
 _REGRESSOR_LAGS = (0, 1, 7)
@@ -122,7 +123,7 @@ class FittedLear:
         Raises:
             PlanError: No whole day of prices is known in the last three weeks.
         """
-        days = _Days.of(past, _recent(past, horizon), self.regressors)
+        days = _Days.of(past, past.lately(_LOOKBACK, horizon), self.regressors)
         last = days.last_complete()
         if last < 0:
             raise PlanError(
@@ -137,7 +138,7 @@ class FittedLear:
             table[:, row] = self._day(days, row, last)
             days.prices[row] = table[LEVELS.index(0.5), row]
         values = wanted.steps(table[:, offset : offset + wanted.days])
-        published = values_over(past.values, horizon)
+        published = past.values.on(horizon)
         return np.where(np.isnan(published), values, published)
 
     def _day(self, days: _Days, row: int, last: int) -> Floats:
@@ -176,11 +177,9 @@ class _Days:
         hour = max(grid.slots // 24, 1)
         return cls(
             grid=grid,
-            prices=bridged(grid.table(values_over(past.values, horizon)), most=hour),
+            prices=bridged(grid.table(past.values.on(horizon)), most=hour),
             regressors={
-                name: _hourly(
-                    bridged(grid.table(values_over(past.regressors[name], horizon)), 2 * hour)
-                )
+                name: _hourly(bridged(grid.table(past.regressors[name].on(horizon)), 2 * hour))
                 for name in names
             },
             weekday=np.array([weekday_like(past.calendar, day) for day in grid.dates()]),
@@ -343,11 +342,3 @@ def _whole(past: Past) -> Horizon:
     ends = [profile.horizon.end for profile in (past.values, *past.regressors.values())]
     start, step = past.values.horizon.start, past.values.horizon.step
     return Horizon(start, step, (max(ends) - start) // step)
-
-
-def _recent(past: Past, horizon: Horizon) -> Horizon:
-    """The last weeks of the past, to the end of the forecast."""
-    values = past.values.horizon
-    steps = min(_LOOKBACK // values.step, values.steps)
-    start = min(values.end - steps * values.step, horizon.start)
-    return Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)

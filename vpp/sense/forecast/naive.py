@@ -20,7 +20,8 @@ from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Fitted, Model, Past
-from vpp.sense.forecast.features import LOOKBACK_DAYS, Ints, Table, training_rows
+from vpp.sense.forecast.features import LOOKBACK_DAYS, Table, training_rows
+from vpp.sense.forecast.wallclock import Ints
 
 LONGEST = timedelta(hours=48)
 """Longest lead at which the past errors of a naive model are measured."""

@@ -154,23 +154,12 @@ _Row: TypeAlias = tuple[Floats, Floats, str | None]
 def _row(fitted: Fitted, known: Past, past: Past, steps: int) -> _Row:
     """Quantiles and actual values from one origin, and the reason where there are none."""
     horizon = horizon_from(known.issued_at, past.values.horizon.step, steps)
-    actual = values_on(past, horizon)
-    actual[~np.isnan(values_on(known, horizon))] = np.nan  # known already: no forecast
+    actual = past.values.on(horizon)
+    actual[~np.isnan(known.values.on(horizon))] = np.nan  # known already: no forecast
     try:
         return fitted.quantiles(known, horizon), actual, None
     except PlanError as error:
         return np.full((len(LEVELS), steps), np.nan), actual, str(error)
-
-
-def values_on(past: Past, horizon: Horizon) -> Floats:
-    """What `past` knows of the steps of `horizon` (on the same grid), NaN where nothing."""
-    have = past.values.horizon
-    first = have.index(horizon.start)
-    values = np.full(horizon.steps, np.nan)
-    low, high = max(first, 0), min(first + horizon.steps, have.steps)
-    if low < high:
-        values[low - first : high - first] = past.values.values[low:high]
-    return values
 
 
 def _track(name: str, past: Past, origins: tuple[datetime, ...], rows: list[_Row]) -> Track:
@@ -193,8 +182,8 @@ def with_actual(track: Track, past: Past, *, past_at: PastAt | None = None) -> T
     for i, origin in enumerate(track.origins):
         if np.isnan(actual[i]).any() and origin >= past.values.horizon.start + track.step:
             horizon = track.starts(i)
-            came = values_on(past, horizon)
-            came[~np.isnan(values_on(known(origin), horizon))] = np.nan
+            came = past.values.on(horizon)
+            came[~np.isnan(known(origin).values.on(horizon))] = np.nan
             actual[i] = np.where(np.isnan(actual[i]), came, actual[i])
     return replace(track, actual=actual)
 

@@ -22,11 +22,11 @@ from vpp.sense.forecast.base import Fitted, Past
 from vpp.sense.forecast.features import (
     LOOKBACK_DAYS,
     Bools,
-    Ints,
     Table,
     mean_known,
     training_rows,
 )
+from vpp.sense.forecast.wallclock import Ints
 
 LONGEST = timedelta(hours=48)
 """Longest lead that is trained for: to the end of tomorrow from any time of today."""

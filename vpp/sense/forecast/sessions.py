@@ -29,7 +29,8 @@ from vpp.model.calendar import DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.sense.forecast.base import Past
-from vpp.sense.forecast.daily import DayGrid, Ints, bridged, values_over, weekday_like
+from vpp.sense.forecast.daily import DayGrid, bridged, weekday_like
+from vpp.sense.forecast.wallclock import Ints
 
 _LEAST_DAYS = 14
 _LOOKBACK_DAYS = 182
@@ -98,11 +99,7 @@ class FittedSessions:
         Raises:
             PlanError: Nothing is known of a time of day in the last half year.
         """
-        values = past.values.horizon
-        steps = min(timedelta(days=_LOOKBACK_DAYS) // values.step, values.steps)
-        start = min(values.end - steps * values.step, horizon.start)
-        axis = Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)
-        days = _Days.of(past, axis)
+        days = _Days.of(past, past.lately(timedelta(days=_LOOKBACK_DAYS), horizon))
         wanted = DayGrid.over(horizon, past.calendar.zone)
         rows = np.arange(wanted.days) + (wanted.first_day - days.grid.first_day).days
         table = np.zeros((len(LEVELS), wanted.days, wanted.slots))
@@ -136,7 +133,7 @@ class _Days:
         kinds = list(DayType)
         return cls(
             grid=grid,
-            table=bridged(grid.table(values_over(past.values, axis)), max(grid.slots // 24, 1)),
+            table=bridged(grid.table(past.values.on(axis)), max(grid.slots // 24, 1)),
             weekday=np.array([weekday_like(past.calendar, day) for day in dates]),
             kind=np.array([kinds.index(past.calendar.day_type(day)) for day in dates]),
         )

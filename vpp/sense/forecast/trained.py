@@ -26,7 +26,6 @@ from vpp.sense.forecast.rolling import (
     joined,
     origins_between,
     roll_on,
-    values_on,
     with_actual,
 )
 
@@ -78,7 +77,7 @@ class Trained:
                 fix=f"Give the past of this series in {self.unit}, or train it anew",
             )
         fan = self.calibration.apply(self.fitted.quantiles(past, horizon), horizon, past.calendar)
-        known = values_on(past, horizon)
+        known = past.values.on(horizon)
         there = ~np.isnan(known)
         fan[:, there] = known[there]
         return Forecast(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpp.model.calendar import Calendar
-from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource import Panels
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.sense.cleaning import Cleaned
@@ -98,7 +98,7 @@ class CleanPast:
 def cleaned_past(past: Past, clean_values: Profile) -> Past:
     """`past` without what `clean_values` does not know, and with what it fills and has come by then."""
     axis, values = past.values.horizon, past.values.values.copy()
-    mended = _on(clean_values, axis)
+    mended = clean_values.on(axis)
     inside = slice(
         max(axis.index(clean_values.horizon.start), 0),
         min(max(axis.index(clean_values.horizon.end), 0), axis.steps),
@@ -116,16 +116,6 @@ def ahead(past: Past, forecasts: Mapping[str, Profile]) -> Past:
     for name, profile in past.regressors.items():
         values = profile.values
         if (forecast := forecasts.get(name)) is not None:
-            values = np.where(np.isnan(values), _on(forecast, profile.horizon), values)
+            values = np.where(np.isnan(values), forecast.on(profile.horizon), values)
         filled[name] = Profile(profile.horizon, values)
     return replace(past, regressors=filled)
-
-
-def _on(profile: Profile, axis: Horizon) -> Floats:
-    """The values of a profile on another axis of the same grid, NaN beyond its ends; shape (steps,)."""
-    values = np.full(axis.steps, np.nan)
-    shift = axis.index(profile.horizon.start)
-    low, high = max(shift, 0), min(shift + profile.horizon.steps, axis.steps)
-    if low < high:
-        values[low:high] = profile.values[low - shift : high - shift]
-    return values
