@@ -5,6 +5,9 @@
     score    one row a series, day, model and lead: sums, added to as values come
     scored   up to which moment each series is scored
 
+Format 1 was written without and with what is expected, and did not say which: its issues are dropped when
+the file is opened, its scores are kept.
+
 A value in 4-byte floats is off by less than a millionth of its size. What was issued is bounded by
 `forget`; sums are few. Called from one thread at a time, whichever it is.
 """
@@ -29,16 +32,19 @@ from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import EPOCH
 
-VERSION = 1
+VERSION = 2
 _SUMS = [field.name for field in fields(ScoreSums)]
 _INTEGERS = ("cases", "unsure", "within80", "within90", "compared")
-SCHEMA = f"""
+_ISSUE = """
 CREATE TABLE issue (
     issued_ms INTEGER NOT NULL, series TEXT NOT NULL, model TEXT NOT NULL, unit TEXT NOT NULL,
     start_ms INTEGER NOT NULL, step_ms INTEGER NOT NULL, steps INTEGER NOT NULL,
     courses BLOB NOT NULL,
     PRIMARY KEY (issued_ms, series, model)
-) STRICT, WITHOUT ROWID;
+) STRICT, WITHOUT ROWID
+"""
+UPGRADES = {1: f"DROP TABLE issue;{_ISSUE}"}
+SCHEMA = f"""{_ISSUE};
 CREATE TABLE score (
     series TEXT NOT NULL, day INTEGER NOT NULL, model TEXT NOT NULL, lead TEXT NOT NULL,
     {", ".join(f"{n} {'INTEGER' if n in _INTEGERS else 'REAL'} NOT NULL" for n in _SUMS)},
@@ -65,7 +71,9 @@ class SqliteForecasts:
             ConfigError: The file cannot be written; it is damaged or too new.
         """
         self._path = path
-        self._connection = connect(path, schema=SCHEMA, version=VERSION, synchronous="NORMAL")
+        self._connection = connect(
+            path, schema=SCHEMA, version=VERSION, synchronous="NORMAL", upgrades=UPGRADES
+        )
         self._one_at_a_time = Lock()
 
     def __enter__(self) -> Self:

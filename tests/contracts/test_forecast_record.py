@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -148,3 +150,23 @@ def test_a_day_of_forty_series_takes_little_room(tmp_path: Path) -> None:
         )
         record._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert (tmp_path / "forecasts.sqlite").stat().st_size * 96 < 28_000_000
+
+
+@pytest.mark.parametrize("blob", ["quantiles", "courses"])
+def test_a_file_of_the_first_format_loses_its_issues_and_keeps_its_scores(
+    tmp_path: Path, blob: str
+) -> None:
+    """Rows of that format were written in two ways: read as the other, they would be other forecasts."""
+    path = tmp_path / "forecasts.sqlite"
+    with SqliteForecasts(path) as record:
+        record.keep([a_forecast()])
+        record.add_scores({a_key(): ScoreSums(cases=3)}, {"power.a": NOON})
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(f"ALTER TABLE issue RENAME COLUMN courses TO {blob}")
+        old.execute("PRAGMA user_version=1")
+
+    with SqliteForecasts(path) as record:
+        assert record.issued(since=NOON, until=NOON) == []
+        assert record.scores(DAY)[a_key()].cases == 3
+        record.keep([a_forecast()])
+        assert len(record.issued(since=NOON, until=NOON)) == 1
