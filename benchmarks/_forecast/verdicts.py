@@ -18,7 +18,6 @@ AUTO = "auto"
 PERSISTENCE = ("clear-sky-persistence", "clear-sky-of-the-day")
 """Two readings of it; the better one in the window is the mark."""
 
-LOAD_SETS = 15
 WITHIN = 1.03
 """How far above a peer our CRPS may lie."""
 

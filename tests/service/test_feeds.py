@@ -15,7 +15,7 @@ from vpp.errors import ConfigError, RejectedError, UnavailableError, VppError
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.schedule import Unsolved
-from vpp.model.time import QUARTER
+from vpp.model.time import QUARTER, isoformat
 from vpp.ports import FeedBatch, FeedFault, FeedNews
 from vpp.service import feeds, feedwatch, series_door
 from vpp.service.config import ConfigErrors
@@ -283,6 +283,22 @@ def test_a_feed_that_comes_late_is_told_to_be_there(fed: tuple[Plant, Scripted])
     assert warned(plant, NOW + 2 * QUARTER)[-1] == (
         "outdoor.mill is no longer missing for se3-day-ahead"
     )
+
+
+def test_a_feed_that_stays_missing_is_told_once_a_day_and_not_that_it_came_when_the_gate_is_past(
+    fed: tuple[Plant, Scripted],
+) -> None:
+    plant, _ = fed
+    day = timedelta(days=1)
+    every_quarter_hour = [NOW + QUARTER + i * QUARTER for i in range(97)]
+
+    lines = warned(plant, *every_quarter_hour)
+
+    gates = [NOW + timedelta(hours=1), NOW + timedelta(hours=1) + day]
+    assert lines == [
+        f"outdoor.mill never came; the gate of se3-day-ahead closes at {isoformat(gate)}"
+        for gate in gates
+    ]
 
 
 def test_a_feed_that_ends_within_the_delivery_lacks_its_first_missing_hour(

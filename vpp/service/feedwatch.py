@@ -1,5 +1,8 @@
 """Series that a gate needs and that are not there: told before the gate, and again when they came.
 
+Told once, and while it stays missing once a local day for each product: gates of every quarter-hour say
+nothing new. That one came is told by a look before a gate, never because a gate has passed.
+
 A need stands with a feed of the park file (`needed`), or follows from what is traded: a product that is
 bid on the day-ahead price needs it once it should be published, and the day-ahead product itself needs
 prices that are not too old to forecast from.
@@ -16,7 +19,7 @@ import numpy as np
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId
 from vpp.model.market import MarketProduct
-from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.model.time import QUARTER, Interval, isoformat, local_date
 from vpp.service.events import Severity
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
@@ -35,7 +38,9 @@ class _Need:
 
 def tell_late(plant: Plant, now: datetime) -> None:
     """Say which series are missing before a gate that is near."""
-    late: set[tuple[str, str]] = set()
+    today = local_date(now, plant.file.park.timezone)
+    lacking: set[tuple[str, str]] = set()
+    there: set[tuple[str, str]] = set()
     for need in _needs(plant):
         delivery = next_delivery(need.product, now)
         gate = need.product.gate_closes_at(delivery)
@@ -44,11 +49,13 @@ def tell_late(plant: Plant, now: datetime) -> None:
         if gate - need.before_gate >= now + QUARTER:  # else the next look would be too late
             continue
         why = _lacks(plant, need, delivery, now)
-        if why is None:
-            continue
         key = need.series_id, need.product.product_id
-        late.add(key)
-        if key not in plant.late:
+        if why is None:
+            there.add(key)
+            continue
+        lacking.add(key)
+        if plant.late_told_on.get(key) != today:
+            plant.late_told_on[key] = today
             plant.events.emit(
                 "feed_late",
                 f"{need.series_id} {why}; the gate of {need.product.product_id} closes at"
@@ -59,10 +66,10 @@ def tell_late(plant: Plant, now: datetime) -> None:
                 product=need.product.product_id,
                 gate_closes_at=isoformat(gate),
             )
-    for series_id, product_id in sorted(plant.late - late):
+    for series_id, product_id in sorted((there - lacking) & plant.late_told_on.keys()):
+        del plant.late_told_on[series_id, product_id]
         text = f"{series_id} is no longer missing for {product_id}"
         plant.events.emit("feed_late", text, at=now, series_id=series_id, product=product_id)
-    plant.late = late
 
 
 def price_id(plant: Plant) -> str:

@@ -309,8 +309,8 @@ class Plant:
     historian_full: bool = False
     """Whether the newest measurement found no room in the historian."""
 
-    late: set[tuple[str, str]] = field(default_factory=set)
-    """Series and products of which it was said that values are missing before the gate."""
+    late_told_on: dict[tuple[str, str], date] = field(default_factory=dict)
+    """Series and products that lack values before a gate, and on which local day that was said last."""
 
     carbon_told: str | None = None
     """Why the park's own carbon figure stands in for the series; None where it does not."""

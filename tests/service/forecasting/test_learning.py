@@ -14,7 +14,7 @@ import pytest
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource import Generator, Panels
-from vpp.model.time import QUARTER, isoformat
+from vpp.model.time import QUARTER, isoformat, local_date
 from vpp.sense.cleaning import CleaningRules
 from vpp.sense.forecast.base import Site
 from vpp.service import inputs
@@ -190,6 +190,23 @@ def test_the_choice_is_on_record_with_its_scores(fed: Plant) -> None:
     assert 0.5 < chosen["coverage80"] < 1
 
 
+def test_who_did_not_learn_today_still_sees_what_came_since_yesterday(fed: Plant) -> None:
+    asyncio.run(learn(fed, NOW))
+    forecasts(fed)
+    tomorrow, zone = NOW + timedelta(days=1), fed.file.park.timezone
+    del fed.desk.tried_at[LOAD]  # its turn alone comes
+
+    asyncio.run(learn(fed, tomorrow))
+    up_to_date = {
+        one for one, on in fed.desk.updated_on.items() if on == local_date(tomorrow, zone)
+    }
+    forecasts(fed, tomorrow)
+
+    assert up_to_date == {LOAD}
+    assert set(fed.desk.updated_on.values()) == {local_date(tomorrow, zone)}
+    assert fed.desk.errors[PRICE].origins[-1] > NOW
+
+
 def test_a_learner_that_fails_is_told_and_tried_again_next_week(
     fed: Plant, told: Callable[[Plant, str], list[str]]
 ) -> None:
@@ -243,7 +260,7 @@ def test_neither_models_nor_baseline_peek_past_known_by(fed: Plant) -> None:
     tomorrow(fed, LOAD)
     fed.desk.choices, fed.desk.tried_at, fed.desk.spreads_of = {}, {}, None
     assert same(by_baseline[LOAD], forecasts(fed)[LOAD])
-    fed.desk.updated_on = None
+    fed.desk.updated_on = {}
     asyncio.run(learn(fed, NOW))
     assert same(by_model[LOAD], forecasts(fed)[LOAD])
 

@@ -33,8 +33,8 @@ class ForecastDesk:
     errors: dict[str, Errors] = field(default_factory=dict)
     """How far each learnt series came out above its forecasts, kept up to date once a day."""
 
-    updated_on: date | None = None
-    """Local day on which calibrations were brought up to date."""
+    updated_on: dict[str, date] = field(default_factory=dict)
+    """Local day on which the calibration of each learnt series was brought up to date."""
 
     ill: str | None = None
     """Why the forecaster did not answer; None where it did."""
@@ -66,8 +66,8 @@ class ForecastDesk:
     sums: dict[ScoreKey, ScoreSums] = field(default_factory=dict)
     """Scores of today and yesterday; all that is kept stands in the record."""
 
-    below_naive: set[str] = field(default_factory=set)
-    """Series that did worse than the naive forecast on the last day that was judged."""
+    days_above: dict[str, int] = field(default_factory=dict)
+    """Series that were told to do worse than the naive forecast, and on how many days in a row they no longer did."""
 
     tidied_on: date | None = None
     record_fault: str | None = None

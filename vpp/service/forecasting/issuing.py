@@ -87,7 +87,7 @@ async def _ask(
             issued_at=now,
             horizon=horizon,
             pasts=tuple(one(now) for one in known),
-            update=() if desk.updated_on == today else tuple(known),
+            update=tuple(one for one in known if desk.updated_on.get(one.series_id) != today),
             rules={
                 name: rules for name in learnt if (rules := settings.cleaning_of(name)) is not None
             },
@@ -101,7 +101,7 @@ async def _ask(
     _tell(plant, learnt, answer, now)
     if isinstance(answer, Ill):
         return nothing
-    desk.updated_on = today
+    desk.updated_on |= dict.fromkeys(learnt, today)
     return answer
 
 

@@ -43,8 +43,8 @@ async def learn(plant: Plant, now: datetime) -> None:
         # In the order of the series, whoever is ready first: the record is the same each time.
         for name, task in zip(due, learning, strict=True):
             await _adopt(plant, name, await task, now)
-        # Who has just learnt is up to date.
-        plant.desk.updated_on = local_date(now, plant.file.park.timezone)
+        # Who has just learnt is up to date; the others still have to see what came since yesterday.
+        plant.desk.updated_on |= dict.fromkeys(due, local_date(now, plant.file.park.timezone))
     finally:
         for task in learning:
             task.cancel()

@@ -32,6 +32,9 @@ SCORED_EVERY = timedelta(hours=1)
 LOOK_BACK = timedelta(hours=60)
 """After a restart: forecasts issued before are not scored any further."""
 
+DAYS_TO_RECOVER = 7
+"""A series is forecast better than naively again after so many days in a row: each weekday once."""
+
 KNOWN = "+known"
 
 BY_DAY_TYPE = ("power.", "net.", "arriving.", "flexibility.")
@@ -175,14 +178,17 @@ def _was_known(one: Forecast, step: int) -> bool:
 
 
 def _judge(plant: Plant, name: str, day: date, now: datetime) -> None:
-    """Show how a whole day went, and tell when a series falls below the naive forecast, or rises again."""
+    """Show how a whole day went, and tell when a series falls below the naive forecast, or rises for good.
+
+    A series as good as the naive forecast is below it every other day: that is told once.
+    """
     desk = plant.desk
     total = sum_of(desk.sums, series_id=name, day=day)
     plant.metrics.forecast_scored(name, total.skill, total.coverage80)
     if total.skill is None:
         return
     below = total.skill < 0
-    if below and name not in desk.below_naive:
+    if below and name not in desk.days_above:
         plant.events.emit(
             "forecast_skill",
             f"{name}: on {day} the naive forecast erred by {total.naive_mae:.3g},"
@@ -192,15 +198,16 @@ def _judge(plant: Plant, name: str, day: date, now: datetime) -> None:
             series_id=name,
             skill=round(total.skill, 4),
         )
-        desk.below_naive.add(name)
-    elif not below and name in desk.below_naive:
+    if name in desk.days_above or below:
+        desk.days_above[name] = 0 if below else desk.days_above[name] + 1
+    if desk.days_above.get(name) == DAYS_TO_RECOVER:
         plant.events.emit(
             "forecast_skill",
             f"{name} is forecast better than naively again",
             at=now,
             series_id=name,
         )
-        desk.below_naive.discard(name)
+        del desk.days_above[name]
 
 
 def sum_of(
