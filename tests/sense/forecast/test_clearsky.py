@@ -59,7 +59,7 @@ TOMORROW = Horizon(START + DAYS * 24 * HOUR, HOUR, 48)
 
 @cache
 def cloudy() -> tuple[Past, FittedClearSky]:
-    past = a_past(clouds(), weather=clear_sky(SITE, AXIS).ghi * clouds())
+    past = a_past(clouds(), weather=clear_sky(SITE, AXIS).ghi_w_per_m2 * clouds())
     return past, QUICK.fit(past)
 
 
@@ -84,7 +84,7 @@ def test_an_irradiance_known_ahead_is_followed() -> None:
 
 def test_where_the_irradiance_is_missing_the_spread_says_so() -> None:
     past, fitted = cloudy()
-    unknown = clear_sky(SITE, AXIS).ghi.copy()
+    unknown = clear_sky(SITE, AXIS).ghi_w_per_m2.copy()
     unknown[DAYS * 24 :] = np.nan
 
     quantiles = fitted.quantiles(
@@ -97,7 +97,7 @@ def test_where_the_irradiance_is_missing_the_spread_says_so() -> None:
 
 def test_an_irradiance_measured_up_to_now_is_left_out() -> None:
     past = a_past(clouds())
-    measured = clear_sky(SITE, past.values.horizon).ghi
+    measured = clear_sky(SITE, past.values.horizon).ghi_w_per_m2
     past = replace(past, regressors={"measured.ghi": Profile(past.values.horizon, measured)})
 
     assert QUICK.fit(past).regressors == ()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import numpy as np
+
 from vpp.errors import DataError
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Floats, Horizon, Profile
@@ -75,6 +77,15 @@ class Past:
         steps = min(reach // values.step, values.steps)
         start = min(values.end - steps * values.step, horizon.start)
         return Horizon(start, values.step, (max(horizon.end, values.end) - start) // values.step)
+
+
+def side_of(values: Floats) -> tuple[float, float]:
+    """The bounds of what never was on one side of zero, as loads and feeds are: zero there, else infinite.
+
+    NaN is passed over; of nothing known nothing follows.
+    """
+    low = 0.0 if np.fmin.reduce(values, axis=None) >= 0 else -np.inf
+    return low, 0.0 if np.fmax.reduce(values, axis=None) <= 0 else np.inf
 
 
 class Fitted(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 
 from vpp.errors import DataError, PlanError
 from vpp.model.horizon import Floats, Horizon
-from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.base import Past, side_of
 from vpp.sense.forecast.seasonal import DEFAULT_RULES, MODEL, SeasonalBaseline, SeriesRule
 from vpp.sense.forecast.spread import Spread, measure
 from vpp.sense.series import SeriesStore
@@ -53,10 +53,7 @@ class FittedBaseline:
         (forecast,) = baseline.issue(_store(past), [past.series_id], horizon, past.issued_at)
         fan = self.spread.around(forecast.expected, past.calendar)
         if self.rule.keeps_sign:
-            values = past.values.values
-            low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
-            high = 0.0 if np.fmax.reduce(values) <= 0 else np.inf
-            fan = np.clip(fan, low, high)
+            fan = np.clip(fan, *side_of(past.values.values))
         return fan
 
 

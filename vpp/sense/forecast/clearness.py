@@ -188,7 +188,7 @@ class Course:
 class Light:
     """An irradiance regressor: on the ground and on the panel's plane, beside the clear sky."""
 
-    ghi: Floats
+    ghi_w_per_m2: Floats
     ground: tuple[Floats, Floats]
     """Running sums of it and of the clear sky's; so is the next, on the plane."""
 
@@ -199,13 +199,15 @@ class Light:
     known: Bools
 
     @classmethod
-    def of(cls, ghi: Floats, sky: Sky, plane: Plane, power: Floats) -> Light:
-        dhi, dni = split(sky, ghi)
-        meant = plane.power(sky, ghi=ghi, dhi=dhi, dni=dni)
-        known, both = ~np.isnan(ghi), ~np.isnan(ghi + power)
+    def of(cls, ghi_w_per_m2: Floats, sky: Sky, plane: Plane, power: Floats) -> Light:
+        dhi_w_per_m2, dni_w_per_m2 = split(sky, ghi_w_per_m2)
+        meant = plane.power(
+            sky, ghi_w_per_m2=ghi_w_per_m2, dhi_w_per_m2=dhi_w_per_m2, dni_w_per_m2=dni_w_per_m2
+        )
+        known, both = ~np.isnan(ghi_w_per_m2), ~np.isnan(ghi_w_per_m2 + power)
         return cls(
-            ghi=ghi,
-            ground=_running_pair(ghi, sky.ghi, known),
+            ghi_w_per_m2=ghi_w_per_m2,
+            ground=_running_pair(ghi_w_per_m2, sky.ghi_w_per_m2, known),
             plane=_running_pair(meant, plane.clear(sky), known),
             followed=_running_pair(power, meant, both),
             known=known,
@@ -219,7 +221,7 @@ class Light:
         before, after = [(rows - half, rows)], [(rows + 1, rows + half + 1)]
         day, week = round(24 * per_hour), round(168 * per_hour)
         columns = [
-            self.ghi[rows],
+            self.ghi_w_per_m2[rows],
             _share(self.ground, near),
             _share(self.ground, wide),
             _share(self.plane, near),

@@ -30,7 +30,7 @@ from vpp.errors import PlanError
 from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
-from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.base import Past, side_of
 from vpp.sense.forecast.daily import DayGrid
 from vpp.sense.forecast.wallclock import Ints
 
@@ -87,7 +87,7 @@ class Climatology:
             usual=usual,
             alone=_Fading.fit(seen, ()),
             led=_Fading.fit(seen, names) if names else None,
-            floor=0.0 if np.fmin.reduce(past.values.values) >= 0 else -np.inf,
+            floor=side_of(past.values.values)[0],
         )
 
 

@@ -54,7 +54,7 @@ from scipy.special import ndtri
 from vpp.model.calendar import Calendar, DayType
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
-from vpp.sense.forecast.base import Past
+from vpp.sense.forecast.base import Past, side_of
 from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.scores import lead_slices
 from vpp.sense.forecast.wallclock import Ints, clock
@@ -154,9 +154,7 @@ def sign_bounds(past: Past) -> tuple[float, float]:
     """Zero as a bound for a series that was never on its other side; prices and temperatures have none."""
     if past.unit in _SIGNLESS or _PRICE.match(past.unit):
         return -np.inf, np.inf
-    values: Floats = past.values.values
-    low = 0.0 if np.fmin.reduce(values) >= 0 else -np.inf
-    return low, 0.0 if np.fmax.reduce(values) <= 0 else np.inf
+    return side_of(past.values.values)
 
 
 def calibrate(

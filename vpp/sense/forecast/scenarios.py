@@ -32,6 +32,7 @@ from scipy.special import ndtri
 from vpp.errors import DataError
 from vpp.model.forecast import LEVELS, Forecast, Scenarios
 from vpp.model.horizon import Floats, Horizon
+from vpp.sense.forecast.base import side_of
 from vpp.sense.forecast.rolling import Track
 
 FADES_AFTER = timedelta(hours=6)
@@ -260,8 +261,7 @@ def _through_quantiles(forecast: Forecast, z: Floats, bounds: tuple[float, float
     low, high = fan[at - 1, steps], fan[at, steps]
     values = low + (z - _Z[at - 1]) / (_Z[at] - _Z[at - 1]) * (high - low)
     if bounds is None:
-        least = 0.0 if (fan >= 0).all() else -np.inf
-        bounds = least, 0.0 if (fan <= 0).all() else np.inf
+        bounds = side_of(fan)
     drawn = _about(forecast.expected.values, np.clip(values, *bounds).T, bounds)
     drawn[:, fan[0] == fan[-1]] = fan[0, fan[0] == fan[-1]]
     return drawn

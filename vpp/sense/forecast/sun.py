@@ -46,13 +46,13 @@ class Sky:
     azimuth_deg: Floats
     """Clockwise from north."""
 
-    ghi: Floats
-    """Global irradiance on the ground, W/m²; so are the next two."""
+    ghi_w_per_m2: Floats
+    """Global irradiance on the ground; the next two are its diffuse and its direct part."""
 
-    dhi: Floats
-    dni: Floats
-    extra: Floats
-    """What arrives outside the atmosphere, W/m²."""
+    dhi_w_per_m2: Floats
+    dni_w_per_m2: Floats
+    extra_w_per_m2: Floats
+    """What arrives outside the atmosphere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +64,29 @@ class Plane:
     gain: float
     """Unit of the power series per W/m² on the panel."""
 
-    def power(self, sky: Sky, *, ghi: Floats, dhi: Floats, dni: Floats) -> Floats:
+    def power(
+        self, sky: Sky, *, ghi_w_per_m2: Floats, dhi_w_per_m2: Floats, dni_w_per_m2: Floats
+    ) -> Floats:
         """Power of each step from irradiance of the same steps, W/m²; an isotropic diffuse sky."""
         tilt, zenith = np.radians(self.tilt_deg), np.radians(90 - sky.elevation_deg)
         turned = np.radians(sky.azimuth_deg - self.azimuth_deg)
         facing = np.cos(tilt) * np.cos(zenith) + np.sin(tilt) * np.sin(zenith) * np.cos(turned)
         up = (1 + np.cos(tilt)) / 2
-        plane = dni * np.maximum(facing, 0.0) + dhi * up + ghi * _ALBEDO * (1 - up)
+        plane = (
+            dni_w_per_m2 * np.maximum(facing, 0.0)
+            + dhi_w_per_m2 * up
+            + ghi_w_per_m2 * _ALBEDO * (1 - up)
+        )
         return np.asarray(self.gain * plane)
 
     def clear(self, sky: Sky) -> Floats:
         """Power under a cloudless sky."""
-        return self.power(sky, ghi=sky.ghi, dhi=sky.dhi, dni=sky.dni)
+        return self.power(
+            sky,
+            ghi_w_per_m2=sky.ghi_w_per_m2,
+            dhi_w_per_m2=sky.dhi_w_per_m2,
+            dni_w_per_m2=sky.dni_w_per_m2,
+        )
 
 
 def clear_sky(site: Site, horizon: Horizon) -> Sky:
@@ -110,24 +121,24 @@ def clear_sky(site: Site, horizon: Horizon) -> Sky:
     return Sky(
         elevation_deg=mean(90 - zenith),
         azimuth_deg=azimuth[pieces // 2 :: pieces],
-        ghi=by_day(clear["ghi"]),
-        dhi=by_day(clear["dhi"]),
-        dni=by_day(clear["dni"]),
-        extra=mean(extra),
+        ghi_w_per_m2=by_day(clear["ghi"]),
+        dhi_w_per_m2=by_day(clear["dhi"]),
+        dni_w_per_m2=by_day(clear["dni"]),
+        extra_w_per_m2=mean(extra),
     )
 
 
-def split(sky: Sky, ghi: Floats) -> tuple[Floats, Floats]:
+def split(sky: Sky, ghi_w_per_m2: Floats) -> tuple[Floats, Floats]:
     """Diffuse and direct irradiance (dhi, dni) of a global one, W/m², NaN where that is not known.
 
     After Erbs, Klein and Duffie, Solar Energy 28 (1982), 293.
     """
     up = np.sin(np.radians(np.maximum(sky.elevation_deg, 3.0)))
-    kt = np.clip(ghi / (sky.extra * up), 0.0, 1.0)
+    kt = np.clip(ghi_w_per_m2 / (sky.extra_w_per_m2 * up), 0.0, 1.0)
     low = 1 - 0.09 * kt
     middle = 0.9511 - 0.1604 * kt + 4.388 * kt**2 - 16.638 * kt**3 + 12.336 * kt**4
-    diffuse = ghi * np.where(kt <= 0.22, low, np.where(kt <= 0.8, middle, 0.165))
-    return np.asarray(diffuse), np.asarray((ghi - diffuse) / up)
+    diffuse = ghi_w_per_m2 * np.where(kt <= 0.22, low, np.where(kt <= 0.8, middle, 0.165))
+    return np.asarray(diffuse), np.asarray((ghi_w_per_m2 - diffuse) / up)
 
 
 def fitted_plane(sky: Sky, power: Floats, panels: Panels | None = None) -> Plane:
@@ -136,14 +147,14 @@ def fitted_plane(sky: Sky, power: Floats, panels: Panels | None = None) -> Plane
     Tried on a grid, unless `panels` says how they stand; the least pinball loss wins. Two grids of panels in one series (east and west)
     give the best single plane, and the rest is left to what learns the ratio.
     """
-    seen = np.flatnonzero((sky.ghi > _BRIGHT_W_PER_M2) & ~np.isnan(power))
+    seen = np.flatnonzero((sky.ghi_w_per_m2 > _BRIGHT_W_PER_M2) & ~np.isnan(power))
     bright = Sky(
         elevation_deg=sky.elevation_deg[seen],
         azimuth_deg=sky.azimuth_deg[seen],
-        ghi=sky.ghi[seen],
-        dhi=sky.dhi[seen],
-        dni=sky.dni[seen],
-        extra=sky.extra[seen],
+        ghi_w_per_m2=sky.ghi_w_per_m2[seen],
+        dhi_w_per_m2=sky.dhi_w_per_m2[seen],
+        dni_w_per_m2=sky.dni_w_per_m2[seen],
+        extra_w_per_m2=sky.extra_w_per_m2[seen],
     )
     measured = power[seen]
     best, least = Plane(tilt_deg=0, azimuth_deg=180, gain=0.0), np.inf
