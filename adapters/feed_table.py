@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
-from vpp.model.time import EPOCH, isoformat
+from vpp.model.time import EPOCH, isoformat, utc_of_labels
 from vpp.ports import FeedBatch
 from vpp.wire import SeriesUpload, SeriesValue
 
@@ -43,11 +44,13 @@ class TableLayout:
     start: str
     """The column with the start of each interval."""
 
-    stamps: Literal["zoned", "utc", "unix_s"]
-    """ISO 8601 with its offset; without one, meaning UTC; or seconds since 1970."""
+    stamps: Literal["zoned", "utc", "unix_s"] | ZoneInfo
+    """ISO 8601 with its offset; without one, meaning UTC; seconds since 1970; or, without an offset,
+    readings of the clock of a zone, each row later than the one before it."""
 
     issued: str | None
-    """The column with the moment since which a row was known; None: that of the document."""
+    """The column with the moment since which a row was known, with its offset where `stamps` is a zone;
+    None: that of the document."""
 
     resolution: timedelta
     source: str
@@ -68,8 +71,7 @@ def batches_of(
             numbers, an issue that is still to come; `where` says the row.
     """
     tables: dict[datetime, dict[str, dict[datetime, float]]] = {}
-    for place, cells in rows:
-        start = _moment(cells, layout.start, layout.stamps, place)
+    for (place, cells), start in _with_starts(rows, layout):
         if (start - EPOCH) % layout.resolution:
             raise DataError(
                 f"{isoformat(start)} is not on the grid of {layout.resolution}",
@@ -78,7 +80,12 @@ def batches_of(
             )
         known_at = issued_at
         if layout.issued is not None:
-            known_at = _moment(cells, layout.issued, layout.stamps, place)
+            known_at = _moment(
+                cells,
+                layout.issued,
+                "zoned" if isinstance(layout.stamps, ZoneInfo) else layout.stamps,
+                place,
+            )
         if known_at > now:
             raise DataError(
                 f"issued at {isoformat(known_at)}, which is still to come",
@@ -102,6 +109,41 @@ def batches_of(
         for column in layout.series
         for upload in _uploads(tables[known_at].get(column.series_id, {}), column, layout, known_at)
     )
+
+
+def _with_starts(rows: Iterable[Row], layout: TableLayout) -> list[tuple[Row, datetime]]:
+    """Each row with its start in UTC."""
+    stamps = layout.stamps
+    if not isinstance(stamps, ZoneInfo):
+        return [(row, _moment(row[1], layout.start, stamps, row[0])) for row in rows]
+    given = list(rows)
+    labels = [_label(cells, layout.start, place) for place, cells in given]
+    try:
+        starts = utc_of_labels(labels, stamps)
+    except DataError as error:
+        raise DataError(error.what, where=given[int(error.where)][0], fix=error.fix) from error
+    found = []
+    for row, label, start in zip(given, labels, starts, strict=True):
+        if start is None:
+            raise DataError(
+                f"{label} never was on the clock of {stamps.key}",
+                where=row[0],
+                fix="Drop the row, or write offsets",
+            )
+        found.append((row, start))
+    return found
+
+
+def _label(cells: Mapping[str, object], column: str, place: str) -> datetime:
+    cell = str(_cell(cells, column, place))
+    try:
+        return datetime.fromisoformat(cell)
+    except ValueError as error:
+        raise DataError(
+            f"{column} {cell[:40]!r} is no time: {error}",
+            where=place,
+            fix="Write 2025-12-03T00:00",
+        ) from error
 
 
 def _uploads(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from vpp.errors import DataError
 from vpp.ports import FeedBatch
 
 NOW = datetime(2025, 12, 1, 12, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def layout(**changes: Any) -> TableLayout:
@@ -196,3 +198,61 @@ def test_whatever_stands_in_a_row_it_is_read_or_refused(start: Any, x: Any, stam
         read([{"start": start, "x": x}], stamps=stamps)
     except DataError:
         pass
+
+
+# ---------------------------------------------------------------- a wall clock
+
+
+def test_the_hour_that_a_local_clock_shows_twice_is_told_apart_by_order() -> None:
+    """26 October 2025 in Berlin: 02:00 is 00:00Z, and an hour later 01:00Z."""
+    labels = ["01:00", "02:00", "02:00", "03:00"]
+    rows: list[dict[str, object]] = [
+        {"start": f"2025-10-26 {label}", "x": place} for place, label in enumerate(labels)
+    ]
+
+    assert values(read(rows, stamps=BERLIN)) == [
+        ("a", 23, 0.0),
+        ("a", 0, 1.0),
+        ("a", 1, 2.0),
+        ("a", 2, 3.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "place", "says"),
+    [
+        pytest.param(
+            ["2025-03-30 01:00", "2025-03-30 02:00"],
+            "t:1",
+            "never was",
+            id="an hour that is skipped",
+        ),
+        pytest.param(
+            ["2025-11-01 01:00", "2025-11-01 01:00"],
+            "t:1",
+            "comes again",
+            id="an ordinary hour twice",
+        ),
+        pytest.param(
+            ["2025-11-01 02:00", "2025-11-01 01:00"], "t:1", "lies before", id="newest first"
+        ),
+        pytest.param(["2025-11-01T01:00Z"], "t:0", "names a zone", id="an offset"),
+        pytest.param(["noon"], "t:0", "is no time", id="no time"),
+    ],
+)
+def test_a_label_that_no_clock_showed_is_a_fault_at_its_row(
+    labels: list[str], place: str, says: str
+) -> None:
+    with pytest.raises(DataError, match=says) as error:
+        read([{"start": label, "x": 1} for label in labels], stamps=BERLIN)
+
+    assert error.value.where == place
+
+
+def test_beside_local_starts_the_issue_keeps_its_offset() -> None:
+    row: dict[str, object] = {"start": "2025-12-01 14:00", "at": "2025-12-01T10:00+01:00", "x": 1}
+
+    (batch,) = read([row], stamps=BERLIN, issued="at")
+
+    assert batch.upload.issued_at == datetime(2025, 12, 1, 9, tzinfo=UTC)
+    assert values((batch,)) == [("a", 13, 1.0)]

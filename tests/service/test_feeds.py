@@ -238,6 +238,23 @@ def test_feeds_of_a_park_file_are_opened_beside_it_and_bring_what_lies_there(
     assert plant.series.source(WEATHER) == "a station"
 
 
+def test_local_stamps_are_readings_of_the_parks_clock(plant: Plant, tmp_path: Path) -> None:
+    plant.file = demo_with(tmp_path, FEED.replace("kind: csv", "kind: csv\n    stamps: local"))
+    (tmp_path / "inbox").mkdir()
+    table = "interval_start,temp\n2025-12-02 11:00,1.5\n"
+    (tmp_path / "inbox" / "w.csv").write_text(table, encoding="utf-8")
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            plant.feeds = await open_feeds(plant.file, stack)
+            await feeds.look(plant, NOW)
+
+    asyncio.run(run())
+
+    hour = Horizon(NOW, timedelta(hours=1), 1)
+    assert plant.series.known(WEATHER, hour, NOW).values.tolist() == [1.5]
+
+
 def test_an_address_that_is_not_safe_does_not_let_the_service_begin(
     plant: Plant, tmp_path: Path
 ) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from tests.sense.cuts import table
 from vpp.errors import ConfigError
+from vpp.model.time import QUARTER, isoformat
 from vpp.sense.cleaning import Defect
 from vpp.service.config import ConfigErrors
 from vpp.service.rawtable import RawTable, Stamps, read_raw, stamps_named
 
+START = datetime(2025, 12, 1, tzinfo=UTC)
 BERLIN, DENVER = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Denver")
 
 
@@ -60,12 +62,14 @@ def test_rows_may_change_from_hours_to_quarters(tmp_path: Path) -> None:
     assert [one.defect for one in series.findings] == [Defect.MIXED_STEPS]
 
 
-def test_missing_rows_are_unknown_and_not_a_longer_row(tmp_path: Path) -> None:
-    rows = [f"2025-12-01T{hour:02}:00Z,{hour}" for hour in (0, 1, 5, 6)]
+@pytest.mark.parametrize("missing", [1, 3, 20], ids=["a half hour", "an hour", "hours"])
+def test_missing_rows_are_unknown_and_not_a_longer_row(tmp_path: Path, missing: int) -> None:
+    places = [0, 1, 2 + missing, 3 + missing]
+    rows = [f"{isoformat(START + place * QUARTER)},{place}" for place in places]
 
     values = read(tmp_path, *rows).series("load").profile.values
 
-    assert np.array_equal(values, [0, 1, np.nan, np.nan, np.nan, 5, 6], equal_nan=True)
+    assert np.flatnonzero(~np.isnan(values)).tolist() == places
 
 
 def test_an_offset_that_summer_belies_is_found_by_the_sun(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -101,6 +101,44 @@ def local_moment(day: date, at: time, zone: ZoneInfo) -> datetime:
 def local_date(moment: datetime, zone: ZoneInfo) -> date:
     """The calendar day in `zone` that `moment` belongs to."""
     return moment.astimezone(zone).date()
+
+
+def utc_of_labels(labels: Sequence[datetime], zone: ZoneInfo) -> tuple[datetime | None, ...]:
+    """Wall-clock labels without an offset, in order of time, as UTC.
+
+    A label that comes a second time is the second occurrence of an hour that the autumn change
+    repeats. None for a label that the spring change skips: no such time ever was.
+
+    Raises:
+        DataError: A label that comes too often, lies before the one before it, or names a zone;
+            `where` is its place, from 0.
+    """
+    starts: list[datetime | None] = []
+    times: dict[datetime, int] = {}
+    newest: datetime | None = None
+    for place, label in enumerate(labels):
+        if label.tzinfo is not None:
+            raise DataError(f"{label} names a zone", where=str(place), fix="Use its own offset")
+        fold = times[label] = times.get(label, -1) + 1
+        local = label.replace(tzinfo=zone, fold=min(fold, 1))
+        if fold > (local.utcoffset() != local.replace(fold=0).utcoffset()):
+            raise DataError(
+                f"{label} comes again", where=str(place), fix="Drop the row that is written twice"
+            )
+        moment = local.astimezone(UTC)
+        shown = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+        if shown != label:
+            starts.append(None)
+            continue
+        if newest is not None and moment < newest:
+            raise DataError(
+                f"{label} lies before the label before it",
+                where=str(place),
+                fix="Sort the rows by time, or write offsets: order tells a repeated hour apart",
+            )
+        newest = moment
+        starts.append(moment)
+    return tuple(starts)
 
 
 def isoformat(moment: datetime) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.time import EPOCH, latest_boundary, require_utc
+from vpp.model.time import EPOCH, latest_boundary, require_utc, utc_of_labels
 from vpp.sense.cleaning import Action, Cleaned, Defect, Finding, finding
 
 SUN_DAYS = 14
@@ -82,35 +82,19 @@ def on_grid(rows: Iterable[Row], step: timedelta) -> Cleaned:
 def utc_starts(
     labels: Sequence[datetime], zone: ZoneInfo, step: timedelta
 ) -> tuple[tuple[datetime | None, ...], tuple[Finding, ...]]:
-    """Wall-clock labels, in the order in which they were written, as UTC.
-
-    A label that comes a second time is the second occurrence of an hour that the autumn change
-    repeats. None for a label that the spring change skips: no such time ever was.
+    """Wall-clock labels as UTC, and which of them a clock change repeats or skips.
 
     Raises:
-        DataError: A label that comes too often, or that names a zone.
+        DataError: As `utc_of_labels`.
     """
-    starts: list[datetime | None] = []
-    seen: set[datetime] = set()
-    odd: list[datetime] = []
-    for label in labels:
-        if label.tzinfo is not None:
-            raise DataError(f"{label} names a zone", where="label", fix="Use its own offset")
-        local = label.replace(tzinfo=zone, fold=1 if label in seen else 0)
-        moment = local.astimezone(UTC)
-        if moment.astimezone(zone).replace(tzinfo=None, fold=0) != label:
-            starts.append(None)
-            odd.append(moment)
-            continue
-        if label in seen:
-            if local.utcoffset() == local.replace(fold=0).utcoffset() or moment in starts[-200:]:
-                raise DataError(
-                    f"{label} comes again", where="label", fix="Drop the row that is written twice"
-                )
-            odd.append(moment)
-        seen.add(label)
-        starts.append(moment)
-    return tuple(starts), _clock_change(odd, step)
+    starts = utc_of_labels(labels, zone)
+    odd = []
+    for label, start in zip(labels, starts, strict=True):
+        if start is None:
+            odd.append(label.replace(tzinfo=zone).astimezone(UTC))
+        elif start.astimezone(zone).fold:
+            odd.append(start)
+    return starts, _clock_change(odd, step)
 
 
 def _clock_change(odd: Sequence[datetime], step: timedelta) -> tuple[Finding, ...]:

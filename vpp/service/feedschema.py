@@ -78,10 +78,12 @@ class FeedSection(Section):
     resolution_minutes: Annotated[int, Field(ge=1, le=1440), AfterValidator(_divides_a_day)]
     start: Text = "interval_start"
     """Column with the start of each interval."""
-    stamps: Literal["zoned", "utc", "unix_s"] = "zoned"
-    """`zoned`: ISO 8601 with an offset. `utc`: without one. `unix_s`: seconds since 1970."""
+    stamps: Literal["zoned", "utc", "local", "unix_s"] = "zoned"
+    """`zoned`: ISO 8601 with an offset. `utc`: without one. `local`: readings of the park's clock, rows in
+    order of time. `unix_s`: seconds since 1970."""
     issued: Text | None = None
-    """Column with the moment since which a row was known; else that of the file or answer."""
+    """Column with the moment since which a row was known, with an offset where stamps are local; else
+    that of the file or answer."""
     series: Annotated[list[FeedSeries], Field(min_length=1, max_length=200)]
     needed: list[FeedNeed] = Field(default_factory=list)
     max_age_hours: Annotated[float, Field(gt=0, le=8760)] | None = None

@@ -152,7 +152,7 @@ def _starts(
     try:
         return utc_starts(known, zone, STEPS[0])
     except DataError as error:
-        line = max(at for at, label in enumerate(known) if str(label) in error.what) + 2
+        line = int(error.where) + 2
         raise ConfigErrors([Fault(str(file), line, 1, "interval_start", error.what)]) from error
 
 

@@ -251,7 +251,7 @@ async def open_feeds(file: ParkFile, stack: AsyncExitStack) -> tuple[Feed, ...]:
 async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) -> Feed:
     layout = TableLayout(
         start=section.start,
-        stamps=section.stamps,
+        stamps=file.park.timezone if section.stamps == "local" else section.stamps,
         issued=section.issued,
         resolution=timedelta(minutes=section.resolution_minutes),
         source=section.source,

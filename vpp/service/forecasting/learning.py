@@ -1,7 +1,10 @@
 """Models learn: when the service starts, and once a week, one series after the other.
 
 A choice goes to the journal with its scores. What was learnt is not on disk: after a restart it is
-learnt again, from the same history, and until then the seasonal baseline forecasts.
+learnt again, from the same history, and until then the seasonal baseline forecasts, which the model of
+each forecast says. Models are pickles, and who can write into a data folder would run code by them; a
+digest beside a pickle is written by the same hand. Kept ones would also have to be given up whenever
+our code, a library, the history or the park file changes. That is much for the minutes that it saves.
 """
 
 from __future__ import annotations
