@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from vpp.errors import DataError
+from vpp.model.market import BidMode
 from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_day, local_moment
 from vpp.service.backtestasked import HARD_S, SERIES_BEYOND, SOFT_S, TTL_PERIODS
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
@@ -52,12 +53,13 @@ def as_asked(file: ParkFile, asked: SimulationRequest) -> tuple[ParkFile, dateti
     first_day = local_day(local_date(start, zone), zone).end
     planning = file.planning.model_dump() | {
         "every_minutes": asked.plan_every_minutes,
-        "scenarios": asked.scenarios,
         "soft_s": max(file.planning.soft_s, SOFT_S),
         "hard_s": max(file.planning.hard_s, HARD_S),
     }
-    if asked.scenarios < 2:
-        planning["margin_probability"] = None
+    if asked.bids == "point_plan":
+        planning |= {"scenarios": 0, "margin_probability": None}
+        robust = {name: b for name, b in file.bindings.items() if b.mode is BidMode.ROBUST}
+        file = replace(file, bindings=robust, curves={})
     control = file.control.model_dump() | {
         "period_s": period_s,
         "setpoint_ttl_s": max(file.control.setpoint_ttl_s, TTL_PERIODS * period_s),

@@ -26,8 +26,9 @@ class SimulationRequest(WireModel):
     plan_every_minutes: Annotated[int, Field(ge=15, le=720, multiple_of=15)] = 60
     control_period_s: Annotated[int, Field(ge=60, le=900, multiple_of=60)] = 300
     """How often devices are steered, and how finely they live; divides the quarter-hour."""
-    scenarios: Annotated[int, Field(ge=0, le=50)] = 0
-    """How many futures a plan is made for; below 2 bids come from the point plan."""
+    bids: Literal["as_filed", "point_plan"] = "as_filed"
+    """Whether plans and bids are made as the park file says, or, quicker, for one future alone: then
+    curves come from the point plan."""
     prices: Literal["recorded", "caller"] = "recorded"
     """Who publishes day-ahead and imbalance prices: the simulated world, as recorded; or whoever asks."""
 
