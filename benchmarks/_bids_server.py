@@ -68,7 +68,9 @@ def _trading_park() -> ParkFile:
     """The demo park, but its unit trades already: the next quarter-hour has a bid too."""
     file = load_park(shipped_park("demo"))
     units = tuple(replace(u, trades_from=EPOCH) for u in file.park.bidding_units)
-    return replace(file, park=replace(file.park, bidding_units=units))
+    limits = file.trading.limits.model_copy(update={"burst": 100_000})  # time stands still
+    trading = file.trading.model_copy(update={"limits": limits})
+    return replace(file, park=replace(file.park, bidding_units=units), trading=trading)
 
 
 async def _solve(run: Run, stop: asyncio.Event) -> list[float]:

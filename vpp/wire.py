@@ -347,7 +347,8 @@ class BidSetResponse(WireModel):
     plan_id: str
     strategy_version: str
     pack_digest: str
-    status: Literal["open", "superseded", "withdrawn", "awarded", "dry_run"]
+    status: Literal["open", "superseded", "withdrawn", "awarded", "unanswered", "shadow", "dry_run"]
+    """`unanswered`: given up, its headroom is free again. `shadow`: shown here, given to no venue."""
     bids: list[WireBid]
 
 
@@ -445,8 +446,11 @@ class ProductView(WireModel):
     """False: a request for bids is refused with `not_biddable`."""
     not_biddable: str | None
     """Why."""
-    market: Literal["live", "simulated"]
-    """Of a simulated park the market is ours: rules that are unverified need no waiver there."""
+    market: Literal["live", "shadow", "simulated"]
+    """Of a simulated park the market is ours: rules that are unverified need no waiver there. In the shadow
+    bids are made and shown, and a request for them is refused with `shadow`."""
+    shadow_because: str | None
+    """Null where bids leave."""
     currency: str
     timezone: str
     delivery_interval_s: int
@@ -508,10 +512,24 @@ class LimitRequest(WireModel):
 
 
 class KillRequest(WireModel):
-    """Stop bids and set-points; `killed: false` releases again."""
+    """Stop bids and set-points; `killed: false` asks to release, and takes two persons."""
 
     killed: bool
     reason: str = Field(min_length=3, max_length=500)
+    by: str | None = Field(default=None, min_length=2, max_length=120)
+    """Who asks; a release needs it, twice, with two names."""
+    market: ProductName | None = None
+    """Bids of this product alone."""
+    enterprise: Id | None = None
+    """Set-points to this enterprise, and bids of units that it is in. Neither: everything."""
+
+    @model_validator(mode="after")
+    def _names_one_scope_and_who_releases(self) -> KillRequest:
+        if self.market is not None and self.enterprise is not None:
+            raise ValueError("give market or enterprise, not both")
+        if not self.killed and self.by is None:
+            raise ValueError("give by: a release takes two persons")
+        return self
 
 
 class ProblemFault(WireModel):

@@ -37,8 +37,8 @@ async def ask(run: Run, path: str) -> tuple[int, JSON]:
         return answer.status, await answer.json(content_type=None)
 
 
-async def order(run: Run, killed: bool) -> JSON:
-    body = {"killed": killed, "reason": "a drill"}
+async def order(run: Run, killed: bool, by: str = "Li") -> JSON:
+    body = {"killed": killed, "reason": "a drill", "by": by}
     async with (
         aiohttp.ClientSession() as session,
         session.post(run.address + "/v1/kill", json=body) as answer,
@@ -214,7 +214,8 @@ def test_the_kill_switch_stops_bids_and_set_points_survives_a_restart_and_lets_g
         counted.append(run.plant.setpoints_sent)
         answers.append(await ask(run, "/readyz"))
         answers.append((await run.world.report())["ledger"].get("received", 0))
-        answers.append(await order(run, False))
+        await order(run, False)
+        answers.append(await order(run, False, by="Wang"))
         await until(eve(file, 13, 1))
         counted.append(run.plant.setpoints_sent)
 

@@ -16,7 +16,7 @@ from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.ports import Journal
-from vpp.service import recovery, trading
+from vpp.service import awarding, recovery, trading
 from vpp.service.api.markets import request_digest
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile
@@ -149,5 +149,5 @@ async def bid(bench: Bench, request: BidRequest) -> bytes:
 
 
 async def award(bench: Bench, request: AwardRequest) -> str:
-    answer = await trading.book_award(bench.plant, PRODUCT, request, now=bench.clock.at)
+    answer = await awarding.book_award(bench.plant, PRODUCT, request, now=bench.clock.at)
     return answer.status

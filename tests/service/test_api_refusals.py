@@ -98,7 +98,7 @@ def day(start: str, end: str = '"2025-12-03T23:00:00Z"') -> str:
         pytest.param("GET", "/static/%2e%2e/%2e%2e/cli.py", None, "not_found", id="in disguise"),
         pytest.param("GET", "/v2/park", None, "not_found", id="another version"),
         pytest.param("POST", "/v1/park", "{}", "method_not_allowed", id="a read route written"),
-        pytest.param("GET", "/v1/kill", None, "method_not_allowed", id="a write route read"),
+        pytest.param("DELETE", "/v1/kill", None, "method_not_allowed", id="a write route read"),
         pytest.param("GET", "/v1/park?colour=red", None, "invalid_query", id="unknown parameter"),
         pytest.param("GET", f"{BIDS}?limit=0", None, "invalid_query", id="nothing asked for"),
         pytest.param("GET", f"{BIDS}?limit=501", None, "invalid_query", id="too large a page"),

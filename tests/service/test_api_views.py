@@ -200,7 +200,12 @@ def test_the_kill_switch_latches_and_releases(plant: Plant, serving: Any) -> Non
     async def run() -> None:
         async with serving(plant) as client:
             killed = await client.post("/v1/kill", json={"killed": True, "reason": "fire drill"})
-            assert await killed.json() == {"killed": True, "reason": "fire drill"}
+            assert await killed.json() == {
+                "killed": True,
+                "reason": "fire drill",
+                "latches": [{"scope": "all", "name": "", "reason": "fire drill"}],
+                "releases": [],
+            }
             ready = await client.get("/readyz")
             assert ready.status == 503
             assert "fire drill" in await ready.text()
@@ -209,8 +214,11 @@ def test_the_kill_switch_latches_and_releases(plant: Plant, serving: Any) -> Non
                 "/v1/markets/se3-day-ahead/bids", json={"request_id": "r", "delivery": day}
             )
             assert (bid.status, (await bid.json())["code"]) == (503, "killed")
-            freed = await client.post("/v1/kill", json={"killed": False, "reason": "drill over"})
-            assert await freed.json() == {"killed": False, "reason": None}
+            over = {"killed": False, "reason": "drill over"}
+            asked = await (await client.post("/v1/kill", json=over | {"by": "Li"})).json()
+            assert (asked["killed"], asked["releases"][0]["asked_by"]) == (True, "Li")
+            freed = await (await client.post("/v1/kill", json=over | {"by": "Wang"})).json()
+            assert freed == {"killed": False, "reason": None, "latches": [], "releases": []}
             assert (await client.get("/readyz")).status == 200
 
     asyncio.run(run())

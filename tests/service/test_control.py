@@ -17,7 +17,8 @@ from vpp.wire import KillRequest
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
 KILL = KillRequest(killed=True, reason="smoke in hall 3")
-RELEASE = KillRequest(killed=False, reason="drill over")
+RELEASE = KillRequest(killed=False, reason="drill over", by="Li")
+AGREE = KillRequest(killed=False, reason="drill over", by="Wang")
 
 
 class SlowJournal(MemoryJournal):
@@ -39,10 +40,11 @@ def test_a_kill_that_meets_a_release_on_its_way_to_disk_stands(
 ) -> None:
     async def run() -> None:
         plant = empty_plant
-        plant.journal = journal = SlowJournal()
         if latched:
             plant.kill.kill("fire drill")
             os.utime(tmp_path / FILE_NAME, (0, 0))  # long ago: file systems' clocks tick coarsely
+        await set_kill(plant, AGREE, now=NOW)
+        plant.journal = journal = SlowJournal()
         release = asyncio.create_task(set_kill(plant, RELEASE, now=NOW))
         await journal.asked.wait()
         kill = asyncio.create_task(set_kill(plant, KILL, now=NOW))

@@ -18,6 +18,7 @@ from vpp.service.marketpack import Pack, read_pack, shipped_packs
 from vpp.service.marketsources import SOURCED, key_path, leaves
 from vpp.service.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
+from vpp.service.tradingschema import TradingSection
 from vpp.service.waivers import WaiverSection
 
 PACKS = {str(pack.product_id): pack for pack in shipped_packs()}
@@ -113,6 +114,7 @@ def live(tmp_path: Path, waivers: str = "") -> Path:
     park = shipped_park("demo")
     text = park.read_text()
     text = text[: text.index("\nsimulation:")] + waivers
+    text = text.replace("mode: simulated", "mode: live")
     (tmp_path / "live.yaml").write_text(
         text.replace("../markets", str(park.parent.parent / "markets"))
     )
@@ -189,7 +191,7 @@ def test_a_product_without_bids_is_listed_with_the_reason_and_refuses(
 def test_a_live_park_gives_no_bids_by_unverified_rules_but_shows_them_dry(
     plant: Plant, serving: Any
 ) -> None:
-    plant.file = replace(plant.file, simulation=None)
+    plant.file = replace(plant.file, simulation=None, trading=TradingSection(mode="live"))
 
     async def run() -> None:
         async with serving(plant) as client:
@@ -199,7 +201,7 @@ def test_a_live_park_gives_no_bids_by_unverified_rules_but_shows_them_dry(
             shown = await (await client.get("/v1/markets/se3-day-ahead")).json()
             assert (refused.status, (await refused.json())["code"]) == (422, "not_biddable")
             assert (await dry.json())["pack_digest"] == shown["pack_digest"]
-            assert (shown["biddable"], shown["market"]) == (False, "live")
+            assert (shown["biddable"], shown["market"]) == (False, "shadow")
             assert not list(plant.book.all_bids())
 
     asyncio.run(run())

@@ -32,8 +32,9 @@ from tests.service.rebuilt import (
 from vpp.errors import RejectedError, UnavailableError, VppError
 from vpp.model.horizon import Horizon
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import cycle, series_door, trading
+from vpp.service import awarding, cycle, series_door, trading
 from vpp.service.plant import Plant
+from vpp.trade.book import BidSetStatus
 from vpp.wire import SeriesUpload
 
 
@@ -304,22 +305,24 @@ def test_after_a_restart_the_market_is_asked_about_every_bid_without_an_award(
         assert refused == ("TradeRefusal", "bids of the last run are still in doubt")
         assert await bid(lab, a_request("r-1", 0)) == answer  # what is known is known
 
-        await trading.ask_about_doubts(lab.plant, lab.clock.at)  # before the gate
+        await awarding.ask_about_doubts(lab.plant, lab.clock.at)  # before the gate
         assert oracle.asked == [bid_set_id]
         assert lab.plant.reconciled is reconciled
-        assert not lab.plant.settled_doubts  # the market may still ask again
+        open_ = BidSetStatus.OPEN  # the market may still ask again
+        assert lab.plant.book.status(bid_set_id) is open_
 
         lab.clock.at += 2 * QUARTER
-        await trading.ask_about_doubts(lab.plant, lab.clock.at)  # after it
-        assert (bid_set_id in lab.plant.settled_doubts) is given_up
-        await trading.ask_about_doubts(lab.plant, lab.clock.at)
+        await awarding.ask_about_doubts(lab.plant, lab.clock.at)  # after it
+        given = BidSetStatus.UNANSWERED if given_up else open_
+        assert lab.plant.book.status(bid_set_id) is given
+        await awarding.ask_about_doubts(lab.plant, lab.clock.at)
         assert len(oracle.asked) == (2 if given_up else 3)
 
         span = Interval(EVENING, EVENING + 8 * QUARTER)
         assert lab.plant.book.position().trades(span) == ()
         if says == "received":
             assert await award(lab, an_award(answer, "a-1", 1, Decimal(1))) == "booked"
-            await trading.ask_about_doubts(lab.plant, lab.clock.at)
+            await awarding.ask_about_doubts(lab.plant, lab.clock.at)
             assert len(oracle.asked) == 3
 
     asyncio.run(play())

@@ -63,10 +63,23 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
         all_final = all_final and _final(known)
         if all_final:
             plant.final_until = interval.end
+    for interval in settled:
+        plant.book.delivered(interval.end)
+    if plant.final_until is not None:
+        plant.book.settled(first, plant.final_until)
     if settled:
         plant.statements = None
         plant.accounted_span = _hull(plant.accounted_span, settled)
     return settled
+
+
+def reopen(plant: Plant, start: datetime) -> None:
+    """An award changes what was traded from `start` on: what is settled of it is settled again."""
+    if plant.final_until is None or plant.final_until <= start:
+        return
+    plant.final_until = latest_boundary(start, QUARTER)
+    for interval in [one for one in plant.accounted if one.end > plant.final_until]:
+        del plant.accounted[interval]
 
 
 def _final(accounted: AccountedInterval | None) -> bool:

@@ -1,55 +1,130 @@
-"""What operators order: for now the kill switch. Each order is on record before it is confirmed."""
+"""What operators order: the kill switch, and its release by two persons. Each order is on record.
+
+    kill      one call, at once: latch first, record afterwards
+    release   one person asks ─▶ on record ─▶ within `trading.release_within_minutes` another one agrees ─▶ released
+
+There are no credentials yet: the names are what was said, on a machine where only its users can call. Whoever
+may delete the latch's file releases it too; the next control cycle says so.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from vpp.errors import ConflictError, UnavailableError
+from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.time import isoformat
 from vpp.service.events import Severity
+from vpp.service.kill import ALL, Scope
 from vpp.service.plant import Plant
 from vpp.service.record import append
+from vpp.service.tradingdesk import ReleaseAsked
 from vpp.wire import KillRequest
 
 KIND = "kill"
 
 
 async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None:
-    """Stop bids and set-points at once, or let them go again.
+    """Stop bids and set-points at once, or ask that they go again, or be the second to ask.
 
     Killing needs neither journal nor broker: the latch is set first and recorded afterwards.
 
     Raises:
-        ConflictError: A kill came while the release was put on record: the kill stands.
+        DataError: No such product or enterprise.
+        ConflictError: The same person asked before, or a kill came while the release was put on record:
+            the kill stands.
         UnavailableError: The latch could not be written, or an order could not be recorded.
     """
+    scope = _scope(plant, request)
     body = request.model_dump_json().encode()
     key = f"{isoformat(now)}/{hashlib.sha256(body).hexdigest()[:16]}"
-    if not request.killed:
-        latched_ns = plant.kill.latched_ns
+    if request.killed:
+        latch(plant, scope, request.reason, now=now, by=request.by or "an operator")
         await append(plant, KIND, key, body, now=now)
-        if plant.kill.latched_ns not in (None, latched_ns):
-            raise ConflictError(
-                f"meanwhile it was killed again: {plant.kill.reason}",
-                where="kill",
-                fix="Release it anew if that reason is settled too",
-            )
-        plant.kill.release()
+        return
+    latched_ns = plant.kill.latched_ns(scope)
+    second = _second(plant, scope, request, now)
+    await append(plant, KIND, key, body, now=now)
+    if plant.kill.latched_ns(scope) not in (None, latched_ns):
+        plant.releases.pop(scope, None)
+        raise ConflictError(
+            f"meanwhile it was killed again: {plant.kill.reason_of(scope)}",
+            where="kill",
+            fix="Release it anew if that reason is settled too",
+        )
+    if not second:
+        until = now + timedelta(minutes=plant.file.trading.release_within_minutes)
+        plant.releases[scope] = ReleaseAsked(by=request.by or "", until=until)
+        told = f"{request.by} asks to release {scope}: {request.reason}; a second person must agree"
     else:
-        try:
-            plant.kill.kill(request.reason)
-        except OSError as error:
-            raise UnavailableError(
-                f"the kill switch could not be latched: {error}",
-                where="kill",
-                fix="Stop the process; free or mount the data folder",
-            ) from error
+        first = plant.releases.pop(scope)
+        plant.kill.release(scope)
+        told = f"released: {scope}, by {first.by} and {request.by}: {request.reason}"
+    plant.events.emit("kill", told, at=now, severity=Severity.ALARM, scope=str(scope))
+
+
+def latch(plant: Plant, scope: Scope, reason: str, *, now: datetime, by: str) -> None:
+    """Stop what `scope` says, before anything else happens. A release that was asked for is void.
+
+    Raises:
+        UnavailableError: The latch could not be written.
+    """
+    plant.releases.pop(scope, None)
+    try:
+        plant.kill.kill(reason, scope)
+    except OSError as error:
+        raise UnavailableError(
+            f"the kill switch could not be latched: {error}",
+            where="kill",
+            fix="Stop the process; free or mount the data folder",
+        ) from error
+    plant.latches[scope] = reason
     plant.events.emit(
         "kill",
-        ("killed: " if request.killed else "released: ") + request.reason,
+        f"killed: {scope}, by {by}: {reason}",
         at=now,
         severity=Severity.ALARM,
+        scope=str(scope),
     )
-    if request.killed:
-        await append(plant, KIND, key, body, now=now)
+
+
+def tell_latches(plant: Plant, now: datetime) -> None:
+    """Say what somebody latched or released by hand, on the disk."""
+    found = plant.kill.latched()
+    for scope in found.keys() | plant.latches.keys():
+        if (scope in found) != (scope in plant.latches):
+            what = (
+                f"killed by hand: {scope}: {found[scope]}"
+                if scope in found
+                else (f"released by hand: {scope}")
+            )
+            plant.events.emit("kill", what, at=now, severity=Severity.ALARM, scope=str(scope))
+    plant.latches = found
+
+
+def _scope(plant: Plant, request: KillRequest) -> Scope:
+    known: set[str]
+    if request.market is not None:
+        scope, known = Scope("market", request.market), {p.product_id for p in plant.file.packs}
+    elif request.enterprise is not None:
+        scope = Scope("enterprise", request.enterprise)
+        known = {enterprise.enterprise_id for enterprise in plant.file.park.enterprises}
+    else:
+        return ALL
+    if scope.name not in known:
+        raise DataError(f"there is no {scope}", where="kill", fix=f"Use one of {sorted(known)}")
+    return scope
+
+
+def _second(plant: Plant, scope: Scope, request: KillRequest, now: datetime) -> bool:
+    """Whether this is the second person to ask, in time."""
+    first = plant.releases.get(scope)
+    if first is None or now > first.until:
+        return False
+    if first.by.strip().casefold() == (request.by or "").strip().casefold():
+        raise ConflictError(
+            f"{first.by} has asked already",
+            where="kill",
+            fix=f"Have another person agree until {isoformat(first.until)}",
+        )
+    return True

@@ -32,9 +32,11 @@ from vpp.plan.validate import violations
 from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
+    awarding,
     bidcurves,
     carbonseries,
     ceilings,
+    control,
     feedwatch,
     inputs,
     limits,
@@ -266,7 +268,7 @@ async def _adopt(
 
 async def trade(plant: Plant, now: datetime) -> None:
     """Settle what became of our bids, and notice gates that passed without one."""
-    await trading.ask_about_doubts(plant, now)
+    await awarding.ask_about_doubts(plant, now)
     unit = inputs.trading_unit(plant)
     for product in plant.file.products:
         for delivery in trading.closed_between(product, now - QUARTER, now):
@@ -289,9 +291,10 @@ async def act(plant: Plant, now: datetime) -> None:
     if (
         not plant.reconciled
     ):  # the trade cycle could not: nobody is steered until the market answers
-        await trading.ask_about_doubts(plant, now)
+        await awarding.ask_about_doubts(plant, now)
     seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
     state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
+    control.tell_latches(plant, now)
     rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
     owed_kw = _owed_kw(plant, interval)
@@ -312,7 +315,8 @@ async def act(plant: Plant, now: datetime) -> None:
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
         serves = plant.schedule.plan_id if plant.schedule is not None else ""
-        commands = plant.dispatcher.commands(guarded.power_kw, now, serves=serves)
+        power_kw = setpoints.not_stopped(plant, guarded.power_kw)
+        commands = plant.dispatcher.commands(power_kw, now, serves=serves)
         await setpoints.send(plant, commands, now)
     setpoints.note_followers(plant, state, now)
     accounting.note_calls(plant)

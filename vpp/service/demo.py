@@ -121,7 +121,7 @@ async def open_demo(
         venue_port = stack.enter_context(reserved_port())
         opened = await stack.enter_async_context(
             open_plant(
-                file,
+                file.in_simulation(),
                 clock=clock,
                 seed=options.seed,
                 data=data,

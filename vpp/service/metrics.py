@@ -11,7 +11,7 @@ alarm; statements are the place of exact sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -137,6 +137,14 @@ class Metrics:
                 "vpp_bid_requests_refused",
                 "Bid requests refused, by code.",
                 ["code"],
+                registry=self.registry,
+            )
+        )
+        self._warned_bids = _Children(
+            Counter(
+                "vpp_bid_warnings",
+                "Bid sets that came near a limit, by rule.",
+                ["rule"],
                 registry=self.registry,
             )
         )
@@ -308,6 +316,10 @@ class Metrics:
 
     def bid_refused(self, code: str) -> None:
         self._refused_bids(code).inc()
+
+    def bid_warned(self, rules: Iterable[str]) -> None:
+        for rule in rules:
+            self._warned_bids(rule).inc()
 
     def feed_fault(self, feed_id: str) -> None:
         self._feed_faults(feed_id).inc()

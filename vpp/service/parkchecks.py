@@ -26,6 +26,7 @@ from vpp.service.networkchecks import check_networks
 from vpp.service.parkparts import Parts, require
 from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
+from vpp.service.tradingschema import TradingSection
 
 
 def check(parts: Parts) -> list[Fault]:
@@ -45,6 +46,8 @@ def check(parts: Parts) -> list[Fault]:
     _check_feeds(parts)
     _check_waivers(parts)
     _check_bids(parts)
+    if parts.trading is not None:
+        _check_trading(parts, parts.trading)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:
@@ -119,6 +122,15 @@ def _check_bids(parts: Parts) -> None:
             what = f"{bid.product} is of kind {section.kind}, form {section.offer.form}:"
             parts.fault((*path, "mode"), f"{what} expected needs energy_da, curve_step")
         bound.add(bid.product)
+
+
+def _check_trading(parts: Parts, trading: TradingSection) -> None:
+    """Nobody trades *simulated* with a market that is not; limits are of members that exist."""
+    if trading.mode == "simulated" and parts.document.tree.get("simulation") is None:
+        parts.fault(("trading", "mode"), "is simulated, and there is no simulation: shadow or live")
+    for name in trading.limits.enterprises:
+        where: KeyPath = ("trading", "limits", "enterprises", name)
+        require(parts, where, name, parts.known("enterprise"), "enterprise")
 
 
 def _check_unique(parts: Parts) -> None:

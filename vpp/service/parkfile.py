@@ -8,7 +8,7 @@ park.yaml ──▶ Document ──▶ whole schema ─────────�
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from vpp.service.parkschema import (
 )
 from vpp.service.parkseries import SeriesReader
 from vpp.service.quotaschema import AnyQuota
+from vpp.service.tradingschema import TradingSection
 from vpp.service.waivers import WaiverSection
 from vpp.simulate.spec import Scenario
 
@@ -85,6 +86,7 @@ class ParkFile:
     curves: Mapping[ProductId, CurveSettings]
     """How curves are made of products that are bid in the mode `expected`."""
 
+    trading: TradingSection
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -112,12 +114,20 @@ class ParkFile:
     def not_biddable(self, product_id: str) -> str | None:
         """Why nothing may be bid into a product of this park; None where it may.
 
-        A simulated park may bid by unverified rules: its market is ours.
+        Unverified rules keep bids from leaving to a market that is not simulated with the park, so they
+        matter where `trading.mode` is live. What stays in the shadow harms nobody.
         """
         pack = next(pack for pack in self.packs if pack.product_id == product_id)
-        if (reason := pack.not_built()) is not None or self.simulation is not None:
+        if (reason := pack.not_built()) is not None or self.trading.mode != "live":
             return reason
         return pack.not_live(self.waivers)
+
+    def in_simulation(self) -> ParkFile:
+        """This park with a market that is simulated with it: bids leave, whatever `trading.mode` says.
+
+        Live in simulation; limits, and who may release the kill switch, are as they are.
+        """
+        return replace(self, trading=self.trading.model_copy(update={"mode": "simulated"}))
 
     def binding(self, product_id: ProductId) -> Binding:
         """How offers of a product are made."""
@@ -246,6 +256,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             for bid in section.bids
             if bid.mode == "expected"
         },
+        trading=section.trading,
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

@@ -28,6 +28,7 @@ from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
+from vpp.service.tradingschema import TradingSection
 from vpp.service.waivers import WaiverSection
 
 
@@ -65,6 +66,7 @@ class Parts:
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
+    trading: TradingSection | None = None
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -125,6 +127,7 @@ def collect(document: Document) -> Parts:
     _collect_feeds(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
+    parts.trading = _valid(TradingSection, tree.get("trading", {}))
     return parts
 
 
@@ -209,6 +212,7 @@ _KINDS: tuple[Any, ...] = (
     CalendarSection,
     AnyFeed,
     WaiverSection,
+    TradingSection,
 )
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 

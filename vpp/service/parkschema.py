@@ -37,6 +37,7 @@ from vpp.service.schematypes import (
     whole_minute,
 )
 from vpp.service.tariffschema import TariffSection
+from vpp.service.tradingschema import TradingSection
 from vpp.service.waivers import WaiverSection
 
 Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
@@ -329,6 +330,7 @@ class ParkSection(Section):
     """Unverified rules that this park trades live by, and who decided it."""
     bids: Annotated[list[BidSection], Field(max_length=100)] = Field(default_factory=list)
     """How offers of a product are made; left out: so that whatever is accepted can be delivered."""
+    trading: TradingSection = TradingSection()
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

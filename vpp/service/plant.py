@@ -39,15 +39,17 @@ from vpp.service.events import EventLog
 from vpp.service.executor import Executor
 from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
-from vpp.service.kill import KillSwitch
+from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
 from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
+from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.trade.book import BidBook
 from vpp.trade.position import Position
+from vpp.trade.presubmit import Offered
 
 TRACE_POINTS = 3000
 """Two days of one-minute control cycles: what the page draws."""
@@ -114,7 +116,13 @@ class MadeOffer:
     """Whether the journal holds them."""
 
     checked: bool = False
-    """Whether the pre-submit limits were found kept."""
+    """Whether the market's own rules were found kept."""
+
+    content: str | None = None
+    """A digest of what is offered, without ids; made when it is asked for."""
+
+    offered: Offered | None = None
+    """What it comes to, for the limits; the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,9 +211,16 @@ class Plant:
     trading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a bid set is made or an award booked: one after the other."""
 
+    trade: TradingDesk = field(default_factory=TradingDesk)
+
     # act
     dispatcher: Dispatcher
     kill: KillSwitch
+    latches: dict[Scope, str] = field(default_factory=dict)
+    """What of the kill switch was said already."""
+
+    releases: dict[Scope, ReleaseAsked] = field(default_factory=dict)
+    """What one person wants released: it waits for a second."""
 
     # account
     meters: MeterBook
@@ -287,9 +302,6 @@ class Plant:
 
     margins_lack: str = ""
     """What margins below limits do not know, as it was told last."""
-
-    settled_doubts: set[str] = field(default_factory=set)
-    """Bid sets that the market says it never had: nothing is owed of them."""
 
     clipped: Counter[ResourceId] = field(default_factory=Counter)
     """How often the guard cut a wish of each resource."""

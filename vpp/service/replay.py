@@ -28,7 +28,7 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.time import Interval, local_date, local_moment
 from vpp.ports import JournalEntry, Message
-from vpp.service import series_door, trading
+from vpp.service import awarding, series_door, trading
 from vpp.service.api.markets import product_views, request_digest
 from vpp.service.api.problems import refusal_of
 from vpp.service.executor import Executor
@@ -129,7 +129,7 @@ class DirectExchange:
                 )
             case "POST", "markets", product_id, "awards":
                 award = AwardRequest.model_validate(body)
-                taken = await trading.book_award(plant, product_id, award, now=now)
+                taken = await awarding.book_award(plant, product_id, award, now=now)
                 return taken.model_dump_json().encode()
             case "PUT", "series", series_id:
                 upload = SeriesUpload.model_validate(body)
@@ -236,7 +236,7 @@ async def open_direct(
     scenario, start = scenario_of(file), clock.now()
     link = DirectLink(start)
     plant = plant_in_memory(
-        file,
+        file.in_simulation(),
         clock=clock,
         data=data,
         source=link,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from vpp.act.track import not_following
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState
 from vpp.model.time import isoformat
 from vpp.service.events import Severity
@@ -22,6 +24,13 @@ SETPOINT = "setpoint"
 def setpoint_number(key: str) -> int:
     """The number of a command from its key in the journal; keys sort as their numbers do."""
     return int(key.split("/")[0])
+
+
+def not_stopped(plant: Plant, power_kw: Mapping[ResourceId, float]) -> dict[ResourceId, float]:
+    """Leave out who belongs to a killed enterprise: its set-points expire."""
+    stopped = {scope.name for scope in plant.latches if scope.kind == "enterprise"}
+    owner = plant.file.park.resource_by_id
+    return {name: kw for name, kw in power_kw.items() if owner[name].enterprise_id not in stopped}
 
 
 async def send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:

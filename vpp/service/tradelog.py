@@ -7,11 +7,12 @@ from datetime import datetime
 
 from vpp.errors import UnavailableError
 from vpp.ports import JournalEntry
-from vpp.service import record
+from vpp.service import golive, presubmit, record
 from vpp.service.plant import Plant
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
 BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
+DISOWNED, LAPSED = "bid_set_disowned", "bid_set_lapsed"
 """Kinds of journal entries, replayed in the order in which they were written."""
 
 REASONS = "bid_reasons"
@@ -20,18 +21,33 @@ REASONS = "bid_reasons"
 
 def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
-    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD):
+    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED):
         _book(plant, entry)
+    for entry in plant.journal.entries(golive.KIND):
+        golive.replay(plant, entry)
+    for entry in plant.journal.entries(presubmit.HELD, presubmit.APPROVAL):
+        presubmit.replay(plant, entry)
 
 
 def _book(plant: Plant, entry: JournalEntry) -> None:
     match entry.kind:
         case "bid_set":
-            plant.book.add(*bid_set_from_record(entry.body))
+            bid_set, response, digest, shadow = bid_set_from_record(entry.body)
+            plant.book.add(bid_set, response, digest, shadow=shadow)
         case "withdrawal":
             plant.book.withdraw(entry.key, entry.recorded_at)
+        case "bid_set_disowned" | "bid_set_lapsed":
+            give_up(plant, entry.kind, entry.key)
         case _:
             plant.book.apply(award_from_record(entry.body))
+
+
+def give_up(plant: Plant, kind: str, bid_set_id: str) -> None:
+    """Book that nothing is expected of a bid set any more."""
+    if kind == DISOWNED:
+        plant.book.disowned(bid_set_id)
+    else:
+        plant.book.lapsed(bid_set_id)
 
 
 async def append(

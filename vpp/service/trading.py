@@ -1,14 +1,13 @@
-"""Bids out, awards in: each is on disk before anyone hears of it.
+"""Bids out: each is on disk before anyone hears of it.
 
     request ─▶ known? same bytes again
        │ new
        ▼
-    offer from the newest plan ─▶ pre-submit limits ─▶ journal ─▶ book ─▶ answer
+    offer from the newest plan ─▶ pre-submit limits ─▶ journal ─▶ book ─▶ answer, or a refusal in the shadow
                                                         ▲ a kill here loses nothing: the same request
                                                           finds the record and gets these bytes
-    award ─▶ fits the book? ─▶ journal ─▶ book (position) ─▶ acknowledge
 
-This is the only module through which a bid can leave.
+This is the only module through which a bid can leave. What comes back is in `awarding.py`.
 """
 
 from __future__ import annotations
@@ -18,32 +17,26 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from vpp.errors import RejectedError, UnavailableError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import feedwatch, tradelog
-from vpp.service.events import Severity
+from vpp.service import feedwatch, golive, presubmit, tradelog
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
-from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
-from vpp.trade.limits import check_bid_set
 from vpp.trade.offering import offer_for
 from vpp.trade.reasons import reasons_for
 from vpp.trade.records import (
-    award_from_wire,
-    award_to_record,
     bid_set_to_bytes,
     bid_set_to_record,
     cut_at_revision,
     to_bytes,
     with_reasons,
 )
-from vpp.wire import AwardRequest, AwardResponse, BidRequest
+from vpp.wire import BidRequest
 
 OVERDUE = QUARTER
 """So long after its successor was due, a plan may still be bid from."""
@@ -67,6 +60,8 @@ async def answer_bid_request(
         tradelog.settle_unsure(plant)
         known = plant.book.by_request(request.request_id, request_digest=digest)
         if known is not None:
+            _require_out_of_the_shadow(plant, product, known.bid_set, shadow=known.shadow)
+            plant.book.sent(known.bid_set.bid_set_id)
             return known.response
         unit = _unit(plant, request.unit)
         delivery = Interval(
@@ -74,37 +69,62 @@ async def answer_bid_request(
         )
         if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
             raise _not_biddable(product.product_id, reason)
-        _require_ready(plant, product)
+        _require_ready(plant, product, unit)
         require_open(product, delivery, now)
+        if not request.dry_run:
+            presubmit.require_rate(plant, product, now)
         _require_prices(plant, product, delivery, now)
         schedule = _fresh_schedule(plant, product, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
-        bid_set = _bid_set(plant, product, unit, delivery, made, request.request_id, revision, now)
+        bid_set = _bid_set(
+            plant.strategy_version, product, unit, delivery, made, request.request_id, revision, now
+        )
         if request.dry_run:
+            presubmit.require_rules(plant, bid_set, product, unit, made, now)
             return bid_set_to_bytes(bid_set, "dry_run", made.json)
-        response = bid_set_to_bytes(bid_set, "open", made.json)
+        shadow = golive.tell_shadow(plant, product, now) is not None
+        leaves = not shadow and plant.file.trading.mode == "live"
+        beside = await presubmit.check(plant, bid_set, product, unit, made, now, leaves=leaves)
+        response = bid_set_to_bytes(bid_set, "shadow" if shadow else "open", made.json)
         plant.reach("bid made")
         entry = bid_set_to_record(response, digest, made.reasons_key)
-        why = (tradelog.REASONS, made.reasons_key, made.reasons)
+        if not made.reasoned:
+            beside.append((tradelog.REASONS, made.reasons_key, made.reasons))
         await tradelog.append(
-            plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now,
-            before=[] if made.reasoned else [why],
-        )  # fmt: skip
+            plant, tradelog.BID_SET, bid_set.bid_set_id, entry, now=now, before=beside
+        )
         made.reasoned = True
         plant.reach("bid journalled")
-        plant.book.add(bid_set, response, digest)
+        plant.book.add(bid_set, response, digest, shadow=shadow)
     plant.metrics.bid_set()
     plant.events.emit(
         "bid",
-        f"{len(bid_set.bids)} bids for {product_id}",
+        f"{len(bid_set.bids)} bids for {product_id}{' in the shadow' if shadow else ''}",
         at=now,
         bid_set_id=bid_set.bid_set_id,
         bids=len(bid_set.bids),
         delivery_start=delivery.start.isoformat(),
+        shadow=shadow,
     )
     plant.reach("bid booked")
+    _require_out_of_the_shadow(plant, product, bid_set, shadow=shadow)
+    plant.book.sent(bid_set.bid_set_id)
     return response
+
+
+def _require_out_of_the_shadow(
+    plant: Plant, product: MarketProduct, bid_set: BidSet, *, shadow: bool
+) -> None:
+    """A venue gets a refusal for bids in the shadow: nobody can take those for valid by mistake."""
+    if shadow:
+        reason = golive.shadow_reason(plant, product) or "these were made before it was taken live"
+        raise TradeRefusal(
+            f"the bids stay in the shadow: {reason}",
+            code=Refusal.SHADOW,
+            where=f"bid set {bid_set.bid_set_id}",
+            fix="Look at them under GET …/bids; see docs/operations.md for going live",
+        )
 
 
 async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datetime) -> bytes:
@@ -140,90 +160,6 @@ def show_bid_set(plant: Plant, product_id: str, bid_set_id: str) -> bytes:
         raise _unknown_bid_set(bid_set_id)
     shown = bid_set_to_bytes(answer.bid_set, plant.book.status(bid_set_id).value)
     return with_reasons(shown, tradelog.reasons_of(plant, bid_set_id))
-
-
-async def book_award(
-    plant: Plant, product_id: str, request: AwardRequest, *, now: datetime
-) -> AwardResponse:
-    """Book what a venue cleared; acknowledged when it is on disk, counted once.
-
-    Raises:
-        TradeRefusal: Unknown product.
-        DataError: The award is not well formed.
-        ConflictError: The same id and revision came with other numbers.
-        UnavailableError: The journal cannot be written; the venue must send it again.
-    """
-    product_of(plant, product_id)
-    award = award_from_wire(request, ProductId(product_id), now)
-    async with plant.trading:
-        tradelog.settle_unsure(plant)
-        check = plant.book.check_award(award)
-        if isinstance(check, Book | Quarantine):
-            key = f"{award.award_id}/{award.revision}"
-            plant.reach("award checked")
-            await tradelog.append(plant, tradelog.AWARD, key, award_to_record(award), now=now)
-            plant.reach("award journalled")
-        check = plant.book.apply(award)
-    # As the award stands, so that one that comes again gets the answer that was lost.
-    status = "quarantined" if plant.book.is_quarantined(award.award_id) else "booked"
-    match check:
-        case Quarantine(reason=reason, what=what):
-            plant.events.emit(
-                "award_quarantined",
-                f"award {award.award_id} does not fit our bids: {reason}: {what}",
-                at=now,
-                severity=Severity.ALARM,
-                award_id=award.award_id,
-            )
-        case Book():
-            plant.events.emit(
-                "award",
-                f"{len(award.cleared)} bids of {product_id} cleared",
-                at=now,
-                award_id=award.award_id,
-                bid_set_id=award.bid_set_id,
-                cleared=len(award.cleared),
-            )
-        case AlreadyBooked() | Conflict():
-            pass  # nothing new; a conflict has been raised by apply
-    plant.metrics.award(status)
-    plant.reach("award booked")
-    return AwardResponse.model_validate(
-        {"award_id": award.award_id, "revision": award.revision, "status": status}
-    )
-
-
-async def ask_about_doubts(plant: Plant, now: datetime) -> None:
-    """Ask the market about bid sets whose outcome we do not know; nothing is bid before it is done.
-
-    After a restart that is every open one (the answer may never have left), later only those whose
-    gate has passed without an award. What the market does not know before the gate, it may still
-    ask for again; only after the gate its word is the last one.
-    """
-    doubts = plant.book.in_doubt(now)
-    if not plant.reconciled:
-        doubts += plant.book.open_sets(now)
-    for bid_set in doubts:
-        if bid_set.bid_set_id in plant.settled_doubts or plant.venue is None:
-            continue
-        try:
-            status = await plant.venue.bid_set_status(bid_set.bid_set_id)
-        except (UnavailableError, RejectedError) as error:
-            if not plant.venue_silent:  # the change of state, not the state
-                plant.events.emit("venue", str(error), at=now, severity=Severity.WARNING)
-            plant.venue_silent = True
-            return
-        plant.venue_silent = False
-        if status == "unknown" and bid_set.valid_until <= now:
-            plant.settled_doubts.add(bid_set.bid_set_id)
-            plant.events.emit(
-                "bid_in_doubt",
-                f"the market never had {bid_set.bid_set_id}: nothing is owed of it",
-                at=now,
-                severity=Severity.WARNING,
-                bid_set_id=bid_set.bid_set_id,
-            )
-    plant.reconciled = True
 
 
 def closed_between(product: MarketProduct, after: datetime, until: datetime) -> list[Interval]:
@@ -286,14 +222,20 @@ def _unknown_bid_set(bid_set_id: str) -> TradeRefusal:
     )
 
 
-def _require_ready(plant: Plant, product: MarketProduct) -> None:
+def _require_ready(plant: Plant, product: MarketProduct, unit: BiddingUnit) -> None:
     where = f"product {product.product_id}"
-    if plant.kill.killed:
+    owners = dict.fromkeys(
+        resource.enterprise_id
+        for resource in plant.file.park.resources
+        if resource.resource_id in unit.resource_ids
+    )
+    if (stopped := plant.kill.stops_bids(product.product_id, owners)) is not None:
+        scope, reason = stopped
         raise TradeRefusal(
-            f"the kill switch is set: {plant.kill.reason}",
+            f"the kill switch is set for {scope}: {reason}",
             code=Refusal.KILLED,
             where=where,
-            fix="Have an operator release it",
+            fix="Have two operators release it",
         )
     if not plant.reconciled:
         raise TradeRefusal(
@@ -348,7 +290,7 @@ def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Sche
 
 
 def _bid_set(
-    plant: Plant,
+    strategy_version: str,
     product: MarketProduct,
     unit: BiddingUnit,
     delivery: Interval,
@@ -357,8 +299,8 @@ def _bid_set(
     revision: int,
     now: datetime,
 ) -> BidSet:
-    """A bid set that passed every pre-submit limit."""
-    bid_set = BidSet(
+    """The bids of an offer under the ids of this request."""
+    return BidSet(
         bid_set_id=f"{product.product_id}.{unit.unit_id}.{delivery.start:%Y%m%dT%H%MZ}.{revision}",
         request_id=request_id,
         product_id=product.product_id,
@@ -368,7 +310,7 @@ def _bid_set(
         issued_at=now,
         valid_until=product.gate_closes_at(delivery),
         plan_id=made.schedule.plan_id,
-        strategy_version=plant.strategy_version,
+        strategy_version=strategy_version,
         pack_digest=product.pack_digest,
         bids=tuple(
             Bid(
@@ -380,18 +322,6 @@ def _bid_set(
             for bid, stem in zip(made.bids, made.stems, strict=True)
         ),
     )
-    if made.checked:
-        return bid_set
-    if breaches := check_bid_set(bid_set, product, unit, plant.file.park):
-        plant.events.emit("limits_breached", "; ".join(breaches), at=now, severity=Severity.ALARM)
-        raise TradeRefusal(
-            "; ".join(breaches),
-            code=Refusal.LIMITS_BREACHED,
-            where=f"product {product.product_id}",
-            fix="Report this: the offer and its limits disagree",
-        )
-    made.checked = True
-    return bid_set
 
 
 def _made_offer(

@@ -3,6 +3,11 @@
     add ──▶ open ──add of a higher revision──▶ superseded
               │ ──withdraw, before the gate──▶ withdrawn
               │ ──award──────────────────────▶ awarded
+              │ ──no word in time────────────▶ unanswered: what it offered is free again
+    add, in the shadow ──▶ shadow: shown, and given to nobody
+
+That is what the contract calls a *bid set*; where each single bid stands, with every state between being
+drafted and being settled, is in `lifecycle.py`.
 
 The journal comes first: the caller writes an event down and then tells the book, so replaying the
 journal in its order gives the same book. An award is checked before it is written; whatever it
@@ -19,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 
@@ -39,7 +45,9 @@ from vpp.trade.awards import (
     tied,
 )
 from vpp.trade.calendar import Refusal, TradeRefusal
+from vpp.trade.lifecycle import IN_MARKET, BidEvent, BidState
 from vpp.trade.position import Position, Trade
+from vpp.trade.standing import Standing
 
 
 class BidSetStatus(StrEnum):
@@ -47,6 +55,16 @@ class BidSetStatus(StrEnum):
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
     AWARDED = "awarded"
+    UNANSWERED = "unanswered"
+    """The venue never had it, or has not said a word of it in time; an award may still come."""
+    SHADOW = "shadow"
+
+
+_GONE = {
+    BidState.SHADOW: BidSetStatus.SHADOW,
+    BidState.SUPERSEDED: BidSetStatus.SUPERSEDED,
+    BidState.WITHDRAWN: BidSetStatus.WITHDRAWN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +74,8 @@ class Answer:
     bid_set: BidSet
     response: bytes
     request_digest: str
+    shadow: bool = False
+    """Made to be looked at: the venue got a refusal instead."""
 
 
 class BidBook:
@@ -64,7 +84,7 @@ class BidBook:
     def __init__(self) -> None:
         self._answers: dict[str, Answer] = {}
         self._set_of_request: dict[str, str] = {}
-        self._status: dict[str, BidSetStatus] = {}
+        self._standing = Standing()
         self._sets: dict[tuple[ProductId, UnitId, Interval], list[str]] = defaultdict(list)
         """By rising revision; only the last one can be open."""
         self._awards: dict[str, dict[int, Award]] = defaultdict(dict)
@@ -96,16 +116,21 @@ class BidBook:
             )
         return answer
 
-    def add(self, bid_set: BidSet, response: bytes, request_digest: str) -> None:
-        """Book a bid set. Older open ones of the same delivery are superseded.
+    def add(
+        self, bid_set: BidSet, response: bytes, request_digest: str, *, shadow: bool = False
+    ) -> None:
+        """Book a bid set that is on disk. Older open ones of the same delivery are superseded.
 
-        The same bid set with the same bytes again changes nothing.
+        The same bid set with the same bytes again changes nothing. One in the shadow takes the place of
+        older ones in the shadow alone: what is in the market stays there.
 
         Raises:
             ConflictError: A known bid set, request, bid or revision with other content.
             TradeRefusal: `gate_closed`: it was issued after its gate.
         """
-        answer = Answer(bid_set=bid_set, response=response, request_digest=request_digest)
+        answer = Answer(
+            bid_set=bid_set, response=response, request_digest=request_digest, shadow=shadow
+        )
         if self._answers.get(bid_set.bid_set_id) == answer:
             return
         self._require_new(bid_set)
@@ -117,12 +142,41 @@ class BidBook:
                 fix="Bid before the gate closes",
             )
         siblings = self._sets[bid_set.product_id, bid_set.unit_id, bid_set.delivery]
-        if siblings and self._status[siblings[-1]] is BidSetStatus.OPEN:
-            self._status[siblings[-1]] = BidSetStatus.SUPERSEDED
+        for name in reversed(siblings):
+            stage = self._standing.stage(name)
+            if stage is BidState.SHADOW or (stage in IN_MARKET and not shadow):
+                self._standing.happen(name, BidEvent.SUPERSEDE)
+            if not self._answers[name].shadow:
+                break  # it took the place of all before it
         siblings.append(bid_set.bid_set_id)
         self._answers[bid_set.bid_set_id] = answer
         self._set_of_request[bid_set.request_id] = bid_set.bid_set_id
-        self._status[bid_set.bid_set_id] = BidSetStatus.OPEN
+        self._standing.begin(bid_set, shadow=shadow)
+
+    def sent(self, bid_set_id: str) -> None:
+        """The answer is given to whoever asked, once more where it was asked for again."""
+        self._happen_in_market(bid_set_id, BidEvent.SEND)
+
+    def doubted(self, bid_set_id: str) -> None:
+        """Nobody here can say whether the venue has it."""
+        self._happen_in_market(bid_set_id, BidEvent.DOUBT)
+
+    def confirmed(self, bid_set_id: str) -> None:
+        """The venue says that it has it."""
+        self._happen_in_market(bid_set_id, BidEvent.CONFIRM)
+
+    def disowned(self, bid_set_id: str) -> None:
+        """After the gate the venue says that it never had it: nothing is owed of it."""
+        self._happen_in_market(bid_set_id, BidEvent.DISOWN)
+
+    def lapsed(self, bid_set_id: str) -> None:
+        """The venue's time to answer is over: what was offered is free again."""
+        self._happen_in_market(bid_set_id, BidEvent.LAPSE)
+
+    def _happen_in_market(self, bid_set_id: str, event: BidEvent) -> None:
+        """Raises TradeRefusal `unknown_bid_set`; a set with its last word already is left alone."""
+        if self.status(bid_set_id) is BidSetStatus.OPEN:
+            self._standing.happen(bid_set_id, event)
 
     def withdraw(self, bid_set_id: str, now: datetime) -> None:
         """Take an open bid set back; a withdrawn one again changes nothing.
@@ -132,14 +186,14 @@ class BidBook:
             ConflictError: It was superseded or awarded.
         """
         if self.may_withdraw(bid_set_id, now):
-            self._status[bid_set_id] = BidSetStatus.WITHDRAWN
+            self._standing.happen(bid_set_id, BidEvent.WITHDRAW)
 
     def may_withdraw(self, bid_set_id: str, now: datetime) -> bool:
         """Whether `withdraw` would change something. Raises as it does."""
         status, bid_set = self.status(bid_set_id), self._answers[bid_set_id].bid_set
         if status is BidSetStatus.WITHDRAWN:
             return False
-        if status is not BidSetStatus.OPEN:
+        if status not in (BidSetStatus.OPEN, BidSetStatus.SHADOW):
             raise ConflictError(
                 f"it is {status}", where=f"bid set {bid_set_id}", fix="Withdraw the open revision"
             )
@@ -167,14 +221,32 @@ class BidBook:
         Raises:
             TradeRefusal: `unknown_bid_set`.
         """
-        if bid_set_id not in self._status:
+        if not self._standing.known(bid_set_id):
             raise TradeRefusal(
                 "we have given out no such bid set",
                 code=Refusal.UNKNOWN_BID_SET,
                 where=f"bid set {bid_set_id}",
                 fix="Use the bid_set_id of the answer to a bid request",
             )
-        return self._status[bid_set_id]
+        stage = self._standing.stage(bid_set_id)
+        if (gone := _GONE.get(stage)) is not None:
+            return gone
+        if stage in IN_MARKET:
+            return BidSetStatus.OPEN
+        decided = self._standing.decided(bid_set_id)
+        return BidSetStatus.AWARDED if decided else BidSetStatus.UNANSWERED
+
+    def states(self, bid_set_id: str) -> dict[str, int]:
+        """How many bids of a set stand where, by the words of `lifecycle.py`.
+
+        Raises:
+            TradeRefusal: `unknown_bid_set`.
+        """
+        return self._standing.counts(self.answer(bid_set_id).bid_set)
+
+    def state(self, bid_id: str, bid_set_id: str) -> BidState:
+        """Where one bid of a known set stands."""
+        return self._standing.of(bid_set_id, bid_id)
 
     def all_bids(self) -> tuple[Bid, ...]:
         """Every bid ever given out, superseded and withdrawn ones too, oldest set first."""
@@ -182,7 +254,20 @@ class BidBook:
 
     def open_sets(self, now: datetime) -> tuple[BidSet, ...]:
         """Bid sets that stand in the market at `now` and can still be changed, oldest first."""
-        return tuple(s for s in self._unanswered() if now < s.valid_until)
+        return tuple(s for s in self.live_sets() if now < s.valid_until)
+
+    def live_sets(self) -> tuple[BidSet, ...]:
+        """Bid sets that the market has, or may have, and of which no final word has come; oldest first."""
+        return tuple(self._answers[name].bid_set for name in self._standing.in_market())
+
+    def newest_of(
+        self, product_id: ProductId, unit_id: UnitId, delivery: Interval
+    ) -> BidSet | None:
+        """The newest bid set of a delivery that was not withdrawn, in the shadow or not."""
+        for name in reversed(self._sets.get((product_id, unit_id, delivery), [])):
+            if self._standing.stage(name) is not BidState.WITHDRAWN:
+                return self._answers[name].bid_set
+        return None
 
     def newest_sets(self, product_id: ProductId, most: int) -> tuple[BidSet, ...]:
         """The bid sets of a product that were made last, newest first."""
@@ -192,11 +277,13 @@ class BidBook:
     def trades_of(self, bid_set_id: str) -> tuple[Trade, ...]:
         """What was taken of a bid set, after all awards to it."""
         names = sorted(self._awards_of_set.get(bid_set_id, ()))
-        return tuple(trade for name in names for trade in self._trades_of(self._standing(name)))
+        return tuple(
+            trade for name in names for trade in self._trades_of(self._standing_award(name))
+        )
 
     def in_doubt(self, now: datetime) -> tuple[BidSet, ...]:
         """Bid sets whose gate has passed and whose award has not come: ask the market."""
-        return tuple(s for s in self._unanswered() if s.valid_until <= now)
+        return tuple(s for s in self.live_sets() if s.valid_until <= now)
 
     # ------------------------------------------------------------ awards
 
@@ -239,8 +326,7 @@ class BidBook:
         first = award.award_id not in self._awards
         self._awards[award.award_id][award.revision] = award
         self._awards_of_set[award.bid_set_id].add(award.award_id)
-        if self._status.get(award.bid_set_id) is BidSetStatus.OPEN and award.final:
-            self._status[award.bid_set_id] = BidSetStatus.AWARDED
+        self._tell_standing(award.bid_set_id)
         if first:
             trades = tuple(self._trades_of(award))
             self._position = {
@@ -253,7 +339,7 @@ class BidBook:
 
     def quarantined(self) -> tuple[tuple[Award, Quarantine], ...]:
         """Awards that do not fit our bids, each with the reason, oldest first."""
-        return tuple((self._standing(name), why) for name, why in self._quarantined.items())
+        return tuple((self._standing_award(name), why) for name, why in self._quarantined.items())
 
     def is_quarantined(self, award_id: str) -> bool:
         """Whether this award, as it stands, does not fit our bids."""
@@ -269,21 +355,39 @@ class BidBook:
             self._position[unit_id] = Position(
                 trade
                 for award_id in self._awards
-                for trade in self._trades_of(self._standing(award_id))
+                for trade in self._trades_of(self._standing_award(award_id))
                 if unit_id in (None, trade.unit_id)
             )
         return self._position[unit_id]
 
+    def delivered(self, end: datetime) -> None:
+        """What ends at `end` is metered."""
+        self._standing.delivered(end)
+
+    def settled(self, since: datetime, until: datetime) -> None:
+        """What ends in (since, until] is settled for good."""
+        self._standing.settled(since, until)
+
     # ------------------------------------------------------------ inside
 
-    def _standing(self, award_id: str) -> Award:
+    def _standing_award(self, award_id: str) -> Award:
         history = self._awards[award_id]
         return history[max(history)]
 
-    def _unanswered(self) -> Iterator[BidSet]:
-        for name, status in self._status.items():
-            if status is BidSetStatus.OPEN:
-                yield self._answers[name].bid_set
+    def _tell_standing(self, bid_set_id: str) -> None:
+        """What all standing awards to a set say together; of a set we do not know, nothing."""
+        if (answer := self._answers.get(bid_set_id)) is None:
+            return
+        taken: dict[str, Decimal] = defaultdict(Decimal)
+        rejected: set[str] = set()
+        awards = [self._standing_award(name) for name in self._awards_of_set[bid_set_id]]
+        for award in awards:
+            rejected |= set(award.rejected)
+            for line in award.cleared:
+                taken[line.bid_id] += line.quantity_mw
+        self._standing.awarded(
+            answer.bid_set, taken, rejected, final=any(award.final for award in awards)
+        )
 
     def _require_new(self, bid_set: BidSet) -> None:
         key = bid_set.product_id, bid_set.unit_id, bid_set.delivery
@@ -308,10 +412,7 @@ class BidBook:
             return Quarantine(reason=QuarantineReason.UNKNOWN_BID_SET, what=award.bid_set_id)
         if award.product_id != answer.bid_set.product_id:
             return Quarantine(reason=QuarantineReason.WRONG_PRODUCT, what=award.product_id)
-        if (status := self._status[award.bid_set_id]) not in (
-            BidSetStatus.OPEN,
-            BidSetStatus.AWARDED,
-        ):
+        if (status := self.status(award.bid_set_id)) in _GONE.values():
             return Quarantine(reason=QuarantineReason.NOT_OPEN, what=f"the bid set is {status}")
         known = {bid.bid_id: bid for bid in answer.bid_set.bids}
         if stray := {*award.rejected, *(c.bid_id for c in award.cleared)} - known.keys():
@@ -335,7 +436,7 @@ class BidBook:
         """All that would be cleared of each bid of the set if `award` were booked."""
         taken: dict[str, list[Cleared]] = defaultdict(list)
         others = self._awards_of_set[award.bid_set_id] - {award.award_id}
-        for part in (award, *(self._standing(name) for name in sorted(others))):
+        for part in (award, *(self._standing_award(name) for name in sorted(others))):
             for line in part.cleared:
                 taken[line.bid_id].append(line)
         return taken

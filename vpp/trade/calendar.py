@@ -36,6 +36,9 @@ class Refusal(StrEnum):
     LIMITS_BREACHED = "limits_breached"
     NO_NEW_BIDS = "no_new_bids"
     KILLED = "killed"
+    SHADOW = "shadow"
+    NEEDS_APPROVAL = "needs_approval"
+    RATE_EXCEEDED = "rate_exceeded"
 
 
 class TradeRefusal(DataError):  # noqa: N818  (a refusal is an answer, not a fault)

@@ -28,7 +28,9 @@ from vpp.wire import (
     WireModel,
 )
 
-WireStatus = Literal["open", "superseded", "withdrawn", "awarded", "dry_run"]
+WireStatus = Literal[
+    "open", "superseded", "withdrawn", "awarded", "unanswered", "shadow", "dry_run"
+]
 
 
 def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
@@ -235,12 +237,12 @@ def with_reasons(response: bytes, reasons: bytes | None) -> bytes:
     return response[:-1] + b',"reasons":' + (reasons or b"null") + b"}"
 
 
-def bid_set_from_record(body: bytes) -> tuple[BidSet, bytes, str]:
-    """Bid set, response bytes and request digest, as `BidBook.add` takes them."""
+def bid_set_from_record(body: bytes) -> tuple[BidSet, bytes, str, bool]:
+    """Bid set, response bytes, request digest and whether it is in the shadow, as `BidBook.add` takes them."""
     record = msgspec.json.decode(body, type=_BidSetRecord)
     response = bytes(record.response)
-    bid_set = bid_set_from_wire(BidSetResponse.model_validate_json(response))
-    return bid_set, response, record.request_digest
+    read = BidSetResponse.model_validate_json(response)
+    return bid_set_from_wire(read), response, record.request_digest, read.status == "shadow"
 
 
 def award_to_record(award: Award) -> bytes:

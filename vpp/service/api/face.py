@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
+    decisions,
     forecasts,
     limits,
     markets,
@@ -88,6 +89,7 @@ def plant_routes() -> list[AnyRoute]:
     """Every route that is about a plant."""
     return [
         *markets.ROUTES,
+        *decisions.ROUTES,
         *series.ROUTES,
         *limits.ROUTES,
         *park.ROUTES,

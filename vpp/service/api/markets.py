@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vpp.model.market import BidSet, MarketProduct, Side
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import trading
+from vpp.service import awarding, golive, trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, MarketsView
@@ -49,6 +49,9 @@ NO_BIDS = (
     "limits_breached",
     "no_new_bids",
     "killed",
+    "shadow",
+    "needs_approval",
+    "rate_exceeded",
 )
 MOST_DELIVERIES = 500
 
@@ -121,7 +124,7 @@ async def withdraw_bid_set(plant: Plant, call: Call[Nothing, Nothing]) -> bytes:
 
 
 async def take_award(plant: Plant, call: Call[Nothing, AwardRequest]) -> AwardResponse:
-    return await trading.book_award(plant, call.path["product"], call.body, now=call.now)
+    return await awarding.book_award(plant, call.path["product"], call.body, now=call.now)
 
 
 async def list_deliveries(plant: Plant, call: Call[DeliveriesQuery, Nothing]) -> DeliveriesView:
@@ -171,6 +174,7 @@ def product_views(plant: Plant, now: datetime) -> MarketsView:
 def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
     calendar, section = pack.calendar(plant.file.calendar), pack.section
     delivery, reason = next_delivery(calendar, now), plant.file.not_biddable(pack.product_id)
+    shadow = _shadow(plant, pack)
     price, quantity = section.offer.price, section.offer.quantity
     return ProductView(
         product=section.id,
@@ -182,7 +186,8 @@ def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
         form=section.offer.form,
         biddable=reason is None,
         not_biddable=reason,
-        market="live" if plant.file.simulation is None else "simulated",
+        market=golive.market_of(plant, shadow),
+        shadow_because=shadow,
         currency=section.currency,
         timezone=calendar.timezone.key,
         delivery_interval_s=calendar.delivery_interval // timedelta(seconds=1),
@@ -229,6 +234,11 @@ def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
     )
 
 
+def _shadow(plant: Plant, pack: Pack) -> str | None:
+    product = plant.products.get(pack.product_id)
+    return None if product is None else golive.shadow_reason(plant, product)
+
+
 def _summary(plant: Plant, product: MarketProduct, bid_set: BidSet) -> BidSetSummary:
     offered = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
     for bid in bid_set.bids:
@@ -248,6 +258,7 @@ def _summary(plant: Plant, product: MarketProduct, bid_set: BidSet) -> BidSetSum
         valid_until=bid_set.valid_until,
         status=plant.book.status(bid_set.bid_set_id).value,
         bids=len(bid_set.bids),
+        states=plant.book.states(bid_set.bid_set_id),
         offered_sell_mwh=offered[Side.SELL],
         offered_buy_mwh=offered[Side.BUY],
         sold_mwh=traded[Side.SELL],

@@ -32,6 +32,7 @@ PARAMETERS = {
     "order_id": "Id of a limit order, chosen by whoever gives it.",
     "product": "Id of a product of `GET /v1/markets`.",
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",
+    "held_id": "As the refusal `needs_approval` named it.",
     "series_id": "Such as `price.day-ahead.se3`: a-z, 0-9, hyphen and point, at most 80.",
 }
 

@@ -13,7 +13,7 @@ from vpp.sense.state import freeze
 from vpp.service import control, trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
-from vpp.service.api.views import HealthView, KillView, ReadyView
+from vpp.service.api.views import HealthView, KillView, LatchView, ReadyView, ReleaseView
 from vpp.service.plant import Plant
 from vpp.wire import KillRequest, ProblemFault
 
@@ -23,7 +23,27 @@ STALLED_AFTER_CYCLES = 5
 
 async def set_kill(plant: Plant, call: Call[Nothing, KillRequest]) -> KillView:
     await control.set_kill(plant, call.body, now=call.now)
-    return KillView(killed=plant.kill.killed, reason=plant.kill.reason)
+    return _kill_view(plant, call.now)
+
+
+async def show_kill(plant: Plant, call: Call[Nothing, Nothing]) -> KillView:
+    return _kill_view(plant, call.now)
+
+
+def _kill_view(plant: Plant, now: datetime) -> KillView:
+    return KillView(
+        killed=plant.kill.killed,
+        reason=plant.kill.reason,
+        latches=[
+            LatchView(scope=scope.kind, name=scope.name, reason=reason)
+            for scope, reason in plant.kill.latched().items()
+        ],
+        releases=[
+            ReleaseView(scope=scope.kind, name=scope.name, asked_by=asked.by, until=asked.until)
+            for scope, asked in plant.releases.items()
+            if now <= asked.until
+        ],
+    )
 
 
 async def show_health(plant: Plant, call: Call[Nothing, Nothing]) -> HealthView:
@@ -108,12 +128,13 @@ ROUTES: tuple[AnyRoute, ...] = (
     writing(
         "POST",
         "/v1/kill",
-        "Stop bids and set-points, or release them again",
+        "Stop bids and set-points at once; two persons release them again",
         set_kill,
         takes=KillRequest,
         gives=KillView,
-        codes=("conflict", "unavailable"),
+        codes=("conflict", "invalid_data", "unavailable"),
     ),
+    reading("/v1/kill", "What is stopped, and which release waits", show_kill, gives=KillView),
     reading(
         "/healthz", "Whether the cycles run", show_health, gives=HealthView, codes=("stalled",)
     ),

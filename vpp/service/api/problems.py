@@ -36,6 +36,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "method_not_allowed": (405, "Not with this method"),
         "request_timeout": (408, "The body did not arrive in time"),
         "conflict": (409, "Known already, with other content"),
+        "shadow": (409, "The bids stay in the shadow"),
         "gate_closed": (409, "The gate has closed"),
         "gate_not_open": (409, "The gate is not open yet"),
         "body_too_large": (413, "The body is too large"),
@@ -48,6 +49,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_unit": (422, "No such unit"),
         "unknown_park": (422, "No such park, or none that can be simulated"),
         "not_biddable": (422, "Nothing is bid into this product"),
+        "rate_exceeded": (429, "Too many bid sets"),
         "what_if_running": (429, "One what-if at a time"),
         "too_many_simulations": (429, "So many simulations are run already"),
         "internal": (500, "A fault of the service"),
@@ -61,6 +63,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "plan_too_short": (503, "The plan does not reach so far"),
         "prices_missing": (503, "Prices are missing"),
         "limits_breached": (503, "The bids would break a limit"),
+        "needs_approval": (503, "A person must look at these bids"),
         "no_new_bids": (503, "No new bids for now"),
         "killed": (503, "The kill switch is set"),
     }

@@ -29,8 +29,11 @@ class BidSetSummary(WireModel):
     delivery: Span
     issued_at: datetime
     valid_until: datetime
-    status: Literal["open", "superseded", "withdrawn", "awarded"]
+    status: Literal["open", "superseded", "withdrawn", "awarded", "unanswered", "shadow"]
     bids: int
+    states: dict[str, int]
+    """How many of its bids stand where: journalled, sent, unknown, acknowledged, superseded, withdrawn,
+    rejected, awarded_in_part, awarded_whole, activated, delivered, settled, shadow."""
     offered_sell_mwh: Exact
     """Sum of all that is offered, at whatever price."""
     offered_buy_mwh: Exact
@@ -347,9 +350,62 @@ class LimitOrdersView(WireModel):
     limits: list[LimitOrderView]
 
 
+class LiveView(WireModel):
+    """How a product stands, and the newest act on it."""
+
+    product: str
+    market: Literal["live", "shadow", "simulated"]
+    shadow_because: str | None
+    by: str | None
+    reason: str | None
+    at: datetime | None
+    build: str
+    """What would bid now: service, strategies, rules. An act holds for the build it was made on."""
+
+
+class HeldBidView(WireModel):
+    """A bid that a person must look at, or has looked at."""
+
+    held_id: str
+    unit: str
+    delivery: Span
+    at: datetime
+    why: str
+    approved_by: str | None
+    """Null while it waits."""
+    approved_because: str | None
+
+
+class HeldBidsView(WireModel):
+    """Oldest first."""
+
+    product: str
+    held: list[HeldBidView]
+
+
+class LatchView(WireModel):
+    """One thing that is stopped."""
+
+    scope: Literal["all", "market", "enterprise"]
+    name: str
+    reason: str
+
+
+class ReleaseView(WireModel):
+    """A release that waits for a second person."""
+
+    scope: Literal["all", "market", "enterprise"]
+    name: str
+    asked_by: str
+    until: datetime
+
+
 class KillView(WireModel):
     killed: bool
+    """Everything is stopped."""
     reason: str | None
+    latches: list[LatchView]
+    releases: list[ReleaseView]
 
 
 class HealthView(WireModel):

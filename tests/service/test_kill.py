@@ -1,0 +1,151 @@
+"""SEC-B8: reachable four ways, latched on disk, by scope, released by two persons."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from vpp.cli import app
+from vpp.errors import ConflictError, DataError
+from vpp.model.ids import ResourceId
+from vpp.service import control, setpoints
+from vpp.service.kill import ALL, KillSwitch, Scope
+from vpp.service.plant import Plant
+from vpp.wire import KillRequest
+
+NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
+DAY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
+ASK = {"request_id": "r1", "delivery": DAY}
+
+
+def order(killed: bool, by: str | None = None, **scope: str) -> KillRequest:
+    return KillRequest(killed=killed, reason="a drill", by=by, **scope)
+
+
+async def give(plant: Plant, request: KillRequest, minutes: int = 0) -> None:
+    await control.set_kill(plant, request, now=NOW + timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("scope", "da", "qh"),
+    [
+        ({}, "killed", "killed"),
+        ({"market": "se3-day-ahead"}, "killed", "gate_not_open"),
+        ({"enterprise": "office"}, "killed", "killed"),
+    ],
+    ids=["everything", "one market", "one enterprise of the unit"],
+)
+def test_what_is_killed_bids_no_more_and_the_rest_goes_on(
+    plant: Plant, serving: Any, scope: dict[str, str], da: str, qh: str
+) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            body = {"killed": True, "reason": "a drill"} | scope
+            assert (await client.post("/v1/kill", json=body)).status == 200
+            span = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-02T23:15:00Z"}
+            for product, delivery, expected in (
+                ("se3-day-ahead", DAY, da),
+                ("se3-quarter-hour", span, qh),
+            ):
+                asked = {"request_id": f"r-{product}", "delivery": delivery}
+                answer = await client.post(f"/v1/markets/{product}/bids", json=asked)
+                found = (await answer.json()).get("code", "made")
+                assert found == expected, (product, await answer.text())
+            shown = await (await client.get("/v1/kill")).json()
+            assert len(shown["latches"]) == 1
+
+    asyncio.run(run())
+
+
+def test_a_killed_enterprise_gets_no_set_points_and_the_others_do(plant: Plant) -> None:
+    power = {ResourceId("office-battery"): 100.0, ResourceId("steel-battery"): 200.0}
+    assert setpoints.not_stopped(plant, power) == power
+    plant.kill.kill("a drill", Scope("enterprise", "office"))
+    control.tell_latches(plant, NOW)  # what every control cycle does first
+    assert setpoints.not_stopped(plant, power) == {ResourceId("steel-battery"): 200.0}
+
+
+@pytest.mark.parametrize("scope", [{}, {"market": "se3-day-ahead"}, {"enterprise": "steel"}])
+def test_a_release_takes_two_persons(plant: Plant, scope: dict[str, str]) -> None:
+    async def run() -> None:
+        await give(plant, order(True, **scope))
+        await give(plant, order(False, "Li", **scope))
+        assert len(plant.kill.latched()) == 1, "one person is not enough"
+        with pytest.raises(ConflictError, match="has asked already"):
+            await give(plant, order(False, " LI", **scope), minutes=1)
+        assert len(plant.kill.latched()) == 1
+        await give(plant, order(False, "Wang", **scope), minutes=2)
+        assert plant.kill.latched() == {}
+
+    asyncio.run(run())
+    recorded = [json.loads(entry.body) for entry in plant.journal.entries("kill")]
+    assert [said["by"] for said in recorded] == [None, "Li", "Wang"]
+
+
+def test_the_second_person_must_come_in_time_and_for_the_same_thing(plant: Plant) -> None:
+    async def run() -> None:
+        await give(plant, order(True))
+        await give(plant, order(True, market="se3-day-ahead"))
+        await give(plant, order(False, "Li"))
+        await give(plant, order(False, "Wang", market="se3-day-ahead"))
+        await give(plant, order(False, "Wang"), minutes=16)  # asks anew: Li's word is too old
+        assert len(plant.kill.latched()) == 2
+        await give(plant, order(False, "Li"), minutes=17)
+        assert plant.kill.latched() == {Scope("market", "se3-day-ahead"): "a drill"}
+
+    asyncio.run(run())
+
+
+def test_a_new_kill_makes_a_release_that_was_asked_for_void(plant: Plant) -> None:
+    async def run() -> None:
+        await give(plant, order(True))
+        await give(plant, order(False, "Li"))
+        await give(plant, order(True), minutes=1)
+        await give(plant, order(False, "Wang"), minutes=2)
+        assert plant.kill.killed
+        await give(plant, order(False, "Li"), minutes=3)
+        assert not plant.kill.killed
+
+    asyncio.run(run())
+
+
+def test_what_does_not_exist_cannot_be_killed(plant: Plant) -> None:
+    with pytest.raises(DataError, match="there is no market nowhere"):
+        asyncio.run(give(plant, order(True, market="nowhere")))
+    assert plant.kill.latched() == {}
+
+
+def test_a_file_and_the_local_command_latch_without_the_service(tmp_path: Path) -> None:
+    (tmp_path / "KILLED.market.se3-day-ahead").touch()
+    done = CliRunner().invoke(
+        app, ["kill", "--data", str(tmp_path), "--reason", "smoke", "--enterprise", "steel"]
+    )
+    assert done.exit_code == 0, done.output
+    switch = KillSwitch(tmp_path)
+    assert switch.latched() == {
+        Scope("enterprise", "steel"): "smoke",
+        Scope("market", "se3-day-ahead"): "no reason given",
+    }
+    assert switch.stops_bids("se3-day-ahead", []) is not None
+    assert switch.stops_bids("se3-quarter-hour", ["office"]) is None
+    everything = CliRunner().invoke(app, ["kill", "--data", str(tmp_path), "--reason", "smoke"])
+    assert everything.exit_code == 0
+    assert switch.reason_of(ALL) == "smoke"
+
+
+def test_a_latch_that_comes_or_goes_by_hand_is_said_once(plant: Plant, tmp_path: Path) -> None:
+    scope = Scope("market", "se3-day-ahead")
+    (tmp_path / scope.file_name).write_text("too dear\n")
+    for _ in range(2):
+        control.tell_latches(plant, NOW)
+    (tmp_path / scope.file_name).unlink()
+    for _ in range(2):
+        control.tell_latches(plant, NOW)
+    said = [event.text for event in plant.events.recent() if event.kind == "kill"]
+    assert said == [f"killed by hand: {scope}: too dear", f"released by hand: {scope}"]

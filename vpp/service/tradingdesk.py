@@ -1,0 +1,73 @@
+"""What trading remembers beside the bid book: who took what live, what waits for a person, how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from vpp.model.ids import ProductId
+from vpp.model.time import Interval
+from vpp.trade.presubmit import Offered, Profile, RateMeter, RefusalTally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAct:
+    """Somebody takes a product live, or back into the shadow."""
+
+    product_id: ProductId
+    live: bool
+    by: str
+    reason: str
+    at: datetime
+    build: str
+    """What was approved: version of the service, strategies, market file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBid:
+    """A bid set that a person must look at before one like it may leave."""
+
+    held_id: str
+    product_id: ProductId
+    unit_id: str
+    delivery: Interval
+    at: datetime
+    why: str
+    profile: Profile
+    approved_by: str | None = None
+    approved_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAsked:
+    """One person asked to release the kill switch; another one must agree in time."""
+
+    by: str
+    until: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class TradingDesk:
+    """Filled from the journal by `tradelog.recover`; counters begin again with the process."""
+
+    live: dict[ProductId, LiveAct] = field(default_factory=dict)
+    """The newest act on each product."""
+
+    held: dict[str, HeldBid] = field(default_factory=dict)
+    rates: dict[ProductId, RateMeter] = field(default_factory=dict)
+    refusals: dict[ProductId, RefusalTally] = field(default_factory=dict)
+    warned: dict[ProductId, frozenset[str]] = field(default_factory=dict)
+    """Rules of which the newest bid set warned: said when they change."""
+
+    shadowed: dict[ProductId, str] = field(default_factory=dict)
+    """Why the newest bid set stayed in the shadow: said when it changes."""
+
+    offered: dict[str, Offered] = field(default_factory=dict)
+    """By bid set: what it came to, kept for comparing."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+    """By bid set: a digest of what it offered, without ids."""
+
+    references: dict[str, tuple[datetime, Decimal | None]] = field(default_factory=dict)
+    """By series: in which quarter-hour it was looked up, and the median of the prices published lately."""
