@@ -321,6 +321,32 @@ def test_a_step_that_is_under_way_ends_when_its_simulation_is_removed(parks: Pat
     asyncio.run(live())
 
 
+class BrokenLink:
+    """Raises what no cycle expects."""
+
+    async def send(self, setpoints: object) -> None:
+        raise RuntimeError("the wire is cut")
+
+
+def test_a_simulation_whose_cycle_breaks_says_so_and_does_not_go_on(parks: Path) -> None:
+    async def live() -> None:
+        async with served(parks) as caller:
+            one = await caller.make(plan_every_minutes=720)
+            caller.desk.all()[0].plant.sink = BrokenLink()
+            until = {"until": "2025-12-02T10:30:00Z"}
+            status, problem = await caller.ask("POST", f"{one}/step", until)
+            assert (status, problem["code"]) == (500, "simulation_failed")
+            assert "the wire is cut" in problem["detail"]
+            stands = await caller.get(one)
+            assert (stands["status"], stands["why"]) == ("failed", "the wire is cut")
+            again = await caller.ask("POST", f"{one}/step", until)
+            asked = {"request_id": "r", "delivery": {"start": OPENING, "end": MORNING}}
+            bids = await caller.ask("POST", f"{one}/markets/se3-day-ahead/bids", asked)
+            assert again[1]["code"] == bids[1]["code"] == "simulation_failed"
+
+    asyncio.run(live())
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [

@@ -71,7 +71,7 @@ async def take_snapshot(desk: SimulationDesk, call: Call[Nothing, SnapshotReques
         snapshot_id=kept.snapshot_id,
         simulation_id=kept.simulation,
         at=kept.at,
-        requests=len(kept.done),
+        requests=kept.requests,
         record_digest=kept.digest,
     )
 

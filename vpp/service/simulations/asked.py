@@ -9,12 +9,17 @@ from pathlib import Path
 from vpp.errors import DataError
 from vpp.model.market import BidMode
 from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_day, local_moment
-from vpp.service.backtestasked import HARD_S, SERIES_BEYOND, SOFT_S, TTL_PERIODS
+from vpp.service.backtestasked import SERIES_BEYOND, TTL_PERIODS
+from vpp.service.forecastschema import ForecastsSection
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.parkschema import ControlSettings, PlanningSettings
 from vpp.service.replay import scenario_of
 from vpp.service.simulation import OPENING
 from vpp.service.simulations.views import SimulationRequest
+
+PLAN_S, PLAN_HARD_S, ISSUE_S, TRAIN_S = 600.0, 900.0, 600.0, 3600.0
+"""So long in wall time plans and forecasts may take at least, and learning: who steps waits, and a limit
+that is reached lets two runs differ."""
 
 PAST = timedelta(days=2)
 """So much of the park's series must lie before the start: forecasts need a past."""
@@ -53,13 +58,14 @@ def as_asked(file: ParkFile, asked: SimulationRequest) -> tuple[ParkFile, dateti
     first_day = local_day(local_date(start, zone), zone).end
     planning = file.planning.model_dump() | {
         "every_minutes": asked.plan_every_minutes,
-        "soft_s": max(file.planning.soft_s, SOFT_S),
-        "hard_s": max(file.planning.hard_s, HARD_S),
+        "soft_s": max(file.planning.soft_s, PLAN_S),
+        "hard_s": max(file.planning.hard_s, PLAN_HARD_S),
     }
     if asked.bids == "point_plan":
         planning |= {"scenarios": 0, "margin_probability": None}
         robust = {name: b for name, b in file.bindings.items() if b.mode is BidMode.ROBUST}
         file = replace(file, bindings=robust, curves={})
+    forecasts = file.forecasts.model_dump() | {"issue_s": ISSUE_S, "train_s": TRAIN_S}
     control = file.control.model_dump() | {
         "period_s": period_s,
         "setpoint_ttl_s": max(file.control.setpoint_ttl_s, TTL_PERIODS * period_s),
@@ -68,6 +74,7 @@ def as_asked(file: ParkFile, asked: SimulationRequest) -> tuple[ParkFile, dateti
     changed = replace(
         file,
         park=replace(file.park, bidding_units=units),
+        forecasts=ForecastsSection.model_validate(forecasts),
         planning=PlanningSettings.model_validate(planning),
         control=ControlSettings.model_validate(control),
     )

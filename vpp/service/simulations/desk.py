@@ -40,8 +40,16 @@ class Snapshot:
     file: ParkFile
     asked: SimulationRequest
     at: datetime
-    done: tuple[Done, ...]
+    asked_of_it: list[Done]
+    """Grows as the simulation goes on; the first `requests` of it count."""
+
+    requests: int
     digest: str
+
+    @property
+    def done(self) -> list[Done]:
+        """What had been asked of it."""
+        return self.asked_of_it[: self.requests]
 
 
 class SimulationDesk:
@@ -141,8 +149,9 @@ class SimulationDesk:
         """
         old = self.find(name)
         asked = old.asked if seed is None else old.asked.model_copy(update={"seed": seed})
-        await self._end(old)
-        return await self._opened(old.park_file, asked, name)
+        with self._place(instead_of=1):
+            await self._end(old)
+            return await self._opened(old.park_file, asked, name)
 
     def keep(self, name: str) -> Snapshot:
         """Keep the present of a simulation, to branch off from it.
@@ -164,7 +173,8 @@ class SimulationDesk:
             file=simulation.park_file,
             asked=simulation.asked,
             at=simulation.now,
-            done=tuple(simulation.done),
+            asked_of_it=simulation.done,
+            requests=len(simulation.done),
             digest=simulation.fingerprint.digest,
         )
         self._snapshots[kept.snapshot_id] = kept
@@ -214,13 +224,13 @@ class SimulationDesk:
     # ------------------------------------------------------------ within
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Room for one more while it is made.
+    def _place(self, instead_of: int = 0) -> Iterator[None]:
+        """Room for one more while it is made, `instead_of` others.
 
         Raises:
             HttpRefusal: `too_many_simulations`.
         """
-        if len(self._simulations) + self._opening >= self.settings.at_most:
+        if len(self._simulations) - instead_of + self._opening >= self.settings.at_most:
             raise HttpRefusal(
                 f"{self.settings.at_most} simulations are run at once here",
                 code="too_many_simulations",

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import structlog
 from pydantic import BaseModel
 
 from vpp.clock import SimulatedClock
@@ -37,6 +39,8 @@ from vpp.service.simulations.record import Done, Fingerprint, Warnings, kind_of
 from vpp.service.simulations.views import SimulationRequest
 from vpp.simulate.direct import MarketPart
 from vpp.simulate.market import VenueTimes
+
+log = structlog.get_logger("vpp")
 
 
 class Simulation:
@@ -108,9 +112,14 @@ class Simulation:
         await asyncio.gather(self._living, return_exceptions=True)
 
     async def _live(self, loops: dict[str, Any]) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(run(loops, self._stop, grace=GRACE), name="loops")
-            self._ticking = group.create_task(self._clock.run(self._stop), name="clock")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run(loops, self._stop, grace=GRACE), name="loops")
+                self._ticking = group.create_task(self._clock.run(self._stop), name="clock")
+        except Exception as error:
+            how = "".join(traceback.format_exception(error))
+            log.error("a simulation broke", simulation=self.name, traceback=how)
+            raise
 
     # ------------------------------------------------------------ time
 
