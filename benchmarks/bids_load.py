@@ -6,6 +6,7 @@
 The service is another process (`_bids_server.py`), whose solver works all the time. Alone:
 
     python benchmarks/bids_load.py --rate 100 --seconds 20 --product se3-quarter-hour --json
+    python benchmarks/bids_load.py --product se3-day-ahead --curves      # from curves over price scenarios
 """
 
 from __future__ import annotations
@@ -66,14 +67,14 @@ class Server:
 
 
 @contextmanager
-def served() -> Iterator[Server]:
+def served(*arguments: str) -> Iterator[Server]:
     """Run `_bids_server.py` while the block lasts.
 
     Raises:
         BrokenBenchmarkError: It does not come up, or did not end well.
     """
     with subprocess.Popen(
-        (sys.executable, "-m", "benchmarks._bids_server"),
+        (sys.executable, "-m", "benchmarks._bids_server", *arguments),
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -162,8 +163,10 @@ def measure(small: bool) -> Sequence[Figure]:
     return figures
 
 
-def _load(product: str, *, rate_per_s: float, seconds: float) -> tuple[Answers, dict[str, Any]]:
-    with served() as server:
+def _load(
+    product: str, *, rate_per_s: float, seconds: float, curves: bool = False
+) -> tuple[Answers, dict[str, Any]]:
+    with served(*(["expected"] if curves else [])) as server:
         if product not in server.deliveries:
             raise BrokenBenchmarkError(f"no product {product}: {', '.join(server.deliveries)}")
         answers = asyncio.run(
@@ -189,8 +192,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--product", default=PRODUCTS[0], choices=PRODUCTS)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--curves", action="store_true", help="bids of the mode expected")
     asked = parser.parse_args()
-    answers, saw = _load(asked.product, rate_per_s=asked.rate, seconds=asked.seconds)
+    answers, saw = _load(
+        asked.product, rate_per_s=asked.rate, seconds=asked.seconds, curves=asked.curves
+    )
     document = {"product": asked.product, "rate_per_s": asked.rate} | answers.plain() | saw
     if asked.json:
         print(json.dumps(document))

@@ -35,6 +35,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_benchmark_is_found_by_its_file() -> None:
     assert list(find_benchmarks()) == [
+        "bid_curves",
         "bids_load",
         "demo_day",
         "demo_plan",
@@ -45,7 +46,9 @@ def test_every_benchmark_is_found_by_its_file() -> None:
 
 
 def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
-    done = bench("bids_load", "demo_plan", "forecast", "ingest", "planner", "--small", "--json")
+    done = bench(
+        "bid_curves", "bids_load", "demo_plan", "forecast", "ingest", "planner", "--small", "--json"
+    )
 
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -56,6 +59,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         for some in document["benchmarks"].values()
         for figure in some
     }
+    assert (measured["scenarios"], measured["paths"]) == (2, 20)
     assert measured["se3-quarter-hour: not 200"] == 0
     assert measured["se3-quarter-hour: bids an answer"] == 1
     assert measured["24 h: solve"] > 0
