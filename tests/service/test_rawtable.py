@@ -109,6 +109,19 @@ def test_what_cannot_be_read_is_told_by_its_line(
         read(tmp_path, *rows)
 
 
+def test_a_file_without_any_offset_is_told_once_with_what_could_be_said_instead(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigErrors) as error:
+        read(tmp_path, *(f"2025-12-01 {hour:02}:00,1" for hour in range(24)))
+
+    (told,) = error.value.faults
+    assert (told.line, told.what) == (
+        2,
+        "'2025-12-01 00:00' has no time zone: add Z, or its offset from UTC, or say --stamps local",
+    )
+
+
 def test_a_stamp_with_an_offset_is_no_reading_of_a_wall_clock(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match="no reading of the clock of Europe/Berlin"):
         read(tmp_path, "2025-12-01T00:00Z,1", "2025-12-01T01:00Z,1", stamps="local")

@@ -144,6 +144,8 @@ def _starts(
         for place, stamp in enumerate(found)
         if stamp is None
     ]
+    if len(faults) == len(found):  # it is the file that is otherwise, not its rows
+        raise ConfigErrors(faults[:1])
     if faults:
         raise ConfigErrors(faults[:MOST_FAULTS])
     known = [stamp for stamp in found if stamp is not None]
@@ -167,7 +169,8 @@ def _label(text: str) -> datetime | None:
 
 def _no_stamp(text: str, zone: ZoneInfo, stamps: Stamps) -> str:
     if stamps != "local":
-        return no_time(text, zone)
+        clock = "" if _label(text) is None else ", or say --stamps local"
+        return no_time(text, zone) + clock
     return f"{text!r} is no reading of the clock of {zone.key} such as 2025-12-03 00:00"
 
 
