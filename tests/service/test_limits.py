@@ -157,7 +157,7 @@ def again(plant: Plant) -> Plant:
     return build_plant(
         plant.file,
         clock=plant.clock,
-        data=plant.kill._file.parent,
+        data=plant.kill._folder,
         journal=plant.journal,
         source=plant.source,
         sink=plant.sink,
