@@ -380,6 +380,24 @@ class AwardResponse(WireModel):
     """`quarantined`: we know no such bid; it is counted as owed until a person looks."""
 
 
+class ActivationRequest(WireModel):
+    """A demand-response call or an operator's instruction, against what would be fed or drawn without it.
+
+    A higher revision replaces a lower one; 0 MW takes it back.
+    """
+
+    activation_id: LongId
+    revision: int = Field(ge=1, le=1_000_000)
+    unit: Id | None = None
+    start: Moment
+    end: Moment
+    direction: Literal["up", "down"]
+    """up: feed more or draw less; down: feed less or draw more."""
+    quantity_mw: Annotated[FiniteDecimal, Field(ge=0)]
+    source: str = Field(min_length=1, max_length=120)
+    """Who calls, as people know them."""
+
+
 class SeriesValue(WireModel):
     interval_start: Moment
     value: float | None
@@ -483,6 +501,10 @@ class DeliveryView(WireModel):
     """Of this product."""
     owed_all_kwh: float
     """Of all products: what `delivered_kwh` is to be held against."""
+    activated_kwh: float
+    """Of it, what this product's activations call for."""
+    baseline_kwh: float | None
+    """What was planned before the first of them came; null without one."""
     delivered_kwh: float | None
     """By the main meters; null until they are read."""
 

@@ -49,6 +49,8 @@ LIVE = {
     "GET /v1/markets/{product}/bids/{bid_set_id}",
     "DELETE /v1/markets/{product}/bids/{bid_set_id}",
     "POST /v1/markets/{product}/awards",
+    "GET /v1/markets/{product}/activations",
+    "POST /v1/markets/{product}/activations",
     "GET /v1/markets/{product}/live",
     "POST /v1/markets/{product}/live",
     "GET /v1/markets/{product}/held",

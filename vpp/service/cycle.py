@@ -23,6 +23,7 @@ import msgspec
 from vpp.act.guard import guard
 from vpp.act.share import share
 from vpp.errors import DataError, PlanError, UnavailableError
+from vpp.model.horizon import Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
@@ -32,6 +33,7 @@ from vpp.plan.validate import violations
 from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
+    activations,
     awarding,
     bidcurves,
     carbonseries,
@@ -111,7 +113,8 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    terms = (*(term for strategy in plant.strategies for term in strategy(view)), *budgets)
+    asked = (*budgets, *activations.terms(plant, horizon))
+    terms = (*(term for strategy in plant.strategies for term in strategy(view)), *asked)
     starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,
@@ -325,10 +328,14 @@ async def act(plant: Plant, now: datetime) -> None:
 
 
 def _owed_kw(plant: Plant, interval: Interval) -> float | None:
-    """Mean net injection sold for `interval`; None before the unit trades."""
+    """Mean net injection sold and called for `interval`; None before the unit trades."""
     if interval.start < inputs.trading_unit(plant).trades_from:
         return None
-    return float(sum(line.sold_mw for line in plant.book.position().trades(interval))) * 1000
+    position = plant.book.position()
+    called_kw = position.activated_kw(Horizon(interval.start, QUARTER, 1))
+    return float(sum(line.sold_mw for line in position.trades(interval))) * 1000 + float(
+        called_kw[0]
+    )
 
 
 def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:

@@ -9,10 +9,12 @@ from vpp.errors import UnavailableError
 from vpp.ports import JournalEntry
 from vpp.service import golive, presubmit, record
 from vpp.service.plant import Plant
+from vpp.trade.callrecords import activation_from_record
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
 BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
 DISOWNED, LAPSED = "bid_set_disowned", "bid_set_lapsed"
+ACTIVATION = "activation"
 """Kinds of journal entries, replayed in the order in which they were written."""
 
 REASONS = "bid_reasons"
@@ -21,7 +23,7 @@ REASONS = "bid_reasons"
 
 def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
-    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED):
+    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION):
         _book(plant, entry)
     for entry in plant.journal.entries(golive.KIND):
         golive.replay(plant, entry)
@@ -38,6 +40,8 @@ def _book(plant: Plant, entry: JournalEntry) -> None:
             plant.book.withdraw(entry.key, entry.recorded_at)
         case "bid_set_disowned" | "bid_set_lapsed":
             give_up(plant, entry.kind, entry.key)
+        case "activation":
+            plant.book.activate(activation_from_record(entry.key, entry.body, entry.recorded_at))
         case _:
             plant.book.apply(award_from_record(entry.body))
 

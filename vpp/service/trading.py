@@ -56,6 +56,7 @@ async def answer_bid_request(
         UnavailableError: The journal cannot be written, so nothing may leave.
     """
     product = product_of(plant, product_id)
+    _count_arrival(plant, product, request, now)
     async with plant.trading:
         tradelog.settle_unsure(plant)
         known = plant.book.by_request(request.request_id, request_digest=digest)
@@ -63,16 +64,12 @@ async def answer_bid_request(
             _require_out_of_the_shadow(plant, product, known.bid_set, shadow=known.shadow)
             plant.book.sent(known.bid_set.bid_set_id)
             return known.response
-        unit = _unit(plant, request.unit)
-        delivery = Interval(
-            request.delivery.start.astimezone(UTC), request.delivery.end.astimezone(UTC)
-        )
+        unit, delivery = _unit(plant, request.unit), _delivery(request)
         if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
             raise _not_biddable(product.product_id, reason)
         _require_ready(plant, product, unit)
         require_open(product, delivery, now)
-        if not request.dry_run:
-            presubmit.require_rate(plant, product, now)
+        _require_length(product, delivery, request)
         _require_prices(plant, product, delivery, now)
         schedule = _fresh_schedule(plant, product, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
@@ -111,6 +108,30 @@ async def answer_bid_request(
     _require_out_of_the_shadow(plant, product, bid_set, shadow=shadow)
     plant.book.sent(bid_set.bid_set_id)
     return response
+
+
+def _count_arrival(
+    plant: Plant, product: MarketProduct, request: BidRequest, now: datetime
+) -> None:
+    """Count a request for new bids when it comes, before it waits its turn: a flood is stopped at the door.
+
+    What is known, asked dry, of a gate that is not open or of a market that is killed is no new bid.
+
+    Raises:
+        TradeRefusal: `rate_exceeded`.
+    """
+    delivery = _delivery(request)
+    may_be_known = plant.unsure or plant.book.by_request(request.request_id) is not None
+    if request.dry_run or may_be_known or plant.kill.stops_bids(product.product_id, ()):
+        return
+    if product.delivery_at(delivery.start) == delivery and (
+        product.gate_opens_at(delivery) <= now < product.gate_closes_at(delivery)
+    ):
+        presubmit.require_rate(plant, product, now)
+
+
+def _delivery(request: BidRequest) -> Interval:
+    return Interval(request.delivery.start.astimezone(UTC), request.delivery.end.astimezone(UTC))
 
 
 def _require_out_of_the_shadow(
@@ -287,6 +308,18 @@ def _fresh_schedule(plant: Plant, product: MarketProduct, now: datetime) -> Sche
             fix="Find out why planning fails; see /readyz",
         )
     return schedule
+
+
+def _require_length(product: MarketProduct, delivery: Interval, request: BidRequest) -> None:
+    """Prices that the asker expects are one for each interval, or none at all."""
+    prices = request.prices_per_mwh
+    if prices is not None and len(prices) != (count := len(product.intervals(delivery))):
+        raise TradeRefusal(
+            f"{len(prices)} prices for {count} intervals",
+            code=Refusal.WRONG_LENGTH,
+            where="prices_per_mwh",
+            fix="Give one for each interval of the delivery, or leave them out",
+        )
 
 
 def _bid_set(

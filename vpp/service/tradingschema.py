@@ -108,4 +108,7 @@ class TradingSection(Section):
     free again: results are late now and then, an hour is a lot."""
     release_within_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     """The second person must agree to a release of the kill switch within so long: a shift's talk."""
+    activation_shortfall_per_kwh: Amount = Decimal(10)
+    """What a plan pays for each kWh less than an activation calls for: above any market price (4 per kWh at
+    most), below that of a broken limit (20)."""
     limits: BidLimitsSection = BidLimitsSection()

@@ -29,6 +29,7 @@ from enum import StrEnum
 from itertools import islice
 
 from vpp.errors import ConflictError
+from vpp.model.activation import Activation
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Award, Bid, BidSet, Cleared
 from vpp.model.time import Interval, isoformat
@@ -45,6 +46,7 @@ from vpp.trade.awards import (
     tied,
 )
 from vpp.trade.calendar import Refusal, TradeRefusal
+from vpp.trade.calls import CallBook
 from vpp.trade.lifecycle import IN_MARKET, BidEvent, BidState
 from vpp.trade.position import Position, Trade
 from vpp.trade.standing import Standing
@@ -90,6 +92,7 @@ class BidBook:
         self._awards: dict[str, dict[int, Award]] = defaultdict(dict)
         self._awards_of_set: dict[str, set[str]] = defaultdict(set)
         self._quarantined: dict[str, Quarantine] = {}
+        self._calls = CallBook()
         self._position: dict[UnitId | None, Position] = {}
 
     # ------------------------------------------------------------ bids
@@ -353,12 +356,40 @@ class BidBook:
         """
         if unit_id not in self._position:
             self._position[unit_id] = Position(
-                trade
-                for award_id in self._awards
-                for trade in self._trades_of(self._standing_award(award_id))
-                if unit_id in (None, trade.unit_id)
+                (
+                    trade
+                    for award_id in self._awards
+                    for trade in self._trades_of(self._standing_award(award_id))
+                    if unit_id in (None, trade.unit_id)
+                ),
+                self._calls.standing(unit_id),
             )
         return self._position[unit_id]
+
+    # ------------------------------------------------------------ activations
+
+    @property
+    def calls(self) -> CallBook:
+        """What was called of us. To book one is `activate`'s."""
+        return self._calls
+
+    def activate(self, activation: Activation) -> None:
+        """Book an activation that is on disk: it is owed, and bids that were awarded for it are activated.
+
+        Raises:
+            ConflictError: The revision is known with other content.
+        """
+        self._calls.add(activation)
+        self._position.clear()
+        if not self._calls.stands(activation) or not activation.quantity_mw:
+            return
+        key = activation.product_id, activation.unit_id
+        for name, answer in self._answers.items():
+            bid_set = answer.bid_set
+            if (bid_set.product_id, bid_set.unit_id) == key:
+                for bid in bid_set.bids:
+                    if bid.side is activation.side and _touch(bid.interval, activation.interval):
+                        self._standing.activated(name, bid.bid_id)
 
     def delivered(self, end: datetime) -> None:
         """What ends at `end` is metered."""
@@ -463,3 +494,7 @@ class BidBook:
                 price_per_mwh=line.price_per_mwh,
                 quarantined=award.award_id in self._quarantined,
             )
+
+
+def _touch(one: Interval, other: Interval) -> bool:
+    return one.start < other.end and other.start < one.end

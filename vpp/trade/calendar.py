@@ -39,6 +39,8 @@ class Refusal(StrEnum):
     SHADOW = "shadow"
     NEEDS_APPROVAL = "needs_approval"
     RATE_EXCEEDED = "rate_exceeded"
+    WRONG_LENGTH = "wrong_length"
+    OVER = "over"
 
 
 class TradeRefusal(DataError):  # noqa: N818  (a refusal is an answer, not a fault)

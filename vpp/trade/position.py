@@ -1,4 +1,4 @@
-"""What is sold and bought: the sum of all awards, as every cycle needs it.
+"""What is sold and bought, and what is called: the sum of all awards and activations, as every cycle needs it.
 
 A position is a value. The bid book makes a new one when an award comes; nobody changes one.
 Quantities are mean MW over their interval, sold above 0 and bought below, so a trade of an hour
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vpp.model.activation import Activation
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Side
@@ -56,10 +57,14 @@ class TradeLine(NamedTuple):
 
 
 class Position:
-    """Everything that is owed, by product and interval."""
+    """Everything that is owed, by product and interval.
 
-    def __init__(self, trades: Iterable[Trade] = ()) -> None:
+    Trades are settled as cleared; what is called is owed beside them, and settled by its product.
+    """
+
+    def __init__(self, trades: Iterable[Trade] = (), calls: Iterable[Activation] = ()) -> None:
         self._trades = sorted(trades, key=_order)
+        self._calls = tuple(call for call in calls if call.quantity_mw)
         self._starts = [trade.interval.start for trade in self._trades]
         self._longest = max(
             (trade.interval.end - trade.interval.start for trade in self._trades),
@@ -68,7 +73,7 @@ class Position:
 
     def with_more(self, trades: Iterable[Trade]) -> Position:
         """This position and some trades that are not in it; cheap, for one award among thousands."""
-        grown = Position()
+        grown = Position(calls=self._calls)
         grown._trades, grown._starts = [*self._trades], [*self._starts]
         grown._longest = self._longest
         for trade in trades:
@@ -98,7 +103,21 @@ class Position:
                     break
                 share = _overlap(trade.interval, start, start + horizon.step) / horizon.step
                 owed[step] += float(trade.sold_mw) * 1000 * share
-        return owed
+        return owed + self.activated_kw(horizon, products)
+
+    def activated_kw(
+        self, horizon: Horizon, products: Collection[ProductId] | None = None
+    ) -> Floats:
+        """What is called in each step, as net injection in kW, of these products; shape (T,)."""
+        called = np.zeros(horizon.steps)
+        for call in self._calls:
+            if products is not None and call.product_id not in products:
+                continue
+            for step, start in enumerate(horizon.starts()):
+                touched = _overlap(call.interval, start, start + horizon.step)
+                if touched > timedelta(0):
+                    called[step] += float(call.activated_mw) * 1000 * (touched / horizon.step)
+        return called
 
     def trades(self, interval: Interval) -> tuple[TradeLine, ...]:
         """Every trade that touches `interval`, by product, each with its own cleared price."""

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
+    calls,
     decisions,
     forecasts,
     limits,
@@ -45,6 +46,8 @@ API_VERSION = "1.0.0"
 """Of the contract, not of the package: its first part is the `v1` of the paths."""
 
 log = structlog.get_logger("vpp.http")
+audit = structlog.get_logger("vpp.audit")
+"""One line for each write that was refused: all that it leaves behind."""
 
 
 def build_api(plant: Plant) -> web.Application:
@@ -89,6 +92,7 @@ def plant_routes() -> list[AnyRoute]:
     """Every route that is about a plant."""
     return [
         *markets.ROUTES,
+        *calls.ROUTES,
         *decisions.ROUTES,
         *series.ROUTES,
         *limits.ROUTES,
@@ -170,6 +174,14 @@ async def _answer(
             code="internal",
             where="service",
             fix="Report the correlation_id; the service's log has the reason",
+        )
+    if request.method in security.WRITES:
+        audit.warning(
+            "refused",
+            code=refusal.code,
+            method=request.method,
+            path=request.path[:200],
+            correlation_id=correlation_id,
         )
     return problem_response(refusal, correlation_id)
 

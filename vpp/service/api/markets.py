@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from vpp.model.horizon import Horizon
+from vpp.model.ids import ProductId
 from vpp.model.market import BidSet, MarketProduct, Side
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import awarding, golive, trading
+from vpp.service import activations, awarding, golive, trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, MarketsView
@@ -40,6 +42,7 @@ NO_BIDS = (
     "unknown_unit",
     "not_biddable",
     "off_grid",
+    "wrong_length",
     "gate_closed",
     "gate_not_open",
     "no_plan",
@@ -129,28 +132,41 @@ async def take_award(plant: Plant, call: Call[Nothing, AwardRequest]) -> AwardRe
 
 async def list_deliveries(plant: Plant, call: Call[DeliveriesQuery, Nothing]) -> DeliveriesView:
     """Intervals in which something is owed or was metered."""
-    product = trading.product_of(plant, call.path["product"])
+    product_id = activations.listed(plant, call.path["product"]).product_id
     span = _span(call.query, call.now)
+    shown = (_delivery(plant, product_id, interval) for interval in span.split(QUARTER))
+    return DeliveriesView(product=product_id, deliveries=[one for one in shown if one is not None])
+
+
+def _delivery(plant: Plant, product_id: ProductId, interval: Interval) -> DeliveryView | None:
     position = plant.book.position()
-    deliveries = []
-    for interval in span.split(QUARTER):
-        trades = position.trades(interval)
-        delivered = plant.deliveries.get(interval)
-        if not trades and delivered is None:
-            continue
-        per_kwh = Decimal(1000) * Decimal(str(interval.hours))
-        own = sum((t.sold_mw for t in trades if t.product_id == product.product_id), Decimal(0))
-        every = sum((t.sold_mw for t in trades), Decimal(0))
-        deliveries.append(
-            DeliveryView(
-                start=interval.start,
-                end=interval.end,
-                owed_kwh=float(own * per_kwh),
-                owed_all_kwh=float(every * per_kwh),
-                delivered_kwh=None if delivered is None else delivered.delivered_kwh,
-            )
-        )
-    return DeliveriesView(product=product.product_id, deliveries=deliveries)
+    trades, delivered = position.trades(interval), plant.deliveries.get(interval)
+    step = Horizon(interval.start, QUARTER, 1)
+    own_called = float(position.activated_kw(step, {product_id})[0]) * interval.hours
+    all_called = float(position.activated_kw(step)[0]) * interval.hours
+    if not trades and delivered is None and not all_called:
+        return None
+    per_kwh = Decimal(1000) * Decimal(str(interval.hours))
+    own = sum((t.sold_mw for t in trades if t.product_id == product_id), Decimal(0))
+    every = sum((t.sold_mw for t in trades), Decimal(0))
+    return DeliveryView(
+        start=interval.start,
+        end=interval.end,
+        owed_kwh=float(own * per_kwh) + own_called,
+        owed_all_kwh=float(every * per_kwh) + all_called,
+        activated_kwh=own_called,
+        baseline_kwh=_baseline_kwh(plant, product_id, interval),
+        delivered_kwh=None if delivered is None else delivered.delivered_kwh,
+    )
+
+
+def _baseline_kwh(plant: Plant, product_id: ProductId, interval: Interval) -> float | None:
+    """Net injection that was planned before the product's first call upon the interval."""
+    for one in plant.book.calls.standing():
+        if one.product_id == product_id and interval.start in one.interval and one.quantity_mw:
+            kw = activations.baseline_kw(one, interval.start)
+            return None if kw is None else kw * interval.hours
+    return None
 
 
 def _span(query: DeliveriesQuery, now: datetime) -> Interval:
@@ -335,6 +351,6 @@ ROUTES: tuple[AnyRoute, ...] = (
         list_deliveries,
         gives=DeliveriesView,
         query=DeliveriesQuery,
-        codes=("unknown_product", "not_biddable"),
+        codes=("unknown_product",),
     ),
 )

@@ -383,6 +383,29 @@ class HeldBidsView(WireModel):
     held: list[HeldBidView]
 
 
+class ActivationView(WireModel):
+    """One activation as it stands."""
+
+    activation_id: str
+    revision: int
+    status: Literal["booked", "withdrawn", "superseded"]
+    """`superseded`: a higher revision was known already."""
+    unit: str
+    start: datetime
+    end: datetime
+    direction: Literal["up", "down"]
+    quantity_mw: Exact
+    source: str
+    received_at: datetime
+
+
+class ActivationsView(WireModel):
+    """Oldest first, those that are over or taken back too."""
+
+    product: str
+    activations: list[ActivationView]
+
+
 class LatchView(WireModel):
     """One thing that is stopped."""
 

@@ -1,0 +1,56 @@
+"""A call on what is held ready, or an operator's instruction: so much more or less, for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from vpp.model.horizon import Profile
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Side
+from vpp.model.time import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Activation:
+    """One revision of an activation; a higher one replaces it, one of 0 MW takes it back."""
+
+    activation_id: str
+    revision: int
+    product_id: ProductId
+    unit_id: UnitId
+    interval: Interval
+    side: Side
+    """sell: feed more or draw less (up); buy: feed less or draw more (down)."""
+
+    quantity_mw: Decimal
+    """A size, against what would be fed or drawn without it."""
+
+    source: str
+    received_at: datetime
+    baseline_kw: Profile | None
+    """Net injection that was planned when its first revision came; None where no plan reached it."""
+
+    @property
+    def activated_mw(self) -> Decimal:
+        """Signed as net injection."""
+        return self.quantity_mw * self.side.sign
+
+    def same_order(self, other: Activation) -> bool:
+        """Whether the other one asks for the very same, whenever it came."""
+        return (
+            self.product_id,
+            self.unit_id,
+            self.interval,
+            self.side,
+            self.quantity_mw,
+            self.source,
+        ) == (
+            other.product_id,
+            other.unit_id,
+            other.interval,
+            other.side,
+            other.quantity_mw,
+            other.source,
+        )

@@ -1,0 +1,211 @@
+"""Activations: a venue calls for what we hold ready, or an operator gives an instruction.
+
+    POST ─▶ fits product, unit, grid? ─▶ journal ─▶ position ─▶ acknowledge ─▶ a new plan at once
+
+It is owed against what would have been fed or drawn without it: net injection as it was planned when the first
+revision came. Plans keep to that plus what is called by a cap on the whole park, at
+`trading.activation_shortfall_per_kwh`; nothing of it is offered or bought back in another market, for it counts
+as sold. A higher revision replaces it, one of 0 MW takes it back.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import numpy as np
+
+from vpp.errors import DataError
+from vpp.model.activation import Activation
+from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.ids import UnitId
+from vpp.model.market import Side
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
+from vpp.plan.terms import Cap
+from vpp.service import tradelog
+from vpp.service.events import Severity
+from vpp.service.marketpack import Pack
+from vpp.service.plant import Plant
+from vpp.trade.calendar import Refusal, TradeRefusal
+from vpp.trade.callrecords import activation_to_record
+from vpp.wire import ActivationRequest
+
+SIDES = {"up": Side.SELL, "down": Side.BUY}
+
+
+async def take(
+    plant: Plant, product_id: str, request: ActivationRequest, *, now: datetime
+) -> Activation:
+    """Book an activation; acknowledged when it is on disk. The same again changes nothing.
+
+    Raises:
+        TradeRefusal: `unknown_product`, `unknown_unit`, `off_grid`, or `over`: its time has passed.
+        DataError: More than the unit is registered for.
+        ConflictError: The same revision came with other numbers.
+        UnavailableError: The journal cannot be written; it must come again.
+    """
+    pack = listed(plant, product_id)
+    async with plant.trading:
+        tradelog.settle_unsure(plant)
+        activation = _read(plant, pack, request, now)
+        if not plant.book.calls.is_new(activation):
+            return activation
+        _require_sound(plant, activation, now)
+        key = f"{activation.activation_id}/{activation.revision}"
+        plant.reach("activation checked")
+        await tradelog.append(
+            plant, tradelog.ACTIVATION, key, activation_to_record(activation), now=now
+        )
+        plant.reach("activation journalled")
+        plant.book.activate(activation)
+    _tell(plant, activation, now)
+    plant.reach("activation booked")
+    return activation
+
+
+def terms(plant: Plant, horizon: Horizon) -> tuple[Cap, ...]:
+    """What the plan keeps to for each activation that reaches into its horizon: nothing for one taken back."""
+    caps = []
+    for call in plant.book.calls.standing():
+        if call.quantity_mw and call.baseline_kw is not None:
+            bound_kw = _bound_kw(call, horizon)
+            if np.isfinite(bound_kw).any():
+                caps.append(
+                    Cap(
+                        place=plant.file.park.park_id,
+                        # A limit below 0 asks for the other direction: at least so much is fed, or drawn.
+                        import_kw=-bound_kw if call.side is Side.SELL else None,
+                        export_kw=bound_kw if call.side is Side.BUY else None,
+                        excess_per_kwh=float(plant.file.trading.activation_shortfall_per_kwh),
+                        reason=f"activation {call.activation_id}",
+                    )
+                )
+    return tuple(caps)
+
+
+def _bound_kw(call: Activation, horizon: Horizon) -> Floats:
+    """Net injection that is owed in each step, beyond any reach where nothing is; shape (T,)."""
+    nothing = -np.inf if call.side is Side.SELL else np.inf
+    owed = np.full(horizon.steps, nothing)
+    for step, start in enumerate(horizon.starts()):
+        if call.interval.start <= start < call.interval.end:
+            baseline = baseline_kw(call, start)
+            if baseline is not None:
+                owed[step] = baseline + float(call.activated_mw) * 1000
+    return owed
+
+
+def baseline_kw(call: Activation, moment: datetime) -> float | None:
+    """Net injection that was planned for a moment without the call; None where nothing was."""
+    profile = call.baseline_kw
+    if profile is None or moment not in profile.horizon.span:
+        return None
+    value = float(profile.values[profile.horizon.index(moment)])
+    return value if np.isfinite(value) else None
+
+
+def listed(plant: Plant, product_id: str) -> Pack:
+    """The market file of a product, also of one that nothing is bid into yet.
+
+    Raises:
+        TradeRefusal: `unknown_product`.
+    """
+    for pack in plant.file.packs:
+        if pack.product_id == product_id:
+            return pack
+    raise TradeRefusal(
+        "this park does not list it",
+        code=Refusal.UNKNOWN_PRODUCT,
+        where=f"product {product_id[:80]}",
+        fix=f"Use one of {sorted(pack.product_id for pack in plant.file.packs)}",
+    )
+
+
+def _read(plant: Plant, pack: Pack, request: ActivationRequest, now: datetime) -> Activation:
+    units = {unit.unit_id for unit in plant.file.park.bidding_units}
+    first = plant.book.calls.first(request.activation_id)
+    unit = request.unit or (first.unit_id if first else plant.file.park.bidding_units[0].unit_id)
+    if unit not in units:
+        raise TradeRefusal(
+            "this park has no such unit",
+            code=Refusal.UNKNOWN_UNIT,
+            where=f"unit {unit}",
+            fix=f"Use one of {sorted(units)}, or leave it out",
+        )
+    start, end = request.start.astimezone(UTC), request.end.astimezone(UTC)
+    if not start < end or any(latest_boundary(at, QUARTER) != at for at in (start, end)):
+        raise TradeRefusal(
+            f"{isoformat(start)} to {isoformat(end)} is no span of quarter-hours",
+            code=Refusal.OFF_GRID,
+            where=f"activation {request.activation_id}",
+            fix="Begin and end on whole quarter-hours, the end after the start",
+        )
+    interval = Interval(start, end)
+    return Activation(
+        activation_id=request.activation_id,
+        revision=request.revision,
+        product_id=pack.product_id,
+        unit_id=UnitId(unit),
+        interval=interval,
+        side=SIDES[request.direction],
+        quantity_mw=request.quantity_mw,
+        source=request.source,
+        received_at=now,
+        baseline_kw=_baseline(plant, first, interval),
+    )
+
+
+def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Profile | None:
+    """As it was when the first revision came: later plans have the call in them already."""
+    if first is not None:
+        return first.baseline_kw
+    schedule = plant.schedule
+    if schedule is None:
+        return None
+    planned = Profile(schedule.horizon, schedule.net_kw)
+    if interval.start not in schedule.horizon.span:
+        return None
+    end = min(interval.end, schedule.horizon.end)
+    horizon = Horizon.over(Interval(interval.start, end), QUARTER)
+    return Profile(horizon, np.array([planned.at(start) for start in horizon.starts()]))
+
+
+def _require_sound(plant: Plant, activation: Activation, now: datetime) -> None:
+    where = f"activation {activation.activation_id}"
+    if activation.interval.end <= now:
+        raise TradeRefusal(
+            f"it ended at {isoformat(activation.interval.end)}",
+            code=Refusal.OVER,
+            where=where,
+            fix="Give a span that is not over",
+        )
+    unit = next(u for u in plant.file.park.bidding_units if u.unit_id == activation.unit_id)
+    if activation.quantity_mw > Decimal(str(unit.declared_kw)) / 1000:
+        raise DataError(
+            f"{activation.quantity_mw} MW is more than the {unit.declared_kw / 1000:g} MW of {unit.unit_id}",
+            where=where,
+            fix="Ask for no more than the unit is registered for",
+        )
+
+
+def _tell(plant: Plant, activation: Activation, now: datetime) -> None:
+    name = f"activation {activation.activation_id} of {activation.product_id}"
+    if not plant.book.calls.stands(activation):
+        text = f"{name}: revision {activation.revision} came late and moves nothing"
+    elif not activation.quantity_mw:
+        text = f"{name} is taken back"
+    else:
+        way = "up" if activation.side is Side.SELL else "down"
+        span = f"{isoformat(activation.interval.start)} to {isoformat(activation.interval.end)}"
+        text = f"{name}: {activation.quantity_mw} MW {way}, {span}, by {activation.source}"
+        if activation.baseline_kw is None:
+            text += "; no plan reached it, so it is owed and no plan can keep to it"
+    plant.replan = text
+    plant.events.emit(
+        "activation",
+        text,
+        at=now,
+        severity=Severity.WARNING,
+        activation_id=activation.activation_id,
+        revision=activation.revision,
+    )

@@ -1,0 +1,77 @@
+"""Activations as bytes in the record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from vpp.model.activation import Activation
+from vpp.model.horizon import Horizon, Profile
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Side
+from vpp.model.time import QUARTER, Interval, isoformat, parse_utc
+
+
+class _Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    start: str
+    net_kw: list[float]
+    """In quarter-hours from `start` on."""
+
+
+class _ActivationRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    product: str
+    unit: str
+    start: str
+    end: str
+    side: Literal["buy", "sell"]
+    quantity_mw: str
+    source: str
+    baseline: _Baseline | None
+
+
+def activation_to_record(activation: Activation) -> bytes:
+    """What the journal keeps of an activation, beside its key (id/revision) and its time."""
+    profile = activation.baseline_kw
+    baseline = None
+    if profile is not None:
+        baseline = _Baseline(start=isoformat(profile.horizon.start), net_kw=profile.values.tolist())
+    return msgspec.json.encode(
+        _ActivationRecord(
+            product=activation.product_id,
+            unit=activation.unit_id,
+            start=isoformat(activation.interval.start),
+            end=isoformat(activation.interval.end),
+            side=activation.side.value,
+            quantity_mw=format(activation.quantity_mw, "f"),
+            source=activation.source,
+            baseline=baseline,
+        )
+    )
+
+
+def activation_from_record(key: str, body: bytes, received_at: datetime) -> Activation:
+    """The activation, as `BidBook.activate` takes it."""
+    record = msgspec.json.decode(body, type=_ActivationRecord)
+    name, _, revision = key.rpartition("/")
+    where = f"record of activation {key}"
+    baseline = None
+    if record.baseline is not None:
+        net_kw = np.array(record.baseline.net_kw)
+        start = parse_utc(record.baseline.start, where=where)
+        baseline = Profile(Horizon(start, QUARTER, len(net_kw)), net_kw)
+    return Activation(
+        activation_id=name,
+        revision=int(revision),
+        product_id=ProductId(record.product),
+        unit_id=UnitId(record.unit),
+        interval=Interval(parse_utc(record.start, where=where), parse_utc(record.end, where=where)),
+        side=Side(record.side),
+        quantity_mw=Decimal(record.quantity_mw),
+        source=record.source,
+        received_at=received_at,
+        baseline_kw=baseline,
+    )
