@@ -118,8 +118,10 @@ class SimulatedClock:
         while any(seat.due is None for seat in self._seats) and not stopped.done():
             self._changed.clear()
             changed = asyncio.create_task(self._changed.wait(), name="clock-seats")
-            await asyncio.wait({changed, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
+            try:
+                await asyncio.wait({changed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
 
     def _seat_changed(self) -> None:
         self._changed.set()

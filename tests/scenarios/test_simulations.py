@@ -317,6 +317,8 @@ def test_a_step_that_is_under_way_ends_when_its_simulation_is_removed(parks: Pat
             assert (status, problem["code"]) == (404, "unknown_simulation")
             assert "removed" in problem["detail"]
             assert (await caller.get("/v1/simulations"))["simulations"] == []
+            left_over = {task.get_name() for task in asyncio.all_tasks()}
+            assert not left_over & {"listen-read", "listen-stop", "clock-seats", "clock-stop"}
 
     asyncio.run(live())
 

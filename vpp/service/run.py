@@ -102,15 +102,17 @@ async def listen(plant: Plant, stop: asyncio.Event) -> None:
     """Take telemetry from the link into intake, means, meters and historian until `stop`."""
     stopped = asyncio.create_task(stop.wait(), name="listen-stop")
     reading = asyncio.create_task(_read(plant), name="listen-read")
-    await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if reading.done():
-        reading.result()
-        raise UnavailableError(
-            "the message source ended", where="telemetry", fix="Look at the link's last fault"
-        )
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
+    try:
+        await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            reading.result()
+            raise UnavailableError(
+                "the message source ended", where="telemetry", fix="Look at the link's last fault"
+            )
+    finally:  # also where whoever listens is cancelled: nothing of it stays behind
+        stopped.cancel()
+        reading.cancel()
+        await asyncio.gather(stopped, reading, return_exceptions=True)
 
 
 async def _read(plant: Plant) -> None:
