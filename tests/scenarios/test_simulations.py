@@ -6,6 +6,9 @@ import asyncio
 import csv
 import importlib.util
 import io
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -28,7 +32,8 @@ OPENING = "2025-12-02T10:00:00Z"
 """11:00 in Stockholm on the eve."""
 
 RESULTS = "2025-12-02T11:45:00Z"
-EXAMPLE = Path(__file__).parents[2] / "docs" / "example_simulation.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "example_simulation.py"
 
 MIDNIGHT = "2025-12-02T23:00:00Z"
 MORNING = "2025-12-03T05:00:00Z"
@@ -321,6 +326,20 @@ def test_a_step_that_is_under_way_ends_when_its_simulation_is_removed(parks: Pat
             assert not left_over & {"listen-read", "listen-stop", "clock-seats", "clock-stop"}
 
     asyncio.run(live())
+
+
+def test_the_command_serves_simulations_alone_until_it_is_told_to_stop(parks: Path) -> None:
+    command = [sys.executable, "-m", "vpp", "simulate", "--parks", str(parks), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        address = json.loads(running.stderr.readline())["address"]
+        with urlopen(f"{address}/v1/simulations", timeout=30) as answer:
+            assert json.load(answer) == {"at_most": 8, "simulations": []}
+        with urlopen(f"{address}/openapi.json", timeout=30) as answer:
+            paths = json.load(answer)["paths"]
+        assert {path for path in paths if "simulations" not in path} == {"/openapi.json"}
+        running.terminate()
+        assert running.wait(timeout=30) == 0
 
 
 class BrokenLink:

@@ -123,6 +123,7 @@ def test_no_route_outside_simulations_takes_the_time_from_outside() -> None:
         "/v1/plan",
         "/v1/forecasts",
         "/v1/statements",
+        "/v1/simulations",
         "/v1/events?format=json",
         "/healthz",
         "/readyz",
