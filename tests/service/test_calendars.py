@@ -30,7 +30,8 @@ SPRING_FESTIVAL = date(2026, 2, 17)
 def demo_with(tmp_path: Path, calendar: str) -> ParkFile:
     """The demo park with another calendar, and nothing that lies beside its file."""
     text = shipped_park("demo").read_text(encoding="utf-8")
-    text = text[: text.index("\nsimulation:")].replace("limits: {", f"{calendar}\nlimits: {{", 1)
+    text = text[: text.index("\nsimulation:")].replace("mode: simulated", "mode: shadow")
+    text = text.replace("limits: {", f"{calendar}\nlimits: {{", 1)
     text = text.replace("../markets/", f"{shipped_park('demo').parents[1]}/markets/")
     (tmp_path / "park.yaml").write_text(text, encoding="utf-8")
     return load_park(tmp_path / "park.yaml")
