@@ -328,6 +328,25 @@ def test_a_step_that_is_under_way_ends_when_its_simulation_is_removed(parks: Pat
     asyncio.run(live())
 
 
+def test_bids_that_would_wait_for_a_person_leave_with_a_warning_on_record(parks: Path) -> None:
+    strict = "\ntrading: {mode: live, limits: {novelty_share: 0.0001}}\n"
+    text = (parks / "park.yaml").read_text(encoding="utf-8")
+    (parks / "strict.yaml").write_text(text + strict, encoding="utf-8")
+
+    async def live() -> None:
+        async with served(parks) as caller:
+            one = await caller.make(park="strict", plan_every_minutes=720)
+            await caller.trade(one, "day-1")
+            await caller.post(f"{one}/step", {"until": "2025-12-03T10:30:00Z"})
+            await caller.trade(one, "day-2")
+            manifest = await caller.get(f"{one}/manifest")
+            assert manifest["simulation"]["warnings"]["bid_warning"] >= 1
+            assert manifest["record_entries"]["bid_warning"] == 1
+            assert "bid_held" not in manifest["record_entries"]
+
+    asyncio.run(live())
+
+
 def test_the_command_serves_simulations_alone_until_it_is_told_to_stop(parks: Path) -> None:
     command = [sys.executable, "-m", "vpp", "simulate", "--parks", str(parks), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
