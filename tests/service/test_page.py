@@ -144,3 +144,23 @@ def test_the_api_browser_shows_the_contract(
             assert complaints == []
 
     asyncio.run(run())
+
+
+def test_the_page_stops_everything_once_somebody_says_why(
+    plant: Plant, serving: Any, chromium: Path
+) -> None:
+    async def run() -> None:
+        async with serving(plant) as client, browsing(chromium) as (page, complaints):
+            await page.goto(str(client.make_url("/")))
+            await expect(page.locator("#line")).not_to_have_text("connecting")
+            page.once("dialog", lambda dialog: dialog.dismiss())
+            await page.click("#stop")
+            assert not plant.kill.killed
+            page.once("dialog", lambda dialog: dialog.accept("smoke in hall 3"))
+            async with page.expect_response("**/v1/kill") as answer:
+                await page.click("#stop")
+            assert (await answer.value).status == 200
+            assert complaints == []
+
+    asyncio.run(run())
+    assert plant.kill.reason == "smoke in hall 3"

@@ -13,7 +13,7 @@ import pytest
 from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import golive, presubmit, tradelog, trading
+from vpp.service import awarding, golive, presubmit, tradelog, trading
 from vpp.service.api.markets import request_digest
 from vpp.service.kill import Scope
 from vpp.service.plant import MadeOffer, Plant
@@ -231,8 +231,6 @@ def test_what_cannot_be_put_on_record_is_not_held_and_not_sent(plant: Plant) -> 
 
 
 def test_a_bid_without_an_answer_frees_its_headroom_when_its_time_is_over(plant: Plant) -> None:
-    from vpp.service import awarding
-
     limit(plant)
     clock = plant.clock
     assert isinstance(clock, SimulatedClock)
@@ -254,3 +252,24 @@ def test_a_bid_without_an_answer_frees_its_headroom_when_its_time_is_over(plant:
         assert [e.key for e in plant.journal.entries(tradelog.LAPSED)] == [bid_set.bid_set_id]
 
     asyncio.run(run())
+
+
+def test_what_the_venue_says_it_cleared_is_not_given_up_but_asked_for_aloud(plant: Plant) -> None:
+    class Venue:
+        async def bid_set_status(self, bid_set_id: str) -> str:
+            return "cleared"
+
+    limit(plant)
+    plant.venue = Venue()
+
+    async def run() -> None:
+        await ask(plant, "r1", plant.clock.now())
+        (bid_set,) = plant.book.live_sets()
+        for hours in (3, 4, 5):
+            now = bid_set.valid_until + timedelta(hours=hours)
+            await awarding.ask_about_doubts(plant, now)
+        assert plant.book.status(bid_set.bid_set_id) is BidSetStatus.OPEN
+        assert plant.book.states(bid_set.bid_set_id).keys() == {"acknowledged"}
+
+    asyncio.run(run())
+    assert [e.kind for e in plant.events.recent()].count("award_missing") == 1

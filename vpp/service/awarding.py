@@ -8,6 +8,7 @@ gate ───── results are due ───── + trading.unanswered_after_
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from vpp.errors import RejectedError, UnavailableError
@@ -111,7 +112,16 @@ async def _take_word(plant: Plant, bid_set: BidSet, status: str, now: datetime) 
     if status == "unknown" and bid_set.valid_until <= now:
         what = f"the market never had {name}: nothing is owed of it"
         await _give_up(plant, tradelog.DISOWNED, name, what, now)
-    elif status != "cleared" and unanswered_at(plant, bid_set) <= now:
+    elif unanswered_at(plant, bid_set) > now:
+        return
+    elif status == "cleared":  # it is owed, and nobody here knows how much
+        if name not in plant.trade.missing:
+            plant.trade.missing.add(name)
+            what = f"the market says it cleared {name}, and its award has not come: ask for it"
+            plant.events.emit(
+                "award_missing", what, at=now, severity=Severity.ALARM, bid_set_id=name
+            )
+    else:
         what = (
             f"no award to {name} until {isoformat(unanswered_at(plant, bid_set))}:"
             " what it offered is free again"
@@ -120,23 +130,26 @@ async def _take_word(plant: Plant, bid_set: BidSet, status: str, now: datetime) 
 
 
 async def _give_up(plant: Plant, kind: str, bid_set_id: str, what: str, now: datetime) -> None:
-    async with plant.trading:
-        tradelog.settle_unsure(plant)
-        if plant.book.status(bid_set_id) is not BidSetStatus.OPEN:
-            return  # its award came while we asked
-        await tradelog.append(plant, kind, bid_set_id, b"{}", now=now)
-        tradelog.give_up(plant, kind, bid_set_id)
-    plant.events.emit(
-        "bid_in_doubt" if kind == tradelog.DISOWNED else "bid_unanswered",
-        what,
-        at=now,
-        severity=Severity.WARNING,
-        bid_set_id=bid_set_id,
-    )
+    """On record first; where the journal is away the set stays in doubt, and the next cycle asks again."""
+    with suppress(UnavailableError):  # said and counted there
+        async with plant.trading:
+            tradelog.settle_unsure(plant)
+            if plant.book.status(bid_set_id) is not BidSetStatus.OPEN:
+                return  # its award came while we asked
+            await tradelog.append(plant, kind, bid_set_id, b"{}", now=now)
+            tradelog.give_up(plant, kind, bid_set_id)
+        plant.events.emit(
+            "bid_in_doubt" if kind == tradelog.DISOWNED else "bid_unanswered",
+            what,
+            at=now,
+            severity=Severity.WARNING,
+            bid_set_id=bid_set_id,
+        )
 
 
 def unanswered_at(plant: Plant, bid_set: BidSet) -> datetime:
     """When a bid set without an award is given up."""
-    product = plant.products[bid_set.product_id]
+    product = plant.products.get(bid_set.product_id)  # the park file may have lost it meanwhile
+    results_after = timedelta(0) if product is None else product.gate.results_after
     grace = timedelta(minutes=plant.file.trading.unanswered_after_minutes)
-    return bid_set.valid_until + product.gate.results_after + grace
+    return bid_set.valid_until + results_after + grace

@@ -217,7 +217,7 @@ def offered_by(plant: Plant, bid_set: BidSet) -> Offered:
     """What a set of the record offers in all, worked out once."""
     known = plant.trade.offered.get(bid_set.bid_set_id)
     if known is None:
-        product = plant.products[bid_set.product_id]
+        product = plant.products.get(bid_set.product_id)
         known = plant.trade.offered[bid_set.bid_set_id] = offered_of(bid_set, product)
     return known
 

@@ -63,6 +63,9 @@ class TradingDesk:
     shadowed: dict[ProductId, str] = field(default_factory=dict)
     """Why the newest bid set stayed in the shadow: said when it changes."""
 
+    missing: set[str] = field(default_factory=set)
+    """Bid sets that the venue says it cleared, of which no award came in time: said once."""
+
     offered: dict[str, Offered] = field(default_factory=dict)
     """By bid set: what it came to, kept for comparing."""
 

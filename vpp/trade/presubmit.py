@@ -25,7 +25,7 @@ from statistics import median
 from typing import TypeAlias
 
 from vpp.model.ids import EnterpriseId
-from vpp.model.market import Bid, BidSet, MarketProduct, Side
+from vpp.model.market import Bid, BidSet, MarketProduct, PriceGrid, Side
 from vpp.model.offer import BlockOffer, most_mw
 from vpp.model.time import Interval, isoformat
 
@@ -142,9 +142,9 @@ class Offered:
     """Least and greatest of those that do not mean *at any price*; None where all do."""
 
 
-def offered_of(bid_set: BidSet, product: MarketProduct) -> Offered:
-    """What a bid set offers in all."""
-    grid = product.price
+def offered_of(bid_set: BidSet, product: MarketProduct | None) -> Offered:
+    """What a bid set offers in all; without its product nothing is known of its prices."""
+    grid = None if product is None else product.price
     taker = {} if grid is None else {Side.SELL: grid.least, Side.BUY: grid.most}
     slots = [(interval, bid.side, mw) for bid in bid_set.bids for interval, mw in slots_of(bid)]
     prices = [
@@ -163,7 +163,7 @@ def offered_of(bid_set: BidSet, product: MarketProduct) -> Offered:
         profile=profile,
         largest_mw=max((mw for _, _, mw in slots), default=NOTHING),
         mwh=sum((bid.most_mwh for bid in bid_set.bids), NOTHING),
-        worst_cost=sum((_worst_cost(bid, product) for bid in bid_set.bids), NOTHING),
+        worst_cost=sum((_worst_cost(bid, grid) for bid in bid_set.bids), NOTHING),
         prices=(min(prices), max(prices)) if prices and grid is not None else None,
     )
 
@@ -205,9 +205,9 @@ def median_of(profiles: Sequence[Profile]) -> Profile | None:
 # ---------------------------------------------------------------- the rules
 
 
-def _worst_cost(bid: Bid, product: MarketProduct) -> Decimal:
+def _worst_cost(bid: Bid, grid: PriceGrid | None) -> Decimal:
     """A buyer's own price, a seller's below 0; where no price is named, the market's worst."""
-    grid, taken = product.price, most_mw(bid.offer)
+    taken = most_mw(bid.offer)
     if grid is None or taken == 0:
         return NOTHING
     sign = bid.side.sign

@@ -46,6 +46,19 @@ const refresh = {
   statements: paced(10000, showStatements),
 };
 
+at("stop").addEventListener("click", async () => {
+  // Whoever stops says why; two persons release it, by the API.
+  const reason = window.prompt("Stop all bids and set-points 急停. Why? 原因");
+  if (reason === null) return;
+  const response = await fetch("/v1/kill", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ killed: true, reason: reason.trim().padEnd(3, "."), by: "the page" }),
+  });
+  if (!response.ok) window.alert((await response.json()).detail);
+  refresh.park();
+});
+
 const STATES = {
   normal: ["Normal 正常", "good"], no_new_bids: ["No new bids 停止报价", "warn"],
   hold: ["Hold 保持", "warn"], release: ["Release 释放", "warn"], killed: ["Killed 急停", "bad"],
