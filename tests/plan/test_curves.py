@@ -13,6 +13,7 @@ import pytest
 from vpp.errors import DataError
 from vpp.model.bidcurve import BidCurves
 from vpp.model.horizon import Floats, Profile
+from vpp.model.ids import ProductId
 from vpp.model.schedule import Feasible, Optimal, Schedule
 from vpp.plan.curvecheck import mixtures
 from vpp.plan.problem import CurveAsk, Future
@@ -97,6 +98,18 @@ def test_where_a_higher_price_would_sell_less_one_quantity_is_best_for_both(lab:
     assert found.expected_cost == pytest.approx(-(0 + 29.5) / 2)
 
 
+def test_a_curve_does_not_lean_on_a_later_market(lab: Any) -> None:
+    """Another product at the same price would let each scenario take back what the curve sells."""
+    view = half_full(lab)
+    later = replace(view.open_products[0], product_id=ProductId("later"), informative=False)
+    both = replace(view, open_products=(*view.open_products, later))
+
+    found, _ = curves(lab, both, [[0.20, 0.05], [0.21, 0.40]])
+
+    assert found.planned_kw == pytest.approx(np.array([[-50, 0], [-50, 100]]), abs=1e-6)
+    assert found.expected_cost == pytest.approx(-(0 + 29.5) / 2)
+
+
 def test_who_fears_the_worse_half_sells_until_both_are_equal(lab: Any) -> None:
     """The dearer of two alone counts: 7.5 + 0.15 x = 20 - 0.19 x."""
     prices = [[0.20, 0.05], [0.21, 0.40]]
@@ -112,6 +125,14 @@ def test_equal_prices_get_equal_quantities_whatever_follows(lab: Any) -> None:
 
     assert found.planned_kw[0, 0] == found.planned_kw[1, 0], "half a tick apart"
     assert found.planned_kw[2, 0] >= found.planned_kw[0, 0]
+
+
+def test_equal_prices_share_the_quantity_that_is_best_for_both(lab: Any) -> None:
+    """At 0.20 either 0.30 or 0.05 follows: 15 - 0.10 x and 7.5 + 0.15 x rise together, to 50 kW sold."""
+    found, _ = curves(lab, half_full(lab), [[0.20, 0.30], [0.20, 0.05]])
+
+    assert found.planned_kw == pytest.approx(np.array([[50, 0], [50, -100]]), abs=1e-6)
+    assert found.expected_cost == pytest.approx(-(10 + 15) / 2)
 
 
 def test_limits_lie_strictly_between_the_prices_of_their_scenarios(lab: Any) -> None:
@@ -204,19 +225,32 @@ def both_low_and_both_high() -> Floats:
 SEESAW = [[0.05, 0.20], [0.20, 0.05], [0.10, 0.10]]
 
 
+def promised(found: BidCurves) -> float:
+    """kWh traded on the four paths."""
+    return float(sum(np.abs(sold).sum() for sold in accepted(found)))
+
+
+def promised_in_vain(found: BidCurves) -> float:
+    """What of it a battery of 100 kWh with 50 kWh in it can neither feed nor take."""
+    undelivered = 0.0
+    for sold in accepted(found):
+        stored = 50.0
+        for kw in sold:
+            undelivered += max(kw - stored, 0.0) + max(stored - kw - 100.0, 0.0)
+            stored = min(max(stored - kw, 0.0), 100.0)
+    return undelivered
+
+
+def accepted(found: BidCurves) -> list[Floats]:
+    return [found.sold_kw(weight @ np.array(SEESAW)) for weight in both_low_and_both_high()]
+
+
 def test_what_cannot_be_delivered_on_a_path_is_counted(lab: Any) -> None:
     """The third scenario leaves the battery alone. At 0.15 in both hours: see what is accepted."""
     found, _ = curves(lab, half_full(lab), SEESAW, paths=both_low_and_both_high())
 
     assert found.check is not None
-    undelivered = traded = 0.0
-    for weight in both_low_and_both_high():
-        sold = found.sold_kw(weight @ np.array(SEESAW))
-        traded += np.abs(sold).sum()
-        stored = 50.0
-        for kw in sold:
-            undelivered += max(kw - stored, 0.0) + max(stored - kw - 100.0, 0.0)
-            stored = min(max(stored - kw, 0.0), 100.0)
+    undelivered, traded = promised_in_vain(found), promised(found)
     assert undelivered > 0
     assert found.check.paths == found.check.asked == 4
     assert found.check.undelivered_share == pytest.approx(undelivered / traded)
@@ -235,7 +269,8 @@ def test_curves_that_promise_too_much_are_cut_to_what_may_be_missed(lab: Any) ->
     assert 0 < kept < 1
     assert cut.check.kept == pytest.approx(kept)
     assert cut.check.share_before_cut == pytest.approx(whole.check.undelivered_share)
-    assert cut.check.undelivered_share <= 0.06, "of less that is traded"
+    assert cut.check.undelivered_share == pytest.approx(0.05)
+    assert promised_in_vain(cut) <= 0.05 * promised(whole) * (1 + 1e-6)
     point = schedule.trade_kw[lab.spot]
     for price in ([0.05, 0.05], [0.12, 0.12], [0.3, 0.05], [0.3, 0.3]):
         drawn_in = point + kept * (whole.sold_kw(np.array(price)) - point)

@@ -43,7 +43,8 @@ class CurveCheck:
     """So many were to be; fewer were where time ran out."""
 
     undelivered_share: float
-    """Of the energy traded on all paths, what the park could not deliver (or take); as it is offered."""
+    """Of the energy traded on all paths, what the park could not deliver (or take): found, or after a cut
+    the most that is left."""
 
     share_before_cut: float
     """The same before the curves were cut."""
@@ -53,10 +54,11 @@ class CurveCheck:
     plan's quantity was left, 0: that quantity whatever the price."""
 
     paths_short: int
-    """Paths on which anything could not be delivered, as it is offered."""
+    """Paths on which anything could not be delivered, before a cut."""
 
     mean_cost: float
-    """Of the whole horizon, in the park's currency, mean of the paths; undelivered energy included."""
+    """Of the whole horizon before a cut, in the park's currency, mean of the paths; undelivered energy
+    included."""
 
     worst_cost: float
 

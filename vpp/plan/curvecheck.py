@@ -9,8 +9,8 @@ counted at the path's own prices. Costs are linear in prices, so a path's are th
 
 *The cut.* Every curve is drawn towards the quantity of the point plan, which can be delivered whatever the
 price:  kept · curve + (1 - kept) · point. What cannot be delivered is convex in what is sold, and nothing at
-the point's: `kept` of the way leaves `kept` of it at most. So the share that was found and the share that may
-be say how far to go, on every path, without a search; the cut curves are tried again all the same.
+the point's: `kept` of the way leaves `kept` of it at most, on every path. So the share that was found and the
+share that may be say how far to go, and nothing is tried again.
 """
 
 from __future__ import annotations
@@ -120,16 +120,12 @@ def check(
     first = _tried(curves, of, deadline, workers)
     if len(first.costs) < LEAST_CHECKED * first.asked:
         return f"{len(first.costs)} of {first.asked} price paths could be checked in time"
-    found = first.told(1.0, first.share)
+    found = first.told()
     if first.share <= of.ask.most_undelivered:
         return replace(curves, check=found)
     kept = of.ask.most_undelivered / first.share
-    curves = drawn_in(curves, middle_kw, kept)
-    again = _tried(curves, of, deadline, workers)
-    told = again.told(kept, first.share)
-    if not told.paths:  # no time was left: no more than so much can be missing
-        told = replace(told, undelivered_share=kept * first.share)
-    return replace(curves, check=told)
+    cut = replace(found, kept=kept, undelivered_share=of.ask.most_undelivered)
+    return replace(drawn_in(curves, middle_kw, kept), check=cut)
 
 
 def drawn_in(curves: BidCurves, middle_kw: Floats, kept: float) -> BidCurves:
@@ -156,17 +152,16 @@ class _Tried:
         traded = float(self.traded_kwh.sum())
         return float(self.undelivered_kwh.sum()) / traded if traded > NOTHING_KWH else 0.0
 
-    def told(self, kept: float, before: float) -> CurveCheck:
-        some = len(self.costs) > 0
+    def told(self) -> CurveCheck:
         return CurveCheck(
             paths=len(self.costs),
             asked=self.asked,
             undelivered_share=self.share,
-            share_before_cut=before,
-            kept=kept,
+            share_before_cut=self.share,
+            kept=1.0,
             paths_short=int((self.undelivered_kwh > NOTHING_KWH).sum()),
-            mean_cost=float(self.costs.mean()) if some else np.nan,
-            worst_cost=float(self.costs.max()) if some else np.nan,
+            mean_cost=float(self.costs.mean()),
+            worst_cost=float(self.costs.max()),
         )
 
 

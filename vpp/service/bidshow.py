@@ -55,13 +55,13 @@ def _head(made: BidRan) -> Iterator[str]:
         f" {1 - curves.cvar_level:.0%} {curves.cvar_cost:,.2f}; worked out in {curves.solve_s:.1f} s"
     )
     yield (
-        f"{check.paths} of {check.asked} price paths tried: {check.undelivered_share:.2%} of what is"
+        f"{check.paths} of {check.asked} price paths tried: {check.share_before_cut:.2%} of what is"
         f" traded cannot be delivered, on {check.paths_short} of them anything at all"
     )
     if check.kept < 1:
         yield (
-            f"cut: {check.share_before_cut:.2%} could not be delivered before; {check.kept:.0%} of the"
-            " way from the plan's own quantities is left"
+            f"cut: {check.kept:.0%} of the way from the plan's own quantities is left, and"
+            f" {check.undelivered_share:.2%} of what was traded at most cannot be delivered"
         )
 
 
