@@ -43,7 +43,7 @@ async def serve() -> None:
         )
         file = _trading_park()
         if "expected" in sys.argv[1:]:
-            file = expected(file, CurveSettings(seconds=CURVES_S))
+            file = expected(file, CurveSettings(paths=20, seconds=CURVES_S))
         async with open_demo(file, options) as (run, clock):
             assert isinstance(clock, SimulatedClock)
             stop = asyncio.Event()
