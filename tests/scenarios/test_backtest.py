@@ -134,6 +134,34 @@ class FailsOnce:
         return await self._inline.solve(problem, hard_s=hard_s)
 
 
+class WithoutForesight:
+    """An executor that runs out of memory over the whole span."""
+
+    pid: int | None = None
+
+    def __init__(self) -> None:
+        self._inline = InlineExecutor()
+
+    async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
+        if problem.options.plan_id == "foresight":
+            return Unsolved(reason="the solver process died with code 1")
+        return await self._inline.solve(problem, hard_s=hard_s)
+
+
+def test_days_that_were_played_are_told_where_foresight_is_not_found(
+    file: ParkFile, night: Backtest
+) -> None:
+    result = asyncio.run(backtest(file, options(file), WithoutForesight(), unseen))
+
+    rows = by_way(result)
+    assert list(rows) == [Way.NOTHING, Way.POINT]
+    assert rows[Way.POINT].cost == by_way(night)[Way.POINT].cost
+    assert rows[Way.POINT].value_captured is None
+    assert rows[Way.POINT].null_because == (
+        "foresight: the solver process died with code 1 -> Shorten the span"
+    )
+
+
 def test_a_plan_that_fails_is_made_in_the_next_quarter_hour_not_in_the_next_period(
     file: ParkFile,
 ) -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from vpp.act.ladder import SafeState
+from vpp.errors import PlanError
 from vpp.model.park import Park
 from vpp.model.time import Interval, isoformat
 from vpp.service.backtestasked import BacktestOptions, Way, as_asked
@@ -148,7 +149,8 @@ async def backtest(
 
     Raises:
         ConfigError: The park cannot be replayed as asked.
-        PlanError, DataError: A replay cannot be scored honestly.
+        PlanError, DataError: A replay cannot be scored honestly. Where only foresight is not found, its row is
+            left out, and others say why they have no `value_captured`.
     """
     rows: list[Row] = []
     ways = [Way.POINT, *([Way.SCENARIO] if options.scenarios > 1 else [])]
@@ -187,10 +189,14 @@ async def _replayed(
         opening = opening_worth(run.plant.file.park, scored.actual, scored.ours_course)
         cost_foresight, gap, score, why_not = None, 0.0, None, None
         if options.foresight:
-            cost_foresight, gap = await foresight_cost(run, scored.actual)
-            score, why_not = value_captured(
-                scored.nothing.total, scored.ours.total, cost_foresight, gap=gap
-            )
+            try:
+                cost_foresight, gap = await foresight_cost(run, scored.actual)
+            except PlanError as error:
+                why_not = str(error)  # what was lived through is worth telling without it
+            else:
+                score, why_not = value_captured(
+                    scored.nothing.total, scored.ours.total, cost_foresight, gap=gap
+                )
         park = asked.park
         nothing = _row(Way.NOTHING, park, scored.nothing, scored.nothing_course, opening)
         ours = replace(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vpp.errors import DataError
+from vpp.errors import DataError, PlanError
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ProductId
 from vpp.model.schedule import Optimal, Unsolved
@@ -128,7 +128,8 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
     """Cost of the foresight plan, and its gap.
 
     Raises:
-        DataError: It could not be planned, or breaks its own rules.
+        PlanError: It could not be planned: no time or memory was left for so long a span.
+        DataError: It breaks its own rules.
     """
     plant = run.plant
     unit = trading_unit(plant)
@@ -140,7 +141,7 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
     problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
     outcome = await run.executor.solve(problem, hard_s=2 * foresight_soft_s(run.span))
     if isinstance(outcome, Unsolved):
-        raise DataError(outcome.reason, where="foresight", fix="Shorten the span")
+        raise PlanError(outcome.reason, where="foresight", fix="Shorten the span")
     wrong = violations(
         outcome.schedule,
         problem.view,
