@@ -142,7 +142,7 @@ def test_a_module_keeps_the_rules_of_its_layer(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        pytest.param("vpp.plan.solve", "import vpp.trade.offers", id="a sibling"),
+        pytest.param("vpp.plan.solve", "import vpp.trade.offering", id="a sibling"),
         pytest.param("vpp.plan.solve", "from vpp import trade", id="a sibling from the root"),
         pytest.param("vpp.plan.solve", "from ..trade import offers", id="a sibling, relatively"),
         pytest.param("vpp.plan.__init__", "from ..trade import x", id="a sibling, from __init__"),

@@ -358,6 +358,7 @@ class WireCleared(WireModel):
     end: Moment
     quantity_mw: FiniteDecimal
     price_per_mwh: FiniteDecimal
+    """Of a product that is not cleared by energy: in its own `price_unit`."""
 
 
 class AwardRequest(WireModel):
@@ -500,7 +501,7 @@ class DeliveryView(WireModel):
     owed_kwh: float
     """Of this product."""
     owed_all_kwh: float
-    """Of all products: what `delivered_kwh` is to be held against."""
+    """Of all products that trade energy, and of all calls: what `delivered_kwh` is to be held against."""
     activated_kwh: float
     """Of it, what this product's activations call for."""
     baseline_kwh: float | None

@@ -85,15 +85,18 @@ def test_what_no_text_was_seen_for_is_open_and_the_rest_names_its_source(product
             assert is_open or texts & found, path
 
 
-def test_only_what_the_bid_book_can_offer_is_biddable_and_the_rest_says_why() -> None:
-    assert [name for name, pack in PACKS.items() if pack.not_built() is None] == [
-        "se3-day-ahead",
-        "se3-quarter-hour",
-    ]
-    assert str(PACKS["de.fcr"].not_built()).startswith(
-        "no bids of kind reserve_capacity are made yet; no offers of the form single are made yet"
+def unbuilt(pack: Pack) -> Pack:
+    """A product of a form that no offers are made of."""
+    offer = pack.section.offer.model_copy(update={"form": "self_schedule", "price": None})
+    return replace(pack, section=pack.section.model_copy(update={"offer": offer}))
+
+
+def test_every_shipped_product_can_be_offered_and_what_cannot_says_why() -> None:
+    assert {name: why for name, pack in PACKS.items() if (why := pack.not_built())} == {}
+    assert (
+        unbuilt(PACKS["de.fcr"]).not_built() == "no offers of the form self_schedule are made yet"
     )
-    assert PACKS["de.fcr"].product() is None
+    assert unbuilt(PACKS["de.fcr"]).product() is None
     with_steps = PACKS["se3-day-ahead"].product()
     assert with_steps is not None
     assert (with_steps.lot_mw, with_steps.most_steps) == (Decimal("0.1"), 256)
@@ -165,7 +168,7 @@ DELIVERY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
 def test_a_product_without_bids_is_listed_with_the_reason_and_refuses(
     plant: Plant, serving: Any
 ) -> None:
-    with_reserve(plant, PACKS["de.fcr"])
+    with_reserve(plant, unbuilt(PACKS["de.fcr"]))
 
     async def run() -> None:
         async with serving(plant) as client:
@@ -175,7 +178,7 @@ def test_a_product_without_bids_is_listed_with_the_reason_and_refuses(
             refused = await client.post("/v1/markets/de.fcr/bids", json=ask)
             assert listed[2] == shown
             assert (shown["biddable"], shown["market"]) == (False, "simulated")
-            assert "reserve_capacity" in shown["not_biddable"]
+            assert "self_schedule" in shown["not_biddable"]
             assert shown["unverified"] == [
                 "eligibility.min_mw",
                 "offer.quantity",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from vpp.errors import DataError
 from vpp.model import offer as forms
@@ -17,6 +21,7 @@ from vpp.model.market import Bid, BidSet, Cleared, Side
 from vpp.model.offer import Offer, most_mw, offered_mw
 from vpp.model.time import QUARTER, Interval
 from vpp.trade.awards import QuarantineReason, fits, overreach, tied
+from vpp.trade.offerforms import offer_from_wire, offer_to_wire
 from vpp.trade.records import (
     bid_set_from_record,
     bid_set_to_bytes,
@@ -24,6 +29,7 @@ from vpp.trade.records import (
     bid_set_to_wire,
     to_bytes,
 )
+from vpp.wire import WireOffer
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 FIRST = Interval(NOON, NOON + QUARTER)
@@ -363,3 +369,18 @@ def test_one_block_of_an_exclusive_group_is_taken_and_a_linked_one_after_its_par
     more = took("1.2", span=SECOND)
     assert tied(both, {early.bid_id: [half], late.bid_id: [more]}) == late.bid_id
     assert tied(both, {late.bid_id: [rest]}) == late.bid_id  # linked to what was not taken
+
+
+# ---------------------------------------------------------------- as the docs show them
+
+
+def test_the_docs_show_an_example_of_each_form_that_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "offers.md").read_text()
+    shown = [json.loads(found) for found in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    wire: TypeAdapter[WireOffer] = TypeAdapter(WireOffer)
+    read = [offer_from_wire(wire.validate_python(one)) for one in shown]
+    assert [offer.form for offer in read] == [one["form"] for one in shown]
+    assert {offer.form for offer in read} == {form.form for form in EVERY.values()}
+    for offer, one in zip(read, shown, strict=True):
+        again = json.loads(offer_to_wire(offer).model_dump_json())
+        assert again == one

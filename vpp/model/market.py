@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from math import inf
 
 from vpp.errors import DataError
 from vpp.model.gate import ProductCalendar
@@ -109,8 +110,8 @@ class MarketProduct(ProductCalendar):
     least_mw: Decimal = Decimal(0)
     """Least that may be offered in an interval and side, if anything is."""
 
-    max_quantity_mw: Decimal
-    """Most that one unit may bid per interval and side."""
+    max_quantity_mw: Decimal | None
+    """Most that one unit may bid per interval and side; None: what it is registered for."""
 
     price: PriceGrid | None
     """What offers are cleared by; None where a rule sets the price."""
@@ -125,6 +126,9 @@ class MarketProduct(ProductCalendar):
     min_share: Decimal = Decimal(0)
     """Least share of an offer that is taken, if any is; 1: all or none."""
 
+    only_bought: bool = False
+    """A demand's market: what is drawn is bid for, nothing is sold."""
+
     prices_per_day: bool = False
     """Prices hold for the whole delivery, MW are per interval."""
 
@@ -133,6 +137,9 @@ class MarketProduct(ProductCalendar):
 
     call: Call | None = None
     """How what is held ready is called; None where what is cleared is a schedule."""
+
+    settled_by: str = "exchange_imbalance"
+    """Name of the settlement formula."""
 
     price_series_id: str
     exclusivity_group: str
@@ -143,12 +150,25 @@ class MarketProduct(ProductCalendar):
     """SHA-256 of the rule file these numbers came from."""
 
     def __post_init__(self) -> None:
-        if self.lot_mw <= 0 or self.max_quantity_mw < 0 or self.least_mw < 0:
+        if self.lot_mw <= 0 or (self.max_quantity_mw or 0) < 0 or self.least_mw < 0:
             raise DataError(
                 f"lot {self.lot_mw} MW, {self.least_mw} to {self.max_quantity_mw} MW",
                 where=f"product {self.product_id}",
                 fix="Give a step above 0 and quantities not below 0",
             )
+
+    @property
+    def most_kw(self) -> float:
+        """The most that it lets one unit bid; inf where it says nothing."""
+        return inf if self.max_quantity_mw is None else float(self.max_quantity_mw) * 1000
+
+    @property
+    def trades_energy(self) -> bool:
+        """Whether what is sold is energy to be fed; else it is called against a schedule or baseline."""
+        return self.kind in ("energy_da", "energy_id", "energy_rt") and self.direction in (
+            Direction.NET,
+            Direction.BOTH_SEPARATE,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

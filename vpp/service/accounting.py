@@ -42,6 +42,9 @@ METERS_KEPT = timedelta(days=62)
 
 LINE_KINDS = {"energy_da": LineKind.DAY_AHEAD, "energy_id": LineKind.QUARTER_HOUR}
 
+SETTLED = "exchange_imbalance"
+"""The settlement formula whose lines are made; what settles otherwise is owed and not billed here."""
+
 
 def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     """Settle every finished interval that is new or still provisional; returns what was settled."""
@@ -49,7 +52,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     settled: list[Interval] = []
     newest = latest_boundary(now, QUARTER)
     first = plant.final_until or unit.trades_from
-    if newest <= first:
+    if newest <= first or not plant.file.gap_rules:  # no product here settles by what is metered
         return settled
     all_final = True
     for interval in Interval(first, newest).split(QUARTER):
@@ -99,8 +102,10 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
     if metered is None or spot is None:
         return None
     sold = [
-        (LINE_KINDS[plant.products[line.product_id].kind], line.sold_mw, line.price_per_mwh)
+        (LINE_KINDS[product.kind], line.sold_mw, line.price_per_mwh)
         for line in plant.book.position().trades(interval)
+        if (product := plant.products[line.product_id]).settled_by == SETTLED
+        and product.trades_energy
     ]
     zone = trading_unit(plant).zone
     rule = gap_rule_on(plant.file.gap_rules, local_date(interval.start, plant.file.park.timezone))
@@ -114,7 +119,7 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
         for name in ("short", "long")
     ]
     net_wh = sum(energy.net_wh for energy in metered.values())
-    owed = sum((mw for _, mw, _ in sold), Decimal(0)) * exact(interval.hours) * 1000
+    owed = plant.sold_mw(interval) * exact(interval.hours) * 1000
     plant.deliveries[interval] = Delivery(
         interval=interval, owed_kwh=float(owed), delivered_kwh=net_wh / 1000
     )

@@ -184,7 +184,10 @@ def _bids(
         binding = Binding(product_id=product.product_id, mode=BidMode.EXPECTED)
     position = _sold_already(schedule, product, unit)
     park = case.file.park
-    bids = offer_for(product, unit, delivery, schedule, position, park, binding, revision=1)
+    products = {one.product_id: one for one in case.file.products}
+    bids = offer_for(
+        product, unit, delivery, schedule, position, park, binding, products, revision=1
+    )
     reasons = reasons_for(
         product,
         unit,

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from vpp.errors import ConfigError, DataError
 from vpp.model.horizon import Floats, Profile
 from vpp.model.ids import ResourceId
+from vpp.model.market import MarketProduct
 from vpp.model.measurement import (
     EvSession,
     ParkState,
@@ -324,7 +325,7 @@ def _spot(section: CaseSection, file: ParkFile, series: CaseSeries) -> Profile |
     if section.spot is not None:
         return series.profile(section.spot, Quantity.PRICE, ("spot",))
     for product in file.products:
-        if product.kind == "energy_da":
+        if product.kind == "energy_da" and product.trades_energy:
             return _profile(series, product.price_series_id, Quantity.PRICE)
     if file.strategies:
         what = "missing: the park trades no energy_da product, and its strategies go by a price"
@@ -337,11 +338,19 @@ def _open_products(file: ParkFile, spot: Profile) -> tuple[OpenProduct, ...]:
         OpenProduct(
             product_id=product.product_id,
             price_per_kwh=spot,
-            max_kw=np.full(spot.horizon.steps, float(product.max_quantity_mw) * 1000),
+            max_kw=np.full(spot.horizon.steps, _most_kw(product, file.park)),
             informative=product.kind == "energy_da",
         )
         for product in file.products
+        if product.trades_energy
     )
+
+
+def _most_kw(product: MarketProduct, park: Park) -> float:
+    """What the product lets one unit trade; where it says nothing, as far as the park can move."""
+    if product.max_quantity_mw is not None:
+        return product.most_kw
+    return float(sum(r.draw_kw + r.feed_kw for r in park.electric))
 
 
 def _paid_peaks(section: CaseSection, series: CaseSeries) -> tuple[PaidPeak, ...]:

@@ -331,11 +331,8 @@ def _owed_kw(plant: Plant, interval: Interval) -> float | None:
     """Mean net injection sold and called for `interval`; None before the unit trades."""
     if interval.start < inputs.trading_unit(plant).trades_from:
         return None
-    position = plant.book.position()
-    called_kw = position.activated_kw(Horizon(interval.start, QUARTER, 1))
-    return float(sum(line.sold_mw for line in position.trades(interval))) * 1000 + float(
-        called_kw[0]
-    )
+    called_kw = plant.book.position().activated_kw(Horizon(interval.start, QUARTER, 1))
+    return float(plant.sold_mw(interval)) * 1000 + float(called_kw[0])
 
 
 def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:

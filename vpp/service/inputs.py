@@ -50,14 +50,16 @@ SUPPLY = ProductId("supply")
 
 
 def reference_product(plant: Plant) -> MarketProduct:
-    """The product whose price says what energy is worth: the day-ahead one.
+    """The product whose price says what energy is worth: the day-ahead one that is traded.
 
     Raises:
         ConfigError: The park trades no day-ahead product.
     """
-    for product in plant.file.products:
-        if product.kind == "energy_da":
-            return product
+    units = plant.file.park.bidding_units
+    registered = {name for unit in units for name in unit.product_ids}
+    days = [p for p in plant.file.products if p.kind == "energy_da" and p.trades_energy]
+    for product in sorted(days, key=lambda p: p.product_id not in registered):
+        return product
     raise ConfigError(
         "no product of kind energy_da", where="markets", fix="Name the day-ahead market file"
     )
@@ -185,7 +187,10 @@ def build_view(
     plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
     spot_id = reference_product(plant).price_series_id
     spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
-    committed = plant.book.position().committed_kw(horizon)
+    position = plant.book.position()
+    energy = plant.energy_products
+    called_kw = position.activated_kw(horizon) - position.activated_kw(horizon, energy)
+    committed = position.committed_kw(horizon, energy) + called_kw
     network = {t.tariff_id: t.import_per_kwh(horizon, park.timezone) for t in park.tariffs}
     return PlanningView(
         now=now,
@@ -273,8 +278,10 @@ def _open_products(
         )
     reference = reference_product(plant)
     for product in plant.file.products:
+        if not product.trades_energy or product.product_id not in unit.product_ids:
+            continue
         not_closed = np.array([_not_closed(product, start, now) for start in starts])
-        max_kw = min(float(product.max_quantity_mw) * 1000, unit.declared_kw)
+        max_kw = min(product.most_kw, unit.declared_kw)
         yield OpenProduct(
             product_id=product.product_id,
             price_per_kwh=spot,

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,16 +20,20 @@ from pydantic import TypeAdapter
 
 from vpp.account.completion import Band
 from vpp.model.calendar import Calendar
-from vpp.model.gate import HOUR, ProductCalendar
+from vpp.model.gate import ProductCalendar
 from vpp.model.ids import ProductId
-from vpp.model.market import MarketProduct, PriceGrid
+from vpp.model.market import Call, Direction, MarketProduct, PriceGrid
+from vpp.model.offer import PriceUnit
 from vpp.service.config import ConfigErrors, Document, Fault, read_document, shipped
 from vpp.service.marketrules import RULES
-from vpp.service.marketschema import MarketSection
+from vpp.service.marketschema import MarketSection, PriceRange
 from vpp.service.marketsources import OpenField, broken, open_fields
 from vpp.service.markettime import day_kinds, duration, gate_of
 from vpp.service.waivers import WaiverSection
 from vpp.trade.formrules import FormRules
+
+_FORMS = {"segments_mw_price": "segments", "price_bands_fixed": "price_bands"}
+"""What a market file calls otherwise than an offer does."""
 
 _MARKET: TypeAdapter[MarketSection] = TypeAdapter(MarketSection)
 
@@ -60,14 +66,24 @@ class Pack:
             days=days,
         )
 
+    @property
+    def form(self) -> str:
+        """The form of its offers, as `offer.form` says it."""
+        offer = self.section.offer
+        if offer.limits is not None and offer.limits.upper_lower_mw:
+            return "envelope"
+        return _FORMS.get(offer.form, offer.form)
+
     def product(self, days: Calendar | None = None) -> MarketProduct | None:
         """The product as the planner and the bid book know it; None where `not_built` says why not."""
-        section, offer = self.section, self.section.offer
-        price, most = offer.price, offer.quantity.max
-        series_id = section.settlement.price_refs.clearing
-        if self.not_built() is not None or price is None or most is None or series_id is None:
+        if self.not_built() is not None:
             return None
-        calendar = self.calendar(days)
+        section, offer, calendar = self.section, self.section.offer, self.calendar(days)
+        price, capacity = offer.price, offer.capacity_price
+        least = [offer.quantity.min, section.eligibility.min_mw or Decimal(0)]
+        most = [m for m in (offer.quantity.max, section.eligibility.max_mw) if m is not None]
+        own = None if price is None else _grid(price, self._price_unit())
+        two_part = capacity is not None
         return MarketProduct(
             product_id=calendar.product_id,
             timezone=calendar.timezone,
@@ -76,16 +92,37 @@ class Pack:
             day_kinds=calendar.day_kinds,
             days=days,
             kind=section.kind,
+            direction=Direction(section.direction),
+            form=self.form,
             currency=section.currency,
             lot_mw=offer.quantity.step,
-            price=PriceGrid(least=price.min, most=price.max, tick=price.step),
-            max_quantity_mw=most,
+            least_mw=max(least),
+            max_quantity_mw=min(most, default=None),
+            price=own if capacity is None else _grid(capacity, PriceUnit.CAPACITY_HOUR),
+            energy_price=own if two_part else None,
+            least_steps=1 if offer.segments is None else offer.segments.min,
             most_steps=None if offer.segments is None else offer.segments.max,
-            price_series_id=series_id,
+            min_share=_min_share(section),
+            only_bought=offer.sense == "demand",
+            prices_per_day=not offer.per_interval,
+            trapezium=offer.trapezium,
+            call=_call(section),
+            settled_by=section.settlement.formula,
+            price_series_id=section.settlement.price_refs.clearing or _series_id(section),
             exclusivity_group=section.exclusivity_group,
             unverified=tuple(field.path for field in self.open_fields),
             pack_digest=self.digest,
         )
+
+    def _price_unit(self) -> PriceUnit:
+        section = self.section
+        unit = "" if section.offer.price is None else section.offer.price.unit
+        if unit.endswith("/MW/h") or section.offer.trapezium:
+            return PriceUnit.CAPACITY_HOUR  # reserve that is enabled is paid by the hour
+        if unit.endswith("/MWh"):
+            return PriceUnit.ENERGY
+        kinds = {"regulation": PriceUnit.MILEAGE, "dr_event": PriceUnit.CALL}
+        return kinds.get(section.kind, PriceUnit.CAPACITY)
 
     def form_rules(self) -> FormRules:
         """The bounds of an offer into this product."""
@@ -118,28 +155,11 @@ class Pack:
     def not_built(self) -> str | None:
         """Why nothing is bid into this product, by anyone; None where bids can be made."""
         section, offer = self.section, self.section.offer
-        block = offer.block is not None and offer.block.min_acceptance_ratio
+        step, interval = timedelta(minutes=15), duration(section.calendar.delivery_interval)
         reasons = {
-            f"no bids of kind {section.kind} are made yet": section.kind
-            not in ("energy_da", "energy_id"),
-            f"no offers of the form {offer.form} are made yet": offer.form != "curve_step",
-            f"no bids of direction {section.direction} are made yet": section.direction != "net",
-            "no block orders are made yet": bool(block),
-            "a curve with fewer steps than it asks for cannot be ruled out": offer.segments
-            is not None
-            and offer.segments.min > 1,
-            "a least quantity above one step cannot be kept yet": offer.quantity.min
-            > offer.quantity.step,
-            "offer.quantity.max is not given": offer.quantity.max is None,
-            f"{section.calendar.delivery_interval} is no quarter-hour, half-hour or hour": (
-                duration(section.calendar.delivery_interval) not in (HOUR / 4, HOUR / 2, HOUR)
-            ),
-            "calendar.results_at is not given": section.calendar.results_at is None,
-            f"deliveries are not settled by {section.settlement.formula} yet": (
-                section.settlement.formula != "exchange_imbalance"
-            ),
-            "no series holds its price (settlement.price_refs.clearing)": (
-                section.settlement.price_refs.clearing is None
+            f"no offers of the form {offer.form} are made yet": offer.form == "self_schedule",
+            f"{section.calendar.delivery_interval} is neither a part of a quarter-hour nor some of them": bool(
+                interval % step and step % interval
             ),
         }
         said = [reason for reason, holds in reasons.items() if holds]
@@ -158,6 +178,37 @@ class Pack:
             return None
         told = ", ".join(f"{field.path} ({field.concern})" for field in left)
         return f"unverified and neither cleared nor waived: {told}"
+
+
+def _series_id(section: MarketSection) -> str:
+    """Of its price, where the file names none."""
+    return f"price.{section.id.replace('_', '-')}"[:64]
+
+
+def _grid(price: PriceRange, unit: PriceUnit) -> PriceGrid:
+    return PriceGrid(unit=unit, least=price.min, most=price.max, tick=price.step)
+
+
+def _min_share(section: MarketSection) -> Decimal:
+    """Of one quantity; a curve is taken step by step, whatever blocks there may be beside it."""
+    block = section.offer.block
+    if section.offer.form != "single" or block is None:
+        return Decimal(0)
+    return block.min_acceptance_ratio or Decimal(0)
+
+
+def _call(section: MarketSection) -> Call | None:
+    """How long it may be called; a service that does not say: all the time."""
+    activation = section.activation
+    if activation is None or section.kind.startswith("energy_"):
+        return None
+    longest, per_day = activation.max_hold_s, activation.max_hours_per_day
+    return Call(
+        longest=None if longest is None else timedelta(seconds=longest),
+        most_hours_per_day=None if per_day is None else float(per_day),
+        least_share=Decimal(1 if activation.divisible is False else 0),
+        survives_largest=activation.survives_largest,
+    )
 
 
 def _covered(path: str, roots: set[str]) -> bool:

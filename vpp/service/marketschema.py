@@ -190,6 +190,8 @@ class Activation(Section):
     max_hours_per_day: Annotated[Decimal, Field(gt=0, le=24, max_digits=18)] | None = None
     divisible: bool | None = None
     signal_period_s: Seconds | None = None
+    survives_largest: bool = False
+    """What is held must suffice even if the largest resource that holds it fails."""
 
 
 class Clearing(Section):
@@ -291,7 +293,7 @@ class PriceRefs(Section):
     """Series of this service that hold the prices."""
 
     clearing: SeriesId | None = None
-    """The product's own price; without it the product is not traded here."""
+    """The product's own price; left out: `price.` and the product's id."""
     da: SeriesId | None = None
     rt: SeriesId | None = None
     mlt: SeriesId | None = None

@@ -345,3 +345,13 @@ class Plant:
     def products(self) -> dict[ProductId, MarketProduct]:
         """The market products of this park, in the file's order."""
         return {product.product_id: product for product in self.file.products}
+
+    def sold_mw(self, interval: Interval) -> Decimal:
+        """Energy sold for `interval` less what is bought, mean over it."""
+        lines, energy = self.book.position().trades(interval), self.energy_products
+        return sum((line.sold_mw for line in lines if line.product_id in energy), Decimal(0))
+
+    @property
+    def energy_products(self) -> frozenset[ProductId]:
+        """Those whose awards are energy to be fed, not a service that may be called."""
+        return frozenset(p.product_id for p in self.file.products if p.trades_energy)

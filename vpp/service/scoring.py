@@ -135,8 +135,9 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
     unit = trading_unit(plant)
     prices = {"energy_da": actual.day_ahead_per_mwh, "energy_id": actual.quarter_hour_per_mwh}
     traded: dict[ProductId, tuple[Profile, float]] = {
-        p.product_id: (prices[p.kind], min(float(p.max_quantity_mw) * 1000, unit.declared_kw))
+        p.product_id: (prices[p.kind], min(p.most_kw, unit.declared_kw))
         for p in plant.file.products
+        if p.trades_energy and p.kind in prices
     }
     problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
     outcome = await run.executor.solve(problem, hard_s=2 * foresight_soft_s(run.span))

@@ -64,7 +64,7 @@ async def answer_bid_request(
             _require_out_of_the_shadow(plant, product, known.bid_set, shadow=known.shadow)
             plant.book.sent(known.bid_set.bid_set_id)
             return known.response
-        unit, delivery = _unit(plant, request.unit), _delivery(request)
+        unit, delivery = _unit(plant, product, request.unit), _delivery(request)
         if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
             raise _not_biddable(product.product_id, reason)
         _require_ready(plant, product, unit)
@@ -222,8 +222,15 @@ def _not_biddable(product_id: str, reason: str) -> TradeRefusal:
     )
 
 
-def _unit(plant: Plant, unit_id: str | None) -> BiddingUnit:
+def _unit(plant: Plant, product: MarketProduct, unit_id: str | None) -> BiddingUnit:
     unit = trading_unit(plant)
+    if product.product_id not in unit.product_ids:
+        raise TradeRefusal(
+            f"unit {unit.unit_id} is not registered for it",
+            code=Refusal.UNKNOWN_UNIT,
+            where=f"product {product.product_id}",
+            fix=f"Use one of {sorted(unit.product_ids)}, or register the unit in the park file",
+        )
     if unit_id not in (None, unit.unit_id):
         raise TradeRefusal(
             "this park has no such unit",
@@ -379,6 +386,7 @@ def _made_offer(
             position,
             plant.file.park,
             binding,
+            plant.products,
             revision=0,
         )
         reasons = to_bytes(

@@ -5,7 +5,7 @@ A curve says what is sold beside what was sold when the plan was made: what has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 
 from vpp.model.bidcurve import BidCurves
 from vpp.model.horizon import Horizon
@@ -13,7 +13,7 @@ from vpp.model.ids import ProductId
 from vpp.model.market import MarketProduct
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
-from vpp.trade.offers import SupplyCurve
+from vpp.trade.forms import Ladder
 from vpp.trade.position import Position
 
 
@@ -28,17 +28,26 @@ def curves_for(schedule: Schedule, product_id: ProductId, delivery: Interval) ->
     return None
 
 
-def expected_curves(
-    product: MarketProduct, curves: BidCurves, schedule: Schedule, position: Position
-) -> Iterator[tuple[Interval, SupplyCurve, float]]:
-    """Each interval with its curve, and what of it is sold already in kW."""
+def expected_ladders(
+    product: MarketProduct,
+    curves: BidCurves,
+    schedule: Schedule,
+    position: Position,
+    energy: Collection[ProductId],
+) -> tuple[Ladder, ...]:
+    """Each interval with its curve, less what is sold of it already; `energy` are products that trade it."""
     horizon = Horizon.over(curves.horizon.span, product.delivery_interval)
-    committed_kw = position.committed_kw(horizon)
+    committed_kw = position.committed_kw(horizon, energy)
     first = schedule.horizon.index(horizon.start)
     width = horizon.step // schedule.horizon.step
     steps = slice(first, first + width * horizon.steps)
     planned_kw = schedule.committed_kw[steps].reshape(-1, width).mean(axis=1)
-    for i, interval in enumerate(horizon.intervals()):
-        steps_up = [(rise.price_per_kwh, rise.kw) for rise in curves.rises[i]]
-        curve = SupplyCurve(float(planned_kw[i] + curves.lowest_kw[i]), steps_up)
-        yield interval, curve, float(committed_kw[i])
+    return tuple(
+        Ladder(
+            interval=interval,
+            firm_kw=float(planned_kw[i] + curves.lowest_kw[i] - committed_kw[i]),
+            up=tuple((rise.price_per_kwh, rise.kw) for rise in curves.rises[i]),
+            down=(),
+        )
+        for i, interval in enumerate(horizon.intervals())
+    )

@@ -7,14 +7,15 @@ product's rules and the unit's registration.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 
 from vpp.model import offer
 from vpp.model.ids import ResourceId
-from vpp.model.market import Bid, BidSet, MarketProduct
+from vpp.model.market import Bid, BidSet, MarketProduct, PriceGrid, Side
 from vpp.model.money import exact
 from vpp.model.park import BiddingUnit, Park
-from vpp.model.time import isoformat
+from vpp.model.time import Interval, isoformat
 
 
 def most_mw(product: MarketProduct, unit: BiddingUnit) -> Decimal:
@@ -25,7 +26,9 @@ def most_mw(product: MarketProduct, unit: BiddingUnit) -> Decimal:
     """
     energy = product.kind.startswith("energy_")
     registered_kw = unit.declared_kw if energy else min(unit.declared_kw, unit.tested_kw)
-    return min(product.max_quantity_mw, exact(registered_kw) / 1000)
+    registered_mw = exact(registered_kw) / 1000
+    most = product.max_quantity_mw
+    return registered_mw if most is None else min(most, registered_mw)
 
 
 def check_bid_set(
@@ -42,8 +45,10 @@ def check_bid_set(
         if count > 1
     ]
     most = min(most_mw(product, unit), _swing_mw(unit, park))
+    intervals = frozenset(product.intervals(bid_set.delivery))
     for bid in bid_set.bids:
-        faults += [f"{bid.bid_id}: {fault}" for fault in _bid_faults(bid, bid_set, product, most)]
+        found = _bid_faults(bid, bid_set, product, most, intervals)
+        faults += [f"{bid.bid_id}: {fault}" for fault in found]
     return tuple(faults)
 
 
@@ -66,42 +71,68 @@ def _set_faults(
     return faults
 
 
-def _bid_faults(bid: Bid, bid_set: BidSet, product: MarketProduct, most_mw: Decimal) -> list[str]:
+def _bid_faults(
+    bid: Bid,
+    bid_set: BidSet,
+    product: MarketProduct,
+    most_mw: Decimal,
+    intervals: frozenset[Interval],
+) -> list[str]:
     faults: list[str] = []
-    span, delivery = bid.interval, bid_set.delivery
+    span = bid.interval
     bid_id = (
         f"{bid_set.product_id}/{bid_set.unit_id}/{span.start:%Y%m%dT%H%MZ}"
         f"/{bid.side}/{bid_set.revision}"
     )
     if bid.bid_id != bid_id:
         faults.append(f"should be called {bid_id}")
-    aligned = (span.start - delivery.start) % product.delivery_interval
-    if not delivery.covers(span) or span.end - span.start != product.delivery_interval or aligned:
+    spans = [span]
+    if isinstance(bid.offer, offer.BlockOffer):
+        spans = [part.interval for part in bid.offer.parts]
+    if not intervals.issuperset(spans):
         faults.append(f"{isoformat(span.start)} … {isoformat(span.end)} is no interval of it")
-    priced_mw = bid.offer.priced_mw
-    prices = [price for _, price in priced_mw if price is not None]
-    quantities = [quantity for quantity, _ in priced_mw]
-    for price in prices:
-        if (grid := product.price) is None:
-            faults.append(f"price {price}, and the product has none")
-        elif not grid.least <= price <= grid.most:
-            faults.append(f"price {price} is out of bounds")
-        elif price % grid.tick:
-            faults.append(f"price {price} is not on the tick {grid.tick}")
-    faults += [
-        f"quantity {quantity} is not in lots of {product.lot_mw}"
-        for quantity in quantities
-        if quantity < 0 or quantity % product.lot_mw
-    ]
-    if [p * bid.side.sign for p in prices] != sorted(p * bid.side.sign for p in prices):
-        faults.append("prices are not in order of merit")
     if bid.offer.form != product.form:
         faults.append(f"an offer of the form {bid.offer.form}, not {product.form}")
-    if product.most_steps is not None and len(prices) > product.most_steps:
-        faults.append(f"{len(prices)} steps are more than {product.most_steps}")
-    if (offered := offer.most_mw(bid.offer)) > most_mw:
-        faults.append(f"{offered} MW is more than {most_mw} MW")
-    return faults
+    if product.only_bought and bid.side is Side.SELL:
+        faults.append("sells in a market that is bought in alone")
+    return [*faults, *_price_faults(bid, product), *_size_faults(bid, product, most_mw)]
+
+
+def _price_faults(bid: Bid, product: MarketProduct) -> Iterator[str]:
+    prices = [price for _, price in bid.offer.priced_mw if price is not None]
+    for price in prices:
+        if product.price is None:
+            yield f"price {price}, and the product has none"
+        else:
+            yield from _off_grid(price, product.price)
+    called = getattr(bid.offer, "price_per_mwh", None)
+    if product.energy_price is not None and called is not None:
+        yield from _off_grid(called, product.energy_price)
+    if [p * bid.side.sign for p in prices] != sorted(p * bid.side.sign for p in prices):
+        yield "prices are not in order of merit"
+
+
+def _off_grid(price: Decimal, grid: PriceGrid) -> Iterator[str]:
+    if not grid.least <= price <= grid.most:
+        yield f"price {price} is out of bounds"
+    if price % grid.tick:
+        yield f"price {price} is not on the tick {grid.tick}"
+
+
+def _size_faults(bid: Bid, product: MarketProduct, most_mw: Decimal) -> Iterator[str]:
+    steps = bid.offer.priced_mw
+    for quantity, _ in steps:
+        if quantity < 0 or quantity % product.lot_mw:
+            yield f"quantity {quantity} is not in lots of {product.lot_mw}"
+    if product.most_steps is not None and len(steps) > product.most_steps:
+        yield f"{len(steps)} steps are more than {product.most_steps}"
+    if len(steps) < product.least_steps:
+        yield f"{len(steps)} steps are fewer than {product.least_steps}"
+    offered = offer.most_mw(bid.offer)
+    if offered < product.least_mw:
+        yield f"{offered} MW is less than {product.least_mw} MW"
+    if offered > most_mw:
+        yield f"{offered} MW is more than {most_mw} MW"
 
 
 def _swing_mw(unit: BiddingUnit, park: Park) -> Decimal:

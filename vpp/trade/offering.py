@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidMode, Binding, MarketProduct
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
-from vpp.trade.expected import curves_for, expected_curves
-from vpp.trade.offers import bids_of, build_bids
+from vpp.trade.expected import curves_for, expected_ladders
+from vpp.trade.forms import ladder_bids
 from vpp.trade.position import Position
+from vpp.trade.robust import freedoms, robust_ladders
 
 
 def offer_for(
@@ -19,12 +23,14 @@ def offer_for(
     position: Position,
     park: Park,
     binding: Binding,
+    products: Mapping[ProductId, MarketProduct],
     *,
     revision: int,
 ) -> tuple[Bid, ...]:
     """The bids of `unit` for `delivery`, made from `schedule` in the binding's mode.
 
     `position` is the unit's own, of all products: what it holds already is not offered again.
+    `products` are those that the position may speak of.
 
     Raises:
         TradeRefusal: `plan_too_short` where the schedule does not cover the delivery, `no_plan` where
@@ -32,7 +38,9 @@ def offer_for(
     """
     if binding.mode is BidMode.EXPECTED:
         curves = curves_for(schedule, product.product_id, delivery)
-        if curves is not None and curves.usable:  # else the plan's own offer, which its reasons say
-            from_curves = expected_curves(product, curves, schedule, position)
-            return bids_of(product, unit, from_curves, revision=revision)
-    return build_bids(product, unit, delivery, schedule, position, park, revision=revision)
+        if curves is not None and curves.usable:  # else as robust, which its reasons say
+            energy = {p.product_id for p in (product, *products.values()) if p.trades_energy}
+            ladders = expected_ladders(product, curves, schedule, position, energy)
+            return ladder_bids(product, unit, ladders, revision=revision)
+    found = freedoms(product, unit, delivery, schedule, position, park, products)
+    return ladder_bids(product, unit, robust_ladders(product, found), revision=revision)

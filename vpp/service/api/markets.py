@@ -148,7 +148,7 @@ def _delivery(plant: Plant, product_id: ProductId, interval: Interval) -> Delive
         return None
     per_kwh = Decimal(1000) * Decimal(str(interval.hours))
     own = sum((t.sold_mw for t in trades if t.product_id == product_id), Decimal(0))
-    every = sum((t.sold_mw for t in trades), Decimal(0))
+    every = plant.sold_mw(interval)
     return DeliveryView(
         start=interval.start,
         end=interval.end,
@@ -199,7 +199,7 @@ def _view(plant: Plant, pack: Pack, now: datetime) -> ProductView:
         valid_to=section.valid_to,
         kind=section.kind,
         direction=section.direction,
-        form=section.offer.form,
+        form=pack.form,
         biddable=reason is None,
         not_biddable=reason,
         market=golive.market_of(plant, shadow),
