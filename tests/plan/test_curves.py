@@ -146,16 +146,16 @@ def test_limits_lie_strictly_between_the_prices_of_their_scenarios(lab: Any) -> 
 
 
 def test_an_interval_of_several_steps_sells_one_quantity(lab: Any) -> None:
-    """Hours of the market over half-hours of the plan: sun in the first half only is sold by half."""
+    """Selling dear in the second hour would pay; over both, buying for the evening does, by 0.05 a kW."""
     view = lab.view(
         lab.battery(),
         price=[0.1, 0.1, 0.2, 0.2],
         readings=[lab.reading("bat", soc=0.5)],
     )
-    scenarios = [[0.05, 0.15, 0.20, 0.20], [0.20, 0.20, 0.05, 0.05]]
+    scenarios = [[0.05, 0.30, 0.20, 0.20], [0.20, 0.20, 0.05, 0.05]]
     found, _ = curves(lab, view, scenarios, width=2, intervals=2)
 
-    assert found.scenario_per_kwh == pytest.approx(np.array([[0.10, 0.20], [0.20, 0.05]]))
+    assert found.scenario_per_kwh == pytest.approx(np.array([[0.175, 0.20], [0.20, 0.05]]))
     # 50 kWh of room are charged in two hours, 25 kW each; then 100 kWh are sold, 50 kW each
     assert found.planned_kw[0] == pytest.approx([-25, 50])
     assert found.planned_kw[1] == pytest.approx([25, -50])
