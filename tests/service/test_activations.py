@@ -15,6 +15,7 @@ from vpp.model.market import Side
 from vpp.model.time import QUARTER
 from vpp.service import activations, tradelog
 from vpp.service.plant import Plant
+from vpp.trade import callrecords
 from vpp.trade.book import BidBook
 
 PATH = "/v1/markets/se3-day-ahead/activations"
@@ -162,6 +163,95 @@ def test_a_plan_keeps_to_what_was_planned_before_plus_what_is_called(
     assert np.isposinf(np.delete(bound, range(first, first + 4))).all()
     assert (cap.export_kw if sign > 0 else cap.import_kw) is None
     assert cap.excess_per_kwh == 10
+
+
+def caps_at_17(plant: Plant) -> list[float]:
+    """What may be drawn from 17:00 to 18:30 by the caps of all calls, by quarter-hour, less what was planned."""
+    assert plant.schedule is not None
+    horizon = Horizon(plant.clock.now().replace(hour=17), QUARTER, 6)
+    (cap,) = activations.terms(plant, horizon)
+    assert cap.import_kw is not None
+    first = plant.schedule.horizon.index(horizon.start)
+    return list(cap.import_kw + plant.schedule.net_kw[first : first + 6])
+
+
+def test_two_calls_that_no_plan_knows_yet_are_kept_together(plant: Plant, serving: Any) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            await post(client)
+            await post(client, activation_id="second", start="2025-12-02T17:30:00Z")
+
+    asyncio.run(run())
+    assert caps_at_17(plant) == [-800, -800, -1600, -1600, np.inf, np.inf]
+
+
+def test_a_call_that_a_plan_has_in_it_is_no_part_of_the_next_ones_baseline(
+    plant: Plant, serving: Any
+) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            await post(client)
+            plant.calls_planned = plant.book.calls.keys()
+            await post(client, activation_id="second")
+
+    asyncio.run(run())
+    first, second = plant.book.calls.standing()
+    moment = first.interval.start
+    assert activations.baseline_kw(first, moment) is not None
+    # The plan of this test stands still: with 800 kW in it already it would have been 800 kW lower.
+    assert activations.baseline_kw(second, moment) == activations.baseline_kw(first, moment) - 800  # type: ignore[operator]
+
+
+def test_a_revision_that_lasts_longer_is_planned_for_to_its_end(plant: Plant, serving: Any) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            await post(client)
+            await post(client, revision=2, end="2025-12-02T18:30:00Z")
+
+    asyncio.run(run())
+    assert caps_at_17(plant) == [-800] * 6
+
+
+def test_a_call_that_began_before_the_plan_is_planned_for_from_the_plan_on(
+    plant: Plant, serving: Any
+) -> None:
+    assert plant.schedule is not None
+    start = plant.schedule.horizon.start
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            await post(
+                client, start=(start - QUARTER).isoformat(), end=(start + QUARTER).isoformat()
+            )
+
+    asyncio.run(run())
+    (call,) = plant.book.calls.standing()
+    assert activations.baseline_kw(call, start - QUARTER) is None
+    assert activations.baseline_kw(call, start) == plant.schedule.net_kw[0]
+    assert plant.replan is not None
+    assert "no plan reached 1 of its 2 quarter-hours" in plant.replan
+    record = callrecords.activation_to_record(call)
+    again = callrecords.activation_from_record("dso-17/1", record, call.received_at)
+    assert again.baseline_kw is not None
+    np.testing.assert_array_equal(again.baseline_kw.values, call.baseline_kw.values)  # type: ignore[union-attr]
+
+
+def test_nothing_is_bid_for_a_delivery_that_a_call_changed_until_a_plan_knows_of_it(
+    plant: Plant, serving: Any
+) -> None:
+    day = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            bids = PATH.replace("activations", "bids")
+            await post(client, start="2025-12-03T10:00:00Z", end="2025-12-03T11:00:00Z")
+            answer = await client.post(bids, json={"request_id": "early", "delivery": day})
+            assert (answer.status, (await answer.json())["code"]) == (503, "plan_stale")
+            plant.calls_planned = plant.book.calls.keys()
+            answer = await client.post(bids, json={"request_id": "late", "delivery": day})
+            assert answer.status == 200
+
+    asyncio.run(run())
 
 
 def test_a_call_activates_the_bids_that_were_awarded_for_it(plant: Plant, serving: Any) -> None:

@@ -43,8 +43,8 @@ class CurveCheck:
     """So many were to be; fewer were where time ran out."""
 
     undelivered_share: float
-    """Of the energy traded on all paths, what the park could not deliver (or take): found, or after a cut
-    the most that is left."""
+    """Of the energy that the uncut curves trade on all paths, what the park could not deliver (or take): found,
+    or after a cut the most that is left."""
 
     share_before_cut: float
     """The same before the curves were cut."""

@@ -68,6 +68,10 @@ class Interval:
         """Whether `other` lies wholly inside."""
         return self.start <= other.start and other.end <= self.end
 
+    def overlaps(self, other: Interval) -> bool:
+        """Whether some moment lies in both; neighbours share none."""
+        return self.start < other.end and other.start < self.end
+
     def split(self, step: timedelta) -> Iterator[Interval]:
         """Yield consecutive intervals of length `step`; the last may be shorter."""
         start = self.start

@@ -10,7 +10,9 @@ counted at the path's own prices. Costs are linear in prices, so a path's are th
 *The cut.* Every curve is drawn towards the quantity of the point plan, which can be delivered whatever the
 price:  kept · curve + (1 - kept) · point. What cannot be delivered is convex in what is sold, and nothing at
 the point's: `kept` of the way leaves `kept` of it at most, on every path. So the share that was found and the
-share that may be say how far to go, and nothing is tried again.
+share that may be say how far to go, and nothing is tried again. Both are shares of what the curves trade before
+the cut: were it what is left after it, a point plan that trades nothing would leave no curve at all, for the
+bound falls no faster than what is traded.
 """
 
 from __future__ import annotations

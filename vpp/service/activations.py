@@ -2,14 +2,16 @@
 
     POST ─▶ fits product, unit, grid? ─▶ journal ─▶ position ─▶ acknowledge ─▶ a new plan at once
 
-It is owed against what would have been fed or drawn without it: net injection as it was planned when the first
-revision came. Plans keep to that plus what is called by a cap on the whole park, at
-`trading.activation_shortfall_per_kwh`; nothing of it is offered or bought back in another market, for it counts
-as sold. A higher revision replaces it, one of 0 MW takes it back.
+It is owed against what would have been fed or drawn without it: net injection as it was planned when its
+quarter-hour was first called for, less what other calls had asked of that plan. Plans keep to that plus all that
+is called by a cap on the whole park, at `trading.activation_shortfall_per_kwh`. Nothing of it is offered or bought
+back in another market, for it counts as sold; until a plan knows of it, its deliveries are not bid for at all. A
+higher revision replaces it, one of 0 MW takes it back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -64,35 +66,65 @@ async def take(
 
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[Cap, ...]:
-    """What the plan keeps to for each activation that reaches into its horizon: nothing for one taken back."""
+    """What the plan keeps to for all activations that reach into its horizon: nothing for those taken back."""
+    calls = [call for call in plant.book.calls.standing() if call.quantity_mw]
+    owed_kw, called_kw = _owed_kw(calls, horizon), _called_kw(calls, horizon)
+    names = ", ".join(call.activation_id for call in calls)
     caps = []
-    for call in plant.book.calls.standing():
-        if call.quantity_mw and call.baseline_kw is not None:
-            bound_kw = _bound_kw(call, horizon)
-            if np.isfinite(bound_kw).any():
-                caps.append(
-                    Cap(
-                        place=plant.file.park.park_id,
-                        # A limit below 0 asks for the other direction: at least so much is fed, or drawn.
-                        import_kw=-bound_kw if call.side is Side.SELL else None,
-                        export_kw=bound_kw if call.side is Side.BUY else None,
-                        excess_per_kwh=float(plant.file.trading.activation_shortfall_per_kwh),
-                        reason=f"activation {call.activation_id}",
-                    )
+    for side in Side:
+        bound_kw = np.where(called_kw * side.sign > 0, owed_kw, np.nan)
+        if np.isfinite(bound_kw).any():
+            beyond = np.where(np.isfinite(bound_kw), bound_kw, -side.sign * np.inf)
+            caps.append(
+                Cap(
+                    place=plant.file.park.park_id,
+                    # A limit below 0 asks for the other direction: at least so much is fed, or drawn.
+                    import_kw=-beyond if side is Side.SELL else None,
+                    export_kw=beyond if side is Side.BUY else None,
+                    excess_per_kwh=float(plant.file.trading.activation_shortfall_per_kwh),
+                    reason=f"activation {names}",
                 )
+            )
     return tuple(caps)
 
 
-def _bound_kw(call: Activation, horizon: Horizon) -> Floats:
-    """Net injection that is owed in each step, beyond any reach where nothing is; shape (T,)."""
-    nothing = -np.inf if call.side is Side.SELL else np.inf
-    owed = np.full(horizon.steps, nothing)
-    for step, start in enumerate(horizon.starts()):
-        if call.interval.start <= start < call.interval.end:
-            baseline = baseline_kw(call, start)
-            if baseline is not None:
-                owed[step] = baseline + float(call.activated_mw) * 1000
-    return owed
+def require_planned(plant: Plant, product_id: str, delivery: Interval) -> None:
+    """Refuse to bid for a delivery that a call changed since the newest plan was made.
+
+    The plan would buy back what is called, at any price.
+
+    Raises:
+        TradeRefusal: `plan_stale`.
+    """
+    for call in plant.book.calls.standing():
+        key = call.activation_id, call.revision
+        if key not in plant.calls_planned and call.interval.overlaps(delivery):
+            raise TradeRefusal(
+                f"activation {call.activation_id} came after the newest plan",
+                code=Refusal.PLAN_STALE,
+                where=f"product {product_id}",
+                fix="Ask again after the next plan, which is due at once",
+            )
+
+
+def _called_kw(calls: Sequence[Activation], horizon: Horizon) -> Floats:
+    """What all of `calls` ask for, signed as net injection, shape (T,)."""
+    called = np.zeros(horizon.steps)
+    for call in calls:
+        inside = [call.interval.start <= start < call.interval.end for start in horizon.starts()]
+        called[inside] += float(call.activated_mw) * 1000
+    return called
+
+
+def _owed_kw(calls: Sequence[Activation], horizon: Horizon) -> Floats:
+    """Net injection with all of `calls`, shape (T,); NaN where none is called or none has a baseline."""
+    first = np.full(horizon.steps, np.nan)
+    for call in calls:
+        for step, start in enumerate(horizon.starts()):
+            if np.isnan(first[step]) and call.interval.start <= start < call.interval.end:
+                baseline = baseline_kw(call, start)
+                first[step] = np.nan if baseline is None else baseline
+    return first + _called_kw(calls, horizon)
 
 
 def baseline_kw(call: Activation, moment: datetime) -> float | None:
@@ -156,18 +188,30 @@ def _read(plant: Plant, pack: Pack, request: ActivationRequest, now: datetime) -
 
 
 def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Profile | None:
-    """As it was when the first revision came: later plans have the call in them already."""
-    if first is not None:
-        return first.baseline_kw
+    """As it was when the first revision came, and beyond that as it is now: without what calls have asked for."""
+    before = None if first is None else first.baseline_kw
     schedule = plant.schedule
-    if schedule is None:
+    spans = [] if before is None else [before.horizon.span]
+    if schedule is not None and interval.overlaps(schedule.horizon.span):
+        seen = schedule.horizon.span
+        spans.append(Interval(max(interval.start, seen.start), min(interval.end, seen.end)))
+    if not spans:
         return None
-    planned = Profile(schedule.horizon, schedule.net_kw)
-    if interval.start not in schedule.horizon.span:
-        return None
-    end = min(interval.end, schedule.horizon.end)
-    horizon = Horizon.over(Interval(interval.start, end), QUARTER)
-    return Profile(horizon, np.array([planned.at(start) for start in horizon.starts()]))
+    whole = Interval(min(span.start for span in spans), max(span.end for span in spans))
+    horizon = Horizon.over(whole, QUARTER)
+    values = np.full(horizon.steps, np.nan)
+    if schedule is not None:
+        planned = Profile(schedule.horizon, schedule.net_kw)
+        calls = plant.book.calls.standing()
+        known = [c for c in calls if (c.activation_id, c.revision) in plant.calls_planned]
+        asked = _called_kw(known, horizon)
+        for step, start in enumerate(horizon.starts()):
+            if start in schedule.horizon.span:
+                values[step] = planned.at(start) - asked[step]
+    for step, start in enumerate(horizon.starts()):
+        if before is not None and start in before.horizon.span:
+            values[step] = before.at(start)
+    return Profile(horizon, values)
 
 
 def _require_sound(plant: Plant, activation: Activation, now: datetime) -> None:
@@ -198,8 +242,13 @@ def _tell(plant: Plant, activation: Activation, now: datetime) -> None:
         way = "up" if activation.side is Side.SELL else "down"
         span = f"{isoformat(activation.interval.start)} to {isoformat(activation.interval.end)}"
         text = f"{name}: {activation.quantity_mw} MW {way}, {span}, by {activation.source}"
-        if activation.baseline_kw is None:
-            text += "; no plan reached it, so it is owed and no plan can keep to it"
+        horizon = Horizon.over(activation.interval, QUARTER)
+        unplanned = sum(baseline_kw(activation, start) is None for start in horizon.starts())
+        if unplanned:
+            text += (
+                f"; no plan reached {unplanned} of its {horizon.steps} quarter-hours: they are owed"
+                " and no plan can keep to them"
+            )
     plant.replan = text
     plant.events.emit(
         "activation",

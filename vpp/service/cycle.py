@@ -107,13 +107,13 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         forecasts = await issue(plant, [*inputs.series_needed(plant), *carbon], horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)
         view = uncertainty.with_margins(plant, view)
-        budgets = quotas.terms(plant, view)
-        futures, no_futures = uncertainty.futures_of(plant, view, budgets)
-        curves, uncurved = bidcurves.asks_of(plant, view, budgets)
+        asked = (*quotas.terms(plant, view), *activations.terms(plant, horizon))
+        calls = plant.book.calls.keys()
+        futures, no_futures = uncertainty.futures_of(plant, view, asked)
+        curves, uncurved = bidcurves.asks_of(plant, view, asked)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    asked = (*budgets, *activations.terms(plant, horizon))
     terms = (*(term for strategy in plant.strategies for term in strategy(view)), *asked)
     starts, lengths = _announced(plant.schedule)
     problem = Problem(
@@ -144,6 +144,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
                 _refuse_plan(plant, now, refused, seconds)
             else:
+                plant.calls_planned = calls
                 await _adopt(plant, now, outcome, schedule, seconds)
                 bidcurves.tell(plant, schedule, uncurved, now)
                 plant.made_from, plant.validate_s = (view, terms), validate_s

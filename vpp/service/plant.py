@@ -48,6 +48,7 @@ from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.trade.book import BidBook
+from vpp.trade.calls import CallKey
 from vpp.trade.position import Position
 from vpp.trade.presubmit import Offered
 
@@ -250,6 +251,8 @@ class Plant:
     """Limit orders that came while running, by id; those that are over too."""
 
     replan: str | None = None
+    calls_planned: frozenset[CallKey] = frozenset()
+    """Activations, by id and revision, that the newest plan knows."""
     """Why a plan is to be made before its turn; None where nothing asks for it."""
 
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -23,7 +23,7 @@ from vpp.model.market import Bid, BidSet, MarketProduct
 from vpp.model.park import BiddingUnit
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import feedwatch, golive, presubmit, tradelog
+from vpp.service import activations, feedwatch, golive, presubmit, tradelog
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
@@ -72,6 +72,7 @@ async def answer_bid_request(
         _require_length(product, delivery, request)
         _require_prices(plant, product, delivery, now)
         schedule = _fresh_schedule(plant, product, now)
+        activations.require_planned(plant, product_id, delivery)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
         bid_set = _bid_set(

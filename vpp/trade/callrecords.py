@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite, nan
 from typing import Literal
 
 import msgspec
@@ -18,8 +19,8 @@ from vpp.model.time import QUARTER, Interval, isoformat, parse_utc
 
 class _Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: str
-    net_kw: list[float]
-    """In quarter-hours from `start` on."""
+    net_kw: list[float | None]
+    """In quarter-hours from `start` on; None where no plan was seen."""
 
 
 class _ActivationRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +39,8 @@ def activation_to_record(activation: Activation) -> bytes:
     profile = activation.baseline_kw
     baseline = None
     if profile is not None:
-        baseline = _Baseline(start=isoformat(profile.horizon.start), net_kw=profile.values.tolist())
+        known = [kw if isfinite(kw) else None for kw in profile.values.tolist()]
+        baseline = _Baseline(start=isoformat(profile.horizon.start), net_kw=known)
     return msgspec.json.encode(
         _ActivationRecord(
             product=activation.product_id,
@@ -60,7 +62,7 @@ def activation_from_record(key: str, body: bytes, received_at: datetime) -> Acti
     where = f"record of activation {key}"
     baseline = None
     if record.baseline is not None:
-        net_kw = np.array(record.baseline.net_kw)
+        net_kw = np.array([nan if kw is None else kw for kw in record.baseline.net_kw])
         start = parse_utc(record.baseline.start, where=where)
         baseline = Profile(Horizon(start, QUARTER, len(net_kw)), net_kw)
     return Activation(

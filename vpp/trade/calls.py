@@ -7,10 +7,14 @@ conflict, and one that comes late is kept for the record and moves nothing.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TypeAlias
 
 from vpp.errors import ConflictError
 from vpp.model.activation import Activation
 from vpp.model.ids import UnitId
+
+CallKey: TypeAlias = tuple[str, int]
+"""Id and revision."""
 
 
 class CallBook:
@@ -18,6 +22,10 @@ class CallBook:
 
     def __init__(self) -> None:
         self._by_id: dict[str, dict[int, Activation]] = defaultdict(dict)
+
+    def keys(self) -> frozenset[CallKey]:
+        """The newest revision of each, withdrawn ones too."""
+        return frozenset((one.activation_id, one.revision) for one in self.standing())
 
     def first(self, activation_id: str) -> Activation | None:
         """The oldest revision of an activation; None where it is new."""
