@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,10 +27,11 @@ from tests.service.rebuilt import (
 )
 from vpp.model.ids import ResourceId
 from vpp.model.resource import InterruptibleLoad
+from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service import accounting, cycle, run, series_door
 from vpp.service.plant import Plant
-from vpp.wire import SeriesUpload, TelemetryMessage, topic
+from vpp.wire import AwardRequest, SeriesUpload, TelemetryMessage, topic
 
 
 @pytest.fixture
@@ -69,11 +71,7 @@ def tell(bench: Bench, at: datetime, registers: dict[ResourceId, int], phase: Ph
         run.take(bench.plant, topic(owner, site, device, "telemetry"), msgspec.json.encode(message))
 
 
-async def live_hours(bench: Bench, restart_at: set[int], down: set[int]) -> Plant:
-    """Three hours by the minute; built again at some minutes, not running during others."""
-    random = Random(7)
-    park = bench.file.park
-    registers = {point.meter_id: 0 for point in park.connection_points}
+async def publish_prices(bench: Bench, random: Random) -> None:
     for series_id in (
         "price.day-ahead.se3",
         "price.imbalance-short.se3",
@@ -96,6 +94,14 @@ async def live_hours(bench: Bench, restart_at: set[int], down: set[int]) -> Plan
             }
         )
         await series_door.put_series(bench.plant, series_id, upload, now=bench.clock.at)
+
+
+async def live_hours(bench: Bench, restart_at: set[int], down: set[int]) -> Plant:
+    """Three hours by the minute; built again at some minutes, not running during others."""
+    random = Random(7)
+    park = bench.file.park
+    registers = {point.meter_id: 0 for point in park.connection_points}
+    await publish_prices(bench, random)
     answer = await bid(bench, a_request("r-1", 0))
     await award(bench, an_award(answer, "a-1", 1, Decimal(1)))
     for minute in range(180):
@@ -152,5 +158,49 @@ def test_statements_peaks_and_calls_after_a_restart_equal_those_without_to_the_c
                 assert plant.accounted
                 assert plant.calls
         assert images[0] == images[1]
+
+    asyncio.run(play())
+
+
+def stray_award(bid_id: str) -> AwardRequest:
+    """1 MW at 40 EUR/MWh in the first traded quarter, of a bid that nobody here made."""
+    first = EVENING + timedelta(minutes=30)
+    line = {"start": first, "end": first + QUARTER, "quantity_mw": "1", "price_per_mwh": "40"}
+    return AwardRequest.model_validate(
+        {
+            "award_id": "stray",
+            "revision": 1,
+            "final": True,
+            "bid_set_id": "nobody",
+            "cleared": [line | {"bid_id": bid_id}],
+        }
+    )
+
+
+@pytest.mark.parametrize("product", ["nobody-trades-this", "se3-quarter-hour", "listed-not-built"])
+def test_an_award_of_a_bid_nobody_made_is_owed_and_settled_and_nothing_ends(
+    bench: Callable[..., Bench], product: str
+) -> None:
+    """Where the id names no product of ours, it counts for the market at whose door it came."""
+
+    async def play() -> None:
+        lab = bench()
+        if product == "listed-not-built":
+            shown, *rest = lab.file.packs
+            section = shown.section.model_copy(update={"id": product})
+            lab.file = replace(lab.file, packs=(replace(shown, section=section), *rest))
+        await publish_prices(lab, Random(7))
+        stray = stray_award(f"{product}/park-se3/20251202T2300Z/sell/1")
+        assert await award(lab, stray) == "quarantined"
+        registers = {point.meter_id: 0 for point in lab.file.park.connection_points}
+        for _ in range(2):  # the journal holds it: a restart meets it again
+            for minute in range(0, 51, 5):
+                tell(lab, EVENING + minute * MINUTE, registers, "running")
+            await cycle.account(lab.plant, lab.clock.at)
+            (settled,) = lab.plant.accounted.values()
+            (line,) = [one for one in settled.lines if one.kind is LineKind.QUARTER_HOUR]
+            assert line.amount == Decimal(10)
+            lab.build()
+            await publish_prices(lab, Random(7))
 
     asyncio.run(play())

@@ -40,7 +40,12 @@ METERS_WHOLE = timedelta(days=2)
 METERS_KEPT = timedelta(days=62)
 """Two billing months of main meters: what statements and baselines look back on."""
 
-LINE_KINDS = {"energy_da": LineKind.DAY_AHEAD, "energy_id": LineKind.QUARTER_HOUR}
+LINE_KINDS = {
+    "energy_da": LineKind.DAY_AHEAD,
+    "energy_id": LineKind.QUARTER_HOUR,
+    "energy_rt": LineKind.QUARTER_HOUR,
+}
+"""Of every kind that trades energy."""
 
 SETTLED = "exchange_imbalance"
 """The settlement formula whose lines are made; what settles otherwise is owed and not billed here."""
@@ -104,7 +109,9 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
     sold = [
         (LINE_KINDS[product.kind], line.sold_mw, line.price_per_mwh)
         for line in plant.book.position().trades(interval)
-        if (product := plant.products[line.product_id]).settled_by == SETTLED
+        if (product := plant.products.get(line.product_id))
+        is not None  # the park file may drop one
+        and product.settled_by == SETTLED
         and product.trades_energy
     ]
     zone = trading_unit(plant).zone

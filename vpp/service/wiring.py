@@ -179,7 +179,7 @@ def build_plant(
             baseline=SeasonalBaseline(file.calendar),
             seed=seed,
         ),
-        book=BidBook(),
+        book=BidBook(frozenset(product.product_id for product in file.products)),
         dispatcher=Dispatcher(
             park,
             first_seq=recovery.first_command_seq(journal, now),

@@ -81,9 +81,10 @@ class Answer:
 
 
 class BidBook:
-    """All bid sets and awards of one service, in memory."""
+    """All bid sets and awards of one service, in memory. `products` are those it trades (None: any)."""
 
-    def __init__(self) -> None:
+    def __init__(self, products: frozenset[ProductId] | None = None) -> None:
+        self._products = products
         self._answers: dict[str, Answer] = {}
         self._set_of_request: dict[str, str] = {}
         self._standing = Standing()
@@ -352,7 +353,8 @@ class BidBook:
         """What is owed by one unit (None: by all) after all awards.
 
         A cleared line whose bid we do not know counts if its id reads as ours does, for the product,
-        unit and side in it; one that cannot be read has no side, and stays visible in `quarantined`.
+        unit and side in it; where nobody here trades that product, for the product of its award. One that
+        cannot be read has no side, and stays visible in `quarantined`.
         """
         if unit_id not in self._position:
             self._position[unit_id] = Position(
@@ -479,7 +481,8 @@ class BidBook:
             if answer is not None and line.bid_id in ours:
                 read = answer.bid_set.product_id, answer.bid_set.unit_id, ours[line.bid_id]
             elif (parsed := read_bid_id(line.bid_id)) is not None:
-                read = parsed
+                known = self._products is None or parsed[0] in self._products
+                read = parsed if known else (award.product_id, *parsed[1:])
             else:
                 continue
             product_id, unit_id, side = read
