@@ -356,8 +356,10 @@ def test_1000_sequences_of_partial_corrected_and_late_awards_leave_the_venues_le
     late = 0
     for seed in range(1000):
         random = Random(seed)
-        venue, book = SlowVenue(random), a_book(the_set)
+        venue, book, in_order = SlowVenue(random), a_book(the_set), a_book(the_set)
         post = [venue.say(bids, random.choice(["p0", "p1"])) for _ in range(random.randint(1, 6))]
+        for award in post:
+            in_order.apply(award)
         post += random.sample(post, k=random.randint(0, len(post)))  # some come twice
         random.shuffle(post)  # and none in order
         if random.random() < 0.3:
@@ -371,4 +373,12 @@ def test_1000_sequences_of_partial_corrected_and_late_awards_leave_the_venues_le
             awarded = book.state(bid.bid_id, "set-1") in AWARDED
             taken = sum(t.quantity_mw for t in book.trades_of("set-1") if t.bid_id == bid.bid_id)
             assert awarded == (taken > 0), f"seed {seed}: {bid.bid_id}"
+            assert said(book, bid) == said(in_order, bid), f"seed {seed}: {bid.bid_id}"
+        assert book.status("set-1") == in_order.status("set-1"), f"seed {seed}"
     assert late > 200
+
+
+def said(book: BidBook, bid: Bid) -> str:
+    """What the awards say of a bid."""
+    state = book.state(bid.bid_id, "set-1")
+    return "awarded" if state in AWARDED else "rejected" if state is BidState.REJECTED else "open"

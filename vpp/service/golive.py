@@ -4,7 +4,8 @@
                    live        a product leaves once a person has taken *this build* live for it
                    simulated   everything leaves, to a market that is simulated with the park
 
-An act names the build: version of the service, strategies with their settings, digest of the market file.
+An act names the build: version of the service, digests of the park file (its limits are in it), of the
+strategies with their settings and of the market file.
 When one of them changes, the product is in the shadow again until somebody takes the new build live.
 """
 
@@ -32,9 +33,10 @@ KIND = "go_live"
 
 
 def build_of(plant: Plant, product: MarketProduct) -> str:
-    """What would bid: its version, its strategies, its market file."""
+    """What would bid: its version, its park, its strategies, its market file."""
     return (
-        f"vpp {__version__}, strategies {plant.strategy_version}, rules {product.pack_digest[:12]}"
+        f"vpp {__version__}, park {plant.file.digest[:12]}, strategies {plant.strategy_version},"
+        f" rules {product.pack_digest[:12]}"
     )
 
 

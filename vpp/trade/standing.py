@@ -88,18 +88,23 @@ class Standing:
             rejected: Bids that an award rejects by name.
             final: Whether one of them is the last word: then the others are rejected too.
         """
+        name = bid_set.bid_set_id
         if final:
-            self._decided.add(bid_set.bid_set_id)
-        closed = bid_set.bid_set_id in self._decided
+            self._decided.add(name)
+        else:  # also where a correction takes the last word back
+            self._decided.discard(name)
         for bid in bid_set.bids:
             taken = taken_mw.get(bid.bid_id, NOTHING)
-            self._tell(bid_set, bid, taken, rejected=closed or bid.bid_id in rejected)
-        stage = self._stage[bid_set.bid_set_id]
-        if closed and (stage in IN_MARKET or stage in AWARDED or stage is BidState.REJECTED):
+            self._tell(bid_set, bid, taken, rejected=final or bid.bid_id in rejected)
+        stage = self._stage[name]
+        spoken_of = stage in AWARDED or stage is BidState.REJECTED
+        if spoken_of and not final:
+            self.happen(name, BidEvent.REOPEN)
+        elif final and (stage in IN_MARKET or spoken_of):
             sizes = [taken_mw.get(bid.bid_id, NOTHING) for bid in bid_set.bids]
             whole = all(mw >= _whole_mw(bid) for mw, bid in zip(sizes, bid_set.bids, strict=True))
             event = BidEvent.CLEAR_WHOLE if whole else BidEvent.CLEAR_PART
-            self.happen(bid_set.bid_set_id, event if any(sizes) else BidEvent.REJECT)
+            self.happen(name, event if any(sizes) else BidEvent.REJECT)
 
     def activated(self, bid_set_id: str, bid_id: str) -> None:
         """A venue calls for what it was awarded; a bid without an award is left alone."""

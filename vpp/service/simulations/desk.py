@@ -197,7 +197,11 @@ class SimulationDesk:
         with self._place():
             simulation = await self._opened(kept.file, kept.asked)
         simulation.branch_of = kept.snapshot_id
-        await simulation.do_again(kept.done, kept.at)
+        try:
+            await simulation.do_again(kept.done, kept.at)
+        except BaseException:  # cancelled too: nobody knows its id, so nobody could end it
+            await self.remove(simulation.name)
+            raise
         if simulation.fingerprint.digest != kept.digest:
             await self.remove(simulation.name)
             raise HttpRefusal(
