@@ -21,6 +21,7 @@ from vpp.wire import KillRequest
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
 DAY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
+MARKET = "/v1/markets/se3-day-ahead"
 ASK = {"request_id": "r1", "delivery": DAY}
 
 
@@ -149,3 +150,37 @@ def test_a_latch_that_comes_or_goes_by_hand_is_said_once(plant: Plant, tmp_path:
         control.tell_latches(plant, NOW)
     said = [event.text for event in plant.events.recent() if event.kind == "kill"]
     assert said == [f"killed by hand: {scope}: too dear", f"released by hand: {scope}"]
+
+
+@pytest.mark.parametrize("scope", [{}, {"market": "se3-day-ahead"}, {"enterprise": "office"}])
+def test_a_request_that_comes_again_after_a_kill_gets_no_bids(
+    plant: Plant, serving: Any, scope: dict[str, str]
+) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            first = await client.post(f"{MARKET}/bids", json=ASK)
+            assert first.status == 200, await first.text()
+            await client.post("/v1/kill", json={"killed": True, "reason": "a drill"} | scope)
+            again = await client.post(f"{MARKET}/bids", json=ASK)
+            assert (again.status, (await again.json())["code"]) == (503, "killed")
+
+    asyncio.run(run())
+
+
+def test_a_kill_while_a_bid_is_written_keeps_it_from_leaving(plant: Plant, serving: Any) -> None:
+    def kill_when_written(point: str) -> None:
+        if point == "bid journalled":
+            plant.kill.kill("too late to be made, not to be sent")
+
+    plant.reach = kill_when_written
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            refused = await client.post(f"{MARKET}/bids", json=ASK)
+            assert (refused.status, (await refused.json())["code"]) == (503, "killed")
+            (bid_set,) = plant.book.live_sets()
+            assert plant.book.states(bid_set.bid_set_id).keys() == {"journalled"}, "never sent"
+            plant.kill.release()
+            assert (await client.post(f"{MARKET}/bids", json=ASK)).status == 200
+
+    asyncio.run(run())

@@ -50,8 +50,11 @@ async def answer_bid_request(
     `digest` is that of the request: the same `request_id` gives the same bytes, with another
     request it is refused.
 
+    The kill switch is looked at again where bids leave: neither a retry nor a bid under way gets past it.
+    What is made and does not leave stays in the book; asked again after a release, it gives its bytes.
+
     Raises:
-        TradeRefusal: No bid can be made; its code says why.
+        TradeRefusal: No bid can be made, or none may leave; its code says why.
         ConflictError: The request id is taken by another request.
         UnavailableError: The journal cannot be written, so nothing may leave.
     """
@@ -62,12 +65,13 @@ async def answer_bid_request(
         known = plant.book.by_request(request.request_id, request_digest=digest)
         if known is not None:
             _require_out_of_the_shadow(plant, product, known.bid_set, shadow=known.shadow)
+            _require_not_killed(plant, product)
             plant.book.sent(known.bid_set.bid_set_id)
             return known.response
         unit, delivery = _unit(plant, product, request.unit), _delivery(request)
         if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
             raise _not_biddable(product.product_id, reason)
-        _require_ready(plant, product, unit)
+        _require_ready(plant, product)
         require_open(product, delivery, now)
         _require_length(product, delivery, request)
         _require_prices(plant, product, delivery, now)
@@ -107,6 +111,7 @@ async def answer_bid_request(
     )
     plant.reach("bid booked")
     _require_out_of_the_shadow(plant, product, bid_set, shadow=shadow)
+    _require_not_killed(plant, product)  # it may have come while the bids were written
     plant.book.sent(bid_set.bid_set_id)
     return response
 
@@ -251,8 +256,8 @@ def _unknown_bid_set(bid_set_id: str) -> TradeRefusal:
     )
 
 
-def _require_ready(plant: Plant, product: MarketProduct, unit: BiddingUnit) -> None:
-    where = f"product {product.product_id}"
+def _require_not_killed(plant: Plant, product: MarketProduct) -> None:
+    unit = trading_unit(plant)
     owners = dict.fromkeys(
         resource.enterprise_id
         for resource in plant.file.park.resources
@@ -263,14 +268,18 @@ def _require_ready(plant: Plant, product: MarketProduct, unit: BiddingUnit) -> N
         raise TradeRefusal(
             f"the kill switch is set for {scope}: {reason}",
             code=Refusal.KILLED,
-            where=where,
+            where=f"product {product.product_id}",
             fix="Have two operators release it",
         )
+
+
+def _require_ready(plant: Plant, product: MarketProduct) -> None:
+    _require_not_killed(plant, product)
     if not plant.reconciled:
         raise TradeRefusal(
             "bids of the last run are still in doubt",
             code=Refusal.NO_NEW_BIDS,
-            where=where,
+            where=f"product {product.product_id}",
             fix="Let the market answer what became of them",
         )
 
