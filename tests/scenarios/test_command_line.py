@@ -46,9 +46,10 @@ def taken_port() -> Iterator[int]:
         pytest.param(["demo", "--for", "tomorrow"], "--for", id="a length that is none"),
         pytest.param(["demo", "--park", "atlantis"], "atlantis", id="a park that is not shipped"),
         pytest.param(["run", DEMO, "--host", "0.0.0.0"], "0.0.0.0", id="a bind beyond loopback"),
+        pytest.param(["run", DEMO, "--port", "0"], "trading.mode", id="a live park, simulated"),
         pytest.param(["demo", "--port", "{port}"], "port {port}", id="a port in use"),
         pytest.param(
-            ["run", DEMO, "--port", "0", "--data", "{file}/under"],
+            ["demo", "--port", "0", "--data", "{file}/under"],
             "{file}/under",
             id="a data folder that cannot be",
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from vpp.clock import WallClock
+from vpp.errors import ConfigError
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
@@ -34,10 +35,12 @@ async def run_daemon(
     """Serve `file` until SIGTERM or SIGINT; what is opened is closed in reverse, the broker last.
 
     Raises:
-        ConfigError: A bind beyond loopback, a port in use, a folder that cannot be used.
+        ConfigError: A bind beyond loopback, a port in use, a folder that cannot be used, or a park whose
+            market is simulated.
         UnavailableError: Broker, journal or solver do not come up.
     """
     require_loopback(host)
+    _require_real_market(file)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -59,3 +62,14 @@ async def run_daemon(
         keep_start()
         grace = timedelta(seconds=file.planning.hard_s + 5)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)
+
+
+def _require_real_market(file: ParkFile) -> None:
+    """With `simulated` everything leaves and nobody is asked: not beside real devices and a real market."""
+    if file.trading.mode == "simulated":
+        raise ConfigError(
+            "is simulated, and a live park has no simulated market",
+            where="trading.mode",
+            fix="Say shadow, or live, which lets a product leave once a person has taken it live;"
+            " `vpp demo` and `vpp backtest` simulate by themselves",
+        )
