@@ -364,10 +364,18 @@ def products() -> dict[str, MarketProduct]:
             call=Call(longest=HOUR),
             price=CAPACITY,
         ),
-        "single, symmetric, N-1": product(
+        "single, symmetric": product(
+            "single",
+            kind="regulation",
+            direction=both,
+            delivery_interval=HOUR,
+            call=Call(longest=QUARTER),
+            price=CAPACITY,
+        ),
+        "single, up, N-1": product(
             "single",
             kind="reserve_capacity",
-            direction=both,
+            direction=up,
             delivery_interval=4 * HOUR,
             call=Call(longest=QUARTER, survives_largest=True),
             price=CAPACITY,
