@@ -139,7 +139,7 @@ def test_the_api_browser_shows_the_contract(
     async def run() -> None:
         async with serving(plant) as client, browsing(chromium) as (page, complaints):
             await page.goto(str(client.make_url("/docs")))
-            await expect(page.locator("rapi-doc")).to_contain_text("Make the bids", timeout=15_000)
+            await expect(page.locator("rapi-doc")).to_contain_text("Make the bids", timeout=60_000)
             await page.screenshot(path=tmp_path / "docs.png")
             assert complaints == []
 
