@@ -315,8 +315,9 @@ def test_scenarios_that_differ_in_more_than_prices_are_refused(lab: Any) -> None
     futures = tuple(
         Future(view=v, terms=lab.terms(v, stored_value_per_kwh=END_VALUE)) for v in (view, fuller)
     )
-    with pytest.raises(DataError, match="differs from the first in more than prices"):
-        curves(lab, view, [[0.1, 0.1]] * 2, futures=futures)
+    found, schedule = curves(lab, view, [[0.1, 0.1]] * 2, futures=futures)
+    assert "differs from the first in more than prices" in found.status
+    assert schedule.net_kw.shape == (2,)  # it costs the curves, not the plan
 
 
 def test_intervals_beyond_the_horizon_are_refused(lab: Any) -> None:
@@ -324,9 +325,10 @@ def test_intervals_beyond_the_horizon_are_refused(lab: Any) -> None:
         curves(lab, half_full(lab), [[0.1, 0.1]], intervals=3)
 
 
-def test_a_product_that_is_not_traded_is_refused(lab: Any) -> None:
-    with pytest.raises(DataError, match="nothing of it can be traded"):
-        curves(lab, half_full(lab), [[0.1, 0.1]], product_id="elsewhere")
+def test_a_product_that_is_not_traded_gets_no_curves(lab: Any) -> None:
+    found, _ = curves(lab, half_full(lab), [[0.1, 0.1]], product_id="elsewhere")
+    assert not found.usable
+    assert "nothing of it can be traded" in found.status
 
 
 def test_stores_that_burn_energy_where_it_is_worth_less_than_nothing_are_mended(lab: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.plan.conftest import Lab
 from tests.service.conftest import NOW
 from tests.service.test_bid_reasons import PRODUCT, in_mode_expected
+from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.bidcurve import BidCurves, CurveCheck
 from vpp.model.forecast import Scenarios
@@ -27,6 +28,7 @@ from vpp.service.curveschema import CurveSettings
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.safestate import rung
 from vpp.service.wiring import plant_in_memory
 
 STEPS = 4 * 37
@@ -91,7 +93,18 @@ def test_of_many_futures_ten_make_the_curves(plant: Plant) -> None:
 
     (ask,), _ = asks_of(plant, view(), ())
 
-    assert len(ask.futures) == 10
+    # Opposites stand behind the first half: five pairs of them, so that their mean is that of all.
+    prices = [round(1000 * future.view.spot_per_kwh.values[0]) for future in ask.futures]
+    assert prices == [10, 20, 30, 40, 50, 110, 120, 130, 140, 150]
+
+
+def test_a_plan_with_curves_is_waited_for_as_long_as_both_may_take(plant: Plant) -> None:
+    assert plant.file.most_plan_s == plant.file.planning.hard_s + CurveSettings().seconds
+    schedule = plant.schedule = Lab().plan(view())
+    late = schedule.issued_at + plant.file.planning.every
+
+    assert rung(plant, late + timedelta(seconds=plant.file.most_plan_s)).state is SafeState.NORMAL
+    assert rung(plant, late + timedelta(seconds=plant.file.most_plan_s + 1)).state is SafeState.HOLD
 
 
 @pytest.mark.parametrize(

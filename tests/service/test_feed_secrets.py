@@ -97,6 +97,8 @@ def test_a_key_that_is_gone_makes_the_feed_ill_and_names_only_its_place(
         pytest.param(f"{{X-Key: {SECRET}}}", "X-Key", "say where the value is kept"),
         pytest.param(f"{{X-Key: {{env: {SECRET}}}}}", "X-Key.env", "no name of an environment"),
         pytest.param("{X-Key: {env: A, file: b}}", "X-Key", "say where the value is kept"),
+        pytest.param("{X-Key: {env: 12345678901}}", "X-Key.env", "no name of an environment"),
+        pytest.param("{X-Key: {file: 12345678901}}", "X-Key.file", "no name of a file"),
         pytest.param("{Host: {env: HOME}}", "Host", "not for a park file to say"),
     ],
 )
@@ -109,6 +111,18 @@ def test_a_header_that_cannot_be_sent_is_a_fault_at_its_place_and_its_value_is_n
     assert f"feeds.0.headers.{path}" in str(error.value)
     assert says in str(error.value)
     assert "not-to-be-seen" not in str(error.value)
+    assert "12345678901" not in str(error.value)
+
+
+@pytest.mark.parametrize("headers", [f'"X-Key: {SECRET}"', f'["X-Key: {SECRET}"]', "12345678901"])
+def test_headers_that_are_no_mapping_are_refused_and_not_repeated(
+    headers: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigErrors, match="give a mapping of names") as error:
+        demo_with(tmp_path, http_feed("https://example.org/x", headers))
+
+    assert "not-to-be-seen" not in str(error.value)
+    assert "12345678901" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["", "\n", "two\nlines", "tab\there", "é", "x" * 9000])

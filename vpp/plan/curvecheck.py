@@ -188,9 +188,16 @@ def _tried(curves: BidCurves, of: Checked, deadline: Deadline, workers: Workers)
             answer = begun.answer()
             if not isinstance(answer, Unsolved):
                 answer = one_way(programme, answer, deadline, workers)
+            sold_kwh = float(np.abs(sold).sum()) * delivery.sell.shape[1] * delivery.hours
             if isinstance(answer, Unsolved):
-                continue  # no time was left: it counts as unchecked
-            undelivered.append(float(answer.x[delivery.off].sum()) * delivery.hours)
-            traded.append(float(np.abs(sold).sum()) * delivery.sell.shape[1] * delivery.hours)
-            costs.append(float(cost @ answer.x))
+                if not answer.infeasible:
+                    continue  # no time was left: it counts as unchecked
+                undelivered.append(
+                    sold_kwh
+                )  # nothing that holds all limits: none of it is delivered
+                costs.append(float("inf"))
+            else:
+                undelivered.append(float(answer.x[delivery.off].sum()) * delivery.hours)
+                costs.append(float(cost @ answer.x))
+            traded.append(sold_kwh)
     return _Tried(np.array(undelivered), np.array(traded), np.array(costs), len(weights))

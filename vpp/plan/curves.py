@@ -57,15 +57,20 @@ def bid_curves(
 ) -> BidCurves:
     """The curves that `ask` wants; where there are none, their status says why.
 
-    `programme` and `point` are the plan of the expected course, whose on/off decisions hold.
+    `programme` and `point` are the plan of the expected course, whose on/off decisions hold. A scenario that
+    makes no sense (see `compile.build`), differs in more than prices or does not trade the product costs the
+    curves, never the plan.
 
     Raises:
-        DataError: A scenario or its terms make no sense (see `compile.build`), the product is not
-            traded there, or scenarios differ in more than prices.
+        DataError: The intervals lie beyond the plan.
     """
     began = deadline.stopwatch()
     horizon = _horizon(problem, ask)
-    found = _curves(problem, ask, programme, point, horizon, deadline, workers)
+    found: BidCurves | str
+    try:
+        found = _curves(problem, ask, programme, point, horizon, deadline, workers)
+    except DataError as error:
+        found = str(error)
     if isinstance(found, str):
         found = BidCurves(product_id=ask.product_id, horizon=horizon, status=f"point plan: {found}")
     return replace(found, solve_s=deadline.stopwatch() - began)

@@ -28,9 +28,6 @@ from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.trade.calendar import deliveries_from
 
-MOST_SCENARIOS = 10
-"""More would take longer than there is before a gate."""
-
 
 def scenarios_drawn(plant: Plant, horizon: Horizon, now: datetime) -> int:
     """How many scenarios the forecaster is to draw for the plan of `now`."""
@@ -120,8 +117,8 @@ def curve_ask(
 ) -> CurveAsk | str:
     """Ask for the curves of one delivery; or why they cannot be made of this plan.
 
-    `prices_per_kwh` are the scenarios, shape (S, T); `more` are terms that no strategy makes. Of the first
-    `MOST_SCENARIOS` the curves are made.
+    `prices_per_kwh` are the scenarios, shape (S, T); `more` are terms that no strategy makes. Where
+    more were drawn than curves are made for, whole pairs of opposites are taken.
     """
     horizon = view.horizon
     width, rest = divmod(product.delivery_interval, horizon.step)
@@ -131,7 +128,7 @@ def curve_ask(
         return "it has no price"
     if rest or width < 1 or (delivery.start - horizon.start) % horizon.step:
         return f"the plan's steps of {horizon.step} do not fit {product.delivery_interval}"
-    prices = prices_per_kwh[:MOST_SCENARIOS]
+    prices = _pairs(prices_per_kwh, settings.scenarios)
     return CurveAsk(
         product_id=product.product_id,
         first_step=horizon.index(delivery.start),
@@ -146,3 +143,11 @@ def curve_ask(
         cvar_weight=settings.cvar_weight,
         cvar_level=settings.cvar_level,
     )
+
+
+def _pairs(drawn: Floats, most: int) -> Floats:
+    """At most `most` scenarios, shape (S, T), each with its opposite: those stand behind the first half."""
+    if len(drawn) <= most:
+        return drawn
+    behind, pairs = len(drawn) - len(drawn) // 2, most // 2
+    return np.concatenate([drawn[:pairs], drawn[behind : behind + pairs]])

@@ -13,7 +13,7 @@ class CurveSettings(Section):
     """Curves that earn the most over several price scenarios."""
 
     scenarios: Annotated[int, Field(ge=2, le=10)] = 10
-    """How many prices each curve is made for, where the planner draws no futures of its own."""
+    """How many prices each curve is made for, of those that the planner draws for its futures or for this."""
     cvar_weight: Annotated[float, Field(ge=0, le=1)] = 0.1
     """0: the mean profit counts; 1: only that of the worst scenarios; between: a mixture."""
     cvar_level: Annotated[float, Field(ge=0, lt=1)] = 0.8

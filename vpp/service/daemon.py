@@ -60,7 +60,7 @@ async def run_daemon(
         address = await stack.enter_async_context(serve(opened.plant, host=host, port=port))
         log.warning("serving", park=file.park.park_id, address=address)
         keep_start()
-        grace = timedelta(seconds=file.planning.hard_s + 5)
+        grace = timedelta(seconds=file.most_plan_s + 5)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)
 
 

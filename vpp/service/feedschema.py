@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from vpp.service.feedsecrets import SecretSection
+from vpp.service.feedsecrets import SecretSection, no_list_of_values
 from vpp.service.marketschema import ProductName
 from vpp.service.schematypes import FileName, Id, Minutes, Section, SeriesId, Text
 
@@ -108,9 +108,9 @@ class HttpFeedSection(FeedSection):
     kind: Literal["http"]
     url: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_url)]
     """https, or http on this machine. `{today}` and `{tomorrow}` are local days."""
-    headers: Annotated[dict[HeaderName, SecretSection], Field(max_length=20)] = Field(
-        default_factory=dict
-    )
+    headers: Annotated[
+        dict[HeaderName, SecretSection], Field(max_length=20), BeforeValidator(no_list_of_values)
+    ] = Field(default_factory=dict)
     """Sent along, by name. Of a value the file says only where it is kept: `{env: NAME}` or `{file: NAME}`."""
     form: Literal["json", "csv"] = "json"
     rows: Annotated[str, StringConstraints(max_length=200)] = ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from vpp.errors import UnavailableError
 from vpp.service.schematypes import FileName, Section
@@ -24,18 +24,33 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}")
 _PLACES = "say where the value is kept: {env: NAME} or {file: NAME}"
 
 
-def _variable(name: str) -> str:
-    if not _NAME.fullmatch(name):  # perhaps the secret itself: it is not repeated
+def _variable(name: Any) -> Any:
+    if not isinstance(name, str) or not _NAME.fullmatch(
+        name
+    ):  # perhaps the secret itself: it is not repeated
         raise ValueError("this is no name of an environment variable")
     return name
+
+
+def _file_name(name: Any) -> Any:
+    if not isinstance(name, str):  # as above
+        raise ValueError("this is no name of a file")
+    return name
+
+
+def no_list_of_values(given: Any) -> Any:
+    """Of headers that are no mapping nothing is repeated: values may stand in them."""
+    if not isinstance(given, dict):
+        raise ValueError("give a mapping of names to where their values are kept")
+    return given
 
 
 class SecretSection(Section):
     """Where the value of a header is kept."""
 
-    env: Annotated[str, AfterValidator(_variable)] | None = None
+    env: Annotated[str | None, BeforeValidator(_variable)] = None
     """Name of an environment variable of the service."""
-    file: FileName | None = None
+    file: Annotated[FileName | None, BeforeValidator(_file_name)] = None
     """A file with the value on its only line, beside the park file or absolute."""
 
     @model_validator(mode="before")

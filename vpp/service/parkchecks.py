@@ -113,6 +113,7 @@ def _check_bids(parts: Parts) -> None:
         require(parts, (*path, "product"), bid.product, known, "product")
         if bid.product in bound:
             parts.fault((*path, "product"), f"{bid.product} is bound already")
+        bound.add(bid.product)
         if bid.curves is not None and bid.mode != "expected":
             parts.fault((*path, "curves"), "curves are of the mode expected")
         section = known.get(bid.product)
@@ -121,7 +122,6 @@ def _check_bids(parts: Parts) -> None:
         if section.kind != "energy_da" or section.offer.form != "curve_step":
             what = f"{bid.product} is of kind {section.kind}, form {section.offer.form}:"
             parts.fault((*path, "mode"), f"{what} expected needs energy_da, curve_step")
-        bound.add(bid.product)
 
 
 def _check_trading(parts: Parts, trading: TradingSection) -> None:

@@ -111,6 +111,11 @@ class ParkFile:
     digest: str
     """SHA-256 of the park file's bytes."""
 
+    @property
+    def most_plan_s(self) -> float:
+        """Wall time after which no plan is waited for: its own, and that of the curves made with it."""
+        return self.planning.hard_s + sum(curves.seconds for curves in self.curves.values())
+
     def not_biddable(self, product_id: str) -> str | None:
         """Why nothing may be bid into a product of this park; None where it may.
 

@@ -23,7 +23,7 @@ def rung(plant: Plant, now: datetime) -> Rung:
         reconciled=plant.reconciled,
         plan_issued_at=schedule.issued_at if schedule is not None else None,
         plan_ends_at=schedule.horizon.end if schedule is not None else None,
-        plan_every=plant.file.planning.every + timedelta(seconds=plant.file.planning.hard_s),
+        plan_every=plant.file.planning.every + timedelta(seconds=plant.file.most_plan_s),
         hold_for=HOLD_FOR,
         failure=outcome.reason if isinstance(outcome, Unsolved) else None,
         doubts=[] if plant.journal_fault is None else [plant.journal_fault],
