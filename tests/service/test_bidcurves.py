@@ -100,6 +100,7 @@ def test_of_many_futures_ten_make_the_curves(plant: Plant) -> None:
 
 def test_a_plan_with_curves_is_waited_for_as_long_as_both_may_take(plant: Plant) -> None:
     assert plant.file.most_plan_s == plant.file.planning.hard_s + CurveSettings().seconds
+    plant.reconciled = True
     schedule = plant.schedule = Lab().plan(view())
     late = schedule.issued_at + plant.file.planning.every
 
