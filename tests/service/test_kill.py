@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from vpp.act.ladder import SafeState
 from vpp.cli import app
-from vpp.errors import ConflictError, DataError
+from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.service import control, setpoints
+from vpp.service import control, cycle, setpoints
 from vpp.service.kill import ALL, KillSwitch, Scope
 from vpp.service.plant import Plant
 from vpp.wire import KillRequest
@@ -184,3 +185,45 @@ def test_a_kill_while_a_bid_is_written_keeps_it_from_leaving(plant: Plant, servi
             assert (await client.post(f"{MARKET}/bids", json=ASK)).status == 200
 
     asyncio.run(run())
+
+
+def test_a_latch_that_cannot_be_read_stops_everything_and_ends_nothing(
+    plant: Plant, serving: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "KILLED").mkdir()  # as unreadable as a file without permission, for everybody
+
+    async def run() -> None:
+        await cycle.act(plant, NOW)
+        async with serving(plant) as client:
+            refused = await client.post(f"{MARKET}/bids", json=ASK)
+            assert (refused.status, (await refused.json())["code"]) == (503, "killed")
+
+    asyncio.run(run())
+    assert plant.safe_state is SafeState.KILLED
+    told = next(event.text for event in plant.events.recent() if event.kind == "kill")
+    assert "cannot be read, so it counts" in told
+
+
+def test_a_kill_that_cannot_be_written_holds_all_the_same_and_says_so(
+    plant: Plant, tmp_path: Path
+) -> None:
+    plant.kill = KillSwitch(tmp_path / "not-mounted")
+
+    async def run() -> None:
+        with pytest.raises(UnavailableError, match="a restart would forget it"):
+            await give(plant, order(True))
+        control.tell_latches(plant, NOW)
+        assert plant.kill.latched() == plant.latches == {ALL: "a drill"}
+        assert plant.kill.stops_bids("se3-day-ahead", ()) == (ALL, "a drill")
+        await give(plant, order(False, "Li"))
+        await give(plant, order(False, "Wang"))
+        assert not plant.kill.killed
+
+    asyncio.run(run())
+
+
+def test_a_folder_whose_latches_cannot_be_listed_counts_as_killed(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()  # a file: nothing can be looked up under it
+    switch = KillSwitch(tmp_path / "data")
+    assert switch.latched().keys() == {ALL}
+    assert switch.killed

@@ -33,7 +33,7 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         DataError: No such product or enterprise.
         ConflictError: The same person asked before, or a kill came while the release was put on record:
             the kill stands.
-        UnavailableError: The latch could not be written, or an order could not be recorded.
+        UnavailableError: The latch could not be written or removed, or an order could not be recorded.
     """
     scope = _scope(plant, request)
     body = request.model_dump_json().encode()
@@ -42,10 +42,10 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         latch(plant, scope, request.reason, now=now, by=request.by or "an operator")
         await append(plant, KIND, key, body, now=now)
         return
-    latched_ns = plant.kill.latched_ns(scope)
+    mark = plant.kill.mark_of(scope)
     second = _second(plant, scope, request, now)
     await append(plant, KIND, key, body, now=now)
-    if plant.kill.latched_ns(scope) not in (None, latched_ns):
+    if plant.kill.mark_of(scope) not in (None, mark):
         plant.releases.pop(scope, None)
         raise ConflictError(
             f"meanwhile it was killed again: {plant.kill.reason_of(scope)}",
@@ -57,8 +57,8 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         plant.releases[scope] = ReleaseAsked(by=request.by or "", until=until)
         told = f"{request.by} asks to release {scope}: {request.reason}; a second person must agree"
     else:
+        _release(plant, scope)
         first = plant.releases.pop(scope)
-        plant.kill.release(scope)
         told = f"released: {scope}, by {first.by} and {request.by}: {request.reason}"
     plant.events.emit("kill", told, at=now, severity=Severity.ALARM, scope=str(scope))
 
@@ -67,17 +67,14 @@ def latch(plant: Plant, scope: Scope, reason: str, *, now: datetime, by: str) ->
     """Stop what `scope` says, before anything else happens. A release that was asked for is void.
 
     Raises:
-        UnavailableError: The latch could not be written.
+        UnavailableError: The latch could not be written: it holds until the process ends.
     """
     plant.releases.pop(scope, None)
+    fault: OSError | None = None
     try:
         plant.kill.kill(reason, scope)
     except OSError as error:
-        raise UnavailableError(
-            f"the kill switch could not be latched: {error}",
-            where="kill",
-            fix="Stop the process; free or mount the data folder",
-        ) from error
+        fault = error
     plant.latches[scope] = reason
     plant.events.emit(
         "kill",
@@ -86,6 +83,23 @@ def latch(plant: Plant, scope: Scope, reason: str, *, now: datetime, by: str) ->
         severity=Severity.ALARM,
         scope=str(scope),
     )
+    if fault is not None:
+        raise UnavailableError(
+            f"killed, and not on disk, so a restart would forget it: {fault}",
+            where="kill",
+            fix="Free or mount the data folder, then kill again before the process ends",
+        ) from fault
+
+
+def _release(plant: Plant, scope: Scope) -> None:
+    try:
+        plant.kill.release(scope)
+    except OSError as error:
+        raise UnavailableError(
+            f"the latch could not be removed, it holds: {error}",
+            where="kill",
+            fix="Mend the data folder, then agree again",
+        ) from error
 
 
 def tell_latches(plant: Plant, now: datetime) -> None:
