@@ -34,15 +34,13 @@ class SlowJournal(MemoryJournal):
         await super().append_all(entries, now=now)
 
 
-@pytest.mark.parametrize("latched", [True, False], ids=["killed before", "not killed before"])
 def test_a_kill_that_meets_a_release_on_its_way_to_disk_stands(
-    empty_plant: Plant, tmp_path: Path, latched: bool
+    empty_plant: Plant, tmp_path: Path
 ) -> None:
     async def run() -> None:
         plant = empty_plant
-        if latched:
-            plant.kill.kill("fire drill")
-            os.utime(tmp_path / FILE_NAME, (0, 0))  # long ago: file systems' clocks tick coarsely
+        plant.kill.kill("fire drill")
+        os.utime(tmp_path / FILE_NAME, (0, 0))  # long ago: file systems' clocks tick coarsely
         await set_kill(plant, AGREE, now=NOW)
         plant.journal = journal = SlowJournal()
         release = asyncio.create_task(set_kill(plant, RELEASE, now=NOW))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -227,3 +228,29 @@ def test_a_folder_whose_latches_cannot_be_listed_counts_as_killed(tmp_path: Path
     switch = KillSwitch(tmp_path / "data")
     assert switch.latched().keys() == {ALL}
     assert switch.killed
+
+
+def test_a_release_that_was_asked_for_is_of_that_kill_and_no_later_one(
+    plant: Plant, tmp_path: Path
+) -> None:
+    """Also where the later one came by hand, past the service."""
+
+    async def run() -> None:
+        await give(plant, order(True))
+        await give(plant, order(False, "Li"))
+        latch = tmp_path / "KILLED"
+        latch.write_text("smoke\n")
+        os.utime(latch, ns=(10**18, 10**18))  # written at another moment, whatever the disk's clock
+        await give(plant, order(False, "Wang"), minutes=1)
+        assert plant.kill.reason == "smoke", "Wang is the first to look at this one"
+        await give(plant, order(False, "Li"), minutes=2)
+        assert not plant.kill.killed
+
+    asyncio.run(run())
+
+
+def test_no_release_is_asked_for_where_nothing_is_killed(plant: Plant) -> None:
+    with pytest.raises(ConflictError, match="everything is not killed"):
+        asyncio.run(give(plant, order(False, "Li")))
+    assert not plant.releases
+    assert not list(plant.journal.entries("kill"))

@@ -31,8 +31,8 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
 
     Raises:
         DataError: No such product or enterprise.
-        ConflictError: The same person asked before, or a kill came while the release was put on record:
-            the kill stands.
+        ConflictError: Nothing is latched, the same person asked before, or a kill came while the release
+            was put on record: the kill stands.
         UnavailableError: The latch could not be written or removed, or an order could not be recorded.
     """
     scope = _scope(plant, request)
@@ -43,22 +43,26 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         await append(plant, KIND, key, body, now=now)
         return
     mark = plant.kill.mark_of(scope)
-    second = _second(plant, scope, request, now)
+    if mark is None:
+        raise ConflictError(
+            f"{scope} is not killed", where="kill", fix="Look at GET /v1/kill for what is"
+        )
+    first = _first(plant, scope, request, mark, now)
     await append(plant, KIND, key, body, now=now)
-    if plant.kill.mark_of(scope) not in (None, mark):
+    if plant.kill.mark_of(scope) not in (None, mark):  # None: somebody released it by hand
         plant.releases.pop(scope, None)
         raise ConflictError(
             f"meanwhile it was killed again: {plant.kill.reason_of(scope)}",
             where="kill",
             fix="Release it anew if that reason is settled too",
         )
-    if not second:
+    if first is None:
         until = now + timedelta(minutes=plant.file.trading.release_within_minutes)
-        plant.releases[scope] = ReleaseAsked(by=request.by or "", until=until)
+        plant.releases[scope] = ReleaseAsked(by=request.by or "", until=until, mark=mark)
         told = f"{request.by} asks to release {scope}: {request.reason}; a second person must agree"
     else:
         _release(plant, scope)
-        first = plant.releases.pop(scope)
+        plant.releases.pop(scope, None)
         told = f"released: {scope}, by {first.by} and {request.by}: {request.reason}"
     plant.events.emit("kill", told, at=now, severity=Severity.ALARM, scope=str(scope))
 
@@ -130,15 +134,17 @@ def _scope(plant: Plant, request: KillRequest) -> Scope:
     return scope
 
 
-def _second(plant: Plant, scope: Scope, request: KillRequest, now: datetime) -> bool:
-    """Whether this is the second person to ask, in time."""
+def _first(
+    plant: Plant, scope: Scope, request: KillRequest, mark: int, now: datetime
+) -> ReleaseAsked | None:
+    """What another person asked of this very latch, in time; None where this is the first to ask."""
     first = plant.releases.get(scope)
-    if first is None or now > first.until:
-        return False
+    if first is None or now > first.until or first.mark != mark:
+        return None
     if first.by.strip().casefold() == (request.by or "").strip().casefold():
         raise ConflictError(
             f"{first.by} has asked already",
             where="kill",
             fix=f"Have another person agree until {isoformat(first.until)}",
         )
-    return True
+    return first

@@ -45,6 +45,8 @@ class ReleaseAsked:
 
     by: str
     until: datetime
+    mark: int
+    """Of the latch that was looked at (`KillSwitch.mark_of`): a later kill is not what was agreed to."""
 
 
 @dataclass(slots=True, kw_only=True)
