@@ -163,6 +163,7 @@ def image(plant: Plant) -> object:
         [(one.activation_id, one.revision) for one in plant.book.calls.standing()],
         len(list(plant.journal.entries("bid_set", "award", "activation", "withdrawal", "kill"))),
         plant.kill.latched(),
+        repr((plant.trade.rates, plant.trade.refusals)),
         plant.replan,
     )
 

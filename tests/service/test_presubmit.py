@@ -13,14 +13,14 @@ import pytest
 from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import awarding, golive, presubmit, tradelog, trading
+from vpp.service import awarding, control, golive, presubmit, tradelog, trading
 from vpp.service.api.markets import request_digest
 from vpp.service.kill import Scope
 from vpp.service.plant import MadeOffer, Plant
 from vpp.service.tradingschema import BidLimitsSection, TradingSection
 from vpp.trade.book import BidSetStatus
 from vpp.trade.calendar import TradeRefusal
-from vpp.wire import BidRequest
+from vpp.wire import BidRequest, KillRequest
 
 PRODUCT = "se3-day-ahead"
 PATH = f"/v1/markets/{PRODUCT}"
@@ -34,13 +34,14 @@ def limit(plant: Plant, mode: Any = "simulated", **numbers: Any) -> None:
     plant.file = replace(plant.file, trading=trading_section, packs=packs)
 
 
-async def ask(plant: Plant, name: str, now: datetime, day: tuple[str, str] = DAY) -> str:
+async def ask(
+    plant: Plant, name: str, now: datetime, day: tuple[str, str] = DAY, *, dry: str = "false"
+) -> str:
     """`made`, or the code of the refusal."""
-    span = {"start": day[0], "end": day[1]}
     request = BidRequest.model_validate_json(
-        f'{{"request_id": "{name}", "delivery": {{"start": "{day[0]}", "end": "{day[1]}"}}}}'
+        f'{{"request_id": "{name}", "dry_run": {dry},'
+        f' "delivery": {{"start": "{day[0]}", "end": "{day[1]}"}}}}'
     )
-    assert span
     try:
         await trading.answer_bid_request(
             plant, PRODUCT, request, digest=request_digest(request), now=now
@@ -91,6 +92,47 @@ def test_a_thousand_bids_a_second_trip_the_switch_within_a_tenth_of_it(plant: Pl
     assert len(answers) <= 100
     assert answers.count("made") <= 51
     assert set(answers) == {"made", "rate_exceeded", "killed"}
+    assert plant.kill.latched().keys() == {MARKET}
+
+
+def test_patience_nonsense_and_questions_count_for_nothing(plant: Plant) -> None:
+    limit(plant, burst=1, most_refusals=2)
+    schedule, now = plant.schedule, plant.clock.now()
+
+    async def run() -> list[str]:
+        plant.schedule = None
+        answers = [await ask(plant, f"early{n}", now) for n in range(4)]
+        plant.schedule = schedule
+        half = (DAY[0], "2025-12-03T12:00:00Z")
+        answers += [await ask(plant, f"half{n}", now, half) for n in range(4)]
+        own = plant.file.park.bidding_units
+        for kw in (own[0].declared_kw, 0.001, own[0].declared_kw):  # an offer larger than its unit
+            unit = replace(own[0], declared_kw=kw)
+            plant.file = replace(plant.file, park=replace(plant.file.park, bidding_units=(unit,)))
+            for made in plant.offers.values():
+                made.checked = False
+            answers += [await ask(plant, f"dry{kw}{n}", now, dry="true") for n in range(2)]
+        return [*answers, await ask(plant, "r1", now)]
+
+    answers = asyncio.run(run())
+    assert answers[:8] == ["no_plan"] * 4 + ["off_grid"] * 4
+    assert answers[8:] == ["made"] * 2 + ["limits_breached"] * 2 + ["made"] * 3
+    assert not plant.kill.latched()
+
+
+def test_a_released_market_begins_to_count_anew(plant: Plant) -> None:
+    limit(plant, interval_times=Decimal("0.001"), most_refusals=2)
+    now = plant.clock.now()
+
+    async def run() -> list[str]:
+        answers = [await ask(plant, f"r{n}", now) for n in range(3)]
+        for who in ("Li", "Wang"):
+            order = KillRequest(killed=False, reason="mended", by=who, market=PRODUCT)
+            await control.set_kill(plant, order, now=now)
+        return [*answers, await ask(plant, "r4", now), await ask(plant, "r5", now)]
+
+    first, second = "limits_breached", "killed"
+    assert asyncio.run(run()) == [first, first, second, first, first]
     assert plant.kill.latched().keys() == {MARKET}
 
 

@@ -13,6 +13,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from vpp.errors import ConflictError, DataError, UnavailableError
+from vpp.model.ids import ProductId
 from vpp.model.time import isoformat
 from vpp.service.events import Severity
 from vpp.service.kill import ALL, Scope
@@ -63,6 +64,7 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
     else:
         _release(plant, scope)
         plant.releases.pop(scope, None)
+        _begin_anew(plant, scope)
         told = f"released: {scope}, by {first.by} and {request.by}: {request.reason}"
     plant.events.emit("kill", told, at=now, severity=Severity.ALARM, scope=str(scope))
 
@@ -106,6 +108,13 @@ def _release(plant: Plant, scope: Scope) -> None:
         ) from error
 
 
+def _begin_anew(plant: Plant, scope: Scope) -> None:
+    """A released market is not stopped again by what was counted before."""
+    if scope.kind == "market":
+        plant.trade.rates.pop(ProductId(scope.name), None)
+        plant.trade.refusals.pop(ProductId(scope.name), None)
+
+
 def tell_latches(plant: Plant, now: datetime) -> None:
     """Say what somebody latched or released by hand, on the disk."""
     found = plant.kill.latched()
@@ -117,6 +126,8 @@ def tell_latches(plant: Plant, now: datetime) -> None:
                 else (f"released by hand: {scope}")
             )
             plant.events.emit("kill", what, at=now, severity=Severity.ALARM, scope=str(scope))
+            if scope not in found:
+                _begin_anew(plant, scope)
     plant.latches = found
 
 

@@ -60,14 +60,21 @@ def require_rules(
     unit: BiddingUnit,
     made: MadeOffer,
     now: datetime,
+    *,
+    counts: bool = True,
 ) -> None:
     """Refuse what breaks the market's own rules; an offer that kept them once is not looked at again.
+
+    `counts`: bids are to leave; a question that breaks a rule is refused, and is no fault.
 
     Raises:
         TradeRefusal: `limits_breached`.
     """
     if not made.checked and (wrong := check_bid_set(bid_set, product, unit, plant.file.park)):
-        raise _refuse(plant, product, Refusal.LIMITS_BREACHED, "; ".join(wrong), now)
+        told = "; ".join(wrong)
+        if not counts:
+            raise _refusal(product, Refusal.LIMITS_BREACHED, told)
+        raise _refuse(plant, product, Refusal.LIMITS_BREACHED, told, now)
     made.checked = True
 
 
@@ -125,6 +132,10 @@ def _refuse(
             f" the newest: {what}"
         )
         control.latch(plant, Scope("market", product.product_id), reason, now=now, by="the limits")
+    return _refusal(product, code, what)
+
+
+def _refusal(product: MarketProduct, code: Refusal, what: str) -> TradeRefusal:
     return TradeRefusal(
         what,
         code=code,

@@ -68,22 +68,14 @@ async def answer_bid_request(
             _require_not_killed(plant, product)
             plant.book.sent(known.bid_set.bid_set_id)
             return known.response
-        unit, delivery = _unit(plant, product, request.unit), _delivery(request)
-        if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
-            raise _not_biddable(product.product_id, reason)
-        _require_ready(plant, product)
-        require_open(product, delivery, now)
-        _require_length(product, delivery, request)
-        _require_prices(plant, product, delivery, now)
-        schedule = _fresh_schedule(plant, product, now)
-        activations.require_planned(plant, product_id, delivery)
+        unit, delivery, schedule = _askable(plant, product, request, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
         bid_set = _bid_set(
             plant.strategy_version, product, unit, delivery, made, request.request_id, revision, now
         )
         if request.dry_run:
-            presubmit.require_rules(plant, bid_set, product, unit, made, now)
+            presubmit.require_rules(plant, bid_set, product, unit, made, now, counts=False)
             return bid_set_to_bytes(bid_set, "dry_run", made.json)
         shadow = golive.tell_shadow(plant, product, now) is not None
         leaves = not shadow and plant.file.trading.mode == "live"
@@ -121,19 +113,36 @@ def _count_arrival(
 ) -> None:
     """Count a request for new bids when it comes, before it waits its turn: a flood is stopped at the door.
 
-    What is known, asked dry, of a gate that is not open or of a market that is killed is no new bid.
+    What is known or asked dry is no new bid. Nor is what cannot be bid for, or not yet: it is refused here
+    and counts for nothing, so that neither nonsense nor patience stops a market.
 
     Raises:
-        TradeRefusal: `rate_exceeded`.
+        TradeRefusal: `rate_exceeded`, or as `_askable`.
     """
-    delivery = _delivery(request)
     may_be_known = plant.unsure or plant.book.by_request(request.request_id) is not None
-    if request.dry_run or may_be_known or plant.kill.stops_bids(product.product_id, ()):
-        return
-    if product.delivery_at(delivery.start) == delivery and (
-        product.gate_opens_at(delivery) <= now < product.gate_closes_at(delivery)
-    ):
+    if not request.dry_run and not may_be_known:
+        _askable(plant, product, request, now)
         presubmit.require_rate(plant, product, now)
+
+
+def _askable(
+    plant: Plant, product: MarketProduct, request: BidRequest, now: datetime
+) -> tuple[BiddingUnit, Interval, Schedule]:
+    """For whom, for when and from what plan bids can be made now; refused where they cannot.
+
+    Raises:
+        TradeRefusal: By what is asked, or by what is missing here; its code says which.
+    """
+    unit, delivery = _unit(plant, product, request.unit), _delivery(request)
+    if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
+        raise _not_biddable(product.product_id, reason)
+    _require_ready(plant, product)
+    require_open(product, delivery, now)
+    _require_length(product, delivery, request)
+    _require_prices(plant, product, delivery, now)
+    schedule = _fresh_schedule(plant, product, now)
+    activations.require_planned(plant, product.product_id, delivery)
+    return unit, delivery, schedule
 
 
 def _delivery(request: BidRequest) -> Interval:
