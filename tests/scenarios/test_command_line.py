@@ -49,7 +49,7 @@ def taken_port() -> Iterator[int]:
         pytest.param(["run", DEMO, "--port", "0"], "trading.mode", id="a live park, simulated"),
         pytest.param(["demo", "--port", "{port}"], "port {port}", id="a port in use"),
         pytest.param(
-            ["demo", "--port", "0", "--data", "{file}/under"],
+            ["run", "{live}", "--port", "0", "--data", "{file}/under"],
             "{file}/under",
             id="a data folder that cannot be",
         ),
@@ -63,8 +63,13 @@ def test_what_cannot_be_done_is_said_in_one_line(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("no folder", encoding="utf-8")
+    live = tmp_path / "live.yaml"
+    text = Path(DEMO).read_text(encoding="utf-8").replace("mode: simulated", "mode: shadow")
+    for name in ("markets", "series"):
+        text = text.replace(f"../{name}", str(shipped(name)))
+    live.write_text(text, encoding="utf-8")
 
-    done = vpp(*(argument.format(port=taken_port, file=file) for argument in arguments))
+    done = vpp(*(argument.format(port=taken_port, file=file, live=live) for argument in arguments))
 
     assert done.returncode in (1, 2)
     assert done.stdout == ""
