@@ -18,6 +18,7 @@ from adapters.sqlite_telemetry import SqliteTelemetry
 from tests.service.rebuilt import (
     EVENING,
     MINUTE,
+    PRODUCT,
     Bench,
     a_request,
     an_award,
@@ -29,8 +30,9 @@ from vpp.model.ids import ResourceId
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import accounting, cycle, run, series_door
+from vpp.service import accounting, awarding, cycle, run, series_door
 from vpp.service.plant import Plant
+from vpp.trade.calendar import TradeRefusal
 from vpp.wire import AwardRequest, SeriesUpload, TelemetryMessage, topic
 
 
@@ -202,5 +204,42 @@ def test_an_award_of_a_bid_nobody_made_is_owed_and_settled_and_nothing_ends(
             assert line.amount == Decimal(10)
             lab.build()
             await publish_prices(lab, Random(7))
+
+    asyncio.run(play())
+
+
+def test_a_product_that_left_the_park_file_still_gets_its_award_and_ends_nothing(
+    bench: Callable[..., Bench],
+) -> None:
+    async def play() -> None:
+        lab = bench()
+        await publish_prices(lab, Random(7))
+        answer = await bid(lab, a_request("r-1", 0))
+        park = lab.file.park
+        lab.file = replace(
+            lab.file,
+            products=tuple(p for p in lab.file.products if p.product_id != PRODUCT),
+            packs=tuple(p for p in lab.file.packs if p.product_id != PRODUCT),
+            park=replace(
+                park,
+                bidding_units=tuple(
+                    replace(unit, product_ids=tuple(p for p in unit.product_ids if p != PRODUCT))
+                    for unit in park.bidding_units
+                ),
+            ),
+        )
+        lab.build()
+        await publish_prices(lab, Random(7))
+        assert await award(lab, an_award(answer, "a-1", 1, Decimal(1))) == "booked"
+        with pytest.raises(TradeRefusal, match="does not trade it"):
+            await award(lab, stray_award(f"{PRODUCT}/park-se3/x/sell/1"))
+        registers = {point.meter_id: 0 for point in park.connection_points}
+        for minute in range(0, 51, 5):
+            tell(lab, EVENING + minute * MINUTE, registers, "running")
+        await awarding.ask_about_doubts(lab.plant, lab.clock.at)
+        await cycle.account(lab.plant, lab.clock.at)
+        assert lab.plant.accounted
+        lost = [e for e in lab.plant.events.recent() if e.kind == "product_lost"]
+        assert [PRODUCT in event.text for event in lost] == [True]
 
     asyncio.run(play())

@@ -30,13 +30,16 @@ async def book_award(
 ) -> AwardResponse:
     """Book what a venue cleared; acknowledged when it is on disk, counted once.
 
+    Of a bid set that we gave out it is taken although the park file lost its product meanwhile.
+
     Raises:
         TradeRefusal: Unknown product.
         DataError: The award is not well formed.
         ConflictError: The same id and revision came with other numbers.
         UnavailableError: The journal cannot be written; the venue must send it again.
     """
-    product_of(plant, product_id)
+    if not plant.book.knows(request.bid_set_id, ProductId(product_id)):
+        product_of(plant, product_id)
     award = award_from_wire(request, ProductId(product_id), now)
     async with plant.trading:
         tradelog.settle_unsure(plant)

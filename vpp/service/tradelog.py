@@ -8,6 +8,7 @@ from datetime import datetime
 from vpp.errors import UnavailableError
 from vpp.ports import JournalEntry
 from vpp.service import golive, presubmit, record
+from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.trade.callrecords import activation_from_record
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
@@ -25,6 +26,13 @@ def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
     for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION):
         _book(plant, entry)
+    for product_id in sorted(plant.book.products_bid() - plant.products.keys()):
+        what = (
+            f"bids into {product_id} are on record, and the park file does not trade it any more:"
+            " awards to them are booked, and neither planned for nor settled"
+        )
+        at = plant.clock.now()
+        plant.events.emit("product_lost", what, at=at, severity=Severity.WARNING)
     for entry in plant.journal.entries(golive.KIND):
         golive.replay(plant, entry)
     for entry in plant.journal.entries(presubmit.HELD, presubmit.APPROVAL):

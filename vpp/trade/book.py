@@ -252,6 +252,15 @@ class BidBook:
         """Where one bid of a known set stands."""
         return self._standing.of(bid_set_id, bid_id)
 
+    def products_bid(self) -> frozenset[ProductId]:
+        """Every product that a bid set was ever made for."""
+        return frozenset(product_id for product_id, _, _ in self._sets)
+
+    def knows(self, bid_set_id: str, product_id: ProductId) -> bool:
+        """Whether this bid set was made for this product."""
+        answer = self._answers.get(bid_set_id)
+        return answer is not None and answer.bid_set.product_id == product_id
+
     def all_bids(self) -> tuple[Bid, ...]:
         """Every bid ever given out, superseded and withdrawn ones too, oldest set first."""
         return tuple(bid for a in self._answers.values() for bid in a.bid_set.bids)
