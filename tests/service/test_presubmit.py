@@ -12,15 +12,17 @@ import pytest
 
 from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
-from vpp.model.time import QUARTER, isoformat
-from vpp.service import awarding, control, golive, presubmit, tradelog, trading
+from vpp.model.market import Side
+from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.service import awarding, bidfacts, control, golive, presubmit, tradelog, trading
 from vpp.service.api.markets import request_digest
 from vpp.service.kill import Scope
 from vpp.service.plant import MadeOffer, Plant
 from vpp.service.tradingschema import BidLimitsSection, TradingSection
 from vpp.trade.book import BidSetStatus
 from vpp.trade.calendar import TradeRefusal
-from vpp.wire import BidRequest, KillRequest
+from vpp.trade.presubmit import Offered
+from vpp.wire import AwardRequest, BidRequest, KillRequest
 
 PRODUCT = "se3-day-ahead"
 PATH = f"/v1/markets/{PRODUCT}"
@@ -315,3 +317,42 @@ def test_what_the_venue_says_it_cleared_is_not_given_up_but_asked_for_aloud(plan
 
     asyncio.run(run())
     assert [e.kind for e in plant.events.recent()].count("award_missing") == 1
+
+
+def test_what_is_sold_in_one_quarter_is_not_hidden_by_what_is_bought_in_the_next(
+    plant: Plant,
+) -> None:
+    """4 MW sold from 23:00 and 4 MW bought from 23:15: over the hour nothing, at worst 4 MW each way."""
+    limit(plant)
+    start = datetime.fromisoformat(DAY[0])
+    lines = [
+        {
+            "bid_id": f"se3-quarter-hour/park-se3/x/{side}/1",
+            "start": start + n * QUARTER,
+            "end": start + (n + 1) * QUARTER,
+            "quantity_mw": "4",
+            "price_per_mwh": "40",
+        }
+        for n, side in enumerate(("sell", "buy"))
+    ]
+    award = AwardRequest.model_validate(
+        {"award_id": "a1", "revision": 1, "final": True, "bid_set_id": "x", "cleared": lines}
+    )
+    hour = Interval(start, start + 4 * QUARTER)
+    offered = Offered(
+        slots=((hour, Side.SELL, Decimal(1)),),
+        profile={},
+        largest_mw=Decimal(1),
+        mwh=Decimal(1),
+        worst_cost=Decimal(0),
+        prices=None,
+    )
+
+    async def run() -> None:
+        await awarding.book_award(plant, "se3-quarter-hour", award, now=plant.clock.now())
+        await ask(plant, "r1", plant.clock.now())
+
+    asyncio.run(run())
+    (bid_set,) = plant.book.live_sets()
+    unit = plant.file.park.bidding_units[0]
+    assert bidfacts._net_mw(plant, bid_set, unit, offered) == {hour: (Decimal(4), Decimal(-4))}

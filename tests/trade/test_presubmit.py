@@ -177,10 +177,10 @@ def test_without_a_published_price_the_collar_says_that_it_holds_nothing(
     [
         ({"available_mw": Decimal(2)}, {"volume soft"}),
         ({"available_mw": Decimal("1.9")}, {"volume hard"}),
-        ({"net_mw": {quarter(0): Decimal("4.75")}}, set()),
-        ({"net_mw": {quarter(0): Decimal("5.5")}}, {"interval soft"}),
-        ({"net_mw": {quarter(0): Decimal("5.6")}}, {"interval hard"}),
-        ({"net_mw": {quarter(1): Decimal("50")}}, set()),
+        ({"net_mw": {quarter(0): (Decimal("4.75"), Decimal(-50))}}, set()),
+        ({"net_mw": {quarter(0): (Decimal("5.5"), Decimal(-50))}}, {"interval soft"}),
+        ({"net_mw": {quarter(0): (Decimal("5.6"), Decimal(-50))}}, {"interval hard"}),
+        ({"net_mw": {quarter(1): (Decimal(50), Decimal(0))}}, set()),
         ({"open_mw": {quarter(0): (Decimal("5.6"), Decimal(0))}}, {"interval hard"}),
         ({"open_mw": {quarter(0): (Decimal(0), Decimal("5.6"))}}, set()),
         ({"day_mwh": Decimal("239.5")}, {"day soft"}),
@@ -194,6 +194,16 @@ def test_volume_exposure_and_duplicates(
     product: MarketProduct, known: dict[str, object], expected: set[str]
 ) -> None:
     assert told(SELL_2, product, facts(**known)) == expected
+
+
+def test_a_buyer_is_held_against_the_quarter_in_which_most_is_bought_already(
+    product: MarketProduct,
+) -> None:
+    own = a_set([(0, Side.BUY, [("2", "50")])])
+    known = facts(yesterday=profile_of(own), trailing=None)
+    for bought, expected in (("5.6", {"interval hard"}), ("1", set())):
+        at_worst = {quarter(0): (Decimal(50), -Decimal(bought))}
+        assert told(own, product, replace(known, net_mw=at_worst)) == expected
 
 
 def test_a_buyer_counts_its_own_limit_as_what_it_may_cost(product: MarketProduct) -> None:

@@ -152,8 +152,8 @@ def _reference(plant: Plant, product: MarketProduct, now: datetime) -> Decimal |
 
 def _net_mw(
     plant: Plant, bid_set: BidSet, unit: BiddingUnit, offered: Offered
-) -> dict[Interval, Decimal]:
-    """What is sold already in each interval of the set."""
+) -> dict[Interval, tuple[Decimal, Decimal]]:
+    """The most and the least that is sold already in each interval of the set, of its quarter-hours."""
     horizon = Horizon.over(bid_set.delivery, QUARTER)
     owed_kw = plant.book.position(unit.unit_id).committed_kw(horizon)
     if not owed_kw.any():
@@ -162,7 +162,9 @@ def _net_mw(
     for interval in {interval for interval, _, _ in offered.slots}:
         first = horizon.index(interval.start)
         last = first + (interval.end - interval.start) // QUARTER
-        found[interval] = exact(round(float(owed_kw[first:last].mean()), 6)) / 1000
+        owed = owed_kw[first:last]
+        most, least = round(float(owed.max()), 6), round(float(owed.min()), 6)
+        found[interval] = exact(most) / 1000, exact(least) / 1000
     return found
 
 

@@ -96,8 +96,9 @@ class Facts:
     reference_per_mwh: Decimal | None
     """Median of the prices published lately; None where none was."""
 
-    net_mw: Mapping[Interval, Decimal]
-    """Sold already (bought below 0), by interval of the bid set; what is not in it is 0."""
+    net_mw: Mapping[Interval, tuple[Decimal, Decimal]]
+    """The most and the least sold already (bought below 0) at any moment of an interval of the bid set;
+    what is not in it is 0."""
 
     open_mw: Mapping[Interval, tuple[Decimal, Decimal]]
     """Offered to sell and to buy in other bid sets that stand in the market; the same."""
@@ -246,9 +247,9 @@ def _interval(offered: Offered, limits: BidLimits, facts: Facts) -> Iterator[Bre
     worst, where = NOTHING, ""
     empty = (NOTHING, NOTHING)
     for interval, side, mw in offered.slots:
-        net = facts.net_mw.get(interval, NOTHING)
+        most_sold, least_sold = facts.net_mw.get(interval, empty)
         sell, buy = facts.open_mw.get(interval, empty)
-        total = mw + (net + sell if side is Side.SELL else buy - net)
+        total = mw + (most_sold + sell if side is Side.SELL else buy - least_sold)
         if total > worst:
             worst = total
             where = f" {'sold' if side is Side.SELL else 'bought'} at {isoformat(interval.start)}"
