@@ -104,8 +104,10 @@ def test_a_plan_with_curves_is_waited_for_as_long_as_both_may_take(plant: Plant)
     schedule = plant.schedule = Lab().plan(view())
     late = schedule.issued_at + plant.file.planning.every
 
-    assert rung(plant, late + timedelta(seconds=plant.file.most_plan_s)).state is SafeState.NORMAL
-    assert rung(plant, late + timedelta(seconds=plant.file.most_plan_s + 1)).state is SafeState.HOLD
+    assert (
+        rung(plant, late + timedelta(seconds=plant.file.most_plan_s - 1)).state is SafeState.NORMAL
+    )
+    assert rung(plant, late + timedelta(seconds=plant.file.most_plan_s)).state is SafeState.HOLD
 
 
 @pytest.mark.parametrize(
