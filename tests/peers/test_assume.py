@@ -100,14 +100,19 @@ class Month:
 
 
 @pytest.fixture(scope="module", params=[("hours", 60), ("quarters", 15)], ids=lambda p: p[0])
-def month(request: pytest.FixtureRequest, python: Path, service: str) -> Month:
+def month(
+    request: pytest.FixtureRequest,
+    python: Path,
+    service: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Month:
     park, minutes = request.param
     asked = {"park": park, "prices": "caller", "plan_every_minutes": 180}
     made = call("POST", f"{service}/v1/simulations", asked)
     one = f"{service}/v1/simulations/{made['simulation_id']}"
     ran = subprocess.run(
-        [python, "world.py", one, "se3-day-ahead", str(DAYS), str(minutes)],
-        cwd=ASSUME,
+        [python, ASSUME / "world.py", one, "se3-day-ahead", str(DAYS), str(minutes)],
+        cwd=tmp_path_factory.mktemp("world"),  # it writes a log where it runs
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -22,7 +22,6 @@ from vpp.trade.offerforms import offer_from_wire, offer_to_json, offer_to_wire
 from vpp.wire import (
     AwardRequest,
     BidSetResponse,
-    Span,
     WireBid,
     WireCleared,
     WireModel,
@@ -33,33 +32,13 @@ WireStatus = Literal[
 ]
 
 
-def bid_set_to_wire(bid_set: BidSet, status: WireStatus) -> BidSetResponse:
-    """The answer to a bid request."""
-    return BidSetResponse(
-        bid_set_id=bid_set.bid_set_id,
-        request_id=bid_set.request_id,
-        revision=bid_set.revision,
-        product=bid_set.product_id,
-        unit=bid_set.unit_id,
-        delivery=Span(start=bid_set.delivery.start, end=bid_set.delivery.end),
-        issued_at=bid_set.issued_at,
-        valid_until=bid_set.valid_until,
-        plan_id=bid_set.plan_id,
-        strategy_version=bid_set.strategy_version,
-        pack_digest=bid_set.pack_digest,
-        status=status,
-        bids=[bid_to_wire(bid) for bid in bid_set.bids],
-    )
-
-
 def bid_set_to_bytes(
     bid_set: BidSet, status: WireStatus, bids: tuple[bytes, ...] | None = None
 ) -> bytes:
-    """The same answer as JSON at once, several times faster than by way of the message.
+    """The answer to a bid request, a `BidSetResponse` as JSON at once: several times faster than by way of it.
 
     `bids` are the set's bids from `cut_at_revision`, where the same offer is given out again and
-    again; made from the set itself where None. A test holds both to what
-    `to_bytes(bid_set_to_wire(bid_set, status))` gives.
+    again; made from the set itself where None. A test holds both to what the message itself would give.
     """
     if bids is None:
         listed = _bids_to_json(bid_set.bids)
