@@ -221,6 +221,19 @@ def test_a_live_bid_that_surprises_waits_until_a_person_approves_it(
     assert plant.trade.held == before
 
 
+def test_asking_again_while_a_person_is_waited_for_stops_no_market(plant: Plant) -> None:
+    limit(plant, "live", novelty_share=Decimal("0.001"), burst=2, most_refusals=1)
+    bid_yesterday(plant)
+    product = plant.products[PRODUCT]  # type: ignore[index]
+
+    async def run() -> list[str]:
+        now = plant.clock.now()
+        await golive.take(plant, product, live=True, by="Li", reason="a test", now=now)
+        return [await ask(plant, f"r{n}", now) for n in range(5)]
+
+    assert asyncio.run(run()) == ["needs_approval"] * 5
+
+
 @pytest.mark.parametrize("mode", ["simulated", "shadow"])
 def test_where_nobody_can_be_asked_a_surprise_is_a_warning_on_record(
     plant: Plant, mode: str

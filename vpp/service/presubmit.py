@@ -176,7 +176,10 @@ async def _hold(
     """Put on record that a bid set waits for a person; the same content again is the same entry."""
     held_id = f"{bid_set.bid_set_id.rpartition('.')[0]}.{content[:12]}"
     why = "; ".join(map(str, strange))
-    if held_id not in plant.trade.held:
+    if held_id in plant.trade.held:
+        if (meter := plant.trade.rates.get(bid_set.product_id)) is not None:
+            meter.give_back()  # who asks whether a person has looked is no flood
+    else:
         held = HeldBid(
             held_id=held_id,
             product_id=bid_set.product_id,

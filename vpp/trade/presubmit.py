@@ -350,6 +350,10 @@ class RateMeter:
         self._left -= 1
         return True
 
+    def give_back(self) -> None:
+        """What was taken was no new bid set after all."""
+        self._left = min(self._left + 1, float(self.burst))
+
 
 @dataclass(slots=True)
 class RefusalTally:
