@@ -86,7 +86,7 @@ async def _run_away(plant: Plant) -> tuple[Counter[str], float]:
             await asyncio.sleep(max(began + number * EVERY_S - perf_counter(), 0.0))
             asking.create_task(ask(number))
             await asyncio.sleep(0)
-            if plant.kill.latched_ns(market) is not None:
+            if plant.kill.mark_of(market) is not None:
                 return_s = perf_counter() - began
                 break
         else:
