@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 MINUTE = timedelta(minutes=1)
@@ -46,7 +47,7 @@ def journal_of(lab: Any) -> dict[str, dict[str, bytes]]:
 def judge_bids(lab: Any) -> int:
     """What the market received was on disk before, byte for byte, and once; how many sets."""
     journalled = {
-        name: body.split(b'"response":', 1)[1][:-1]
+        name: bytes(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["response"])
         for name, body in journal_of(lab)["bid_set"].items()
     }
     digests = {name: hashlib.sha256(answer).hexdigest() for name, answer in journalled.items()}

@@ -380,6 +380,8 @@ def halved(view: PlanningView, terms: tuple[Term, ...]) -> Case:
         if isinstance(term, PeakCharge):
             for name in ("first_step", "last_step", "interval_steps", "elapsed_steps"):
                 said[name] = 2 * getattr(term, name)
+            if term.margin is not None:
+                said["margin"] = replace(term.margin, import_kw=twice(term.margin.import_kw))
         if isinstance(term, CarbonPrice):
             last = term.last_step
             said |= {
