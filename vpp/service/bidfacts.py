@@ -18,7 +18,6 @@ from vpp.model.resource import Storage
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_moment
 from vpp.sense.state import freeze
 from vpp.service.plant import MadeOffer, Plant
-from vpp.trade.limits import most_mw
 from vpp.trade.presubmit import (
     NOTHING,
     Facts,
@@ -54,7 +53,8 @@ def facts_of(
     before = [(back, offered_by(plant, one)) for back, one in _days_before(plant, bid_set, product)]
     total = sum((share for _, share in unit.trading_share), NOTHING)
     return Facts(
-        capability_mw=most_mw(product, unit),
+        # The unit's, not what one product takes of it: exposure is counted over all its products.
+        capability_mw=exact(unit.declared_kw) / 1000,
         available_mw=_available_mw(plant, unit, now),
         reference_per_mwh=_reference(plant, product, now),
         net_mw=_net_mw(plant, bid_set, unit, offered),
