@@ -29,7 +29,7 @@ from vpp.plan.lp import Begun, Deadline, begin_lp
 from vpp.plan.parts import Workers
 from vpp.plan.problem import CurveAsk
 from vpp.plan.programme import Ints, LinearProgramme, Programme
-from vpp.plan.search import one_way
+from vpp.plan.search import ways_kept
 
 UNDELIVERED_PER_KWH = 5.0
 """Above every market price, below a broken limit: on a path the park does what it can."""
@@ -167,28 +167,25 @@ class _Tried:
         )
 
 
+TOGETHER = 8
+"""Paths that are begun for each worker before the first is waited for: none has to wait for work."""
+
+
 def _tried(curves: BidCurves, of: Checked, deadline: Deadline, workers: Workers) -> _Tried:
     """What comes of the curves on the paths, as many as time allows."""
     delivery, weights = of.delivery, of.ask.mixtures
     undelivered, traded, costs = [], [], []
-    together = max(workers.count, 1)
+    together = TOGETHER * max(workers.count, 1)
     for first in range(0, len(weights), together):
         if deadline.passed:
             break
-        waiting: list[tuple[Floats, Floats, Programme, Begun]] = []
-        for weight in weights[first : first + together]:
-            sold = curves.sold_kw(weight @ curves.scenario_per_kwh)
-            cost = weight @ of.costs
-            dear = cost.copy()
-            dear[delivery.off] += UNDELIVERED_PER_KWH * delivery.hours
-            programme = replace(of.programme, cost=dear)
-            begun = begin_lp(programme, delivery.held(sold), deadline, workers)
-            waiting.append((cost, sold, programme, begun))
-        for cost, sold, programme, begun in waiting:
-            answer = begun.answer()
-            if not isinstance(answer, Unsolved):
-                answer = one_way(programme, answer, deadline, workers)
-            sold_kwh = float(np.abs(sold).sum()) * delivery.sell.shape[1] * delivery.hours
+        begun = [
+            _begun(curves, of, weight, deadline, workers)
+            for weight in weights[first : first + together]
+        ]
+        for path in [_mended(path, deadline, workers) for path in begun]:
+            answer = path.begun.answer()
+            sold_kwh = float(np.abs(path.sold_kw).sum()) * delivery.sell.shape[1] * delivery.hours
             if isinstance(answer, Unsolved):
                 if not answer.infeasible:
                     continue  # no time was left: it counts as unchecked
@@ -198,6 +195,41 @@ def _tried(curves: BidCurves, of: Checked, deadline: Deadline, workers: Workers)
                 costs.append(float("inf"))
             else:
                 undelivered.append(float(answer.x[delivery.off].sum()) * delivery.hours)
-                costs.append(float(cost @ answer.x))
+                costs.append(float(path.cost @ answer.x))
             traded.append(sold_kwh)
     return _Tried(np.array(undelivered), np.array(traded), np.array(costs), len(weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Path:
+    """One price path that workers are at."""
+
+    cost: Floats
+    """Of the columns, at its own prices."""
+
+    sold_kw: Floats
+    """Shape (I,)."""
+
+    programme: Programme
+    begun: Begun
+
+
+def _begun(
+    curves: BidCurves, of: Checked, weight: Floats, deadline: Deadline, workers: Workers
+) -> _Path:
+    sold_kw = curves.sold_kw(weight @ curves.scenario_per_kwh)
+    cost = weight @ of.costs
+    dear = cost.copy()
+    dear[of.delivery.off] += UNDELIVERED_PER_KWH * of.delivery.hours
+    programme = replace(of.programme, cost=dear)
+    begun = begin_lp(programme, of.delivery.held(sold_kw), deadline, workers)
+    return _Path(cost, sold_kw, programme, begun)
+
+
+def _mended(path: _Path, deadline: Deadline, workers: Workers) -> _Path:
+    """The path begun again with every store's way decided, where one goes both ways at once."""
+    answer = path.begun.answer()
+    if isinstance(answer, Unsolved) or not (ways := ways_kept(path.programme, answer)):
+        return path
+    again = begin_lp(path.programme, answer.fixed | ways, deadline, workers)
+    return replace(path, begun=again)

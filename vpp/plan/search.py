@@ -45,10 +45,11 @@ from vpp.model.ids import ResourceId
 from vpp.model.schedule import Unsolved
 from vpp.plan.announced import Announced
 from vpp.plan.decide import NO_PAIRS, Chosen, by_parts, whole
+from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.kinds.start import Start
 from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, solve_lp
 from vpp.plan.parts import ALONE, Workers
-from vpp.plan.programme import Programme
+from vpp.plan.programme import Ints, Programme
 
 NOTHING_KW = 1e-6
 """Less than this is rounding of the solver."""
@@ -172,16 +173,31 @@ def one_way(
     while True:
         forbidden: Chosen = {}
         for pair in programme.fleet.both_ways():
-            x = solution.x
-            both = np.minimum(x[pair.into], x[pair.out]) > NOTHING_KW
-            smaller = np.where(pair.fills(x), pair.out, pair.into)[both]
-            forbidden |= dict.fromkeys(smaller.tolist(), 0.0)
+            both = np.minimum(solution.x[pair.into], solution.x[pair.out]) > NOTHING_KW
+            forbidden |= dict.fromkeys(_smaller(pair, solution.x)[both].tolist(), 0.0)
         if not forbidden:
             return solution
         again = solve_lp(programme, solution.fixed | forbidden, deadline, workers)
         if isinstance(again, Unsolved):
             return again
         solution = again
+
+
+def ways_kept(programme: Programme, solution: LpSolution) -> Chosen:
+    """Every store's way as its net is in each step, decided at once; empty where none goes both ways.
+
+    One more LP and nothing can burn, where `one_way` may take twenty: it forbids no more than it must.
+    """
+    forbidden: Chosen = {}
+    if burning(programme, solution).size:
+        for pair in programme.fleet.both_ways():
+            forbidden |= dict.fromkeys(_smaller(pair, solution.x).ravel().tolist(), 0.0)
+    return forbidden
+
+
+def _smaller(pair: BothWays, x: Floats) -> Ints:
+    """The column that carries less in each step, counted in the store, shape (k, T)."""
+    return np.where(pair.fills(x), pair.out, pair.into)
 
 
 def _close(solution: LpAnswer, bound: float, gap: float) -> bool:
