@@ -138,6 +138,9 @@ class MarketProduct(ProductCalendar):
     call: Call | None = None
     """How what is held ready is called; None where what is cleared is a schedule."""
 
+    by_invitation: bool = False
+    """A platform invites to it; a reply (`service/demandresponse.py`) bids for the invited window."""
+
     settled_by: str = "exchange_imbalance"
     """Name of the settlement formula."""
 

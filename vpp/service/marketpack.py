@@ -54,6 +54,12 @@ class Pack:
     def product_id(self) -> ProductId:
         return ProductId(self.section.id)
 
+    @property
+    def by_invitation(self) -> bool:
+        """Whether a platform invites to it, and what is confirmed is called by that alone."""
+        activation = self.section.activation
+        return activation is not None and activation.trigger == "invitation"
+
     def calendar(self, days: Calendar | None = None) -> ProductCalendar:
         """Deliveries and gates; `days` says which are holidays."""
         section = self.section.calendar
@@ -107,6 +113,7 @@ class Pack:
             prices_per_day=not offer.per_interval,
             trapezium=offer.trapezium,
             call=_call(section),
+            by_invitation=self.by_invitation,
             settled_by=section.settlement.formula,
             price_series_id=section.settlement.price_refs.clearing or _series_id(section),
             exclusivity_group=section.exclusivity_group,

@@ -19,6 +19,7 @@ from vpp.model.resource.series import arriving_series, available_series, power_s
 from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection, country_days
 from vpp.service.config import Fault, KeyPath
+from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
 from vpp.service.marketschema import MarketSection
@@ -48,6 +49,7 @@ def check(parts: Parts) -> list[Fault]:
     _check_bids(parts)
     if parts.trading is not None:
         _check_trading(parts, parts.trading)
+    check_demand_response(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:

@@ -33,6 +33,8 @@ from vpp.service.config import (
     shipped,
 )
 from vpp.service.curveschema import CurveSettings
+from vpp.service.drchecks import platform_rules
+from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketpack import Pack, pack_of
@@ -87,6 +89,9 @@ class ParkFile:
     """How curves are made of products that are bid in the mode `expected`."""
 
     trading: TradingSection
+    demand_response: DemandResponseSection
+    """How invitations are answered."""
+
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -246,6 +251,9 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         if scenario is None:
             raise ConfigErrors(_in_order(document, reader.faults))
     packs = tuple(pack for _, pack in parts.packs)
+    if scenario is not None and section.simulation is not None:
+        rules = platform_rules(section.simulation, packs, park.timezone)
+        scenario = replace(scenario, demand_response=rules)
     own_days = {e.id: e.calendar for e in section.enterprises if e.calendar != DaysSection()}
     all_days = calendars(section.calendar, own_days, park.timezone)
     products = (pack.product(all_days.park) for pack in packs)
@@ -262,6 +270,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
             if bid.mode == "expected"
         },
         trading=section.trading,
+        demand_response=section.demand_response,
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

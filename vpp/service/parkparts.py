@@ -21,6 +21,7 @@ from vpp.service import parkschema as schema
 from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
+from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
@@ -67,6 +68,7 @@ class Parts:
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
+    demand_response: DemandResponseSection | None = None
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -128,6 +130,7 @@ def collect(document: Document) -> Parts:
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
+    parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     return parts
 
 
@@ -213,6 +216,7 @@ _KINDS: tuple[Any, ...] = (
     AnyFeed,
     WaiverSection,
     TradingSection,
+    DemandResponseSection,
 )
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
 

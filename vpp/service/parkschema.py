@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from vpp.model.network import Carrier
 from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection, DaysSection
+from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import ProductName
@@ -300,6 +301,8 @@ class SimulationSection(Section):
     day_ahead_per_mwh: PriceColumn
     opening: Opening
     market: SimulatedMarket
+    demand_response: SimulatedPlatformSection | None = None
+    """A load-management platform that invites; left out: nobody does."""
 
 
 class ParkSection(Section):
@@ -331,6 +334,8 @@ class ParkSection(Section):
     bids: Annotated[list[BidSection], Field(max_length=100)] = Field(default_factory=list)
     """How offers of a product are made; left out: so that whatever is accepted can be delivered."""
     trading: TradingSection = TradingSection()
+    demand_response: DemandResponseSection = DemandResponseSection()
+    """How invitations are answered."""
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from vpp.model.horizon import Profile
@@ -38,6 +38,36 @@ class MarketRules:
     quarter_hour_noise_sd_per_mwh: float
     quarter_hour_noise_correlation: float
     imbalance_spread_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One call that the simulated load-management platform plans."""
+
+    event_id: str
+    start: datetime
+    end: datetime
+    invited_at: datetime
+    reply_by: datetime
+    wanted_mw: Decimal
+    price_cap_per_mwh: Decimal
+    area: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformRules:
+    """How the simulated load-management platform invites, confirms and pays."""
+
+    product: str
+    direction: str
+    """up or down."""
+    step_mw: Decimal
+    confirm_share: Decimal
+    clears_at_share: Decimal
+    confirms_after: timedelta
+    reminds_before: timedelta
+    history_days: int
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,3 +99,6 @@ class Scenario:
     market: MarketRules
     minor_unit: Decimal
     """Smallest amount the venue books."""
+
+    demand_response: PlatformRules | None = None
+    """None: nobody invites."""
