@@ -98,6 +98,24 @@ def test_of_many_futures_ten_make_the_curves(plant: Plant) -> None:
     assert prices == [10, 20, 30, 40, 50, 110, 120, 130, 140, 150]
 
 
+@pytest.mark.parametrize(
+    ("form", "most", "steps"),
+    [("curve_step", 6, 6), ("curve_linear", 6, 3), ("curve_linear", 7, 3), ("curve_step", None, 4)],
+)
+def test_a_line_has_two_points_for_each_step(
+    plant: Plant, form: str, most: int | None, steps: int
+) -> None:
+    draw(plant, count=4)
+    plant.file = replace(
+        plant.file,
+        products=tuple(replace(p, form=form, most_steps=most) for p in plant.file.products),
+    )
+
+    (ask,), _ = asks_of(plant, view(), ())
+
+    assert ask.most_steps == steps
+
+
 def test_a_plan_with_curves_is_waited_for_as_long_as_both_may_take(plant: Plant) -> None:
     assert plant.file.most_plan_s == plant.file.planning.hard_s + CurveSettings().seconds
     plant.reconciled = True

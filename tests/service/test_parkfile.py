@@ -280,6 +280,16 @@ FAULTS = [
         ],
     ),
     (
+        "curves over price scenarios of a market that takes one quarter-hour",
+        ("strategies:", "bids:\n  - {product: quarter, mode: expected}\nstrategies:"),
+        [
+            (
+                "77:24: bids.0.mode: quarter is of kind energy_id, form curve_step: expected needs"
+                " energy_da, curve_step or curve_linear or segments_mw_price"
+            )
+        ],
+    ),
+    (
         "a market file that is not there",
         ("  - market.yaml", "  - market.yaml\n  - gone.yaml"),
         ["76:5: markets.1: 'gone.yaml' cannot be read: No such file or directory"],
@@ -387,3 +397,28 @@ def test_schemas_say_what_a_key_means_and_refuse_others() -> None:
     storage = park_schema()["$defs"]["Storage"]["properties"]
     assert storage["charge_efficiency"]["description"] == "kWh stored per kWh drawn."
     assert "with" in park_schema()["$defs"]["UseSection"]["properties"]
+
+
+DAY_AHEAD = (
+    MARKET.replace("kind: energy_id", "kind: energy_da")
+    .replace("gate_open: T-60min", "gate_open: D-1T08:00")
+    .replace("gate_close: T-15min", "gate_close: D-1T12:00")
+    .replace("results_at: T-14min", "results_at: D-1T12:45")
+    .replace(
+        "price_refs: {", "gap_rules: [{valid_from: 2025-10-01, max_age_minutes: 60}], price_refs: {"
+    )
+)
+EXPECTED = PARK.replace("strategies:", "bids:\n  - {product: quarter, mode: expected}\nstrategies:")
+
+
+def test_curves_need_a_market_whose_prices_are_given_for_each_interval(
+    load: Load, tmp_path: Path
+) -> None:
+    assert load(EXPECTED, market=DAY_AHEAD).curves.keys() == {"quarter"}
+    whole_day = DAY_AHEAD.replace("sense: supply", "sense: supply\n  per_interval: false")
+    assert faults_of(load, tmp_path, EXPECTED, market=whole_day) == [
+        (
+            "park.yaml:77:24: bids.0.mode: prices of quarter hold for a whole day: expected needs a curve for each"
+            " interval"
+        )
+    ]

@@ -135,7 +135,7 @@ def curve_ask(
         width=width,
         intervals=(delivery.end - delivery.start) // product.delivery_interval,
         tick_per_kwh=float(product.price.tick) / 1000,
-        most_steps=product.most_steps or len(prices),
+        most_steps=_most_steps(product, len(prices)),
         futures=priced_futures(view, prices, strategies, more=more),
         mixtures=mixtures(settings.paths, len(prices), chance),
         most_undelivered=settings.most_undelivered,
@@ -143,6 +143,14 @@ def curve_ask(
         cvar_weight=settings.cvar_weight,
         cvar_level=settings.cvar_level,
     )
+
+
+def _most_steps(product: MarketProduct, scenarios: int) -> int:
+    """Steps of one curve: a line has two points for each."""
+    points = product.most_steps
+    if points is None:
+        return scenarios
+    return points // 2 if product.form == "curve_linear" else points
 
 
 def _pairs(drawn: Floats, most: int) -> Floats:

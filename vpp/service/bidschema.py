@@ -17,7 +17,7 @@ class BidSection(Section):
     product: ProductName
     mode: Literal["robust", "expected"] = "robust"
     """robust: whatever is accepted of an offer can be delivered within all limits. expected: it earns
-    the most over several price scenarios (day-ahead products whose offers are of the form curve_step)."""
+    the most over several price scenarios (day-ahead products with a curve for each interval: steps, lines, segments)."""
     curves: CurveSettings | None = None
     """Of the mode `expected`."""
 

@@ -107,6 +107,10 @@ def _check_waivers(parts: Parts) -> None:
                 parts.fault((*path, "fields", place), what)
 
 
+CURVED_FORMS = ("curve_step", "curve_linear", "segments_mw_price")
+"""Of day-ahead markets that take a curve over price scenarios."""
+
+
 def _check_bids(parts: Parts) -> None:
     """Each product is bound once, and comes from a market file of this park."""
     known = {pack.section.id: pack.section for _, pack in parts.packs}
@@ -121,9 +125,13 @@ def _check_bids(parts: Parts) -> None:
         section = known.get(bid.product)
         if section is None or bid.mode != "expected":
             continue
-        if section.kind != "energy_da" or section.offer.form != "curve_step":
-            what = f"{bid.product} is of kind {section.kind}, form {section.offer.form}:"
-            parts.fault((*path, "mode"), f"{what} expected needs energy_da, curve_step")
+        offer = section.offer
+        if section.kind != "energy_da" or offer.form not in CURVED_FORMS:
+            what = f"{bid.product} is of kind {section.kind}, form {offer.form}: expected needs"
+            parts.fault((*path, "mode"), f"{what} energy_da, {' or '.join(CURVED_FORMS)}")
+        elif not offer.per_interval:
+            what = f"prices of {bid.product} hold for a whole day: expected needs a curve for each interval"
+            parts.fault((*path, "mode"), what)
 
 
 def _check_trading(parts: Parts, trading: TradingSection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -203,28 +204,15 @@ def _note(parts: Parts, kind: str, path: KeyPath, item: dict[str, Any], key: str
         parts.ids.setdefault(kind, []).append(((*path, key), item[key]))
 
 
-_KINDS: tuple[Any, ...] = (
-    TariffSection,
-    schema.PointSection,
-    schema.PipeSection,
-    schema.GroupSection,
-    AnyResource,
-    AnyQuota,
-    schema.UnitSection,
-    schema.SimulationSection,
-    CalendarSection,
-    AnyFeed,
-    WaiverSection,
-    TradingSection,
-    DemandResponseSection,
-)
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _valid(kind: Any, item: Any) -> Any:
     """`item` as a model, None where it is none (the whole file's check says why)."""
     found = Document(file="", tree=item, marks={(): (1, 1)}, digest="", faults=()).parse(
-        _ADAPTERS[kind], (), item
+        _adapter(kind), (), item
     )
     return None if isinstance(found, list) else found
 
