@@ -116,7 +116,7 @@ class Utility:
         made = before.created_at or self.now
         self.events[event_id] = self._event(event_id, created_at=made)
 
-    def list(self, *, honest: bool) -> EventList:
+    def told(self, *, honest: bool) -> EventList:
         """The list as it is told now; not `honest`: with old versions and illegible events in it."""
         events, faults = [], []
         for event_id, event in self.events.items():
@@ -139,7 +139,9 @@ class Utility:
         kinds = rng.sample(sorted(_SLOTS), rng.choice([1, 1, 2]))
         length = rng.choice([15, 30, 60, 60, 45, 7])
         count = rng.choice([1, 1, 2, 3, 4])
-        intervals = [self._interval(n, kinds, length, start) for n in range(count)]
+        intervals = [
+            self._interval(n, kinds, length, start, alone=count == 1) for n in range(count)
+        ]
         period = EventPeriod(
             start=None if rng.random() < 0.15 else start,
             duration=rng.choice([timedelta(minutes=length)] * 6 + [OPEN_END, timedelta(0)]),
@@ -157,7 +159,7 @@ class Utility:
         )
 
     def _interval(
-        self, number: int, kinds: list[str], length: int, start: datetime
+        self, number: int, kinds: list[str], length: int, start: datetime, *, alone: bool
     ) -> EventInterval:
         rng = self.rng
         own = None
@@ -171,7 +173,7 @@ class Utility:
         payloads = []
         for kind in kinds:
             values: tuple[float, ...] = (rng.randint(0, 3),)
-            if kind in ("PRICE", "GHG") and length == 30 and own is None:
+            if kind in ("PRICE", "GHG") and length == 30 and alone:
                 values = tuple(rng.randint(0, 9) for _ in range(rng.choice([1, 2, 3])))
             payloads.append(Payload(payload_type=kind, values=values))
         return EventInterval(interval_id=number, payloads=tuple(payloads), period=own)
@@ -311,7 +313,9 @@ def _asks(kind: str, value: float) -> float:
 # ---------------------------------------------------------------- both
 
 
-def told(orders: ProgrammeSchedule) -> dict[datetime, dict[tuple[str, ...], tuple[str, float]]]:
+def in_its_words(
+    orders: ProgrammeSchedule,
+) -> dict[datetime, dict[tuple[str, ...], tuple[str, float]]]:
     """A schedule of ours in the model's words."""
     return {
         start: {slot_of(order): (order.event_id, _number(order)) for order in some}
@@ -344,15 +348,15 @@ def play(seed: int, *, steps: int = 25) -> tuple[Any, Any, Counter[str]]:
         if rng.random() < 0.2:
             happened["lost poll"] += 1
             continue
-        stood, changes = reconcile(utility.list(honest=False), stood, now=utility.now, draw=draw)
+        stood, changes = reconcile(utility.told(honest=False), stood, now=utility.now, draw=draw)
         happened.update(change.kind.value for change in changes)
         if rng.random() < 0.2:
             happened["restart"] += 1
             stood = stood_from_record(stood_to_record(stood))
-    honest = utility.list(honest=True)
+    honest = utility.told(honest=True)
     stood, changes = reconcile(honest, stood, now=utility.now, draw=draw)
     happened.update(change.kind.value for change in changes)
     first = latest_boundary(utility.now, QUARTER)
     window = Interval(first, first + timedelta(hours=HOURS))
     ours, _ = schedule(stood, USES, {}, window, draw)
-    return told(ours), truth(utility), happened
+    return in_its_words(ours), truth(utility), happened
