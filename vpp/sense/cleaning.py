@@ -167,6 +167,14 @@ def clean(profile: Profile, rules: CleaningRules) -> Cleaned:
     return Cleaned(profile=Profile(work.horizon, work.values), findings=tuple(work.findings))
 
 
+def filled(profile: Profile, rules: CleaningRules) -> Floats:
+    """What the rules fill by what the series itself knows: nights and short gaps, shape (T,)."""
+    work = _Work(profile.horizon, profile.values.copy(), rules)
+    work.nights()
+    work.bridge()
+    return work.values
+
+
 class _Work:
     """The series under the knife."""
 

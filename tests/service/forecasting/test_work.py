@@ -14,7 +14,7 @@ from vpp.model.calendar import Calendar
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.time import QUARTER
-from vpp.sense.cleaning import CleaningRules
+from vpp.sense.cleaning import CleaningRules, clean
 from vpp.sense.forecast.base import Past
 from vpp.sense.forecast.conformal import NO_CALIBRATION
 from vpp.sense.forecast.pasts import StoredPast
@@ -22,6 +22,7 @@ from vpp.sense.forecast.rolling import Track
 from vpp.sense.forecast.trained import Trained
 from vpp.sense.series import SeriesStore
 from vpp.service.forecasting.jobs import IssueJob, TrainJob
+from vpp.service.forecasting.past import CleanPast
 from vpp.service.forecasting.work import Models, errors_of, train
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
@@ -113,6 +114,39 @@ def test_the_rules_of_a_job_say_what_is_a_defect(rules: CleaningRules | None, sa
     assert learnt is not None
     assert says in "".join(choice.defects)
     assert bool(choice.defects) == bool(says)
+
+
+def test_a_gap_is_bridged_in_a_trial_only_once_it_had_closed() -> None:
+    """Rising by 1 kW a step, two steps are missing: in the midst of them nobody knew where it would go on."""
+    store, first = SeriesStore(), NOW - timedelta(hours=6)
+    kw = np.arange(24.0)
+    kw[[10, 11]] = np.nan
+    store.put_profile(
+        "power.a",
+        unit="kW",
+        profile=Profile(Horizon(first, QUARTER, 24), kw),
+        known_at="interval_end",
+        source="test",
+    )
+    seen = StoredPast(
+        store=store,
+        series_id="power.a",
+        calendar=CALENDAR,
+        step=QUARTER,
+        history=timedelta(hours=6),
+        ahead=timedelta(0),
+    )
+    rules = CleaningRules(bridge=timedelta(minutes=30))
+    past = CleanPast(seen=seen, rules=rules, cleaned=clean(seen(NOW).values, rules))
+
+    def known_kw(steps: int) -> list[float]:
+        """The newest three values that were known after so many steps."""
+        one = past(first + steps * QUARTER)
+        return [float(v) for v in one.values.values[: one.values.horizon.index(one.issued_at)][-3:]]
+
+    assert known_kw(13) == [10.0, 11.0, 12.0]
+    assert known_kw(11) == pytest.approx([8.0, 9.0, np.nan], nan_ok=True)
+    assert known_kw(12) == pytest.approx([9.0, np.nan, np.nan], nan_ok=True)
 
 
 def test_what_is_issued_goes_by_the_same_rules_as_what_was_learnt() -> None:

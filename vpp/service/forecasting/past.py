@@ -13,7 +13,7 @@ from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource import Panels
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.sense.cleaning import Cleaned
+from vpp.sense.cleaning import Cleaned, CleaningRules, filled
 from vpp.sense.forecast.base import Past, Site
 from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.series import SeriesStore
@@ -88,25 +88,30 @@ class CleanPast:
     """Pasts without the defects that were found in the newest of them."""
 
     seen: StoredPast
+    rules: CleaningRules
     cleaned: Cleaned
 
     def __call__(self, issued_at: datetime) -> Past:
         """The past as it was known at `issued_at`, less what was taken out since. Raises as `StoredPast`."""
-        return cleaned_past(self.seen(issued_at), self.cleaned.profile)
+        return cleaned_past(self.seen(issued_at), self.cleaned.profile, self.rules)
 
 
-def cleaned_past(past: Past, clean_values: Profile) -> Past:
-    """`past` without what `clean_values` does not know, and with what it fills and has come by then."""
+def cleaned_past(past: Past, clean_values: Profile, rules: CleaningRules) -> Past:
+    """`past` without what `clean_values` does not know, its gaps filled by what it knew then itself.
+
+    A gap that was open when the past was seen stays open: what closed it came later.
+    """
     axis, values = past.values.horizon, past.values.values.copy()
     mended = clean_values.on(axis)
     inside = slice(
         max(axis.index(clean_values.horizon.start), 0),
         min(max(axis.index(clean_values.horizon.end), 0), axis.steps),
     )
-    ended = np.arange(axis.steps) < axis.index(past.issued_at)
-    missing = np.isnan(values) & ended
-    values[missing] = mended[missing]
     values[inside] = np.where(np.isnan(mended[inside]), np.nan, values[inside])
+    ended = min(max(axis.index(past.issued_at), 0), axis.steps)
+    if ended:
+        known = Profile(Horizon(axis.start, axis.step, ended), values[:ended])
+        values[:ended] = filled(known, rules)
     return replace(past, values=Profile(axis, values))
 
 

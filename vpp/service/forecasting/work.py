@@ -63,14 +63,14 @@ def _to_learn(job: TrainJob) -> tuple[Past, PastAt, tuple[str, ...]]:
     past, past_at = job.seen(job.issued_at), _without_defects(job.seen, job.issued_at, job.rules)
     if isinstance(past_at, CleanPast):
         words = tuple(str(one) for one in past_at.cleaned.findings)
-        return cleaned_past(past, past_at.cleaned.profile), past_at, words
+        return cleaned_past(past, past_at.cleaned.profile, past_at.rules), past_at, words
     return past, past_at, ()
 
 
 def _without_defects(seen: StoredPast, now: datetime, rules: CleaningRules | None) -> PastAt:
     if rules is None:
         return seen
-    return CleanPast(seen=seen, cleaned=clean(seen(now).values, rules))
+    return CleanPast(seen=seen, rules=rules, cleaned=clean(seen(now).values, rules))
 
 
 def errors_of(trained: Trained, calendar: Calendar) -> Errors:
@@ -119,7 +119,7 @@ class Models:
             try:
                 clear = past
                 if (rules := job.rules.get(past.series_id)) is not None:
-                    clear = cleaned_past(past, clean(past.values, rules).profile)
+                    clear = cleaned_past(past, clean(past.values, rules).profile, rules)
                 forecast = self.trained[past.series_id].issue(ahead(clear, known), job.horizon)
             except VppError as error:
                 failed[past.series_id] = str(error)
