@@ -86,16 +86,15 @@ def test_what_no_text_was_seen_for_is_open_and_the_rest_names_its_source(product
 
 
 def unbuilt(pack: Pack) -> Pack:
-    """A product of a form that no offers are made of."""
-    offer = pack.section.offer.model_copy(update={"form": "self_schedule", "price": None})
-    return replace(pack, section=pack.section.model_copy(update={"offer": offer}))
+    """A product whose interval no offers are made for."""
+    calendar = pack.section.calendar.model_copy(update={"delivery_interval": "PT25M"})
+    return replace(pack, section=pack.section.model_copy(update={"calendar": calendar}))
 
 
 def test_every_shipped_product_can_be_offered_and_what_cannot_says_why() -> None:
     assert {name: why for name, pack in PACKS.items() if (why := pack.not_built())} == {}
-    assert (
-        unbuilt(PACKS["de.fcr"]).not_built() == "no offers of the form self_schedule are made yet"
-    )
+    said = "PT25M is neither a part of a quarter-hour nor some of them"
+    assert unbuilt(PACKS["de.fcr"]).not_built() == said
     assert unbuilt(PACKS["de.fcr"]).product() is None
     with_steps = PACKS["se3-day-ahead"].product()
     assert with_steps is not None
@@ -178,7 +177,7 @@ def test_a_product_without_bids_is_listed_with_the_reason_and_refuses(
             refused = await client.post("/v1/markets/de.fcr/bids", json=ask)
             assert listed[2] == shown
             assert (shown["biddable"], shown["market"]) == (False, "simulated")
-            assert "self_schedule" in shown["not_biddable"]
+            assert "PT25M" in shown["not_biddable"]
             assert shown["unverified"] == [
                 "eligibility.min_mw",
                 "offer.quantity",

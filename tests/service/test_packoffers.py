@@ -12,7 +12,7 @@ from tests.trade.conftest import battery, park, schedule
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.market import BidSet, Binding, Side
-from vpp.model.offer import EnvelopeOffer, PriceBandsOffer, SingleOffer
+from vpp.model.offer import EnvelopeOffer, PriceBandsOffer, SelfScheduleOffer, SingleOffer
 from vpp.model.park import Park
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service.marketpack import Pack, shipped_packs
@@ -73,6 +73,18 @@ def test_each_shipped_product_gets_an_offer_that_passes_the_last_look(name: str)
     bid_set = offered(PACKS[name])
     assert bid_set.bids
     assert {bid.offer.form for bid in bid_set.bids} == {PACKS[name].form}
+
+
+def test_a_self_schedule_passes_the_last_look_too() -> None:
+    pack = PACKS["eu.sdac.de.da15"]
+    offer = pack.section.offer.model_copy(
+        update={"form": "self_schedule", "price": None, "segments": None}
+    )
+    bid_set = offered(replace(pack, section=pack.section.model_copy(update={"offer": offer})))
+    assert [bid.offer for bid in bid_set.bids] == [
+        SelfScheduleOffer(quantity_mw=Decimal("30.0"))
+    ] * 96
+    assert {bid.side for bid in bid_set.bids} == {Side.BUY}
 
 
 def test_a_load_in_guangdong_bids_its_demand_between_two_limits_each_hour() -> None:

@@ -161,16 +161,11 @@ class Pack:
 
     def not_built(self) -> str | None:
         """Why nothing is bid into this product, by anyone; None where bids can be made."""
-        section, offer = self.section, self.section.offer
-        step, interval = timedelta(minutes=15), duration(section.calendar.delivery_interval)
-        reasons = {
-            f"no offers of the form {offer.form} are made yet": offer.form == "self_schedule",
-            f"{section.calendar.delivery_interval} is neither a part of a quarter-hour nor some of them": bool(
-                interval % step and step % interval
-            ),
-        }
-        said = [reason for reason, holds in reasons.items() if holds]
-        return "; ".join(said) or None
+        interval_text = self.section.calendar.delivery_interval
+        step, interval = timedelta(minutes=15), duration(interval_text)
+        if interval % step and step % interval:
+            return f"{interval_text} is neither a part of a quarter-hour nor some of them"
+        return None
 
     def not_live(self, waivers: Sequence[WaiverSection]) -> str | None:
         """Why a live park must not bid it: rules that cost money if wrong, unverified and not waived."""

@@ -356,6 +356,10 @@ def _quantity_only(product: MarketProduct, steps: Steps, side: Side, ladder: Lad
     return forms.QuantityOnlyOffer(quantity_mw=sum((mw for _, mw in steps), _mw(product, 0)))
 
 
+def _self_schedule(product: MarketProduct, steps: Steps, side: Side, ladder: Ladder) -> Offer:
+    return forms.SelfScheduleOffer(quantity_mw=sum((mw for _, mw in steps), _mw(product, 0)))
+
+
 _FORMS: dict[str, Callable[[MarketProduct, Steps, Side, Ladder], Offer]] = {
     "curve_step": _curve_step,
     "curve_linear": _curve_linear,
@@ -365,5 +369,6 @@ _FORMS: dict[str, Callable[[MarketProduct, Steps, Side, Ladder], Offer]] = {
     "bid_offer_pairs": _pairs,
     "single": _single,
     "quantity_only": _quantity_only,
+    "self_schedule": _self_schedule,
 }
 _STEPPED = {"curve_step", "segments", "envelope", "bid_offer_pairs"}

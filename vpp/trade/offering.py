@@ -13,6 +13,7 @@ from vpp.trade.expected import curves_for, expected_ladders
 from vpp.trade.forms import ladder_bids
 from vpp.trade.position import Position
 from vpp.trade.robust import freedoms, robust_ladders
+from vpp.trade.selfschedule import planned_ladders
 
 
 def offer_for(
@@ -36,10 +37,13 @@ def offer_for(
         TradeRefusal: `plan_too_short` where the schedule does not cover the delivery, `no_plan` where
             it holds numbers that are not finite, `off_grid` where its steps do not fit the product's.
     """
+    energy = {p.product_id for p in (product, *products.values()) if p.trades_energy}
+    if product.form == "self_schedule":  # no price to choose by: the plan itself
+        ladders = planned_ladders(product, unit, delivery, schedule, position, park, energy)
+        return ladder_bids(product, unit, ladders, revision=revision)
     if binding.mode is BidMode.EXPECTED:
         curves = curves_for(schedule, product.product_id, delivery)
         if curves is not None and curves.usable:  # else as robust, which its reasons say
-            energy = {p.product_id for p in (product, *products.values()) if p.trades_energy}
             ladders = expected_ladders(product, curves, schedule, position, energy)
             return ladder_bids(product, unit, ladders, revision=revision)
     found = freedoms(product, unit, delivery, schedule, position, park, products)

@@ -118,7 +118,7 @@ def rest_of(
         TradeRefusal: `plan_too_short`, `no_plan` or `off_grid`, as `offer_for`.
     """
     intervals = product.intervals(delivery)
-    first, parts = _first_step(delivery, intervals, schedule)
+    first, parts = first_step(delivery, intervals, schedule)
     require_finite(schedule, slice(first, schedule.horizon.steps))
 
     def fine(series: Floats) -> Floats:
@@ -131,12 +131,7 @@ def rest_of(
     extra_kw, worth, stored_worth = hedged(product, schedule)
     nodes, movers = Nodes(park, schedule, fine), movers_of(unit, park, schedule, stored_worth, fine)
     stores = [m for m in movers if isinstance(m.resource, Storage)]
-    rows = [
-        row
-        for row, name in enumerate(schedule.resource_ids)
-        if name in unit.resource_ids and park.resource_by_id[name] in park.electric
-    ]
-    net_kw = fine(schedule.power_kw[rows].sum(axis=0) + extra_kw)
+    net_kw = fine(schedule.power_kw[rows_of(unit, park, schedule)].sum(axis=0) + extra_kw)
     still = ~held.obliged
     if not product.trades_energy:
         still[: spans[-1].stop] = False
@@ -161,6 +156,15 @@ def rest_of(
     return rest
 
 
+def rows_of(unit: BiddingUnit, park: Park, schedule: Schedule) -> list[int]:
+    """Rows of the schedule with the unit's electric resources."""
+    return [
+        row
+        for row, name in enumerate(schedule.resource_ids)
+        if name in unit.resource_ids and park.resource_by_id[name] in park.electric
+    ]
+
+
 def _means(values: Floats, spans: tuple[slice, ...]) -> Floats:
     return np.array([values[steps].mean() for steps in spans])
 
@@ -170,7 +174,7 @@ def _store(mover: Mover) -> Storage:
     return mover.resource
 
 
-def _first_step(
+def first_step(
     delivery: Interval, intervals: tuple[Interval, ...], schedule: Schedule
 ) -> tuple[int, int]:
     """The plan's first step of the delivery, and into how many parts its steps are cut."""
