@@ -65,6 +65,32 @@ def settle_interval(
     return tuple(lines)
 
 
+def settle_differences(
+    interval: Interval,
+    contracts: Sequence[tuple[Decimal, Decimal, SettledPrice]],
+    minor_unit: Decimal,
+) -> tuple[SettlementLine, ...]:
+    """Financial contracts of one interval, each (MW, its price, the reference price): Q · (P − P_ref).
+
+        100 MWh bought at 400, reference 350      −100 · (400 − 350) = −5000
+
+    With all energy settled at the reference this is `Q_mlt·P_mlt + (Q_da − Q_mlt)·P_da` of a two-settlement
+    market (`formulas.two_settlement`), whoever makes the lines of day-ahead and real time.
+    """
+    seconds = Decimal((interval.end - interval.start) // timedelta(seconds=1))
+    return tuple(
+        _line(
+            interval,
+            LineKind.CONTRACT_DIFFERENCE,
+            quantity_mw * seconds / 3600,
+            price - reference.price_per_mwh,
+            minor_unit,
+            provisional=reference.provisional,
+        )
+        for quantity_mw, price, reference in contracts
+    )
+
+
 def _line(
     interval: Interval,
     kind: LineKind,

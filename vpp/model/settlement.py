@@ -15,6 +15,10 @@ class LineKind(StrEnum):
     """The unit's day-ahead position at the day-ahead price."""
     QUARTER_HOUR = "quarter_hour"
     """The unit's trades in the quarter-hour auction."""
+    CONTRACT = "contract"
+    """Energy of physical contracts at their own prices."""
+    CONTRACT_DIFFERENCE = "contract_difference"
+    """Financial contracts: their quantity at their price less the reference price."""
     IMBALANCE = "imbalance"
     """Metered less scheduled, at the imbalance price of that direction."""
 

@@ -139,6 +139,18 @@ class SeriesStore:
             values = np.repeat(values, each)[first % each :][: horizon.steps]
         return Profile(horizon, values)
 
+    def course(self, series_id: str) -> Profile:
+        """All values as they were issued last, from the first step to the last, NaN between.
+
+        Raises:
+            DataError: No such series.
+        """
+        series = self._get(series_id)
+        horizon = Horizon(
+            EPOCH + series.first * series.resolution, series.resolution, series.numbers.size
+        )
+        return Profile(horizon, np.where(series.known_us == _NEVER, np.nan, series.numbers))
+
     def last_known(self, series_id: str, known_by: datetime) -> datetime | None:
         """When the newest interval ends whose value anyone could know at `known_by`; None without one.
 

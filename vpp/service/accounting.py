@@ -18,16 +18,23 @@ from vpp.account.carbon import import_carbon
 from vpp.account.meters import MeteredEnergy
 from vpp.account.network import demand_charge, network_energy, rise_cost, standing_charge
 from vpp.account.peaks import next_month
-from vpp.account.settlement import GapRule, gap_rule_on, settle_interval
+from vpp.account.settlement import (
+    GapRule,
+    SettledPrice,
+    gap_rule_on,
+    settle_differences,
+    settle_interval,
+)
 from vpp.account.statements import AccountedInterval, Call, statements
 from vpp.model.command import Delivery
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ConnectionPointId, EnterpriseId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.money import exact
+from vpp.model.outside import CONTRACTS
 from vpp.model.park import ConnectionPoint
 from vpp.model.resource import InterruptibleLoad
-from vpp.model.settlement import LineKind, Statement, StatementLine
+from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementLine
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
 from vpp.service import carbonseries
@@ -82,12 +89,11 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
 
 
 def reopen(plant: Plant, start: datetime) -> None:
-    """An award changes what was traded from `start` on: what is settled of it is settled again."""
-    if plant.final_until is None or plant.final_until <= start:
-        return
-    plant.final_until = latest_boundary(start, QUARTER)
-    for interval in [one for one in plant.accounted if one.end > plant.final_until]:
-        del plant.accounted[interval]
+    """What was traded from `start` on has changed: what is settled of it is settled again."""
+    if plant.final_until is not None and plant.final_until > start:
+        plant.final_until = latest_boundary(start, QUARTER)
+    for interval in [one for one in plant.accounted if one.end > start]:
+        del plant.accounted[interval]  # also behind one that waits for its meters
 
 
 def _final(accounted: AccountedInterval | None) -> bool:
@@ -106,14 +112,7 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
     spot = _price(plant, reference_product(plant).price_series_id, interval, now)
     if metered is None or spot is None:
         return None
-    sold = [
-        (LINE_KINDS[product.kind], line.sold_mw, line.price_per_mwh)
-        for line in plant.book.position().trades(interval)
-        if (product := plant.products.get(line.product_id))
-        is not None  # the park file may drop one
-        and product.settled_by == SETTLED
-        and product.trades_energy
-    ]
+    sold = _sold(plant, interval)
     zone = trading_unit(plant).zone
     rule = gap_rule_on(plant.file.gap_rules, local_date(interval.start, plant.file.park.timezone))
     prices = [
@@ -134,16 +133,47 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
         interval=interval,
         metered=metered,
         day_ahead_per_mwh=spot,
-        lines=settle_interval(
-            interval,
-            sold,
-            net_wh,
-            prices[0].price_per_mwh,
-            prices[1].price_per_mwh,
-            plant.file.park.minor_unit,
-            gap=any(price.provisional for price in prices),
+        lines=(
+            *settle_interval(
+                interval,
+                sold,
+                net_wh,
+                prices[0].price_per_mwh,
+                prices[1].price_per_mwh,
+                plant.file.park.minor_unit,
+                gap=any(price.provisional for price in prices),
+            ),
+            *_differences(plant, interval, spot, now),
         ),
     )
+
+
+def _sold(plant: Plant, interval: Interval) -> list[tuple[LineKind, Decimal, Decimal]]:
+    """Energy that is traded for an interval, as `settle_interval` takes it."""
+    sold = []
+    for line in plant.book.position().trades(interval):
+        product = plant.products.get(line.product_id)  # the park file may drop one
+        if line.product_id == CONTRACTS:
+            sold.append((LineKind.CONTRACT, line.sold_mw, line.price_per_mwh))
+        elif product is not None and product.settled_by == SETTLED and product.trades_energy:
+            sold.append((LINE_KINDS[product.kind], line.sold_mw, line.price_per_mwh))
+    return sold
+
+
+def _differences(
+    plant: Plant, interval: Interval, spot: Decimal, now: datetime
+) -> tuple[SettlementLine, ...]:
+    """Lines of financial contracts; at the day-ahead price until their own reference is published."""
+    contracts = []
+    for one, sold_mw in plant.book.outside.swaps(interval):
+        published = _price(plant, str(one.reference_series_id), interval, now)
+        reference = SettledPrice(
+            price_per_mwh=spot if published is None else published,
+            provisional=published is None,
+            origin="day-ahead" if published is None else "published",
+        )
+        contracts.append((sold_mw, one.price_per_mwh, reference))
+    return settle_differences(interval, contracts, plant.file.park.minor_unit)
 
 
 def imbalance_series_id(side: str, zone: str) -> str:

@@ -43,6 +43,8 @@ from vpp.service import (
     inputs,
     limits,
     notices,
+    outside,
+    positions,
     quotas,
     safestate,
     setpoints,
@@ -78,6 +80,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     finished = Interval(now - QUARTER, now)
     notices.tell_calendar(plant, now)
     feedwatch.tell_late(plant, now)
+    outside.follow(plant, now)
     await _observe(plant, finished, now)
     accounting.note_peaks(plant, finished)
     await score(plant, now)
@@ -251,6 +254,7 @@ async def _adopt(
         )
     )
     trading.forget_offers(plant, now)
+    positions.note_plan(plant, schedule)
     plant.metrics.plan(status, seconds, schedule.gap)
     if schedule.ties_left:
         plant.metrics.ties_left()

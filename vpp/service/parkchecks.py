@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from vpp.errors import ConfigError, UnavailableError
+from vpp.model.outside import CONTRACTS
 from vpp.model.resource import (
     Converter,
     EvFleet,
@@ -47,6 +48,7 @@ def check(parts: Parts) -> list[Fault]:
     _check_feeds(parts)
     _check_waivers(parts)
     _check_bids(parts)
+    _check_contracts(parts)
     if parts.trading is not None:
         _check_trading(parts, parts.trading)
     check_demand_response(parts)
@@ -132,6 +134,18 @@ def _check_bids(parts: Parts) -> None:
         elif not offer.per_interval:
             what = f"prices of {bid.product} hold for a whole day: expected needs a curve for each interval"
             parts.fault((*path, "mode"), what)
+
+
+def _check_contracts(parts: Parts) -> None:
+    """A contract is of a bidding unit, and no product bears the name under which contracts are counted."""
+    for path, contract in parts.contracts:
+        if contract.unit is not None:
+            require(parts, (*path, "unit"), contract.unit, parts.known("unit"), "unit")
+        elif not parts.known("unit"):
+            parts.fault(path, "there is no bidding unit that could hold it")
+    for path, pack in parts.packs:
+        if pack.section.id == CONTRACTS:
+            parts.fault(path, f"{CONTRACTS!r} is what contracts are counted under: use another id")
 
 
 def _check_trading(parts: Parts, trading: TradingSection) -> None:

@@ -32,6 +32,7 @@ from vpp.service.config import (
     read_document,
     shipped,
 )
+from vpp.service.contractschema import ContractSection
 from vpp.service.curveschema import CurveSettings
 from vpp.service.drchecks import platform_rules
 from vpp.service.drschema import DemandResponseSection
@@ -92,6 +93,7 @@ class ParkFile:
     demand_response: DemandResponseSection
     """How invitations are answered."""
 
+    contracts: tuple[ContractSection, ...]
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -271,6 +273,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         },
         trading=section.trading,
         demand_response=section.demand_response,
+        contracts=tuple(section.contracts),
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

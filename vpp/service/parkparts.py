@@ -22,6 +22,7 @@ from vpp.service import parkschema as schema
 from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
+from vpp.service.contractschema import ContractSection
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
@@ -53,7 +54,7 @@ class Parts:
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
-    unit, feed), even of invalid parts. A device is a resource or a meter."""
+    unit, contract, feed), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Parts:
     """Path of the market file's name in the park file."""
     waivers: list[tuple[KeyPath, WaiverSection]] = field(default_factory=list)
     bids: list[tuple[KeyPath, BidSection]] = field(default_factory=list)
+    contracts: list[tuple[KeyPath, ContractSection]] = field(default_factory=list)
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -127,6 +129,7 @@ def collect(document: Document) -> Parts:
             parts.quotas.append((path, quota))
     _collect_waivers(parts)
     _collect_bids(parts)
+    _collect_contracts(parts)
     _collect_feeds(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
@@ -145,6 +148,13 @@ def _collect_bids(parts: Parts) -> None:
     for path, item in _items(parts.document.tree, (), "bids"):
         if (bid := _valid(BidSection, item)) is not None:
             parts.bids.append((path, bid))
+
+
+def _collect_contracts(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "contracts"):
+        _note(parts, "contract", path, item, "id")
+        if (contract := _valid(ContractSection, item)) is not None:
+            parts.contracts.append((path, contract))
 
 
 def _collect_feeds(parts: Parts) -> None:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from vpp.model.network import Carrier
 from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection, DaysSection
+from vpp.service.contractschema import ContractSection
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
@@ -336,6 +337,8 @@ class ParkSection(Section):
     trading: TradingSection = TradingSection()
     demand_response: DemandResponseSection = DemandResponseSection()
     """How invitations are answered."""
+    contracts: Annotated[list[ContractSection], Field(max_length=200)] = Field(default_factory=list)
+    """Mid- and long-term contracts whose daily curves come as series."""
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

@@ -25,6 +25,7 @@ from vpp.model.forecast import Forecast
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.market import Bid, MarketProduct
 from vpp.model.measurement import EvSession, Measurement, ParkState
+from vpp.model.outside import energy_of
 from vpp.model.schedule import Outcome, Schedule
 from vpp.model.settlement import Statement
 from vpp.model.time import Interval
@@ -43,6 +44,7 @@ from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile
+from vpp.service.positiondesk import PositionDesk
 from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
@@ -213,6 +215,7 @@ class Plant:
     """Held while a bid set is made or an award booked: one after the other."""
 
     trade: TradingDesk = field(default_factory=TradingDesk)
+    positions: PositionDesk = field(default_factory=PositionDesk)
 
     # act
     dispatcher: Dispatcher
@@ -356,5 +359,5 @@ class Plant:
 
     @property
     def energy_products(self) -> frozenset[ProductId]:
-        """Those whose awards are energy to be fed, not a service that may be called."""
-        return frozenset(p.product_id for p in self.file.products if p.trades_energy)
+        """Those whose trades are energy to be fed, not a service that may be called; contracts among them."""
+        return energy_of(self.file.products)

@@ -19,7 +19,17 @@ from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import accounting, cycle, inputs, limits, quotas, series_door, setpoints, tradelog
+from vpp.service import (
+    accounting,
+    cycle,
+    inputs,
+    limits,
+    outside,
+    quotas,
+    series_door,
+    setpoints,
+    tradelog,
+)
 from vpp.service.plant import Plant
 
 
@@ -48,6 +58,7 @@ def recover(plant: Plant) -> None:
             span = Interval(start, start + QUARTER)
             inputs.put_observed(plant.series, span, seen, late=kind == cycle.OBSERVED_LATE)
     tradelog.recover(plant)
+    outside.follow(plant, plant.clock.now())
     limits.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)

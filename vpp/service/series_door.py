@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from vpp.ports import JournalEntry
 from vpp.sense.series import SeriesStore
+from vpp.service import outside
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.wire import SeriesUpload
@@ -21,14 +22,17 @@ async def put_series(plant: Plant, series_id: str, upload: SeriesUpload, *, now:
     """Take the values of one series. The same upload again changes nothing.
 
     Raises:
-        DataError: The values do not fit the series (unit, resolution, grid).
+        DataError: The values do not fit the series (unit, resolution, grid), or the contract that it is of.
         ConflictError: The same revision came with other numbers.
         UnavailableError: The journal cannot be written: not acknowledged, so it must come again.
     """
+    outside.require_curve(plant, series_id, upload)
     body = upload.model_dump_json().encode()
     _take(plant.series, series_id, upload)
     digest = hashlib.sha256(body).hexdigest()
     await append(plant, KIND, f"{series_id}/{digest}", body, now=now)
+    if any(series_id in (c.quantity_series, c.price_series) for c in plant.file.contracts):
+        outside.follow(plant, now)
 
 
 def replay(store: SeriesStore, entry: JournalEntry) -> None:

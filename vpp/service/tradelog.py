@@ -11,11 +11,13 @@ from vpp.service import golive, presubmit, record
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.trade.callrecords import activation_from_record
+from vpp.trade.outsiderecords import outside_from_record
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
 BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
 DISOWNED, LAPSED = "bid_set_disowned", "bid_set_lapsed"
 ACTIVATION = "activation"
+OUTSIDE_TRADE = "outside_trade"
 """Kinds of journal entries, replayed in the order in which they were written."""
 
 REASONS = "bid_reasons"
@@ -24,7 +26,9 @@ REASONS = "bid_reasons"
 
 def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
-    for entry in plant.journal.entries(BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION):
+    for entry in plant.journal.entries(
+        BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION, OUTSIDE_TRADE
+    ):
         _book(plant, entry)
     for product_id in sorted(plant.book.products_bid() - plant.products.keys()):
         what = (
@@ -50,6 +54,8 @@ def _book(plant: Plant, entry: JournalEntry) -> None:
             give_up(plant, entry.kind, entry.key)
         case "activation":
             plant.book.activate(activation_from_record(entry.key, entry.body, entry.recorded_at))
+        case "outside_trade":
+            plant.book.trade_outside(outside_from_record(entry.key, entry.body, entry.recorded_at))
         case _:
             plant.book.apply(award_from_record(entry.body))
 

@@ -32,6 +32,7 @@ from vpp.errors import ConflictError
 from vpp.model.activation import Activation
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Award, Bid, BidSet, Cleared
+from vpp.model.outside import OutsideTrade
 from vpp.model.time import Interval, isoformat
 from vpp.trade.awards import (
     AlreadyBooked,
@@ -48,6 +49,7 @@ from vpp.trade.awards import (
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.calls import CallBook
 from vpp.trade.lifecycle import IN_MARKET, BidEvent, BidState
+from vpp.trade.outside import OutsideBook
 from vpp.trade.position import Position, Trade
 from vpp.trade.standing import Standing
 
@@ -94,6 +96,7 @@ class BidBook:
         self._awards_of_set: dict[str, set[str]] = defaultdict(set)
         self._quarantined: dict[str, Quarantine] = {}
         self._calls = CallBook()
+        self._outside = OutsideBook()
         self._position: dict[UnitId | None, Position] = {}
 
     # ------------------------------------------------------------ bids
@@ -359,23 +362,44 @@ class BidBook:
         return award_id in self._quarantined
 
     def position(self, unit_id: UnitId | None = None) -> Position:
-        """What is owed by one unit (None: by all) after all awards.
+        """What is owed by one unit (None: by all) after all awards and all that was traded outside.
 
         A cleared line whose bid we do not know counts if its id reads as ours does, for the product,
         unit and side in it; where nobody here trades that product, for the product of its award. One that
         cannot be read has no side, and stays visible in `quarantined`.
         """
         if unit_id not in self._position:
+            awarded = (
+                trade
+                for award_id in self._awards
+                for trade in self._trades_of(self._standing_award(award_id))
+                if unit_id in (None, trade.unit_id)
+            )
             self._position[unit_id] = Position(
-                (
-                    trade
-                    for award_id in self._awards
-                    for trade in self._trades_of(self._standing_award(award_id))
-                    if unit_id in (None, trade.unit_id)
-                ),
-                self._calls.standing(unit_id),
+                (*awarded, *self._outside.trades(unit_id)), self._calls.standing(unit_id)
             )
         return self._position[unit_id]
+
+    # ------------------------------------------------------------ traded outside
+
+    @property
+    def outside(self) -> OutsideBook:
+        """Contracts and trades made outside. To book one is `trade_outside`'s and `follow`'s."""
+        return self._outside
+
+    def trade_outside(self, trade: OutsideTrade) -> None:
+        """Book a trade that is on disk.
+
+        Raises:
+            ConflictError: The revision is known with other content.
+        """
+        self._outside.add(trade)
+        self._position.clear()
+
+    def follow(self, contract_id: str, curve: tuple[OutsideTrade, ...]) -> None:
+        """Let a contract be what its series says now."""
+        self._outside.follow(contract_id, curve)
+        self._position.clear()
 
     # ------------------------------------------------------------ activations
 

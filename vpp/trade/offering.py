@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidMode, Binding, MarketProduct
+from vpp.model.outside import energy_of
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
@@ -37,7 +38,7 @@ def offer_for(
         TradeRefusal: `plan_too_short` where the schedule does not cover the delivery, `no_plan` where
             it holds numbers that are not finite, `off_grid` where its steps do not fit the product's.
     """
-    energy = {p.product_id for p in (product, *products.values()) if p.trades_energy}
+    energy = energy_of((product, *products.values()))
     if product.form == "self_schedule":  # no price to choose by: the plan itself
         ladders = planned_ladders(product, unit, delivery, schedule, position, park, energy)
         return ladder_bids(product, unit, ladders, revision=revision)

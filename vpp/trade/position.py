@@ -1,4 +1,4 @@
-"""What is sold and bought, and what is called: the sum of all awards and activations, as every cycle needs it.
+"""What is sold and bought, and what is called: all awards, outside trades and activations, as cycles need it.
 
 A position is a value. The bid book makes a new one when an award comes; nobody changes one.
 Quantities are mean MW over their interval, sold above 0 and bought below, so a trade of an hour
@@ -119,14 +119,23 @@ class Position:
                     called[step] += float(call.activated_mw) * 1000 * (touched / horizon.step)
         return called
 
+    def activated_mw(self, interval: Interval) -> Decimal:
+        """What is called of all products, mean net injection over `interval`, exact."""
+        return sum(
+            (
+                call.activated_mw * share_of(call.interval, interval)
+                for call in self._calls
+                if call.interval.overlaps(interval)
+            ),
+            Decimal(0),
+        )
+
     def trades(self, interval: Interval) -> tuple[TradeLine, ...]:
         """Every trade that touches `interval`, by product, each with its own cleared price."""
-        length = interval.end - interval.start
         return tuple(
             TradeLine(
                 trade.product_id,
-                trade.sold_mw
-                * _ratio(_overlap(trade.interval, interval.start, interval.end), length),
+                trade.sold_mw * share_of(trade.interval, interval),
                 trade.price_per_mwh,
             )
             for trade in sorted(self._overlapping(interval), key=lambda t: t.product_id)
@@ -146,9 +155,11 @@ def _overlap(interval: Interval, start: datetime, end: datetime) -> timedelta:
     return min(interval.end, end) - max(interval.start, start)
 
 
-def _ratio(part: timedelta, whole: timedelta) -> Decimal:
-    """Exactly 1 for an interval asked for as it was traded."""
-    if part == whole:
+def share_of(part: Interval, whole: Interval) -> Decimal:
+    """How much of `whole` lies in `part`, which touches it; exactly 1 where it is covered."""
+    if part.covers(whole):
         return Decimal(1)
     tick = timedelta(microseconds=1)
-    return Decimal(part // tick) / Decimal(whole // tick)
+    return Decimal(_overlap(part, whole.start, whole.end) // tick) / Decimal(
+        (whole.end - whole.start) // tick
+    )

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ProductId
 from vpp.model.market import Direction, MarketProduct
+from vpp.model.outside import energy_of
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
@@ -207,7 +208,7 @@ def _held(
     products: Mapping[ProductId, MarketProduct],
 ) -> _Held:
     known = {product.product_id: product, **products}
-    energy = {name for name, one in known.items() if one.trades_energy}
+    energy = energy_of(known.values())
     reserve: dict[tuple[ProductId, bool], Floats] = {}
     for name, one in known.items():
         if one.trades_energy:

@@ -22,6 +22,7 @@ from vpp.service.api import (
     operations,
     park,
     planning,
+    positions,
     series,
     simulations,
     stream,
@@ -100,6 +101,7 @@ def plant_routes() -> list[AnyRoute]:
         *planning.ROUTES,
         *forecasts.ROUTES,
         *money.ROUTES,
+        *positions.ROUTES,
         *stream.ROUTES,
         *operations.ROUTES,
     ]

@@ -33,6 +33,7 @@ PARAMETERS = {
     "product": "Id of a product of `GET /v1/markets`.",
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",
     "held_id": "As the refusal `needs_approval` named it.",
+    "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "series_id": "Such as `price.day-ahead.se3`: a-z, 0-9, hyphen and point, at most 80.",
 }
 

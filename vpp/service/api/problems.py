@@ -32,6 +32,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_limit": (404, "No such limit order"),
         "unknown_series": (404, "No such series"),
         "unknown_simulation": (404, "No such simulation"),
+        "unknown_trade": (404, "No such outside trade"),
         "unknown_snapshot": (404, "No such snapshot"),
         "method_not_allowed": (405, "Not with this method"),
         "request_timeout": (408, "The body did not arrive in time"),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
 from collections.abc import Iterator
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any
 
 from vpp import __version__
 from vpp.model.ids import ProductId
 from vpp.model.offer import most_mw
-from vpp.model.time import isoformat
+from vpp.service.csvtext import csv_of
 from vpp.service.inputs import reference_product
 from vpp.service.plant import Plant
 from vpp.service.simulations.simulation import Simulation
@@ -88,25 +85,7 @@ def table_of(plant: Plant) -> TableView:
 
 def as_csv(table: TableView) -> str:
     """The same as CSV: one column a field, an offer as JSON."""
-    text = io.StringIO()
-    columns = list(TableRow.model_fields)
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerow({name: _cell(value) for name, value in row.model_dump().items()})
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    match value:
-        case dict():
-            return json.dumps(value, separators=(",", ":"))
-        case Decimal():
-            return format(value, "f")
-        case None | str() | int() | float():
-            return value
-        case _:
-            return isoformat(value)
+    return csv_of(TableRow, table.rows)
 
 
 def _products(plant: Plant) -> list[ProductId]:

@@ -1,0 +1,309 @@
+"""Trades made outside and contracts by series: on disk first, owed, settled again, shown, and there after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.rebuilt import Bench, Killed, bench_of
+from vpp.errors import ConflictError, DataError
+from vpp.model.measurement import MeterReading
+from vpp.model.settlement import LineKind
+from vpp.model.time import QUARTER, Interval
+from vpp.service import accounting, outside, positions, series_door, tradelog
+from vpp.service.contractschema import ContractSection
+from vpp.service.plant import Plant
+from vpp.trade.netposition import NetLine
+from vpp.wire import SeriesUpload
+from vpp.wireposition import OutsideTradeRequest
+
+NIGHT = datetime(2025, 12, 2, 23, tzinfo=UTC)
+"""When the demo park begins to trade."""
+
+HOUR = timedelta(hours=1)
+PATH = "/v1/positions/trades"
+DEAL = {
+    "trade_id": "desk-7",
+    "revision": 1,
+    "product": "forward-q4",
+    "start": "2025-12-02T23:00:00Z",
+    "end": "2025-12-03T00:00:00Z",
+    "side": "sell",
+    "quantity_mw": "0.8",
+    "price_per_mwh": "55",
+    "counterparty": "Nordic Trading",
+    "reason": "sold by telephone",
+    "by": "Ada Berg",
+}
+JSON = {"Content-Type": "application/json"}
+CURVE = ContractSection(
+    id="mlt-winter",
+    obligation="financial",
+    side="buy",
+    quantity_series="contract.mlt-winter",
+    price_per_mwh=Decimal(400),
+    reference_series="price.day-ahead.se3",
+    counterparty="a generator",
+    reason="annual contract of November",
+    by="Ada Berg",
+)
+
+
+@pytest.fixture
+def bench(plant: Plant, tmp_path: Path) -> Callable[..., Bench]:
+    return bench_of(plant, tmp_path)
+
+
+def a_deal(**changes: Any) -> OutsideTradeRequest:
+    return OutsideTradeRequest.model_validate_json(json.dumps(DEAL | changes))
+
+
+def night(plant: Plant) -> list[NetLine]:
+    """The first hour that the park trades."""
+    return list(positions.net_lines(plant, Interval(NIGHT, NIGHT + HOUR)))
+
+
+def upload(values: list[float | None], *, unit: str = "MW", revision: int = 1) -> SeriesUpload:
+    """By quarter-hours from the first traded one on."""
+    return SeriesUpload.model_validate(
+        {
+            "unit": unit,
+            "resolution_s": 900,
+            "issued_at": NIGHT - HOUR,
+            "source": "contract desk",
+            "revision": revision,
+            "values": [
+                {"interval_start": NIGHT + k * QUARTER, "value": v} for k, v in enumerate(values)
+            ],
+        }
+    )
+
+
+async def take(bench: Bench, **changes: Any) -> None:
+    await outside.take(bench.plant, a_deal(**changes), now=bench.clock.at)
+
+
+def test_a_deal_is_entered_once_revised_shown_and_taken_back(plant: Plant, serving: Any) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            first = await client.post(PATH, json=DEAL)
+            again = await client.post(PATH, json=DEAL)
+            assert (first.status, await first.json()) == (200, await again.json())
+            other = await client.post(PATH, json=DEAL | {"quantity_mw": "0.9"})
+            assert (other.status, (await other.json())["code"]) == (409, "conflict")
+            higher = await client.post(PATH, json=DEAL | {"quantity_mw": "0.9", "revision": 2})
+            assert (await higher.json())["counts_as"] == "contracts"
+            assert [line.owed_mw for line in night(plant)] == [Decimal("0.9")] * 4
+            listed = (await (await client.get(PATH)).json())["trades"]
+            assert [(t["revision"], t["status"], t["by"]) for t in listed] == [
+                (2, "booked", "Ada Berg")
+            ]
+            bare = await client.delete(f"{PATH}/desk-7", headers=JSON)
+            assert (bare.status, (await bare.json())["code"]) == (422, "invalid_query")
+            gone = await client.delete(f"{PATH}/desk-7?by=Bo+Ek&reason=typed+twice", headers=JSON)
+            assert (await gone.json())["status"] == "withdrawn"
+            missing = await client.delete(f"{PATH}/x?by=Bo+Ek&reason=typed+twice", headers=JSON)
+            assert (missing.status, (await missing.json())["code"]) == (404, "unknown_trade")
+
+    asyncio.run(run())
+    assert [line.owed_mw for line in night(plant)] == [0] * 4
+    kept = [entry.key for entry in plant.journal.entries(tradelog.OUTSIDE_TRADE)]
+    assert kept == ["desk-7/1", "desk-7/2", "desk-7/3"]
+    assert plant.replan is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"unit": "nobody"}, "unknown_unit"),
+        ({"end": "2025-12-03T00:05:00Z"}, "off_grid"),
+        ({"quantity_mw": "800"}, "invalid_data"),
+        ({"by": ""}, "invalid_body"),
+        ({"reason": ""}, "invalid_body"),
+        ({"quantity_mw": "-1"}, "invalid_body"),
+        ({"obligation": "financial"}, "invalid_body"),
+    ],
+)
+def test_a_deal_that_cannot_be_meant_is_refused_and_leaves_nothing(
+    plant: Plant, serving: Any, changes: dict[str, str], code: str
+) -> None:
+    async def run() -> None:
+        async with serving(plant) as client:
+            answer = await client.post(PATH, json=DEAL | changes)
+            assert (await answer.json())["code"] == code
+
+    asyncio.run(run())
+    assert list(plant.journal.entries(tradelog.OUTSIDE_TRADE)) == []
+    assert plant.book.outside.standing() == ()
+
+
+def test_a_deal_counts_in_the_product_it_names_and_in_its_column_of_json_and_csv(
+    plant: Plant, serving: Any
+) -> None:
+    span = "from=2025-12-02T23:00:00Z&to=2025-12-02T23:30:00Z"
+
+    async def run() -> tuple[Any, str]:
+        async with serving(plant) as client:
+            await client.post(PATH, json=DEAL | {"product": "se3-day-ahead"})
+            shown = await (await client.get(f"/v1/positions?{span}")).json()
+            table = await (await client.get(f"/v1/positions?{span}&format=csv")).text()
+        return shown, table
+
+    assert plant.schedule is not None
+    positions.note_plan(plant, plant.schedule)
+    shown, table = asyncio.run(run())
+    line = shown["lines"][0]
+
+    planned = Decimal(line["planned_mw"])
+    assert (line["day_ahead_mw"], line["contracts_mw"], line["metered_mw"]) == ("0.8", "0", None)
+    assert Decimal(line["open_mw"]) == planned - Decimal("0.8")
+    header, first, second = table.splitlines()
+    assert header.startswith("start,end,contracts_mw,financial_mw,day_ahead_mw")
+    assert first.startswith("2025-12-02T23:00:00Z,2025-12-02T23:15:00Z,0,0,0.8,")
+    assert second.split(",")[2:] == first.split(",")[2:]
+
+
+@pytest.mark.parametrize("point", ["outside trade checked", "outside trade journalled"])
+def test_a_deal_that_a_kill_cut_short_is_owed_once_after_it_comes_again(
+    bench: Callable[..., Bench], point: str
+) -> None:
+    lab = bench(die_at=point)
+
+    async def run() -> None:
+        with pytest.raises(Killed):
+            await take(lab)
+        lab.build()
+        await take(lab)
+        lab.build()
+
+    asyncio.run(run())
+    assert [line.contracts_mw for line in night(lab.plant)] == [Decimal("0.8")] * 4
+    assert len(list(lab.journal.entries(tradelog.OUTSIDE_TRADE))) == 1
+
+
+def test_a_contract_follows_its_series_through_revisions_and_a_restart(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    physical = CURVE.model_copy(update={"obligation": "physical", "reference_series": None})
+    lab.file = replace(lab.file, contracts=(physical,))
+
+    async def put(values: list[float | None], **more: Any) -> None:
+        series = upload(values, **more)
+        await series_door.put_series(lab.plant, physical.quantity_series, series, now=lab.clock.at)
+
+    async def run() -> None:
+        await put([0.5, 0.5, 0.25, None])
+        assert [line.contracts_mw for line in night(lab.plant)] == [
+            Decimal("-0.5"), Decimal("-0.5"), Decimal("-0.25"), 0
+        ]  # fmt: skip
+        assert len(lab.plant.book.outside.curve("mlt-winter")) == 2
+        await put([1.0, 1.0, None, 1.0], revision=2)
+
+    asyncio.run(run())
+    for _ in range(2):
+        assert [line.contracts_mw for line in night(lab.plant)] == [-1, -1, 0, -1]
+        lab.build()
+
+
+def test_a_curve_below_0_or_in_another_unit_is_refused_at_the_door(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    lab.file = replace(lab.file, contracts=(CURVE,))
+
+    async def put(series: SeriesUpload) -> None:
+        await series_door.put_series(lab.plant, CURVE.quantity_series, series, now=lab.clock.at)
+
+    for wrong in (upload([-0.5]), upload([500.0], unit="kW")):
+        with pytest.raises(DataError, match="curve of contract mlt-winter"):
+            asyncio.run(put(wrong))
+    assert not lab.plant.series.has(CURVE.quantity_series)
+
+
+def test_a_deal_with_the_same_revision_and_another_person_is_a_conflict(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+
+    async def run() -> None:
+        await take(lab)
+        with pytest.raises(ConflictError):
+            await take(lab, by="Bo Ek")
+
+    asyncio.run(run())
+
+
+def test_a_deal_that_is_entered_late_reopens_what_was_settled(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    plant = lab.plant
+    plant.final_until = NIGHT + HOUR
+
+    asyncio.run(take(lab))
+
+    assert plant.final_until == NIGHT
+
+
+def test_differences_and_markets_make_the_two_settlement_sum(bench: Callable[..., Bench]) -> None:
+    """Domain §6.6, case 6: 100 MWh at 400, day-ahead 110 at 350, drawn 105 at 600: costs 40 500."""
+    lab = bench()
+    plant = lab.plant
+    quarter = Interval(NIGHT, NIGHT + QUARTER)
+
+    async def run() -> None:
+        for series_id, price in (
+            ("price.day-ahead.se3", 350.0),
+            ("price.imbalance-short.se3", 600.0),
+            ("price.imbalance-long.se3", 600.0),
+        ):
+            series = upload([price] * 4, unit="EUR/MWh")
+            await series_door.put_series(plant, series_id, series, now=lab.clock.at)
+        # A MWh each quarter-hour for 100 of the case: its sums come as hundredths.
+        financial = {"obligation": "financial", "reference_series": "price.day-ahead.se3"}
+        await take(lab, side="buy", quantity_mw="4", price_per_mwh="400", **financial)
+        day_ahead = {"product": "se3-day-ahead", "side": "buy", "price_per_mwh": "350"}
+        await take(lab, trade_id="da", quantity_mw="4.4", **day_ahead)
+
+    asyncio.run(run())
+    lab.clock.at = quarter.end + timedelta(minutes=2)
+    meters = [point.meter_id for point in plant.file.park.connection_points]
+    for at, wh in ((quarter.start, 0), (quarter.end, 1_050_000)):
+        read_meters(plant, meters, at, wh)
+
+    settled = accounting.settle_due(plant, lab.clock.at)
+
+    assert settled == [quarter]
+    amounts = {line.kind: line.amount for line in plant.accounted[quarter].lines}
+    assert amounts == {
+        LineKind.CONTRACT_DIFFERENCE: Decimal("-50.00"),
+        LineKind.DAY_AHEAD: Decimal("-385.00"),
+        LineKind.IMBALANCE: Decimal("30.00"),
+    }
+    assert sum(amounts.values()) == Decimal("-405.00")
+
+
+def read_meters(plant: Plant, meters: list[Any], at: datetime, wh: int) -> None:
+    """The first meter drew `wh` since it was put up, the others nothing."""
+    for place, meter in enumerate(meters):
+        plant.meters.add(
+            MeterReading(
+                meter_id=meter,
+                enterprise_id=plant.file.park.connection_points[place].enterprise_id,
+                measured_at=at,
+                received_at=at,
+                seq=1,
+                import_wh=0 if place else wh,
+                export_wh=0,
+                power_kw=0.0,
+            )
+        )

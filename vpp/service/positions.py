@@ -1,0 +1,72 @@
+"""The plant's net position: the bid book beside plans and meters."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import isfinite
+
+from vpp.model.ids import UnitId
+from vpp.model.money import exact
+from vpp.model.schedule import Schedule
+from vpp.model.time import QUARTER, Interval
+from vpp.service import accounting
+from vpp.service.plant import Plant
+from vpp.service.positiondesk import PlanCourse
+from vpp.trade.netposition import NetLine, net_position
+
+PLANNED_KEPT = timedelta(days=62)
+"""As long as meters are."""
+
+WATT = 6
+"""Decimals of a MW that a plan is told with."""
+
+
+def note_plan(plant: Plant, schedule: Schedule) -> None:
+    """Remember what a plan that is adopted means to feed: the past is read from it, and what changes next."""
+    desk, horizon = plant.positions, schedule.horizon
+    desk.plans.append(
+        PlanCourse(
+            plan_id=schedule.plan_id,
+            issued_at=schedule.issued_at,
+            horizon=horizon,
+            net_kw=schedule.net_kw,
+            value_per_kwh=schedule.net_value_per_kwh,
+        )
+    )
+    desk.planned_kw.update(zip(horizon.starts(), schedule.net_kw.tolist(), strict=True))
+    oldest = horizon.start - PLANNED_KEPT
+    for start in [start for start in desk.planned_kw if start < oldest]:
+        del desk.planned_kw[start]
+
+
+def net_lines(plant: Plant, span: Interval, unit_id: UnitId | None = None) -> tuple[NetLine, ...]:
+    """The net position of a unit (None: of the park) by quarter-hour of `span`."""
+    return net_position(
+        span.split(QUARTER),
+        plant.book.position(unit_id),
+        plant.book.outside,
+        plant.products,
+        unit_id=unit_id,
+        planned_mw=lambda interval: planned_mw(plant, interval.start),
+        metered_mw=lambda interval: _metered_mw(plant, interval),
+    )
+
+
+def planned_mw(plant: Plant, start: datetime) -> Decimal | None:
+    """What the newest plan has the park feed in a quarter-hour; None where none reached it."""
+    kw = plant.positions.planned_kw.get(start)
+    return None if kw is None or not isfinite(kw) else round(exact(kw) / 1000, WATT)
+
+
+def _metered_mw(plant: Plant, interval: Interval) -> Decimal | None:
+    if interval.end > plant.clock.now():
+        return None
+    metered = accounting.metered_by_enterprise(plant, interval)
+    if metered is None:
+        return None
+    return (
+        Decimal(sum(energy.net_wh for energy in metered.values()))
+        / 1_000_000
+        / exact(interval.hours)
+    )

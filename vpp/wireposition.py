@@ -1,0 +1,119 @@
+"""Messages about positions: outside trades, the net position, nominations, what is to be traded again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from vpp.wire import FiniteDecimal, Id, Moment, ProductName, WireModel
+
+TradeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+SeriesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
+Person = Annotated[str, StringConstraints(min_length=2, max_length=120)]
+Why = Annotated[str, StringConstraints(min_length=3, max_length=500)]
+MOST_MW = Decimal(1_000_000)
+MOST_PER_MWH = Decimal(10_000_000)
+
+
+class OutsideTradeRequest(WireModel):
+    """A trade that no bid of ours led to: of a trader, on a portal, of a contract. The same again changes nothing."""
+
+    trade_id: TradeId
+    revision: int = Field(default=1, ge=1, le=2**31)
+    """A higher one replaces what stands; one of 0 MW takes it back."""
+    product: ProductName
+    """A product of this park, into which it counts, or the name of a contract."""
+    unit: Id | None = None
+    """Left out: the park's first bidding unit."""
+    start: Moment
+    end: Moment
+    side: Literal["buy", "sell"]
+    quantity_mw: FiniteDecimal = Field(ge=0, le=MOST_MW)
+    """A size, all through the span."""
+    price_per_mwh: FiniteDecimal = Field(ge=-MOST_PER_MWH, le=MOST_PER_MWH)
+    obligation: Literal["physical", "financial"] = "physical"
+    """physical: energy is owed. financial: money alone, against `reference_series`."""
+    reference_series: SeriesName | None = None
+    counterparty: str = Field(min_length=1, max_length=120)
+    reason: Why
+    by: Person
+
+    @model_validator(mode="after")
+    def _has_a_span_and_its_reference(self) -> OutsideTradeRequest:
+        if self.end <= self.start:
+            raise ValueError("end is not after start")
+        if (self.obligation == "financial") != (self.reference_series is not None):
+            raise ValueError("reference_series belongs to a financial trade, and to no other")
+        return self
+
+
+class OutsideTradeView(WireModel):
+    trade_id: str
+    revision: int
+    status: Literal["booked", "withdrawn", "superseded"]
+    product: str
+    counts_as: str
+    """The product of the position: its own, or `contracts`."""
+    unit: str
+    start: datetime
+    end: datetime
+    side: Literal["buy", "sell"]
+    quantity_mw: FiniteDecimal
+    price_per_mwh: FiniteDecimal
+    obligation: Literal["physical", "financial"]
+    reference_series: str | None
+    counterparty: str
+    reason: str
+    by: str
+    received_at: datetime | None
+
+
+class ContractView(WireModel):
+    """A contract of the park file, and how far its series reaches."""
+
+    contract: str
+    obligation: Literal["physical", "financial"]
+    unit: str
+    side: Literal["buy", "sell"]
+    quantity_series: str
+    counterparty: str
+    first: datetime | None
+    """None where its series says nothing: nothing of it is owed."""
+    until: datetime | None
+
+
+class OutsideTradesView(WireModel):
+    trades: list[OutsideTradeView]
+    contracts: list[ContractView]
+
+
+class NetLineView(WireModel):
+    """One interval in mean MW of net injection; reserve as sizes."""
+
+    start: datetime
+    end: datetime
+    contracts_mw: FiniteDecimal
+    financial_mw: FiniteDecimal
+    """Contracts that move money only: not owed."""
+    day_ahead_mw: FiniteDecimal
+    intraday_mw: FiniteDecimal
+    reserve_up_mw: FiniteDecimal
+    reserve_down_mw: FiniteDecimal
+    activated_mw: FiniteDecimal
+    unlisted_mw: FiniteDecimal
+    """Traded into products that the park file does not list any more."""
+    owed_mw: FiniteDecimal
+    """contracts + day_ahead + intraday + activated."""
+    planned_mw: FiniteDecimal | None
+    metered_mw: FiniteDecimal | None
+    open_mw: FiniteDecimal | None
+    """planned − owed."""
+
+
+class NetPositionView(WireModel):
+    unit: str | None
+    plan_id: str | None
+    lines: list[NetLineView]
