@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -19,13 +18,10 @@ import msgspec
 from yarl import URL
 
 from adapters.feed_table import Row, TableLayout, batches_of, csv_rows, json_rows
-from adapters.http_get import HttpGet, Reply, require_well
+from adapters.http_get import HttpGet, Reply, http_date, require_well, retry_at
 from adapters.safe_url import require_safe
 from vpp.errors import DataError, RejectedError, UnavailableError
 from vpp.ports import FeedFault, FeedNews
-
-LONGEST_WAIT = timedelta(hours=1)
-"""What a `Retry-After` may ask for."""
 
 TYPES = {
     "json": ("application/json", "+json"),
@@ -141,27 +137,12 @@ def read_reply(reply: Reply, document: HttpDocument, url: str) -> bytes | None:
 
 def not_before(reply: Reply, now: datetime) -> datetime | None:
     """When a busy server wants to be asked again at the earliest."""
-    text = reply.headers.get("Retry-After", "")
-    if reply.status == 200 or not text:
-        return None
-    if text.isdigit() and len(text) < 9:
-        return now + min(timedelta(seconds=int(text)), LONGEST_WAIT)
-    moment = _date(text)
-    return None if moment is None else min(moment, now + LONGEST_WAIT)
+    return None if reply.status == 200 else retry_at(reply, now)
 
 
 def _issued_at(reply: Reply, now: datetime) -> datetime:
-    moment = _date(reply.headers.get("Last-Modified", ""))
+    moment = http_date(reply.headers.get("Last-Modified", ""))
     return now if moment is None else min(moment, now)
-
-
-def _date(text: str) -> datetime | None:
-    """An HTTP date; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _rows(content: bytes, document: HttpDocument, url: str) -> list[Row]:

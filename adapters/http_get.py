@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,9 @@ from vpp.errors import RejectedError, UnavailableError
 WORTH_ANOTHER_TRY = {408, 425, 429}
 """Of the 4xx: who was asked was slow or busy, and has not looked at the question."""
 
+LONGEST_WAIT = timedelta(hours=1)
+"""What a `Retry-After` may ask for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -26,7 +31,7 @@ class Reply:
     status: int
     content_type: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    """`Retry-After`, `Last-Modified`."""
+    """Of the answer, those that are of use to somebody here."""
 
     body: bytes = b""
 
@@ -101,3 +106,21 @@ def require_well(reply: Reply, where: str) -> None:
     """
     if reply.status >= 500 or reply.status in WORTH_ANOTHER_TRY:
         raise UnavailableError(f"answered {reply.status}", where=where, fix="Ask again")
+
+
+def retry_at(reply: Reply, now: datetime) -> datetime | None:
+    """When a busy server wants to be asked again; None where it does not say."""
+    text = reply.headers.get("Retry-After", "")
+    if text.isdigit() and len(text) < 9:
+        return now + min(timedelta(seconds=int(text)), LONGEST_WAIT)
+    moment = http_date(text)
+    return None if moment is None else min(moment, now + LONGEST_WAIT)
+
+
+def http_date(text: str) -> datetime | None:
+    """A date as headers write it; None where it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

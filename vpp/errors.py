@@ -8,6 +8,7 @@ VppError
 └── AdapterError     the outside world failed
     ├── UnavailableError   worth another try: timeout, connection lost, 5xx
     └── RejectedError      never retry as is: refused bid, bad credentials, 4xx
+        └── ForeignError       the answer is not what was agreed on; it carries the raw bytes
 
 Catch the narrowest class that you can act on. Whatever is not a `VppError` is a bug
 and must reach the top, where it stops the daemon.
@@ -53,3 +54,12 @@ class UnavailableError(AdapterError):
 
 class RejectedError(AdapterError):
     """The other side answered no; the same call will fail again."""
+
+
+class ForeignError(RejectedError):
+    """The other side answered something that was not agreed on."""
+
+    def __init__(self, what: str, *, where: str, fix: str, raw: bytes) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.raw = raw
+        """The answer, or the beginning of it, for the record."""

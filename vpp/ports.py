@@ -13,7 +13,9 @@ from typing import Protocol
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
-from vpp.wire import SeriesUpload
+from vpp.model.time import Interval
+from vpp.model.venue import Submission, VenueHealth
+from vpp.wire import AwardRequest, SeriesUpload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +150,79 @@ class VenueLedger(Protocol):
 
         Raises:
             UnavailableError: The venue did not answer.
-            RejectedError: It refuses to say.
+            RejectedError: It refuses to say, or says something else (`ForeignError`).
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAward:
+    """One award as a venue lists it."""
+
+    sequence: int | None
+    """Rises by one with each award of the venue; None where it does not number them."""
+
+    product_id: str
+    award: AwardRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignAward:
+    """An entry of a list of awards that is none, for the record."""
+
+    where: str
+    """Its sequence where it has one, or `file:line`."""
+
+    what: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardPage:
+    """A part of a venue's list of awards, in whatever order it came."""
+
+    awards: tuple[PublishedAward, ...] = ()
+    foreign: tuple[ForeignAward, ...] = ()
+    next_after: int | None = None
+    """Where the next page begins; None where this is the last."""
+
+    last_sequence: int | None = None
+    """Of the newest award that the venue has; None where it does not number them."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Each file that was read and its version: what `confirm` remembers."""
+
+
+class Venue(VenueLedger, Protocol):
+    """A market that bids are sent to, and whose awards are fetched."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked about a bid set: where not, `bid_set_status` is never called."""
+        ...
+
+    async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
+        """Hand over the bytes of a `BidSetResponse`, once. Nothing is sent at or after `until`.
+
+        The same id with the same bytes again is one submission wherever the venue can tell.
+        """
+        ...
+
+    async def awards(self, after: int, *, issued_in: Interval | None = None) -> AwardPage:
+        """Awards with a sequence above `after`; only those issued in a span where one is given.
+
+        Raises:
+            UnavailableError: The venue did not answer.
+            RejectedError: It refuses, or answers something else (`ForeignError`).
+        """
+        ...
+
+    def confirm(self, page: AwardPage) -> None:
+        """What a page holds is on record: a venue that keeps no sequence need not bring it again."""
+        ...
+
+    def health(self) -> VenueHealth:
+        """What was noticed beside the answers."""
         ...
 
 

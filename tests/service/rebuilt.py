@@ -21,6 +21,7 @@ from vpp.service.api.markets import request_digest
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.venuestate import VenueDesk
 from vpp.service.wiring import build_plant
 from vpp.wire import AwardRequest, BidRequest
 
@@ -57,6 +58,8 @@ class Bench:
     clock: HandClock
     historian: SqliteTelemetry | None = None
     venue: Any = None
+    venues: Callable[[], tuple[VenueDesk, ...]] = tuple
+    """Makes new desks for each plant: they know nothing but what the journal says."""
     die_at: str = ""
     _plant: Plant | None = field(default=None)
 
@@ -78,6 +81,7 @@ class Bench:
             source=self.link,
             sink=self.link,
             venue=self.venue,
+            venues=self.venues(),
             executor=InlineExecutor(),
             record=record if self.historian is None else self.historian.add,
             reach=self._reach,

@@ -66,6 +66,8 @@ LIVE = {
     "POST /v1/positions/trades",
     "DELETE /v1/positions/trades/{trade_id}",
     "DELETE /v1/limits/{order_id}",
+    "GET /v1/venues",
+    "POST /v1/venues/{venue}/release",
     "GET /v1/park",
     "GET /v1/resources",
     "GET /v1/plan",

@@ -19,6 +19,7 @@ from vpp.service import accounting, tradelog
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.trading import product_of
+from vpp.service.venuestate import desk_of
 from vpp.trade.awards import AlreadyBooked, Book, Conflict, Quarantine
 from vpp.trade.book import BidSetStatus
 from vpp.trade.records import award_from_wire, award_to_record
@@ -84,7 +85,7 @@ async def book_award(
 async def ask_about_doubts(plant: Plant, now: datetime) -> None:
     """Ask the market about bid sets whose outcome we do not know; nothing is bid before it is done.
 
-    After a restart that is every open one (the answer may never have left), later only those whose
+    Those of a venue with a desk of its own are its business (`venuedesk.py`). After a restart that is every open one (the answer may never have left), later only those whose
     gate has passed without an award. What the market does not know before the gate, it may still
     ask for again; only after the gate its word is the last one.
     """
@@ -92,6 +93,8 @@ async def ask_about_doubts(plant: Plant, now: datetime) -> None:
     if not plant.reconciled:
         doubts += plant.book.open_sets(now)
     for bid_set in doubts:
+        if desk_of(plant.venues, bid_set.product_id) is not None:
+            continue
         plant.book.doubted(bid_set.bid_set_id)
         status = "silent"
         if plant.venue is not None:
@@ -103,18 +106,18 @@ async def ask_about_doubts(plant: Plant, now: datetime) -> None:
                 plant.venue_silent = True
                 return
             plant.venue_silent = False
-        await _take_word(plant, bid_set, status, now)
+        await take_word(plant, bid_set, status, now)
     plant.reconciled = True
 
 
-async def _take_word(plant: Plant, bid_set: BidSet, status: str, now: datetime) -> None:
-    """What the venue said of a bid set in doubt, or that it says nothing."""
+async def take_word(plant: Plant, bid_set: BidSet, status: str, now: datetime) -> None:
+    """What a venue said of a bid set in doubt, or `silent` where it says nothing."""
     name = bid_set.bid_set_id
     if status in ("received", "cleared"):
         plant.book.confirmed(name)
     if status == "unknown" and bid_set.valid_until <= now:
         what = f"the market never had {name}: nothing is owed of it"
-        await _give_up(plant, tradelog.DISOWNED, name, what, now)
+        await give_up(plant, tradelog.DISOWNED, name, what, now)
     elif unanswered_at(plant, bid_set) > now:
         return
     elif status == "cleared":  # it is owed, and nobody here knows how much
@@ -129,10 +132,10 @@ async def _take_word(plant: Plant, bid_set: BidSet, status: str, now: datetime) 
             f"no award to {name} until {isoformat(unanswered_at(plant, bid_set))}:"
             " what it offered is free again"
         )
-        await _give_up(plant, tradelog.LAPSED, name, what, now)
+        await give_up(plant, tradelog.LAPSED, name, what, now)
 
 
-async def _give_up(plant: Plant, kind: str, bid_set_id: str, what: str, now: datetime) -> None:
+async def give_up(plant: Plant, kind: str, bid_set_id: str, what: str, now: datetime) -> None:
     """On record first; where the journal is away the set stays in doubt, and the next cycle asks again."""
     with suppress(UnavailableError):  # said and counted there
         async with plant.trading:

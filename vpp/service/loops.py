@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle, feeds
+from vpp.service import cycle, feeds, venuedesk, venuewatch
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
+from vpp.service.venuestate import VenueDesk
 
 AFTER_RESULTS = timedelta(minutes=2)
 """Trade and account look after the markets have spoken: results come a minute past the quarter."""
@@ -28,14 +29,18 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     fetching = (
         {"feeds": _cycle(plant, seat("feeds"), feeds.look, feeds.TICK)} if plant.feeds else {}
     )
-    loops = fetching | {
-        "learn": _learning(plant, seat("learn")),
-        "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
-        "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
-        "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
-        "act": _cycle(plant, seat("act"), cycle.act, period),
-        "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
-    }
+    loops = (
+        fetching
+        | _venues(plant, seat)
+        | {
+            "learn": _learning(plant, seat("learn")),
+            "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
+            "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
+            "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
+            "act": _cycle(plant, seat("act"), cycle.act, period),
+            "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
+        }
+    )
 
     async def listening(stop: asyncio.Event) -> None:
         await listen(plant, stop)
@@ -44,6 +49,22 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         await probe_lag(plant, stop)
 
     return loops | {"listen": listening, "probe": probing}
+
+
+def _venues(plant: Plant, seat: Seat) -> dict[str, Loop]:
+    """A loop for each venue, so that one that is slow keeps no other; and one that watches their gates."""
+    loops = {}
+    for desk in plant.venues:
+
+        async def venue(plant: Plant, now: datetime, desk: VenueDesk = desk) -> None:
+            await venuedesk.look(plant, desk, now)
+
+        name = f"venue-{desk.name}"
+        loops[name] = _cycle(plant, seat(name), venue, venuedesk.TICK)
+    if loops:
+        watching = _cycle(plant, seat("venues"), venuewatch.watch, venuedesk.TICK)
+        loops["venues"] = watching
+    return loops
 
 
 def _learning(plant: Plant, clock: Clock) -> Loop:

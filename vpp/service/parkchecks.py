@@ -29,6 +29,7 @@ from vpp.service.parkparts import Parts, require
 from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 from vpp.service.tradingschema import TradingSection
+from vpp.service.venuechecks import check_venues
 
 
 def check(parts: Parts) -> list[Fault]:
@@ -46,6 +47,7 @@ def check(parts: Parts) -> list[Fault]:
     for place, key, what in peak_faults([quota for _, quota in parts.quotas], points):
         parts.fault((*paths[place], key), what)
     _check_feeds(parts)
+    check_venues(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

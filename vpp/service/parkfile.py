@@ -52,10 +52,12 @@ from vpp.service.parkschema import (
 from vpp.service.parkseries import SeriesReader
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.tradingschema import TradingSection
+from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
 from vpp.service.waivers import WaiverSection
 from vpp.simulate.spec import Scenario
 
 _PARK: TypeAdapter[ParkSection] = TypeAdapter(ParkSection)
+_MAPPING: TypeAdapter[MappingSection] = TypeAdapter(MappingSection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,12 @@ class ParkFile:
     """The live carbon intensity of the grid, in gCO2/kWh; None where there is one figure alone."""
 
     feeds: tuple[AnyFeed, ...]
+    venues: tuple[AnyVenue, ...]
+    """Markets that bids are sent to, or whose awards are fetched."""
+
+    mappings: Mapping[str, MappingSection]
+    """How each venue that speaks HTTP does so, by its id."""
+
     folder: Path
     """Where the park file lies: what it names is beside it."""
 
@@ -182,6 +190,11 @@ def park_schema() -> dict[str, Any]:
     return ParkSection.model_json_schema(by_alias=True)
 
 
+def venue_mapping_schema() -> dict[str, Any]:
+    """JSON Schema of the mapping of a venue."""
+    return MappingSection.model_json_schema(by_alias=True)
+
+
 def market_schema() -> dict[str, Any]:
     """JSON Schema of a market file."""
     return MarketSection.model_json_schema(by_alias=True)
@@ -207,6 +220,7 @@ def load_park(source: Path | Traversable) -> ParkFile:
     faults = list(section) if isinstance(section, list) else []
     parts = collect(document)
     faults += _read_markets(parts, source.parent)
+    faults += _read_mappings(parts, source.parent)
     faults += check(parts)
     if isinstance(section, list) or faults or document.faults:
         raise ConfigErrors(_in_order(document, faults))
@@ -231,6 +245,30 @@ def _read_markets(parts: Parts, folder: Path) -> list[Fault]:
             parts.packs.append((path, pack))
         else:
             faults += _in_order(market, pack)
+    return faults
+
+
+def _read_mappings(parts: Parts, folder: Path) -> list[Fault]:
+    """Put the mapping of every venue that speaks HTTP into `parts`; return what fails."""
+    faults: list[Fault] = []
+    for path, venue in parts.venues:
+        if not isinstance(venue, HttpVenueSection):
+            continue
+        if venue.mapping is None:
+            parts.mappings[venue.id] = MappingSection()
+            continue
+        try:
+            document = read_document(folder / venue.mapping)
+        except ConfigErrors as error:
+            where = (*path, "mapping")
+            faults += [_seen_from(parts.document, where, venue.mapping, f) for f in error.faults]
+            continue
+        section = document.parse(_MAPPING, (), document.tree)
+        if isinstance(section, MappingSection) and not document.faults:
+            parts.mappings[venue.id] = section
+        else:
+            found = section if isinstance(section, list) else []
+            faults += _in_order(document, found)
     return faults
 
 
@@ -284,6 +322,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         quotas=tuple(section.quotas),
         carbon_series_id=section.carbon.series,
         feeds=tuple(section.feeds),
+        venues=tuple(section.venues),
+        mappings=parts.mappings,
         folder=folder,
         forecasts=section.forecasts,
         planning=section.planning,

@@ -32,6 +32,7 @@ from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
+from vpp.service.venueschema import AnyVenue, MappingSection
 from vpp.service.waivers import WaiverSection
 
 
@@ -54,7 +55,7 @@ class Parts:
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
-    unit, contract, feed), even of invalid parts. A device is a resource or a meter."""
+    unit, contract, feed, venue), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
@@ -68,6 +69,9 @@ class Parts:
     bids: list[tuple[KeyPath, BidSection]] = field(default_factory=list)
     contracts: list[tuple[KeyPath, ContractSection]] = field(default_factory=list)
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
+    venues: list[tuple[KeyPath, AnyVenue]] = field(default_factory=list)
+    mappings: dict[str, MappingSection] = field(default_factory=dict)
+    """How each venue speaks, by its id; one whose file is faulty is left out."""
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
@@ -131,6 +135,7 @@ def collect(document: Document) -> Parts:
     _collect_bids(parts)
     _collect_contracts(parts)
     _collect_feeds(parts)
+    _collect_venues(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
@@ -162,6 +167,13 @@ def _collect_feeds(parts: Parts) -> None:
         _note(parts, "feed", path, item, "id")
         if (feed := _valid(AnyFeed, item)) is not None:
             parts.feeds.append((path, feed))
+
+
+def _collect_venues(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "venues"):
+        _note(parts, "venue", path, item, "id")
+        if (venue := _valid(AnyVenue, item)) is not None:
+            parts.venues.append((path, venue))
 
 
 def _collect_networks(parts: Parts) -> None:

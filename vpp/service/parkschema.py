@@ -40,6 +40,7 @@ from vpp.service.schematypes import (
 )
 from vpp.service.tariffschema import TariffSection
 from vpp.service.tradingschema import TradingSection
+from vpp.service.venueschema import AnyVenue
 from vpp.service.waivers import WaiverSection
 
 Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
@@ -342,6 +343,8 @@ class ParkSection(Section):
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""
+    venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
+    """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()
     control: ControlSettings = ControlSettings()

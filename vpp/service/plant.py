@@ -49,6 +49,7 @@ from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
+from vpp.service.venuestate import VenueDesk
 from vpp.trade.book import BidBook
 from vpp.trade.calls import CallKey
 from vpp.trade.position import Position
@@ -191,6 +192,8 @@ class Plant:
     """Hands one measurement to the historian; never blocks. False where it has no room."""
     reach: Reach
     feeds: tuple[Feed, ...] = ()
+    venues: tuple[VenueDesk, ...] = ()
+    """Markets that bids are sent to; `venue` is that of the others, which ask us."""
 
     # sense
     intake: Intake

@@ -1,6 +1,6 @@
 """What a service that begins again takes from its record, so that it goes on as if it had not ended.
 
-    journal     series ▸ what was measured ▸ bids, withdrawals, awards ▸ what quotas counted
+    journal     series ▸ what was measured ▸ bids, withdrawals, awards ▸ what was sent ▸ what quotas counted
                 ▸ numbers of plans and commands
     historian   registers of the main meters ▸ peaks of the demand charge ▸ calls that are paid for
 
@@ -29,6 +29,7 @@ from vpp.service import (
     series_door,
     setpoints,
     tradelog,
+    venuelog,
 )
 from vpp.service.plant import Plant
 
@@ -59,6 +60,7 @@ def recover(plant: Plant) -> None:
             inputs.put_observed(plant.series, span, seen, late=kind == cycle.OBSERVED_LATE)
     tradelog.recover(plant)
     outside.follow(plant, plant.clock.now())
+    venuelog.recover(plant)
     limits.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from vpp import wire
 from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
-from vpp.service.parkfile import market_schema, park_schema
+from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schema
 from vpp.service.planviews import WhatIfView
 
 
@@ -26,6 +26,7 @@ def _of_struct(struct: type[msgspec.Struct]) -> Callable[[], dict[str, Any]]:
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "park": park_schema,
     "market": market_schema,
+    "venue-mapping": venue_mapping_schema,
     "case": _of(CaseSection),
     "plan": _of(WhatIfView),
     "bid": _of(CaseBids),

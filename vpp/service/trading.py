@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from vpp.errors import ConflictError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidSet, MarketProduct
@@ -26,6 +27,7 @@ from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service import activations, feedwatch, golive, presubmit, tradelog
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
+from vpp.service.venuestate import desk_of
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
 from vpp.trade.offering import offer_for
 from vpp.trade.reasons import reasons_for
@@ -178,10 +180,22 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
         if answer.bid_set.product_id != product_id:
             raise _unknown_bid_set(bid_set_id)
         if plant.book.may_withdraw(bid_set_id, now):
+            _require_not_sent(plant, product_id, bid_set_id)
             await tradelog.append(plant, tradelog.WITHDRAWAL, bid_set_id, b"{}", now=now)
             plant.book.withdraw(bid_set_id, now)
     plant.events.emit("withdrawal", f"{bid_set_id} is withdrawn", at=now, bid_set_id=bid_set_id)
     return show_bid_set(plant, product_id, bid_set_id)
+
+
+def _require_not_sent(plant: Plant, product_id: str, bid_set_id: str) -> None:
+    """What left for a venue cannot be taken back here: no mapping says how."""
+    desk = desk_of(plant.venues, product_id)
+    if desk is not None and desk.sends and bid_set_id in desk.sendings:
+        raise ConflictError(
+            f"it was sent to venue {desk.name}",
+            where=f"bid set {bid_set_id}",
+            fix="Ask for bids again: a newer revision takes its place; or withdraw it at the venue",
+        )
 
 
 def show_bid_set(plant: Plant, product_id: str, bid_set_id: str) -> bytes:
@@ -290,6 +304,14 @@ def _require_ready(plant: Plant, product: MarketProduct) -> None:
             code=Refusal.NO_NEW_BIDS,
             where=f"product {product.product_id}",
             fix="Let the market answer what became of them",
+        )
+    desk = desk_of(plant.venues, product.product_id)
+    if desk is not None and desk.no_new_bids is not None:
+        raise TradeRefusal(
+            desk.no_new_bids,
+            code=Refusal.NO_NEW_BIDS,
+            where=f"product {product.product_id}",
+            fix="Look at GET /v1/venues, and release the venue when its answer is understood",
         )
 
 

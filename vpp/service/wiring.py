@@ -21,16 +21,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import Broker, choose_broker
+from adapters.certificate import ClientCertificate
 from adapters.csv_feed import CsvFeed
 from adapters.feed_table import SeriesColumn, TableLayout
+from adapters.file_venue import FileVenue
 from adapters.http_feed import HttpDocument, HttpFeed
-from adapters.http_venue import HttpVenueLedger
+from adapters.http_token import TokenSource
+from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
 from adapters.sqlite_forecasts import SqliteForecasts
 from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
+from adapters.venue_mapping import AwardsMapping, BidsMapping, StatusMapping, VenueMapping
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
 from vpp.act.dispatch import Dispatcher
@@ -47,6 +51,7 @@ from vpp.ports import (
     JournalEntry,
     MessageSource,
     SetpointSink,
+    Venue,
     VenueLedger,
 )
 from vpp.sense.decode import plausible_kw
@@ -59,7 +64,7 @@ from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
 from vpp.service.feedschema import AnyFeed, CsvFeedSection
-from vpp.service.feedsecrets import headers_of
+from vpp.service.feedsecrets import headers_of, read_secret
 from vpp.service.forecasting import scoring
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
@@ -68,6 +73,8 @@ from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
+from vpp.service.venueschema import AnyVenue, FileVenueSection, HttpVenueSection, MappingSection
+from vpp.service.venuestate import AwardList, VenueDesk
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
@@ -132,6 +139,7 @@ def build_plant(
     seed: int = 0,
     reach: Reach = nowhere,
     feeds: tuple[Feed, ...] = (),
+    venues: tuple[VenueDesk, ...] = (),
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
@@ -160,6 +168,7 @@ def build_plant(
         record=record,
         reach=reach,
         feeds=feeds,
+        venues=venues,
         intake=Intake(
             park.device_owner,
             plausible,
@@ -279,6 +288,89 @@ async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) ->
     return Feed(section=section, port=await stack.enter_async_context(fetched))
 
 
+async def open_venues(file: ParkFile, clock: Watch, stack: AsyncExitStack) -> tuple[VenueDesk, ...]:
+    """The venues of a park file, each with its adapter, closed with `stack`.
+
+    None where the market is simulated with the park: what is bid there must reach no market outside.
+
+    Raises:
+        ConfigError: An address is neither https nor loopback, or carries a password.
+    """
+    if file.trading.mode == "simulated":
+        return ()
+    return tuple([await _open_venue(section, file, clock, stack) for section in file.venues])
+
+
+async def _open_venue(
+    section: AnyVenue, file: ParkFile, clock: Watch, stack: AsyncExitStack
+) -> VenueDesk:
+    port: Venue
+    if isinstance(section, FileVenueSection):
+        port = FileVenue(
+            file.folder / section.outbox, file.folder / section.inbox, max_bytes=section.max_bytes
+        )
+    else:
+        access = http_access(section, file.mappings[section.id], file.folder)
+        port = await stack.enter_async_context(HttpVenue(access, now=clock.now))
+    return desk_for(section, port)
+
+
+def desk_for(section: AnyVenue, port: Venue) -> VenueDesk:
+    """A desk that knows nothing yet; `build_plant` lets it take up what the journal holds."""
+    return VenueDesk(section=section, port=port, list=AwardList(cursor=section.first_sequence - 1))
+
+
+def http_access(
+    section: HttpVenueSection, mapping: MappingSection, folder: Path
+) -> HttpVenueAccess:
+    """How a venue is spoken to, as its section and its mapping say it; `folder` is the park file's."""
+    token, shown = section.token, section.certificate
+    return HttpVenueAccess(
+        url=section.url,
+        mapping=_venue_mapping(mapping),
+        headers=partial(headers_of, section.headers, folder),
+        token=None
+        if token is None
+        else TokenSource(
+            url=token.url,
+            client_id=partial(read_secret, token.client_id, folder),
+            client_secret=partial(read_secret, token.client_secret, folder),
+            scope=token.scope,
+            ahead=timedelta(seconds=token.ahead_s),
+        ),
+        certificate=None
+        if shown is None
+        else ClientCertificate(
+            cert=folder / shown.cert,
+            key=folder / shown.key,
+            ca=None if shown.ca is None else folder / shown.ca,
+        ),
+        timeout_s=section.timeout_s,
+        max_bytes=section.max_bytes,
+    )
+
+
+def _venue_mapping(section: MappingSection) -> VenueMapping:
+    """The sections say it field by field as the adapter does, but for sets and numbers."""
+    bids, status, awards = section.bids, section.status, section.awards
+    statuses = {int(status): meaning for status, meaning in bids.statuses.items()}
+    said: dict[str, Any] = bids.model_dump() | {"statuses": statuses, "also": frozenset(bids.also)}
+    asked, listed = None, None
+    if status is not None:
+        told = {
+            "unknown_statuses": frozenset(map(int, status.unknown_statuses)),
+            "also": frozenset(status.also),
+        }
+        asked = StatusMapping(**(status.model_dump() | told))
+    if awards is not None:
+        more = {
+            "also": frozenset(awards.also),
+            "entry_also": frozenset(awards.entry_also),
+        }
+        listed = AwardsMapping(**(awards.model_dump() | more))
+    return VenueMapping(bids=BidsMapping(**said), status=asked, awards=listed)
+
+
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
     """Enterprise and site of each device, as they stand in its topics."""
     return {device: (owner, site) for device, (owner, site) in park.device_owner.items()}
@@ -349,7 +441,9 @@ async def open_plant(
             jitter=Random(seed),
         )
         await stack.enter_async_context(link)
-        venue = HttpVenueLedger(venue_url) if venue_url is not None else None
+        venue = None
+        if venue_url is not None:
+            venue = HttpVenue(HttpVenueAccess(url=venue_url), now=clock.now)
         if venue is not None:
             await stack.enter_async_context(venue)
         feeds = await open_feeds(file, stack)
@@ -368,6 +462,7 @@ async def open_plant(
             seed=seed,
             reach=reach,
             feeds=feeds,
+            venues=await open_venues(file, clock, stack),
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)

@@ -26,6 +26,7 @@ from vpp.service.api import (
     series,
     simulations,
     stream,
+    venues,
 )
 from vpp.service.api.openapi import encoded
 from vpp.service.api.pages import API_PAGES, PAGES, add_pages
@@ -103,6 +104,7 @@ def plant_routes() -> list[AnyRoute]:
         *money.ROUTES,
         *positions.ROUTES,
         *stream.ROUTES,
+        *venues.ROUTES,
         *operations.ROUTES,
     ]
 

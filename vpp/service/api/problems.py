@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_simulation": (404, "No such simulation"),
         "unknown_trade": (404, "No such outside trade"),
         "unknown_snapshot": (404, "No such snapshot"),
+        "unknown_venue": (404, "No such venue"),
         "method_not_allowed": (405, "Not with this method"),
         "request_timeout": (408, "The body did not arrive in time"),
         "conflict": (409, "Known already, with other content"),
