@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from vpp.service.api.openapi import codes_of
 from vpp.service.api.problems import CODES, HttpRefusal
 from vpp.service.api.reading import MAX_BODY_BYTES, parse_body
 from vpp.service.plant import Plant
+from vpp.service.trading import most_plan_age
 from vpp.wire import BidRequest, Problem
 
 DAY = '{"start":"2025-12-02T23:00:00Z","end":"2025-12-03T23:00:00Z"}'
@@ -239,3 +242,21 @@ def test_every_code_is_documented_on_some_route() -> None:
     told = {code for route in routes() for code in codes_of(route)}
 
     assert told == set(CODES)
+
+
+@pytest.mark.parametrize(("older_s", "status"), [(0, 200), (1, 503)])
+def test_nothing_is_bid_from_a_plan_whose_successor_is_overdue(
+    plant: Plant, serving: Any, older_s: int, status: int
+) -> None:
+    assert plant.schedule is not None
+    age = most_plan_age(plant) + timedelta(seconds=older_s)
+    plant.schedule = replace(plant.schedule, issued_at=plant.clock.now() - age)
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            answer = await client.post(BIDS, json=json.loads(bid()))
+            assert answer.status == status
+            if status != 200:
+                assert (await answer.json())["code"] == "plan_stale"
+
+    asyncio.run(run())
