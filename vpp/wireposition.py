@@ -117,3 +117,33 @@ class NetPositionView(WireModel):
     unit: str | None
     plan_id: str | None
     lines: list[NetLineView]
+
+
+class DeltaLineView(WireModel):
+    """What is to be traded in one quarter-hour, mean MW of net injection."""
+
+    start: datetime
+    end: datetime
+    before_mw: FiniteDecimal | None
+    """By the older plan."""
+    planned_mw: FiniteDecimal
+    moved_mw: FiniteDecimal | None
+    owed_mw: FiniteDecimal
+    delta_mw: FiniteDecimal
+    """To be sold above 0, to be bought below; 0 within the dead band."""
+    side: Literal["buy", "sell"] | None
+    price_per_mwh: FiniteDecimal | None
+    """Sell no cheaper, buy no dearer: there the plan would rather trade than feed otherwise."""
+    tradable_until: datetime | None
+    """The last gate that is still open; null: it is too late."""
+
+
+class DeltaCurveView(WireModel):
+    from_plan: str | None
+    """Null where no older plan is kept."""
+    to_plan: str
+    issued_at: datetime
+    """Of the newer plan."""
+    dead_band_mw: FiniteDecimal
+    currency: str
+    lines: list[DeltaLineView]

@@ -62,6 +62,7 @@ LIVE = {
     "GET /v1/limits/{order_id}",
     "PUT /v1/limits/{order_id}",
     "GET /v1/positions",
+    "GET /v1/positions/delta",
     "GET /v1/positions/trades",
     "POST /v1/positions/trades",
     "DELETE /v1/positions/trades/{trade_id}",

@@ -307,3 +307,38 @@ def read_meters(plant: Plant, meters: list[Any], at: datetime, wh: int) -> None:
                 power_kw=0.0,
             )
         )
+
+
+def test_the_delta_curve_tells_what_to_trade_from_which_plan_to_which(
+    plant: Plant, serving: Any
+) -> None:
+    older = plant.schedule
+    assert older is not None
+    newer = replace(older, plan_id="plan-2", net_kw=older.net_kw - 500.0)
+    positions.note_plan(plant, older)
+    span = "from=2025-12-02T23:00:00Z&to=2025-12-02T23:30:00Z"
+    sold = Decimal(str(older.net_kw[0])) / 1000
+
+    async def run() -> tuple[list[Any], str]:
+        async with serving(plant) as client:
+            path = "/v1/positions/delta"
+            alone = await (await client.get(f"{path}?{span}")).json()
+            positions.note_plan(plant, newer)
+            # All that the older plan would draw is bought, for half an hour.
+            deal = {"side": "buy", "quantity_mw": str(-sold), "product": "se3-day-ahead"}
+            await client.post(PATH, json=DEAL | deal | {"end": "2025-12-02T23:15:00Z"})
+            both = await (await client.get(f"{path}?{span}&since=plan-1")).json()
+            table = await (await client.get(f"{path}?{span}&format=csv")).text()
+            lost = await client.get(f"{path}?since=plan-77")
+            assert (lost.status, (await lost.json())["code"]) == (422, "invalid_query")
+        return [alone, both], table
+
+    (alone, both), table = asyncio.run(run())
+    first, second = both["lines"]
+
+    assert (alone["from_plan"], alone["to_plan"]) == (None, "plan-1")
+    assert (both["from_plan"], both["to_plan"]) == ("plan-1", "plan-2")
+    assert (first["moved_mw"], first["delta_mw"], first["side"]) == ("-0.5", "-0.5", "buy")
+    assert (first["price_per_mwh"], first["tradable_until"]) == ("50.00", "2025-12-02T22:45:00Z")
+    assert Decimal(second["delta_mw"]) == sold - Decimal("0.5")
+    assert table.splitlines()[1].endswith("-0.5,buy,50.00,2025-12-02T22:45:00Z")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from vpp.errors import DataError
 from vpp.model.ids import UnitId
 from vpp.model.outside import OutsideTrade
 from vpp.model.time import QUARTER, Interval, latest_boundary
@@ -17,10 +18,14 @@ from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import Answer, AnyRoute, Call, Nothing, reading, writing
 from vpp.service.csvtext import csv_of
 from vpp.service.plant import Plant
+from vpp.service.retrade import retrade
+from vpp.trade.delta import DeltaLine
 from vpp.trade.netposition import NetLine
 from vpp.wire import Id, Moment, WireModel
 from vpp.wireposition import (
     ContractView,
+    DeltaCurveView,
+    DeltaLineView,
     NetLineView,
     NetPositionView,
     OutsideTradeRequest,
@@ -49,6 +54,56 @@ class WithdrawQuery(WireModel):
 
     by: Person
     reason: Why
+
+
+class DeltaQuery(SpanQuery):
+    since: Annotated[str, StringConstraints(pattern=r"^plan-[0-9]{1,12}$")] | None = None
+    """The older plan; left out: the one before the newest."""
+
+
+async def show_delta_curve(plant: Plant, call: Call[DeltaQuery, Nothing]) -> Answer:
+    query = call.query
+    asked = None if query.from_ is None and query.to is None else span_of(query, call.now)
+    try:
+        found = retrade(plant, asked, query.since, call.now)
+    except DataError as error:
+        raise HttpRefusal(
+            error.what, code="invalid_query", where=error.where, fix=error.fix
+        ) from error
+    if found is None:
+        raise HttpRefusal(
+            "there is no plan yet", code="no_plan", where="delta curve", fix="Ask again later"
+        )
+    lines = [
+        _delta(line, until) for line, until in zip(found.lines, found.tradable_until, strict=True)
+    ]
+    if query.format == "csv":
+        name = f"delta-{found.since or 'none'}-to-{found.plan_id}"
+        return csv_response(name, csv_of(DeltaLineView, lines))
+    return DeltaCurveView(
+        from_plan=found.since,
+        to_plan=found.plan_id,
+        issued_at=found.issued_at,
+        dead_band_mw=found.dead_band_mw,
+        currency=plant.file.park.currency,
+        lines=lines,
+    )
+
+
+def _delta(line: DeltaLine, until: datetime | None) -> DeltaLineView:
+    point, moved = line.point, line.moved_mw
+    return DeltaLineView(
+        start=point.interval.start,
+        end=point.interval.end,
+        before_mw=None if point.before_mw is None else _plain(point.before_mw),
+        planned_mw=_plain(point.planned_mw),
+        moved_mw=None if moved is None else _plain(moved),
+        owed_mw=_plain(point.owed_mw),
+        delta_mw=_plain(line.delta_mw),
+        side=None if line.side is None else line.side.value,
+        price_per_mwh=line.price_per_mwh,
+        tradable_until=until,
+    )
 
 
 async def take_outside_trade(
@@ -81,7 +136,7 @@ async def withdraw_outside_trade(
 
 
 async def show_position(plant: Plant, call: Call[SpanQuery, Nothing]) -> Answer:
-    span = span_of(call)
+    span = span_of(call.query, call.now)
     unit_id = None if call.query.unit is None else UnitId(call.query.unit)
     lines = [_line(one) for one in positions.net_lines(plant, span, unit_id)]
     if call.query.format == "csv":
@@ -93,10 +148,9 @@ async def show_position(plant: Plant, call: Call[SpanQuery, Nothing]) -> Answer:
     )
 
 
-def span_of(call: Call[SpanQuery, Nothing]) -> Interval:
+def span_of(query: SpanQuery, now: datetime) -> Interval:
     """The whole quarter-hours that a query asks for."""
-    query = call.query
-    start = latest_boundary(query.from_ or call.now - timedelta(days=1), QUARTER)
+    start = latest_boundary(query.from_ or now - timedelta(days=1), QUARTER)
     end = query.to or start + timedelta(days=3)
     if not start < end <= start + MOST_LINES * QUARTER or latest_boundary(end, QUARTER) != end:
         raise HttpRefusal(
@@ -195,6 +249,15 @@ ROUTES: tuple[AnyRoute, ...] = (
         gives=NetPositionView,
         media="text/csv",
         query=SpanQuery,
+    ),
+    reading(
+        "/v1/positions/delta",
+        "What is to be traded again since an older plan, at which price, until when",
+        show_delta_curve,
+        gives=DeltaCurveView,
+        media="text/csv",
+        query=DeltaQuery,
+        codes=("no_plan",),
     ),
     reading(
         _TRADES,
