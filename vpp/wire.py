@@ -526,6 +526,8 @@ class LimitRequest(WireModel):
     priority: int = Field(default=0, ge=0, le=100)
     """Where not all limits can be kept, those of a higher priority are kept first."""
     revision: int = Field(default=1, ge=1, le=2**31)
+    orderly_use: bool = Field(default=False, exclude_if=lambda ordered: not ordered)
+    """Ordered by the authority (有序用电): it outranks demand response and trading, and marks the day for baselines."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> LimitRequest:

@@ -5,6 +5,7 @@
     network_energy      by band of the tariff         )  made by `network.py`,
     demand_charge       increase of the monthly peak  )  one connection point at a time
     call_compensation   to whom was called, from all by the same weights: adds up to 0
+    services            what demand response and reserve paid, by who brought it (`response.py`)
 
 Per interval: venue lines = Σ energy_spot + Σ trading_share, to the last minor unit.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 from vpp.account.carbon import ImportCarbon
 from vpp.account.meters import MeteredEnergy
@@ -63,6 +65,7 @@ def statements(
     calls: Sequence[Call],
     baseline_kwh: Mapping[EnterpriseId, Decimal],
     carbon: Mapping[EnterpriseId, ImportCarbon],
+    service_lines: Mapping[EnterpriseId, Sequence[StatementLine]] = MappingProxyType({}),
 ) -> tuple[Statement, ...]:
     """The statements of a span, one for each enterprise of `trading_share`, in that order.
 
@@ -73,7 +76,13 @@ def statements(
         DataError: No weight is above 0, an enterprise without a weight is named elsewhere, an
             interval lies outside `span`, or venue lines came without a day-ahead price.
     """
-    named = {*tariff_lines, *baseline_kwh, *carbon, *(call.enterprise_id for call in calls)}
+    named = {
+        *tariff_lines,
+        *service_lines,
+        *baseline_kwh,
+        *carbon,
+        *(call.enterprise_id for call in calls),
+    }
     for one in intervals:
         named |= set(one.metered)
         _require_settled(one, span)
@@ -106,6 +115,7 @@ def statements(
                     ),
                     *tariff_lines.get(enterprise_id, ()),
                     *compensation[enterprise_id],
+                    *service_lines.get(enterprise_id, ()),
                 ),
                 import_kwh=Decimal(sum(m.import_wh for m in metered)) / 1000,
                 export_kwh=Decimal(sum(m.export_wh for m in metered)) / 1000,

@@ -29,6 +29,9 @@ class Activation:
 
     source: str
     received_at: datetime
+    invitation_id: str | None = None
+    """Of demand response that was confirmed: it says when and how much of it is called, and is owed there."""
+
     baseline_kw: Profile | None
     """Net injection that was planned when its first revision came; None where no plan reached it."""
 

@@ -84,7 +84,27 @@ class RollingGate:
         return self.opens.of(local_date(delivery.start, zone), zone)
 
 
-Gate: TypeAlias = DayAheadGate | RollingGate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitedGate:
+    """One window that somebody invites to, and the time there is to reply."""
+
+    window: Interval
+    opens: datetime
+    closes: datetime
+    results_after: timedelta = timedelta(0)
+
+    def delivery(self, moment: datetime, zone: ZoneInfo, interval: timedelta) -> Interval:
+        """The window: nothing else is bid for."""
+        return self.window
+
+    def closes_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
+        return self.closes
+
+    def opens_at(self, delivery: Interval, zone: ZoneInfo) -> datetime:
+        return self.opens
+
+
+Gate: TypeAlias = DayAheadGate | RollingGate | InvitedGate
 
 
 class DeliveryDays(StrEnum):

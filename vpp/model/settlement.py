@@ -45,7 +45,8 @@ class StatementLine:
     """One row of a member's statement."""
 
     item: str
-    """energy_spot, trading_share, network_energy, demand_charge, call_compensation."""
+    """energy_spot, trading_share, network_energy, demand_charge, call_compensation, demand_response,
+    demand_response_penalty."""
 
     detail: str
     energy_kwh: Decimal

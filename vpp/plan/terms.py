@@ -110,6 +110,9 @@ class Cap:
     """A limit that a strategy or a tariff sets on a place of the tree, for a price."""
 
     place: Place
+    also: tuple[Place, ...] = ()
+    """Further places that count together with it, none of them above another."""
+
     import_kw: Floats | None = None
     """Most that may be drawn in each step; None where it sets nothing."""
 

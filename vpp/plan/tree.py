@@ -209,8 +209,10 @@ def cap_limit(b: Builder, cap: Cap) -> NodeLimit:
     """
     nothing = np.full(b.steps, np.inf)
     return NodeLimit(
-        words=f"cap of {cap.reason} at {cap.place}",
-        below=points_below(b.view.park, cap.place),
+        words=f"cap of {cap.reason} at {', '.join((cap.place, *cap.also))}",
+        below=tuple(
+            point for at in (cap.place, *cap.also) for point in points_below(b.view.park, at)
+        ),
         import_kw=nothing if cap.import_kw is None else cap.import_kw,
         export_kw=nothing if cap.export_kw is None else cap.export_kw,
     )

@@ -37,7 +37,7 @@ from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementLine
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
-from vpp.service import carbonseries
+from vpp.service import carbonseries, drmoney
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
 
@@ -269,6 +269,7 @@ def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
         trading_share=dict(unit.trading_share),
         intervals=intervals,
         tariff_lines=_tariff_lines(plant, span, [one.interval for one in intervals]),
+        service_lines=drmoney.statement_lines(plant, span),
         calls=[call for (_, began), call in plant.calls.items() if began in span],
         baseline_kwh=_baseline_kwh(plant, [one.interval for one in intervals]),
         carbon=import_carbon(

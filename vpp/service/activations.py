@@ -6,7 +6,8 @@ It is owed against what would have been fed or drawn without it: net injection a
 quarter-hour was first called for, less what other calls had asked of that plan. Plans keep to that plus all that
 is called by a cap on the whole park, at `trading.activation_shortfall_per_kwh`. Nothing of it is offered or bought
 back in another market, for it counts as sold; until a plan knows of it, its deliveries are not bid for at all. A
-higher revision replaces it, one of 0 MW takes it back.
+higher revision replaces it, one of 0 MW takes it back. The call of an invitation that was confirmed is owed there,
+against the baseline of its product (`drplan.py`), and adds nothing here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from vpp.errors import DataError
 from vpp.model.activation import Activation
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.ids import UnitId
+from vpp.model.ids import ProductId, UnitId
 from vpp.model.market import Side
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.plan.terms import Cap
@@ -30,6 +31,7 @@ from vpp.service.marketpack import Pack
 from vpp.service.plant import Plant
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.callrecords import activation_to_record
+from vpp.trade.drlifecycle import OWED
 from vpp.wire import ActivationRequest
 
 SIDES = {"up": Side.SELL, "down": Side.BUY}
@@ -67,7 +69,11 @@ async def take(
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[Cap, ...]:
     """What the plan keeps to for all activations that reach into its horizon: nothing for those taken back."""
-    calls = [call for call in plant.book.calls.standing() if call.quantity_mw]
+    calls = [
+        call
+        for call in plant.book.calls.standing()
+        if call.quantity_mw and call.invitation_id is None
+    ]
     owed_kw, called_kw = _owed_kw(calls, horizon), _called_kw(calls, horizon)
     names = ", ".join(call.activation_id for call in calls)
     caps = []
@@ -183,8 +189,17 @@ def _read(plant: Plant, pack: Pack, request: ActivationRequest, now: datetime) -
         quantity_mw=request.quantity_mw,
         source=request.source,
         received_at=now,
+        invitation_id=_invitation(plant, pack.product_id, interval),
         baseline_kw=_baseline(plant, first, interval),
     )
+
+
+def _invitation(plant: Plant, product_id: ProductId, interval: Interval) -> str | None:
+    """The confirmed invitation that this is the call of; it is owed against the baseline of that."""
+    for story in plant.dr.book.stories(product_id):
+        if story.stage in OWED and story.invitation.window.overlaps(interval):
+            return story.invitation.invitation_id
+    return None
 
 
 def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Profile | None:

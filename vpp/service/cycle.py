@@ -39,6 +39,9 @@ from vpp.service import (
     carbonseries,
     ceilings,
     control,
+    demandresponse,
+    drmoney,
+    drplan,
     feedwatch,
     inputs,
     limits,
@@ -105,13 +108,17 @@ async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
 
 async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     try:
-        horizon = inputs.horizon_of(plant, now)
+        horizon = drplan.reaching(plant, inputs.horizon_of(plant, now))
         carbon = carbonseries.usable(plant, horizon, now)
         forecasts = await issue(plant, [*inputs.series_needed(plant), *carbon], horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)
         view = uncertainty.with_margins(plant, view)
-        asked = (*quotas.terms(plant, view), *activations.terms(plant, horizon))
-        calls = plant.book.calls.keys()
+        asked = (
+            *quotas.terms(plant, view),
+            *activations.terms(plant, horizon),
+            *drplan.terms(plant, horizon, now),
+        )
+        calls, invitations = plant.book.calls.keys(), drplan.known(plant)
         futures, no_futures = uncertainty.futures_of(plant, view, asked)
         curves, uncurved = bidcurves.asks_of(plant, view, asked)
     except (PlanError, DataError) as error:
@@ -147,7 +154,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
                 _refuse_plan(plant, now, refused, seconds)
             else:
-                plant.calls_planned = calls
+                plant.calls_planned, plant.dr.planned = calls, invitations
                 await _adopt(plant, now, outcome, schedule, seconds)
                 bidcurves.tell(plant, schedule, uncurved, now)
                 plant.made_from, plant.validate_s = (view, terms), validate_s
@@ -277,8 +284,11 @@ async def _adopt(
 async def trade(plant: Plant, now: datetime) -> None:
     """Settle what became of our bids, and notice gates that passed without one."""
     await awarding.ask_about_doubts(plant, now)
+    await demandresponse.advance(plant, now)
     unit = inputs.trading_unit(plant)
     for product in plant.file.products:
+        if product.by_invitation:
+            continue  # bid for where somebody invites, and then by ourselves
         for delivery in trading.closed_between(product, now - QUARTER, now):
             asked = plant.book.revision_for(product.product_id, unit.unit_id, delivery) > 1
             if not asked and delivery.start >= unit.trades_from:
@@ -305,7 +315,7 @@ async def act(plant: Plant, now: datetime) -> None:
     control.tell_latches(plant, now)
     rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    owed_kw = _owed_kw(plant, interval)
+    owed_kw = drplan.owed_kw(plant, interval, _owed_kw(plant, interval))
     if rung.may_command:
         park = limits.park_at(plant, now)
         wanted = share(
@@ -354,6 +364,7 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
+    await demandresponse.advance(plant, now)
     await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
@@ -363,7 +374,8 @@ async def account(plant: Plant, now: datetime) -> None:
     for interval in settled:  # again, where a price came late: the newest figure counts
         plant.interval_money[interval] = accounting.money_of(plant, interval)
     peaks = accounting.demand_charge_so_far(plant, plant.accounted_span)
-    plant.money = round(sum(plant.interval_money.values(), Decimal(0)) - peaks, 2)
+    market = sum(plant.interval_money.values(), Decimal(0))
+    plant.money = round(market - peaks + drmoney.paid(plant), 2)
     plant.metrics.money(float(plant.money), plant.file.park.currency)
     plant.events.emit(
         "settlement",

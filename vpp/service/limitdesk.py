@@ -15,6 +15,9 @@ class HeldOrder:
     order: LimitOrder
     revision: int
     received_at: datetime
+    orderly_use: bool = False
+    """Ordered by the authority (有序用电): it outranks what is sold, and its days are no days like others."""
+
     withdrawn: bool = False
 
     def taken_back(self) -> HeldOrder:

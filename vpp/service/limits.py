@@ -3,6 +3,10 @@
     PUT ─▶ fits the park? ─▶ journal ─▶ in force ─▶ guard and share, at once
                                           └───────▶ a new plan, without waiting for its turn
 
+An order of orderly use (有序用电) is the authority's: it outranks all that is sold, for breaking it is dearer
+than any of that, and every member below its place is told. Its days are left out of baselines
+(`drbaseline.py`), and members under it take part in no invitation (`drreply.py`).
+
 An order expires by itself. A higher revision replaces it; the same revision with other content is a
 conflict. What was withdrawn stays so, also after a restart.
 """
@@ -13,8 +17,8 @@ from datetime import UTC, datetime
 from math import inf
 
 from vpp.errors import ConflictError, DataError
-from vpp.model.ids import ConnectionPointId, require_id
-from vpp.model.park import LimitOrder, Limits, Park
+from vpp.model.ids import ConnectionPointId, EnterpriseId, require_id
+from vpp.model.park import LimitOrder, Limits, Park, Place
 from vpp.model.time import Interval, isoformat
 from vpp.plan.tree import points_below
 from vpp.service.events import Severity
@@ -25,6 +29,9 @@ from vpp.wire import LimitRequest
 
 ORDER, WITHDRAWAL = "limit", "limit_withdrawal"
 """Kinds of journal entries."""
+
+ORDERLY_USE_PRIORITY = 10
+"""At least: twice the price of a standing limit, so that among limits too it is kept first."""
 
 MOST_ORDERS = 200
 """Not over yet; a plan has rows for each."""
@@ -49,7 +56,8 @@ async def put_order(
             fix="Send a higher revision",
         )
     if held is not None and held.revision == request.revision:
-        if held.order != order or held.withdrawn:
+        same = held.order == order and held.orderly_use == request.orderly_use
+        if not same or held.withdrawn:
             raise ConflictError(
                 "was withdrawn" if held.withdrawn else "came before with other content",
                 where=f"limit order {order_id}, revision {request.revision}",
@@ -70,7 +78,7 @@ async def put_order(
         )
     key = f"{order_id}/{request.revision}"
     await append(plant, ORDER, key, request.model_dump_json().encode(), now=now)
-    held = HeldOrder(order=order, revision=request.revision, received_at=now)
+    held = _held(order, request, now)
     plant.limits[order_id] = held
     _tell(plant, held, f"{_words(order)}, by {order.source}", now)
     return held
@@ -111,9 +119,17 @@ def recover(plant: Plant) -> None:
                 severity=Severity.WARNING,
             )
             continue
-        plant.limits[order_id] = HeldOrder(
-            order=order, revision=request.revision, received_at=entry.recorded_at
-        )
+        plant.limits[order_id] = _held(order, request, entry.recorded_at)
+
+
+def under_orderly_use(plant: Plant, enterprise_id: EnterpriseId, span: Interval) -> str | None:
+    """The order of orderly use that a member is under at some time of `span`; None where there is none."""
+    for order_id, held in plant.limits.items():
+        if not held.orderly_use or held.withdrawn or not held.order.span.overlaps(span):
+            continue
+        if enterprise_id in _members_below(plant.file.park, held.order.place):
+            return order_id
+    return None
 
 
 def not_over(plant: Plant, now: datetime) -> tuple[LimitOrder, ...]:
@@ -131,6 +147,20 @@ def park_at(plant: Plant, now: datetime) -> Park:
     return plant.file.park.narrowed(orders) if orders else plant.file.park
 
 
+def _held(order: LimitOrder, request: LimitRequest, received_at: datetime) -> HeldOrder:
+    return HeldOrder(
+        order=order,
+        revision=request.revision,
+        received_at=received_at,
+        orderly_use=request.orderly_use,
+    )
+
+
+def _members_below(park: Park, place: Place) -> tuple[EnterpriseId, ...]:
+    points = (park.connection_points[at] for at in points_below(park, place))
+    return tuple(dict.fromkeys(point.enterprise_id for point in points))
+
+
 def _order(park: Park, order_id: str, request: LimitRequest) -> LimitOrder:
     require_id(order_id, where="limit order")
     place = ConnectionPointId(request.place)
@@ -144,7 +174,7 @@ def _order(park: Park, order_id: str, request: LimitRequest) -> LimitOrder:
             export_kw=inf if request.export_kw is None else request.export_kw,
         ),
         source=request.source,
-        priority=request.priority,
+        priority=max(request.priority, ORDERLY_USE_PRIORITY if request.orderly_use else 0),
     )
 
 
@@ -163,3 +193,13 @@ def _tell(plant: Plant, held: HeldOrder, text: str, now: datetime) -> None:
     plant.events.emit(
         "limit_order", text, at=now, severity=Severity.WARNING, order_id=held.order.order_id
     )
+    if held.orderly_use:
+        for enterprise_id in _members_below(plant.file.park, held.order.place):
+            plant.events.emit(
+                "orderly_use",
+                f"{enterprise_id}: orderly use of power: {text}",
+                at=now,
+                severity=Severity.ALARM,
+                enterprise_id=enterprise_id,
+                order_id=held.order.order_id,
+            )

@@ -36,6 +36,7 @@ from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
+from vpp.service.drdesk import ResponseDesk
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor
 from vpp.service.feeddesk import Feed
@@ -219,6 +220,7 @@ class Plant:
 
     trade: TradingDesk = field(default_factory=TradingDesk)
     positions: PositionDesk = field(default_factory=PositionDesk)
+    dr: ResponseDesk = field(default_factory=ResponseDesk)
 
     # act
     dispatcher: Dispatcher

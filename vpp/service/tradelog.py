@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vpp.errors import UnavailableError
+from vpp.model.demandresponse import Invitation
 from vpp.ports import JournalEntry
 from vpp.service import golive, presubmit, record
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.trade.callrecords import activation_from_record
+from vpp.trade.invitations import invitation_from_record, step_from_record
 from vpp.trade.outsiderecords import outside_from_record
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
@@ -18,6 +20,7 @@ BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
 DISOWNED, LAPSED = "bid_set_disowned", "bid_set_lapsed"
 ACTIVATION = "activation"
 OUTSIDE_TRADE = "outside_trade"
+INVITATION, INVITATION_STEP = "invitation", "invitation_step"
 """Kinds of journal entries, replayed in the order in which they were written."""
 
 REASONS = "bid_reasons"
@@ -26,9 +29,8 @@ REASONS = "bid_reasons"
 
 def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
-    for entry in plant.journal.entries(
-        BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION, OUTSIDE_TRADE
-    ):
+    kinds = (BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION, OUTSIDE_TRADE)
+    for entry in plant.journal.entries(*kinds, INVITATION, INVITATION_STEP):
         _book(plant, entry)
     for product_id in sorted(plant.book.products_bid() - plant.products.keys()):
         what = (
@@ -56,8 +58,22 @@ def _book(plant: Plant, entry: JournalEntry) -> None:
             plant.book.activate(activation_from_record(entry.key, entry.body, entry.recorded_at))
         case "outside_trade":
             plant.book.trade_outside(outside_from_record(entry.key, entry.body, entry.recorded_at))
+        case "invitation":
+            book_invitation(plant, invitation_from_record(entry.body))
+        case "invitation_step":
+            plant.dr.book.happen(step_from_record(entry.key, entry.body))
         case _:
             plant.book.apply(award_from_record(entry.body))
+
+
+def book_invitation(plant: Plant, invitation: Invitation) -> None:
+    """Book a revision that is on disk; what was nominated for the one before it is owed no more."""
+    before = plant.dr.book.find(invitation.invitation_id)
+    plant.dr.book.take(invitation)
+    if before is None or before.nomination is None:
+        return
+    if plant.dr.book.find(invitation.invitation_id) != before:
+        plant.book.taken_back(before.nomination.bid_set_id)
 
 
 def give_up(plant: Plant, kind: str, bid_set_id: str) -> None:

@@ -138,7 +138,7 @@ def _askable(
     unit, delivery = _unit(plant, product, request.unit), _delivery(request)
     if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
         raise _not_biddable(product.product_id, reason)
-    _require_ready(plant, product)
+    require_ready(plant, product)
     require_open(product, delivery, now)
     _require_length(product, delivery, request)
     _require_prices(plant, product, delivery, now)
@@ -296,7 +296,12 @@ def _require_not_killed(plant: Plant, product: MarketProduct) -> None:
         )
 
 
-def _require_ready(plant: Plant, product: MarketProduct) -> None:
+def require_ready(plant: Plant, product: MarketProduct) -> None:
+    """Refuse while the kill switch is set, or bids of the last run are in doubt.
+
+    Raises:
+        TradeRefusal: `killed` or `no_new_bids`.
+    """
     _require_not_killed(plant, product)
     if not plant.reconciled:
         raise TradeRefusal(

@@ -95,6 +95,8 @@ class BidBook:
         self._awards: dict[str, dict[int, Award]] = defaultdict(dict)
         self._awards_of_set: dict[str, set[str]] = defaultdict(set)
         self._quarantined: dict[str, Quarantine] = {}
+        self._taken_back: set[str] = set()
+        """Sets whose product the venue itself took back: nothing of them is owed any more."""
         self._calls = CallBook()
         self._outside = OutsideBook()
         self._position: dict[UnitId | None, Position] = {}
@@ -179,6 +181,13 @@ class BidBook:
     def lapsed(self, bid_set_id: str) -> None:
         """The venue's time to answer is over: what was offered is free again."""
         self._happen_in_market(bid_set_id, BidEvent.LAPSE)
+
+    def taken_back(self, bid_set_id: str) -> None:
+        """Whoever invited a bid set takes that back: nothing of it is owed, awarded or not."""
+        self._taken_back.add(bid_set_id)
+        self._position.clear()
+        if self.status(bid_set_id) is BidSetStatus.OPEN:
+            self._standing.happen(bid_set_id, BidEvent.WITHDRAW)
 
     def _happen_in_market(self, bid_set_id: str, event: BidEvent) -> None:
         """Raises TradeRefusal `unknown_bid_set`; a set with its last word already is left alone."""
@@ -508,6 +517,8 @@ class BidBook:
         return taken
 
     def _trades_of(self, award: Award) -> Iterator[Trade]:
+        if award.bid_set_id in self._taken_back:
+            return
         answer = self._answers.get(award.bid_set_id)
         ours = {bid.bid_id: bid.side for bid in answer.bid_set.bids} if answer else {}
         for line in award.cleared:

@@ -41,6 +41,7 @@ class Refusal(StrEnum):
     RATE_EXCEEDED = "rate_exceeded"
     WRONG_LENGTH = "wrong_length"
     OVER = "over"
+    UNKNOWN_INVITATION = "unknown_invitation"
 
 
 class TradeRefusal(DataError):  # noqa: N818  (a refusal is an answer, not a fault)

@@ -32,6 +32,7 @@ class _ActivationRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     quantity_mw: str
     source: str
     baseline: _Baseline | None
+    invitation: str | None = None
 
 
 def activation_to_record(activation: Activation) -> bytes:
@@ -51,6 +52,7 @@ def activation_to_record(activation: Activation) -> bytes:
             quantity_mw=format(activation.quantity_mw, "f"),
             source=activation.source,
             baseline=baseline,
+            invitation=activation.invitation_id,
         )
     )
 
@@ -75,5 +77,6 @@ def activation_from_record(key: str, body: bytes, received_at: datetime) -> Acti
         quantity_mw=Decimal(record.quantity_mw),
         source=record.source,
         received_at=received_at,
+        invitation_id=record.invitation,
         baseline_kw=baseline,
     )

@@ -64,7 +64,9 @@ class Position:
 
     def __init__(self, trades: Iterable[Trade] = (), calls: Iterable[Activation] = ()) -> None:
         self._trades = sorted(trades, key=_order)
-        self._calls = tuple(call for call in calls if call.quantity_mw)
+        self._calls = tuple(
+            call for call in calls if call.quantity_mw and call.invitation_id is None
+        )
         self._starts = [trade.interval.start for trade in self._trades]
         self._longest = max(
             (trade.interval.end - trade.interval.start for trade in self._trades),

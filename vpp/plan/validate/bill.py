@@ -170,7 +170,8 @@ def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cos
                 lacking = max(term.stored_kwh - stored, 0.0)
                 yield priced("target", term.shortfall_per_kwh, lacking, stored, term.stored_kwh)
         case Cap():
-            nothing, kw = np.full(case.steps, np.inf), place_kw(case, term.place)
+            nothing = np.full(case.steps, np.inf)
+            kw: Floats = np.sum([place_kw(case, at) for at in (term.place, *term.also)], axis=0)
             beyond = beyond_kw(
                 kw,
                 kw,

@@ -16,6 +16,7 @@ from vpp.service.api import (
     calls,
     decisions,
     forecasts,
+    invitations,
     limits,
     markets,
     money,
@@ -95,6 +96,7 @@ def plant_routes() -> list[AnyRoute]:
     return [
         *markets.ROUTES,
         *calls.ROUTES,
+        *invitations.ROUTES,
         *decisions.ROUTES,
         *series.ROUTES,
         *limits.ROUTES,

@@ -57,6 +57,7 @@ def _view(held: HeldOrder, now: datetime) -> LimitOrderView:
             "export_kw": order.limits.export_kw if isfinite(order.limits.export_kw) else None,
             "source": order.source,
             "priority": order.priority,
+            "orderly_use": held.orderly_use,
             "revision": held.revision,
             "received_at": held.received_at,
             "state": "withdrawn" if held.withdrawn else state,

@@ -32,6 +32,7 @@ PARAMETERS = {
     "order_id": "Id of a limit order, chosen by whoever gives it.",
     "product": "Id of a product of `GET /v1/markets`.",
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",
+    "invitation_id": "As the platform named it that invites.",
     "held_id": "As the refusal `needs_approval` named it.",
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "venue": "Id of a venue of `GET /v1/venues`.",

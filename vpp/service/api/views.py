@@ -341,6 +341,7 @@ class LimitOrderView(WireModel):
     export_kw: float | None
     source: str
     priority: int
+    orderly_use: bool
     revision: int
     received_at: datetime
     state: Literal["to_come", "in_force", "over", "withdrawn"]
