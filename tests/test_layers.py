@@ -23,7 +23,10 @@ OUTSIDE = ("tests", "benchmarks", "tools")
 NOUNS = {"vpp.model", "vpp.errors"}
 VERBS = {"vpp.sense", "vpp.plan", "vpp.trade", "vpp.act", "vpp.account"}
 EVERYTHING_BELOW_SERVICE = (
-    NOUNS | VERBS | {"vpp.ports", "vpp.clock", "vpp.wire", "vpp.simulate", "vpp.__version__"}
+    NOUNS
+    | VERBS
+    | {"vpp.ports", "vpp.clock", "vpp.wire", "vpp.simulate", "vpp.__version__"}
+    | {"vpp.wiredr"}
 )
 
 ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is always allowed
@@ -33,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.ports": NOUNS | {"vpp.wire"},
     "vpp.clock": NOUNS,
     "vpp.wire": NOUNS,
+    "vpp.wiredr": NOUNS | {"vpp.wire"},
     **{verb: NOUNS | {"vpp.wire"} for verb in VERBS},
     # A second opinion: it shares nothing with what it checks.
     "vpp.plan.validate": NOUNS | {"vpp.plan.terms", "vpp.plan.view"},

@@ -160,15 +160,15 @@ FIRST = datetime(2026, 6, 29, 16, tzinfo=UTC)
 """Midnight in Shanghai."""
 
 
-def write_park(folder: Path, *, changes: Mapping[str, str] | None = None, more: str = "") -> ParkFile:
+def write_park(
+    folder: Path, *, changes: Mapping[str, str] | None = None, more: str = ""
+) -> ParkFile:
     """The park, with pieces of its text replaced and sections added."""
     text = PARK + more
     for old, new in (changes or {}).items():
         assert old in text, old
         text = text.replace(old, new)
-    rows = [
-        f"{isoformat(FIRST + QUARTER * at)},100,30,300" for at in range(96 * 21)
-    ]
+    rows = [f"{isoformat(FIRST + QUARTER * at)},100,30,300" for at in range(96 * 21)]
     (folder / "series.csv").write_text("\n".join(["interval_start,load,degc,price", *rows]) + "\n")
     (folder / "da.yaml").write_text(DAY_AHEAD)
     rules = shipped("markets/cn_generic_dr_peak_day_ahead.yaml").read_text()

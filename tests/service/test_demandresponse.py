@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from tests.service.drpark import (
     DRAW_KW,
+    FIRST,
     NOW,
     PATH,
     PRODUCT,
@@ -25,15 +26,17 @@ from tests.service.drpark import (
     planned,
     write_park,
 )
+from vpp.account.meters import MeterBook
 from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.demandresponse import Stage
 from vpp.model.horizon import Floats
-from vpp.model.ids import EnterpriseId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.time import Interval, isoformat, local_day
 from vpp.service import (
     accounting,
     activations,
     awarding,
+    control,
     cycle,
     demandresponse,
     drbaseline,
@@ -43,6 +46,8 @@ from vpp.service import (
     limits,
     tradelog,
 )
+from vpp.service.kill import Scope
+from vpp.service.parkfile import load_park
 from vpp.service.plant import Plant
 from vpp.trade.book import BidBook
 from vpp.trade.calendar import TradeRefusal
@@ -70,7 +75,7 @@ def story(plant: Plant) -> Story:
     return found
 
 
-async def invite(plant: Plant, now: datetime = NOW, **changes: object) -> None:
+async def invite(plant: Plant, now: datetime = NOW, **changes: Any) -> None:
     request = InvitationRequest.model_validate(an_invitation(**changes))
     await demandresponse.take(plant, PRODUCT, request, now=now)
 
@@ -91,14 +96,14 @@ async def award(plant: Plant, quantity: str, price: str = "3000", *, revision: i
     await awarding.book_award(plant, PRODUCT, request, now=REPLY_AT)
 
 
-async def nominated(plant: Plant, **changes: object) -> None:
+async def nominated(plant: Plant, **changes: Any) -> None:
     await invite(plant, **changes)
     await planned(plant)
     await demandresponse.advance(plant, REPLY_AT)
     assert story(plant).stage is Stage.NOMINATED
 
 
-async def confirmed(plant: Plant, quantity: str = "1.0", **changes: object) -> None:
+async def confirmed(plant: Plant, quantity: str = "1.0", **changes: Any) -> None:
     await nominated(plant, **changes)
     await award(plant, quantity)
     await demandresponse.advance(plant, REPLY_AT)
@@ -149,7 +154,7 @@ def test_an_invitation_becomes_money_for_those_who_brought_something(making: Mak
     assert {name: m.amount for name, m in evaluation.members.items()} == {MILL: 4200, DAIRY: 1200}
     lines = drmoney.statement_lines(plant, WINDOW)
     assert [(line.item, line.energy_kwh, line.amount) for line in lines[MILL]] == [
-        ("demand_response", 1400, 4200)
+        ("demand_response", D(1400), D(4200))
     ]
     assert drmoney.paid(plant) == 5400
     assert [s.happening.value for s in found.steps] == [
@@ -216,8 +221,6 @@ def test_the_golden_shortfall_costs_1500_by_the_shares_that_were_nominated(
     (tmp_path / "dr.yaml").write_text(
         rules.replace(old, f"settlement: {{formula: baseline_energy, {penalty}}}")
     )
-    from vpp.service.parkfile import load_park
-
     plant = a_plant(load_park(tmp_path / "park.yaml"), tmp_path)
     again_metered(plant, mill=15_000, dairy=5_000)
 
@@ -235,7 +238,7 @@ def test_the_golden_shortfall_costs_1500_by_the_shares_that_were_nominated(
     asyncio.run(run())
     evaluation = story(plant).evaluation
     assert evaluation is not None
-    assert (evaluation.amount, evaluation.penalty) == (0, 1500)
+    assert (evaluation.amount, evaluation.penalty) == (D(0), D(1500))
     assert {name: m.penalty for name, m in evaluation.members.items()} == {MILL: 1200, DAIRY: 300}
     lines = drmoney.statement_lines(plant, WINDOW)
     assert [line.amount for line in lines[DAIRY]] == [0, -300]
@@ -249,31 +252,25 @@ def by_hand(**shares_mw: str) -> ReplyRequest:
 
 def again_metered(plant: Plant, *, until: datetime = NOW, **draw_kw: float) -> None:
     """All days before at other draws, from a new record of the meters on."""
-    from vpp.account.meters import MeterBook
-
-    from tests.service.drpark import FIRST
-
     plant.meters, plant.dr.days = MeterBook(), {}
     meter(plant, FIRST, until, **draw_kw)
 
 
 def test_the_golden_baseline_of_five_days_through_the_meters(making: Making) -> None:
     plant = making(changes=TEN_TIMES)
-    from vpp.account.meters import MeterBook
-
     plant.meters, plant.dr.days = MeterBook(), {}
     zone = plant.file.park.timezone
-    days_mwh = {7: 10, 8: D("10.5"), 9: D("9.8"), 10: D("10.2"), 13: 16}  # five workdays of July
-    start = local_day(datetime(2026, 7, 7).date(), zone).start
+    days_mwh = {7: 10.0, 8: 10.5, 9: 9.8, 10: 10.2, 13: 16.0}  # five workdays of July
+    start = local_day(date(2026, 7, 7), zone).start
     for day in range(7, 14):
-        span = local_day(datetime(2026, 7, day).date(), zone)
-        kw = float(D(days_mwh.get(day, 3)) * 1000 / 24)
+        span = local_day(date(2026, 7, day), zone)
+        kw = days_mwh.get(day, 3.0) * 1000 / 24
         meter(plant, span.start, span.end, mill=kw, dairy=0)
     assert start < NOW
     # Tuesday itself: as the mean of the four, times 10.6 / 10.1 in the hours that correct it.
     usual_kw = 10.125 * 1000 / 24
     window = Interval(NOW, NOW + timedelta(hours=2))
-    begins = local_day(datetime(2026, 7, 14).date(), zone).start
+    begins = local_day(date(2026, 7, 14), zone).start
     meter(plant, begins, window.start, mill=usual_kw * 10.6 / 10.1, dairy=0)
     pack = activations.listed(plant, PRODUCT)
     known = drbaseline.expected_mwh(plant, pack, [MILL], window, now=window.end)[MILL]
@@ -298,10 +295,10 @@ def test_the_plan_prepares_before_the_window_and_lets_go_after_it(making: Making
         assert after is not None
         first = after.horizon.index(WINDOW.start)
         # Without it the cold store keeps its target; with it, it is colder when the window begins.
-        assert after.temperature_degc["cold"][first - 1] < -20.2
-        assert before.temperature_degc["cold"].min() > -20.05
+        assert after.temperature_degc[ResourceId("cold")][first - 1] < -20.2
+        assert before.temperature_degc[ResourceId("cold")].min() > -20.05
         full = 0.5 * 2000 + 300  # more than it has: charged before
-        assert after.stored_kwh["battery"][first - 1] > full
+        assert after.stored_kwh[ResourceId("battery")][first - 1] > full
         net = -sum(DRAW_KW.values())
         inside = of_window(plant, after.net_kw)
         assert (inside >= net + 1000 - 1e-6).all()
@@ -415,19 +412,19 @@ def test_a_veto_at_another_time_is_none(making: Making) -> None:
 
 
 def test_calls_of_the_day_are_counted_and_the_products_own_limit_holds(making: Making) -> None:
-    plant = making(
-        more="demand_response: {members: [{enterprise: dairy, max_calls_per_day: 1}]}\n"
-    )
+    plant = making(more="demand_response: {members: [{enterprise: dairy, max_calls_per_day: 1}]}\n")
 
     async def run() -> None:
         await confirmed(plant)
-        later = {"start": "2026-07-15T12:00:00Z", "end": "2026-07-15T13:00:00Z"}
+        later: dict[str, Any] = {"start": "2026-07-15T12:00:00Z", "end": "2026-07-15T13:00:00Z"}
         await invite(plant, **{"invitation_id": "second"} | later)
         second = plant.dr.book.find("second")
         assert second is not None
         assert drreply.able(plant, second.invitation)[1] == {DAIRY: "no call left this day"}
         drreply.require_room(plant, second.invitation)
-        too_long = {"invitation_id": "long"} | later | {"end": "2026-07-15T14:30:00Z"}
+        too_long: dict[str, Any] = (
+            {"invitation_id": "long"} | later | {"end": "2026-07-15T14:30:00Z"}
+        )
         await invite(plant, revision=1, **too_long | {"start": "2026-07-15T13:00:00Z"})
         third = plant.dr.book.find("long")
         assert third is not None
@@ -473,8 +470,6 @@ def test_a_park_that_brings_too_little_declines_and_says_why(making: Making) -> 
 
 
 def test_without_a_like_day_nobody_takes_part_and_the_reason_is_said(making: Making) -> None:
-    from vpp.account.meters import MeterBook
-
     plant = making()
     plant.meters, plant.dr.days = MeterBook(), {}
 
@@ -564,9 +559,6 @@ def test_a_reply_in_the_shadow_is_made_and_shown_and_nothing_is_nominated(making
 
 
 def test_a_set_kill_switch_lets_no_nomination_leave(making: Making) -> None:
-    from vpp.service import control
-    from vpp.service.kill import Scope
-
     plant = making()
 
     async def run() -> None:
@@ -640,8 +632,8 @@ def test_what_does_not_fit_is_refused(making: Making) -> None:
     async def run() -> None:
         with pytest.raises(TradeRefusal, match="no span of quarter-hours"):
             await invite(plant, start="2026-07-15T09:05:00Z")
+        request = InvitationRequest.model_validate(an_invitation())
         with pytest.raises(TradeRefusal, match="not called by invitation"):
-            request = InvitationRequest.model_validate(an_invitation())
             await demandresponse.take(plant, "da", request, now=NOW)
         with pytest.raises(TradeRefusal, match="the reply was due"):
             await invite(plant, reply_by=isoformat(NOW))
@@ -671,19 +663,23 @@ def test_orderly_use_outranks_a_call_marks_the_day_and_is_told_to_members(making
         await limits.put_order(plant, "o-1", order, now=REPLY_AT)
         await planned(plant, REPLY_AT, seq=3)
         assert plant.schedule is not None
-        mill = of_window(plant, plant.schedule.connection_point_kw["mill-gate"])
+        mill = of_window(plant, plant.schedule.connection_point_kw[ConnectionPointId("mill-gate")])
         # 1100 kW below its 2000: the battery has less than that for two hours, so it is nearly all it does.
         assert -mill.mean() < 1250
         (held,) = plant.limits.values()
         assert held.order.priority == limits.ORDERLY_USE_PRIORITY
 
     asyncio.run(run())
-    told = [event.data["enterprise_id"] for event in plant.events.recent() if event.kind == "orderly_use"]
+    told = [
+        event.data["enterprise_id"]
+        for event in plant.events.recent()
+        if event.kind == "orderly_use"
+    ]
     assert told == ["mill"]
     assert limits.under_orderly_use(plant, MILL, WINDOW) == "o-1"
     assert limits.under_orderly_use(plant, DAIRY, WINDOW) is None
     # The day of the order counts for nobody's baseline who was under it.
-    day = datetime(2026, 7, 15).date()
+    day = date(2026, 7, 15)
     assert "orderly_use" in drbaseline._flags(plant, MILL, day)
     assert "orderly_use" not in drbaseline._flags(plant, DAIRY, day)
     assert "event" in drbaseline._flags(plant, DAIRY, day)
@@ -716,7 +712,9 @@ def test_later_baselines_leave_out_the_day_of_a_call(making: Making) -> None:
     window = Interval(WINDOW.start + timedelta(days=1), WINDOW.end + timedelta(days=1))
     pack = activations.listed(plant, PRODUCT)
     courses = drbaseline.expected_mwh(plant, pack, [MILL], window, now=WINDOW.end)
-    assert float(sum(courses[MILL])) == pytest.approx(4.0)  # 2 MW for two hours, as on all days but that
+    assert float(sum(courses[MILL])) == pytest.approx(
+        4.0
+    )  # 2 MW for two hours, as on all days but that
 
 
 # ---------------------------------------------------------------- the record and the door
