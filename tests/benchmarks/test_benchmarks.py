@@ -37,6 +37,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
     assert list(find_benchmarks()) == [
         "bid_curves",
         "bids_load",
+        "cloud_front",
         "demo_day",
         "demo_plan",
         "forecast",
