@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from vpp.account.settlement import (
     GapRule,
     SettledPrice,
+    claw_back_lines,
     corrections,
     gap_rule_on,
     settle_interval,
 )
 from vpp.errors import DataError
+from vpp.model.market import ClawBack
 from vpp.model.settlement import LineKind, SettlementLine
 from vpp.model.time import QUARTER, Interval
 
@@ -62,6 +64,37 @@ def test_golden_6_a_buyer_with_two_settlements_pays_40_500() -> None:
 
     assert [line.amount for line in lines] == [-40_000, -3_500, 3_000]
     assert total(lines) == -40_500
+
+
+@pytest.mark.parametrize(
+    ("sold_mwh", "metered_mwh", "day_ahead", "real_time", "amount"),
+    [
+        pytest.param("-130", -100, "300", "500", "-2000", id="golden 7: bought too much, then dearer"),
+        pytest.param("-120", -100, "300", "500", None, id="at the upper edge of the band"),
+        pytest.param("-130", -100, "500", "300", None, id="bought too much, then cheaper: a loss stays"),
+        pytest.param("-70", -100, "500", "300", "-2000", id="bought too little, then cheaper"),
+        pytest.param("-80", -100, "500", "300", None, id="at the lower edge of the band"),
+        pytest.param("-70", -100, "300", "500", None, id="bought too little, then dearer: a loss stays"),
+        pytest.param("-10", 20, "300", "500", "-2000", id="bought, and fed instead"),
+        pytest.param("0", 20, "500", "300", None, id="fed what was not sold: no user's gain"),
+    ],
+)  # fmt: skip
+def test_a_declaration_that_lay_off_loses_its_gain_beyond_the_band(
+    sold_mwh: str, metered_mwh: int, day_ahead: str, real_time: str, amount: str | None
+) -> None:
+    lines = claw_back_lines(
+        FIRST,
+        Decimal(sold_mwh),
+        metered_mwh * 1_000_000,
+        Decimal(day_ahead),
+        Decimal(real_time),
+        ClawBack(band=Decimal("0.2"), k=Decimal(1)),
+        CENT,
+        gap=True,
+    )
+
+    assert [line.amount for line in lines] == ([] if amount is None else [Decimal(amount)])
+    assert all(line.kind is LineKind.DEVIATION and line.provisional for line in lines)
 
 
 def test_the_example_of_the_module() -> None:

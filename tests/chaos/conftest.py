@@ -24,7 +24,7 @@ from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
 from vpp.service.parkfile import ParkFile, load_park
 from vpp.service.wiring import BrokerDoor, open_broker
-from vpp.simulate.market import VenueTimes
+from vpp.simulate.market import SeriesIds, VenueTimes
 from vpp.simulate.world import World, WorldSpec
 
 HERE = Path(__file__).parent
@@ -32,6 +32,13 @@ ROOT = HERE.parent.parent
 START = datetime(2025, 12, 2, 10, 20, tzinfo=UTC)
 """11:20 in Stockholm: before the day-ahead gate, and forty minutes before the unit trades."""
 
+SERIES = SeriesIds(
+    unit="EUR/MWh",
+    day_ahead="price.day-ahead.se3",
+    quarter_hour="price.quarter-hour.se3",
+    short="price.imbalance-short.se3",
+    long="price.imbalance-long.se3",
+)
 MINUTE = timedelta(minutes=1)
 TURN_S = 30.0
 """Wall time in which a daemon must speak; only ever ends a broken run."""
@@ -318,6 +325,7 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
                     service_url=proxy.url,
                     seed=1,
                     opened_at=START,
+                    series=SERIES,
                     times=TIMES,
                     ledger_path=tmp_path / "ledger.jsonl",
                     venue_port=venue_port,

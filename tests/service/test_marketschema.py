@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from vpp.account.settlement import gap_rule_on
+from vpp.model.market import ClawBack
 from vpp.service.config import ConfigErrors, shipped
 from vpp.service.marketpack import Pack, read_pack
 from vpp.service.marketrules import RULES
@@ -158,7 +160,8 @@ def test_a_broken_rule_is_told_with_its_place_and_its_name(
 
 
 def test_each_rule_is_broken_once() -> None:
-    assert {"gaps_are_ruled", *(rule for rule, *_ in BROKEN)} >= RULES.keys()
+    elsewhere = {"gaps_are_ruled", "real_time_is_named"}
+    assert elsewhere | {rule for rule, *_ in BROKEN} >= RULES.keys()
 
 
 def test_a_day_ahead_market_that_is_traded_says_what_a_missing_imbalance_price_settles_at(
@@ -172,6 +175,21 @@ def test_a_day_ahead_market_that_is_traded_says_what_a_missing_imbalance_price_s
     without = text[: text.index("  gap_rules:")] + text[text.index("exclusivity_group:") :]
     (fault,) = faults_of(tmp_path, without)
     assert fault.endswith("a day-ahead market that is traded needs at least one [gaps_are_ruled]")
+
+
+def test_a_traded_market_of_two_settlements_names_the_series_of_its_real_time(
+    tmp_path: Path,
+) -> None:
+    path = shipped("markets/cn_sd_spot_da_load_vpp.yaml")
+    product = read_pack(path).product()
+    assert product is not None
+    assert product.real_time_series_id == "price.real-time.sd"
+    assert product.claw_back == ClawBack(band=Decimal("0.2"), k=Decimal(1))
+
+    (fault,) = faults_of(tmp_path, path.read_text().replace(", rt: price.real-time.sd", ""))
+    assert fault.endswith(
+        "two_settlement: give both clearing and rt, or neither [real_time_is_named]"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +20,8 @@ from vpp.errors import RejectedError, UnavailableError
 from vpp.model.horizon import Horizon, Profile
 from vpp.simulate.auction import Auction, read_auction
 from vpp.simulate.exchange import HttpExchange
-from vpp.simulate.ledger import Ledger, Trade, clear
-from vpp.simulate.market import Market, Registration
+from vpp.simulate.ledger import Ledger, TakeBack, Trade, clear
+from vpp.simulate.market import Market, Registration, SeriesIds
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import MarketRules
 from vpp.simulate.venue import VenueServer
@@ -31,6 +32,13 @@ MIDNIGHT = datetime(2025, 12, 1, 23, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 CENT = Decimal("0.01")
 SLOT = (MIDNIGHT, MIDNIGHT + QUARTER)
+SERIES = SeriesIds(
+    unit="EUR/MWh",
+    day_ahead="price.day-ahead.se3",
+    quarter_hour="price.quarter-hour.se3",
+    short="price.imbalance-short.se3",
+    long="price.imbalance-long.se3",
+)
 RULES = MarketRules(
     quarter_hour_noise_sd_per_mwh=4.0,
     quarter_hour_noise_correlation=0.8,
@@ -62,6 +70,18 @@ def offer(side: str, *steps: tuple[str, str]) -> dict[str, Any]:
     }
 
 
+def segments(side: str, *ends: tuple[str, str, str]) -> dict[str, Any]:
+    return {
+        "side": side,
+        "offer": {
+            "form": "segments",
+            "segments": [
+                {"from_mw": low, "to_mw": high, "price_per_mwh": price} for low, high, price in ends
+            ],
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("bid", "taken_mw"),
     [
@@ -70,6 +90,7 @@ def offer(side: str, *steps: tuple[str, str]) -> dict[str, Any]:
         pytest.param(offer("buy", ("1", "49.99")), "0", id="a buyer who offers too little"),
         pytest.param(offer("sell", ("1", "50.01")), "0", id="a seller who asks too much"),
         pytest.param(offer("sell", ("1", "-500")), "1", id="whoever sells at any price"),
+        pytest.param(segments("buy", ("0", "2", "1300"), ("2", "2.5", "50"), ("2.5", "4", "40")), "2.5", id="a buyer's segments at or above the price"),
     ],
 )  # fmt: skip
 def test_a_curve_is_taken_up_to_the_price(bid: dict[str, Any], taken_mw: str) -> None:
@@ -248,6 +269,45 @@ def test_a_gate_rule_is_read_off_one_example() -> None:
     assert auction.closes_at(SLOT) == MIDNIGHT - QUARTER
 
 
+@pytest.mark.parametrize(
+    ("bought_mw", "drawn_mwh", "real_time", "imbalance", "deviation"),
+    [
+        # A quarter-hour, 300 a day ahead, a band of 20 %.
+        pytest.param(520, 100, "500", 15_000, -2_000, id="golden 7: 130 MWh bought, 100 drawn, dearer"),
+        pytest.param(480, 100, "500", 10_000, 0, id="120 MWh bought: within the band"),
+        pytest.param(280, 100, "200", -6_000, -1_000, id="70 MWh bought, 10 too few, cheaper by 100"),
+        pytest.param(280, 100, "500", -15_000, 0, id="70 MWh bought, and dearer: a loss stays"),
+    ],
+)  # fmt: skip
+def test_the_venue_of_two_settlements_takes_back_what_a_wrong_declaration_gained(
+    bought_mw: int, drawn_mwh: int, real_time: str, imbalance: int, deviation: int
+) -> None:
+    ledger = Ledger(CENT)
+    trade = Trade("day_ahead", "unit-1", SLOT, Decimal(-bought_mw), Decimal(300))
+    ledger.cleared("set-1", "award-1", [trade])
+    rule = TakeBack(Decimal("0.2"), Decimal(1), Decimal(300))
+
+    price = Decimal(real_time)
+    ledger.settle("unit-1", SLOT, -drawn_mwh * 1_000_000, price, price, rule)
+
+    assert ledger.totals() == {
+        "day_ahead": -bought_mw * 75,
+        "quarter_hour": 0,
+        "imbalance": imbalance,
+        "deviation": deviation,
+    }
+
+
+def test_one_price_of_the_real_time_pays_both_ways_and_keeps_its_bounds() -> None:
+    rules = replace(RULES, imbalance="real_time", least_per_mwh=49.0, most_per_mwh=51.0)
+    profile = Profile(Horizon(OPENED, QUARTER, 400), np.full(400, 50.0))
+    market = Prices(profile, rules, seed=1)
+    starts = [OPENED + k * QUARTER for k in range(400)]
+
+    assert [market.short(start) for start in starts] == [market.long(start) for start in starts]
+    assert {market.short(start) for start in starts} > {Decimal(49), Decimal(51)}
+
+
 # ---------------------------------------------------------------- the market at work
 
 Play = Callable[[Market, Ledger], Awaitable[None]]
@@ -266,6 +326,7 @@ def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> L
             lambda _unit, _slot: -200_000,
             seed=1,
             opened_at=changes.get("opened_at", OPENED),
+            series=SERIES,
         )
         try:
             await market.start()

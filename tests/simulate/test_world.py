@@ -27,12 +27,20 @@ from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.resource import FixedLoad, ShiftableRun, Storage
 from vpp.model.time import Interval, isoformat
 from vpp.simulate.gateway import BrokerAccess
+from vpp.simulate.market import SeriesIds
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.world import World, WorldSpec
 from vpp.wire import CommandMessage, TelemetryMessage
 
 OPENED = datetime(2025, 12, 1, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2025, 12, 1, 23, tzinfo=UTC)
+SERIES = SeriesIds(
+    unit="EUR/MWh",
+    day_ahead="price.day-ahead.se3",
+    quarter_hour="price.quarter-hour.se3",
+    short="price.imbalance-short.se3",
+    long="price.imbalance-long.se3",
+)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 BESS = ResourceId("bess")
@@ -94,6 +102,7 @@ def a_spec(tiny: Any, port: int, url: str, opened_at: datetime = OPENED) -> Worl
         service_url=url,
         seed=7,
         opened_at=opened_at,
+        series=SERIES,
     )
 
 

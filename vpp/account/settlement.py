@@ -4,7 +4,12 @@
     bought back 0.5 MW at 95      -0.5 MW · 0.25 h · 95    = -11.88    quarter_hour
     metered +300 kWh, owed +375    -75 kWh · 110 (short)   =  -8.25    imbalance
 
-`exchange_imbalance` and `two_settlement` of the field are this one sum. Credit is positive.
+`exchange_imbalance` and `two_settlement` of the field are this one sum: with two settlements short and
+long price are the one of the real time, and a user's market may take back what a wrong declaration gained:
+
+    declared 130 MWh, drew 100, allowed 120; 300 a day ahead, 500 in real time     -(10 · 200) = -2000   deviation
+
+Credit is positive.
 """
 
 from __future__ import annotations
@@ -15,7 +20,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from vpp.account.formulas import claw_back
 from vpp.errors import DataError
+from vpp.model.market import ClawBack
 from vpp.model.money import to_minor
 from vpp.model.settlement import LineKind, SettlementLine
 from vpp.model.time import Interval
@@ -88,6 +95,45 @@ def settle_differences(
             provisional=reference.provisional,
         )
         for quantity_mw, price, reference in contracts
+    )
+
+
+def claw_back_lines(
+    interval: Interval,
+    sold_mwh: Decimal,
+    metered_net_wh: int,
+    day_ahead_per_mwh: Decimal,
+    real_time_per_mwh: Decimal,
+    rule: ClawBack,
+    minor_unit: Decimal,
+    *,
+    gap: bool,
+) -> tuple[SettlementLine, ...]:
+    """One line for what a declaration gained beyond the band, none where it gained nothing.
+
+    `sold_mwh` is net injection traded a day ahead (below 0: bought). The rule is one of users: what is
+    fed counts as nothing drawn. `gap` as in `settle_interval`.
+    """
+    owed = claw_back(
+        day_ahead_mwh=max(-sold_mwh, Decimal(0)),
+        actual_mwh=max(Decimal(-metered_net_wh) / _WH_PER_MWH, Decimal(0)),
+        band=rule.band,
+        day_ahead_price=day_ahead_per_mwh,
+        real_time_price=real_time_per_mwh,
+        k=rule.k,
+    )
+    amount = to_minor(-owed, minor_unit)
+    if not amount:
+        return ()
+    return (
+        SettlementLine(
+            interval=interval,
+            kind=LineKind.DEVIATION,
+            energy_mwh=Decimal(0),
+            price_per_mwh=real_time_per_mwh - day_ahead_per_mwh,
+            amount=amount,
+            provisional=gap,
+        ),
     )
 
 

@@ -95,6 +95,16 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClawBack:
+    """What a user's market takes back of the gain of a wrong declaration (日前申报偏差收益回收)."""
+
+    band: Decimal
+    """Share of what was metered that a declaration may be off by."""
+    k: Decimal
+    """Times the gain beyond the band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketProduct(ProductCalendar):
     """What can be traded and under which rules; data from a dated file in `config/markets`."""
 
@@ -145,6 +155,10 @@ class MarketProduct(ProductCalendar):
     """Name of the settlement formula."""
 
     price_series_id: str
+    real_time_series_id: str | None = None
+    """Series of the real-time price, where what is metered otherwise than traded settles at it."""
+
+    claw_back: ClawBack | None = None
     exclusivity_group: str
     unverified: tuple[str, ...]
     """Fields that no official text was seen for: illustrative until a person clears them."""

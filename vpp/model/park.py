@@ -307,6 +307,24 @@ class Park:
             if r.node_id is None and (not isinstance(r, Converter) or r.electric)
         )
 
+    def electricity_worth(self, node_id: NodeId | None) -> float:
+        """kWh of electricity that a kWh at a node takes to make, by the most efficient converter.
+
+        1 for electricity itself (None), 0 where no converter makes it of electricity.
+        """
+        if node_id is None:
+            return 1.0
+        fed_of_drawn = [
+            point[place] / -steered
+            for machine in self.resources
+            if isinstance(machine, Converter) and machine.electric
+            for place, port in enumerate(machine.ports)
+            if port.node_id == node_id
+            for point, steered in zip(machine.points_kw, machine.steered_kw, strict=True)
+            if point[place] > 0 > steered
+        ]
+        return 1 / max(fed_of_drawn) if fed_of_drawn else 0.0
+
     @cached_property
     def behind_point(self) -> dict[ConnectionPointId, tuple[ResourceId, ...]]:
         """The electric resources behind each connection point, in park order."""

@@ -20,7 +20,9 @@ class LineKind(StrEnum):
     CONTRACT_DIFFERENCE = "contract_difference"
     """Financial contracts: their quantity at their price less the reference price."""
     IMBALANCE = "imbalance"
-    """Metered less scheduled, at the imbalance price of that direction."""
+    """Metered less scheduled, at the imbalance price of that direction, or at that of the real time."""
+    DEVIATION = "deviation"
+    """Gain of a declaration that lay too far from what was metered, taken back by the market."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

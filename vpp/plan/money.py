@@ -120,7 +120,7 @@ def _price(
         case ActivityPrice():
             priced.add_activity(b, fleet, term)
         case StoredEnergyValue():
-            _value_stores(b, fleet.storages, fleet.zones, term.price_per_kwh)
+            _value_stores(b, fleet.storages, fleet.zones, term)
         case _:
             assert_never(term)
 
@@ -135,10 +135,11 @@ def _known(b: Builder, term: EnergyPrice | PeakCharge) -> int:
     return b.point_of[term.connection_point_id]
 
 
-def _value_stores(b: Builder, storages: Storages, zones: Zones, price_per_kwh: float) -> None:
-    """Credit what is left at the end: kWh of electricity in storages, warmth or cold in zones."""
-    electric = np.array([unit.node_id is None for unit in storages.units])
-    kept = np.array([unit.discharge_efficiency for unit in storages.units]) * electric
+def _value_stores(b: Builder, storages: Storages, zones: Zones, term: StoredEnergyValue) -> None:
+    """Credit what is left at the end as the electricity that it stands for, warmth and cold in zones too."""
+    price_per_kwh = term.price_per_kwh
+    worth = np.array([term.electricity_of(unit.node_id) for unit in storages.units])
+    kept = np.array([unit.discharge_efficiency for unit in storages.units]) * worth
     b.price(storages.stored[:, -1], -price_per_kwh * kept, "stored energy")
     electric_kwh_per_degc = np.array(
         [

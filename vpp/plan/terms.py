@@ -13,7 +13,7 @@ How positions add up, for each step of the horizon:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import TypeAlias
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
 from vpp.model.park import Place
 from vpp.plan.view import PeakMargin
 
@@ -395,12 +395,19 @@ class EqualBurden:
 class StoredEnergyValue:
     """What energy left in stores at the end is worth, per kWh of electricity.
 
-    A storage counts what it could still feed; a zone the electricity that its warmth (or cold)
+    A storage counts what it could still feed, one of another carrier the electricity that making it again
+    would take, where `electricity_per_kwh` says how much; a zone the electricity that its warmth (or cold)
     above freezing point (or below) would cost again, at its `cop` (how cold it will be outdoors then is
     not known): only differences between plans matter.
     """
 
     price_per_kwh: float
+    electricity_per_kwh: Mapping[NodeId, float] = field(default_factory=dict)
+    """kWh of electricity that a kWh of a node's carrier stands for; 0 where it says nothing."""
+
+    def electricity_of(self, node_id: NodeId | None) -> float:
+        """kWh of electricity that a kWh in a store at `node_id` stands for; 1 for a battery."""
+        return 1.0 if node_id is None else self.electricity_per_kwh.get(node_id, 0.0)
 
 
 Term: TypeAlias = (

@@ -7,7 +7,7 @@ made new from what is settled, so a correction needs no second book.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -21,6 +21,7 @@ from vpp.account.peaks import next_month
 from vpp.account.settlement import (
     GapRule,
     SettledPrice,
+    claw_back_lines,
     gap_rule_on,
     settle_differences,
     settle_interval,
@@ -54,8 +55,8 @@ LINE_KINDS = {
 }
 """Of every kind that trades energy."""
 
-SETTLED = "exchange_imbalance"
-"""The settlement formula whose lines are made; what settles otherwise is owed and not billed here."""
+SETTLED = frozenset({"exchange_imbalance", "two_settlement"})
+"""Formulas whose lines are made of what is metered; what settles otherwise is owed and not billed here."""
 
 
 def settle_due(plant: Plant, now: datetime) -> list[Interval]:
@@ -113,17 +114,17 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
     if metered is None or spot is None:
         return None
     sold = _sold(plant, interval)
-    zone = trading_unit(plant).zone
     rule = gap_rule_on(plant.file.gap_rules, local_date(interval.start, plant.file.park.timezone))
     prices = [
         rule.price(
             interval.start,
-            _published(plant, imbalance_series_id(name, zone), interval, rule, now),
+            _published(plant, series_id, interval, rule, now),
             QUARTER,
             spot,
         )
-        for name in ("short", "long")
+        for series_id in imbalance_series(plant)
     ]
+    gap = any(price.provisional for price in prices)
     net_wh = sum(energy.net_wh for energy in metered.values())
     owed = plant.sold_mw(interval) * exact(interval.hours) * 1000
     plant.deliveries[interval] = Delivery(
@@ -141,8 +142,9 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
                 prices[0].price_per_mwh,
                 prices[1].price_per_mwh,
                 plant.file.park.minor_unit,
-                gap=any(price.provisional for price in prices),
+                gap=gap,
             ),
+            *_taken_back(plant, interval, sold, net_wh, spot, prices[0].price_per_mwh, gap=gap),
             *_differences(plant, interval, spot, now),
         ),
     )
@@ -155,7 +157,7 @@ def _sold(plant: Plant, interval: Interval) -> list[tuple[LineKind, Decimal, Dec
         product = plant.products.get(line.product_id)  # the park file may drop one
         if line.product_id == CONTRACTS:
             sold.append((LineKind.CONTRACT, line.sold_mw, line.price_per_mwh))
-        elif product is not None and product.settled_by == SETTLED and product.trades_energy:
+        elif product is not None and product.settled_by in SETTLED and product.trades_energy:
             sold.append((LINE_KINDS[product.kind], line.sold_mw, line.price_per_mwh))
     return sold
 
@@ -176,9 +178,43 @@ def _differences(
     return settle_differences(interval, contracts, plant.file.park.minor_unit)
 
 
-def imbalance_series_id(side: str, zone: str) -> str:
-    """Name of the series with the price of what is missing (`short`) or too much (`long`)."""
-    return f"price.imbalance-{side}.{zone.lower()}"
+def _taken_back(
+    plant: Plant,
+    interval: Interval,
+    sold: Sequence[tuple[LineKind, Decimal, Decimal]],
+    net_wh: int,
+    spot: Decimal,
+    real_time: Decimal,
+    *,
+    gap: bool,
+) -> tuple[SettlementLine, ...]:
+    """What the market of the reference product takes back for a declaration that lay off what was metered."""
+    product = reference_product(plant)
+    if product.claw_back is None:
+        return ()
+    declared_mw = sum((mw for _, mw, _ in sold), Decimal(0))
+    return claw_back_lines(
+        interval,
+        declared_mw * exact(interval.hours),
+        net_wh,
+        spot,
+        real_time,
+        product.claw_back,
+        plant.file.park.minor_unit,
+        gap=gap,
+    )
+
+
+def imbalance_series(plant: Plant) -> tuple[str, str]:
+    """Series of the price of what is missing, and of what is too much.
+
+    One and the same, of the real time, where the day-ahead product settles at it.
+    """
+    real_time = reference_product(plant).real_time_series_id
+    if real_time is not None:
+        return real_time, real_time
+    zone = trading_unit(plant).zone.lower()
+    return f"price.imbalance-short.{zone}", f"price.imbalance-long.{zone}"
 
 
 def metered_by_enterprise(

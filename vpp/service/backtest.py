@@ -274,7 +274,7 @@ def _counts(run: Simulation, scored: Scored, watch: _Watch) -> dict[str, Any]:
     losses = _beyond_day_ahead(scored)
     return {
         "imbalance_kwh": _imbalance_kwh(scored),
-        "imbalance_loss": float(losses["imbalance"]),
+        "imbalance_loss": float(losses["imbalance"] + losses["deviation"]),
         "late_trade_loss": float(losses["quarter_hour"]),
         "plans": len(plans),
         "plans_failed": sum(record.status == "unsolved" for record in plans),
@@ -289,7 +289,7 @@ def _counts(run: Simulation, scored: Scored, watch: _Watch) -> dict[str, Any]:
 def _beyond_day_ahead(scored: Scored) -> dict[str, Decimal]:
     """By kind of booking what it cost beyond the day-ahead price of its energy."""
     spot = {start: Decimal(price) for start, price in scored.report["prices"]["day_ahead"] if price}
-    losses = dict.fromkeys(("day_ahead", "quarter_hour", "imbalance"), Decimal(0))
+    losses = dict.fromkeys(("day_ahead", "quarter_hour", "imbalance", "deviation"), Decimal(0))
     for kind, _, start, mwh, amount in scored.report["bookings"]:
         if start in scored.actual.span:
             losses[kind] += Decimal(mwh) * spot[start] - Decimal(amount)

@@ -22,7 +22,7 @@ from vpp.account.completion import Band
 from vpp.model.calendar import Calendar
 from vpp.model.gate import ProductCalendar
 from vpp.model.ids import ProductId
-from vpp.model.market import Call, Direction, MarketProduct, PriceGrid
+from vpp.model.market import Call, ClawBack, Direction, MarketProduct, PriceGrid
 from vpp.model.offer import PriceUnit
 from vpp.service.config import ConfigErrors, Document, Fault, read_document, shipped
 from vpp.service.marketrules import RULES
@@ -116,6 +116,8 @@ class Pack:
             by_invitation=self.by_invitation,
             settled_by=section.settlement.formula,
             price_series_id=section.settlement.price_refs.clearing or _series_id(section),
+            real_time_series_id=section.settlement.price_refs.rt,
+            claw_back=_claw_back(section),
             exclusivity_group=section.exclusivity_group,
             unverified=tuple(field.path for field in self.open_fields),
             pack_digest=self.digest,
@@ -211,6 +213,13 @@ def _call(section: MarketSection) -> Call | None:
         least_share=Decimal(1 if activation.divisible is False else 0),
         survives_largest=activation.survives_largest,
     )
+
+
+def _claw_back(section: MarketSection) -> ClawBack | None:
+    deviation = section.settlement.deviation
+    if deviation is None or deviation.family != "clawback":
+        return None
+    return ClawBack(band=deviation.band_pct or Decimal(0), k=deviation.k or Decimal(0))
 
 
 def _covered(path: str, roots: set[str]) -> bool:

@@ -253,6 +253,15 @@ def gaps_are_ruled(market: MarketSection) -> Broken:
         yield ("settlement",), "gap_rules: a day-ahead market that is traded needs at least one"
 
 
+def real_time_is_named(market: MarketSection) -> Broken:
+    """What two settlements leave over is paid at the price of a series: the file of a traded market names it."""
+    refs = market.settlement.price_refs
+    if market.settlement.formula == "two_settlement" and (refs.clearing is None) != (
+        refs.rt is None
+    ):
+        yield ("settlement", "price_refs"), "two_settlement: give both clearing and rt, or neither"
+
+
 RULES: dict[str, MarketRule] = {
     rule.__name__: rule
     for rule in (
@@ -276,6 +285,7 @@ RULES: dict[str, MarketRule] = {
         deviation_resolves,
         bands_are_contiguous,
         gaps_are_ruled,
+        real_time_is_named,
     )
 }
 

@@ -22,6 +22,7 @@ from vpp.service.marketschema import ProductName
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
+    Cost,
     Count,
     Currency,
     DegC,
@@ -288,8 +289,17 @@ class SimulatedMarket(Section):
     """How the illustrative prices are derived from the recorded day-ahead price, by seed."""
 
     quarter_hour_noise_sd_per_mwh: Size
+    """Of the quarter-hour auction, or of the real time where there is none."""
     quarter_hour_noise_correlation: Annotated[float, Field(ge=0, lt=1)]
-    imbalance_spread_per_mwh: Size
+    imbalance_spread_per_mwh: Size = 0.0
+    imbalance: Literal["two_prices", "real_time"] = "two_prices"
+    """real_time: what is metered otherwise than traded is paid at the real-time price, both ways."""
+    least_per_mwh: Cost = -1_000_000.0
+    most_per_mwh: Cost = 1_000_000.0
+    """Bounds of the derived prices."""
+    claw_back_band: Annotated[Decimal, Field(ge=0, le=1)] | None = None
+    """Share of what was metered that a declaration may be off by before its gain is taken back."""
+    claw_back_times: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(1)
 
 
 class SimulationSection(Section):

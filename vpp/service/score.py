@@ -8,8 +8,8 @@ with the actual series, free to trade day-ahead and quarter-hour at the actual p
 equal to its position. *Ours*: what the devices did and what the venue's own ledger says it cost.
 
 All three share the opening states of the devices and of the month's peaks, and pay the same bill:
-market, network energy, the rise of the peaks, wear, discomfort, calls, cars that left short, less
-what is left in stores, valued at the span's mean import price.
+market, network energy, the rise of the peaks, wear, discomfort, calls, cars that left short, fuel, what
+networks of other carriers lacked, less what is left in stores, valued at the span's mean import price.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from vpp.model.measurement import EvSession, ParkState, Reading
 from vpp.model.park import Park
 from vpp.model.resource import (
     EvFleet,
+    Generator,
     InterruptibleLoad,
     Storage,
     ThermalZone,
@@ -62,6 +63,12 @@ class Bill:
     discomfort: float
     calls: float
     unserved: float
+    fuel: float
+    """What generators fed, by their cost: gas, contracts for heat."""
+
+    networks: float
+    """What other carriers' networks lacked, as dear as a broken limit, and threw away."""
+
     left_in_stores: float
     """Not above 0: what is left saves buying it later."""
 
@@ -127,6 +134,16 @@ def bill(park: Park, actual: Actual, course: Trajectory, *, market_cost: float) 
             if isinstance(r, InterruptibleLoad)
         ),
         unserved=_unserved(park, course),
+        fuel=_fuel(park, course),
+        networks=sum(
+            float(course.lacked_kwh[node].sum()) * LIMIT_EXCESS_PRICE_PER_KWH
+            for node in course.lacked_kwh
+        )
+        + sum(
+            float(course.spilled_kwh[node.node_id].sum()) * (node.spill_cost_per_kwh or 0.0)
+            for node in park.nodes
+            if node.node_id in course.spilled_kwh
+        ),
         left_in_stores=-value * _left_kwh(park, course),
     )
 
@@ -173,6 +190,15 @@ def _unserved(park: Park, course: Trajectory) -> float:
     return sum(price[d.resource_id] * d.unserved_kwh for d in course.departures)
 
 
+def _fuel(park: Park, course: Trajectory) -> float:
+    price = {r.resource_id: r.cost_per_kwh for r in park.resources if isinstance(r, Generator)}
+    fed_kwh = course.power_kw.sum(axis=1) * course.horizon.step_hours
+    return sum(
+        price.get(name, 0.0) * float(kwh)
+        for name, kwh in zip(course.resource_ids, fed_kwh, strict=True)
+    )
+
+
 def opening_worth(park: Park, actual: Actual, course: Trajectory) -> float:
     """What stands in stores when the span begins, valued as what is left at its end."""
     return mean_import_price_per_kwh(park, actual) * _stored_kwh(
@@ -197,7 +223,8 @@ def _stored_kwh(
     for resource in park.resources:
         name = resource.resource_id
         if isinstance(resource, Storage):
-            total += stored_kwh[name] * resource.discharge_efficiency
+            worth = park.electricity_worth(resource.node_id)
+            total += stored_kwh[name] * resource.discharge_efficiency * worth
         if isinstance(resource, ThermalZone):
             sign = 1.0 if resource.heating else -1.0
             total += sign * degc[name] * resource.capacity_kwh_per_degc / resource.cop

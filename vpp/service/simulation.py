@@ -19,9 +19,9 @@ from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import ParkState
 from vpp.model.time import QUARTER, Interval
 from vpp.sense.state import freeze
-from vpp.service.accounting import imbalance_series_id, note_peaks
+from vpp.service.accounting import imbalance_series, note_peaks
 from vpp.service.executor import Executor
-from vpp.service.inputs import reference_product, trading_unit
+from vpp.service.inputs import reference_product
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
@@ -110,13 +110,13 @@ class Simulation:
 def series_ids(plant: Plant) -> SeriesIds:
     """Under which names the park expects the prices of its market."""
     prices = {product.kind: product.price_series_id for product in plant.file.products}
-    zone = trading_unit(plant).zone
-    known = SeriesIds()
+    short, long = imbalance_series(plant)
     return SeriesIds(
+        unit=f"{plant.file.park.currency}/MWh",
         day_ahead=reference_product(plant).price_series_id,
-        quarter_hour=prices.get("energy_id", known.quarter_hour),
-        short=imbalance_series_id("short", zone),
-        long=imbalance_series_id("long", zone),
+        quarter_hour=prices.get("energy_id"),
+        short=short,
+        long=long,
     )
 
 

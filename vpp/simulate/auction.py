@@ -71,6 +71,14 @@ class Auction:
         return (start.astimezone(UTC), end.astimezone(UTC))
 
 
+def is_auctioned(product: Mapping[str, Any]) -> bool:
+    """Whether this venue holds an auction of it: energy that may be bid for, no invitations and no reserve."""
+    return bool(product.get("biddable", True)) and product.get("kind", "energy_da") in (
+        "energy_da",
+        "energy_id",
+    )
+
+
 def read_auction(product: Mapping[str, Any]) -> Auction:
     """Read one product of `GET /v1/markets`.
 

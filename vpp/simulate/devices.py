@@ -40,7 +40,8 @@ class SimulatedLoad(BaseDevice):
 class SimulatedStorage(BaseDevice):
     """A battery. It tapers so that the energy never leaves [0, capacity]; idle by default.
 
-    `min_soc` is the planner's reserve, not a limit of the device.
+    `min_soc` is the planner's reserve, not a limit of the device. A store of another carrier takes what
+    its network leaves over, whatever its set-point says (`networks.py`).
     """
 
     STATE = (
@@ -53,6 +54,8 @@ class SimulatedStorage(BaseDevice):
         super().__init__(resource, opened_at)
         self._resource = resource
         self._zone = zone
+        self.local_kw: float | None = None
+        """What its network asks of it in the step to come; None of a battery."""
         self._discharged_today_kwh = 0.0
         self._day_end = local_day(local_date(opened_at, zone), zone).end
         self.stored_kwh = opening_soc * resource.capacity_kwh
@@ -64,7 +67,7 @@ class SimulatedStorage(BaseDevice):
         if start >= self._day_end:
             self._day_end = local_day(local_date(start, self._zone), self._zone).end
             self._discharged_today_kwh = 0.0
-        wish_kw = self._wish_kw(start) or 0.0
+        wish_kw = (self._wish_kw(start) if self.local_kw is None else self.local_kw) or 0.0
         soc = min(self.stored_kwh / of.capacity_kwh, 1.0) if of.capacity_kwh else 0.0
         target_kw = min(max(wish_kw, -of.most_charge_kw(soc)), of.most_discharge_kw(soc))
         ramped_kw = self._ramped_kw(target_kw, hours)
@@ -78,6 +81,20 @@ class SimulatedStorage(BaseDevice):
         self.throughput_kwh += abs(power_kw) * hours
         self._discharged_today_kwh += max(power_kw, 0.0) * hours / of.discharge_efficiency
         return power_kw * hours
+
+    def room_kw(self, soc: float, hours: float) -> float:
+        """How hard it can be charged for `hours` without going above a state of charge; a size."""
+        of = self._resource
+        room_kwh = max(soc * of.capacity_kwh - self.stored_kwh, 0.0)
+        now = min(self.stored_kwh / of.capacity_kwh, 1.0) if of.capacity_kwh else 1.0
+        return min(of.most_charge_kw(now), room_kwh / (of.charge_efficiency * hours))
+
+    def most_kw(self, hours: float) -> float:
+        """How hard it can be discharged for `hours`; a size."""
+        of = self._resource
+        now = min(self.stored_kwh / of.capacity_kwh, 1.0) if of.capacity_kwh else 0.0
+        kept_kwh = self.stored_kwh * of.kept(hours)
+        return min(of.most_discharge_kw(now), kept_kwh * of.discharge_efficiency / hours)
 
     def _report(self) -> Mapping[str, Any]:
         capacity_kwh = self._resource.capacity_kwh

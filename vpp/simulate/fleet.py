@@ -44,6 +44,7 @@ from vpp.simulate.devices import (
 )
 from vpp.simulate.machines import SimulatedCurtailable, SimulatedFlexible, SimulatedMachine
 from vpp.simulate.meter import MainMeter
+from vpp.simulate.networks import Networks
 from vpp.simulate.processes import SimulatedProcess, SimulatedRun, next_quarter
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Recorder, Trajectory
@@ -103,6 +104,11 @@ class Fleet:
             build_device(resource, park, scenario, opened_at) for resource in park.resources
         ]
         self._by_id = {device.resource_id: device for device in self._devices}
+        outdoor = {name: Course(p, name) for name, p in scenario.outdoor_degc.items()}
+        self._networks = Networks(park, self._by_id, outdoor)
+        late = self._networks.followers
+        self._first = [d for d in self._devices if d.resource_id not in late]
+        self._then = [d for d in self._devices if d.resource_id in late]
         self._meters = [
             MainMeter(point, self._behind(point.connection_point_id), opened_at)
             for point in park.connection_points
@@ -130,7 +136,10 @@ class Fleet:
             )
         while self.now < now:
             end = self.now + self._step
-            for device in self._devices:
+            for device in self._first:
+                device.step(end, self._step)
+            self._networks.balance(end, self._step)
+            for device in self._then:
                 device.step(end, self._step)
             for meter in self._meters:
                 meter.step(end, self._step)
@@ -255,8 +264,10 @@ class Fleet:
 
     def _record_from(self, snapshot: Snapshot) -> None:
         """Begin new records with the state now."""
+        self._networks.begin()
         zone = self._park.timezone
-        self._recorder = Recorder(self._devices, self._meters, next_quarter(self.now))
+        networks, first = self._networks.all, next_quarter(self.now)
+        self._recorder = Recorder(self._devices, self._meters, networks, first)
         self._snapshots = {self.now: snapshot}
         self._midnight = local_day(local_date(self.now, zone), zone).end
         self._record()

@@ -7,6 +7,7 @@ even to whole minor units:
 
     day_ahead, quarter_hour   Σ ±quantity · hours · price           (+ sold, − bought)
     imbalance                 (metered − scheduled) · price         short price where negative
+    deviation                 − gain of a declaration beyond a band around what was drawn (users' markets)
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ class Booking:
     slot: Slot
     energy_mwh: Decimal
     amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """A user's declaration may be off by `band` of what was drawn; `times` the gain beyond is taken back."""
+
+    band: Decimal
+    times: Decimal
+    day_ahead_per_mwh: Decimal
 
 
 class Ledger:
@@ -111,6 +121,7 @@ class Ledger:
         metered_net_wh: int,
         short_per_mwh: Decimal | None,
         long_per_mwh: Decimal | None,
+        take_back: TakeBack | None = None,
     ) -> None:
         """Book what `unit` traded and delivered in `slot`.
 
@@ -120,6 +131,7 @@ class Ledger:
             metered_net_wh: Net injection by the true registers.
             short_per_mwh: Price of what is missing; None where none was published.
             long_per_mwh: Price of what is too much; None where none was published.
+            take_back: How a declaration that lies off is treated; None where the market takes nothing back.
         """
         trades = self._trades[unit, slot]
         for kind in ("day_ahead", "quarter_hour"):
@@ -134,6 +146,9 @@ class Ledger:
             self.write("unsettled", unit=unit, start=slot[0], reason="no imbalance price")
         else:
             self._book("imbalance", unit, slot, deviation, deviation * price)
+            if take_back is not None:
+                gained = _gained(take_back, scheduled, metered_net_wh, price)
+                self._book("deviation", unit, slot, Decimal(0), -gained)
         self.write("settled", unit=unit, start=slot[0], metered_net_wh=metered_net_wh)
 
     def totals(self) -> dict[str, Decimal]:
@@ -142,7 +157,7 @@ class Ledger:
             ("day_ahead", "quarter_hour", "imbalance"), Decimal(0)
         )
         for booking in self.bookings:
-            sums[booking.kind] += booking.amount
+            sums[booking.kind] = sums.get(booking.kind, Decimal(0)) + booking.amount
         return sums
 
     def energies(self) -> dict[str, Decimal]:
@@ -151,7 +166,7 @@ class Ledger:
             ("day_ahead", "quarter_hour", "imbalance"), Decimal(0)
         )
         for booking in self.bookings:
-            sums[booking.kind] += booking.energy_mwh
+            sums[booking.kind] = sums.get(booking.kind, Decimal(0)) + booking.energy_mwh
         return sums
 
     def close(self) -> None:
@@ -164,8 +179,20 @@ class Ledger:
         self.write("booked", of=kind, unit=unit, start=slot[0], energy_mwh=energy, amount=amount)
 
 
+def _gained(
+    take_back: TakeBack, sold_mwh: Decimal, metered_net_wh: int, real_time_per_mwh: Decimal
+) -> Decimal:
+    """What buying too much or too little a day ahead gained, beyond the band; what is fed is no use."""
+    declared, drawn = max(-sold_mwh, Decimal(0)), max(-metered_net_wh / WH_PER_MWH, Decimal(0))
+    rise = real_time_per_mwh - take_back.day_ahead_per_mwh
+    most, least = (1 + take_back.band) * drawn, (1 - take_back.band) * drawn
+    if rise > 0:
+        return take_back.times * max(declared - most, Decimal(0)) * rise
+    return take_back.times * max(least - declared, Decimal(0)) * -rise
+
+
 def clear(bid: Mapping[str, Any], price_per_mwh: Decimal) -> Decimal:
-    """The quantity of a `curve_step` bid that one price takes, in MW, not negative.
+    """The quantity of a `curve_step` or `segments` bid that one price takes, in MW, not negative.
 
     A buyer's step is taken where it offers the price or more, a seller's where it asks for the
     price or less. Everything taken is paid at the one price (pay as cleared).
@@ -173,17 +200,29 @@ def clear(bid: Mapping[str, Any], price_per_mwh: Decimal) -> Decimal:
     Raises:
         KeyError, ValueError, ArithmeticError: The bid is not what the contract says.
     """
-    offer, side = bid["offer"], bid["side"]
-    if offer["form"] != "curve_step" or side not in ("buy", "sell"):
-        raise ValueError(f"offer {offer['form']!r} of a {side!r} bid is not traded here")
+    side = bid["side"]
+    if side not in ("buy", "sell"):
+        raise ValueError(f"a {side!r} bid is not traded here")
     taken = Decimal(0)
-    for step in offer["steps"]:
-        quantity, limit = Decimal(step["quantity_mw"]), Decimal(step["price_per_mwh"])
+    for quantity, limit in _steps(bid["offer"]):
         if not (quantity.is_finite() and limit.is_finite() and quantity > 0):
-            raise ValueError(f"step {step} is no quantity at a price")
+            raise ValueError(f"{quantity} MW at {limit} is no quantity at a price")
         if limit >= price_per_mwh if side == "buy" else limit <= price_per_mwh:
             taken += quantity
     return taken
+
+
+def _steps(offer: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
+    """(MW more, price) of each step of an offer."""
+    form = offer["form"]
+    if form == "curve_step":
+        return [(Decimal(s["quantity_mw"]), Decimal(s["price_per_mwh"])) for s in offer["steps"]]
+    if form == "segments":
+        return [
+            (Decimal(s["to_mw"]) - Decimal(s["from_mw"]), Decimal(s["price_per_mwh"]))
+            for s in offer["segments"]
+        ]
+    raise ValueError(f"an offer of the form {form!r} is not traded here")
 
 
 def _hours(slot: Slot) -> Decimal:

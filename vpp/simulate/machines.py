@@ -136,9 +136,8 @@ class SimulatedFlexible(BaseDevice):
 class SimulatedMachine(BaseDevice):
     """An engine or a converter: it runs at the power it is told and stands still where nobody says.
 
-    What must run, runs; what stands ready draws for it.
-    Of a converter only the electricity is simulated: what it feeds into other carriers has no meter
-    here.
+    What must run, runs; what stands ready draws for it. At a node of another carrier its network has the
+    last word (`networks.py`). Of a converter only the electricity is told: what it feeds has no meter here.
     """
 
     STATE = (*BaseDevice.STATE, "_on", "_phase_since", "_starts", "_hours_on", "_day_end")
@@ -147,6 +146,8 @@ class SimulatedMachine(BaseDevice):
         self, resource: Generator | Converter, zone: ZoneInfo, opened_at: datetime
     ) -> None:
         super().__init__(resource, opened_at)
+        self.local_kw: float | None = None
+        """What its network makes of its set-point for the step to come; None where it is in none."""
         self._low_kw, self._high_kw = -resource.draw_kw, resource.feed_kw
         rules = resource.on_off
         self._least_kw = 0.0 if rules is None else rules.min_power_kw
@@ -165,7 +166,8 @@ class SimulatedMachine(BaseDevice):
             self._day_end = local_day(local_date(start, self._zone), self._zone).end
             self._starts, self._hours_on = int(self._on), 0.0
         hours = (end - start) / HOUR
-        target_kw = min(max(self._wish_kw(start) or 0.0, self._low_kw), self._high_kw)
+        wish_kw = self._wish_kw(start) if self.local_kw is None else self.local_kw
+        target_kw = min(max(wish_kw or 0.0, self._low_kw), self._high_kw)
         if abs(target_kw) < self._least_kw:
             target_kw = 0.0
         target_kw = max(target_kw, self._must_kw) if self._must_kw else target_kw
@@ -176,6 +178,10 @@ class SimulatedMachine(BaseDevice):
             self._starts += on
             self._on, self._phase_since = on, start
         return power_kw * hours
+
+    def wish_kw(self, moment: datetime) -> float | None:
+        """The set-point in force; None where nobody commands."""
+        return self._wish_kw(moment)
 
     def _report(self) -> Mapping[str, Any]:
         return {

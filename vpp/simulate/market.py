@@ -24,7 +24,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from vpp.errors import RejectedError, UnavailableError
-from vpp.simulate.auction import Auction, iso, read_auction, utc
+from vpp.simulate.auction import Auction, is_auctioned, iso, read_auction, utc
 from vpp.simulate.exchange import Exchange
 from vpp.simulate.ledger import Ledger, Slot, Trade, clear
 from vpp.simulate.prices import Prices
@@ -60,12 +60,16 @@ class VenueTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesIds:
-    """Under which names the venue publishes its prices."""
+    """Under which names, and in which unit, the venue publishes its prices."""
 
-    day_ahead: str = "price.day-ahead.se3"
-    quarter_hour: str = "price.quarter-hour.se3"
-    short: str = "price.imbalance-short.se3"
-    long: str = "price.imbalance-long.se3"
+    unit: str
+    """Such as `EUR/MWh`."""
+    day_ahead: str
+    quarter_hour: str | None
+    """None where the venue holds no such auction."""
+    short: str
+    long: str
+    """The same as `short` where one price of the real time pays for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Market:
         seed: int,
         opened_at: datetime,
         times: VenueTimes | None = None,
-        series: SeriesIds | None = None,
+        series: SeriesIds,
         publishes: bool = True,
     ) -> None:
         """Make a market; nothing is asked before `start`.
@@ -126,12 +130,11 @@ class Market:
         self._seed = seed
         self._opened_at = opened_at
         self._times = times or VenueTimes()
-        self._series = series or SeriesIds()
+        self._series = series
         self._publishes = publishes
         self._agenda: list[tuple[datetime, int, int, Action]] = []
         self._ticket = count()
         self._unsent: deque[_Post] = deque()
-        self._unit_of_price = "EUR/MWh"
 
     async def start(self) -> None:
         """Read the products and put the first gates on the agenda.
@@ -151,13 +154,12 @@ class Market:
         try:
             content = answer.content
             products = content["products"] if isinstance(content, dict) else content
-            auctions = [read_auction(p) for p in products if p.get("biddable", True)]
+            auctions = [read_auction(p) for p in products if is_auctioned(p)]
         except (LookupError, TypeError, ValueError) as error:
             raise RejectedError(
                 f"{error!r} in GET /v1/markets", where="service", fix="Keep to the contract"
             ) from error
         for auction in auctions:
-            self._unit_of_price = f"{auction.currency}/MWh"
             before = self._ask_before(auction)
             delivery = auction.first_open(self._opened_at, before)
             self._plan_auction(auction, delivery)
@@ -258,6 +260,12 @@ class Market:
             path = f"/v1/markets/{auction.product}/awards"
             self._unsent.append(_Post("POST", path, award, "award", award["award_id"]))
         series_id = self._series.day_ahead if auction.daily else self._series.quarter_hour
+        if series_id is None:
+            raise UnavailableError(
+                f"no series for the prices of {auction.product}",
+                where="Market",
+                fix="Name one for the quarter-hour auction",
+            )
         prices = {slot[0]: self._price(auction, slot[0]) for slot in auction.slots(delivery)}
         self._publish(series_id, prices, auction.interval, now)
         await self._send_unsent()
@@ -308,12 +316,13 @@ class Market:
     async def _settle(self, slot: Slot, now: datetime) -> None:
         self._plan_settlement(slot[1])
         short, long = self._prices.short(slot[0]), self._prices.long(slot[0])
-        for series_id, price in ((self._series.short, short), (self._series.long, long)):
+        for series_id, price in {self._series.short: short, self._series.long: long}.items():
             self._publish(series_id, {slot[0]: price}, QUARTER, now)
+        take_back = self._prices.take_back(slot[0])
         for registration in self._registrations:
             if slot[0] >= registration.trades_from:
                 metered_wh = self._metered_wh(registration.unit, slot)
-                self._ledger.settle(registration.unit, slot, metered_wh, short, long)
+                self._ledger.settle(registration.unit, slot, metered_wh, short, long, take_back)
         await self._send_unsent()
 
     def _publish(
@@ -330,7 +339,7 @@ class Market:
             self._ledger.write("no_price", series=series_id, start=min(prices))
             return
         body = {
-            "unit": self._unit_of_price,
+            "unit": self._series.unit,
             "resolution_s": int(resolution.total_seconds()),
             "issued_at": iso(now),
             "source": "recorded" if series_id == self._series.day_ahead else "illustrative",

@@ -3,6 +3,7 @@
     quarter_hour = day_ahead + AR(1) noise
     short        = max(day_ahead, quarter_hour) + spread
     long         = min(day_ahead, quarter_hour) - spread
+    real time    = quarter_hour, short and long: in a market of two settlements
 
 The noise of an interval is a weighted sum of white noise of the intervals up to it, and the white
 noise of an interval comes from a generator keyed by the seed and the interval alone. So the same
@@ -18,6 +19,7 @@ from math import isnan, log, sqrt
 import numpy as np
 
 from vpp.model.horizon import Profile
+from vpp.simulate.ledger import TakeBack
 from vpp.simulate.spec import MarketRules
 
 CENT = Decimal("0.01")
@@ -54,13 +56,17 @@ class Prices:
             return None
         index = (start - _EPOCH) // _QUARTER
         noise = sum(weight * self._noise(index - lag) for lag, weight in enumerate(self._weights))
-        return day_ahead + _cents(self._rules.quarter_hour_noise_sd_per_mwh * noise)
+        price = day_ahead + _cents(self._rules.quarter_hour_noise_sd_per_mwh * noise)
+        least, most = self._rules.least_per_mwh, self._rules.most_per_mwh
+        return min(max(price, Decimal(str(least))), Decimal(str(most)))
 
     def short(self, start: datetime) -> Decimal | None:
         """What is paid for energy that is missing (illustrative)."""
         day_ahead, quarter_hour = self.day_ahead(start), self.quarter_hour(start)
         if day_ahead is None or quarter_hour is None:
             return None
+        if self._rules.imbalance == "real_time":
+            return quarter_hour
         return max(day_ahead, quarter_hour) + _cents(self._rules.imbalance_spread_per_mwh)
 
     def long(self, start: datetime) -> Decimal | None:
@@ -68,7 +74,16 @@ class Prices:
         day_ahead, quarter_hour = self.day_ahead(start), self.quarter_hour(start)
         if day_ahead is None or quarter_hour is None:
             return None
+        if self._rules.imbalance == "real_time":
+            return quarter_hour
         return min(day_ahead, quarter_hour) - _cents(self._rules.imbalance_spread_per_mwh)
+
+    def take_back(self, start: datetime) -> TakeBack | None:
+        """How a declaration that lies off is treated in the interval; None where nothing is taken back."""
+        day_ahead, band = self.day_ahead(start), self._rules.claw_back_band
+        if day_ahead is None or band is None:
+            return None
+        return TakeBack(band, self._rules.claw_back_times, day_ahead)
 
     def _noise(self, index: int) -> float:
         if index not in self._white:

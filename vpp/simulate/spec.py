@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from math import inf
+from typing import Literal
 
 from vpp.model.horizon import Profile
 from vpp.model.ids import ResourceId
@@ -33,11 +35,21 @@ class MarketRules:
     quarter_hour = day_ahead + AR(1) noise (sd, correlation)
     short        = max(day_ahead, quarter_hour) + spread      paid for what is missing
     long         = min(day_ahead, quarter_hour) - spread      got for what is too much
+
+    A market of two settlements has no quarter-hour auction: that price is then the one of the real time,
+    and both short and long (`imbalance: real_time`).
     """
 
     quarter_hour_noise_sd_per_mwh: float
     quarter_hour_noise_correlation: float
     imbalance_spread_per_mwh: float
+    imbalance: Literal["two_prices", "real_time"] = "two_prices"
+    least_per_mwh: float = -inf
+    most_per_mwh: float = inf
+    """Derived prices stay within these."""
+    claw_back_band: Decimal | None = None
+    """What a declaration may lie off what was metered before its gain is taken back; None: never."""
+    claw_back_times: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

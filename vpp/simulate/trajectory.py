@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon
-from vpp.model.ids import ConnectionPointId, ResourceId
+from vpp.model.ids import ConnectionPointId, NodeId, ResourceId
 from vpp.model.time import QUARTER, Interval
 from vpp.simulate.device import Device
 from vpp.simulate.devices import SimulatedEvFleet, SimulatedStorage, SimulatedZone
 from vpp.simulate.meter import MainMeter
+from vpp.simulate.networks import Network
 from vpp.simulate.processes import SimulatedProcess
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -63,6 +64,12 @@ class Trajectory:
 
     called_kwh: Mapping[ResourceId, Floats]
     """Not drawn by an interruptible load during calls, shape (T,)."""
+
+    lacked_kwh: Mapping[NodeId, Floats]
+    """What the network of a node was short of, shape (T,)."""
+
+    spilled_kwh: Mapping[NodeId, Floats]
+    """What it threw away, shape (T,)."""
 
     import_wh: Mapping[ConnectionPointId, Integers]
     export_wh: Mapping[ConnectionPointId, Integers]
@@ -118,6 +125,8 @@ _FLOAT_MAPS = (
     "throughput_kwh",
     "discomfort_degc_h",
     "called_kwh",
+    "lacked_kwh",
+    "spilled_kwh",
 )
 _INT_MAPS = ("import_wh", "export_wh")
 
@@ -137,12 +146,17 @@ class Recorder:
     """Reads the gauges of a fleet at its quarter-hours."""
 
     def __init__(
-        self, devices: Sequence[Device], meters: Sequence[MainMeter], first: datetime
+        self,
+        devices: Sequence[Device],
+        meters: Sequence[MainMeter],
+        networks: Sequence[Network],
+        first: datetime,
     ) -> None:
         """Prepare to read at `first`, a quarter-hour, and at every one after it."""
         self._devices = tuple(devices)
         self._first = first
         self._gauges = [gauge for device in devices for gauge in _device_gauges(device)]
+        self._gauges += [gauge for network in networks for gauge in _network_gauges(network)]
         self._gauges += [gauge for meter in meters for gauge in _meter_gauges(meter)]
         self._rows: list[list[float]] = []
 
@@ -227,6 +241,14 @@ def _device_gauges(device: Device) -> list[_Gauge]:
         case SimulatedProcess():
             gauges.append(_Gauge("called_kwh", key, lambda: device.called_kwh, True))
     return gauges
+
+
+def _network_gauges(network: Network) -> list[_Gauge]:
+    key = network.node_id
+    return [
+        _Gauge("lacked_kwh", key, lambda: network.lacked_kwh, True),
+        _Gauge("spilled_kwh", key, lambda: network.spilled_kwh, True),
+    ]
 
 
 def _meter_gauges(meter: MainMeter) -> list[_Gauge]:

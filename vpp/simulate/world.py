@@ -55,9 +55,9 @@ class WorldSpec:
     service_url: str
     seed: int
     opened_at: datetime
+    series: SeriesIds
     step: timedelta = STEP
     times: VenueTimes = field(default_factory=VenueTimes)
-    series: SeriesIds = field(default_factory=SeriesIds)
     ledger_path: Path | None = None
     venue_port: int = 0
 

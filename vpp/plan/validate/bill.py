@@ -28,7 +28,7 @@ from vpp.plan.terms import (
     Term,
 )
 from vpp.plan.validate.activities import activity_units, green_kwh, turned_down_kwh
-from vpp.plan.validate.case import Case, electric
+from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import Cost, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
@@ -237,9 +237,10 @@ def _left_in_stores(case: Case, term: StoredEnergyValue) -> Iterator[Cost]:
     schedule, price = case.schedule, term.price_per_kwh
     for resource in case.view.park.resources:
         name = resource.resource_id
-        if isinstance(resource, Storage) and electric(resource) and name in schedule.stored_kwh:
+        if isinstance(resource, Storage) and name in schedule.stored_kwh:
             left = float(schedule.stored_kwh[name][-1])
-            yield priced("stored energy", -price * resource.discharge_efficiency, left)
+            worth = resource.discharge_efficiency * term.electricity_of(resource.node_id)
+            yield priced("stored energy", -price * worth, left)
         if isinstance(resource, ThermalZone) and name in schedule.temperature_degc:
             sign = 1.0 if resource.heating else -1.0
             degc = float(schedule.temperature_degc[name][-1])
