@@ -215,7 +215,7 @@ def made_heat(moments: Sequence[datetime]) -> Iterator[str]:
     for moment in moments:
         work, hour = moment.weekday() < 6, moment.hour + moment.minute / 60
         noise = 0.9 * noise + random.gauss(0.0, 0.04) * (1 - 0.9**2) ** 0.5
-        kw = 450 + (900 if work and 7 <= hour < 21 else 0)
+        kw = 450.0 + (900 if work and 7 <= hour < 21 else 0)
         kw += 300 * (hill(hour, 11.5, 0.7) + hill(hour, 17.5, 0.7)) * work
         yield f"{kw * (1 + noise):.1f}"
 

@@ -308,7 +308,7 @@ class Park:
         )
 
     def electricity_worth(self, node_id: NodeId | None) -> float:
-        """kWh of electricity that a kWh at a node takes to make, by the most efficient converter.
+        """Electricity in kWh that a kWh at a node takes to make, by the most efficient converter.
 
         1 for electricity itself (None), 0 where no converter makes it of electricity.
         """

@@ -406,7 +406,7 @@ class StoredEnergyValue:
     """kWh of electricity that a kWh of a node's carrier stands for; 0 where it says nothing."""
 
     def electricity_of(self, node_id: NodeId | None) -> float:
-        """kWh of electricity that a kWh in a store at `node_id` stands for; 1 for a battery."""
+        """Electricity in kWh that a kWh in a store at `node_id` stands for; 1 for a battery."""
         return 1.0 if node_id is None else self.electricity_per_kwh.get(node_id, 0.0)
 
 

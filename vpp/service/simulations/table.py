@@ -44,7 +44,7 @@ def view_of(simulation: Simulation, idle_minutes: float) -> SimulationView:
             quarter_hour=names.quarter_hour,
             imbalance_short=names.short,
             imbalance_long=names.long,
-            unit=f"{reference_product(plant).currency}/MWh",
+            unit=names.unit,
         ),
         requests=len(simulation.done),
         plans=plant.plan_count,

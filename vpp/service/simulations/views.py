@@ -56,7 +56,8 @@ class PriceSeries(WireModel):
     """Under which names prices are published, by `PUT …/series/{id}`."""
 
     day_ahead: str
-    quarter_hour: str
+    quarter_hour: str | None
+    """Null where the market holds no such auction."""
     imbalance_short: str
     imbalance_long: str
     unit: str
