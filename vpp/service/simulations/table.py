@@ -12,7 +12,6 @@ from vpp import __version__
 from vpp.model.ids import ProductId
 from vpp.model.offer import most_mw
 from vpp.service.csvtext import csv_of
-from vpp.service.inputs import reference_product
 from vpp.service.plant import Plant
 from vpp.service.simulations.simulation import Simulation
 from vpp.service.simulations.views import (
