@@ -13,6 +13,7 @@ from typing import Protocol
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
+from vpp.model.programme import EventList, ProgrammeReport
 from vpp.model.time import Interval
 from vpp.model.venue import Submission, VenueHealth
 from vpp.wire import AwardRequest, SeriesUpload
@@ -100,6 +101,31 @@ class Journal(Protocol):
 
     def greatest_key(self, kind: str) -> str | None:
         """The key of that kind that sorts last, code point by code point; None where there is none."""
+        ...
+
+
+class ProgrammeServer(Protocol):
+    """A utility's server of programmes, asked as its client.
+
+    Every question raises:
+        UnavailableError: No answer, or none that can be believed now; ask again.
+        RejectedError: It refuses, or answers something else.
+    """
+
+    async def register(self) -> None:
+        """Make ourselves known; where we are already, nothing happens."""
+        ...
+
+    async def events(self, programs: Sequence[str]) -> EventList:
+        """All events of the programs with these names: the whole list, or an error."""
+        ...
+
+    async def send_report(self, report: ProgrammeReport) -> None:
+        """Hand a report over; one of the same name again changes nothing where the server can tell."""
+        ...
+
+    async def has_report(self, report: ProgrammeReport) -> bool:
+        """Whether it has a report of that name: asked where nobody knows if it came."""
         ...
 
 

@@ -38,9 +38,16 @@ SIDES = {"up": Side.SELL, "down": Side.BUY}
 
 
 async def take(
-    plant: Plant, product_id: str, request: ActivationRequest, *, now: datetime
+    plant: Plant,
+    product_id: str,
+    request: ActivationRequest,
+    *,
+    now: datetime,
+    quiet: bool = False,
 ) -> Activation:
     """Book an activation; acknowledged when it is on disk. The same again changes nothing.
+
+    `quiet` leaves it to the caller to tell of it and to ask for a plan: for many that come together.
 
     Raises:
         TradeRefusal: `unknown_product`, `unknown_unit`, `off_grid`, or `over`: its time has passed.
@@ -62,7 +69,8 @@ async def take(
         )
         plant.reach("activation journalled")
         plant.book.activate(activation)
-    _tell(plant, activation, now)
+    if not quiet:
+        _tell(plant, activation, now)
     plant.reach("activation booked")
     return activation
 
@@ -140,6 +148,14 @@ def baseline_kw(call: Activation, moment: datetime) -> float | None:
         return None
     value = float(profile.values[profile.horizon.index(moment)])
     return value if np.isfinite(value) else None
+
+
+def uncalled_kw(plant: Plant, interval: Interval) -> Profile | None:
+    """Net injection as it is planned now, less what calls have asked of that plan; NaN beyond it.
+
+    None where no plan reaches `interval`.
+    """
+    return _baseline(plant, None, interval)
 
 
 def listed(plant: Plant, product_id: str) -> Pack:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle, feeds, venuedesk, venuewatch
+from vpp.service import cycle, feeds, openadr, venuedesk, venuewatch
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
@@ -29,6 +29,8 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     fetching = (
         {"feeds": _cycle(plant, seat("feeds"), feeds.look, feeds.TICK)} if plant.feeds else {}
     )
+    if plant.programmes:
+        fetching["openadr"] = _cycle(plant, seat("openadr"), openadr.look, openadr.TICK)
     loops = (
         fetching
         | _venues(plant, seat)

@@ -25,6 +25,7 @@ from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
+from vpp.service.openadrchecks import check_programmes
 from vpp.service.parkparts import Parts, require
 from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
@@ -47,6 +48,7 @@ def check(parts: Parts) -> list[Fault]:
     for place, key, what in peak_faults([quota for _, quota in parts.quotas], points):
         parts.fault((*paths[place], key), what)
     _check_feeds(parts)
+    check_programmes(parts)
     check_venues(parts)
     _check_waivers(parts)
     _check_bids(parts)

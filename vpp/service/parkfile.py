@@ -40,6 +40,7 @@ from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
+from vpp.service.openadrschema import OpenAdrSection
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
 from vpp.service.parkparts import Parts, collect
@@ -112,6 +113,9 @@ class ParkFile:
 
     mappings: Mapping[str, MappingSection]
     """How each venue that speaks HTTP does so, by its id."""
+
+    openadr: tuple[OpenAdrSection, ...]
+    """Utilities whose programmes this park takes part in."""
 
     folder: Path
     """Where the park file lies: what it names is beside it."""
@@ -324,6 +328,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         feeds=tuple(section.feeds),
         venues=tuple(section.venues),
         mappings=parts.mappings,
+        openadr=tuple(section.openadr),
         folder=folder,
         forecasts=section.forecasts,
         planning=section.planning,

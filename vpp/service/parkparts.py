@@ -27,6 +27,7 @@ from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
+from vpp.service.openadrschema import OpenAdrSection
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
@@ -72,6 +73,7 @@ class Parts:
     venues: list[tuple[KeyPath, AnyVenue]] = field(default_factory=list)
     mappings: dict[str, MappingSection] = field(default_factory=dict)
     """How each venue speaks, by its id; one whose file is faulty is left out."""
+    openadr: list[tuple[KeyPath, OpenAdrSection]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
@@ -136,6 +138,7 @@ def collect(document: Document) -> Parts:
     _collect_contracts(parts)
     _collect_feeds(parts)
     _collect_venues(parts)
+    _collect_utilities(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
@@ -160,6 +163,13 @@ def _collect_contracts(parts: Parts) -> None:
         _note(parts, "contract", path, item, "id")
         if (contract := _valid(ContractSection, item)) is not None:
             parts.contracts.append((path, contract))
+
+
+def _collect_utilities(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "openadr"):
+        _note(parts, "utility", path, item, "id")
+        if (utility := _valid(OpenAdrSection, item)) is not None:
+            parts.openadr.append((path, utility))
 
 
 def _collect_feeds(parts: Parts) -> None:

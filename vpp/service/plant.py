@@ -44,6 +44,7 @@ from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.metrics import Metrics
+from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.parkfile import ParkFile
 from vpp.service.positiondesk import PositionDesk
 from vpp.service.quotapeaks import PeakState
@@ -193,6 +194,8 @@ class Plant:
     """Hands one measurement to the historian; never blocks. False where it has no room."""
     reach: Reach
     feeds: tuple[Feed, ...] = ()
+    programmes: tuple[OpenAdrDesk, ...] = ()
+    """Utilities whose events are followed."""
     venues: tuple[VenueDesk, ...] = ()
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
 

@@ -24,6 +24,7 @@ from vpp.service import (
     cycle,
     inputs,
     limits,
+    openadr,
     outside,
     quotas,
     series_door,
@@ -62,6 +63,7 @@ def recover(plant: Plant) -> None:
     outside.follow(plant, plant.clock.now())
     venuelog.recover(plant)
     limits.recover(plant)
+    openadr.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)

@@ -31,6 +31,7 @@ from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.sqlite_forecasts import SqliteForecasts
 from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
@@ -71,6 +72,8 @@ from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
+from vpp.service.openadrdesk import OpenAdrDesk
+from vpp.service.openadrschema import OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.venueschema import AnyVenue, FileVenueSection, HttpVenueSection, MappingSection
@@ -139,6 +142,7 @@ def build_plant(
     seed: int = 0,
     reach: Reach = nowhere,
     feeds: tuple[Feed, ...] = (),
+    programmes: tuple[OpenAdrDesk, ...] = (),
     venues: tuple[VenueDesk, ...] = (),
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
@@ -168,6 +172,7 @@ def build_plant(
         record=record,
         reach=reach,
         feeds=feeds,
+        programmes=programmes,
         venues=venues,
         intake=Intake(
             park.device_owner,
@@ -371,6 +376,47 @@ def _venue_mapping(section: MappingSection) -> VenueMapping:
     return VenueMapping(bids=BidsMapping(**said), status=asked, awards=listed)
 
 
+async def open_programmes(
+    file: ParkFile, clock: Watch, seed: int, stack: AsyncExitStack
+) -> tuple[OpenAdrDesk, ...]:
+    """The utilities of a park file, each with its adapter, closed with `stack`.
+
+    None where the market is simulated with the park: nobody outside is told of what is not real.
+
+    Raises:
+        ConfigError: An address is neither https nor loopback, or carries a password.
+    """
+    if file.trading.mode == "simulated":
+        return ()
+    rng = Random(seed)
+    desks = []
+    for section in file.openadr:
+        vtn = vtn_of(section, file.folder, ahead=timedelta(seconds=rng.uniform(60, 300)))
+        port = await stack.enter_async_context(OpenAdr3(vtn, now=clock.now))
+        desks.append(OpenAdrDesk(section=section, port=port))
+    return tuple(desks)
+
+
+def vtn_of(section: OpenAdrSection, folder: Path, *, ahead: timedelta) -> Vtn:
+    """How a utility is asked; its token is renewed `ahead`, which is not the same for all parks."""
+    return Vtn(
+        url=section.url,
+        version=section.version,
+        ven_name=section.ven_name,
+        token=TokenSource(
+            url=section.token_url or f"{section.url.rstrip('/')}/auth/token",
+            client_id=partial(read_secret, section.client_id, folder),
+            client_secret=partial(read_secret, section.client_secret, folder),
+            scope=section.scope,
+            ahead=ahead,
+        ),
+        targets=tuple(section.targets),
+        target_type=section.target_type,
+        timeout_s=section.timeout_s,
+        max_bytes=section.max_bytes,
+    )
+
+
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
     """Enterprise and site of each device, as they stand in its topics."""
     return {device: (owner, site) for device, (owner, site) in park.device_owner.items()}
@@ -462,6 +508,7 @@ async def open_plant(
             seed=seed,
             reach=reach,
             feeds=feeds,
+            programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
         )
         recovery.read_back(plant, historian, clock.now())
