@@ -76,6 +76,7 @@ LIVE = {
     "GET /v1/park",
     "GET /v1/resources",
     "GET /v1/plan",
+    "GET /v1/programmes",
     "POST /v1/plan",
     "GET /v1/plan/explain",
     "GET /v1/forecasts",
