@@ -66,12 +66,12 @@ lock: .venv/.dev
 system:
 	@set -e; \
 	if ! command -v apt-get >/dev/null; then \
-		echo 'make system knows Debian only: install mosquitto, redis-server, chromium and a CJK font by hand' >&2; \
+		echo 'make system knows Debian only: install mosquitto, redis-server, openssl, chromium and a CJK font by hand' >&2; \
 		exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
-	packages='mosquitto redis-server chromium fonts-noto-cjk'; \
-	if dpkg-query -W -f '$${db:Status-Status}\n' $$packages 2>/dev/null | grep -c '^installed$$' | grep -q '^4$$'; then \
+	packages='mosquitto redis-server openssl chromium fonts-noto-cjk'; \
+	if dpkg-query -W -f '$${db:Status-Status}\n' $$packages 2>/dev/null | grep -c '^installed$$' | grep -q '^5$$'; then \
 		echo "installed already: $$packages"; \
 	else \
 		$$sudo apt-get update -qq; \

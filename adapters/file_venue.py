@@ -16,7 +16,7 @@ import asyncio
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from adapters.feed_table import Row, csv_rows
 from adapters.watched_folder import WatchedFolder
 from vpp.errors import DataError, ForeignError, RejectedError
-from vpp.model.time import Interval
+from vpp.model.time import Interval, isoformat
 from vpp.model.venue import (
     CONFLICT,
     MAX_RAW_BYTES,
@@ -59,7 +59,11 @@ NAMES_AWARD = ("product", "award_id", "revision", "final", "bid_set_id")
 class FileVenue:
     """A `Venue` of two folders."""
 
-    def __init__(self, outbox: Path, inbox: Path, *, max_bytes: int) -> None:
+    def __init__(
+        self, outbox: Path, inbox: Path, *, max_bytes: int, now: Callable[[], datetime]
+    ) -> None:
+        """Take the folders, and the service's clock: nothing is put out once its time has passed."""
+        self._now = now
         self._outbox = outbox
         self._awards = WatchedFolder(inbox, "awards*.csv", max_bytes=max_bytes)
         self._receipts = WatchedFolder(inbox, "receipts*.csv", max_bytes=max_bytes)
@@ -73,6 +77,8 @@ class FileVenue:
         return VenueHealth()
 
     async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
+        if (at := self._now()) >= until:
+            return Later(retry_at=None, what=f"it is {isoformat(at)}, too late to put it out")
         return await asyncio.to_thread(self._submit, bid_set_id, body)
 
     async def bid_set_status(self, bid_set_id: str) -> BidSetWord:

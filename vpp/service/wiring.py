@@ -312,7 +312,10 @@ async def _open_venue(
     port: Venue
     if isinstance(section, FileVenueSection):
         port = FileVenue(
-            file.folder / section.outbox, file.folder / section.inbox, max_bytes=section.max_bytes
+            file.folder / section.outbox,
+            file.folder / section.inbox,
+            max_bytes=section.max_bytes,
+            now=clock.now,
         )
     else:
         access = http_access(section, file.mappings[section.id], file.folder)
