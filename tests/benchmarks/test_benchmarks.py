@@ -42,6 +42,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "demo_plan",
         "forecast",
         "ingest",
+        "net_position",
         "planner",
         "programmes",
         "robust_bids",
