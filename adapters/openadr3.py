@@ -132,6 +132,9 @@ class OpenAdr3(HttpExchange):
                 return True
         return False
 
+    def offer_power(self, power_kw: Callable[[], float | None]) -> None:
+        """Nothing: a server of OpenADR 3 asks for reports in its events."""
+
     async def _events_of(self, program: Program) -> list[ProgrammeEvent | EventFault]:
         query: dict[str, str | list[str]] = {"programID": program.program_id}
         if self._vtn.targets and self._vtn.version == "3.1":

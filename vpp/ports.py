@@ -5,7 +5,7 @@ Every adapter of a port passes the same contract test (`tests/contracts`), the s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -126,6 +126,10 @@ class ProgrammeServer(Protocol):
 
     async def has_report(self, report: ProgrammeReport) -> bool:
         """Whether it has a report of that name: asked where nobody knows if it came."""
+        ...
+
+    def offer_power(self, power_kw: Callable[[], float | None]) -> None:
+        """Where a server can ask for the power that is drawn now: kW, None where that is not known."""
         ...
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -155,6 +156,8 @@ def recover(plant: Plant) -> None:
         desk.stood = {one.event.event_id: one for one in record.stood}
         desk.polled_at = parse_utc(entry.key.partition("/")[2], where="journal")
     openadrreports.recover(plant)
+    for desk in desks.values():
+        desk.port.offer_power(partial(openadrreports.drawn_kw, plant))
 
 
 async def _note_ill(plant: Plant, desk: OpenAdrDesk, error: AdapterError, now: datetime) -> None:

@@ -21,9 +21,10 @@ def check_programmes(parts: Parts) -> None:
     """Every name that a utility's programs lead to is there, and every series has one source."""
     sources = {s.id: f"feed {feed.id!r}" for _, feed in parts.feeds for s in feed.series}
     for path, utility in parts.openadr:
-        _check_secrets(parts, path, utility)
-        if utility.target_type is not None and utility.version != "3.0":
-            parts.fault((*path, "target_type"), "is of version 3.0 alone")
+        if isinstance(utility, OpenAdrSection):
+            _check_secrets(parts, path, utility)
+            if utility.target_type is not None and utility.version != "3.0":
+                parts.fault((*path, "target_type"), "is of version 3.0 alone")
         for place, program in enumerate(utility.programs):
             where = (*path, "programs", place, "does")
             _check_uses(parts, where, program.does, sources)

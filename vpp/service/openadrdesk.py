@@ -9,7 +9,7 @@ from random import Random
 
 from vpp.model.programme import PayloadUnits, Program
 from vpp.ports import ProgrammeServer
-from vpp.service.openadrschema import OpenAdrSection
+from vpp.service.openadrschema import AnyUtility
 from vpp.trade.programme import NotDone, ProgrammeSchedule, Standing
 from vpp.trade.programmeorders import Uses
 
@@ -27,7 +27,7 @@ class SentReport:
 class OpenAdrDesk:
     """One utility, and how we stand with it."""
 
-    section: OpenAdrSection
+    section: AnyUtility
     port: ProgrammeServer
     due: datetime | None = None
     """When it is asked next; None: at once."""

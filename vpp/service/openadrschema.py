@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from vpp.service.feedschema import Unit
 from vpp.service.feedsecrets import SecretSection
 from vpp.service.marketschema import ProductName
-from vpp.service.schematypes import Fraction, Id, Positive, Section, SeriesId
+from vpp.service.schematypes import FileName, Fraction, Id, Positive, Section, SeriesId
 from vpp.trade.programmeorders import CallUse, Level, LimitUse, SeriesUse, Use
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -87,33 +87,23 @@ class ProgramSection(Section):
     does: PayloadsSection = PayloadsSection()
 
 
-class OpenAdrSection(Section):
-    """One utility's server (VTN) of OpenADR 3, asked time and again."""
+class UtilitySection(Section):
+    """One utility's server (VTN), asked time and again."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,12}$")]
     url: Url
-    """Base of its paths, as https, or http on this machine: `https://utility.example/openadr3/3.1.0`."""
-    version: Literal["3.0", "3.1"] = "3.1"
-    client_id: SecretSection
-    client_secret: SecretSection
-    token_url: Url | None = None
-    """Left out: `{url}/auth/token`."""
-    scope: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    """Base of its paths, as https, or http on this machine: `https://utility.example/openadr3/3.1.0`; of 2.0b
+    it ends in `/OpenADR2/Simple/2.0b`."""
     ven_name: Name
     """What we are called there."""
     register_ven: bool = True
-    """Whether we make ourselves known where we are not; some utilities do it by hand."""
+    """Whether we make ourselves known where we are not; some utilities do it by hand. In 2.0b always."""
     targets: Annotated[list[Target], Field(max_length=100)] = Field(default_factory=list)
     """Events that name targets, and none of these, are not for us; empty: all that we are given are."""
-    target_type: Name | None = None
-    """What 3.0 asks for beside targets, for example GROUP."""
     programs: Annotated[list[ProgramSection], Field(min_length=1, max_length=50)]
     poll_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
     report_s: Annotated[float, Field(ge=60, le=86_400, multiple_of=60)] = 900.0
-    """How long an interval of a report is where the event's own has no end."""
-    timeout_s: Annotated[float, Field(ge=1, le=120)] = 10.0
-    max_bytes: Annotated[int, Field(ge=1000, le=50_000_000)] = 5_000_000
-    """Of one answer; a larger one is refused."""
+    """How long an interval of a report is where the event's own has no end; of 2.0b, how often power is sampled."""
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -121,6 +111,46 @@ class OpenAdrSection(Section):
         if len(set(names)) < len(names):
             raise ValueError("name each program once")
         return self
+
+
+class OpenAdrSection(UtilitySection):
+    """A server of OpenADR 3."""
+
+    version: Literal["3.0", "3.1"]
+    client_id: SecretSection
+    client_secret: SecretSection
+    token_url: Url | None = None
+    """Left out: `{url}/auth/token`."""
+    scope: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    target_type: Name | None = None
+    """What 3.0 asks for beside targets, for example GROUP."""
+    timeout_s: Annotated[float, Field(ge=1, le=120)] = 10.0
+    max_bytes: Annotated[int, Field(ge=1000, le=50_000_000)] = 5_000_000
+    """Of one answer; a larger one is refused."""
+
+
+class OpenAdr2bSection(UtilitySection):
+    """A server of OpenADR 2.0b, through openleadr (`vpp[openadr2b]`); its programs are market contexts."""
+
+    version: Literal["2.0b"]
+    ven_id: Name | None = None
+    """Left out: as the server says."""
+    cert: FileName | None = None
+    """Our certificate and its key, beside the park file or absolute."""
+    key: FileName | None = None
+    ca: FileName | None = None
+    """Who vouches for the server; left out: the machine's own authorities."""
+    vtn_fingerprint: Name | None = None
+    """Of the server's certificate, where its messages are signed."""
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("give cert and key, or neither")
+        return self
+
+
+AnyUtility = Annotated[OpenAdrSection | OpenAdr2bSection, Field(discriminator="version")]
 
 
 def _use(section: Section) -> Use:

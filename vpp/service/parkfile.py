@@ -40,7 +40,7 @@ from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
-from vpp.service.openadrschema import OpenAdrSection
+from vpp.service.openadrschema import AnyUtility
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
 from vpp.service.parkparts import Parts, collect
@@ -114,7 +114,7 @@ class ParkFile:
     mappings: Mapping[str, MappingSection]
     """How each venue that speaks HTTP does so, by its id."""
 
-    openadr: tuple[OpenAdrSection, ...]
+    openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
 
     folder: Path

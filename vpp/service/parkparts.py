@@ -27,7 +27,7 @@ from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
-from vpp.service.openadrschema import OpenAdrSection
+from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.resourceschema import AnyResource
@@ -73,7 +73,7 @@ class Parts:
     venues: list[tuple[KeyPath, AnyVenue]] = field(default_factory=list)
     mappings: dict[str, MappingSection] = field(default_factory=dict)
     """How each venue speaks, by its id; one whose file is faulty is left out."""
-    openadr: list[tuple[KeyPath, OpenAdrSection]] = field(default_factory=list)
+    openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
@@ -168,7 +168,7 @@ def _collect_contracts(parts: Parts) -> None:
 def _collect_utilities(parts: Parts) -> None:
     for path, item in _items(parts.document.tree, (), "openadr"):
         _note(parts, "utility", path, item, "id")
-        if (utility := _valid(OpenAdrSection, item)) is not None:
+        if (utility := _valid(AnyUtility, item)) is not None:
             parts.openadr.append((path, utility))
 
 

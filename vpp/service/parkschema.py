@@ -19,7 +19,7 @@ from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import ProductName
-from vpp.service.openadrschema import OpenAdrSection
+from vpp.service.openadrschema import AnyUtility
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
@@ -356,7 +356,7 @@ class ParkSection(Section):
     """Series that are fetched: files in a folder, documents at an address."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
-    openadr: Annotated[list[OpenAdrSection], Field(max_length=20)] = Field(default_factory=list)
+    openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)
     """Utilities whose programmes this park takes part in."""
     forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()

@@ -12,7 +12,7 @@ from vpp.service.plant import Plant, TracePoint
 
 def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
     """Keep the picture of this minute and show it."""
-    park_kw = _park_kw(plant, now)
+    park_kw = park_kw_now(plant, now)
     stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
     soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
     stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
@@ -49,7 +49,7 @@ def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -
     )
 
 
-def _park_kw(plant: Plant, now: datetime) -> float | None:
+def park_kw_now(plant: Plant, now: datetime) -> float | None:
     """Sum of the main meters; None where one of them is not heard lately."""
     total = 0.0
     for point in plant.file.park.connection_points:

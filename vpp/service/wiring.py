@@ -31,6 +31,7 @@ from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.openadr2b import OpenAdr2b, Vtn2b
 from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.sqlite_forecasts import SqliteForecasts
 from adapters.sqlite_journal import SqliteJournal
@@ -51,6 +52,7 @@ from vpp.ports import (
     Journal,
     JournalEntry,
     MessageSource,
+    ProgrammeServer,
     SetpointSink,
     Venue,
     VenueLedger,
@@ -73,7 +75,7 @@ from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.kill import KillSwitch
 from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
-from vpp.service.openadrschema import OpenAdrSection
+from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.venueschema import AnyVenue, FileVenueSection, HttpVenueSection, MappingSection
@@ -387,17 +389,36 @@ async def open_programmes(
     None where the market is simulated with the park: nobody outside is told of what is not real.
 
     Raises:
-        ConfigError: An address is neither https nor loopback, or carries a password.
+        ConfigError: An address is neither https nor loopback, or carries a password; 2.0b without openleadr.
     """
     if file.trading.mode == "simulated":
         return ()
     rng = Random(seed)
     desks = []
     for section in file.openadr:
-        vtn = vtn_of(section, file.folder, ahead=timedelta(seconds=rng.uniform(60, 300)))
-        port = await stack.enter_async_context(OpenAdr3(vtn, now=clock.now))
+        port: ProgrammeServer
+        if isinstance(section, OpenAdr2bSection):
+            port = await stack.enter_async_context(OpenAdr2b(vtn2b_of(section, file.folder)))
+        else:
+            ahead = timedelta(seconds=rng.uniform(60, 300))
+            vtn = vtn_of(section, file.folder, ahead=ahead)
+            port = await stack.enter_async_context(OpenAdr3(vtn, now=clock.now))
         desks.append(OpenAdrDesk(section=section, port=port))
     return tuple(desks)
+
+
+def vtn2b_of(section: OpenAdr2bSection, folder: Path) -> Vtn2b:
+    """How a utility of OpenADR 2.0b is asked."""
+    return Vtn2b(
+        url=section.url,
+        ven_name=section.ven_name,
+        ven_id=section.ven_id,
+        cert=None if section.cert is None else folder / section.cert,
+        key=None if section.key is None else folder / section.key,
+        ca=None if section.ca is None else folder / section.ca,
+        vtn_fingerprint=section.vtn_fingerprint,
+        sample_s=section.report_s,
+    )
 
 
 def vtn_of(section: OpenAdrSection, folder: Path, *, ahead: timedelta) -> Vtn:
