@@ -43,6 +43,11 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "adapters": NOUNS | {"vpp.ports", "vpp.wire"},
     "strategies": NOUNS | {"vpp.plan.terms", "vpp.plan.view"},
     "vpp.simulate": NOUNS | {"vpp.clock", "vpp.wire"},
+    # The venue judges us: it shares no code with what it judges, not even nouns.
+    **{
+        f"vpp.simulate.{name}": {"vpp.simulate", "vpp.errors"}
+        for name in ("ledger", "clearing", "clearinghouse", "hall", "hallrecords", "venuedoor")
+    },
     "vpp.service": EVERYTHING_BELOW_SERVICE,
     "vpp.service.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters", "strategies"},
     "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.service.smallpark import PARK, RESOURCES, SERIES, SIMULATION, Load, faults_of, loading_in
+from vpp.simulate.clearingrules import Among
 
 
 @pytest.fixture
@@ -103,3 +105,49 @@ def test_a_simulation_that_does_not_fit_its_park_is_refused(
     found = faults_of(load, tmp_path, PARK + SIMULATION.replace(*edit))
 
     assert f"park.yaml:{line}" in found
+
+
+def cleared_by(*rules: str) -> str:
+    lines = "".join(f"      - {rule}\n" for rule in rules)
+    return f"{PARK}{SIMULATION.rstrip()}\n    clearing:\n{lines}"
+
+
+def test_a_park_file_says_how_the_simulated_market_clears_a_product(load: Load) -> None:
+    rule = "{product: quarter, style: uniform_price, depth_mw: 12.5, spread: 8}"
+    simulation = load(cleared_by(rule)).simulation
+    assert simulation is not None
+    assert simulation.market.clearing == {
+        "quarter": Among(depth_mw=Decimal("12.5"), spread=Decimal(8))
+    }
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        pytest.param(
+            ["{product: quarters, style: pay_as_bid}"],
+            "91:10: simulation.market.clearing.0.product: unknown product 'quarters'; known: quarter",
+            id="a product that is not there",
+        ),
+        pytest.param(
+            ["{product: quarter, style: pay_as_bid}", "{product: quarter, style: pay_as_cleared}"],
+            "92:10: simulation.market.clearing.1.product: quarter is cleared by a rule already",
+            id="two rules",
+        ),
+        pytest.param(
+            ["{product: quarter, style: agc, price: 5}"],
+            "91:28: simulation.market.clearing.0.style: quarter trades energy: no signal follows it",
+            id="a signal for energy",
+        ),
+        pytest.param(
+            ["{product: quarter, style: best_price}"],
+            "91:28: simulation.market.clearing.0.style: 'best_price' is none of 'pay_as_cleared',"
+            " 'pay_as_bid', 'uniform_price', 'band_dispatch', 'agc'",
+            id="a style that nobody knows",
+        ),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused(
+    load: Load, tmp_path: Path, rules: list[str], line: str
+) -> None:
+    assert f"park.yaml:{line}" in faults_of(load, tmp_path, cleared_by(*rules))

@@ -150,6 +150,9 @@ class ToyService:
         self.asked: list[dict[str, Any]] = []
         self.awards: list[dict[str, Any]] = []
         self.series: dict[str, list[dict[str, Any]]] = {}
+        self.activations: list[dict[str, Any]] = []
+        self.also: list[dict[str, Any]] = []
+        """Further products, or other fields of the two that there are."""
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -157,6 +160,7 @@ class ToyService:
         app.router.add_get("/v1/markets", self._markets)
         app.router.add_post("/v1/markets/{product}/bids", self._bids)
         app.router.add_post("/v1/markets/{product}/awards", self._awards)
+        app.router.add_post("/v1/markets/{product}/activations", self._activations)
         app.router.add_put("/v1/series/{id}", self._series)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
@@ -188,7 +192,9 @@ class ToyService:
                 "closes_at": "2025-12-01T10:45:00Z",
             },
         }
-        return web.json_response([common | daily, common | rolling])
+        return web.json_response(
+            [common | daily, common | rolling, *(common | rolling | one for one in self.also)]
+        )
 
     async def _bids(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -209,6 +215,10 @@ class ToyService:
             return refusal
         self.awards.append(body)
         return web.json_response({"award_id": body["award_id"], "status": "booked"})
+
+    async def _activations(self, request: web.Request) -> web.Response:
+        self.activations.append(await request.json())
+        return web.json_response({})
 
     async def _series(self, request: web.Request) -> web.Response:
         self.series.setdefault(request.match_info["id"], []).append(await request.json())

@@ -11,20 +11,20 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import aiohttp
 import numpy as np
 import pytest
-from yarl import URL
 
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.horizon import Horizon, Profile
 from vpp.simulate.auction import Auction, read_auction
+from vpp.simulate.clearing import pay_as_cleared, read_bid
+from vpp.simulate.clearingrules import Among, AtPrice, Regulation
 from vpp.simulate.exchange import HttpExchange
-from vpp.simulate.ledger import Ledger, TakeBack, Trade, clear
+from vpp.simulate.hall import Taken
+from vpp.simulate.ledger import Ledger, TakeBack, Trade
 from vpp.simulate.market import Market, Registration, SeriesIds
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import MarketRules
-from vpp.simulate.venue import VenueServer
 
 OPENED = datetime(2025, 12, 1, 10, tzinfo=UTC)
 """11:00 in Stockholm on D-1."""
@@ -94,7 +94,9 @@ def segments(side: str, *ends: tuple[str, str, str]) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_curve_is_taken_up_to_the_price(bid: dict[str, Any], taken_mw: str) -> None:
-    assert clear(bid, Decimal(50)) == Decimal(taken_mw)
+    lines = pay_as_cleared(read_bid(bid, "b"), Decimal(50))
+    assert sum((line.quantity_mw for line in lines), Decimal(0)) == Decimal(taken_mw)
+    assert all(line.price == 50 for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_a_curve_is_taken_up_to_the_price(bid: dict[str, Any], taken_mw: str) ->
 )
 def test_what_breaks_the_contract_is_not_traded(bid: dict[str, Any]) -> None:
     with pytest.raises((ValueError, ArithmeticError, LookupError)):
-        clear(bid, Decimal(50))
+        read_bid(bid, "b")
 
 
 # ---------------------------------------------------------------- settlement
@@ -136,7 +138,7 @@ def settled(
         pytest.param(-150_000, [("day_ahead", "-1", "50")], "-12.50", "0", "3.00", id="0.1 MWh drawn too little, at the long price"),
         pytest.param(-150_000, [("day_ahead", "-1", "50"), ("quarter_hour", "0.4", "55")], "-12.50", "5.50", "0", id="sold back in the later auction"),
         pytest.param(125_000, [], "0", "0", "3.75", id="fed without having sold"),
-        pytest.param(0, [("day_ahead", "0.1", "0.2"), ("day_ahead", "0.1", "0.4")], "0.02", "0", "-3.50", id="0.015 is rounded once, half to even"),
+        pytest.param(0, [("day_ahead", "0.1", "0.2"), ("day_ahead", "0.1", "0.4")], "0.01", "0", "-3.50", id="each line is rounded by itself, 0.005 and 0.01 half to even"),
         pytest.param(0, [("day_ahead", "0.1", "1")], "0.02", "0", "-1.75", id="0.025 is rounded half to even"),
     ],
 )  # fmt: skip
@@ -314,7 +316,7 @@ Play = Callable[[Market, Ledger], Awaitable[None]]
 
 
 def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> Ledger:
-    ledger = Ledger(CENT)
+    ledger = changes.get("ledger") or Ledger(CENT)
 
     async def run() -> None:
         url = await service.start()
@@ -327,6 +329,8 @@ def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> L
             seed=1,
             opened_at=changes.get("opened_at", OPENED),
             series=SERIES,
+            clearing=changes.get("clearing"),
+            sent_here=changes.get("sent_here", ()),
         )
         try:
             await market.start()
@@ -525,23 +529,153 @@ class NoMarkets:
         await self._service.stop()
 
 
-def test_the_venue_tells_what_it_knows_of_a_bid_set() -> None:
-    async def play() -> list[str]:
-        ledger = Ledger(CENT)
-        ledger.received("da/unit-1/1", "abc")
-        ledger.received("da/unit-1/2", "abc")
-        ledger.cleared("da/unit-1/2", "award", [])
-        server = VenueServer(ledger)
-        await server.start()
-        try:
-            async with aiohttp.ClientSession() as session:
-                answers = []
-                for bid_set in ("da/unit-1/1", "da%2Funit-1%2F2", "da/unit-1/3"):
-                    url = URL(f"{server.url}/bid-sets/{bid_set}", encoded=True)
-                    async with session.get(url) as response:
-                        answers.append((await response.json())["status"])
-                return answers
-        finally:
-            await server.stop()
+# ---------------------------------------------------------------- how a product is cleared
 
-    assert asyncio.run(play()) == ["received", "cleared", "unknown"]
+AT = "2025-12-01T23:00:00Z"
+UNTIL = "2025-12-01T23:15:00Z"
+
+
+def one_bid(offered: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"bid_id": "b", "start": AT, "end": UNTIL} | offered]
+
+
+def test_a_product_that_pays_as_bid_is_paid_step_by_step(service: Any) -> None:
+    service.bids[AT] = one_bid(offer("buy", ("0.8", "90"), ("0.1", "70"), ("0.1", "-90")))
+
+    async def play(market: Market, ledger: Ledger) -> None:
+        await until(market, OPENED + timedelta(minutes=105))
+
+    ledger = at_work(service, play, clearing={"se3-day-ahead": AtPrice(pays="bid")})
+    [award] = service.awards
+    assert [(line["quantity_mw"], line["price_per_mwh"]) for line in award["cleared"]] == [
+        ("0.8", "90"),
+        ("0.1", "70"),
+    ]
+    assert ledger.position_mwh() == {("unit-1", MIDNIGHT): Decimal("-0.225")}
+
+
+def test_an_auction_among_others_publishes_the_price_it_found(service: Any) -> None:
+    service.bids[AT] = one_bid(offer("sell", ("500", "-400")))
+
+    async def play(market: Market, ledger: Ledger) -> None:
+        await until(market, OPENED + timedelta(minutes=105))
+
+    at_work(service, play, clearing={"se3-day-ahead": Among(depth_mw=Decimal(50))})
+    [award] = service.awards
+    [line] = award["cleared"]
+    values = service.series["price.day-ahead.se3"][0]["values"]
+    assert values[0]["value"] == float(line["price_per_mwh"]) == -400  # ours is more than all want
+    assert Decimal(line["quantity_mw"]) < 100
+    others = [value["value"] for value in values[1:]]
+    assert all(20 <= price <= 80 for price in others)
+    assert len(set(others)) > 50
+
+
+FREQUENCY = {
+    "product": "regulation",
+    "kind": "regulation",
+    "direction": "symmetric",
+    "price_unit": "mileage_price_per_mw",
+}
+
+
+def test_regulation_is_held_and_called_by_a_signal_that_is_paid_by_its_way(service: Any) -> None:
+    service.also = [FREQUENCY]
+    single = {"form": "single", "quantity_mw": "2", "mileage_price_per_mw": "4"}
+    service.bids[AT] = one_bid({"side": "sell", "offer": single})
+
+    async def play(market: Market, ledger: Ledger) -> None:
+        await until(market, MIDNIGHT - timedelta(minutes=1))
+        assert service.activations == []
+        await until(market, MIDNIGHT)
+
+    rule = Regulation(price=Decimal(6), signal_period_s=4)
+    ledger = at_work(service, play, clearing={"regulation": rule})
+    [award] = [award for award in service.awards if award["award_id"].startswith("award:regul")]
+    assert award["cleared"][0]["price_per_mwh"] == "6"
+    [call] = service.activations
+    assert (call["start"], call["end"], call["unit"]) == (AT, UNTIL, "unit-1")
+    assert Decimal(0) < Decimal(call["quantity_mw"]) <= 2
+    [signalled] = [entry for entry in ledger.entries if entry["kind"] == "signal"]
+    assert signalled["mean_mw"].lstrip("-") == call["quantity_mw"]
+    assert call["direction"] == ("down" if signalled["mean_mw"].startswith("-") else "up")
+    [earned] = ledger.services.values()
+    assert earned.amount == (Decimal(signalled["mileage_mw"]) * 6).quantize(CENT)
+    cleared = {e["award_id"]: e["trades"] for e in ledger.entries if e["kind"] == "cleared"}
+    assert cleared[award["award_id"]] == []
+    assert ledger.counts["activation_acknowledged"] == 1
+
+
+def test_nobody_asks_for_bids_that_are_sent_to_the_venue(service: Any) -> None:
+    async def play(market: Market, ledger: Ledger) -> None:
+        body = {
+            "bid_set_id": "set-1",
+            "product": "se3-day-ahead",
+            "unit": "unit-1",
+            "revision": 1,
+            "delivery": {"start": AT, "end": "2025-12-02T23:00:00Z"},
+            "bids": one_bid(offer("buy", ("0.8", "90"))),
+        }
+        assert market.hall.put("set-1", json.dumps(body).encode(), OPENED) == Taken(new=True)
+        await until(market, OPENED + timedelta(minutes=105))
+        [told] = market.hall.page(0, 10, OPENED + timedelta(minutes=105)).told
+        assert told.award["cleared"][0]["quantity_mw"] == "0.8"
+
+    ledger = at_work(service, play, sent_here=["se3-day-ahead"])
+    assert service.asked == []
+    assert service.awards == []
+    assert ledger.position_mwh() == {("unit-1", MIDNIGHT): Decimal("-0.2")}
+    assert len(service.series["price.day-ahead.se3"][0]["values"]) == 96
+
+
+def test_an_award_that_was_not_brought_is_brought_by_the_next_market(
+    service: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    service.refuse["awards"] = 100
+
+    async def first(market: Market, ledger: Ledger) -> None:
+        await until(market, OPENED + timedelta(minutes=105))
+        ledger.close()
+
+    at_work(service, first, ledger=Ledger(CENT, path))
+    assert service.awards == []
+    service.refuse["awards"] = 0
+
+    async def second(market: Market, ledger: Ledger) -> None:
+        await market.act(OPENED + timedelta(minutes=106))
+
+    ledger = at_work(
+        service, second, ledger=Ledger(CENT, path), opened_at=OPENED + timedelta(minutes=106)
+    )
+    ledger.close()
+    assert [award["award_id"][:19] for award in service.awards] == ["award:se3-day-ahead"]
+    assert ledger.counts["award_acknowledged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("example", "first"),
+    [("2025-12-01T18:00:00Z", "2025-12-01T18:00:00Z"), ("2025-12-01T23:00:00Z", AT)],
+)
+def test_a_trading_day_may_begin_in_the_small_hours(example: str, first: str) -> None:
+    start = datetime.fromisoformat(example)
+    auction = read_auction(
+        {
+            "product": "nem",
+            "currency": "AUD",
+            "timezone": "Australia/Brisbane" if "18:" in example else "Europe/Stockholm",
+            "delivery_interval_s": 300,
+            "units": ["unit-1"],
+            "next_delivery": {
+                "delivery": {
+                    "start": example,
+                    "end": (start + timedelta(days=1)).isoformat(),
+                },
+                "closes_at": (start - timedelta(hours=15)).isoformat(),
+            },
+        }
+    )
+    delivery = auction.delivery_of(start + timedelta(hours=20))
+    assert delivery[0] == datetime.fromisoformat(first)
+    assert len(auction.slots(delivery)) == 288
+    assert auction.delivery_of(start - timedelta(minutes=5))[1] == start

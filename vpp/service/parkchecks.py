@@ -19,6 +19,7 @@ from vpp.model.resource import (
 from vpp.model.resource.series import arriving_series, available_series, power_series
 from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection, country_days
+from vpp.service.clearingchecks import check_clearing
 from vpp.service.config import Fault, KeyPath
 from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
@@ -60,6 +61,7 @@ def check(parts: Parts) -> list[Fault]:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:
         _check_simulation(parts, parts.simulation)
+        check_clearing(parts, parts.simulation)
     return parts.faults
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from vpp.model.network import Carrier
 from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection, DaysSection
+from vpp.service.clearingschema import ClearingSection
 from vpp.service.contractschema import ContractSection
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
@@ -301,6 +302,8 @@ class SimulatedMarket(Section):
     claw_back_band: Annotated[Decimal, Field(ge=0, le=1)] | None = None
     """Share of what was metered that a declaration may be off by before its gain is taken back."""
     claw_back_times: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(1)
+    clearing: Annotated[list[ClearingSection], Field(max_length=100)] = Field(default_factory=list)
+    """How products are cleared; one that is not named at the recorded price, everyone at it."""
 
 
 class SimulationSection(Section):

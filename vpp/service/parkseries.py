@@ -18,7 +18,7 @@ from vpp.model.park import Park
 from vpp.model.resource import CurtailableLoad, EvFleet, FixedLoad, Generator
 from vpp.model.time import local_day
 from vpp.service.config import Document, Fault, KeyPath
-from vpp.service.parkschema import CarsFile, Course, SimulationSection
+from vpp.service.parkschema import CarsFile, Course, SimulatedMarket, SimulationSection
 from vpp.service.seriestable import read_profiles, read_rows
 from vpp.simulate.spec import CarVisit, MarketRules, Scenario
 
@@ -69,7 +69,7 @@ class SeriesReader:
             day_ahead_per_mwh=day_ahead,
             opening_soc={ResourceId(name): soc for name, soc in section.opening.soc.items()},
             opening_degc={ResourceId(name): degc for name, degc in section.opening.degc.items()},
-            market=MarketRules(**section.market.model_dump()),
+            market=_market(section.market),
             minor_unit=self.park.minor_unit,
         )
 
@@ -193,6 +193,11 @@ def _sessions(
         seen.add(session_id)
         found.append((car_park, visit))
     return sorted(found, key=lambda item: (item[1].arrives_at, item[1].session_id)), faults[:20]
+
+
+def _market(section: SimulatedMarket) -> MarketRules:
+    rules = {each.product: each.rule() for each in section.clearing}
+    return MarketRules(**section.model_dump(exclude={"clearing"}), clearing=rules)
 
 
 def _wall_clock(text: str, zone: ZoneInfo) -> datetime:

@@ -7,15 +7,17 @@ any other is a single interval whose gate closes a fixed time before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from vpp.simulate.ledger import Slot
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PRICED = ("energy_da", "energy_id")
+"""Kinds of energy whose auction makes a published price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,22 @@ class Auction:
     """Daily: from the gate's local day to the delivery's."""
     closes: time
     """Daily: the local time of the gate."""
+    starts: time = time()
+    """Daily: the local time at which the delivery day begins."""
+    kind: str = "energy_da"
+    direction: str = "net"
+    price_unit: str | None = "price_per_mwh"
+    """What a price is paid for; None where a rule sets it."""
+
+    @property
+    def energy(self) -> bool:
+        """Whether what is sold is energy; else a service, called against a schedule or a baseline."""
+        return self.kind in _PRICED or self.kind == "energy_rt"
+
+    @property
+    def priced(self) -> bool:
+        """Whether its price is published; that of the real time is the imbalance price."""
+        return self.kind in _PRICED
 
     def closes_at(self, delivery: Slot) -> datetime:
         """The gate of a delivery."""
@@ -45,16 +63,12 @@ class Auction:
     def following(self, delivery: Slot) -> Slot:
         """The delivery after `delivery`."""
         if self.daily:
-            return self._day(delivery[1].astimezone(self.zone).date())
+            return self._day(delivery[1])
         return (delivery[1], delivery[1] + self.interval)
 
     def first_open(self, moment: datetime, before: timedelta) -> Slot:
         """The first delivery whose gate is at least `before` away from `moment`."""
-        if self.daily:
-            delivery = self._day(moment.astimezone(self.zone).date())
-        else:
-            start = moment - (moment - _EPOCH) % self.interval
-            delivery = (start, start + self.interval)
+        delivery = self.delivery_of(moment)
         while self.closes_at(delivery) - before < moment:
             delivery = self.following(delivery)
         return delivery
@@ -65,18 +79,26 @@ class Auction:
         starts = [delivery[0] + index * self.interval for index in range(count)]
         return [(start, start + self.interval) for start in starts]
 
-    def _day(self, day: date) -> Slot:
-        start = datetime.combine(day, time(), self.zone)
-        end = datetime.combine(day + timedelta(days=1), time(), self.zone)
+    def delivery_of(self, moment: datetime) -> Slot:
+        """The delivery that `moment` lies in."""
+        if self.daily:
+            return self._day(moment)
+        start = moment - (moment - _EPOCH) % self.interval
+        return (start, start + self.interval)
+
+    def _day(self, moment: datetime) -> Slot:
+        """The delivery day that `moment` lies in; it may begin in the small hours."""
+        local = moment.astimezone(self.zone)
+        day = local.date() - timedelta(days=int(local.time() < self.starts))
+        start = datetime.combine(day, self.starts, self.zone)
+        end = datetime.combine(day + timedelta(days=1), self.starts, self.zone)
         return (start.astimezone(UTC), end.astimezone(UTC))
 
 
-def is_auctioned(product: Mapping[str, Any]) -> bool:
-    """Whether this venue holds an auction of it: energy that may be bid for, no invitations and no reserve."""
-    return bool(product.get("biddable", True)) and product.get("kind", "energy_da") in (
-        "energy_da",
-        "energy_id",
-    )
+def is_auctioned(product: Mapping[str, Any], ruled: Collection[str]) -> bool:
+    """Whether this venue holds an auction of it: energy that may be bid for, or what has a rule of its own."""
+    usual = product.get("kind", "energy_da") in _PRICED or product["product"] in ruled
+    return bool(product.get("biddable", True)) and usual
 
 
 def read_auction(product: Mapping[str, Any]) -> Auction:
@@ -101,6 +123,10 @@ def read_auction(product: Mapping[str, Any]) -> Auction:
         lead=start - closes_at,
         days_before=(start.astimezone(zone).date() - closes_local.date()).days,
         closes=closes_local.time(),
+        starts=start.astimezone(zone).time(),
+        kind=product.get("kind", "energy_da"),
+        direction=product.get("direction", "net"),
+        price_unit=product.get("price_unit", "price_per_mwh"),
     )
 
 

@@ -93,6 +93,7 @@ class DirectWorld:
             times=times,
             series=series,
             publishes=market is not MarketPart.NOTHING,
+            clearing=scenario.market.clearing,
         )
         self._weather = WeatherStation(exchange, scenario.outdoor_degc, opened_at=opened_at)
         self._published = 0

@@ -2,12 +2,15 @@
 
 The ledger judges the service, so it shares no code with it: plain dictionaries, `Decimal`, pairs
 of times. It is append-only; with a path every entry is one line of JSON on disk before anything
-else happens. Amounts are credits to the unit, one for each interval and kind, rounded half to
-even to whole minor units:
+else happens, and a ledger that is opened on a path where one was goes on where that ended. Amounts
+are credits to the unit, by interval and kind; each line rounds half to even to whole minor units:
 
-    day_ahead, quarter_hour   Σ ±quantity · hours · price           (+ sold, − bought)
+    day_ahead, quarter_hour   ±quantity · hours · price             (+ sold, − bought), one line a trade
     imbalance                 (metered − scheduled) · price         short price where negative
     deviation                 − gain of a declaration beyond a band around what was drawn (users' markets)
+    services                  what reserve and regulation earn: beside the energy, see `earned`
+
+An award of a higher revision takes the place of a lower one; what is settled already is corrected.
 """
 
 from __future__ import annotations
@@ -15,17 +18,25 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from vpp.simulate.ledgerfile import cut_tail, read_entries
 
 Slot: TypeAlias = tuple[datetime, datetime]
 """An interval: start and end, aware UTC."""
 
+Receipt: TypeAlias = Literal["new", "known", "conflict"]
+"""What a bid set is to the books: not seen yet, seen with these bytes, or with others."""
+
 WH_PER_MWH = Decimal(1_000_000)
+QUARTER = timedelta(minutes=15)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TRADED = ("day_ahead", "quarter_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,56 +74,128 @@ class TakeBack:
     day_ahead_per_mwh: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What the registers and the imbalance prices of a slot said."""
+
+    metered_net_wh: int
+    short_per_mwh: Decimal | None
+    long_per_mwh: Decimal | None
+    take_back: TakeBack | None
+
+
 class Ledger:
     """Append-only books of the venue, in memory and, where a path is given, on disk."""
 
     def __init__(self, minor_unit: Decimal, path: Path | None = None) -> None:
-        """Open new books.
+        """Open new books, or go on with those at `path`; a line that was cut off at its end is dropped.
 
         Raises:
             OSError: `path` cannot be written.
+            DataError: A line of `path` is no entry.
         """
         self._minor_unit = minor_unit
-        self._file = path.open("a", encoding="utf-8") if path else None
         self.entries: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.bookings: list[Booking] = []
-        self._trades: defaultdict[tuple[str, Slot], list[Trade]] = defaultdict(list)
+        self.services: dict[str, Booking] = {}
+        """What each capacity or call earned, by its key."""
+        self._awards: dict[str, tuple[int, list[Trade]]] = {}
+        self._quarters: defaultdict[tuple[str, datetime], dict[str, list[Trade]]] = defaultdict(
+            dict
+        )
+        """By unit and quarter-hour, and there by award."""
+        self._booked: dict[tuple[str, str, Slot], tuple[Decimal, Decimal]] = {}
+        self._delivered: dict[tuple[str, Slot], _Delivered] = {}
         self._status: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+        self._unpriced: set[tuple[str, Slot]] = set()
+        cut = 0
+        if path is not None and path.exists():
+            cut = cut_tail(path)
+            for entry in read_entries(path):
+                self._note(entry)
+        self._file = path.open("a", encoding="utf-8") if path else None
+        if cut:
+            self.write("torn", bytes=cut)
+        for (
+            unit,
+            slot,
+        ) in self._delivered:  # a kill may have come between a line and what follows of it
+            self._book_all(unit, slot)
 
     def write(self, kind: str, **fields: Any) -> None:
         """Append one entry; on return it is on disk, where there is one."""
         entry = {"kind": kind, **{key: _plain(value) for key, value in fields.items()}}
-        self.entries.append(entry)
-        self.counts[kind] += 1
         if self._file:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
+        self._note(entry)
 
-    def received(self, bid_set_id: str, digest: str, **fields: Any) -> None:
-        """A bid set has arrived, with the SHA-256 of its bytes."""
+    def received(self, bid_set_id: str, digest: str, **fields: Any) -> Receipt:
+        """A bid set has arrived, with the SHA-256 of its bytes; the same again changes nothing."""
+        known = self._digests.get(bid_set_id)
+        if known == digest:
+            return "known"
+        if known is not None:
+            self.write("conflict", bid_set_id=bid_set_id, digest=digest)
+            return "conflict"
         self.write("received", bid_set_id=bid_set_id, digest=digest, **fields)
-        self._status.setdefault(bid_set_id, "received")
+        return "new"
 
-    def cleared(self, bid_set_id: str, award_id: str, trades: list[Trade]) -> None:
-        """A bid set was cleared into `trades`; from here on they are owed."""
+    def cleared(
+        self,
+        bid_set_id: str,
+        award_id: str,
+        trades: Sequence[Trade],
+        revision: int = 1,
+        **fields: Any,
+    ) -> None:
+        """A bid set was cleared into `trades`; from here on they are owed.
+
+        A revision that is not above that of the same award changes nothing.
+        """
+        before, replaced = self._awards.get(award_id, (0, []))
+        if before >= revision:
+            return
         self.write(
             "cleared",
             bid_set_id=bid_set_id,
             award_id=award_id,
-            trades=[
-                [t.kind, t.unit, _iso(t.slot[0]), _iso(t.slot[1]), str(t.net_mw), str(t.price_per_mwh)]
-                for t in trades
-            ],
-        )  # fmt: skip
-        self._status[bid_set_id] = "cleared"
-        for trade in trades:
-            self._trades[trade.unit, trade.slot].append(trade)
+            revision=revision,
+            trades=trades_plain(trades),
+            **fields,
+        )
+        both = [*replaced, *trades]
+        touched = {(trade.unit, start) for trade in both for start in quarters_of(trade.slot)}
+        for unit, start in sorted(touched):
+            if (unit, (start, start + QUARTER)) in self._delivered:
+                self._book_all(unit, (start, start + QUARTER))
 
     def status(self, bid_set_id: str) -> str:
         """`received`, `cleared` or `unknown`."""
         return self._status.get(bid_set_id, "unknown")
+
+    def digest(self, bid_set_id: str) -> str | None:
+        """SHA-256 of the bytes it came with; None where it never came."""
+        return self._digests.get(bid_set_id)
+
+    def position_mwh(self) -> dict[tuple[str, datetime], Decimal]:
+        """Net energy sold by unit and quarter-hour, where it is not 0."""
+        sums = {
+            key: sum((t.energy_mwh for trades in by_award.values() for t in trades), Decimal(0))
+            for key, by_award in self._quarters.items()
+        }
+        return {key: energy for key, energy in sums.items() if energy}
+
+    def earned(
+        self, key: str, kind: str, unit: str, slot: Slot, quantity_mw: Decimal, exact: Decimal
+    ) -> None:
+        """What a service earns in `slot`, under a key of its own; the same key again takes its place."""
+        amount = self._minor(exact)
+        fields = {"of": kind, "unit": unit, "start": slot[0], "end": slot[1]}
+        self.write("earned", key=key, quantity_mw=quantity_mw, amount=amount, **fields)
 
     def settle(
         self,
@@ -127,44 +210,35 @@ class Ledger:
 
         Args:
             unit: The bidding unit.
-            slot: One delivery interval.
+            slot: One quarter-hour.
             metered_net_wh: Net injection by the true registers.
             short_per_mwh: Price of what is missing; None where none was published.
             long_per_mwh: Price of what is too much; None where none was published.
             take_back: How a declaration that lies off is treated; None where the market takes nothing back.
         """
-        trades = self._trades[unit, slot]
-        for kind in ("day_ahead", "quarter_hour"):
-            mine = [trade for trade in trades if trade.kind == kind]
-            energy = sum((trade.energy_mwh for trade in mine), Decimal(0))
-            amount = sum((trade.energy_mwh * trade.price_per_mwh for trade in mine), Decimal(0))
-            self._book(kind, unit, slot, energy, amount)
-        scheduled = sum((trade.energy_mwh for trade in trades), Decimal(0))
-        deviation = metered_net_wh / WH_PER_MWH - scheduled
-        price = short_per_mwh if deviation < 0 else long_per_mwh
-        if price is None:
-            self.write("unsettled", unit=unit, start=slot[0], reason="no imbalance price")
-        else:
-            self._book("imbalance", unit, slot, deviation, deviation * price)
-            if take_back is not None:
-                gained = _gained(take_back, scheduled, metered_net_wh, price)
-                self._book("deviation", unit, slot, Decimal(0), -gained)
-        self.write("settled", unit=unit, start=slot[0], metered_net_wh=metered_net_wh)
+        back = None if take_back is None else [str(number) for number in astuple(take_back)]
+        self.write(
+            "settled",
+            unit=unit,
+            start=slot[0],
+            end=slot[1],
+            metered_net_wh=metered_net_wh,
+            short_per_mwh=short_per_mwh,
+            long_per_mwh=long_per_mwh,
+            take_back=back,
+        )
+        self._book_all(unit, slot)
 
     def totals(self) -> dict[str, Decimal]:
         """Amounts by kind: what the venue credits (below 0: charges)."""
-        sums: dict[str, Decimal] = dict.fromkeys(
-            ("day_ahead", "quarter_hour", "imbalance"), Decimal(0)
-        )
+        sums: dict[str, Decimal] = dict.fromkeys((*_TRADED, "imbalance"), Decimal(0))
         for booking in self.bookings:
             sums[booking.kind] = sums.get(booking.kind, Decimal(0)) + booking.amount
         return sums
 
     def energies(self) -> dict[str, Decimal]:
         """Net energy in MWh by kind."""
-        sums: dict[str, Decimal] = dict.fromkeys(
-            ("day_ahead", "quarter_hour", "imbalance"), Decimal(0)
-        )
+        sums: dict[str, Decimal] = dict.fromkeys((*_TRADED, "imbalance"), Decimal(0))
         for booking in self.bookings:
             sums[booking.kind] = sums.get(booking.kind, Decimal(0)) + booking.energy_mwh
         return sums
@@ -173,10 +247,98 @@ class Ledger:
         if self._file:
             self._file.close()
 
-    def _book(self, kind: str, unit: str, slot: Slot, energy: Decimal, exact: Decimal) -> None:
-        amount = (exact / self._minor_unit).to_integral_value(ROUND_HALF_EVEN) * self._minor_unit
+    # ------------------------------------------------------------ within
+
+    def _book_all(self, unit: str, slot: Slot) -> None:
+        """Bring what is booked for a slot to what it comes to now."""
+        delivered = self._delivered[unit, slot]
+        trades = [t for some in self._quarters[unit, slot[0]].values() for t in some]
+        for kind in _TRADED:
+            mine = [trade for trade in trades if trade.kind == kind]
+            energy = sum((trade.energy_mwh for trade in mine), Decimal(0))
+            amounts = [self._minor(trade.energy_mwh * trade.price_per_mwh) for trade in mine]
+            self._book(kind, unit, slot, energy, sum(amounts, Decimal(0)))
+        scheduled = sum((trade.energy_mwh for trade in trades), Decimal(0))
+        deviation = delivered.metered_net_wh / WH_PER_MWH - scheduled
+        price = delivered.short_per_mwh if deviation < 0 else delivered.long_per_mwh
+        if price is not None:
+            self._book("imbalance", unit, slot, deviation, self._minor(deviation * price))
+            if (rule := delivered.take_back) is not None:
+                gained = _gained(rule, scheduled, delivered.metered_net_wh, price)
+                self._book("deviation", unit, slot, Decimal(0), self._minor(-gained))
+        elif (unit, slot) not in self._unpriced:
+            self.write(
+                "unsettled", unit=unit, start=slot[0], end=slot[1], reason="no imbalance price"
+            )
+
+    def _book(self, kind: str, unit: str, slot: Slot, energy: Decimal, amount: Decimal) -> None:
+        before = self._booked.get((kind, unit, slot))
+        if before == (energy, amount):
+            return
+        energy_before, amount_before = before or (Decimal(0), Decimal(0))
+        self.write(
+            "booked",
+            of=kind,
+            unit=unit,
+            start=slot[0],
+            end=slot[1],
+            energy_mwh=energy - energy_before,
+            amount=amount - amount_before,
+        )
+
+    def _minor(self, exact: Decimal) -> Decimal:
+        return (exact / self._minor_unit).to_integral_value(ROUND_HALF_EVEN) * self._minor_unit
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        """Take an entry into memory: as it is written, and again as it is read."""
+        self.entries.append(entry)
+        self.counts[entry["kind"]] += 1
+        match entry["kind"]:
+            case "received":
+                self._digests[entry["bid_set_id"]] = entry["digest"]
+                self._status.setdefault(entry["bid_set_id"], "received")
+            case "cleared":
+                self._status[entry["bid_set_id"]] = "cleared"
+                self._take(entry["award_id"], entry["revision"], trades_of(entry["trades"]))
+            case "earned":
+                self.services[entry["key"]] = Booking(
+                    entry["of"],
+                    entry["unit"],
+                    _slot(entry),
+                    Decimal(0),
+                    Decimal(entry["amount"]),
+                )
+            case "settled":
+                self._delivered[entry["unit"], _slot(entry)] = _Delivered(
+                    entry["metered_net_wh"],
+                    _price(entry["short_per_mwh"]),
+                    _price(entry["long_per_mwh"]),
+                    None
+                    if entry["take_back"] is None
+                    else TakeBack(*map(Decimal, entry["take_back"])),
+                )
+            case "booked":
+                self._sum(entry)
+            case "unsettled":
+                self._unpriced.add((entry["unit"], _slot(entry)))
+
+    def _take(self, award_id: str, revision: int, trades: list[Trade]) -> None:
+        for trade in self._awards.get(award_id, (0, []))[1]:
+            for start in quarters_of(trade.slot):
+                self._quarters[trade.unit, start].pop(award_id, None)
+        self._awards[award_id] = (revision, trades)
+        for trade in trades:
+            for start in quarters_of(trade.slot):
+                inside = (max(start, trade.slot[0]), min(start + QUARTER, trade.slot[1]))
+                mine = self._quarters[trade.unit, start].setdefault(award_id, [])
+                mine.append(replace(trade, slot=inside))
+
+    def _sum(self, entry: Mapping[str, Any]) -> None:
+        kind, unit, slot = entry["of"], entry["unit"], _slot(entry)
+        energy, amount = Decimal(entry["energy_mwh"]), Decimal(entry["amount"])
         self.bookings.append(Booking(kind, unit, slot, energy, amount))
-        self.write("booked", of=kind, unit=unit, start=slot[0], energy_mwh=energy, amount=amount)
+        before = self._booked.get((kind, unit, slot), (Decimal(0), Decimal(0)))
+        self._booked[kind, unit, slot] = (before[0] + energy, before[1] + amount)
 
 
 def _gained(
@@ -191,25 +353,38 @@ def _gained(
     return take_back.times * max(least - declared, Decimal(0)) * -rise
 
 
-def clear(bid: Mapping[str, Any], price_per_mwh: Decimal) -> Decimal:
-    """The quantity of a `curve_step` or `segments` bid that one price takes, in MW, not negative.
+def trades_plain(trades: Sequence[Trade]) -> list[list[str]]:
+    """Trades as they stand in an entry."""
+    return [
+        [t.kind, t.unit, _iso(t.slot[0]), _iso(t.slot[1]), str(t.net_mw), str(t.price_per_mwh)]
+        for t in trades
+    ]
 
-    A buyer's step is taken where it offers the price or more, a seller's where it asks for the
-    price or less. Everything taken is paid at the one price (pay as cleared).
 
-    Raises:
-        KeyError, ValueError, ArithmeticError: The bid is not what the contract says.
-    """
-    side = bid["side"]
-    if side not in ("buy", "sell"):
-        raise ValueError(f"a {side!r} bid is not traded here")
-    taken = Decimal(0)
-    for quantity, limit in _steps(bid["offer"]):
-        if not (quantity.is_finite() and limit.is_finite() and quantity > 0):
-            raise ValueError(f"{quantity} MW at {limit} is no quantity at a price")
-        if limit >= price_per_mwh if side == "buy" else limit <= price_per_mwh:
-            taken += quantity
-    return taken
+def trades_of(lines: Sequence[Sequence[str]]) -> list[Trade]:
+    """Trades as an entry says them."""
+    return [
+        Trade(kind, unit, (_time(start), _time(end)), Decimal(mw), Decimal(price))
+        for kind, unit, start, end, mw, price in lines
+    ]
+
+
+def _slot(entry: Mapping[str, Any]) -> Slot:
+    return (_time(entry["start"]), _time(entry["end"]))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _price(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def quarters_of(slot: Slot) -> list[datetime]:
+    """The starts of the quarter-hours that a slot reaches into."""
+    first = slot[0] - (slot[0] - _EPOCH) % QUARTER
+    return [first + n * QUARTER for n in range(-((first - slot[1]) // QUARTER))]
 
 
 def _steps(offer: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:

@@ -6,7 +6,11 @@
     delivery + 1 min  ──▶ PUT  /v1/series/…    imbalance prices; settle by the true registers
 
 It knows the service by its HTTP contract alone. What cannot be delivered now (an award, a price)
-is sent again, with the same ids, each time the market acts, until it is acknowledged or refused.
+is sent again, with the same ids, each time the market acts, until it is acknowledged or refused;
+an award also after the market was killed, where its ledger is on disk.
+
+How a product is cleared says its rule (`clearinghouse.py`). Of a product whose bids are sent to the
+venue nobody asks: its hall (`hall.py`) takes them, and lists the awards.
 """
 
 from __future__ import annotations
@@ -14,26 +18,31 @@ from __future__ import annotations
 import hashlib
 import heapq
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import count
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from vpp.errors import RejectedError, UnavailableError
-from vpp.simulate.auction import Auction, is_auctioned, iso, read_auction, utc
+from vpp.simulate.auction import Auction, is_auctioned, iso, read_auction
+from vpp.simulate.clearinghouse import Clearinghouse, Received, Result, book, note
+from vpp.simulate.clearingrules import Clearing, Regulation
 from vpp.simulate.exchange import Exchange
-from vpp.simulate.ledger import Ledger, Slot, Trade, clear
+from vpp.simulate.hall import Hall
+from vpp.simulate.ledger import QUARTER, Ledger, Slot
+from vpp.simulate.outbox import Outbox, Post
 from vpp.simulate.prices import Prices
+from vpp.simulate.regulation import Held, held, signal
+from vpp.simulate.strangers import dice_of
+from vpp.simulate.venuefaults import VenueFaults
 
 log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-QUARTER = timedelta(minutes=15)
-RESULTS, SETTLEMENT, ASK = range(3)
+RESULTS, SETTLEMENT, ASK, CALL = range(4)
 """Order of what is due at the same moment."""
 
 Action: TypeAlias = Callable[[datetime], Awaitable[None]]
@@ -72,25 +81,6 @@ class SeriesIds:
     """The same as `short` where one price of the real time pays for both."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """Something the service must acknowledge."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any]
-    kind: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """A bid set on its way to the auction."""
-
-    unit: str
-    content: Mapping[str, Any]
-
-
 class Market:
     """A venue with some auctions. `next_due` says when it wants to `act` again."""
 
@@ -107,6 +97,9 @@ class Market:
         times: VenueTimes | None = None,
         series: SeriesIds,
         publishes: bool = True,
+        clearing: Mapping[str, Clearing] | None = None,
+        sent_here: Collection[str] = (),
+        faults: VenueFaults | None = None,
     ) -> None:
         """Make a market; nothing is asked before `start`.
 
@@ -121,6 +114,9 @@ class Market:
             times: When it does what.
             series: Names of the published series.
             publishes: False where somebody else publishes the prices.
+            clearing: How products are cleared; the others all at the recorded price, and of them only energy.
+            sent_here: Products whose bids are sent to the hall instead of asked for.
+            faults: What goes wrong with the hall's awards.
         """
         self._exchange = exchange
         self._prices = prices
@@ -132,9 +128,20 @@ class Market:
         self._times = times or VenueTimes()
         self._series = series
         self._publishes = publishes
+        self._sent_here = frozenset(sent_here)
+        self._house = Clearinghouse(prices, clearing or {}, seed)
+        self._auctions: dict[str, Auction] = {}
+        self.hall = Hall(
+            ledger,
+            self._house,
+            self._auctions,
+            faults or VenueFaults(),
+            results_after=self._results_after,
+        )
         self._agenda: list[tuple[datetime, int, int, Action]] = []
         self._ticket = count()
-        self._unsent: deque[_Post] = deque()
+        self._outbox = Outbox(exchange, ledger)
+        self._unit_of_price = "EUR/MWh"
 
     async def start(self) -> None:
         """Read the products and put the first gates on the agenda.
@@ -154,17 +161,21 @@ class Market:
         try:
             content = answer.content
             products = content["products"] if isinstance(content, dict) else content
-            auctions = [read_auction(p) for p in products if is_auctioned(p)]
+            ruled = {*self._house.ruled, *self._sent_here}
+            auctions = [read_auction(p) for p in products if is_auctioned(p, ruled)]
         except (LookupError, TypeError, ValueError) as error:
             raise RejectedError(
                 f"{error!r} in GET /v1/markets", where="service", fix="Keep to the contract"
             ) from error
         for auction in auctions:
+            self._auctions[auction.product] = auction
+            self._unit_of_price = f"{auction.currency}/MWh"
             before = self._ask_before(auction)
             delivery = auction.first_open(self._opened_at, before)
             self._plan_auction(auction, delivery)
         first = self._opened_at - (self._opened_at - EPOCH) % QUARTER
         self._plan_settlement(first if first == self._opened_at else first + QUARTER)
+        self._outbox.resume()
 
     def next_due(self) -> datetime:
         """When `act` should be called next.
@@ -176,11 +187,12 @@ class Market:
             raise UnavailableError(
                 "the market has no agenda", where="Market", fix="Call start() first"
             )
-        return self._agenda[0][0]
+        return min(self._agenda[0][0], self.hall.next_revision() or self._agenda[0][0])
 
     async def act(self, now: datetime) -> None:
         """Do all that is due until `now`, in order of time."""
-        await self._send_unsent()
+        self.hall.tell_due(now)
+        await self._outbox.send()
         while self._agenda and self._agenda[0][0] <= now:
             *_, action = heapq.heappop(self._agenda)
             await action(now)
@@ -192,7 +204,7 @@ class Market:
     @property
     def unsent(self) -> int:
         """Awards and prices that the service has not acknowledged yet."""
-        return len(self._unsent)
+        return len(self._outbox)
 
     # ------------------------------------------------------------ agenda
 
@@ -201,6 +213,10 @@ class Market:
 
     def _ask_before(self, auction: Auction) -> timedelta:
         return self._times.ask_daily_before if auction.daily else self._times.ask_rolling_before
+
+    def _results_after(self, auction: Auction) -> timedelta:
+        times = self._times
+        return times.daily_results_after if auction.daily else times.rolling_results_after
 
     def _plan_auction(self, auction: Auction, delivery: Slot) -> None:
         asked_at = auction.closes_at(delivery) - self._ask_before(auction)
@@ -216,18 +232,20 @@ class Market:
         self._plan_auction(auction, auction.following(delivery))
         received = []
         for registration in self._registrations:
-            if registration.unit in auction.units and delivery[0] >= registration.trades_from:
-                content = await self._ask_unit(auction, delivery, registration.unit, now)
-                if content is not None:
-                    received.append(_Received(registration.unit, content))
-        after = self._times
-        results_after = after.daily_results_after if auction.daily else after.rolling_results_after
-        results_at = auction.closes_at(delivery) + results_after
+            if (
+                registration.unit in auction.units
+                and delivery[0] >= registration.trades_from
+                and auction.product not in self._sent_here
+            ):
+                one = await self._ask_unit(auction, delivery, registration.unit, now)
+                if one is not None:
+                    received.append(one)
+        results_at = auction.closes_at(delivery) + self._results_after(auction)
         self._at(results_at, RESULTS, partial(self._results, auction, delivery, received))
 
     async def _ask_unit(
         self, auction: Auction, delivery: Slot, unit: str, now: datetime
-    ) -> Mapping[str, Any] | None:
+    ) -> Received | None:
         request_id = self._request_id(auction, delivery, unit)
         span = {"start": iso(delivery[0]), "end": iso(delivery[1])}
         body = {"request_id": request_id, "unit": unit, "delivery": span}
@@ -249,69 +267,77 @@ class Market:
             request_id=request_id,
             bids=len(content.get("bids", ())),
         )
-        return content
+        return Received(unit=unit, award_id=f"award:{request_id}", content=content)
 
     async def _results(
-        self, auction: Auction, delivery: Slot, received: Sequence[_Received], now: datetime
+        self, auction: Auction, delivery: Slot, received: Sequence[Received], now: datetime
     ) -> None:
-        for bid_set in received:
-            award, trades = self._clear(auction, delivery, bid_set)
-            self._ledger.cleared(award["bid_set_id"], award["award_id"], trades)
-            path = f"/v1/markets/{auction.product}/awards"
-            self._unsent.append(_Post("POST", path, award, "award", award["award_id"]))
-        series_id = self._series.day_ahead if auction.daily else self._series.quarter_hour
-        if series_id is None:
-            raise UnavailableError(
-                f"no series for the prices of {auction.product}",
-                where="Market",
-                fix="Name one for the quarter-hour auction",
-            )
-        prices = {slot[0]: self._price(auction, slot[0]) for slot in auction.slots(delivery)}
-        self._publish(series_id, prices, auction.interval, now)
-        await self._send_unsent()
+        if auction.product in self._sent_here:
+            result = self.hall.clear(auction, delivery, now)
+        else:
+            result = self._clear(auction, delivery, received)
+        if isinstance(rule := self._house.rule(auction.product), Regulation):
+            for cleared in result.cleared:
+                for part in held(cleared.award):
+                    call = partial(self._call, auction, cleared.unit, part, rule)
+                    self._at(max(now, part.start), CALL, call)
+        if auction.priced:
+            series_id = self._series.day_ahead if auction.daily else self._series.quarter_hour
+            if series_id is None:
+                raise UnavailableError(
+                    f"no series for the prices of {auction.product}",
+                    where="Market",
+                    fix="Name one for the quarter-hour auction",
+                )
+            self._publish(series_id, result.prices, auction.interval, now)
+        await self._outbox.send()
 
-    def _clear(
-        self, auction: Auction, delivery: Slot, received: _Received
-    ) -> tuple[dict[str, Any], list[Trade]]:
-        """The award for a bid set, and the trades it makes."""
-        slots = set(auction.slots(delivery))
-        cleared, rejected, trades = [], [], []
-        for bid in received.content.get("bids", ()):
-            try:
-                slot = (utc(bid["start"]), utc(bid["end"]))
-                price = self._price(auction, slot[0]) if slot in slots else None
-                bid_id = str(bid["bid_id"])
-                taken_mw = clear(bid, price) if price is not None else Decimal(0)
-            except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-                self._ledger.write("bad_bid", bid=str(bid)[:200], reason=repr(error))
-                price, taken_mw = None, Decimal(0)
-            if price is None or not taken_mw:
-                rejected.append(str(bid.get("bid_id", "")))
-                continue
-            cleared.append(
-                {
-                    "bid_id": bid_id,
-                    "start": iso(slot[0]),
-                    "end": iso(slot[1]),
-                    "quantity_mw": str(taken_mw),
-                    "price_per_mwh": str(price),
-                }
-            )
-            net_mw = taken_mw if bid["side"] == "sell" else -taken_mw
-            kind = "day_ahead" if auction.daily else "quarter_hour"
-            trades.append(Trade(kind, received.unit, slot, net_mw, price))
-        award = {
-            "award_id": f"award:{self._request_id(auction, delivery, received.unit)}",
+    def _clear(self, auction: Auction, delivery: Slot, received: Sequence[Received]) -> Result:
+        """Clear what was asked for, and put the awards with what waits to be sent."""
+        result = self._house.clear(auction, delivery, received)
+        path = f"/v1/markets/{auction.product}/awards"
+        for cleared in result.cleared:
+            award = cleared.award
+            book(self._ledger, auction, cleared, path=path, award=award)
+            self._outbox.add(Post("POST", path, award, "award", award["award_id"]))
+        note(self._ledger, auction, result)
+        return result
+
+    async def _call(
+        self, auction: Auction, unit: str, part: Held, rule: Regulation, now: datetime
+    ) -> None:
+        """Follow the signal of a quarter-hour: its mean is called for, its mileage is paid."""
+        followed = signal(
+            dice_of(self._seed, f"{auction.product}/{unit}", part.start),
+            part.awarded_mw,
+            "up"
+            if auction.direction == "up"
+            else "down"
+            if auction.direction == "down"
+            else "both",
+            seconds=int(QUARTER.total_seconds()),
+            period_s=rule.signal_period_s,
+        )
+        slot = (part.start, part.start + QUARTER)
+        activation_id = f"agc:{self._seed}:{auction.product}:{unit}:{iso(part.start)}"
+        mileage_mw, mean_mw = followed.mileage_mw, followed.mean_mw
+        self._ledger.write("signal", key=activation_id, mean_mw=mean_mw, mileage_mw=mileage_mw)
+        if auction.price_unit == "mileage_price_per_mw":
+            exact = mileage_mw * part.price
+            self._ledger.earned(activation_id, "mileage", unit, slot, part.awarded_mw, exact)
+        body = {
+            "activation_id": activation_id,
             "revision": 1,
-            "final": True,
-            "bid_set_id": received.content["bid_set_id"],
-            "cleared": cleared,
-            "rejected": rejected,
+            "unit": unit,
+            "start": iso(slot[0]),
+            "end": iso(slot[1]),
+            "direction": "up" if mean_mw > 0 else "down",
+            "quantity_mw": str(abs(mean_mw)),
+            "source": "simulated AGC",
         }
-        return award, trades
-
-    def _price(self, auction: Auction, start: datetime) -> Decimal | None:
-        return (self._prices.day_ahead if auction.daily else self._prices.quarter_hour)(start)
+        path = f"/v1/markets/{auction.product}/activations"
+        self._outbox.add(Post("POST", path, body, "activation", activation_id))
+        await self._outbox.send()
 
     async def _settle(self, slot: Slot, now: datetime) -> None:
         self._plan_settlement(slot[1])
@@ -323,7 +349,7 @@ class Market:
             if slot[0] >= registration.trades_from:
                 metered_wh = self._metered_wh(registration.unit, slot)
                 self._ledger.settle(registration.unit, slot, metered_wh, short, long, take_back)
-        await self._send_unsent()
+        await self._outbox.send()
 
     def _publish(
         self,
@@ -349,25 +375,7 @@ class Market:
                 for start, price in known.items()
             ],
         }
-        self._unsent.append(_Post("PUT", f"/v1/series/{series_id}", body, "price", series_id))
-
-    # ------------------------------------------------------------ telling
-
-    async def _send_unsent(self) -> None:
-        """Send what waits, in order; stop at the first that the service does not take now."""
-        while self._unsent:
-            post = self._unsent[0]
-            try:
-                answer = await self._exchange.request(post.method, post.path, post.body)
-            except UnavailableError as error:
-                log.warning("%s %s waits: %s", post.kind, post.key, error)
-                return
-            self._unsent.popleft()
-            if answer.status < 300:
-                self._ledger.write(f"{post.kind}_acknowledged", key=post.key)
-                continue
-            log.warning("%s %s was refused: %s", post.kind, post.key, answer.code)
-            self._ledger.write(f"{post.kind}_refused", key=post.key, code=answer.code)
+        self._outbox.add(Post("PUT", f"/v1/series/{series_id}", body, "price", series_id))
 
     def _request_id(self, auction: Auction, delivery: Slot, unit: str) -> str:
         """The same for the same seed, product, unit and delivery; at most 64 characters."""

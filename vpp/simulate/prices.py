@@ -37,12 +37,15 @@ class Prices:
         self._rules = rules
         self._seed = seed
         self._white: dict[int, float] = {}
+        self._found: dict[tuple[bool, datetime], Decimal] = {}
         rho = rules.quarter_hour_noise_correlation
         terms = 1 + (int(log(_NEGLIGIBLE) / log(rho)) if 0 < rho < 1 else 0)
         self._weights = [sqrt(1 - rho * rho) * rho**lag for lag in range(terms)]
 
     def day_ahead(self, start: datetime) -> Decimal | None:
-        """The recorded price of the interval that begins at `start`."""
+        """The recorded price of the interval that begins at `start`, or what an auction found."""
+        if (True, start) in self._found:
+            return self._found[True, start]
         index = self._day_ahead.horizon.index(start)
         if not 0 <= index < self._day_ahead.horizon.steps:
             return None
@@ -50,7 +53,9 @@ class Prices:
         return None if isnan(value) else _cents(value)
 
     def quarter_hour(self, start: datetime) -> Decimal | None:
-        """The price of the quarter-hour auction (illustrative)."""
+        """The price of the quarter-hour auction (illustrative), or what an auction found."""
+        if (False, start) in self._found:
+            return self._found[False, start]
         day_ahead = self.day_ahead(start)
         if day_ahead is None:
             return None
@@ -59,6 +64,10 @@ class Prices:
         price = day_ahead + _cents(self._rules.quarter_hour_noise_sd_per_mwh * noise)
         least, most = self._rules.least_per_mwh, self._rules.most_per_mwh
         return min(max(price, Decimal(str(least))), Decimal(str(most)))
+
+    def found(self, start: datetime, price: Decimal, *, day_ahead: bool) -> None:
+        """Supply and demand met at `price`: it takes the place of the recorded or derived one."""
+        self._found[day_ahead, start] = price
 
     def short(self, start: datetime) -> Decimal | None:
         """What is paid for energy that is missing (illustrative)."""

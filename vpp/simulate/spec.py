@@ -8,7 +8,7 @@ simulated devices and the simulated market may look at them, and the foresight r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -16,6 +16,7 @@ from typing import Literal
 
 from vpp.model.horizon import Profile
 from vpp.model.ids import ResourceId
+from vpp.simulate.clearingrules import Clearing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class MarketRules:
     claw_back_band: Decimal | None = None
     """What a declaration may lie off what was metered before its gain is taken back; None: never."""
     claw_back_times: Decimal = Decimal(1)
+    clearing: Mapping[str, Clearing] = field(default_factory=dict)
+    """By product; one that is not named is cleared at the recorded price, everyone at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,9 @@ from vpp.simulate.prices import Prices
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
 from vpp.simulate.truth import books_of, metering_points, true_prices
-from vpp.simulate.venue import VenueServer
+from vpp.simulate.venuedoor import VenueDoor
+from vpp.simulate.venuefaults import NO_FAULTS, FaultSpec, VenueFaults
+from vpp.simulate.venueserver import VenueServer
 from vpp.simulate.weather import WeatherStation
 from vpp.wire import AckMessage, CommandMessage
 
@@ -60,6 +62,10 @@ class WorldSpec:
     times: VenueTimes = field(default_factory=VenueTimes)
     ledger_path: Path | None = None
     venue_port: int = 0
+    sent_here: tuple[str, ...] = ()
+    """Products whose bids are sent to the venue, not asked for."""
+    faults: FaultSpec = NO_FAULTS
+    """What goes wrong at the venue."""
 
 
 class World:
@@ -83,6 +89,7 @@ class World:
         self._prices = Prices(spec.scenario.day_ahead_per_mwh, spec.scenario.market, spec.seed)
         self._ledger = Ledger(spec.scenario.minor_unit, spec.ledger_path)
         self._points = metering_points(spec.park)
+        faults = VenueFaults(spec.faults)
         self._market = Market(
             HttpExchange(spec.service_url, self._random, attempts=MARKET_ATTEMPTS),
             self._prices,
@@ -93,6 +100,9 @@ class World:
             opened_at=spec.opened_at,
             times=spec.times,
             series=spec.series,
+            clearing=spec.scenario.market.clearing,
+            sent_here=spec.sent_here,
+            faults=faults,
         )
         self._weather = WeatherStation(
             HttpExchange(
@@ -101,7 +111,9 @@ class World:
             spec.scenario.outdoor_degc,
             opened_at=spec.opened_at,
         )
-        self._venue = VenueServer(self._ledger, spec.venue_port)
+        self._traded_at = spec.opened_at
+        door = VenueDoor(self._market.hall, faults, now=self._venue_now)
+        self._venue = VenueServer(door, spec.venue_port)
         self._stop = asyncio.Event()
         self._links: list[asyncio.Task[None]] = []
         self._seq: dict[str, int] = {}
@@ -110,7 +122,7 @@ class World:
 
     @property
     def venue_url(self) -> str:
-        """Where the venue answers questions about bid sets."""
+        """Where the venue takes bid sets, answers questions about them, and lists awards."""
         return self._venue.url
 
     async def start(self) -> None:
@@ -169,6 +181,7 @@ class World:
     async def trade(self, now: datetime) -> None:
         """Let the market do what is due until `now`, and the weather be told."""
         async with self._trading:
+            self._traded_at = max(self._traded_at, now)
             await self._market.act(now)
             await self._weather.act(now)
 
@@ -239,6 +252,10 @@ class World:
         random = Random(f"{self._spec.seed}/{enterprise_id}")
         access = self._spec.brokers[enterprise_id]
         return Gateway(enterprise_id, sites, access, self._receive, random)
+
+    def _venue_now(self) -> datetime:
+        """In lockstep devices and market are told the time by turns."""
+        return max(self._now(), self._traded_at)
 
     def _receive(self, device_id: ResourceId, command: CommandMessage) -> AckMessage | None:
         return self._fleet.receive(device_id, command, self._now())
