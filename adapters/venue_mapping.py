@@ -141,15 +141,28 @@ def read_submission(answered: Answered, mapping: BidsMapping, now: datetime) -> 
     if answered.too_large:
         return _foreign(reply, f"{told} with more bytes than are read")
     try:
-        body = _object(reply)
+        body = _body_of(meaning, reply, mapping)
         if meaning == "taken" and mapping.word_at is not None:
-            _require_known(body, {mapping.word_at, mapping.code_at, mapping.what_at}, mapping.also)
             meaning = mapping.words[_text(body, mapping.word_at)]
     except KeyError as error:
         return _foreign(reply, f"{told}: the word {error} is not in the mapping")
     except ValueError as error:
         return _foreign(reply, f"{told}: {error}")
     return _outcome(meaning, body, reply, mapping, told)
+
+
+def _body_of(meaning: AnswerMeaning, reply: Reply, mapping: BidsMapping) -> dict[str, Any]:
+    """The body of an answer; it may be empty where the status says it all. Raises ValueError."""
+    by_status = meaning in ("conflict", "gate_closed") or (
+        meaning == "taken" and mapping.word_at is None
+    )
+    if by_status and not reply.body:
+        return {}
+    body = _object(reply)
+    if meaning == "taken":
+        word_at = mapping.word_at or mapping.code_at
+        _require_known(body, {word_at, mapping.code_at, mapping.what_at}, mapping.also)
+    return body
 
 
 def _outcome(

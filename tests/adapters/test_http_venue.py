@@ -255,6 +255,41 @@ def test_any_other_word_is_an_error_of_the_right_kind(
     assert type(raised.value) is error
 
 
+ALONE = [
+    pytest.param("", b"", Taken, id="nothing at all"),
+    pytest.param("application/json", b"{}", Taken, id="an empty object"),
+    pytest.param("application/json", b'{"error":"no"}', Foreign, id="an error"),
+    pytest.param("text/html", b"<p>Back soon.</p>", Foreign, id="a page for people"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "outcome"), ALONE)
+def test_a_status_may_say_alone_that_bids_were_taken(
+    kind: str, body: bytes, outcome: type[Submission]
+) -> None:
+    answered = Answered(reply=Reply(status=201, content_type=kind, body=body))
+    assert type(read_submission(answered, BidsMapping(word_at=None), NOW)) is outcome
+
+
+@pytest.mark.parametrize("status", [409, 410])
+def test_a_refusal_by_status_needs_no_body(status: int) -> None:
+    answered = Answered(reply=Reply(status=status))
+    assert isinstance(read_submission(answered, BidsMapping(), NOW), Declined)
+
+
+def test_a_word_of_the_body_may_decline_or_put_off_what_its_status_takes() -> None:
+    words = {"ok": "taken", "no": "declined", "wait": "later", "maybe": "unknown"}
+    mapping = BidsMapping(word_at="result.word", words=words, also=frozenset({"result"}))  # type: ignore[arg-type]
+
+    def outcome(word: str) -> Submission:
+        body = f'{{"result":{{"word":"{word}"}},"code":"c","detail":"d"}}'.encode()
+        reply = Reply(status=200, content_type="application/json", body=body)
+        return read_submission(Answered(reply=reply), mapping, NOW)
+
+    kinds = [type(outcome(word)) for word in ("ok", "no", "wait", "maybe", "what")]
+    assert kinds == [Taken, Declined, Later, Unknown, Foreign]
+
+
 @given(st.binary(max_size=60))
 def test_bytes_without_sense_are_foreign(body: bytes) -> None:
     answered = Answered(reply=Reply(status=200, content_type="application/json", body=body))

@@ -387,7 +387,11 @@ def test_a_gate_without_a_plan_is_at_risk_for_that_reason(floor: Floor) -> None:
 
 @pytest.mark.parametrize(
     ("offset_s", "last_s"),
-    [pytest.param(0.0, 2, id="two seconds before"), pytest.param(30.0, 32, id="a clock ahead")],
+    [
+        pytest.param(0.0, 2, id="two seconds before"),
+        pytest.param(30.0, 32, id="a clock ahead"),
+        pytest.param(9e5, 62, id="a clock that is not believed"),
+    ],
 )
 def test_nothing_is_sent_in_the_last_seconds_before_a_gate(
     floor: Floor, offset_s: float, last_s: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
@@ -55,18 +55,23 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
 
 def _venues(plant: Plant, seat: Seat) -> dict[str, Loop]:
     """A loop for each venue, so that one that is slow keeps no other; and one that watches their gates."""
-    loops = {}
-    for desk in plant.venues:
-
-        async def venue(plant: Plant, now: datetime, desk: VenueDesk = desk) -> None:
-            await venuedesk.look(plant, desk, now)
-
-        name = f"venue-{desk.name}"
-        loops[name] = _cycle(plant, seat(name), venue, venuedesk.TICK)
+    loops = {f"venue-{d.name}": _venue(plant, d, seat(f"venue-{d.name}")) for d in plant.venues}
     if loops:
         watching = _cycle(plant, seat("venues"), venuewatch.watch, venuedesk.TICK)
         loops["venues"] = watching
     return loops
+
+
+def _venue(plant: Plant, desk: VenueDesk, clock: Clock) -> Loop:
+    """Look each tick; one that waits for an answer lets ticks pass, and none of them is missed."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        due = clock.now()
+        while await clock.wait_until(due, stop):
+            await venuedesk.look(plant, desk, due)
+            due = latest_boundary(clock.now(), venuedesk.TICK) + venuedesk.TICK
+
+    return loop
 
 
 def _learning(plant: Plant, clock: Clock) -> Loop:

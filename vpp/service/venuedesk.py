@@ -38,9 +38,12 @@ from vpp.wire import BidRequest
 TICK = timedelta(seconds=5)
 """How often it is looked whether something is due."""
 
+MOST_AHEAD_S = 60.0
+
 
 async def look(plant: Plant, desk: VenueDesk, now: datetime) -> None:
     """Do what is due at one venue."""
+    desk.attempts = {key: made for key, made in desk.attempts.items() if key[1].start > now}
     await _settle_doubts(plant, desk, now)
     if desk.sends:
         for product, delivery in due(plant, desk, now):
@@ -155,6 +158,8 @@ async def _carry(plant: Plant, desk: VenueDesk, bid_set: BidSet) -> None:
         return
     try:
         body = await _body(plant, bid_set)
+        if plant.book.status(name) is not BidSetStatus.OPEN:  # withdrawn or replaced meanwhile
+            return
         sending = await venuelog.intend(plant, desk, name, body)
     except (TradeRefusal, UnavailableError) as error:
         plant.metrics.bid_refused(getattr(error, "code", "unavailable"))
@@ -176,8 +181,11 @@ async def _carry(plant: Plant, desk: VenueDesk, bid_set: BidSet) -> None:
 
 
 def last_send(desk: VenueDesk, gate: datetime) -> datetime:
-    """The last moment at which something may leave; earlier where the venue's clock is ahead of ours."""
-    ahead_s = max(0.0, desk.port.health().clock_offset_s or 0.0)
+    """The last moment at which something may leave; earlier where the venue's clock is ahead of ours.
+
+    By a minute at most: a clock that is further off is told, and not believed.
+    """
+    ahead_s = min(max(0.0, desk.port.health().clock_offset_s or 0.0), MOST_AHEAD_S)
     return gate - timedelta(seconds=desk.section.last_send_s + ahead_s)
 
 
