@@ -81,6 +81,7 @@ class SmallVtn:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/auth/token", self._token)
+        app.router.add_get("/auth/server", self._token_server)
         app.router.add_get("/programs", self._list)
         app.router.add_get("/events", self._list)
         app.router.add_get("/reports", self._list)
@@ -99,6 +100,10 @@ class SmallVtn:
             yield f"http://127.0.0.1:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
+
+    async def _token_server(self, request: web.Request) -> web.Response:
+        """Where tokens are had, as 3.1 lets a client ask."""
+        return web.json_response({"tokenURL": f"{request.url.origin()}/auth/token"})
 
     async def _token(self, request: web.Request) -> web.Response:
         self.requests.append("POST /auth/token")
