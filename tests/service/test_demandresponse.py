@@ -362,8 +362,15 @@ def test_storage_makes_up_in_the_window_for_what_the_plan_got_wrong(making: Maki
         await demandresponse.advance(plant, WINDOW.start)
         quarter = Interval(WINDOW.start, WINDOW.start + timedelta(minutes=15))
         assert drplan.owed_kw(plant, quarter, -2900.0) == -2800 + 1000
-        assert drplan.owed_kw(plant, quarter, -1000.0) == -1000  # sold more already: that
         assert drplan.owed_kw(plant, quarter, None) == -1800
+        # Before it, and after it for a while, what the plan does beside the position is meant.
+        for shift, owed in ((-1, True), (9, True), (20, False)):
+            moment = WINDOW.start + timedelta(minutes=15) * shift
+            part = Interval(moment, moment + timedelta(minutes=15))
+            at = plant.schedule.horizon.index(moment)  # type: ignore[union-attr]
+            found = drplan.owed_kw(plant, part, -5000.0)
+            meant = plant.schedule.net_kw[at] if owed else -5000  # type: ignore[union-attr]
+            assert found == meant
 
     asyncio.run(run())
 

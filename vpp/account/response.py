@@ -25,6 +25,8 @@ from vpp.model.market import Direction
 from vpp.model.money import split_exactly, to_minor
 
 ZERO = Decimal(0)
+DIGITS = 9
+"""Of a baseline in MWh: a mean of five days has no end, and a sum of such must not fall below a band's edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ def evaluate(
             fix="Evaluate what was confirmed",
         )
     sign = 1 if rules.direction is Direction.UP else -1
+    meters = {name: _to_the_digit(m) for name, m in meters.items()}
     baseline = _sums([m.baseline_mwh for m in meters.values()])
     actual = _sums([m.actual_mwh for m in meters.values()])
     response = [sign * (base - act) for base, act in zip(baseline, actual, strict=True)]
@@ -125,6 +128,11 @@ def evaluate(
             for name, m in meters.items()
         },
     )
+
+
+def _to_the_digit(meters: MemberMeters) -> MemberMeters:
+    rounded = tuple(round(mwh, DIGITS) for mwh in meters.baseline_mwh)
+    return MemberMeters(baseline_mwh=rounded, actual_mwh=meters.actual_mwh)
 
 
 def _paid(

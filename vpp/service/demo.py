@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from vpp.clock import Clock, SimulatedClock, WallClock
 from vpp.errors import ConfigError
 from vpp.model.time import QUARTER, Interval, local_day, local_moment
-from vpp.service.history import give_history
+from vpp.service.history import give_history, give_meters
 from vpp.service.http import reserved_port, serve
 from vpp.service.loops import loops_of
 from vpp.service.parkfile import ParkFile
@@ -149,6 +149,8 @@ async def open_demo(
         )
         await world.start()
         stack.push_async_callback(world.stop)
+        if (before := await world.past()) is not None:
+            give_meters(plant, before)
         run_ = Run(
             options=options,
             file=file,

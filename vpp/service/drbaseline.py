@@ -124,7 +124,8 @@ def _course(
     days = DayRule(
         n_days=rule.n_days,
         window_days=rule.window_days or 45,
-        exclude=frozenset(rule.exclude),
+        exclude=frozenset(rule.exclude)
+        | {"low_quality"},  # whatever the file says: they are not measured
         same_type=rule.same_type is not False,
         rank="all" if rule.select is None else rule.select.rank,
         k=None if rule.select is None else rule.select.k,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from vpp.model.gate import DayMoment
+from vpp.model.ids import EnterpriseId
+from vpp.model.park import Park
 from vpp.model.time import local_moment
+from vpp.service.calendars import ParkCalendars
 from vpp.service.config import KeyPath
 from vpp.service.drschema import SimulatedInvitation, SimulatedPlatformSection
 from vpp.service.marketpack import Pack
 from vpp.service.markettime import gate_moment
 from vpp.service.parkparts import Parts, require
 from vpp.service.parkschema import SimulationSection
-from vpp.simulate.spec import Event, PlatformRules
+from vpp.simulate.spec import EvaluationRules, Event, PlatformRules
 
 
 def check_demand_response(parts: Parts) -> None:
@@ -67,7 +71,7 @@ def _minutes(text: str) -> int:
 
 
 def platform_rules(
-    section: SimulationSection, packs: Sequence[Pack], zone: ZoneInfo
+    section: SimulationSection, packs: Sequence[Pack], park: Park, days: ParkCalendars
 ) -> PlatformRules | None:
     """The simulated platform; None where nobody invites."""
     platform = section.demand_response
@@ -83,7 +87,34 @@ def platform_rules(
         confirms_after=timedelta(minutes=platform.confirms_after_minutes),
         reminds_before=timedelta(minutes=platform.reminds_before_minutes),
         history_days=platform.history_days,
-        events=tuple(_event(one, section, zone) for one in platform.invitations),
+        evaluation=_evaluation(pack, days, [e.enterprise_id for e in park.enterprises]),
+        events=tuple(_event(one, section, park.timezone) for one in platform.invitations),
+    )
+
+
+def _evaluation(pack: Pack, days: ParkCalendars, names: Sequence[EnterpriseId]) -> EvaluationRules:
+    """The published numbers; what the platform makes of them is its own."""
+    baseline, validity = pack.section.baseline, pack.section.performance.validity
+    adjustment = baseline.adjustment
+    corrects = adjustment is not None and adjustment.kind == "ratio"
+    return EvaluationRules(
+        days=baseline.n_days or 1,
+        window_days=baseline.window_days or 45,
+        outlier=Decimal("0.25") if "energy_outlier_25pct" in baseline.exclude else None,
+        no_holidays="holiday" in baseline.exclude,
+        correct_h=(adjustment.window_h or Decimal(0), adjustment.skip_h or Decimal(0))
+        if adjustment is not None and corrects
+        else None,
+        correct_within=(Decimal(0), Decimal(1000))
+        if adjustment is None
+        else (
+            Decimal(0) if adjustment.min is None else adjustment.min,
+            Decimal(1000) if adjustment.max is None else adjustment.max,
+        ),
+        below_baseline="max_load_below_baseline" in validity,
+        bands=tuple((b.start, b.end, b.factor, b.cap_ratio) for b in pack.bands()),
+        rest_days={name: days.of(name).rest_days for name in names},
+        work_days={name: days.of(name).work_days for name in names},
     )
 
 

@@ -68,8 +68,14 @@ def terms(plant: Plant, horizon: Horizon, now: datetime) -> tuple[Cap, ...]:
 def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> float | None:
     """Net injection of the park that is owed in a quarter-hour: at least (of a fill, at most) what was called.
 
-    Where nothing is called, what is owed otherwise.
+    From the confirmation to the rebound the plan has weighed preparation against what was sold: storage then
+    makes up for errors of the plan, and does not take back what the plan does beside the position. Where
+    nothing is called, what is owed otherwise.
     """
+    if otherwise_kw is not None and _prepares(plant, interval):
+        schedule = plant.schedule
+        if schedule is not None and schedule.horizon.span.covers(interval):
+            otherwise_kw = float(schedule.net_kw[schedule.horizon.index(interval.start)])
     for story in plant.dr.book.stories():
         if story.stage not in OWED or not story.invitation.window.covers(interval):
             continue
@@ -86,6 +92,15 @@ def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> flo
         known_kw = due if otherwise_kw is None else otherwise_kw
         otherwise_kw = max(due, known_kw) if sign > 0 else min(due, known_kw)
     return otherwise_kw
+
+
+def _prepares(plant: Plant, interval: Interval) -> bool:
+    """Whether a confirmed call is ahead, or under way, or its rebound."""
+    return any(
+        story.stage in OWED | {Stage.EVALUATED, Stage.SETTLED}
+        and interval.start < story.invitation.window.end + AFTER
+        for story in plant.dr.book.stories()
+    )
 
 
 def called_mw(plant: Plant, story: Story) -> Decimal:

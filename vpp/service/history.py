@@ -11,10 +11,12 @@ import numpy as np
 
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.market import MarketProduct
+from vpp.model.measurement import MeterReading
 from vpp.model.time import QUARTER, Interval, local_date, local_day
 from vpp.service.inputs import ARRIVALS_SPREAD, reference_product
 from vpp.service.plant import Plant
 from vpp.simulate.spec import CarVisit, Scenario
+from vpp.simulate.trajectory import Trajectory
 
 SOURCE = "history of the park file"
 
@@ -34,6 +36,33 @@ def give_history(plant: Plant, scenario: Scenario, now: datetime) -> None:
     for series_id, (unit, profile) in profiles.items():
         _put(plant, series_id, unit, past(profile, now))
     _give_prices(plant, scenario, reference_product(plant), now)
+
+
+def give_meters(plant: Plant, past: Trajectory) -> None:
+    """Put readings of the main meters for days before: registers that stand at 0 when the simulation's begin."""
+    ends = [start + QUARTER for start in past.horizon.starts()]
+    for point in plant.file.park.connection_points:
+        drawn = past.import_wh[point.connection_point_id]
+        fed = past.export_wh[point.connection_point_id]
+        imports, exports = np.cumsum(drawn) - drawn.sum(), np.cumsum(fed) - fed.sum()
+        registers = [(past.horizon.start, -int(drawn.sum()), -int(fed.sum()))]
+        registers += [
+            (at, int(import_wh), int(export_wh))
+            for at, import_wh, export_wh in zip(ends, imports, exports, strict=True)
+        ]
+        for at, import_wh, export_wh in registers:
+            plant.meters.add(
+                MeterReading(
+                    meter_id=point.meter_id,
+                    enterprise_id=point.enterprise_id,
+                    measured_at=at,
+                    received_at=at,
+                    seq=0,
+                    import_wh=import_wh,
+                    export_wh=export_wh,
+                    power_kw=0.0,
+                )
+            )
 
 
 def past(profile: Profile, now: datetime) -> Profile:

@@ -295,11 +295,11 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         if scenario is None:
             raise ConfigErrors(_in_order(document, reader.faults))
     packs = tuple(pack for _, pack in parts.packs)
-    if scenario is not None and section.simulation is not None:
-        rules = platform_rules(section.simulation, packs, park.timezone)
-        scenario = replace(scenario, demand_response=rules)
     own_days = {e.id: e.calendar for e in section.enterprises if e.calendar != DaysSection()}
     all_days = calendars(section.calendar, own_days, park.timezone)
+    if scenario is not None and section.simulation is not None:
+        rules = platform_rules(section.simulation, packs, park, all_days)
+        scenario = replace(scenario, demand_response=rules)
     products = (pack.product(all_days.park) for pack in packs)
     return ParkFile(
         park=park,

@@ -48,6 +48,10 @@ class Scored:
     market_cost: Decimal
     """By the venue's own ledger; costs positive."""
 
+    services: Decimal
+    """What the load-management platform pays for demand response, by its own ledger. It is in no bill: doing
+    nothing and foresight are not invited."""
+
     statements: tuple[Statement, ...]
 
 
@@ -64,7 +68,8 @@ async def scored_of(run: Simulation) -> Scored:
     actual = _actual(run, report)
     statements = statements_of(plant, span)
     market_cost = _venue_cost(report, span)
-    _require_equal_books(plant, statements, market_cost, span)
+    services = platform_paid(report, span)
+    _require_equal_books(plant, statements, market_cost - services, span)
     park = plant.file.park
     return Scored(
         actual=actual,
@@ -74,6 +79,7 @@ async def scored_of(run: Simulation) -> Scored:
         ours=bill(park, actual, ours, market_cost=float(market_cost)),
         nothing=bill(park, actual, nothing, market_cost=day_ahead_cost(actual, nothing)),
         market_cost=market_cost,
+        services=services,
         statements=statements,
     )
 
@@ -103,10 +109,16 @@ def _venue_cost(report: Mapping[str, Any], span: Interval) -> Decimal:
     return -sum(booked, Decimal(0))
 
 
+def platform_paid(report: Mapping[str, Any], span: Interval) -> Decimal:
+    """What the platform's own ledger pays for calls that begin in the span."""
+    results = report.get("demand_response", ())
+    return sum((Decimal(one["amount"]) for one in results if one["start"] in span), Decimal(0))
+
+
 def _require_equal_books(
     plant: Plant, statements: tuple[Statement, ...], market_cost: Decimal, span: Interval
 ) -> None:
-    """The statements' sum equals the venue's ledger plus the tariff, to the last minor unit."""
+    """The statements' sum equals the ledgers of venue and platform plus the tariff, to the last minor unit."""
     tariff = sum(
         line.amount
         for statement in statements

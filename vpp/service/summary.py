@@ -70,6 +70,7 @@ async def summarise(run: Run) -> dict[str, Any]:
             "bill_nothing": rounded(scored.nothing),
             "bill_ours": rounded(scored.ours),
             "market_cost": str(scored.market_cost),
+            "demand_response_paid": str(scored.services),
             "statements": {s.enterprise_id: str(s.total) for s in scored.statements},
             "carbon_kgco2": round(sum(s.carbon_kgco2 for s in scored.statements), 3),
         }

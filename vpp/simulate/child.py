@@ -43,6 +43,7 @@ class Child:
             "restore": self._restore,
             "trajectory": self._trajectory,
             "rollout": self._rollout,
+            "past": self._past,
             "stop": self._stop,
         }
 
@@ -107,6 +108,10 @@ class Child:
     async def _rollout(self, request: Mapping[str, Any]) -> dict[str, Any]:
         span = Interval(request["start"], request["end"])
         return (await self._world.rollout(span)).plain()
+
+    async def _past(self, _: Mapping[str, Any]) -> dict[str, Any] | None:
+        past = await self._world.past()
+        return None if past is None else past.plain()
 
     async def _stop(self, _: Mapping[str, Any]) -> None:
         self._halt.set()

@@ -173,6 +173,11 @@ class RemoteWorld:
         """As `World.rollout`."""
         return Trajectory.from_plain(await self._ask("rollout", start=span.start, end=span.end))
 
+    async def past(self) -> Trajectory | None:
+        """As `World.past`."""
+        plain = await self._ask("past")
+        return None if plain is None else Trajectory.from_plain(plain)
+
     async def report(self) -> dict[str, Any]:
         """As `World.report`."""
         plain: dict[str, Any] = await self._ask("report")

@@ -83,6 +83,28 @@ class PlatformRules:
     reminds_before: timedelta
     history_days: int
     events: tuple[Event, ...]
+    evaluation: EvaluationRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRules:
+    """The numbers by which the platform judges a call: those of the published market rules."""
+
+    days: int
+    window_days: int
+    outlier: Decimal | None
+    """A day whose energy lies farther from the mean, as a share, is dropped; None: none is."""
+    no_holidays: bool
+    correct_h: tuple[Decimal, Decimal] | None
+    """Hours that correct the baseline, and hours left out before the window; None: no correction."""
+    correct_within: tuple[Decimal, Decimal]
+    below_baseline: bool
+    """Highest and mean load must lie below the baseline, or nothing is paid."""
+    bands: tuple[tuple[Decimal, Decimal | None, Decimal, Decimal | None], ...]
+    """From, to, factor, cap as a share of what was confirmed."""
+    rest_days: Mapping[str, frozenset[date]]
+    """By enterprise."""
+    work_days: Mapping[str, frozenset[date]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

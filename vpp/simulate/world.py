@@ -23,11 +23,13 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.park import Park
 from vpp.model.time import Interval, latest_boundary
+from vpp.simulate.drplatform import LoadPlatform
 from vpp.simulate.exchange import HttpExchange
 from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
 from vpp.simulate.gateway import BrokerAccess, Gateway
 from vpp.simulate.ledger import Ledger, Slot
 from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
+from vpp.simulate.past import Registers, past_of
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
@@ -111,6 +113,16 @@ class World:
             spec.scenario.outdoor_degc,
             opened_at=spec.opened_at,
         )
+        self._past = past_of(spec.park, spec.scenario, spec.opened_at)
+        self._platform = LoadPlatform(
+            HttpExchange(spec.service_url, Random(f"{spec.seed}/dr"), attempts=MARKET_ATTEMPTS),
+            spec.scenario.demand_response,
+            self._ledger,
+            Registers(spec.park, self._fleet, self._past).drawn_wh,
+            zone=spec.park.timezone,
+            minor_unit=spec.scenario.minor_unit,
+            opened_at=spec.opened_at,
+        )
         self._traded_at = spec.opened_at
         door = VenueDoor(self._market.hall, faults, now=self._venue_now)
         self._venue = VenueServer(door, spec.venue_port)
@@ -140,6 +152,7 @@ class World:
             await gateway.wait_connected(CONNECT_S)
         await self._venue.start()
         self._weather.start()
+        self._platform.start()
         await self._market.start()
 
     async def stop(self) -> None:
@@ -148,6 +161,7 @@ class World:
         self._stop.set()
         ends = await asyncio.gather(*self._links, return_exceptions=True)
         await self._market.stop()
+        await self._platform.stop()
         await self._weather.stop()
         await self._venue.stop()
         self._ledger.close()
@@ -179,15 +193,20 @@ class World:
         return dict(self._seq)
 
     async def trade(self, now: datetime) -> None:
-        """Let the market do what is due until `now`, and the weather be told."""
+        """Let market and platform do what is due until `now`, and the weather be told."""
         async with self._trading:
             self._traded_at = max(self._traded_at, now)
             await self._market.act(now)
+            await self._platform.act(now)
             await self._weather.act(now)
 
     def next_trade(self) -> datetime:
-        """When the market is due next."""
-        return self._market.next_due()
+        """When the market, or the platform, is due next."""
+        return min(self._market.next_due(), self._platform.next_due())
+
+    async def past(self) -> Trajectory | None:
+        """What the main meters counted on the days before; None where nobody looks back on them."""
+        return self._past
 
     async def run(self, clock: Clock, stop: asyncio.Event, period_s: float) -> None:
         """Live by `clock` until `stop` is set: a step each `period_s`, the market when it is due.
@@ -236,6 +255,7 @@ class World:
             "malformed": sum(g.malformed for g in gateways),
             "connects": sum(g.connects for g in gateways),
             "unsent": self._market.unsent,
+            "demand_response": [*self._platform.results],
             "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
             "prices": true_prices(self._prices, recorded) if recorded else {},
         } | books_of(self._ledger)
