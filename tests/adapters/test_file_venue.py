@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.file_venue import FileVenue
-from tests.adapters.venueserver import NOW
 from tests.contracts.test_venue import GATE, NAME, a_bid_set
+from tests.simulate.venuekit import START
 from vpp.errors import ForeignError, RejectedError
 from vpp.model.time import Interval
 from vpp.model.venue import Later, Unknown
@@ -24,7 +25,7 @@ ROW = "a-1,1,yes,b-1,da,b-1/sell,2025-12-01T23:00Z,2025-12-01T23:15Z,1.5,41\n"
 def venue(tmp_path: Path) -> FileVenue:
     for name in ("out", "in"):
         (tmp_path / name).mkdir()
-    return FileVenue(tmp_path / "out", tmp_path / "in", max_bytes=10_000, now=lambda: NOW)
+    return FileVenue(tmp_path / "out", tmp_path / "in", max_bytes=10_000, now=lambda: START)
 
 
 def put(venue: FileVenue, body: bytes) -> Any:
@@ -45,8 +46,8 @@ def test_a_bid_set_is_a_table_that_people_can_read(venue: FileVenue, tmp_path: P
     header, row = file.read_text(encoding="utf-8").splitlines()
     assert header.startswith("bid_set_id,product,unit,bid_id,start,end,side,form,quantity_mw,")
     assert row.startswith(
-        f"{NAME},da,unit-a,da/unit-a/20251201T2300Z/sell/1,2025-12-01T23:00:00Z,"
-        "2025-12-01T23:15:00Z,sell,curve_step,1.5,40,"
+        f"{NAME},qh,unit-1,qh/unit-1/20251201T1100Z/sell/1,2025-12-01T11:00:00Z,"
+        "2025-12-01T11:15:00Z,sell,curve_step,1.5,40,"
     )
 
 
@@ -141,7 +142,8 @@ def test_a_file_that_was_confirmed_comes_again_when_it_has_changed_or_all_are_wa
     file.write_text(HEADER + ROW, encoding="utf-8")
     venue.confirm(look(venue))
     assert look(venue).awards == ()
-    assert len(asyncio.run(venue.awards(0, issued_in=Interval(NOW, GATE))).awards) == 1
+    span = Interval(START, START + timedelta(days=1))
+    assert len(asyncio.run(venue.awards(0, issued_in=span)).awards) == 1
 
     file.write_text(HEADER + ROW + ROW.replace("a-1", "a-22"), encoding="utf-8")
     assert len(look(venue).awards) == 2

@@ -8,50 +8,41 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.file_venue import AWARD_COLUMNS, FileVenue
 from adapters.http_venue import HttpVenue, HttpVenueAccess
+from tests.simulate.venuekit import CENT, START, bid_set, hall, quarter
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.time import Interval
 from vpp.model.venue import CONFLICT, Declined, Later, Taken, Unknown
 from vpp.ports import Venue
+from vpp.simulate.ledger import Ledger
+from vpp.simulate.venuedoor import VenueDoor
+from vpp.simulate.venueserver import VenueServer
 from vpp.wire import AwardRequest
 
-NOW = datetime(2025, 12, 1, 12, tzinfo=UTC)
+NOW = START
 GATE = NOW + timedelta(minutes=10)
-NAME = "da.unit-a.20251201T2300Z.1"
+NAME, _ = bid_set(quarter(0))
 
 
 def a_bid_set(quantity_mw: str = "1.5") -> bytes:
     """As much of a `BidSetResponse` as a venue looks at."""
-    bid = {
-        "bid_id": "da/unit-a/20251201T2300Z/sell/1",
-        "start": "2025-12-01T23:00:00Z",
-        "end": "2025-12-01T23:15:00Z",
-        "side": "sell",
-        "offer": {
-            "form": "curve_step",
-            "steps": [{"quantity_mw": quantity_mw, "price_per_mwh": "40"}],
-        },
-    }
-    return msgspec.json.encode(
-        {"bid_set_id": NAME, "product": "da", "unit": "unit-a", "bids": [bid]}
-    )
+    return bid_set(quarter(0), mw=quantity_mw)[1]
 
 
 def an_award(name: str, revision: int = 1, quantity_mw: str = "1.5") -> dict[str, Any]:
     line = {
-        "bid_id": "da/unit-a/20251201T2300Z/sell/1",
-        "start": "2025-12-01T23:00:00Z",
-        "end": "2025-12-01T23:15:00Z",
+        "bid_id": "qh/unit-1/20251201T1100Z/sell/1",
+        "start": "2025-12-01T11:00:00Z",
+        "end": "2025-12-01T11:15:00Z",
         "quantity_mw": quantity_mw,
         "price_per_mwh": "41",
     }
@@ -109,7 +100,7 @@ async def _files(folder: Path) -> AsyncIterator[Bench]:
 
     def issue(award: dict[str, Any]) -> None:
         whole = {name: award[name] for name in ("award_id", "revision", "bid_set_id")}
-        put("awards", [{**whole, "final": "yes", "product": "da", **c} for c in award["cleared"]])
+        put("awards", [{**whole, "final": "yes", "product": "qh", **c} for c in award["cleared"]])
 
     def spoil() -> None:
         (inbox / "awards-odd.csv").write_text("award_id\nx\n", encoding="utf-8")
@@ -154,7 +145,7 @@ async def _http() -> AsyncIterator[Bench]:
         )
 
     def issue(award: dict[str, Any]) -> None:
-        entries.append({"sequence": len(entries) + 1, "product": "da", "award": award})
+        entries.append({"sequence": len(entries) + 1, "product": "qh", "award": award})
 
     app = web.Application()
     app.router.add_put("/bid-sets/{name}", put)
@@ -172,15 +163,53 @@ async def _http() -> AsyncIterator[Bench]:
         )
 
 
-@pytest.fixture(params=["files", "http"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Run a check against one kind of venue."""
+@asynccontextmanager
+async def _simulated() -> AsyncIterator[Bench]:
+    """The simulated venue: its awards follow from its auctions, so none can be issued by hand."""
+    ledger = Ledger(CENT)
+    one, faults = hall(ledger)
+    server = VenueServer(VenueDoor(one, faults, now=lambda: NOW))
+    await server.start()
 
+    def nothing(award: object = None) -> None:
+        pass
+
+    def bids() -> int:
+        return len([e for e in ledger.entries if e["kind"].startswith("received")])
+
+    try:
+        access = HttpVenueAccess(url=server.url)
+        yield Bench(
+            lambda: HttpVenue(access, now=lambda: NOW),
+            bids,
+            nothing,
+            nothing,
+            nothing,
+            server.go_away,
+        )
+    finally:
+        await server.stop()
+
+
+def _runner(kind: str, folder: Path) -> Run:
     async def against(check: Check) -> None:
-        async with _files(tmp_path) if request.param == "files" else _http() as bench:
+        benches = {"files": lambda: _files(folder), "http": _http, "simulated": _simulated}
+        async with benches[kind]() as bench:
             await check(bench)
 
     return lambda check: asyncio.run(against(check))
+
+
+@pytest.fixture(params=["files", "http", "simulated"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Run a check against one kind of venue."""
+    return _runner(request.param, tmp_path)
+
+
+@pytest.fixture(params=["files", "http"])
+def run_awards(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """The same, where awards can be issued by hand."""
+    return _runner(request.param, tmp_path)
 
 
 # ---------------------------------------------------------------- bids
@@ -265,7 +294,7 @@ def test_a_venue_that_is_not_there_takes_nothing(run: Run) -> None:
 # ---------------------------------------------------------------- awards
 
 
-def test_awards_are_listed_as_they_were_issued(run: Run) -> None:
+def test_awards_are_listed_as_they_were_issued(run_awards: Run) -> None:
     async def check(bench: Bench) -> None:
         bench.issue(an_award("a-1"))
         bench.issue(an_award("a-2", quantity_mw="0.5"))
@@ -273,15 +302,15 @@ def test_awards_are_listed_as_they_were_issued(run: Run) -> None:
             page = await venue.awards(0)
 
         assert [(a.product_id, a.award) for a in page.awards] == [
-            ("da", AwardRequest.model_validate(an_award("a-1"))),
-            ("da", AwardRequest.model_validate(an_award("a-2", quantity_mw="0.5"))),
+            ("qh", AwardRequest.model_validate(an_award("a-1"))),
+            ("qh", AwardRequest.model_validate(an_award("a-2", quantity_mw="0.5"))),
         ]
         assert page.next_after is None
 
-    run(check)
+    run_awards(check)
 
 
-def test_what_was_confirmed_need_not_come_again_and_what_is_new_does(run: Run) -> None:
+def test_what_was_confirmed_need_not_come_again_and_what_is_new_does(run_awards: Run) -> None:
     async def check(bench: Bench) -> None:
         bench.issue(an_award("a-1"))
         async with bench.venue() as venue:
@@ -293,19 +322,19 @@ def test_what_was_confirmed_need_not_come_again_and_what_is_new_does(run: Run) -
             (again,) = (await venue.awards(after)).awards
             assert again.award.revision == 2
 
-    run(check)
+    run_awards(check)
 
 
-def test_what_was_not_confirmed_comes_again(run: Run) -> None:
+def test_what_was_not_confirmed_comes_again(run_awards: Run) -> None:
     async def check(bench: Bench) -> None:
         bench.issue(an_award("a-1"))
         async with bench.venue() as venue:
             assert (await venue.awards(0)).awards == (await venue.awards(0)).awards != ()
 
-    run(check)
+    run_awards(check)
 
 
-def test_with_a_span_everything_comes_confirmed_or_not(run: Run) -> None:
+def test_with_a_span_everything_comes_confirmed_or_not(run_awards: Run) -> None:
     async def check(bench: Bench) -> None:
         bench.issue(an_award("a-1"))
         span = Interval(NOW - timedelta(days=1), NOW + timedelta(days=1))
@@ -313,10 +342,10 @@ def test_with_a_span_everything_comes_confirmed_or_not(run: Run) -> None:
             venue.confirm(await venue.awards(0))
             assert len((await venue.awards(0, issued_in=span)).awards) == 1
 
-    run(check)
+    run_awards(check)
 
 
-def test_what_is_no_award_is_told_with_its_bytes_and_hides_no_other(run: Run) -> None:
+def test_what_is_no_award_is_told_with_its_bytes_and_hides_no_other(run_awards: Run) -> None:
     async def check(bench: Bench) -> None:
         bench.issue(an_award("a-1"))
         bench.spoil()
@@ -329,4 +358,4 @@ def test_what_is_no_award_is_told_with_its_bytes_and_hides_no_other(run: Run) ->
         assert stranger.what
         assert b"award_id" in stranger.raw
 
-    run(check)
+    run_awards(check)

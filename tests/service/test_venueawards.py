@@ -12,7 +12,16 @@ from random import Random
 import msgspec
 import pytest
 
-from tests.service.rebuilt import EVENING, MINUTE, Bench, a_request, an_award, bench_of, bid
+from tests.service.rebuilt import (
+    EVENING,
+    MINUTE,
+    PRODUCT,
+    Bench,
+    a_request,
+    an_award,
+    bench_of,
+    bid,
+)
 from tests.service.venuebench import SECOND, Floor, floor_of
 from vpp.errors import ForeignError
 from vpp.model.time import QUARTER, Interval
@@ -108,33 +117,43 @@ def test_a_gap_that_the_next_look_fills_is_no_alarm(floor: Floor) -> None:
 
 
 def test_a_gap_that_stays_is_told_once_and_asked_for_until_it_is_filled(floor: Floor) -> None:
-    floor.venue.hidden = {4, 5, 8}
+    floor.venue.lost = {4, 5, 8}
     floor.ticks(EVENING + 10 * MINUTE, 30 * SECOND)
 
     assert floor.told("award_gap") == [
         "venue exchange does not list award 4, 3 are missing up to 8"
     ]
-    floor.venue.hidden = set()
+    floor.venue.lost = set()
     floor.look(EVENING + 11 * MINUTE)
     assert floor.told("award_gap")[1:] == ["no award of venue exchange is missing any more"]
     assert owed(floor) == ledger(floor)
 
 
+def test_what_only_a_list_by_time_shows_is_found_when_its_gap_is_told(floor: Floor) -> None:
+    floor.venue.hidden = {4, 8}
+    floor.look(EVENING + MINUTE)
+    assert owed(floor) != ledger(floor)
+    floor.look(EVENING + 2 * MINUTE)
+
+    assert len(floor.told("award_gap")) == 1
+    assert floor.told("awards_found") == ["2 awards of venue exchange came by time of issue alone"]
+    assert owed(floor) == ledger(floor)
+
+
 def test_what_the_polls_miss_comes_with_the_daily_reconcile(floor: Floor) -> None:
     floor.look(EVENING + MINUTE)
-    answer = asyncio.run(bid(floor.bench, a_request("r-9", 8)))
-    floor.venue.issue(an_award(answer, "a-9", 1, Decimal(1)))
-    floor.venue.hidden = {9}
-    floor.look(EVENING + 2 * MINUTE, EVENING + 3 * MINUTE)
-    assert len(floor.told("award_gap")) == 1
-
+    revised = floor.venue.issued[2][1].award.model_copy(update={"revision": 2, "cleared": []})
+    number = floor.venue.issued[2][1].sequence
+    published = PublishedAward(sequence=number, product_id=PRODUCT, award=revised)
+    floor.venue.issued[2] = (EVENING, published)  # under its old number: no poll looks there again
+    for quarter in range(8, 16):
+        answer = asyncio.run(bid(floor.bench, a_request(f"r-{quarter}", quarter)))
+        floor.venue.issue(an_award(answer, f"a-{quarter}", 1, Decimal(1)))
+    floor.look(EVENING + 2 * MINUTE)
     floor.look(EVENING + timedelta(hours=25))
 
-    assert floor.told("awards_found") == [
-        "1 awards of venue exchange came with the reconcile alone"
-    ]
-    assert award_entries(floor) == 9
-    assert floor.desk.list.missing == 0
+    assert floor.told("awards_found") == ["1 awards of venue exchange came by time of issue alone"]
+    assert award_entries(floor) == 17
 
 
 def test_a_gap_that_even_the_reconcile_leaves_is_given_up_and_told(floor: Floor) -> None:

@@ -1,7 +1,7 @@
 """Awards in from venues: fetched by sequence with an overlap, booked through the one door, gaps told.
 
     poll        from `overlap` awards before the newest one on; page by page
-    reconcile   once a day all awards of the last days, by time of issue
+    reconcile   once a day all awards of the last days, by time of issue; at once where a gap was told
     after gate  a bid set without an award: what does the venue say of it?
 
 An award counts once however often it is listed (`awarding.book_award`). The cursor stops at a gap, so
@@ -33,6 +33,9 @@ MOST_ASKED = 20
 MOST_DIGESTS = 20_000
 """Awards that are remembered as they came, the newest."""
 
+EARLY_EVERY = timedelta(minutes=15)
+"""How often a gap that was told is looked for by time of issue."""
+
 LOOK_AHEAD = timedelta(hours=1)
 """A venue whose clock is ahead issues awards in our future."""
 
@@ -47,6 +50,9 @@ async def look(plant: Plant, desk: VenueDesk, now: datetime) -> None:
         well = await _poll(plant, desk, now)
         if well and (listed.reconcile_due is None or listed.reconcile_due <= now):
             well = await _reconcile(plant, desk, now)
+        elif well and listed.early_due is not None and listed.early_due <= now:
+            listed.early_due = now + EARLY_EVERY
+            well = await _hold_against_ours(plant, desk, now)
         if well:
             await _ask_after_gates(plant, desk, now)
     except UnavailableError:  # the journal, which said so
@@ -152,7 +158,7 @@ def _tell_gap(plant: Plant, desk: VenueDesk, now: datetime) -> None:
     listed = desk.list
     gap = listed.cursor + 1 if listed.missing else None
     if gap is not None and gap == listed.gap != listed.gap_told:
-        listed.gap_told = gap
+        listed.gap_told, listed.early_due = gap, now
         plant.events.emit(
             "award_gap",
             f"venue {desk.name} does not list award {gap}, {listed.missing} are missing up to {listed.last}",
@@ -162,32 +168,37 @@ def _tell_gap(plant: Plant, desk: VenueDesk, now: datetime) -> None:
             missing=listed.missing,
         )
     if gap is None and listed.gap_told is not None:
-        listed.gap_told = None
+        listed.gap_told = listed.early_due = None
         text = f"no award of venue {desk.name} is missing any more"
         plant.events.emit("award_gap", text, at=now, venue=desk.name)
     listed.gap = gap
 
 
 async def _reconcile(plant: Plant, desk: VenueDesk, now: datetime) -> bool:
-    """Hold all awards of the last days against ours; what the polls missed is booked, and told."""
-    listed, began_at = desk.list, desk.list.reconcile_due
-    span = Interval(now - timedelta(days=desk.section.reconcile_days), now + LOOK_AHEAD)
-    known = set(listed.digests.values())
-    well, fresh = await _fetch(plant, desk, desk.section.first_sequence - 1, span)
-    if not well:
+    """Hold all awards of the last days against ours, and give up what even that does not bring."""
+    listed = desk.list
+    if not await _hold_against_ours(plant, desk, now):
         return False
     listed.reconcile_due = now + timedelta(hours=desk.section.reconcile_hours)
-    if fresh and began_at is not None and known:
+    if listed.seen and listed.gap_told is not None:
+        await _give_up_gap(plant, desk, now)
+    return True
+
+
+async def _hold_against_ours(plant: Plant, desk: VenueDesk, now: datetime) -> bool:
+    """All awards of the last days, by time of issue; what the polls missed is booked, and told."""
+    span = Interval(now - timedelta(days=desk.section.reconcile_days), now + LOOK_AHEAD)
+    known = bool(desk.list.digests)
+    well, fresh = await _fetch(plant, desk, desk.section.first_sequence - 1, span)
+    if fresh and known and desk.list.reconcile_due is not None:
         plant.events.emit(
             "awards_found",
-            f"{fresh} awards of venue {desk.name} came with the reconcile alone",
+            f"{fresh} awards of venue {desk.name} came by time of issue alone",
             at=now,
             severity=Severity.WARNING,
             venue=desk.name,
         )
-    if listed.seen and listed.gap_told is not None:
-        await _give_up_gap(plant, desk, now)
-    return True
+    return well
 
 
 async def _give_up_gap(plant: Plant, desk: VenueDesk, now: datetime) -> None:
@@ -205,7 +216,7 @@ async def _give_up_gap(plant: Plant, desk: VenueDesk, now: datetime) -> None:
         venue=desk.name,
         missing=missing,
     )
-    listed.gap = listed.gap_told = None
+    listed.gap = listed.gap_told = listed.early_due = None
     await venuelog.note_cursor(plant, desk, now)
 
 

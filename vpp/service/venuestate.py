@@ -98,6 +98,9 @@ class AwardList:
     """The first missing sequence at the last look; None where none was missing."""
 
     gap_told: int | None = None
+    early_due: datetime | None = None
+    """When a gap that was told is looked for by time of issue too; None where there is none."""
+
     due: datetime | None = None
     reconcile_due: datetime | None = None
     """None: at once."""
