@@ -133,8 +133,10 @@ class _Moment:
         match resource:
             case FixedLoad():
                 return None
-            case Storage():
+            case Storage(node_id=None):
                 return self._storage(resource, reading)
+            case Storage():
+                return None  # what its network leaves over is all that it can do
             case Generator():
                 return self._generator(resource, reading)
             case ShiftableRun():
