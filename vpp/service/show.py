@@ -14,6 +14,7 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.progress import Progress
 from vpp.service.run import keep_start
 from vpp.service.summary import summarise
+from vpp.service.summaryparts import rows_of
 
 
 async def demonstrate(file: ParkFile, options: DemoOptions, console: Console) -> dict[str, Any]:
@@ -67,6 +68,8 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
         f"{summary['energy_owed_kwh']:,.0f} kWh, {summary['energy_delivered_kwh']:,.0f} kWh",
     )
     facts.add_row("carbon of imports", f"{summary['carbon_kgco2']:,.0f} kg CO2")
+    for name, said in rows_of(summary):
+        facts.add_row(name, said)
     console.print(facts)
     members = Table(title="statements of the enterprises")
     members.add_column("enterprise")

@@ -17,6 +17,7 @@ from vpp.service.score import (
     value_captured,
 )
 from vpp.service.scoring import foresight_cost, scored_of
+from vpp.service.summaryparts import parts_of
 
 WALL_CLOCK_FIELDS = (
     "wall_s",
@@ -74,6 +75,7 @@ async def summarise(run: Run) -> dict[str, Any]:
             "statements": {s.enterprise_id: str(s.total) for s in scored.statements},
             "carbon_kgco2": round(sum(s.carbon_kgco2 for s in scored.statements), 3),
         }
+        | parts_of(run, scored)
         | _wall(run, foresight_s)
     )
 
