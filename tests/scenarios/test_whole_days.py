@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -117,9 +118,7 @@ def test_the_chinese_park_bids_three_to_ten_segments_within_the_bounds_of_shando
         assert bid.side.value == "buy"
         assert 3 <= len(segments) <= 10
         assert segments[0].from_mw == 0
-        assert all(
-            one.to_mw == after.from_mw for one, after in zip(segments, segments[1:], strict=False)
-        )
+        assert all(one.to_mw == after.from_mw for one, after in pairwise(segments))
         assert all((s.to_mw * 10) % 1 == 0 and s.to_mw > s.from_mw for s in segments)
         assert all(-80 <= price <= 1300 and price % 1 == 0 for price in prices)
         assert prices == sorted(prices, reverse=True)
@@ -150,7 +149,7 @@ def test_it_settles_in_yuan_by_two_settlements_and_both_books_agree_to_the_fen(
 
 def test_its_networks_lack_nothing_and_the_electrolyser_moves_into_the_sun(chinese: Lived) -> None:
     ours, nothing = chinese.scored.ours_course, chinese.scored.nothing_course
-    row = ours.resource_ids.index("hydrogen-electrolyser")  # type: ignore[arg-type]
+    row = ours.resource_ids.index("hydrogen-electrolyser")
     noon = slice(40, 56)
 
     for course in (ours, nothing):

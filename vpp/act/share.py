@@ -133,10 +133,8 @@ class _Moment:
         match resource:
             case FixedLoad():
                 return None
-            case Storage(node_id=None):
-                return self._storage(resource, reading)
             case Storage():
-                return None  # what its network leaves over is all that it can do
+                return self._storage(resource, reading)
             case Generator():
                 return self._generator(resource, reading)
             case ShiftableRun():

@@ -59,6 +59,8 @@ def _obeys(resource: Resource, reading: Reading, asked_kw: float, tolerance_kw: 
             return reading.phase in (RunPhase.RUNNING, RunPhase.DONE)
         case InterruptibleLoad():  # a call ends by itself while its command still lives
             return reading.phase is RunPhase.CALLED or (reading.calls_today or 0) > 0
+        case Storage() if resource.node_id is not None:
+            return True  # what its network leaves over is what it takes
         case Storage() if _cannot(resource, reading.soc, asked_kw):
             return True
         case _:
