@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from pydantic import ValidationError
 
 from adapters.feed_table import Row, csv_rows
 from adapters.watched_folder import WatchedFolder
+from adapters.whole_file import write_whole
 from vpp.errors import DataError, ForeignError, RejectedError
 from vpp.model.time import Interval, isoformat
 from vpp.model.venue import (
@@ -99,7 +99,7 @@ class FileVenue:
                 if path.read_bytes() != content:
                     return Declined(code=CONFLICT, what=f"{path} holds other bids")
             else:
-                _write_whole(path, content)
+                write_whole(path, content)
         except OSError as error:
             return Later(retry_at=None, what=f"{path} cannot be written: {error.strerror}")
         return Unknown(what=f"it lies in {path}, and no receipt says that the market has it")
@@ -212,21 +212,6 @@ def _word(row: Mapping[str, object], place: str) -> BidSetWord:
     raise DataError(
         f"status is {row.get('status')!r}", where=place, fix="Write received, cleared or unknown"
     )
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """So that the file is there as a whole or not at all, also after a power cut."""
-    beside = path.with_suffix(".tmp")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _beginning(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from typing import Protocol
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
+from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.programme import EventList, ProgrammeReport
 from vpp.model.time import Interval
 from vpp.model.venue import Submission, VenueHealth
@@ -302,4 +303,38 @@ class SeriesFeed(Protocol):
 
     def confirm(self, news: FeedNews) -> None:
         """The news were dealt with: do not bring these documents again as they are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationNews:
+    """Confirmations of nominations that were not dealt with yet."""
+
+    confirmed: tuple[ConfirmedSchedule, ...] = ()
+    faults: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Each file that was read and its version: what `confirm` remembers."""
+
+
+class NominationBox(Protocol):
+    """Where the schedules of a unit are put, and where confirmations come back."""
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Put one version out, whole; the same again changes nothing.
+
+        Raises:
+            UnavailableError: It cannot be put there; it may be later.
+        """
+        ...
+
+    async def look(self) -> ConfirmationNews:
+        """What came and is new, or has changed. A file is taken whole, or is a fault.
+
+        Raises:
+            UnavailableError: It cannot be looked at; it may be later.
+        """
+        ...
+
+    def confirm(self, news: ConfirmationNews) -> None:
+        """The news were dealt with: do not bring these files again as they are."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -147,3 +147,65 @@ class DeltaCurveView(WireModel):
     dead_band_mw: FiniteDecimal
     currency: str
     lines: list[DeltaLineView]
+
+
+class NominationView(WireModel):
+    """The newest version for one unit and delivery day."""
+
+    nomination_id: str
+    unit: str
+    delivery_day: date
+    version: int
+    digest: str
+    """SHA-256 of its file."""
+    made_at: datetime
+    written: bool
+    """Whether its file has left."""
+    confirm_by: datetime
+    status: Literal["awaited", "matched", "differs", "missing"]
+    differs_in: int
+    """Quarter-hours."""
+
+
+class NominationsView(WireModel):
+    nominations: list[NominationView]
+
+
+class NominationLineView(WireModel):
+    start: datetime
+    end: datetime
+    nominated_mw: FiniteDecimal
+
+
+class DifferenceView(WireModel):
+    start: datetime
+    end: datetime
+    nominated_mw: FiniteDecimal | None
+    confirmed_mw: FiniteDecimal | None
+    by_mw: FiniteDecimal | None
+    """Confirmed less nominated."""
+
+
+class ShownNomination(WireModel):
+    nomination: NominationView
+    lines: list[NominationLineView]
+    differences: list[DifferenceView]
+
+
+class ConfirmedLine(WireModel):
+    start: Moment
+    end: Moment
+    confirmed_mw: FiniteDecimal
+
+    @model_validator(mode="after")
+    def _has_a_span(self) -> ConfirmedLine:
+        if self.end <= self.start:
+            raise ValueError("end is not after start")
+        return self
+
+
+class ConfirmationRequest(WireModel):
+    """What whoever takes nominations holds of one version."""
+
+    version: int = Field(ge=1, le=2**31)
+    confirmed: list[ConfirmedLine] = Field(max_length=1000)

@@ -45,6 +45,7 @@ from vpp.service import (
     feedwatch,
     inputs,
     limits,
+    nominating,
     notices,
     outside,
     positions,
@@ -299,6 +300,7 @@ async def trade(plant: Plant, now: datetime) -> None:
                     at=now,
                     severity=Severity.WARNING,
                 )
+    await nominating.look(plant, now)
 
 
 # ---------------------------------------------------------------- act

@@ -143,12 +143,18 @@ def _check_bids(parts: Parts) -> None:
 
 
 def _check_contracts(parts: Parts) -> None:
-    """A contract is of a bidding unit, and no product bears the name under which contracts are counted."""
+    """Contracts and nominations are of bidding units, and no product is called as contracts are counted."""
     for path, contract in parts.contracts:
         if contract.unit is not None:
             require(parts, (*path, "unit"), contract.unit, parts.known("unit"), "unit")
         elif not parts.known("unit"):
             parts.fault(path, "there is no bidding unit that could hold it")
+    nominated: set[str] = set()
+    for path, nomination in parts.nominations:
+        require(parts, (*path, "unit"), nomination.unit, parts.known("unit"), "unit")
+        if nomination.unit in nominated:
+            parts.fault((*path, "unit"), f"{nomination.unit} is nominated already")
+        nominated.add(nomination.unit)
     for path, pack in parts.packs:
         if pack.section.id == CONTRACTS:
             parts.fault(path, f"{CONTRACTS!r} is what contracts are counted under: use another id")

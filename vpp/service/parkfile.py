@@ -40,6 +40,7 @@ from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
+from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
@@ -97,6 +98,7 @@ class ParkFile:
     """How invitations are answered."""
 
     contracts: tuple[ContractSection, ...]
+    nominations: tuple[NominationSection, ...]
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
@@ -316,6 +318,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         trading=section.trading,
         demand_response=section.demand_response,
         contracts=tuple(section.contracts),
+        nominations=tuple(section.nominations),
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),

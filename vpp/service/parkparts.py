@@ -27,6 +27,7 @@ from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
+from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
@@ -69,6 +70,7 @@ class Parts:
     waivers: list[tuple[KeyPath, WaiverSection]] = field(default_factory=list)
     bids: list[tuple[KeyPath, BidSection]] = field(default_factory=list)
     contracts: list[tuple[KeyPath, ContractSection]] = field(default_factory=list)
+    nominations: list[tuple[KeyPath, NominationSection]] = field(default_factory=list)
     feeds: list[tuple[KeyPath, AnyFeed]] = field(default_factory=list)
     venues: list[tuple[KeyPath, AnyVenue]] = field(default_factory=list)
     mappings: dict[str, MappingSection] = field(default_factory=dict)
@@ -163,6 +165,9 @@ def _collect_contracts(parts: Parts) -> None:
         _note(parts, "contract", path, item, "id")
         if (contract := _valid(ContractSection, item)) is not None:
             parts.contracts.append((path, contract))
+    for path, item in _items(parts.document.tree, (), "nominations"):
+        if (nomination := _valid(NominationSection, item)) is not None:
+            parts.nominations.append((path, nomination))
 
 
 def _collect_utilities(parts: Parts) -> None:

@@ -20,6 +20,7 @@ from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import ProductName
+from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.quotaschema import QuotaList
 from vpp.service.resourceschema import AnyResource
@@ -354,6 +355,10 @@ class ParkSection(Section):
     """How invitations are answered."""
     contracts: Annotated[list[ContractSection], Field(max_length=200)] = Field(default_factory=list)
     """Mid- and long-term contracts whose daily curves come as series."""
+    nominations: Annotated[list[NominationSection], Field(max_length=100)] = Field(
+        default_factory=list
+    )
+    """Units that announce a schedule for each day."""
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""

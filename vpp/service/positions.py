@@ -70,3 +70,9 @@ def _metered_mw(plant: Plant, interval: Interval) -> Decimal | None:
         / 1_000_000
         / exact(interval.hours)
     )
+
+
+def plain_mw(number: Decimal) -> Decimal:
+    """To the watt, without trailing zeros: as people and files are told it."""
+    shown = round(number, WATT).normalize()
+    return Decimal(format(shown, "f")) if shown else Decimal(0)

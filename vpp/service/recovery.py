@@ -24,6 +24,7 @@ from vpp.service import (
     cycle,
     inputs,
     limits,
+    nominating,
     openadr,
     outside,
     quotas,
@@ -62,6 +63,7 @@ def recover(plant: Plant) -> None:
     tradelog.recover(plant)
     outside.follow(plant, plant.clock.now())
     venuelog.recover(plant)
+    nominating.recover(plant)
     limits.recover(plant)
     openadr.recover(plant)
     quotas.recover(plant)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -31,6 +31,7 @@ from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.nomination_folder import NominationFolder
 from adapters.openadr2b import OpenAdr2b, Vtn2b
 from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.sqlite_forecasts import SqliteForecasts
@@ -52,6 +53,7 @@ from vpp.ports import (
     Journal,
     JournalEntry,
     MessageSource,
+    NominationBox,
     ProgrammeServer,
     SetpointSink,
     Venue,
@@ -78,6 +80,7 @@ from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
+from vpp.service.positiondesk import PositionDesk
 from vpp.service.venueschema import AnyVenue, FileVenueSection, HttpVenueSection, MappingSection
 from vpp.service.venuestate import AwardList, VenueDesk
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
@@ -146,6 +149,7 @@ def build_plant(
     feeds: tuple[Feed, ...] = (),
     programmes: tuple[OpenAdrDesk, ...] = (),
     venues: tuple[VenueDesk, ...] = (),
+    boxes: Mapping[str, NominationBox] | None = None,
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
@@ -176,6 +180,7 @@ def build_plant(
         feeds=feeds,
         programmes=programmes,
         venues=venues,
+        positions=PositionDesk(boxes=boxes or {}),
         intake=Intake(
             park.device_owner,
             plausible,
@@ -293,6 +298,18 @@ async def _open_feed(section: AnyFeed, file: ParkFile, stack: AsyncExitStack) ->
         )
     )
     return Feed(section=section, port=await stack.enter_async_context(fetched))
+
+
+def boxes_of(file: ParkFile) -> dict[str, NominationBox]:
+    """Where the units of a park file put their nominations; nowhere with a market that is simulated."""
+    if file.trading.mode == "simulated":
+        return {}
+    return {
+        one.unit: NominationFolder(
+            file.folder / one.outbox, file.folder / one.inbox, max_bytes=one.max_bytes
+        )
+        for one in file.nominations
+    }
 
 
 async def open_venues(file: ParkFile, clock: Watch, stack: AsyncExitStack) -> tuple[VenueDesk, ...]:
@@ -534,6 +551,7 @@ async def open_plant(
             feeds=feeds,
             programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
+            boxes=boxes_of(file),
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=link, executor=executor, historian=historian)

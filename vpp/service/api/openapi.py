@@ -34,6 +34,7 @@ PARAMETERS = {
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",
     "invitation_id": "As the platform named it that invites.",
     "held_id": "As the refusal `needs_approval` named it.",
+    "nomination_id": "As `GET /v1/positions/nominations` names it.",
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "venue": "Id of a venue of `GET /v1/venues`.",
     "series_id": "Such as `price.day-ahead.se3`: a-z, 0-9, hyphen and point, at most 80.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import Answer, AnyRoute, Call, Nothing, reading, writing
 from vpp.service.csvtext import csv_of
 from vpp.service.plant import Plant
+from vpp.service.positions import plain_mw
 from vpp.service.retrade import retrade
 from vpp.trade.delta import DeltaLine
 from vpp.trade.netposition import NetLine
@@ -95,11 +95,11 @@ def _delta(line: DeltaLine, until: datetime | None) -> DeltaLineView:
     return DeltaLineView(
         start=point.interval.start,
         end=point.interval.end,
-        before_mw=None if point.before_mw is None else _plain(point.before_mw),
-        planned_mw=_plain(point.planned_mw),
-        moved_mw=None if moved is None else _plain(moved),
-        owed_mw=_plain(point.owed_mw),
-        delta_mw=_plain(line.delta_mw),
+        before_mw=None if point.before_mw is None else plain_mw(point.before_mw),
+        planned_mw=plain_mw(point.planned_mw),
+        moved_mw=None if moved is None else plain_mw(moved),
+        owed_mw=plain_mw(point.owed_mw),
+        delta_mw=plain_mw(line.delta_mw),
         side=None if line.side is None else line.side.value,
         price_per_mwh=line.price_per_mwh,
         tradable_until=until,
@@ -175,25 +175,19 @@ def _line(line: NetLine) -> NetLineView:
     return NetLineView(
         start=line.interval.start,
         end=line.interval.end,
-        contracts_mw=_plain(line.contracts_mw),
-        financial_mw=_plain(line.financial_mw),
-        day_ahead_mw=_plain(line.day_ahead_mw),
-        intraday_mw=_plain(line.intraday_mw),
-        reserve_up_mw=_plain(line.reserve_up_mw),
-        reserve_down_mw=_plain(line.reserve_down_mw),
-        activated_mw=_plain(line.activated_mw),
-        unlisted_mw=_plain(line.unlisted_mw),
-        owed_mw=_plain(line.owed_mw),
-        planned_mw=None if line.planned_mw is None else _plain(line.planned_mw),
-        metered_mw=None if line.metered_mw is None else _plain(line.metered_mw),
-        open_mw=None if line.open_mw is None else _plain(line.open_mw),
+        contracts_mw=plain_mw(line.contracts_mw),
+        financial_mw=plain_mw(line.financial_mw),
+        day_ahead_mw=plain_mw(line.day_ahead_mw),
+        intraday_mw=plain_mw(line.intraday_mw),
+        reserve_up_mw=plain_mw(line.reserve_up_mw),
+        reserve_down_mw=plain_mw(line.reserve_down_mw),
+        activated_mw=plain_mw(line.activated_mw),
+        unlisted_mw=plain_mw(line.unlisted_mw),
+        owed_mw=plain_mw(line.owed_mw),
+        planned_mw=None if line.planned_mw is None else plain_mw(line.planned_mw),
+        metered_mw=None if line.metered_mw is None else plain_mw(line.metered_mw),
+        open_mw=None if line.open_mw is None else plain_mw(line.open_mw),
     )
-
-
-def _plain(number: Decimal) -> Decimal:
-    """To the watt, without trailing zeros."""
-    shown = round(number, positions.WATT).normalize()
-    return Decimal(format(shown, "f")) if shown else Decimal(0)
 
 
 def _view(plant: Plant, one: OutsideTrade) -> OutsideTradeView:

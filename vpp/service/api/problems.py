@@ -33,6 +33,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_invitation": (404, "No such invitation"),
         "unknown_series": (404, "No such series"),
         "unknown_simulation": (404, "No such simulation"),
+        "unknown_nomination": (404, "No such nomination"),
         "unknown_trade": (404, "No such outside trade"),
         "unknown_snapshot": (404, "No such snapshot"),
         "unknown_venue": (404, "No such venue"),
