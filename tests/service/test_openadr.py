@@ -128,15 +128,27 @@ class Scene:
         start = NOW.replace(hour=hour) - QUARTER
         return list(self.plant.book.position().committed_kw(Horizon(start, QUARTER, quarters)))
 
+    def called_at(self, at: datetime) -> float:
+        return float(self.plant.book.position().committed_kw(Horizon(at, QUARTER, 1))[0])
+
+    def value(self, series_id: str, at: datetime) -> float:
+        if not self.plant.series.has(series_id):
+            return float("nan")
+        return float(
+            self.plant.series.known(series_id, Horizon(at, QUARTER, 1), self.now).values[0]
+        )
+
     def series(self, series_id: str, hour: int = 12, quarters: int = 5) -> list[float]:
         horizon = Horizon(NOW.replace(hour=hour), QUARTER, quarters)
         return list(self.plant.series.known(series_id, horizon, self.now).values)
 
 
 @asynccontextmanager
-async def scene(plant: Plant, vtn: SmallVtn, folder: Path) -> AsyncIterator[Scene]:
+async def scene(
+    plant: Plant, vtn: SmallVtn, folder: Path, section: str = SECTION
+) -> AsyncIterator[Scene]:
     async with vtn.serving() as url, AsyncExitStack() as stack:
-        plant.file = demo_with(folder, SECTION.format(url=url, version=vtn.version))
+        plant.file = demo_with(folder, section.format(url=url, version=vtn.version))
         plant.clock = clock = Hand()
         plant.programmes = await open_programmes(plant.file, clock, 0, stack)
         openadr.recover(plant)
@@ -293,6 +305,20 @@ def test_alerts_are_told_when_they_begin_and_once(play: Play) -> None:
         await s.look(NOW + 16 * MINUTE)
         await s.look(NOW + 31 * MINUTE)
         assert len(s.told("openadr_alert")) == 1
+
+    play(story)
+
+
+def test_a_new_quarter_hour_is_served_between_two_polls(play: Play) -> None:
+    async def story(s: Scene) -> None:
+        s.add("e", "ALERT_FIRE", "smoke", hour=10.25)
+        await s.look()
+        s.desk.due = NOW + 2 * HOUR
+        asked = len(s.vtn.requests)
+        for minutes in (10, 16, 17):
+            await openadr.look(s.plant, NOW + minutes * MINUTE)
+        assert len(s.told("openadr_alert")) == 1
+        assert len(s.vtn.requests) == asked
 
     play(story)
 

@@ -17,13 +17,13 @@ import asyncio
 import hashlib
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from vpp.errors import AdapterError, ForeignError, RejectedError, UnavailableError
 from vpp.model.programme import EventFault, Program
-from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, parse_utc
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
+from vpp.ports import JournalEntry
 from vpp.service import openadrapply, openadrreports
 from vpp.service.events import Severity
 from vpp.service.openadrdesk import OpenAdrDesk
@@ -58,11 +58,21 @@ async def look(plant: Plant, now: datetime) -> None:
     """Ask every utility that is due, do what stands, and report what is due."""
     async with asyncio.TaskGroup() as group:
         for desk in plant.programmes:
-            if desk.due is None or desk.due <= now:
-                group.create_task(_look(plant, desk, now), name=f"openadr-{desk.section.id}")
+            group.create_task(_look(plant, desk, now), name=f"openadr-{desk.section.id}")
 
 
 async def _look(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
+    if desk.due is None or desk.due <= now:
+        await _ask(plant, desk, now)
+    elif desk.carried_out_at is not None and desk.carried_out_at >= latest_boundary(now, QUARTER):
+        return  # nothing is new, and no quarter-hour has begun since
+    desk.carried_out_at = now
+    await carry_out(plant, desk, now)
+    if desk.ill is None:
+        await openadrreports.send_due(plant, desk, now)
+
+
+async def _ask(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
     period = timedelta(seconds=desk.section.poll_s)
     try:
         await _poll(plant, desk, now)
@@ -77,9 +87,6 @@ async def _look(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
         if desk.ill is not None:
             plant.events.emit("openadr", f"utility {desk.section.id} is heard again", at=now)
         desk.failures, desk.ill, desk.polled_at = 0, None, now
-    await carry_out(plant, desk, now)
-    if desk.ill is None:
-        await openadrreports.send_due(plant, desk, now)
 
 
 async def _poll(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
@@ -97,8 +104,10 @@ async def _poll(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
             faults=polled.faults,
             stood=list(stood.values()),
         )
-        key = f"{desk.section.id}/{isoformat(now)}"
-        await append(plant, LISTS, key, msgspec.json.encode(record), now=now)
+        body = msgspec.json.encode(record)
+        # After a restart the same moment may be looked at again, and another list be there.
+        key = f"{desk.section.id}/{isoformat(now)}/{hashlib.sha256(body).hexdigest()[:16]}"
+        await append(plant, LISTS, key, body, now=now)
     fresh = digest != desk.digest
     desk.programs, desk.stood, desk.digest = polled.programs, stood, digest
     for change in changes:
@@ -145,7 +154,7 @@ def recover(plant: Plant) -> None:
     desks = {desk.section.id: desk for desk in plant.programmes}
     if not desks:
         return
-    newest: dict[str, Any] = {}
+    newest: dict[str, JournalEntry] = {}
     for entry in plant.journal.entries(LISTS):
         newest[entry.key.partition("/")[0]] = entry
     for desk_id, entry in newest.items():
@@ -154,7 +163,7 @@ def recover(plant: Plant) -> None:
         record = msgspec.json.decode(entry.body, type=_Record)
         desk.digest, desk.programs = record.digest, record.programs
         desk.stood = {one.event.event_id: one for one in record.stood}
-        desk.polled_at = parse_utc(entry.key.partition("/")[2], where="journal")
+        desk.polled_at = entry.recorded_at
     openadrreports.recover(plant)
     for desk in desks.values():
         desk.port.offer_power(partial(openadrreports.drawn_kw, plant))

@@ -225,8 +225,13 @@ async def _apply_calls(
             start=call.interval.start,
             change_kw=0.0,
         )
-        await _take(plant, desk, call_id, nothing, call, now)
-        changed[call.source] += 1
+        try:
+            await _take(plant, desk, call_id, nothing, call, now)
+        except (DataError, TradeRefusal, ConflictError) as error:
+            why = f"a call of {call.source} is not taken back: {error.what}"
+            not_done.append(NotDone(event_id=call_id, payload_type="", why=why))
+        else:
+            changed[call.source] += 1
     _tell_calls(plant, desk, changed, now)
     return not_done
 

@@ -32,6 +32,9 @@ class OpenAdrDesk:
     due: datetime | None = None
     """When it is asked next; None: at once."""
 
+    carried_out_at: datetime | None = None
+    """When what is done was last made equal to what stands."""
+
     failures: int = 0
     """In a row."""
 
