@@ -17,6 +17,9 @@ from adapters.http_get import Reply
 from vpp.errors import UnavailableError
 
 MAX_BODY_BYTES = 64 * 1024
+UNSAID_S = 300.0
+"""How long a token is used of which it is not said: OAuth 2 recommends to say it, and OpenADR leaves it open."""
+
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=1)
 
 
@@ -117,7 +120,8 @@ def read_token(reply: Reply) -> tuple[str, timedelta]:
         raise ValueError("answered no JSON") from None
     if not isinstance(body, dict):
         raise ValueError("answered no JSON object")
-    token, kind, seconds = (body.get(k) for k in ("access_token", "token_type", "expires_in"))
+    token, kind = body.get("access_token"), body.get("token_type")
+    seconds = body.get("expires_in", UNSAID_S)
     if not (isinstance(token, str) and 0 < len(token) <= 8192 and token.isascii()):
         raise ValueError("answered no access_token")
     if not token.isprintable():

@@ -158,6 +158,13 @@ def test_what_is_no_token_is_refused_and_never_repeated(status: int, kind: str, 
     assert 'access_token":' not in str(raised.value)
 
 
+def test_a_token_without_a_life_is_used_for_five_minutes() -> None:
+    body = GOOD.replace(',"expires_in":60', "")
+    reply = Reply(status=200, content_type="application/json", body=body.encode())
+
+    assert read_token(reply) == ("t", timedelta(minutes=5))
+
+
 # ---------------------------------------------------------------- certificates
 
 
