@@ -28,12 +28,14 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.time import Interval, local_date, local_moment
 from vpp.ports import JournalEntry, Message
-from vpp.service import awarding, series_door, trading
+from vpp.service import activations, awarding, demandresponse, series_door, trading
+from vpp.service.api.invitations import show_invitation
 from vpp.service.api.markets import product_views, request_digest
 from vpp.service.api.problems import refusal_of
+from vpp.service.api.routes import Call, Nothing
 from vpp.service.executor import Executor
 from vpp.service.forecasting.forecaster import Forecaster
-from vpp.service.history import give_history
+from vpp.service.history import give_history, give_meters
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.simulation import OPENING, Simulation, series_ids
@@ -43,7 +45,16 @@ from vpp.simulate.exchange import Answer
 from vpp.simulate.fleet import DeviceMessage
 from vpp.simulate.market import VenueTimes
 from vpp.simulate.spec import Scenario
-from vpp.wire import AckMessage, AwardRequest, BidRequest, SeriesUpload, command_of, topic
+from vpp.wire import (
+    AckMessage,
+    ActivationRequest,
+    AwardRequest,
+    BidRequest,
+    SeriesUpload,
+    command_of,
+    topic,
+)
+from vpp.wiredr import InvitationRequest
 
 
 class DirectLink:
@@ -131,6 +142,14 @@ class DirectExchange:
                 award = AwardRequest.model_validate(body)
                 taken = await awarding.book_award(plant, product_id, award, now=now)
                 return taken.model_dump_json().encode()
+            case "GET", "markets", product_id, "bids", bid_set_id:
+                return trading.show_bid_set(plant, product_id, bid_set_id)
+            case "POST", "markets", product_id, "activations":
+                call = ActivationRequest.model_validate(body)
+                await activations.take(plant, product_id, call, now=now)
+                return b"{}"
+            case _, "markets", product_id, "invitations", *rest:
+                return await self._invited(product_id, rest, body)
             case "PUT", "series", series_id:
                 upload = SeriesUpload.model_validate(body)
                 await series_door.put_series(plant, series_id, upload, now=now)
@@ -139,6 +158,20 @@ class DirectExchange:
                 raise UnavailableError(
                     f"{method} /{'/'.join(path)}", where="back-test", fix="Ask the service itself"
                 )
+
+    async def _invited(
+        self, product_id: str, rest: Sequence[str], body: Mapping[str, Any] | None
+    ) -> bytes:
+        """An invitation, or how one stands."""
+        plant, now = self._plant, self._plant.clock.now()
+        if rest:
+            path = {"product": product_id, "invitation_id": rest[0]}
+            asked = Call(request=None, path=path, query=Nothing(), body=Nothing(), now=now)
+            return (await show_invitation(plant, asked)).model_dump_json().encode()
+        await demandresponse.take(
+            plant, product_id, InvitationRequest.model_validate(body), now=now
+        )
+        return b"{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,5 +293,7 @@ async def open_direct(
         market=market,
     )
     link.attach(world, file.park.device_owner)
+    if (before := world.past()) is not None:
+        give_meters(plant, before)
     await world.start()
     return plant, world

@@ -2,7 +2,7 @@
 
     advance(now) ─▶ devices live until now ─▶ each message to `deliver`
     command()    ─▶ device ─▶ its answer
-    trade(now)   ─▶ the market and the weather station do what is due, over the `Exchange` given
+    trade(now)   ─▶ market, load-management platform and weather station do what is due, over the `Exchange` given
 
 What a back-test runs on. It takes no wall time for messages in flight, and behaves as `World` does
 in lockstep: commands are there before the next step, telemetry before anybody acts.
@@ -18,10 +18,12 @@ from typing import Any
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.time import Interval
+from vpp.simulate.drplatform import LoadPlatform
 from vpp.simulate.exchange import Exchange
 from vpp.simulate.fleet import DeviceMessage, Fleet, rollout_defaults
 from vpp.simulate.ledger import Ledger, Slot
 from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
+from vpp.simulate.past import Registers, past_of
 from vpp.simulate.prices import Prices
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
@@ -95,6 +97,17 @@ class DirectWorld:
             publishes=market is not MarketPart.NOTHING,
             clearing=scenario.market.clearing,
         )
+        invites = scenario.demand_response if market is MarketPart.WHOLE else None
+        self._past = None if invites is None else past_of(park, scenario, opened_at)
+        self._platform = LoadPlatform(
+            exchange,
+            invites,
+            self._ledger,
+            Registers(park, self._fleet, self._past).drawn_wh,
+            zone=park.timezone,
+            minor_unit=scenario.minor_unit,
+            opened_at=opened_at,
+        )
         self._weather = WeatherStation(exchange, scenario.outdoor_degc, opened_at=opened_at)
         self._published = 0
         self._refused = 0
@@ -125,13 +138,18 @@ class DirectWorld:
         return answer
 
     async def trade(self, now: datetime) -> None:
-        """Let the market do what is due until `now`, and the weather be told."""
+        """Let market and platform do what is due until `now`, and the weather be told."""
         await self._market.act(now)
+        await self._platform.act(now)
         await self._weather.act(now)
 
     def next_trade(self) -> datetime:
-        """When the market is due next."""
-        return self._market.next_due()
+        """When the market, or the platform, is due next."""
+        return min(self._market.next_due(), self._platform.next_due())
+
+    def past(self) -> Trajectory | None:
+        """What the main meters counted on the days before; None where nobody looks back on them."""
+        return self._past
 
     def snapshot(self) -> dict[str, Any]:
         """The state of all devices now, as plain data."""
@@ -159,6 +177,7 @@ class DirectWorld:
             "published": {"all": self._published},
             "refused": self._refused,
             "unsent": self._market.unsent,
+            "demand_response": [*self._platform.results],
             "prices": true_prices(self._prices, recorded) if recorded else {},
         } | books_of(self._ledger)
 

@@ -180,8 +180,10 @@ class SimulatedMachine(BaseDevice):
         return power_kw * hours
 
     def wish_kw(self, moment: datetime) -> float | None:
-        """The set-point in force; None where nobody commands."""
-        return self._wish_kw(moment)
+        """The set-point that holds from `moment` on, one that has just come too; None where nobody commands."""
+        come = [order for order in self._coming if order.effective_at <= moment]
+        order = come[-1] if come else self._in_force
+        return order.power_kw if order and moment < order.expires_at else None
 
     def _report(self) -> Mapping[str, Any]:
         return {
