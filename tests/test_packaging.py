@@ -72,7 +72,9 @@ def test_the_wheel_holds_the_packages_and_the_config_and_nothing_else(wheel: Pat
     for file in (ROOT / "config").rglob("*"):
         if file.is_file():
             assert f"vpp/_config/{file.relative_to(ROOT / 'config')}" in names
-    assert "vpp/_config/parks/demo.yaml" in names
+    for park in ("demo", "demo_cn"):
+        assert f"vpp/_config/parks/{park}.yaml" in names
+        assert f"vpp/_config/series/{park}/SOURCE.md" in names
     assert "vpp/py.typed" in names
     assert not [name for name in names if "__pycache__" in name]
 
