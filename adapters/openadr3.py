@@ -147,12 +147,14 @@ class OpenAdr3(HttpExchange):
         """All objects of a list, page by page."""
         where = self._where(path)
         found: list[msgspec.Raw] = []
+        read_bytes = 0
         while True:
             paging = {"skip": str(max(len(found) - 1, 0)), "limit": str(PAGE)}
             reply = await self._ask("GET", path, query={**query, **paging})
             if reply.status != 200:
                 raise _refused(reply, where)
             page = _decoded(_json(reply, where), list[msgspec.Raw], where)
+            read_bytes += len(reply.body)
             if not found:
                 found = page
                 if not page:
@@ -167,8 +169,8 @@ class OpenAdr3(HttpExchange):
             if len(page) == 1:
                 return found
             found += page[1:]
-            if len(found) > MOST_OBJECTS:
-                what = f"lists more than {MOST_OBJECTS} objects"
+            if len(found) > MOST_OBJECTS or read_bytes > self._vtn.max_bytes:
+                what = f"lists more than {MOST_OBJECTS} objects or {self._vtn.max_bytes} bytes"
                 raise RejectedError(what, where=where, fix="Ask for fewer programs")
 
     async def _ask(

@@ -7,6 +7,7 @@ must be of its type. One event that is not as it should be is a fault of that ev
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -35,7 +36,8 @@ KEPT_CHARS = 500
 
 Version = Literal["3.0", "3.1"]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 _DURATION = re.compile(
     r"P(?=\d|T\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?"
@@ -57,7 +59,7 @@ class _Period(msgspec.Struct):
 
 
 class _Interval(msgspec.Struct):
-    id: int
+    id: _Whole
     payloads: list[_Values]
     intervalPeriod: _Period | None = None  # noqa: N815
 
@@ -73,11 +75,11 @@ class _Asked(msgspec.Struct):
     payloadType: _Name  # noqa: N815
     readingType: str | None = None  # noqa: N815
     units: str | None = None
-    startInterval: int = -1  # noqa: N815
-    numIntervals: int = -1  # noqa: N815
+    startInterval: _Whole = -1  # noqa: N815
+    numIntervals: _Whole = -1  # noqa: N815
     historical: bool = True
-    frequency: int = -1
-    repeat: int = 1
+    frequency: _Whole = -1
+    repeat: _Whole = 1
 
 
 class _Event(msgspec.Struct):
@@ -171,8 +173,10 @@ def _event_noun(event: _Event) -> ProgrammeEvent:
 
 
 def _value(value: bool | int | float | str | dict[str, Any]) -> PayloadValue:
-    """A point is kept as its text: nothing that we understand has one."""
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
+    """A point is kept as its text: nothing that we understand has one. So is a number beyond all sense."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return value if isinstance(value, str) or abs(value) < 2**53 else str(value)
 
 
 def _asked(one: _Asked) -> ReportAsked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -283,6 +284,8 @@ def test_an_event_of_which_nothing_is_said_but_what_must_be() -> None:
         {"intervals": [{"id": "0", "payloads": []}]},
         {"intervals": [{"id": 0, "payloads": [{"type": "PRICE", "values": 1}]}]},
         {"priority": -1},
+        {"priority": 10**30},
+        {"intervals": [{"id": 10**30, "payloads": []}]},
         {"priority": "high"},
         {"createdDateTime": "2026-03-01T12:00:00"},
         {"createdDateTime": "yesterday"},
@@ -298,6 +301,18 @@ def test_an_event_that_is_not_as_it_should_be_is_a_fault_with_its_id(odd: dict[s
     assert isinstance(fault, EventFault)
     assert fault.event_id == (None if odd.get("id") == 7 else "e-1")
     assert len(fault.raw) <= 500
+
+
+@pytest.mark.parametrize("value", [10**30, 1e300, {"x": 1, "y": 10**30}])
+def test_a_number_beyond_all_sense_is_kept_as_text_and_can_be_put_on_record(value: Any) -> None:
+    payloads = [{"type": "PRICE", "values": [value]}]
+    event = read_event(
+        json.dumps(EVENT | {"intervals": [{"id": 0, "payloads": payloads}]}).encode()
+    )
+
+    assert isinstance(event, ProgrammeEvent)
+    assert isinstance(event.intervals[0].payloads[0].values[0], str)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=ProgrammeEvent) == event
 
 
 @pytest.mark.parametrize("start", ["0001-01-01", "0001-01-01T00:00:00", "0000-00-00"])

@@ -202,6 +202,20 @@ def test_the_mock_of_the_standard_takes_our_questions_and_our_report(
 # ---------------------------------------------------------------- 2.0b
 
 
+def test_the_client_of_2_0b_keeps_the_contract_of_its_port(tmp_path: Path) -> None:
+    home = environment("VPP_PEERS_OPENLEADR", "openleadr==0.5.36", tmp_path / "venv")
+    (packages,) = home.glob("lib/python3*/site-packages")
+    suite = ROOT / "tests/contracts/test_programme_server.py"
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "2.0b", suite],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{packages}"},
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert "4 passed" in ran.stdout
+
+
 def test_a_server_of_2_0b_is_answered_followed_and_told_the_power(tmp_path: Path) -> None:
     home = environment("VPP_PEERS_OPENLEADR", "openleadr==0.5.36", tmp_path / "venv")
     (packages,) = home.glob("lib/python3*/site-packages")

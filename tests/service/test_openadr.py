@@ -18,6 +18,7 @@ from aiohttp import web
 from tests.contracts.vtn import SmallVtn
 from tests.service.conftest import NOW
 from tests.service.test_calendars import demo_with
+from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
 from vpp.model.horizon import Horizon
 from vpp.model.ids import FeederId
@@ -25,6 +26,7 @@ from vpp.model.measurement import MeterReading
 from vpp.model.time import QUARTER, isoformat
 from vpp.service import limits, openadr, openadrreports, tradelog
 from vpp.service.config import ConfigErrors
+from vpp.service.loops import loops_of
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.plant import Plant, TracePoint
 from vpp.service.wiring import open_programmes
@@ -319,6 +321,15 @@ def test_a_new_quarter_hour_is_served_between_two_polls(play: Play) -> None:
             await openadr.look(s.plant, NOW + minutes * MINUTE)
         assert len(s.told("openadr_alert")) == 1
         assert len(s.vtn.requests) == asked
+
+    play(story)
+
+
+def test_a_plant_with_a_utility_has_a_loop_for_it_and_others_have_none(play: Play) -> None:
+    async def story(s: Scene) -> None:
+        assert "openadr" in loops_of(s.plant, lambda name: SimulatedClock(NOW).seat(name))
+        s.plant.programmes = ()
+        assert "openadr" not in loops_of(s.plant, lambda name: SimulatedClock(NOW).seat(name))
 
     play(story)
 

@@ -264,6 +264,9 @@ def test_alerts_are_all_told() -> None:
         ("IMPORT_CAPACITY_LIMIT", 1, "AMPS", "AMPS"),
         ("IMPORT_CAPACITY_LIMIT", "many", None, "many"),
         ("DISPATCH_SETPOINT", True, None, "True"),
+        ("DISPATCH_SETPOINT", 2e9, None, "2000000000.0"),
+        ("PRICE", float("inf"), None, "inf"),
+        ("PRICE", float("nan"), None, "nan"),
         ("GHG", 1, "THERMS", "THERMS"),
     ],
 )

@@ -204,8 +204,9 @@ async def _apply_calls(
     known = {call.activation_id: call for call in plant.book.calls.standing()}
     changed: dict[str, int] = defaultdict(int)
     not_done: list[NotDone] = []
-    uncalled = activations.uncalled_kw(plant, window)
-    for order, start in _call_orders(desk):
+    orders = list(_call_orders(desk))
+    uncalled = activations.uncalled_kw(plant, window) if orders else None
+    for order, start in orders:
         call_id = f"{prefix}{order.product_id}/{order.unit_id or ''}/{isoformat(start)}"
         standing = known.get(call_id)
         try:

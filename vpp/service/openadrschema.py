@@ -126,7 +126,7 @@ class OpenAdrSection(UtilitySection):
     """What 3.0 asks for beside targets, for example GROUP."""
     timeout_s: Annotated[float, Field(ge=1, le=120)] = 10.0
     max_bytes: Annotated[int, Field(ge=1000, le=50_000_000)] = 5_000_000
-    """Of one answer; a larger one is refused."""
+    """Of one list; a larger one is refused."""
 
 
 class OpenAdr2bSection(UtilitySection):

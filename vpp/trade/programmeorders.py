@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import TypeAlias, assert_never
 
 from vpp.errors import DataError
@@ -138,6 +137,9 @@ def slot_of(order: ProgrammeOrder) -> Slot:
 # ---------------------------------------------------------------- from one to the other
 
 PRICES = ("PRICE", "EXPORT_PRICE")
+MOST = 1e9
+"""No number of a payload is greater; also what is not finite is refused by it."""
+
 SPLIT = (*PRICES, "GHG")
 """Several values of these in one interval are one after the other."""
 
@@ -241,7 +243,7 @@ def _level(event_id: str, number: float, use: CallUse) -> Level:
 
 
 def _number(event_id: str, payload_type: str, value: PayloadValue) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
         raise _refused(event_id, f"{payload_type} is {value!r:.40}", "Send a number")
     return float(value)
 
