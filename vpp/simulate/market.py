@@ -141,7 +141,6 @@ class Market:
         self._agenda: list[tuple[datetime, int, int, Action]] = []
         self._ticket = count()
         self._outbox = Outbox(exchange, ledger)
-        self._unit_of_price = "EUR/MWh"
 
     async def start(self) -> None:
         """Read the products and put the first gates on the agenda.
@@ -169,7 +168,6 @@ class Market:
             ) from error
         for auction in auctions:
             self._auctions[auction.product] = auction
-            self._unit_of_price = f"{auction.currency}/MWh"
             before = self._ask_before(auction)
             delivery = auction.first_open(self._opened_at, before)
             self._plan_auction(auction, delivery)
