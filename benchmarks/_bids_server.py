@@ -92,7 +92,7 @@ async def _solve(run: Run, stop: asyncio.Event) -> list[float]:
             strategy_version=plant.strategy_version,
             gap=planning.gap,
             soft_s=planning.soft_s,
-            limit_excess_price_per_kwh=cycle.LIMIT_EXCESS_PRICE_PER_KWH,
+            limit_excess_price_per_kwh=planning.limit_excess_per_kwh,
         ),
         preferred_starts={},
     )

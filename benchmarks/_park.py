@@ -16,7 +16,6 @@ from vpp.model.time import local_moment
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.ports import Message
 from vpp.service import inputs
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.forecasting.issuing import issue
 from vpp.service.history import give_history
 from vpp.service.inline import InlineExecutor
@@ -100,7 +99,7 @@ def its_problem(plant: Plant) -> Problem:
             strategy_version=plant.strategy_version,
             gap=plant.file.planning.gap,
             soft_s=plant.file.planning.soft_s,
-            limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+            limit_excess_price_per_kwh=plant.file.planning.limit_excess_per_kwh,
         ),
         preferred_starts={},
     )

@@ -53,6 +53,7 @@ def curves(
         "futures": tuple(Future(view=v, terms=lab.terms(v, **usual)) for v in scenarios),
         "mixtures": np.eye(len(scenarios)) if paths is None else paths,
         "most_undelivered": 1.0,
+        "undelivered_per_kwh": 5.0,
         "soft_s": 30.0,
     }
     problem = lab.problem(view, lab.terms(view, **usual))

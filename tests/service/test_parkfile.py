@@ -422,3 +422,11 @@ def test_curves_need_a_market_whose_prices_are_given_for_each_interval(
             " interval"
         )
     ]
+
+
+def test_a_park_says_what_a_broken_limit_and_an_undelivered_kwh_cost(tmp_path: Path) -> None:
+    load = loading_in(tmp_path)
+    text = PARK + "planning: {limit_excess_per_kwh: 150}\n"
+
+    assert load(text).planning.limit_excess_per_kwh == 150
+    assert load().planning.limit_excess_per_kwh == 20

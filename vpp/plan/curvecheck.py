@@ -31,9 +31,6 @@ from vpp.plan.problem import CurveAsk
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import ways_kept
 
-UNDELIVERED_PER_KWH = 5.0
-"""Above every market price, below a broken limit: on a path the park does what it can."""
-
 NOTHING_KWH = 1e-4
 
 LEAST_CHECKED = 0.5
@@ -220,7 +217,7 @@ def _begun(
     sold_kw = curves.sold_kw(weight @ curves.scenario_per_kwh)
     cost = weight @ of.costs
     dear = cost.copy()
-    dear[of.delivery.off] += UNDELIVERED_PER_KWH * of.delivery.hours
+    dear[of.delivery.off] += of.ask.undelivered_per_kwh * of.delivery.hours
     programme = replace(of.programme, cost=dear)
     begun = begin_lp(programme, of.delivery.held(sold_kw), deadline, workers)
     return _Path(cost, sold_kw, programme, begun)

@@ -93,6 +93,9 @@ class CurveAsk:
     """Share of the energy traded on these paths that may stay undelivered, 0 to 1: where more would,
     the curves are cut."""
 
+    undelivered_per_kwh: float
+    """What a kWh that is not delivered costs on a path: above every price, so that the park does what it can."""
+
     soft_s: float
     """Time for all of it; what is not checked by then stays unchecked, which is told."""
 

@@ -139,6 +139,7 @@ def curve_ask(
         futures=priced_futures(view, prices, strategies, more=more),
         mixtures=mixtures(settings.paths, len(prices), chance),
         most_undelivered=settings.most_undelivered,
+        undelivered_per_kwh=settings.undelivered_per_kwh,
         soft_s=settings.seconds,
         cvar_weight=settings.cvar_weight,
         cvar_level=settings.cvar_level,

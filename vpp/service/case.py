@@ -28,7 +28,6 @@ from vpp.plan.validate import violations
 from vpp.service.bars import Bars
 from vpp.service.casefile import Case, read_case
 from vpp.service.config import read_bytes
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.planview import (
     changes_view,
@@ -116,7 +115,7 @@ async def run_case(
         outcome.schedule,
         view,
         terms,
-        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+        limit_excess_price_per_kwh=case.file.planning.limit_excess_per_kwh,
     )
     if wrong:
         raise PlanError("; ".join(wrong), where=case.name, fix="Report this: the planner is wrong")

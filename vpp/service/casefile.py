@@ -61,7 +61,6 @@ from vpp.service.caseschema import CaseBid, CaseSection, StateSection
 from vpp.service.caseseries import CaseSeries, read_series
 from vpp.service.caseterms import orders_of, terms_of
 from vpp.service.config import ConfigErrors, Document, Fault, KeyPath, read_document
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.futures import Strategy
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.quotapeaks import coming
@@ -194,7 +193,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
             strategy_version=strategy_version(uses),
             gap=gap,
             soft_s=soft_s,
-            limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+            limit_excess_price_per_kwh=file.planning.limit_excess_per_kwh,
         ),
         preferred_starts={},
     )

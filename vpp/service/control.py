@@ -3,6 +3,9 @@
     kill      one call, at once: latch first, record afterwards
     release   one person asks ─▶ on record ─▶ within `trading.release_within_minutes` another one agrees ─▶ released
 
+What the limits latch by themselves, and what is latched or released by hand, is put on record by the next control
+cycle; where the journal is away it waits.
+
 There are no credentials yet: the names are what was said, on a machine where only its users can call. Whoever
 may delete the latch's file releases it too; the next control cycle says so.
 """
@@ -11,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+
+import msgspec
 
 from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import ProductId
@@ -23,6 +28,7 @@ from vpp.service.tradingdesk import ReleaseAsked
 from vpp.wire import KillRequest
 
 KIND = "kill"
+BY_HAND = "somebody, by hand"
 
 
 async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None:
@@ -67,6 +73,12 @@ async def set_kill(plant: Plant, request: KillRequest, *, now: datetime) -> None
         _begin_anew(plant, scope)
         told = f"released: {scope}, by {first.by} and {request.by}: {request.reason}"
     plant.events.emit("kill", told, at=now, severity=Severity.ALARM, scope=str(scope))
+
+
+def latch_by_itself(plant: Plant, scope: Scope, reason: str, *, now: datetime, by: str) -> None:
+    """Stop what no person asked to stop; the next control cycle puts it on record. Raises as `latch`."""
+    _to_record(plant, scope, killed=True, reason=reason, by=by, now=now)
+    latch(plant, scope, reason, now=now, by=by)
 
 
 def latch(plant: Plant, scope: Scope, reason: str, *, now: datetime, by: str) -> None:
@@ -126,9 +138,39 @@ def tell_latches(plant: Plant, now: datetime) -> None:
                 else (f"released by hand: {scope}")
             )
             plant.events.emit("kill", what, at=now, severity=Severity.ALARM, scope=str(scope))
+            reason = found.get(scope, "the latch is gone")
+            _to_record(plant, scope, killed=scope in found, reason=reason, by=BY_HAND, now=now)
             if scope not in found:
                 _begin_anew(plant, scope)
     plant.latches = found
+
+
+async def record_latches(plant: Plant) -> None:
+    """Put on record what was latched and released without an order; what cannot be written now waits."""
+    waiting = plant.trade.unrecorded
+    while waiting:
+        at, key, body = waiting[0]
+        try:
+            await append(plant, KIND, key, body, now=at)
+        except UnavailableError:  # said and counted there
+            return
+        waiting.popleft()
+
+
+def _to_record(
+    plant: Plant, scope: Scope, *, killed: bool, reason: str, by: str, now: datetime
+) -> None:
+    """In the shape of an order (`KillRequest`)."""
+    order = {
+        "killed": killed,
+        "reason": reason,
+        "by": by,
+        "market": scope.name if scope.kind == "market" else None,
+        "enterprise": scope.name if scope.kind == "enterprise" else None,
+    }
+    body = msgspec.json.encode(order)
+    key = f"{isoformat(now)}/{hashlib.sha256(body).hexdigest()[:16]}"
+    plant.trade.unrecorded.append((now, key, body))
 
 
 def _scope(plant: Plant, request: KillRequest) -> Scope:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vpp.service.schematypes import Section, Share
+from vpp.service.schematypes import Positive, Section, Share
 
 
 class CurveSettings(Section):
@@ -22,5 +22,8 @@ class CurveSettings(Section):
     """On so many price paths beside the scenarios the curves are tried before they are offered."""
     most_undelivered: Share = 0.02
     """Share of the energy traded on these paths that may stay undelivered: beyond, curves are cut."""
+    undelivered_per_kwh: Positive = 5.0
+    """What a kWh that is not delivered costs on these paths, in the park's currency: above every market price (in
+    EUR 4 at most), below a broken limit (`planning.limit_excess_per_kwh`), so that the park does what it can."""
     seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
     """Time for all of it, beside the plan's own."""

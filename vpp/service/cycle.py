@@ -63,9 +63,6 @@ from vpp.service.forecasting.watched import measured_net, measured_room
 from vpp.service.plant import PlanRecord, Plant
 from vpp.service.record import append
 
-LIMIT_EXCESS_PRICE_PER_KWH = 20.0
-"""Far above any market price (4 per kWh at most): limits are kept before money is made."""
-
 PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
 """Kinds of journal entries."""
 
@@ -147,9 +144,8 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
             _refuse_plan(plant, now, outcome, seconds)
         case Optimal(schedule=schedule) | Feasible(schedule=schedule):
             checked = perf_counter()
-            wrong = violations(
-                schedule, view, terms, limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH
-            )
+            excess_per_kwh = plant.file.planning.limit_excess_per_kwh
+            wrong = violations(schedule, view, terms, limit_excess_price_per_kwh=excess_per_kwh)
             validate_s = perf_counter() - checked
             if wrong:
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
@@ -197,7 +193,7 @@ def _options(plant: Plant) -> SolveOptions:
         strategy_version=plant.strategy_version,
         gap=plant.file.planning.gap,
         soft_s=plant.file.planning.soft_s,
-        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+        limit_excess_price_per_kwh=plant.file.planning.limit_excess_per_kwh,
         cvar_weight=plant.file.planning.cvar_weight,
         cvar_level=plant.file.planning.cvar_level,
         doubt=plant.file.planning.scenario_doubt,
@@ -315,6 +311,7 @@ async def act(plant: Plant, now: datetime) -> None:
     seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
     state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
     control.tell_latches(plant, now)
+    await control.record_latches(plant)
     rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
     owed_kw = drplan.owed_kw(plant, interval, _owed_kw(plant, interval))

@@ -177,6 +177,9 @@ class PlanningSettings(Section):
     hard_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
     """After this the solver's process is killed."""
     gap: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    limit_excess_per_kwh: Annotated[float, Field(gt=0, le=1e9)] = 20.0
+    """What a plan pays in the park's currency for each kWh beyond a limit: far above any market price (in EUR 4 at
+    most), so that limits are kept before money is made. A park whose prices have other sizes sets its own."""
     max_price_age_hours: Annotated[float, Field(gt=0, le=8760)] = 48.0
     """Where the newest day-ahead price that is known ended longer ago, no bid is built on its forecast."""
     scenarios: Annotated[int, Field(ge=0, le=50)] = 0
@@ -231,6 +234,8 @@ class SimulatorSettings(Section):
     """At once; 0 allows none."""
     idle_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60.0
     """One that nobody asks for so long is removed."""
+    most_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """That change something: so many are kept of each, for a branch does them again. Beyond, nothing branches off it."""
 
 
 # ---------------------------------------------------------------- simulation

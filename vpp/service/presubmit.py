@@ -131,7 +131,8 @@ def _refuse(
             f"{limits.most_refusals} hard refusals in {limits.refusals_within_minutes} min;"
             f" the newest: {what}"
         )
-        control.latch(plant, Scope("market", product.product_id), reason, now=now, by="the limits")
+        scope = Scope("market", product.product_id)
+        control.latch_by_itself(plant, scope, reason, now=now, by="the limits")
     return _refusal(product, code, what)
 
 

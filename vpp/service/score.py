@@ -38,7 +38,6 @@ from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.plant import Strategy
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
@@ -103,8 +102,12 @@ def mean_import_price_per_kwh(park: Park, actual: Actual) -> float:
     return max(market + float(np.mean(network)), 0.0)
 
 
-def bill(park: Park, actual: Actual, course: Trajectory, *, market_cost: float) -> Bill:
-    """The bill of a course of the park. `market_cost` is what its energy cost in the market.
+def bill(
+    park: Park, actual: Actual, course: Trajectory, *, market_cost: float, lacked_per_kwh: float
+) -> Bill:
+    """The bill of a course of the park.
+
+    `market_cost` is what its energy cost in the market, `lacked_per_kwh` what a kWh costs that a network lacked.
 
     Raises:
         DataError: The course does not cover the span.
@@ -136,8 +139,7 @@ def bill(park: Park, actual: Actual, course: Trajectory, *, market_cost: float) 
         unserved=_unserved(park, course),
         fuel=_fuel(park, course),
         networks=sum(
-            float(course.lacked_kwh[node].sum()) * LIMIT_EXCESS_PRICE_PER_KWH
-            for node in course.lacked_kwh
+            float(course.lacked_kwh[node].sum()) * lacked_per_kwh for node in course.lacked_kwh
         )
         + sum(
             float(course.spilled_kwh[node.node_id].sum()) * (node.spill_cost_per_kwh or 0.0)
@@ -239,6 +241,8 @@ def foresight_problem(
     actual: Actual,
     strategies: Sequence[Strategy],
     traded: Mapping[ProductId, tuple[Profile, float]],
+    *,
+    limit_excess_per_kwh: float,
 ) -> Problem:
     """One plan over the whole span that knows everything.
 
@@ -274,7 +278,7 @@ def foresight_problem(
             strategy_version="foresight",
             gap=FORESIGHT_GAP,
             soft_s=foresight_soft_s(actual.span),
-            limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+            limit_excess_price_per_kwh=limit_excess_per_kwh,
         ),
         preferred_starts={},
     )

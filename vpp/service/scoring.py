@@ -17,7 +17,6 @@ from vpp.model.settlement import Statement
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.validate import violations
 from vpp.service.accounting import statements_of
-from vpp.service.cycle import LIMIT_EXCESS_PRICE_PER_KWH
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.service.score import (
@@ -70,14 +69,22 @@ async def scored_of(run: Simulation) -> Scored:
     market_cost = _venue_cost(report, span)
     services = platform_paid(report, span)
     _require_equal_books(plant, statements, market_cost - services, span)
-    park = plant.file.park
+    park, lacked_per_kwh = plant.file.park, plant.file.planning.limit_excess_per_kwh
     return Scored(
         actual=actual,
         report=report,
         ours_course=ours,
         nothing_course=nothing,
-        ours=bill(park, actual, ours, market_cost=float(market_cost)),
-        nothing=bill(park, actual, nothing, market_cost=day_ahead_cost(actual, nothing)),
+        ours=bill(
+            park, actual, ours, market_cost=float(market_cost), lacked_per_kwh=lacked_per_kwh
+        ),
+        nothing=bill(
+            park,
+            actual,
+            nothing,
+            market_cost=day_ahead_cost(actual, nothing),
+            lacked_per_kwh=lacked_per_kwh,
+        ),
         market_cost=market_cost,
         services=services,
         statements=statements,
@@ -151,7 +158,10 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
         for p in plant.file.products
         if p.trades_energy and p.kind in prices
     }
-    problem = foresight_problem(plant.file.park, actual, plant.strategies, traded)
+    excess_per_kwh = plant.file.planning.limit_excess_per_kwh
+    problem = foresight_problem(
+        plant.file.park, actual, plant.strategies, traded, limit_excess_per_kwh=excess_per_kwh
+    )
     outcome = await run.executor.solve(problem, hard_s=2 * foresight_soft_s(run.span))
     if isinstance(outcome, Unsolved):
         raise PlanError(outcome.reason, where="foresight", fix="Shorten the span")
@@ -159,7 +169,7 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
         outcome.schedule,
         problem.view,
         problem.terms,
-        limit_excess_price_per_kwh=LIMIT_EXCESS_PRICE_PER_KWH,
+        limit_excess_price_per_kwh=excess_per_kwh,
     )
     if wrong:
         raise DataError("; ".join(wrong), where="foresight", fix="Mend the planner")

@@ -464,5 +464,24 @@ def _expected_prices(plant: Plant, schedule: Schedule) -> Floats:
 
 
 def forget_offers(plant: Plant, now: datetime) -> None:
-    """Drop offers of deliveries whose time has passed."""
+    """Drop offers of deliveries whose time has passed, and what bids are compared by once nothing is compared to it."""
     plant.offers = {key: made for key, made in plant.offers.items() if key[1].end > now}
+    desk = plant.trade
+    oldest = now - timedelta(days=plant.file.trading.limits.novelty_days + 1)
+    desk.held = {name: held for name, held in desk.held.items() if held.delivery.end > oldest}
+    desk.offered = {
+        name: offered
+        for name, offered in desk.offered.items()
+        if _delivered_after(plant, name, oldest)
+    }
+    desk.contents = {
+        name: content
+        for name, content in desk.contents.items()
+        if _delivered_after(plant, name, now)
+    }
+
+
+def _delivered_after(plant: Plant, bid_set_id: str, moment: datetime) -> bool:
+    """False too where the set never came into the book: it was asked dry, or refused."""
+    bid_set = plant.book.find(bid_set_id)
+    return bid_set is not None and bid_set.delivery.end > moment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -64,6 +65,9 @@ class TradingDesk:
 
     shadowed: dict[ProductId, str] = field(default_factory=dict)
     """Why the newest bid set stayed in the shadow: said when it changes."""
+
+    unrecorded: deque[tuple[datetime, str, bytes]] = field(default_factory=deque)
+    """Latches and releases without an order, as the journal will have them (moment, key, body), oldest first."""
 
     missing: set[str] = field(default_factory=set)
     """Bid sets that the venue says it cleared, of which no award came in time: said once."""

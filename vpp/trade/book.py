@@ -231,6 +231,11 @@ class BidBook:
         self.status(bid_set_id)
         return self._answers[bid_set_id]
 
+    def find(self, bid_set_id: str) -> BidSet | None:
+        """A bid set by its id; None where we have given out no such one."""
+        answer = self._answers.get(bid_set_id)
+        return None if answer is None else answer.bid_set
+
     def status(self, bid_set_id: str) -> BidSetStatus:
         """Where a bid set stands.
 

@@ -145,19 +145,28 @@ class SimulationDesk:
     async def reset(self, name: str, seed: int | None) -> Simulation:
         """The same simulation from its start, under the same id, nothing asked of it yet.
 
-        Raises: as `make`, and `unknown_simulation`.
+        The old one goes on until the new one stands: where that fails, it is still there.
+
+        Raises: as `make`, and `unknown_simulation`, also where it was removed meanwhile.
         """
         old = self.find(name)
         asked = old.asked if seed is None else old.asked.model_copy(update={"seed": seed})
         with self._place(instead_of=1):
-            await self._end(old)
-            return await self._opened(old.park_file, asked, name)
+            fresh = await self._made(old.park_file, asked, name)
+            try:
+                replaced = self.find(name)  # another reset may have come first
+            except HttpRefusal:
+                await fresh.close()
+                raise
+            self._take_up(fresh)
+            await replaced.close()
+            return fresh
 
     def keep(self, name: str) -> Snapshot:
         """Keep the present of a simulation, to branch off from it.
 
         Raises:
-            HttpRefusal: `unknown_simulation`, or `conflict` while it is stepped.
+            HttpRefusal: `unknown_simulation`, or `conflict` while it is stepped, or once it was asked too much.
         """
         simulation = self.find(name)
         if simulation.busy.locked():
@@ -166,6 +175,13 @@ class SimulationDesk:
                 code="conflict",
                 where=f"simulation {name}",
                 fix="Ask again when the step is answered",
+            )
+        if simulation.forgot:
+            raise HttpRefusal(
+                f"more than {self.settings.most_requests} requests were asked of it, too many to do again",
+                code="conflict",
+                where=f"simulation {name}",
+                fix="Keep a snapshot sooner, or raise simulators.most_requests in the park file",
             )
         kept = Snapshot(
             snapshot_id=f"{name}@{len(simulation.done)}-{simulation.now:%Y%m%dT%H%M%SZ}",
@@ -248,18 +264,23 @@ class SimulationDesk:
         finally:
             self._opening -= 1
 
-    async def _opened(
-        self, file: ParkFile, asked: SimulationRequest, name: str | None = None
-    ) -> Simulation:
-        simulation = Simulation(name or f"{self._run}-{next(self._numbers)}", file, asked)
+    async def _opened(self, file: ParkFile, asked: SimulationRequest) -> Simulation:
+        simulation = await self._made(file, asked, f"{self._run}-{next(self._numbers)}")
+        self._take_up(simulation)
+        return simulation
+
+    async def _made(self, file: ParkFile, asked: SimulationRequest, name: str) -> Simulation:
+        simulation = Simulation(name, file, asked, most_requests=self.settings.most_requests)
         try:
             await simulation.open(self._pool)
         except BaseException:
             await simulation.close()
             raise
+        return simulation
+
+    def _take_up(self, simulation: Simulation) -> None:
         self._simulations[simulation.name] = simulation
         self._asked_at_s[simulation.name] = self._elapsed_s()
-        return simulation
 
     async def _end(self, simulation: Simulation) -> None:
         del self._simulations[simulation.name], self._asked_at_s[simulation.name]

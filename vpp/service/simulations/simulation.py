@@ -46,8 +46,12 @@ log = structlog.get_logger("vpp")
 class Simulation:
     """A plant on a clock of its own. Made by `open`, ended by `close`."""
 
-    def __init__(self, name: str, file: ParkFile, asked: SimulationRequest) -> None:
+    def __init__(
+        self, name: str, file: ParkFile, asked: SimulationRequest, *, most_requests: int
+    ) -> None:
         """Of `file`, run as `asked`; nothing is there before `open`.
+
+        So many requests are kept to be done again; with one more all are forgotten.
 
         Raises:
             DataError: It cannot be run so.
@@ -60,6 +64,11 @@ class Simulation:
         self.branch_of: str | None = None
         self.fingerprint = Fingerprint()
         self.done: list[Done] = []
+        self.forgot = False
+        """Whether more was asked of it than is kept: nothing can branch off any more."""
+        self.asked_of_it = 0
+        """Requests that were to change something, forgotten ones too."""
+        self._most_requests = most_requests
         self.busy = asyncio.Lock()
         """Held while time passes or something is changed: one after the other."""
 
@@ -211,7 +220,7 @@ class Simulation:
                 refused = kind_of(error)
                 raise
             finally:
-                self.done.append(
+                self._keep(
                     Done(
                         at=self.now,
                         route=route,
@@ -220,6 +229,14 @@ class Simulation:
                         refused=refused,
                     )
                 )
+
+    def _keep(self, done: Done) -> None:
+        """To be done again by a branch; snapshots that were taken keep what led to them."""
+        self.asked_of_it += 1
+        if len(self.done) >= self._most_requests:
+            self.done, self.forgot = [], True
+        if not self.forgot:
+            self.done.append(done)
 
     async def do_again(self, done: Sequence[Done], until: datetime) -> None:
         """Do what another one was asked, at the same moments, and go on to `until`.

@@ -45,7 +45,7 @@ def view_of(simulation: Simulation, idle_minutes: float) -> SimulationView:
             imbalance_long=names.long,
             unit=names.unit,
         ),
-        requests=len(simulation.done),
+        requests=simulation.asked_of_it,
         plans=plant.plan_count,
         warnings=simulation.warnings(),
         removed_after_idle_s=60 * idle_minutes,
