@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.scenarios.conftest import MakePark
 from vpp.clock import WallClock
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
+from vpp.service.parkfile import StrategyUse
 from vpp.service.parkschema import SimulatorSettings
 from vpp.service.simulations.desk import SimulationDesk
 
@@ -98,10 +99,10 @@ def parks(small_park: MakePark) -> Path:
 
 
 @asynccontextmanager
-async def served(parks: Path, at_most: int = 8) -> AsyncIterator[Caller]:
+async def served(parks: Path, at_most: int = 8, most_requests: int = 1000) -> AsyncIterator[Caller]:
     elapsed_s = [0.0]
     desk = SimulationDesk(
-        SimulatorSettings(at_most=at_most),
+        SimulatorSettings(at_most=at_most, most_requests=most_requests),
         parks=parks,
         clock=WallClock(),
         elapsed_s=lambda: elapsed_s[0],
@@ -418,5 +419,50 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(
             refused, problem = await caller.ask("POST", "/v1/simulations", asked)
             assert (refused, problem["code"]) == (status, code)
             assert (await caller.get("/v1/simulations"))["simulations"] == []
+
+    asyncio.run(live())
+
+
+def test_a_reset_that_fails_leaves_the_simulation_that_was_there(parks: Path) -> None:
+    async def live() -> None:
+        async with served(parks) as caller:
+            one = await caller.make(plan_every_minutes=720)
+            await caller.post(f"{one}/step", {"until": "2025-12-02T10:15:00Z"})
+            (simulation,) = caller.desk.all()
+            good = simulation.park_file
+            lost = StrategyUse(use="nowhere", settings={}, path="strategies.0.with")
+            simulation.park_file = replace(good, strategies=(lost,))
+            status, _ = await caller.ask("POST", f"{one}/reset", {})
+            assert status == 500
+            assert caller.desk.all() == (simulation,)
+            assert (await caller.get(one))["now"] == "2025-12-02T10:15:00Z"
+            await caller.post(f"{one}/step", {"until": "2025-12-02T10:30:00Z"})
+            simulation.park_file = good
+            assert (await caller.post(f"{one}/reset", {}))["now"] == OPENING
+            assert caller.desk.all() != (simulation,)
+            assert simulation.status == "removed"
+
+    asyncio.run(live())
+
+
+def test_requests_are_kept_up_to_a_number_and_then_nothing_branches_off(parks: Path) -> None:
+    async def live() -> None:
+        async with served(parks, most_requests=2) as caller:
+            one = await caller.make(plan_every_minutes=720)
+            for number in range(4):
+                values = [{"interval_start": OPENING, "value": float(number)}]
+                upload = {
+                    "unit": "EUR/MWh", "resolution_s": 900, "issued_at": OPENING,
+                    "source": "test", "revision": number + 1, "values": values,
+                }  # fmt: skip
+                await caller.ask("PUT", f"{one}/series/price.other", upload)
+                if number == 1:
+                    kept = await caller.post(f"{one}/snapshot", {})
+            (simulation,) = caller.desk.all()
+            assert (simulation.done, (await caller.get(one))["requests"]) == ([], 4)
+            status, problem = await caller.ask("POST", f"{one}/snapshot", {})
+            assert (status, problem["code"]) == (409, "conflict")
+            branch = await caller.post(f"{one}/branch", {"snapshot_id": kept["snapshot_id"]})
+            assert branch["requests"] == 2
 
     asyncio.run(live())

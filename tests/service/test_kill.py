@@ -254,3 +254,36 @@ def test_no_release_is_asked_for_where_nothing_is_killed(plant: Plant) -> None:
         asyncio.run(give(plant, order(False, "Li")))
     assert not plant.releases
     assert not list(plant.journal.entries("kill"))
+
+
+def test_what_nobody_ordered_is_on_record_too_once_the_journal_takes_it(
+    plant: Plant, tmp_path: Path
+) -> None:
+    class FullDisk:
+        async def append_all(self, entries: Any, *, now: Any) -> None:
+            raise UnavailableError("disk full", where="journal", fix="free it")
+
+    market = Scope("market", "se3-day-ahead")
+    journal, away = plant.journal, FullDisk()
+
+    async def run() -> None:
+        plant.journal = away  # type: ignore[assignment]
+        control.latch_by_itself(plant, market, "20 hard refusals", now=NOW, by="the limits")
+        (tmp_path / ALL.file_name).write_text("smoke\n")
+        control.tell_latches(plant, NOW + timedelta(minutes=1))
+        await control.record_latches(plant)
+        plant.journal = journal
+        (tmp_path / ALL.file_name).unlink()
+        control.tell_latches(plant, NOW + timedelta(minutes=2))
+        await control.record_latches(plant)
+        await control.record_latches(plant)
+
+    asyncio.run(run())
+    kept = [json.loads(entry.body) for entry in journal.entries(control.KIND)]
+    assert [(one["killed"], one["market"], one["by"]) for one in kept] == [
+        (True, "se3-day-ahead", "the limits"),
+        (True, None, control.BY_HAND),
+        (False, None, control.BY_HAND),
+    ]
+    assert [one["reason"] for one in kept[:2]] == ["20 hard refusals", "smoke"]
+    assert not plant.trade.unrecorded
