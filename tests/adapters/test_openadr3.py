@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.http_token import TokenSource
@@ -348,6 +348,7 @@ def test_durations(text: str, minutes: float | None) -> None:
         assert read_duration(text, "duration") == timedelta(minutes=minutes)
 
 
+@settings(max_examples=60)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*EVENT, "intervalPeriod", "start", "duration", "payloads", "type", "values", "targets"]), inner)))  # fmt: skip
 def test_whatever_comes_is_an_event_or_a_fault(something: Any) -> None:
     raw = msgspec.json.encode(something)

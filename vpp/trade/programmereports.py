@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpp.model.programme import FOREVER, ProgrammeEvent, ReportAsked
-from vpp.model.time import Interval, isoformat
+from vpp.model.time import Interval, isoformat, latest_boundary
 from vpp.trade.programme import Standing
 from vpp.trade.programmetimes import Draw, Stretch, ends_at, stretches
 
 LATEST = timedelta(days=1)
 """A report that is later than this is not made any more."""
+
+_TICK = timedelta.resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ def _pieces(lying: list[Stretch], window: Interval, every: timedelta) -> list[tu
         if stretch.until < FOREVER:
             found.append((stretch.interval_id, Interval(stretch.start, stretch.until)))
             continue
-        start = stretch.start + max((window.start - stretch.start) // every, 0) * every
+        # On the clock's own boundaries: there meters are read.
+        start = latest_boundary(max(stretch.start, window.start) - _TICK, every) + every
         while start < window.end and window.end < FOREVER:
             found.append((stretch.interval_id, Interval(start, start + every)))
             start += every
