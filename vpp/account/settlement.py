@@ -39,8 +39,11 @@ def settle_interval(
     minor_unit: Decimal,
     *,
     gap: bool,
+    activated_mwh: Decimal = Decimal(0),
 ) -> tuple[SettlementLine, ...]:
     """The lines of one interval: one for each sale, one for the imbalance unless it is 0.
+
+    `activated_mwh` is balancing energy that was called for: it belongs to the schedule, and is paid elsewhere.
 
     `sold` holds (kind, MW of net injection, price per MWh): sold above 0, bought below. What was
     metered less what was sold pays `short_per_mwh` where it is below 0 and earns `long_per_mwh`
@@ -63,7 +66,7 @@ def settle_interval(
         for kind, quantity_mw, price in sold
     ]
     scheduled = sum((quantity_mw * seconds for _, quantity_mw, _ in sold), Decimal(0)) / 3600
-    imbalance = Decimal(metered_net_wh) / _WH_PER_MWH - scheduled
+    imbalance = Decimal(metered_net_wh) / _WH_PER_MWH - scheduled - activated_mwh
     if imbalance:
         price = short_per_mwh if imbalance < 0 else long_per_mwh
         lines.append(

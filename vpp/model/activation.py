@@ -29,6 +29,12 @@ class Activation:
 
     source: str
     received_at: datetime
+    signal: bool = False
+    """It follows a venue's signal: each revision holds from when it came until the next one."""
+    followed: tuple[tuple[datetime, Decimal], ...] = ()
+    """Of a signal: from when on which MW was asked, signed as net injection, oldest first; known of the
+    newest revision."""
+
     invitation_id: str | None = None
     """Of demand response that was confirmed: it says when and how much of it is called, and is owed there."""
 
@@ -57,3 +63,19 @@ class Activation:
             other.quantity_mw,
             other.source,
         )
+
+    def asked_mwh(self, span: Interval) -> Decimal:
+        """Energy that is asked for within a span, signed as net injection; a signal's last value lasts."""
+        if not self.signal:
+            return self.activated_mw * _hours(self.interval, span)
+        ends = [*(at for at, _ in self.followed[1:]), self.interval.end]
+        total = Decimal(0)
+        for (start, mw), end in zip(self.followed, ends, strict=True):
+            if mw and start < end:
+                total += mw * _hours(Interval(start, end), span)
+        return total
+
+
+def _hours(one: Interval, other: Interval) -> Decimal:
+    seconds = (min(one.end, other.end) - max(one.start, other.start)).total_seconds()
+    return max(Decimal(str(seconds)), Decimal(0)) / 3600

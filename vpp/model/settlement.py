@@ -48,7 +48,7 @@ class StatementLine:
 
     item: str
     """energy_spot, trading_share, network_energy, demand_charge, call_compensation, demand_response,
-    demand_response_penalty."""
+    demand_response_penalty, reserve."""
 
     detail: str
     energy_kwh: Decimal

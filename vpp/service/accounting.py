@@ -38,7 +38,7 @@ from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementLine
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
-from vpp.service import carbonseries, drmoney
+from vpp.service import carbonseries, drmoney, reserves
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
 
@@ -143,6 +143,7 @@ def _settle(plant: Plant, interval: Interval, now: datetime) -> AccountedInterva
                 prices[1].price_per_mwh,
                 plant.file.park.minor_unit,
                 gap=gap,
+                activated_mwh=reserves.activated_mwh(plant, interval),
             ),
             *_taken_back(plant, interval, sold, net_wh, spot, prices[0].price_per_mwh, gap=gap),
             *_differences(plant, interval, spot, now),
@@ -305,7 +306,7 @@ def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
         trading_share=dict(unit.trading_share),
         intervals=intervals,
         tariff_lines=_tariff_lines(plant, span, [one.interval for one in intervals]),
-        service_lines=drmoney.statement_lines(plant, span),
+        service_lines=_service_lines(plant, span),
         calls=[call for (_, began), call in plant.calls.items() if began in span],
         baseline_kwh=_baseline_kwh(plant, [one.interval for one in intervals]),
         carbon=import_carbon(
@@ -316,6 +317,15 @@ def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:
             figure_kgco2_per_kwh=park.grid_kgco2_per_kwh,
         ),
     )
+
+
+def _service_lines(plant: Plant, span: Interval) -> Mapping[EnterpriseId, list[StatementLine]]:
+    """What demand response and reserve came to."""
+    lines: dict[EnterpriseId, list[StatementLine]] = {}
+    for source in (drmoney, reserves):
+        for name, own in source.statement_lines(plant, span).items():
+            lines.setdefault(name, []).extend(own)
+    return lines
 
 
 def _tariff_lines(

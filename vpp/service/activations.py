@@ -32,6 +32,7 @@ from vpp.service.plant import Plant
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.callrecords import activation_to_record
 from vpp.trade.drlifecycle import OWED
+from vpp.trade.reservehold import serves
 from vpp.wire import ActivationRequest
 
 SIDES = {"up": Side.SELL, "down": Side.BUY}
@@ -80,7 +81,7 @@ def terms(plant: Plant, horizon: Horizon) -> tuple[Cap, ...]:
     calls = [
         call
         for call in plant.book.calls.standing()
-        if call.quantity_mw and call.invitation_id is None
+        if call.quantity_mw and call.invitation_id is None and not call.signal
     ]
     owed_kw, called_kw = _owed_kw(calls, horizon), _called_kw(calls, horizon)
     names = ", ".join(call.activation_id for call in calls)
@@ -112,6 +113,8 @@ def require_planned(plant: Plant, product_id: str, delivery: Interval) -> None:
     """
     for call in plant.book.calls.standing():
         key = call.activation_id, call.revision
+        if call.signal:
+            continue  # the plan holds headroom for all of it
         if key not in plant.calls_planned and call.interval.overlaps(delivery):
             raise TradeRefusal(
                 f"activation {call.activation_id} came after the newest plan",
@@ -187,7 +190,10 @@ def _read(plant: Plant, pack: Pack, request: ActivationRequest, now: datetime) -
             fix=f"Use one of {sorted(units)}, or leave it out",
         )
     start, end = request.start.astimezone(UTC), request.end.astimezone(UTC)
-    if not start < end or any(latest_boundary(at, QUARTER) != at for at in (start, end)):
+    product = plant.products.get(pack.product_id)
+    signal = pack.by_signal and product is not None and not product.trades_energy
+    on_grid = signal or all(latest_boundary(at, QUARTER) == at for at in (start, end))
+    if not start < end or not on_grid:
         raise TradeRefusal(
             f"{isoformat(start)} to {isoformat(end)} is no span of quarter-hours",
             code=Refusal.OFF_GRID,
@@ -205,8 +211,9 @@ def _read(plant: Plant, pack: Pack, request: ActivationRequest, now: datetime) -
         quantity_mw=request.quantity_mw,
         source=request.source,
         received_at=now,
+        signal=signal,
         invitation_id=_invitation(plant, pack.product_id, interval),
-        baseline_kw=_baseline(plant, first, interval),
+        baseline_kw=None if signal else _baseline(plant, first, interval),
     )
 
 
@@ -254,6 +261,8 @@ def _require_sound(plant: Plant, activation: Activation, now: datetime) -> None:
             where=where,
             fix="Give a span that is not over",
         )
+    if activation.signal:
+        _require_awarded(plant, activation, now)
     unit = next(u for u in plant.file.park.bidding_units if u.unit_id == activation.unit_id)
     if activation.quantity_mw > Decimal(str(unit.declared_kw)) / 1000:
         raise DataError(
@@ -263,8 +272,31 @@ def _require_sound(plant: Plant, activation: Activation, now: datetime) -> None:
         )
 
 
+def _require_awarded(plant: Plant, activation: Activation, now: datetime) -> None:
+    """A signal stays within what was awarded, of its product or of the capacity that it draws on."""
+    start = latest_boundary(max(now, activation.interval.start), QUARTER)
+    quarter, own = Interval(start, start + QUARTER), plant.products[activation.product_id]
+    position = plant.book.position(activation.unit_id)
+    awarded = max(
+        position.sold_mw(name, quarter)
+        for name, one in plant.products.items()
+        if name == own.product_id or serves(one, own)
+    )
+    if activation.quantity_mw > awarded:
+        raise DataError(
+            f"{activation.quantity_mw} MW, and {awarded} MW are awarded",
+            where=f"activation {activation.activation_id}",
+            fix="Stay within the award",
+        )
+
+
 def _tell(plant: Plant, activation: Activation, now: datetime) -> None:
     name = f"activation {activation.activation_id} of {activation.product_id}"
+    if activation.signal:
+        first = plant.book.calls.first(activation.activation_id)
+        if first is not None and first.revision == activation.revision:  # not every few seconds
+            plant.events.emit("activation", f"{name}: a signal by {activation.source}", at=now)
+        return
     if not plant.book.calls.stands(activation):
         text = f"{name}: revision {activation.revision} came late and moves nothing"
     elif not activation.quantity_mw:

@@ -50,6 +50,7 @@ from vpp.service import (
     outside,
     positions,
     quotas,
+    reserves,
     safestate,
     setpoints,
     trace,
@@ -115,6 +116,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
             *quotas.terms(plant, view),
             *activations.terms(plant, horizon),
             *drplan.terms(plant, horizon, now),
+            *reserves.terms(plant, horizon),
         )
         calls, invitations = plant.book.calls.keys(), drplan.known(plant)
         futures, no_futures = uncertainty.futures_of(plant, view, asked)
@@ -314,7 +316,8 @@ async def act(plant: Plant, now: datetime) -> None:
     await control.record_latches(plant)
     rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    owed_kw = drplan.owed_kw(plant, interval, _owed_kw(plant, interval))
+    owed_kw = reserves.owed_kw(plant, interval, _owed_kw(plant, interval))
+    owed_kw = drplan.owed_kw(plant, interval, owed_kw)
     if rung.may_command:
         park = limits.park_at(plant, now)
         wanted = share(
@@ -338,6 +341,7 @@ async def act(plant: Plant, now: datetime) -> None:
     setpoints.note_followers(plant, state, now)
     accounting.note_calls(plant)
     quotas.note_readings(plant)
+    reserves.note(plant, now)
     trace.keep(plant, state, owed_kw, now)
 
 
@@ -364,6 +368,8 @@ async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
     await demandresponse.advance(plant, now)
+    await reserves.settle_due(plant, now)
+    await reserves.settle_due(plant, now)
     await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
@@ -374,7 +380,7 @@ async def account(plant: Plant, now: datetime) -> None:
         plant.interval_money[interval] = accounting.money_of(plant, interval)
     peaks = accounting.demand_charge_so_far(plant, plant.accounted_span)
     market = sum(plant.interval_money.values(), Decimal(0))
-    plant.money = round(market - peaks + drmoney.paid(plant), 2)
+    plant.money = round(market - peaks + drmoney.paid(plant) + reserves.paid(plant), 2)
     plant.metrics.money(float(plant.money), plant.file.park.currency)
     plant.events.emit(
         "settlement",

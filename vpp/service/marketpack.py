@@ -60,6 +60,12 @@ class Pack:
         activation = self.section.activation
         return activation is not None and activation.trigger == "invitation"
 
+    @property
+    def by_signal(self) -> bool:
+        """Whether what is awarded is called by a signal that moves."""
+        activation = self.section.activation
+        return activation is not None and activation.trigger in ("agc", "setpoint", "frequency")
+
     def calendar(self, days: Calendar | None = None) -> ProductCalendar:
         """Deliveries and gates; `days` says which are holidays."""
         section = self.section.calendar

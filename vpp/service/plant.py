@@ -50,6 +50,7 @@ from vpp.service.positiondesk import PositionDesk
 from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
+from vpp.service.reservedesk import ReserveDesk
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.service.venuestate import VenueDesk
 from vpp.trade.book import BidBook
@@ -224,6 +225,7 @@ class Plant:
     trade: TradingDesk = field(default_factory=TradingDesk)
     positions: PositionDesk = field(default_factory=PositionDesk)
     dr: ResponseDesk = field(default_factory=ResponseDesk)
+    reserve: ReserveDesk = field(default_factory=ReserveDesk)
 
     # act
     dispatcher: Dispatcher

@@ -28,6 +28,7 @@ from vpp.service import (
     openadr,
     outside,
     quotas,
+    reserves,
     series_door,
     setpoints,
     tradelog,
@@ -64,6 +65,8 @@ def recover(plant: Plant) -> None:
     outside.follow(plant, plant.clock.now())
     venuelog.recover(plant)
     nominating.recover(plant)
+    for entry in plant.journal.entries(reserves.KIND):
+        reserves.replay(plant, entry)
     limits.recover(plant)
     openadr.recover(plant)
     quotas.recover(plant)

@@ -114,4 +114,10 @@ class TradingSection(Section):
     retrade_dead_band_mw: Annotated[Decimal, Field(ge=0, max_digits=18)] = Decimal("0.1")
     """What is planned and sold may differ by so much before the delta curve asks for a trade: the least
     quantity of most markets."""
+    reserve_shortfall_per_kw_h: Amount = Decimal(5)
+    """What a plan pays for each kW of reserve that is sold and lacks, for an hour: above what a kWh costs in any
+    market (4 at most), below what a call that is under way is worth (10)."""
+    regulation_rate_share_per_min: Amount = Decimal(1)
+    """Standard rate of the unit's class, of what is cleared, a minute: 1 of storage, 0.25 of hydro, 0.04 of gas,
+    0.012 of coal (Hunan 2025)."""
     limits: BidLimitsSection = BidLimitsSection()

@@ -432,6 +432,9 @@ class BidBook:
         self._position.clear()
         if not self._calls.stands(activation) or not activation.quantity_mw:
             return
+        first = self._calls.first(activation.activation_id)
+        if activation.signal and first is not None and first.revision < activation.revision:
+            return  # its bids are activated already
         key = activation.product_id, activation.unit_id
         for name, answer in self._answers.items():
             bid_set = answer.bid_set

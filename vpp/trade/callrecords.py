@@ -33,6 +33,7 @@ class _ActivationRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     source: str
     baseline: _Baseline | None
     invitation: str | None = None
+    signal: bool = False
 
 
 def activation_to_record(activation: Activation) -> bytes:
@@ -53,6 +54,7 @@ def activation_to_record(activation: Activation) -> bytes:
             source=activation.source,
             baseline=baseline,
             invitation=activation.invitation_id,
+            signal=activation.signal,
         )
     )
 
@@ -78,5 +80,6 @@ def activation_from_record(key: str, body: bytes, received_at: datetime) -> Acti
         source=record.source,
         received_at=received_at,
         invitation_id=record.invitation,
+        signal=record.signal,
         baseline_kw=baseline,
     )

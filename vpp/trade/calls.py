@@ -7,6 +7,7 @@ conflict, and one that comes late is kept for the record and moves nothing.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TypeAlias
 
 from vpp.errors import ConflictError
@@ -58,8 +59,20 @@ class CallBook:
 
     def add(self, activation: Activation) -> None:
         """Book one revision. Raises as `is_new`."""
-        if self.is_new(activation):
-            self._by_id[activation.activation_id][activation.revision] = activation
+        if not self.is_new(activation):
+            return
+        history = self._by_id[activation.activation_id]
+        newest = history[max(history)] if history else None
+        if activation.signal and (newest is None or newest.revision < activation.revision):
+            asked = (
+                max(activation.received_at, activation.interval.start),
+                activation.activated_mw,
+            )
+            before = () if newest is None else newest.followed
+            activation = replace(activation, followed=(*before, asked))
+            if newest is not None:  # one copy of the course is enough
+                history[newest.revision] = replace(newest, followed=())
+        history[activation.revision] = activation
 
     def stands(self, activation: Activation) -> bool:
         """Whether no higher revision is known."""

@@ -65,7 +65,9 @@ class Position:
     def __init__(self, trades: Iterable[Trade] = (), calls: Iterable[Activation] = ()) -> None:
         self._trades = sorted(trades, key=_order)
         self._calls = tuple(
-            call for call in calls if call.quantity_mw and call.invitation_id is None
+            call
+            for call in calls
+            if (call.quantity_mw or call.followed) and call.invitation_id is None
         )
         self._starts = [trade.interval.start for trade in self._trades]
         self._longest = max(
@@ -115,6 +117,12 @@ class Position:
         for call in self._calls:
             if products is not None and call.product_id not in products:
                 continue
+            if call.signal:
+                for step, interval in enumerate(horizon.intervals()):
+                    if interval.overlaps(call.interval):
+                        mwh = call.asked_mwh(interval)
+                        called[step] += float(mwh) * 1000 / interval.hours
+                continue
             for step, start in enumerate(horizon.starts()):
                 touched = _overlap(call.interval, start, start + horizon.step)
                 if touched > timedelta(0):
@@ -142,6 +150,10 @@ class Position:
             )
             for trade in sorted(self._overlapping(interval), key=lambda t: t.product_id)
         )
+
+    def all_trades(self) -> tuple[Trade, ...]:
+        """Every trade, by interval."""
+        return tuple(self._trades)
 
     def _overlapping(self, span: Interval) -> list[Trade]:
         first = bisect_left(self._starts, span.start - self._longest)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ProductId
-from vpp.model.market import Direction, MarketProduct
+from vpp.model.market import MarketProduct
 from vpp.model.outside import energy_of
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.resource import Storage
@@ -34,6 +34,7 @@ from vpp.trade.mover import NOTHING_KW, Fine, Mover, bound, movers_of, stored_be
 from vpp.trade.nodes import Nodes
 from vpp.trade.planned import hedged, require_finite
 from vpp.trade.position import Position
+from vpp.trade.reservehold import held_kw
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -209,20 +210,6 @@ def _held(
 ) -> _Held:
     known = {product.product_id: product, **products}
     energy = energy_of(known.values())
-    reserve: dict[tuple[ProductId, bool], Floats] = {}
-    for name, one in known.items():
-        if one.trades_energy:
-            continue
-        called_kw = position.activated_kw(grid, {name})
-        sold_kw = position.committed_kw(grid, {name}) - called_kw
-        up = one.direction in (Direction.UP, Direction.SYMMETRIC)
-        down = one.direction in (Direction.DOWN, Direction.SYMMETRIC)
-        if one.direction in (Direction.BOTH_SEPARATE, Direction.NET):
-            reserve[name, True], reserve[name, False] = sold_kw.clip(0), (-sold_kw).clip(0)
-        if up:
-            reserve[name, True] = sold_kw
-        if down:
-            reserve[name, False] = sold_kw
     return _Held(
         energy_kw=position.committed_kw(grid, energy),
         obliged=np.array(
@@ -231,7 +218,7 @@ def _held(
                 for step in grid.intervals()
             ]
         ),
-        reserve={key: kw for key, kw in reserve.items() if kw.any()},
+        reserve=held_kw(position, known, grid, offering=product),
     )
 
 

@@ -1,0 +1,35 @@
+"""What regulation and reserve remember: how signals were followed, and what deliveries came to."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from vpp.account.regulation import Sample
+
+MOST_SAMPLES = 90_000
+"""A day at one a second and some more: what the longest block that is still to be settled needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveResult:
+    """What one award of one delivery came to."""
+
+    product: str
+    start: str
+    """Of the delivery, as text."""
+    amount: Decimal
+    words: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ReserveDesk:
+    """Results are filled from the journal; samples begin again with the process."""
+
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    settled: dict[str, ReserveResult] = field(default_factory=dict)
+    """By bid and delivery."""
+
+    told: dict[str, str] = field(default_factory=dict)
+    """Why something is not settled, as it was said last."""

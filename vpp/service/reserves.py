@@ -1,0 +1,271 @@
+"""Regulation and reserve: what is awarded is held in the plan, called by a signal, and settled by its formula.
+
+    award ─▶ ReserveHeadroom in each plan (less what is called) ─▶ signal, every few seconds ─▶ owed at the act cycle
+                                                                     └─▶ delivery over ─▶ money, on the journal
+
+A signal is an activation whose quantity moves: each revision holds until the next one. It asks for no new plan,
+since the headroom for all of it is in the plan already, and for no more than is awarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+
+from vpp.account import formulas, regulation
+from vpp.errors import DataError, UnavailableError
+from vpp.model.activation import Activation
+from vpp.model.horizon import Horizon
+from vpp.model.ids import EnterpriseId
+from vpp.model.market import MarketProduct
+from vpp.model.money import exact, split_exactly, to_minor
+from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Storage
+from vpp.model.settlement import StatementLine
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, parse_utc
+from vpp.plan.terms import ReserveHeadroom
+from vpp.ports import JournalEntry
+from vpp.service import record
+from vpp.service.activations import listed
+from vpp.service.inputs import trading_unit
+from vpp.service.marketpack import Pack
+from vpp.service.plant import Plant
+from vpp.service.reservedesk import ReserveResult
+from vpp.service.trace import park_kw_now
+from vpp.trade.position import Trade
+from vpp.trade.reservehold import held_kw
+
+KIND = "reserve_settled"
+"""Of journal entries."""
+
+SETTLED_BY = frozenset({"capacity_availability", "reserve_energy", "mileage_k", "fcas_enabled"})
+ZERO = Decimal(0)
+
+
+def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
+    """Headroom for all reserve that is sold and not called yet."""
+    unit = trading_unit(plant)
+    keepers = frozenset(
+        r.resource_id
+        for r in plant.file.park.resources
+        if r.resource_id in unit.resource_ids
+        and isinstance(r, Storage | Generator | CurtailableLoad | FlexibleLoad)
+        and r.node_id is None
+    )
+    nothing = np.zeros(horizon.steps)
+    products = {n: p for n, p in plant.products.items() if not p.by_invitation}
+    return tuple(
+        ReserveHeadroom(
+            product_id=name,
+            up=up,
+            resource_ids=keepers,
+            firm_kw=np.maximum(kw, 0.0),
+            shortfall_per_kw_h=float(plant.file.trading.reserve_shortfall_per_kw_h),
+            open_kw=nothing,
+            price_per_kw_h=nothing,
+            activation_hours=_call_hours(products[name]),
+            survives_largest=_survives(products[name]),
+        )
+        for (name, up), kw in held_kw(plant.book.position(), products, horizon).items()
+    )
+
+
+def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> float | None:
+    """What is owed in a quarter-hour with a signal and no energy traded: the plan, and what is asked on top.
+
+    Where energy is traded, what is sold and what is called of it are owed already.
+    """
+    schedule, energy = plant.schedule, plant.energy_products
+    lines = plant.book.position().trades(interval)
+    if schedule is None or not any(signals(plant, interval)):
+        return otherwise_kw
+    if any(line.product_id in energy for line in lines):
+        return otherwise_kw
+    if not schedule.horizon.span.covers(interval):
+        return otherwise_kw
+    asked = sum((call.asked_mwh(interval) for call in signals(plant, interval)), ZERO)
+    planned = float(schedule.net_kw[schedule.horizon.index(interval.start)])
+    return planned + float(asked) * 1000 / interval.hours
+
+
+def signals(plant: Plant, interval: Interval) -> Iterator[Activation]:
+    """Signals that are followed in an interval."""
+    for call in plant.book.calls.standing():
+        if call.signal and call.interval.overlaps(interval):
+            yield call
+
+
+def note(plant: Plant, now: datetime) -> None:
+    """Keep how the park stands beside its plan while a signal is followed: what performance is judged by."""
+    quarter = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
+    schedule, measured = plant.schedule, park_kw_now(plant, now)
+    if measured is None or schedule is None or now not in schedule.horizon.span:
+        return
+    if any(call.signal and now in call.interval for call in signals(plant, quarter)):
+        planned = float(schedule.net_kw[schedule.horizon.index(now)])
+        response = round(exact((measured - planned) / 1000), 6)
+        plant.reserve.samples.append(regulation.Sample(now, response))
+
+
+def activated_mwh(plant: Plant, interval: Interval) -> Decimal:
+    """Balancing energy that was asked for in a settled interval: it belongs to the schedule, not to imbalance."""
+    total = ZERO
+    for call in plant.book.calls.standing():
+        product = plant.products.get(call.product_id)
+        balances = product is not None and product.settled_by in SETTLED_BY
+        if balances and call.interval.overlaps(interval):
+            total += call.asked_mwh(interval)
+    return total
+
+
+# ---------------------------------------------------------------- money
+
+
+async def settle_due(plant: Plant, now: datetime) -> None:
+    """Settle every award of reserve whose delivery is over; on disk before it counts."""
+    for trade in plant.book.position().all_trades():
+        product = plant.products.get(trade.product_id)
+        if product is None or product.settled_by not in SETTLED_BY or trade.interval.end > now:
+            continue
+        if _key(trade) in plant.reserve.settled:
+            continue
+        try:
+            result = _settled(plant, listed(plant, trade.product_id), trade)
+        except DataError as error:
+            _tell_once(plant, trade, str(error), now)
+            continue
+        with suppress(UnavailableError):  # said and counted there; the next cycle settles it
+            await record.append(plant, KIND, _key(trade), msgspec.json.encode(result), now=now)
+            plant.reserve.settled[_key(trade)] = result
+            plant.statements = None
+            plant.events.emit(
+                "reserve_settled",
+                f"{trade.product_id} {isoformat(trade.interval.start)}: {result.words}",
+                at=now,
+                product=trade.product_id,
+                amount=str(result.amount),
+            )
+
+
+def replay(plant: Plant, entry: JournalEntry) -> None:
+    """Take up one result from the record."""
+    plant.reserve.settled[entry.key] = msgspec.json.decode(entry.body, type=ReserveResult)
+
+
+def paid(plant: Plant) -> Decimal:
+    """All that reserve came to."""
+    return sum((one.amount for one in plant.reserve.settled.values()), ZERO)
+
+
+def statement_lines(plant: Plant, span: Interval) -> dict[EnterpriseId, list[StatementLine]]:
+    """Each result whose delivery begins in `span`, split by the weights of the trading result."""
+    weights, minor = dict(trading_unit(plant).trading_share), plant.file.park.minor_unit
+    lines: dict[EnterpriseId, list[StatementLine]] = {name: [] for name in weights}
+    for one in plant.reserve.settled.values():
+        start = parse_utc(one.start, where="reserve")
+        if start not in span or not one.amount:
+            continue
+        for name, amount in split_exactly(one.amount, weights, minor).items():
+            detail = f"{one.product} {start:%Y-%m-%d %H:%M}Z"
+            lines[name].append(
+                StatementLine(item="reserve", detail=detail, energy_kwh=ZERO, amount=amount)
+            )
+    return {name: own for name, own in lines.items() if own}
+
+
+def _settled(plant: Plant, pack: Pack, trade: Trade) -> ReserveResult:
+    """By the product's formula; `price_per_mwh` of an award is in the product's own unit."""
+    hours, price = exact(trade.interval.hours), trade.price_per_mwh
+    calls = [
+        call
+        for call in plant.book.calls.standing()
+        if call.product_id == trade.product_id and call.interval.overlaps(trade.interval)
+    ]
+    match pack.section.settlement.formula:
+        case "capacity_availability" | "fcas_enabled":
+            there = _availability(plant, trade, calls)
+            amount = formulas.capacity_availability(
+                awarded_mw=trade.quantity_mw, price_per_mw_h=price, hours=hours, availability=there
+            )
+            words = f"{trade.quantity_mw} MW held, {there:.3f} of it there"
+        case "reserve_energy":
+            asked = sum((call.asked_mwh(trade.interval) for call in calls), ZERO)
+            amount = formulas.reserve_energy(activated_mwh=asked, price=price)
+            words = f"{asked:.6f} MWh called"
+        case _:
+            mileage, index = _performance(plant, pack, trade, calls)
+            amount = formulas.mileage_k(
+                mileage_mw=mileage,
+                price_per_mw=price,
+                performance=index,
+                m_factor=pack.section.settlement.params.get("m_factor", Decimal(1)),
+            )
+            words = f"mileage {mileage} MW, index {index:.4f}"
+    amount = to_minor(amount, plant.file.park.minor_unit)
+    return ReserveResult(
+        product=trade.product_id,
+        start=isoformat(trade.interval.start),
+        amount=amount,
+        words=f"{words}: {amount} {plant.file.park.currency}",
+    )
+
+
+def _availability(plant: Plant, trade: Trade, calls: Iterable[Activation]) -> Decimal:
+    """What was delivered of what was asked, each quarter-hour at most whole; 1 where nothing was asked."""
+    asked = delivered = ZERO
+    for quarter in trade.interval.split(QUARTER):
+        wanted = sum((call.asked_mwh(quarter) for call in calls), ZERO)
+        seen = [one.response_mw for one in plant.reserve.samples if one.at in quarter]
+        if not wanted or not seen:
+            continue
+        sign = 1 if wanted > 0 else -1
+        brought = sign * sum(seen, ZERO) / len(seen) * exact(quarter.hours)
+        asked += abs(wanted)
+        delivered += min(max(brought, ZERO), abs(wanted))
+    return delivered / asked if asked else Decimal(1)
+
+
+def _performance(
+    plant: Plant, pack: Pack, trade: Trade, calls: Iterable[Activation]
+) -> tuple[Decimal, Decimal]:
+    """Mileage of the instructions in a delivery, and the index over them."""
+    mileage, parts = ZERO, list[regulation.Followed]()
+    for call in calls:
+        course = [(at, mw) for at, mw in call.followed if at in trade.interval]
+        before = [mw for at, mw in call.followed if at < trade.interval.start]
+        mileage += regulation.mileage_mw(course, before=before[-1] if before else ZERO)
+        parts += regulation.followed(
+            course, min(call.interval.end, trade.interval.end), [*plant.reserve.samples]
+        )
+    section = pack.section.performance
+    index = regulation.index_of(
+        section.index,
+        section.params,
+        parts,
+        capacity_mw=trade.quantity_mw,
+        standard_rate=trade.quantity_mw * plant.file.trading.regulation_rate_share_per_min,
+    )
+    return mileage, index
+
+
+def _call_hours(product: MarketProduct) -> float:
+    longest = None if product.call is None else product.call.longest
+    return (longest or product.delivery_interval).total_seconds() / 3600
+
+
+def _survives(product: MarketProduct) -> bool:
+    return product.call is not None and product.call.survives_largest
+
+
+def _key(trade: Trade) -> str:
+    return f"{trade.bid_id}@{isoformat(trade.interval.start)}"
+
+
+def _tell_once(plant: Plant, trade: Trade, text: str, now: datetime) -> None:
+    if plant.reserve.told.get(_key(trade)) != text:
+        plant.reserve.told[_key(trade)] = text
+        plant.events.emit("reserve_settled", text, at=now, product=trade.product_id)
