@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vpp.model.ids import ConnectionPointId, ParkId, ResourceId
+from vpp.model.ids import ConnectionPointId, NodeId, ParkId, ResourceId
 from vpp.model.park import LimitOrder, PowerGroup
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
@@ -250,6 +250,43 @@ def test_targets_and_what_is_left_in_stores(lab: Any) -> None:
     bill = billed(lab, schedule, view, target, StoredEnergyValue(price_per_kwh=0.5))
 
     assert bill == pytest.approx({"target": 15 * 2.0, "stored energy": -18 * 0.5})
+
+
+def test_a_store_of_another_carrier_is_worth_the_electricity_that_making_it_again_takes(
+    lab: Any,
+) -> None:
+    """A tank of 100 kWh at a quarter kWh of electricity each, 0.5 a kWh: it is filled where heat costs less."""
+    view = lab.view(
+        lab.battery("tank", node_id="heat", capacity_kwh=100, max_charge_kw=100),
+        lab.source("well", node_id="heat", max_feed_kw=100, cost_per_kwh=0.1),
+        price=[0.0],
+        readings=[lab.reading("tank", soc=0.5)],
+        nodes=[lab.node("heat", spill_cost_per_kwh=1.0)],
+    )
+
+    def left(worth: float) -> dict[str, float]:
+        heat = NodeId("heat")
+        term = StoredEnergyValue(price_per_kwh=0.5, electricity_per_kwh={heat: worth})
+        return billed(lab, lab.plan(view, [term]), view, term)
+
+    assert left(0.25) == pytest.approx({"fuel": 50 * 0.1, "stored energy": -100 * 0.25 * 0.5})
+    assert left(0.1) == pytest.approx({"stored energy": -50 * 0.1 * 0.5})
+
+
+def test_the_best_machine_says_how_much_electricity_a_carrier_stands_for(lab: Any) -> None:
+    """A heat pump makes 3 kWh of one, a boiler 0.99; a well makes cooling of nothing."""
+    view = lab.view(
+        lab.converter("pump", [None, "heat"], (-100.0, 300.0)),
+        lab.converter("boiler", [None, "heat"], (-100.0, 99.0)),
+        lab.source("well", node_id="cold"),
+        price=[0.0],
+        readings=[],
+        nodes=[lab.node("heat"), lab.node("cold", "cooling")],
+    )
+
+    assert view.park.electricity_worth(None) == 1
+    assert view.park.electricity_worth(NodeId("heat")) == pytest.approx(1 / 3)
+    assert view.park.electricity_worth(NodeId("cold")) == 0
 
 
 def test_own_sources_and_hours_on_are_counted(lab: Any) -> None:

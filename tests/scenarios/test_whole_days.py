@@ -155,3 +155,14 @@ def test_its_networks_lack_nothing_and_the_electrolyser_moves_into_the_sun(chine
     for course in (ours, nothing):
         assert all(float(kwh.sum()) == 0 for kwh in course.lacked_kwh.values())
     assert -ours.power_kw[row, noon].mean() > -ours.power_kw[row, :32].mean()
+
+
+def test_the_platform_has_invited_it_to_the_afternoon_of_the_day_after(chinese: Lived) -> None:
+    (story,) = chinese.plant.dr.book.stories()
+    window = Interval(
+        chinese.span.start + timedelta(hours=40), chinese.span.start + timedelta(hours=42)
+    )
+
+    assert (story.invitation.invitation_id, story.stage.value) == ("afternoon", "invited")
+    assert story.invitation.window == window
+    assert story.invitation.wanted_mw == 5
