@@ -291,10 +291,10 @@ def test_an_award_of_nobody_is_told_and_owed_by_nobody() -> None:
     assert faults.counts[Fault.AWARD_OF_NOBODY] == 5
 
 
-def test_after_calm_nothing_goes_wrong_any_more() -> None:
+def test_after_a_recovery_nothing_goes_wrong_any_more() -> None:
     one, _, faults = faulty(Fault.AWARD_DROPPED)
     assert one.page(0, 10, LATER).told == ()
-    faults.calm()
+    faults.become({})
     assert numbers(one.page(0, 10, LATER)) == [1, 2, 3, 4, 5]
 
 

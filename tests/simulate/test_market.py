@@ -330,7 +330,6 @@ def at_work(service: Any, play: Play, *, attempts: int = 3, **changes: Any) -> L
             opened_at=changes.get("opened_at", OPENED),
             series=SERIES,
             clearing=changes.get("clearing"),
-            sent_here=changes.get("sent_here", ()),
         )
         try:
             await market.start()
@@ -606,7 +605,7 @@ def test_regulation_is_held_and_called_by_a_signal_that_is_paid_by_its_way(servi
     assert ledger.counts["activation_acknowledged"] == 1
 
 
-def test_nobody_asks_for_bids_that_are_sent_to_the_venue(service: Any) -> None:
+def test_a_unit_that_has_sent_its_bids_is_not_asked(service: Any) -> None:
     async def play(market: Market, ledger: Ledger) -> None:
         body = {
             "bid_set_id": "set-1",
@@ -621,8 +620,8 @@ def test_nobody_asks_for_bids_that_are_sent_to_the_venue(service: Any) -> None:
         [told] = market.hall.page(0, 10, OPENED + timedelta(minutes=105)).told
         assert told.award["cleared"][0]["quantity_mw"] == "0.8"
 
-    ledger = at_work(service, play, sent_here=["se3-day-ahead"])
-    assert service.asked == []
+    ledger = at_work(service, play)
+    assert [body for body in service.asked if body["product"] == "se3-day-ahead"] == []
     assert service.awards == []
     assert ledger.position_mwh() == {("unit-1", MIDNIGHT): Decimal("-0.2")}
     assert len(service.series["price.day-ahead.se3"][0]["values"]) == 96

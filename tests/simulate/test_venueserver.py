@@ -149,7 +149,7 @@ def test_something_else_is_answered(fault: Fault, status: int, kind: str, wait: 
     assert (answer.status, answer.content_type) == (status, kind)
     assert answer.headers.get("Retry-After") == wait
     assert "Date" in answer.headers
-    one.faults.calm()
+    one.faults.become({})
     known = content(one.answer(STATUS))["status"]
     assert known == "unknown" if status != 200 else known in ("unknown", "received")
     assert one.faults.counts[fault] == 1
@@ -168,14 +168,14 @@ def test_behind_a_page_in_200_the_bids_were_taken_or_not() -> None:
 def test_an_answer_is_lost_after_the_bids_were_taken() -> None:
     one = door({Fault.REPLY_LOST: 1.0})
     assert one.answer(PUT) == HungUp()
-    one.faults.calm()
+    one.faults.become({})
     assert content(one.answer(STATUS)) == {"status": "received"}
 
 
 def test_a_venue_hangs_up_and_has_done_nothing() -> None:
     one = door({Fault.HUNG_UP: 1.0})
     assert one.answer(PUT) == HungUp()
-    one.faults.calm()
+    one.faults.become({})
     assert content(one.answer(STATUS)) == {"status": "unknown"}
 
 

@@ -138,6 +138,11 @@ class Hall:
             return Refused("gate_closed", f"it closed at {iso(closes_at)}")
         return None
 
+    def has(self, product: str, delivery: Slot, unit: str | None = None) -> bool:
+        """Whether bids for a delivery were sent, by a unit where one is named."""
+        orders = self._orders.get((product, delivery), ())
+        return any(unit in (None, order.unit) for order in orders)
+
     # ------------------------------------------------------------ awards out
 
     def clear(self, of: Auction, delivery: Slot, now: datetime) -> Result:
@@ -174,11 +179,6 @@ class Hall:
     def next_revision(self) -> datetime | None:
         """When the next revision is told."""
         return min((revision.due for revision in self._revisions), default=None)
-
-    @property
-    def auctions(self) -> Mapping[str, Auction]:
-        """What is traded, by product."""
-        return self._auctions
 
     def page(self, after: int, limit: int, now: datetime, issued_in: Slot | None = None) -> Page:
         """Awards with a number above `after` as they are shown at `now`; by time of issue where a span is given."""

@@ -9,8 +9,8 @@ It knows the service by its HTTP contract alone. What cannot be delivered now (a
 is sent again, with the same ids, each time the market acts, until it is acknowledged or refused;
 an award also after the market was killed, where its ledger is on disk.
 
-How a product is cleared says its rule (`clearinghouse.py`). Of a product whose bids are sent to the
-venue nobody asks: its hall (`hall.py`) takes them, and lists the awards.
+How a product is cleared says its rule (`clearinghouse.py`). A unit that has sent its bids is not asked:
+the venue's hall (`hall.py`) takes them, and lists the awards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -98,8 +98,6 @@ class Market:
         series: SeriesIds,
         publishes: bool = True,
         clearing: Mapping[str, Clearing] | None = None,
-        sent_here: Collection[str] = (),
-        faults: VenueFaults | None = None,
     ) -> None:
         """Make a market; nothing is asked before `start`.
 
@@ -115,8 +113,6 @@ class Market:
             series: Names of the published series.
             publishes: False where somebody else publishes the prices.
             clearing: How products are cleared; the others all at the recorded price, and of them only energy.
-            sent_here: Products whose bids are sent to the hall instead of asked for.
-            faults: What goes wrong with the hall's awards.
         """
         self._exchange = exchange
         self._prices = prices
@@ -128,14 +124,13 @@ class Market:
         self._times = times or VenueTimes()
         self._series = series
         self._publishes = publishes
-        self._sent_here = frozenset(sent_here)
         self._house = Clearinghouse(prices, clearing or {}, seed)
         self._auctions: dict[str, Auction] = {}
         self.hall = Hall(
             ledger,
             self._house,
             self._auctions,
-            faults or VenueFaults(),
+            VenueFaults(),
             results_after=self._results_after,
         )
         self._agenda: list[tuple[datetime, int, int, Action]] = []
@@ -160,7 +155,7 @@ class Market:
         try:
             content = answer.content
             products = content["products"] if isinstance(content, dict) else content
-            ruled = {*self._house.ruled, *self._sent_here}
+            ruled = self._house.ruled
             auctions = [read_auction(p) for p in products if is_auctioned(p, ruled)]
         except (LookupError, TypeError, ValueError) as error:
             raise RejectedError(
@@ -233,7 +228,7 @@ class Market:
             if (
                 registration.unit in auction.units
                 and delivery[0] >= registration.trades_from
-                and auction.product not in self._sent_here
+                and not self.hall.has(auction.product, delivery, registration.unit)
             ):
                 one = await self._ask_unit(auction, delivery, registration.unit, now)
                 if one is not None:
@@ -270,12 +265,11 @@ class Market:
     async def _results(
         self, auction: Auction, delivery: Slot, received: Sequence[Received], now: datetime
     ) -> None:
-        if auction.product in self._sent_here:
-            result = self.hall.clear(auction, delivery, now)
-        else:
-            result = self._clear(auction, delivery, received)
+        results = [self._clear(auction, delivery, received)] if received else []
+        if not received or self.hall.has(auction.product, delivery):
+            results.append(self.hall.clear(auction, delivery, now))
         if isinstance(rule := self._house.rule(auction.product), Regulation):
-            for cleared in result.cleared:
+            for cleared in (one for result in results for one in result.cleared):
                 for part in held(cleared.award):
                     call = partial(self._call, auction, cleared.unit, part, rule)
                     self._at(max(now, part.start), CALL, call)
@@ -287,7 +281,7 @@ class Market:
                     where="Market",
                     fix="Name one for the quarter-hour auction",
                 )
-            self._publish(series_id, result.prices, auction.interval, now)
+            self._publish(series_id, results[-1].prices, auction.interval, now)
         await self._outbox.send()
 
     def _clear(self, auction: Auction, delivery: Slot, received: Sequence[Received]) -> Result:

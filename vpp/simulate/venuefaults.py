@@ -4,7 +4,7 @@
     in what it told award_dropped · award_hidden · award_repeated · award_reordered · award_paged
     in its awards   award_revised · award_late · award_of_nobody
 
-A fault that is not named never happens. `calm` ends them all: the venue has recovered.
+A fault that is not named never happens.
 """
 
 from __future__ import annotations
@@ -81,12 +81,11 @@ class VenueFaults:
         self.spec = spec
         self.counts: Counter[Fault] = Counter()
         self._dice = {fault: Random(f"{spec.seed}/{fault}") for fault in Fault}
-        self._calm = False
+        self._rates = spec.rates
 
     def happens(self, fault: Fault) -> bool:
         """Draw once; what happens is counted."""
-        rate = 0.0 if self._calm else self.spec.rates.get(fault, 0.0)
-        happens = self._dice[fault].random() < rate
+        happens = self._dice[fault].random() < self._rates.get(fault, 0.0)
         self.counts[fault] += happens
         return happens
 
@@ -94,6 +93,9 @@ class VenueFaults:
         """For how a fault looks."""
         return self._dice[fault]
 
-    def calm(self) -> None:
-        """Nothing goes wrong from here on; what was hidden or is late comes all the same as it was drawn."""
-        self._calm = True
+    def become(self, rates: Mapping[Fault, float]) -> None:
+        """From here on so much goes wrong; none of it: the venue has recovered.
+
+        What was hidden, revised or is late comes all the same as it was drawn.
+        """
+        self._rates = rates

@@ -35,7 +35,7 @@ from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
 from vpp.simulate.truth import books_of, metering_points, true_prices
 from vpp.simulate.venuedoor import VenueDoor
-from vpp.simulate.venuefaults import NO_FAULTS, FaultSpec, VenueFaults
+from vpp.simulate.venuefaults import VenueFaults
 from vpp.simulate.venueserver import VenueServer
 from vpp.simulate.weather import WeatherStation
 from vpp.wire import AckMessage, CommandMessage
@@ -64,10 +64,6 @@ class WorldSpec:
     times: VenueTimes = field(default_factory=VenueTimes)
     ledger_path: Path | None = None
     venue_port: int = 0
-    sent_here: tuple[str, ...] = ()
-    """Products whose bids are sent to the venue, not asked for."""
-    faults: FaultSpec = NO_FAULTS
-    """What goes wrong at the venue."""
 
 
 class World:
@@ -91,7 +87,6 @@ class World:
         self._prices = Prices(spec.scenario.day_ahead_per_mwh, spec.scenario.market, spec.seed)
         self._ledger = Ledger(spec.scenario.minor_unit, spec.ledger_path)
         self._points = metering_points(spec.park)
-        faults = VenueFaults(spec.faults)
         self._market = Market(
             HttpExchange(spec.service_url, self._random, attempts=MARKET_ATTEMPTS),
             self._prices,
@@ -103,8 +98,6 @@ class World:
             times=spec.times,
             series=spec.series,
             clearing=spec.scenario.market.clearing,
-            sent_here=spec.sent_here,
-            faults=faults,
         )
         self._weather = WeatherStation(
             HttpExchange(
@@ -124,7 +117,7 @@ class World:
             opened_at=spec.opened_at,
         )
         self._traded_at = spec.opened_at
-        door = VenueDoor(self._market.hall, faults, now=self._venue_now)
+        door = VenueDoor(self._market.hall, VenueFaults(), now=self._venue_now)
         self._venue = VenueServer(door, spec.venue_port)
         self._stop = asyncio.Event()
         self._links: list[asyncio.Task[None]] = []
