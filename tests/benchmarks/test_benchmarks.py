@@ -47,6 +47,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "programmes",
         "robust_bids",
         "runaway",
+        "venue_faults",
     ]
 
 
