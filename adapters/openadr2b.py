@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from adapters.certificate import ClientCertificate
 from adapters.safe_url import require_safe
 from vpp.errors import ConfigError, RejectedError, UnavailableError
 from vpp.model.programme import (
@@ -51,9 +51,7 @@ class Vtn2b:
 
     ven_name: str
     ven_id: str | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
+    certificate: ClientCertificate | None = None
     vtn_fingerprint: str | None = None
     sample_s: float = 60.0
     """How often power is sampled for the reports that the server asks for."""
@@ -105,14 +103,14 @@ class OpenAdr2b:
         """Register, say what we can report, and let openleadr poll. Raises as the port says."""
         if self._client is not None:
             return
-        vtn = self._vtn
+        vtn, shown = self._vtn, self._vtn.certificate
         client = self._make(
             ven_name=vtn.ven_name,
             vtn_url=vtn.url,
             ven_id=vtn.ven_id,
-            cert=_text(vtn.cert),
-            key=_text(vtn.key),
-            ca_file=_text(vtn.ca),
+            cert=None if shown is None else str(shown.cert),
+            key=None if shown is None else str(shown.key),
+            ca_file=None if shown is None or shown.ca is None else str(shown.ca),
             vtn_fingerprint=vtn.vtn_fingerprint,
             show_fingerprint=False,
         )
@@ -268,10 +266,6 @@ def _utc(moment: datetime | None) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError(f"{moment} names no zone")
     return moment.astimezone(UTC)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _unknown() -> float | None:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 from yarl import URL
 
+from adapters.certificate import CertificateKeeper, ClientCertificate
 from adapters.http_exchange import Answered, HttpExchange
 from adapters.http_get import Reply, require_well
 from adapters.http_token import TokenKeeper, TokenSource
@@ -58,6 +59,7 @@ class Vtn:
     version: Version
     ven_name: str
     token: TokenSource
+    certificate: ClientCertificate | None = None
     targets: tuple[str, ...] = ()
     target_type: str | None = None
     """What 3.0 asks for beside targets; without it we choose among the answers alone."""
@@ -77,7 +79,8 @@ class OpenAdr3(HttpExchange):
         """
         require_safe(vtn.url, where="openadr.url")
         require_safe(vtn.token.url, where="openadr.token_url")
-        super().__init__()
+        keeper = None if vtn.certificate is None else CertificateKeeper(vtn.certificate)
+        super().__init__(context=lambda: None if keeper is None else keeper.context())
         self._vtn = vtn
         self._tokens = TokenKeeper(vtn.token, now)
 

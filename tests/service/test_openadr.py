@@ -282,6 +282,7 @@ def test_another_value_is_a_higher_revision_and_an_end_one_of_0_mw_from_now_on_a
         assert s.called_kw(hour=10) == [0, 800, 500, 0, 0, 0]
         revisions = {c.interval.start.minute: c.revision for c in s.plant.book.calls.standing()}
         assert revisions == {0: 1, 15: 2, 30: 3, 45: 3}
+        assert s.desk.not_done == ()
 
     play(story)
 
@@ -675,6 +676,7 @@ def test_programmes_are_shown_with_what_each_order_does(play: Play, serving: Any
         ("kw: 200", "kw: 200, percent: 3", "kw or percent"),
         ("GHG:", "TEMPERATURE:", "TEMPERATURE"),
         ("poll_s: 60", "target_type: GROUP", "version 3.0 alone"),
+        ("poll_s: 60", "certificate: {{cert: no.pem, key: no.key}}", "no file 'no.pem'"),
     ],
 )
 def test_vpp_check_finds_what_the_section_gets_wrong(

@@ -15,6 +15,7 @@ from vpp.service.openadrschema import (
     SeriesUseSection,
 )
 from vpp.service.parkparts import Parts, require
+from vpp.service.venuechecks import check_certificate
 
 
 def check_programmes(parts: Parts) -> None:
@@ -25,6 +26,8 @@ def check_programmes(parts: Parts) -> None:
             _check_secrets(parts, path, utility)
             if utility.target_type is not None and utility.version != "3.0":
                 parts.fault((*path, "target_type"), "is of version 3.0 alone")
+        if utility.certificate is not None:
+            check_certificate(parts, (*path, "certificate"), utility.certificate)
         for place, program in enumerate(utility.programs):
             where = (*path, "programs", place, "does")
             _check_uses(parts, where, program.does, sources)

@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints, model_validator
 from vpp.service.feedschema import Unit
 from vpp.service.feedsecrets import SecretSection
 from vpp.service.marketschema import ProductName
-from vpp.service.schematypes import FileName, Fraction, Id, Positive, Section, SeriesId
+from vpp.service.schematypes import Fraction, Id, Positive, Section, SeriesId
+from vpp.service.venueschema import CertificateSection
 from vpp.trade.programmeorders import CallUse, Level, LimitUse, SeriesUse, Use
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -98,6 +99,8 @@ class UtilitySection(Section):
     """What we are called there."""
     register_ven: bool = True
     """Whether we make ourselves known where we are not; some utilities do it by hand. In 2.0b always."""
+    certificate: CertificateSection | None = None
+    """What we show of ourselves (mutual TLS)."""
     targets: Annotated[list[Target], Field(max_length=100)] = Field(default_factory=list)
     """Events that name targets, and none of these, are not for us; empty: all that we are given are."""
     programs: Annotated[list[ProgramSection], Field(min_length=1, max_length=50)]
@@ -135,19 +138,8 @@ class OpenAdr2bSection(UtilitySection):
     version: Literal["2.0b"]
     ven_id: Name | None = None
     """Left out: as the server says."""
-    cert: FileName | None = None
-    """Our certificate and its key, beside the park file or absolute."""
-    key: FileName | None = None
-    ca: FileName | None = None
-    """Who vouches for the server; left out: the machine's own authorities."""
     vtn_fingerprint: Name | None = None
     """Of the server's certificate, where its messages are signed."""
-
-    @model_validator(mode="after")
-    def _certificate_with_its_key(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("give cert and key, or neither")
-        return self
 
 
 AnyUtility = Annotated[OpenAdrSection | OpenAdr2bSection, Field(discriminator="version")]

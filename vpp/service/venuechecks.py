@@ -12,7 +12,7 @@ from vpp.service.feedsecrets import SecretSection, read_secret
 from vpp.service.marketschema import MarketSection
 from vpp.service.markettime import gate_of
 from vpp.service.parkparts import Parts, require
-from vpp.service.venueschema import HttpVenueSection, VenueSection
+from vpp.service.venueschema import CertificateSection, HttpVenueSection, VenueSection
 
 
 def check_venues(parts: Parts) -> None:
@@ -57,7 +57,13 @@ def _check_access(parts: Parts, path: KeyPath, venue: HttpVenueSection) -> None:
             read_secret(secret, folder)
         except UnavailableError as error:
             parts.fault(where, f"{error.where}: {error.what}: {error.fix}")
-    if (shown := venue.certificate) is not None:
-        for key, file in (("cert", shown.cert), ("key", shown.key), ("ca", shown.ca)):
-            if file is not None and not (folder / file).is_file():
-                parts.fault((*path, "certificate", key), f"there is no file {file!r}")
+    if venue.certificate is not None:
+        check_certificate(parts, (*path, "certificate"), venue.certificate)
+
+
+def check_certificate(parts: Parts, path: KeyPath, shown: CertificateSection) -> None:
+    """The files of a certificate are there."""
+    folder = Path(parts.document.file).parent
+    for key, file in (("cert", shown.cert), ("key", shown.key), ("ca", shown.ca)):
+        if file is not None and not (folder / file).is_file():
+            parts.fault((*path, key), f"there is no file {file!r}")

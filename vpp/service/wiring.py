@@ -81,7 +81,13 @@ from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.positiondesk import PositionDesk
-from vpp.service.venueschema import AnyVenue, FileVenueSection, HttpVenueSection, MappingSection
+from vpp.service.venueschema import (
+    AnyVenue,
+    CertificateSection,
+    FileVenueSection,
+    HttpVenueSection,
+    MappingSection,
+)
 from vpp.service.venuestate import AwardList, VenueDesk
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
@@ -351,7 +357,7 @@ def http_access(
     section: HttpVenueSection, mapping: MappingSection, folder: Path
 ) -> HttpVenueAccess:
     """How a venue is spoken to, as its section and its mapping say it; `folder` is the park file's."""
-    token, shown = section.token, section.certificate
+    token = section.token
     return HttpVenueAccess(
         url=section.url,
         mapping=_venue_mapping(mapping),
@@ -365,15 +371,20 @@ def http_access(
             scope=token.scope,
             ahead=timedelta(seconds=token.ahead_s),
         ),
-        certificate=None
-        if shown is None
-        else ClientCertificate(
-            cert=folder / shown.cert,
-            key=folder / shown.key,
-            ca=None if shown.ca is None else folder / shown.ca,
-        ),
+        certificate=shown_to(section.certificate, folder),
         timeout_s=section.timeout_s,
         max_bytes=section.max_bytes,
+    )
+
+
+def shown_to(section: CertificateSection | None, folder: Path) -> ClientCertificate | None:
+    """Where the certificate is kept that another side is shown; `folder` is the park file's."""
+    if section is None:
+        return None
+    return ClientCertificate(
+        cert=folder / section.cert,
+        key=folder / section.key,
+        ca=None if section.ca is None else folder / section.ca,
     )
 
 
@@ -430,9 +441,7 @@ def vtn2b_of(section: OpenAdr2bSection, folder: Path) -> Vtn2b:
         url=section.url,
         ven_name=section.ven_name,
         ven_id=section.ven_id,
-        cert=None if section.cert is None else folder / section.cert,
-        key=None if section.key is None else folder / section.key,
-        ca=None if section.ca is None else folder / section.ca,
+        certificate=shown_to(section.certificate, folder),
         vtn_fingerprint=section.vtn_fingerprint,
         sample_s=section.report_s,
     )
@@ -451,6 +460,7 @@ def vtn_of(section: OpenAdrSection, folder: Path, *, ahead: timedelta) -> Vtn:
             scope=section.scope,
             ahead=ahead,
         ),
+        certificate=shown_to(section.certificate, folder),
         targets=tuple(section.targets),
         target_type=section.target_type,
         timeout_s=section.timeout_s,
