@@ -20,16 +20,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks._delivering import (
-    Case,
     Offered,
     faults,
     offered,
     products,
-    random_case,
     random_taken,
     sold_before,
     worst_taken,
 )
+from benchmarks._randomparks import Case, random_case
 from benchmarks.harness import Benchmark, Figure, machine
 from vpp.trade.position import Position
 

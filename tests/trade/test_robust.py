@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from benchmarks._delivering import (
-    Case,
     faults,
     offered,
     products,
-    random_case,
     random_taken,
     sold_before,
     worst_taken,
 )
+from benchmarks._randomparks import Case, random_case
 from vpp.model import offer as forms
 from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId, ResourceId, UnitId
