@@ -189,15 +189,15 @@ def made_prices(moments: Sequence[datetime]) -> Iterator[str]:
     """A day-ahead price of the shape Shandong is known for, in CNY/MWh; ILLUSTRATIVE.
 
     320 at night, a small hill in the morning, a solar valley around noon, an evening twice as dear; each
-    day its own level (sd 8 %) and depth of the valley (200 to 400), rest days 15 % below, a noise that
+    day its own level (sd 8 %) and depth of the valley (100 to 330), rest days 15 % below, a noise that
     remembers (sd 9), bounds -80 … 1300.
     """
     random = Random(f"{SEED}/prices")
-    level, valley, noise = 1.0, 300.0, 0.0
+    level, valley, noise = 1.0, 200.0, 0.0
     for moment in moments:
         if moment.hour == 0 and moment.minute == 0:
             level = random.gauss(1.0, 0.08) * (0.85 if moment.weekday() >= 5 else 1.0)
-            valley = random.uniform(200.0, 400.0) + (80.0 if moment.weekday() >= 5 else 0.0)
+            valley = random.uniform(100.0, 330.0) + (30.0 if moment.weekday() >= 5 else 0.0)
         hour = moment.hour + moment.minute / 60
         noise = 0.85 * noise + random.gauss(0.0, 9.0) * (1 - 0.85**2) ** 0.5
         base = 320 + 60 * hill(hour, 7.5, 1.5) + 330 * hill(hour, 19.5, 2.2)

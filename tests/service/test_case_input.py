@@ -378,7 +378,11 @@ CASE_FAULTS = [
     (
         "an unknown park",
         CASE.replace("park.yaml", "nowhere"),
-        [("case.yaml:1:1: park: no park 'nowhere' is shipped: Use one of ['demo'], or a path")],
+        [
+            (
+                "case.yaml:1:1: park: no park 'nowhere' is shipped: Use one of ['demo', 'demo_cn'], or a path"
+            )
+        ],
     ),
 ]
 

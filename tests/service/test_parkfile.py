@@ -380,7 +380,7 @@ def test_what_is_no_mapping_is_refused(load: Load, tmp_path: Path, text: str) ->
 
 
 def test_an_unknown_shipped_park_names_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="Use one of \\['demo'\\]"):
+    with pytest.raises(ConfigError, match="Use one of \\['demo', 'demo_cn'\\]"):
         shipped_park("dome")
 
 
