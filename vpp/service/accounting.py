@@ -39,6 +39,7 @@ from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementL
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
 from vpp.service import carbonseries, drmoney, reserves
+from vpp.service.finality import given_up, tell_given_up
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
 
@@ -60,11 +61,14 @@ SETTLED = frozenset({"exchange_imbalance", "two_settlement"})
 
 
 def settle_due(plant: Plant, now: datetime) -> list[Interval]:
-    """Settle every finished interval that is new or still provisional; returns what was settled."""
-    unit = trading_unit(plant)
+    """Settle every finished interval that is new or still provisional; returns what was settled.
+
+    What is not metered, or has no day-ahead price, after `trading.unmetered_given_up_after_hours` is given up:
+    said once, and no obstacle to what comes after it.
+    """
     settled: list[Interval] = []
     newest = latest_boundary(now, QUARTER)
-    first = plant.final_until or unit.trades_from
+    first = plant.final_until or _first_settled(plant, now)
     if newest <= first or not plant.file.gap_rules:  # no product here settles by what is metered
         return settled
     all_final = True
@@ -76,17 +80,25 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
                 plant.accounted[interval] = known = accounted
                 note_peaks(plant, interval)  # its meters may have been read after the plan looked
                 settled.append(interval)
-        all_final = all_final and _final(known)
+        waits = known is None and not given_up(plant, interval, now)
+        all_final = all_final and not waits and (known is None or _final(known))
         if all_final:
             plant.final_until = interval.end
     for interval in settled:
         plant.book.delivered(interval.end)
     if plant.final_until is not None:
         plant.book.settled(first, plant.final_until)
+    tell_given_up(plant, now)
     if settled:
         plant.statements = None
         plant.accounted_span = _hull(plant.accounted_span, settled)
     return settled
+
+
+def _first_settled(plant: Plant, now: datetime) -> datetime:
+    """Where a service that begins again begins to settle: no meter is kept from before."""
+    oldest = latest_boundary(now - METERS_KEPT, QUARTER)
+    return max(trading_unit(plant).trades_from, oldest)
 
 
 def reopen(plant: Plant, start: datetime) -> None:

@@ -43,6 +43,7 @@ from vpp.service import (
     drmoney,
     drplan,
     feedwatch,
+    finality,
     inputs,
     limits,
     nominating,
@@ -367,6 +368,7 @@ def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)
+    await finality.note_final(plant, now)
     await demandresponse.advance(plant, now)
     await reserves.settle_due(plant, now)
     await reserves.settle_due(plant, now)

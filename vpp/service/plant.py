@@ -246,6 +246,12 @@ class Plant:
     final_until: datetime | None = None
     """Everything traded before this is settled for good."""
 
+    final_noted: datetime | None = None
+    """The newest of them that is on record."""
+
+    given_up: dict[Interval, bool] = field(default_factory=dict)
+    """Intervals that nobody can settle any more, and whether that was said."""
+
     baselines_kw: dict[tuple[ConnectionPointId, datetime], float | None] = field(
         default_factory=dict
     )

@@ -22,6 +22,7 @@ from vpp.ports import Journal
 from vpp.service import (
     accounting,
     cycle,
+    finality,
     inputs,
     limits,
     nominating,
@@ -64,6 +65,7 @@ def recover(plant: Plant) -> None:
     tradelog.recover(plant)
     outside.follow(plant, plant.clock.now())
     venuelog.recover(plant)
+    finality.recover(plant)
     nominating.recover(plant)
     for entry in plant.journal.entries(reserves.KIND):
         reserves.replay(plant, entry)

@@ -111,6 +111,9 @@ class TradingSection(Section):
     activation_shortfall_per_kwh: Amount = Decimal(10)
     """What a plan pays for each kWh less than an activation calls for: above any market price (4 per kWh at
     most), below that of a broken limit (20)."""
+    unmetered_given_up_after_hours: Annotated[float, Field(gt=0, le=1400)] = 72.0
+    """A quarter-hour without meters or day-ahead price is not waited for any longer: three days are what rules give
+    for readings that come late."""
     retrade_dead_band_mw: Annotated[Decimal, Field(ge=0, max_digits=18)] = Decimal("0.1")
     """What is planned and sold may differ by so much before the delta curve asks for a trade: the least
     quantity of most markets."""
