@@ -52,7 +52,8 @@ def test_the_call_is_met_and_both_books_say_the_same_to_the_cent(played: Played)
     assert evaluation is not None
     assert evaluation.completion >= Decimal("0.9")
     assert evaluation.amount > 0
-    assert str(evaluation.amount) == theirs["amount"]
+    assert (str(evaluation.amount), evaluation.penalty) == (theirs["amount"], Decimal(0))
+    assert Decimal(theirs["penalty"]) == 0
     assert evaluation.response_mwh == Decimal(theirs["response_mwh"])
     by_member = {str(name): one.response_mwh for name, one in evaluation.members.items()}
     assert by_member == {name: Decimal(mwh) for name, mwh in theirs["members_mwh"].items()}

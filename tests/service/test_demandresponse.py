@@ -633,6 +633,27 @@ def test_a_call_of_less_than_was_confirmed_is_what_is_kept_to_and_counts_once(
     asyncio.run(run())
 
 
+def test_what_is_nominated_is_held_until_the_window_begins_however_late_the_platform_is(
+    making: Making,
+) -> None:
+    plant = making()
+
+    async def run() -> None:
+        await nominated(plant)
+        late = REPLY_AT + timedelta(hours=12)
+        await awarding.ask_about_doubts(plant, late)
+        await demandresponse.advance(plant, late)
+        assert story(plant).stage is Stage.NOMINATED
+        await awarding.ask_about_doubts(plant, WINDOW.start)
+        await demandresponse.advance(plant, WINDOW.start)
+        assert story(plant).stage is Stage.NOT_CHOSEN
+        await award(plant, "1.0")  # later still: it is owed, and will be paid
+        await demandresponse.advance(plant, WINDOW.start)
+        assert story(plant).stage is Stage.CONFIRMED
+
+    asyncio.run(run())
+
+
 def test_what_does_not_fit_is_refused(making: Making) -> None:
     plant = making()
 

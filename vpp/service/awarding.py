@@ -158,4 +158,7 @@ def unanswered_at(plant: Plant, bid_set: BidSet) -> datetime:
     product = plant.products.get(bid_set.product_id)  # the park file may have lost it meanwhile
     results_after = timedelta(0) if product is None else product.gate.results_after
     grace = timedelta(minutes=plant.file.trading.unanswered_after_minutes)
+    if product is not None and product.by_invitation:
+        # A platform confirms in its own time: what is nominated is held until the window begins.
+        return max(bid_set.valid_until + grace, bid_set.delivery.start)
     return bid_set.valid_until + results_after + grace

@@ -199,15 +199,11 @@ def _past_days(
             continue
         flags = frozenset[str]().union(*(one.flags for one in known))
         flags |= frozenset(f for name in members for f in _flags(plant, name, past))
-        energies = zip(*(one.energy_mwh for one in known), strict=True)
-        found.append(
-            PastDay(
-                day=past,
-                kind=known[0].kind,
-                energy_mwh=tuple(sum(column, Decimal(0)) for column in energies),
-                flags=flags,
-            )
-        )
+        whole = known[0].energy_mwh
+        if len(known) > 1:
+            columns = zip(*(one.energy_mwh for one in known), strict=True)
+            whole = tuple(sum(column, Decimal(0)) for column in columns)
+        found.append(PastDay(day=past, kind=known[0].kind, energy_mwh=whole, flags=flags))
     return found
 
 

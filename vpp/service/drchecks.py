@@ -112,6 +112,14 @@ def _evaluation(pack: Pack, days: ParkCalendars, names: Sequence[EnterpriseId]) 
             Decimal(1000) if adjustment.max is None else adjustment.max,
         ),
         below_baseline="max_load_below_baseline" in validity,
+        shortfall=next(
+            (
+                (penalty.ratio or Decimal(0), penalty.multiplier or Decimal(1))
+                for penalty in pack.section.settlement.penalties
+                if penalty.rule == "shortfall"
+            ),
+            None,
+        ),
         bands=tuple((b.start, b.end, b.factor, b.cap_ratio) for b in pack.bands()),
         rest_days={name: days.of(name).rest_days for name in names},
         work_days={name: days.of(name).work_days for name in names},

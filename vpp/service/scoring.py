@@ -119,7 +119,14 @@ def _venue_cost(report: Mapping[str, Any], span: Interval) -> Decimal:
 def platform_paid(report: Mapping[str, Any], span: Interval) -> Decimal:
     """What the platform's own ledger pays for calls that begin in the span."""
     results = report.get("demand_response", ())
-    return sum((Decimal(one["amount"]) for one in results if one["start"] in span), Decimal(0))
+    return sum(
+        (
+            Decimal(one["amount"]) - Decimal(one["penalty"])
+            for one in results
+            if one["start"] in span
+        ),
+        Decimal(0),
+    )
 
 
 def _require_equal_books(

@@ -281,7 +281,12 @@ def evaluated(platform: LoadPlatform, call: _Call, rules: EvaluationRules) -> di
         expected = _baseline(platform, name, event, rules)
         actual = platform.drawn_mwh(name, event.start, event.end)
         if expected is None or actual is None:
-            return {"amount": "0", "completion": "0", "why": f"no meter or no like day of {name}"}
+            return {
+                "amount": "0",
+                "penalty": "0",
+                "completion": "0",
+                "why": f"no meter or no like day of {name}",
+            }
         loads.append(actual)
         usual.append(expected)
         brought[name] = sign * (sum(expected, Decimal(0)) - sum(actual, Decimal(0)))
@@ -291,15 +296,44 @@ def evaluated(platform: LoadPlatform, call: _Call, rules: EvaluationRules) -> di
     hours = Decimal(len(loads[0])) / 4
     owed = call.confirmed_mw * hours
     amount = _paid(max(total, Decimal(0)), owed, rules) * call.price_per_mwh
-    amount = (amount / platform.minor_unit).to_integral_value(ROUND_HALF_EVEN) * platform.minor_unit
+    penalty = _penalty(loads, usual, sign, call, rules)
     return {
-        "amount": str(amount),
+        "amount": str(_rounded(amount, platform.minor_unit)),
+        "penalty": str(_rounded(penalty, platform.minor_unit)),
         "completion": str(max(total, Decimal(0)) / owed),
         "confirmed_mwh": str(owed),
         "response_mwh": str(total),
         "members_mwh": {name: str(mwh) for name, mwh in brought.items()},
         "why": "",
     }
+
+
+def _rounded(amount: Decimal, minor_unit: Decimal) -> Decimal:
+    return (amount / minor_unit).to_integral_value(ROUND_HALF_EVEN) * minor_unit
+
+
+def _penalty(
+    loads: Sequence[Sequence[Decimal]],
+    usual: Sequence[Sequence[Decimal]],
+    sign: int,
+    call: _Call,
+    rules: EvaluationRules,
+) -> Decimal:
+    """For each hour in which less than a part of what was confirmed came."""
+    if rules.shortfall is None:
+        return Decimal(0)
+    ratio, multiplier = rules.shortfall
+    came = [
+        sign * (sum(base) - sum(load))
+        for base, load in zip(zip(*usual, strict=True), zip(*loads, strict=True), strict=True)
+    ]
+    total = Decimal(0)
+    for first in range(0, len(came), 4):
+        hour = came[first : first + 4]
+        least = ratio * call.confirmed_mw * len(hour) / 4
+        lacks = max(least - sum(hour, Decimal(0)), Decimal(0))
+        total += lacks * call.price_per_mwh * multiplier
+    return total
 
 
 def _paid(total: Decimal, owed: Decimal, rules: EvaluationRules) -> Decimal:

@@ -102,6 +102,8 @@ class EvaluationRules:
     """Highest and mean load must lie below the baseline, or nothing is paid."""
     bands: tuple[tuple[Decimal, Decimal | None, Decimal, Decimal | None], ...]
     """From, to, factor, cap as a share of what was confirmed."""
+    shortfall: tuple[Decimal, Decimal] | None
+    """Below which part of what was confirmed an hour costs a penalty, and which part of the price; None: none."""
     rest_days: Mapping[str, frozenset[date]]
     """By enterprise."""
     work_days: Mapping[str, frozenset[date]]
