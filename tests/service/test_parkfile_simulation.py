@@ -136,7 +136,8 @@ def test_a_park_file_says_how_the_simulated_market_clears_a_product(load: Load) 
         ),
         pytest.param(
             ["{product: quarter, style: agc, price: 5}"],
-            "91:28: simulation.market.clearing.0.style: quarter trades energy: no signal follows it",
+            "91:28: simulation.market.clearing.0.style: quarter follows no signal: see"
+            " its activation.trigger",
             id="a signal for energy",
         ),
         pytest.param(

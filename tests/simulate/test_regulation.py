@@ -14,7 +14,6 @@ from vpp.simulate.regulation import Signal, held, mileage_mw, signal
 def test_mileage_is_the_way_from_step_to_step() -> None:
     setpoints = tuple(Decimal(mw) for mw in ("1", "3", "-1", "-1", "0"))
     assert mileage_mw(setpoints) == 1 + 2 + 4 + 0 + 1
-    assert Signal(4, setpoints).mean_mw == Decimal("0.400")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +29,13 @@ def test_no_setpoint_leaves_the_awarded_band(direction: Any, low: int, high: int
     assert max(every) <= high
     assert max(every) - min(every) > (high - low) * Decimal("0.9")
     assert all(one.mileage_mw > 0 for one in found)
+
+
+def test_only_moves_are_told() -> None:
+    setpoints = tuple(Decimal(mw) for mw in ("1", "1", "-1", "-1", "0"))
+    assert Signal(4, setpoints).moves == [
+        (0, Decimal(1)), (8, Decimal(-1)), (16, Decimal(0)),
+    ]  # fmt: skip
 
 
 def test_the_same_dice_give_the_same_signal() -> None:

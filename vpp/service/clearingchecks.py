@@ -9,7 +9,7 @@ from vpp.service.parkschema import SimulationSection
 
 
 def check_clearing(parts: Parts, simulation: SimulationSection) -> None:
-    """Each product is known and named once; a service has a price of its own, and energy no signal."""
+    """Each product is known and named once; a service has a price of its own, and a signal follows where a product says so."""
     packs = {pack.section.id: pack for _, pack in parts.packs}
     named: set[str] = set()
     for place, rule in enumerate(simulation.market.clearing):
@@ -23,9 +23,11 @@ def check_clearing(parts: Parts, simulation: SimulationSection) -> None:
         if pack.by_invitation:
             what = f"{rule.product} is called by invitation: see simulation.demand_response"
             parts.fault((*path, "product"), what)
+        elif isinstance(rule, AgcSection) and not pack.by_signal:
+            what = f"{rule.product} follows no signal: see its activation.trigger"
+            parts.fault((*path, "style"), what)
         elif pack.section.kind in ("energy_da", "energy_id", "energy_rt"):
-            if isinstance(rule, AgcSection):
-                parts.fault((*path, "style"), f"{rule.product} trades energy: no signal follows it")
+            continue
         elif rule.price is None:
             kind = pack.section.kind
             parts.fault(path, f"{rule.product} is {kind}, whose price nobody records: give one")

@@ -298,7 +298,7 @@ class Market:
     async def _call(
         self, auction: Auction, unit: str, part: Held, rule: Regulation, now: datetime
     ) -> None:
-        """Follow the signal of a quarter-hour: its mean is called for, its mileage is paid."""
+        """Begin the signal of a quarter-hour: each move is a revision of one activation; its way is paid."""
         followed = signal(
             dice_of(self._seed, f"{auction.product}/{unit}", part.start),
             part.awarded_mw,
@@ -310,25 +310,31 @@ class Market:
             seconds=int(QUARTER.total_seconds()),
             period_s=rule.signal_period_s,
         )
-        slot = (part.start, part.start + QUARTER)
         activation_id = f"agc:{self._seed}:{auction.product}:{unit}:{iso(part.start)}"
-        mileage_mw, mean_mw = followed.mileage_mw, followed.mean_mw
-        self._ledger.write("signal", key=activation_id, mean_mw=mean_mw, mileage_mw=mileage_mw)
+        mileage_mw = followed.mileage_mw
+        self._ledger.write("signal", key=activation_id, mileage_mw=mileage_mw)
+        slot = (part.start, part.start + QUARTER)
         if auction.price_unit == "mileage_price_per_mw":
             exact = mileage_mw * part.price
             self._ledger.earned(activation_id, "mileage", unit, slot, part.awarded_mw, exact)
-        body = {
-            "activation_id": activation_id,
-            "revision": 1,
-            "unit": unit,
-            "start": iso(slot[0]),
-            "end": iso(slot[1]),
-            "direction": "up" if mean_mw > 0 else "down",
-            "quantity_mw": str(abs(mean_mw)),
-            "source": "simulated AGC",
-        }
-        path = f"/v1/markets/{auction.product}/activations"
-        self._outbox.add(Post("POST", path, body, "activation", activation_id))
+        for revision, (after_s, setpoint_mw) in enumerate(followed.moves, start=1):
+            body = {
+                "activation_id": activation_id,
+                "revision": revision,
+                "unit": unit,
+                "start": iso(slot[0]),
+                "end": iso(slot[1]),
+                "direction": "down" if setpoint_mw < 0 else "up",
+                "quantity_mw": str(abs(setpoint_mw)),
+                "source": "simulated AGC",
+            }
+            path = f"/v1/markets/{auction.product}/activations"
+            post = Post("POST", path, body, "activation", f"{activation_id}/{revision}")
+            moment = part.start + timedelta(seconds=after_s)
+            self._at(max(now, moment), CALL, partial(self._move, post))
+
+    async def _move(self, post: Post, now: datetime) -> None:
+        self._outbox.add(post)
         await self._outbox.send()
 
     async def _settle(self, slot: Slot, now: datetime) -> None:

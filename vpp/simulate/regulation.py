@@ -5,8 +5,8 @@
        0 ─┤───╯          ╰   ─▶ seconds
       −1 ─┤
 
-What is told to the service is the level, as an activation of the quarter-hour; what is paid is the mileage of
-the whole signal, Σ|ΔP|.
+Each quarter-hour is one activation, and each move of the set-point a revision of it. What is paid is the way that
+it went, Σ|ΔP|; the venue does not judge how well it was followed.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ class Signal:
     setpoints_mw: tuple[Decimal, ...]
 
     @property
-    def mean_mw(self) -> Decimal:
-        """To whole kW."""
-        total = sum(self.setpoints_mw, Decimal(0))
-        return (total / len(self.setpoints_mw)).quantize(KW, ROUND_HALF_EVEN)
+    def moves(self) -> list[tuple[int, Decimal]]:
+        """When the set-point moves, in seconds from the beginning, and where to; the first one always."""
+        found: list[tuple[int, Decimal]] = []
+        for number, setpoint in enumerate(self.setpoints_mw):
+            if not found or setpoint != found[-1][1]:
+                found.append((number * self.period_s, setpoint))
+        return found
 
     @property
     def mileage_mw(self) -> Decimal:
