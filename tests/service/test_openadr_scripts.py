@@ -151,7 +151,8 @@ def test_after_a_random_script_the_plant_does_what_the_utility_means(
                 await s.look(utility.now)
             vtn.answer = None
             serve(vtn, utility.told(honest=True))
-            await s.look(utility.now)
+            # Two issues of a series at one moment with other numbers are a conflict, until the next look.
+            await s.look(utility.now + timedelta(seconds=1))
             first = utility.now.replace(minute=utility.now.minute // 15 * 15)
             model = truth(utility)
             for at in (first + n * QUARTER for n in range(HOURS * 4)):
