@@ -13,7 +13,7 @@ from vpp.errors import DataError, PlanError
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ProductId
 from vpp.model.schedule import Optimal, Unsolved
-from vpp.model.settlement import Statement
+from vpp.model.settlement import LineKind, Statement
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.validate import violations
 from vpp.service.accounting import statements_of
@@ -132,13 +132,14 @@ def platform_paid(report: Mapping[str, Any], span: Interval) -> Decimal:
 def _require_equal_books(
     plant: Plant, statements: tuple[Statement, ...], market_cost: Decimal, span: Interval
 ) -> None:
-    """The statements' sum equals the ledgers of venue and platform plus the tariff, to the last minor unit."""
+    """The statements' sum equals the ledgers of venue and platform, contracts and the tariff, to the minor unit."""
     tariff = sum(
         line.amount
         for statement in statements
         for line in statement.lines
         if line.item in ("network_energy", "demand_charge")
     )
+    market_cost -= _contracts(plant, span)
     total = sum(statement.total for statement in statements)
     intervals = sum(1 for interval in plant.accounted if span.covers(interval))
     if total != tariff - market_cost or intervals != (span.end - span.start) // QUARTER:
@@ -148,6 +149,24 @@ def _require_equal_books(
             where="settlement",
             fix="Compare the venue's bookings with the settlement lines interval by interval",
         )
+
+
+def _contracts(plant: Plant, span: Interval) -> Decimal:
+    """What financial contracts brought: no venue books them, and nothing the park does changes them."""
+    lines = [
+        line
+        for interval, accounted in plant.accounted.items()
+        if span.covers(interval)
+        for line in accounted.lines
+    ]
+    if any(line.kind is LineKind.CONTRACT for line in lines):
+        raise DataError(
+            "a physical contract was settled, of which the simulated market knows nothing",
+            where="settlement",
+            fix="Leave physical contracts out of days that are to be scored",
+        )
+    differences = (line.amount for line in lines if line.kind is LineKind.CONTRACT_DIFFERENCE)
+    return sum(differences, Decimal(0))
 
 
 async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]:
