@@ -97,7 +97,7 @@ async def _poll(plant: Plant, desk: OpenAdrDesk, now: datetime) -> None:
     polled = addressed(polled, frozenset(desk.section.targets))
     digest = hashlib.sha256(msgspec.json.encode(polled)).hexdigest()
     stood, changes = reconcile(polled, desk.stood, now=now, draw=desk.draw)
-    if digest != desk.digest or changes:
+    if digest != desk.digest or stood != desk.stood:
         record = _Record(
             digest=digest,
             programs=polled.programs,
