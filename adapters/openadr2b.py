@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from types import TracebackType
 from typing import Any, Self
 
@@ -205,7 +206,7 @@ def read_event(event: Mapping[str, Any]) -> ProgrammeEvent | EventFault | None:
             units=tuple(_units(signal) for signal in signals),
             intervals=_intervals(event, signals),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         name = None
         if isinstance(event, Mapping) and isinstance(event.get("event_descriptor"), Mapping):
             name = event["event_descriptor"].get("event_id")
@@ -230,7 +231,10 @@ def _intervals(event: Mapping[str, Any], signals: Sequence[Any]) -> tuple[EventI
         for interval in signal["intervals"]:
             begins = _utc(interval.get("dtstart")) or start
             length = interval.get("duration") or event["active_period"]["duration"]
-            payload = Payload(payload_type=kind, values=(float(interval["signal_payload"]),))
+            value = float(interval["signal_payload"])
+            if not isfinite(value):  # XML can say NaN, the record cannot
+                raise ValueError(f"{kind} is {value}")
+            payload = Payload(payload_type=kind, values=(value,))
             found.append(
                 EventInterval(
                     interval_id=len(found),

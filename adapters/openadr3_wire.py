@@ -40,11 +40,13 @@ _Whole = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 _DURATION = re.compile(
-    r"P(?=\d|T\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?"
-    r"(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+    r"P(?=\d|T\d)(?:(\d{1,18})Y)?(?:(\d{1,18})M)?(?:(\d{1,18})W)?(?:(\d{1,18})D)?"
+    r"(?:T(?:(\d{1,18})H)?(?:(\d{1,18})M)?(?:(\d{1,18}(?:\.\d{1,18})?)S)?)?"
 )
 _ENDLESS_YEARS = 100
 _LONGEST = timedelta(days=366 * _ENDLESS_YEARS)
+LONGEST_SHIFT = timedelta(days=1)
+"""By more no start is moved at random: nothing could be planned for it."""
 
 
 class _Values(msgspec.Struct):
@@ -216,6 +218,12 @@ def _period(period: _Period | None, where: str) -> EventPeriod | None:
     if period is None:
         return None
     randomize = read_duration(period.randomizeStart, f"{where}.randomizeStart")
+    if randomize is not None and randomize > LONGEST_SHIFT:
+        raise DataError(
+            f"{period.randomizeStart:.40} moves it by more than a day",
+            where=f"{where}.randomizeStart",
+            fix="Write PT15M",
+        )
     return EventPeriod(
         start=_moment(period.start, f"{where}.start"),
         duration=read_duration(period.duration, f"{where}.duration"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,6 +21,8 @@ from vpp.model.programme import (
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LAST_EVENING = datetime.max.replace(tzinfo=timezone(-HOUR))
+"""Of the calendar, west of Greenwich."""
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -100,6 +102,10 @@ def test_what_is_cancelled_or_over_is_in_no_list(status: str) -> None:
         {"descriptor": {"created_date_time": NOON.replace(tzinfo=None)}},
         {"active_period": None},
         {"event_signals": [signal("SIMPLE", "level", 1) | {"intervals": 3}]},
+        {"event_signals": [signal("SIMPLE", "level", float("nan"))]},
+        {"event_signals": [signal("SIMPLE", "level", float("inf"))]},
+        {"active_period": {"dtstart": LAST_EVENING, "duration": HOUR}},
+        {"active_period": {"dtstart": datetime.max.replace(tzinfo=UTC), "duration": HOUR}},
     ],
 )
 def test_an_event_that_is_not_as_it_should_be_is_a_fault(odd: dict[str, Any]) -> None:

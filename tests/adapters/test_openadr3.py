@@ -293,6 +293,10 @@ def test_an_event_of_which_nothing_is_said_but_what_must_be() -> None:
         {"intervalPeriod": {"start": "2026-03-01T12:00:00Z", "duration": "1h"}},
         {"intervalPeriod": {"start": "2026-03-01T12:00:00Z", "duration": "P1M"}},
         {"targets": "north"},
+        {"duration": f"P{'9' * 5000}D"},
+        {"createdDateTime": "9999-12-31T23:59:59-23:00"},
+        {"intervalPeriod": {"start": "2026-03-01T12:00:00Z", "randomizeStart": "P9999Y"}},
+        {"intervalPeriod": {"start": "2026-03-01T12:00:00Z", "randomizeStart": "PT25H"}},
     ],
 )
 def test_an_event_that_is_not_as_it_should_be_is_a_fault_with_its_id(odd: dict[str, Any]) -> None:

@@ -366,6 +366,40 @@ def test_what_came_is_on_record_before_anything_is_done_and_once(play: Play) -> 
     play(story)
 
 
+def test_values_that_no_number_holds_end_nothing(play: Play) -> None:
+    async def story(s: Scene) -> None:
+        for kind in ("PRICE", "DISPATCH_SETPOINT", "SIMPLE", "IMPORT_CAPACITY_LIMIT"):
+            s.add(kind, kind, 1e308)
+        s.add("big", "PRICE", 10**30)
+        s.add("share", "DISPATCH_SETPOINT_RELATIVE", 1e300)
+        s.add("fits", "EXPORT_CAPACITY_LIMIT", 2000)
+        await s.look()
+        assert {one.event_id for one in s.desk.not_done} == set(s.desk.stood) - {"fits"}
+        assert len(s.plant.limits) == 1
+
+    play(story)
+
+
+def test_a_program_that_the_park_file_drops_does_nothing_after_a_restart(
+    plant: Plant, vtn: SmallVtn, tmp_path: Path
+) -> None:
+    async def before() -> None:
+        async with scene(plant, vtn, tmp_path) as s:
+            s.add("e", "IMPORT_CAPACITY_LIMIT", 2000)
+            await s.look()
+
+    async def after() -> None:
+        renamed = SECTION.replace("name: flex", "name: other")
+        async with scene(plant, vtn, tmp_path, renamed) as s:
+            s.vtn.answer = web.Response(status=503)
+            await s.look()
+            assert s.feeder_kw(NOW.replace(hour=12)) == 11_000
+            assert [one.event_id for one in s.desk.not_done] == ["e"]
+
+    asyncio.run(before())
+    asyncio.run(after())
+
+
 def test_what_cannot_be_put_on_record_is_not_done_until_it_can(play: Play) -> None:
     class Disk:
         """A journal that is full for a while."""

@@ -268,6 +268,10 @@ def test_alerts_are_all_told() -> None:
         ("PRICE", float("inf"), None, "inf"),
         ("PRICE", float("nan"), None, "nan"),
         ("GHG", 1, "THERMS", "THERMS"),
+        ("PRICE", 1e308, None, "1e+308"),
+        ("PRICE", 10**400, None, "100000"),
+        ("DISPATCH_SETPOINT", -1e30, None, "-1e+30"),
+        ("DISPATCH_SETPOINT_RELATIVE", -25, "PERCENT", "-25 times"),
     ],
 )
 def test_what_cannot_be_done_is_told(

@@ -154,7 +154,7 @@ def parse_utc(text: str, *, where: str) -> datetime:
     """Read an ISO 8601 time that names its zone, as UTC.
 
     Raises:
-        DataError: Not a time, or a time without a zone.
+        DataError: Not a time, or a time without a zone, or one that the calendar of UTC does not reach.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -164,4 +164,7 @@ def parse_utc(text: str, *, where: str) -> datetime:
         ) from error
     if moment.tzinfo is None:
         raise DataError(f"{text!r} has no time zone", where=where, fix="Add Z or an offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:  # the last evening of the calendar, west of Greenwich
+        raise DataError(f"{text!r} is beyond the calendar", where=where, fix="Mend it") from error

@@ -67,7 +67,9 @@ class OpenAdrDesk:
     def uses(self) -> Uses:
         """What payloads do, by id of the program."""
         does = {program.name: program.does.uses() for program in self.section.programs}
-        return {program.program_id: does[program.name] for program in self.programs}
+        # What the record names, and the park file does not any more, does nothing.
+        known = [program for program in self.programs if program.name in does]
+        return {program.program_id: does[program.name] for program in known}
 
     @property
     def units(self) -> Mapping[str, tuple[PayloadUnits, ...]]:

@@ -221,7 +221,9 @@ def _call(
         )
     # OpenADR counts what is drawn, we what is fed: this line is where it turns.
     fed = -number + 0.0
-    if payload_type == "DISPATCH_SETPOINT_RELATIVE" and units.units == "PERCENT":
+    if payload_type == "DISPATCH_SETPOINT_RELATIVE" and (units.units or "").upper() == "PERCENT":
+        if abs(number) > 1:  # the standard counts 100 % as 1.0
+            raise _refused(event_id, f"{number:g} times what is drawn", "Send -1.0 to 1.0")
         return ChangeOrder(
             event_id=event_id, product_id=product, unit_id=unit, change_share=round(fed, 9)
         )
