@@ -205,7 +205,8 @@ def test_nothing_is_sent_at_the_gate() -> None:
 
 def test_a_request_that_is_under_way_ends_at_the_gate() -> None:
     async def just_before(venue: HttpVenue) -> Submission:
-        return await venue.submit("b-1", BODY, until=NOW + timedelta(seconds=0.2))
+        async with asyncio.timeout(20):
+            return await venue.submit("b-1", BODY, until=NOW + timedelta(seconds=0.2))
 
     outcome, _ = talk(None, just_before, holds=True, timeout_s=60)
 

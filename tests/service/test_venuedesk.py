@@ -262,7 +262,7 @@ def test_after_a_restart_nothing_new_is_bid_before_the_venue_has_said_what_it_ha
     floor.restart()
     floor.venue.away = True
 
-    floor.ticks(FIRST_GATE + MINUTE, 30 * SECOND)
+    floor.ticks(FIRST_GATE + MINUTE)
     assert len(floor.venue.received) == 1
     assert "has not said yet" in (floor.desk.no_new_bids or "")
     with pytest.raises(TradeRefusal, match="has not said yet"):
