@@ -167,6 +167,17 @@ def test_a_foreign_answer_stops_new_bids_there_until_a_person_has_looked(floor: 
     assert len({name for name, _ in floor.venue.received}) == 2
 
 
+def test_while_it_is_latched_not_even_what_is_surely_not_there_is_sent_again(floor: Floor) -> None:
+    floor.venue.says = [(FOREIGN, False)]
+    floor.ticks(EVENING + MINUTE)
+    assert floor.desk.sendings[NAME].state is SendState.ABSENT
+    assert len(floor.venue.received) == 1
+
+    release(floor)
+    floor.ticks(EVENING + 2 * MINUTE)
+    assert [body for _, body in floor.venue.received] == [floor.venue.has[NAME]] * 2
+
+
 def test_the_foreign_answer_is_on_record_with_its_beginning(floor: Floor) -> None:
     floor.venue.says = [(FOREIGN, True)]
     floor.look(EVENING)

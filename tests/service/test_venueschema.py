@@ -11,7 +11,7 @@ from tests.service.smallpark import MARKET, PARK
 from vpp.service.config import ConfigErrors, shipped
 from vpp.service.parkfile import ParkFile, load_park
 from vpp.service.venueschema import HttpVenueSection
-from vpp.service.wiring import http_access
+from vpp.service.venuewiring import http_access
 
 VENUE = """\
 venues:

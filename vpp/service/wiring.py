@@ -1,6 +1,6 @@
 """Put a plant together from a park file and the adapters it is given: no global state.
 
-The only module that names adapters and strategies.
+With `venuewiring.py` the only module that names adapters and strategies.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import Broker, choose_broker
-from adapters.certificate import ClientCertificate
 from adapters.csv_feed import CsvFeed
 from adapters.feed_table import SeriesColumn, TableLayout
-from adapters.file_venue import FileVenue
 from adapters.http_feed import HttpDocument, HttpFeed
 from adapters.http_token import TokenSource
 from adapters.http_venue import HttpVenue, HttpVenueAccess
@@ -37,7 +35,6 @@ from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.sqlite_forecasts import SqliteForecasts
 from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
-from adapters.venue_mapping import AwardsMapping, BidsMapping, StatusMapping, VenueMapping
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
 from vpp.act.dispatch import Dispatcher
@@ -83,12 +80,9 @@ from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.positiondesk import PositionDesk
 from vpp.service.venueschema import (
     AnyVenue,
-    CertificateSection,
-    FileVenueSection,
-    HttpVenueSection,
-    MappingSection,
 )
 from vpp.service.venuestate import AwardList, VenueDesk
+from vpp.service.venuewiring import open_port, shown_to
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
@@ -328,85 +322,14 @@ async def open_venues(file: ParkFile, clock: Watch, stack: AsyncExitStack) -> tu
     """
     if file.trading.mode == "simulated":
         return ()
-    return tuple([await _open_venue(section, file, clock, stack) for section in file.venues])
-
-
-async def _open_venue(
-    section: AnyVenue, file: ParkFile, clock: Watch, stack: AsyncExitStack
-) -> VenueDesk:
-    port: Venue
-    if isinstance(section, FileVenueSection):
-        port = FileVenue(
-            file.folder / section.outbox,
-            file.folder / section.inbox,
-            max_bytes=section.max_bytes,
-            now=clock.now,
-        )
-    else:
-        access = http_access(section, file.mappings[section.id], file.folder)
-        port = await stack.enter_async_context(HttpVenue(access, now=clock.now))
-    return desk_for(section, port)
+    return tuple(
+        [desk_for(venue, await open_port(venue, file, clock, stack)) for venue in file.venues]
+    )
 
 
 def desk_for(section: AnyVenue, port: Venue) -> VenueDesk:
     """A desk that knows nothing yet; `build_plant` lets it take up what the journal holds."""
     return VenueDesk(section=section, port=port, list=AwardList(cursor=section.first_sequence - 1))
-
-
-def http_access(
-    section: HttpVenueSection, mapping: MappingSection, folder: Path
-) -> HttpVenueAccess:
-    """How a venue is spoken to, as its section and its mapping say it; `folder` is the park file's."""
-    token = section.token
-    return HttpVenueAccess(
-        url=section.url,
-        mapping=_venue_mapping(mapping),
-        headers=partial(headers_of, section.headers, folder),
-        token=None
-        if token is None
-        else TokenSource(
-            url=token.url,
-            client_id=partial(read_secret, token.client_id, folder),
-            client_secret=partial(read_secret, token.client_secret, folder),
-            scope=token.scope,
-            ahead=timedelta(seconds=token.ahead_s),
-        ),
-        certificate=shown_to(section.certificate, folder),
-        timeout_s=section.timeout_s,
-        max_bytes=section.max_bytes,
-    )
-
-
-def shown_to(section: CertificateSection | None, folder: Path) -> ClientCertificate | None:
-    """Where the certificate is kept that another side is shown; `folder` is the park file's."""
-    if section is None:
-        return None
-    return ClientCertificate(
-        cert=folder / section.cert,
-        key=folder / section.key,
-        ca=None if section.ca is None else folder / section.ca,
-    )
-
-
-def _venue_mapping(section: MappingSection) -> VenueMapping:
-    """The sections say it field by field as the adapter does, but for sets and numbers."""
-    bids, status, awards = section.bids, section.status, section.awards
-    statuses = {int(status): meaning for status, meaning in bids.statuses.items()}
-    said: dict[str, Any] = bids.model_dump() | {"statuses": statuses, "also": frozenset(bids.also)}
-    asked, listed = None, None
-    if status is not None:
-        told = {
-            "unknown_statuses": frozenset(map(int, status.unknown_statuses)),
-            "also": frozenset(status.also),
-        }
-        asked = StatusMapping(**(status.model_dump() | told))
-    if awards is not None:
-        more = {
-            "also": frozenset(awards.also),
-            "entry_also": frozenset(awards.entry_also),
-        }
-        listed = AwardsMapping(**(awards.model_dump() | more))
-    return VenueMapping(bids=BidsMapping(**said), status=asked, awards=listed)
 
 
 async def open_programmes(
