@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.rebuilt import Bench, Killed, bench_of
+from tests.service.rebuilt import Bench, Killed, a_request, bench_of, bid
 from vpp.errors import ConflictError, DataError
 from vpp.model.measurement import MeterReading
 from vpp.model.settlement import LineKind
@@ -342,3 +342,27 @@ def test_the_delta_curve_tells_what_to_trade_from_which_plan_to_which(
     assert (first["price_per_mwh"], first["tradable_until"]) == ("50.00", "2025-12-02T22:45:00Z")
     assert Decimal(second["delta_mw"]) == sold - Decimal("0.5")
     assert table.splitlines()[1].endswith("-0.5,buy,50.00,2025-12-02T22:45:00Z")
+
+
+def test_a_physical_contract_is_planned_for_and_bid_beside_and_a_financial_one_is_not(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    quarter = Interval(NIGHT, NIGHT + QUARTER)
+
+    async def bought(name: str) -> Decimal:
+        answer = json.loads(await bid(lab, a_request(name, 0)))
+        (buys,) = [b["offer"]["steps"] for b in answer["bids"] if b["side"] == "buy"]
+        return Decimal(buys[0]["quantity_mw"])  # what is bought at any price: all else is freedom
+
+    async def run() -> None:
+        before = await bought("r-1")
+        financial = {"obligation": "financial", "reference_series": "price.day-ahead.se3"}
+        await take(lab, trade_id="cfd", quantity_mw="0.5", **financial)
+        assert await bought("r-2") == before
+        assert lab.plant.sold_mw(quarter) == 0
+        await take(lab, quantity_mw="0.5")
+        assert await bought("r-3") == before + Decimal("0.5")
+        assert lab.plant.sold_mw(quarter) == Decimal("0.5")
+
+    asyncio.run(run())
