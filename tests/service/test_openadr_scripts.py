@@ -150,9 +150,10 @@ def test_after_a_random_script_the_plant_does_what_the_utility_means(
                     serve(vtn, utility.told(honest=False))
                 await s.look(utility.now)
             vtn.answer = None
-            serve(vtn, utility.told(honest=True))
             # Two issues of a series at one moment with other numbers are a conflict, until the next look.
-            await s.look(utility.now + timedelta(seconds=1))
+            utility.now += timedelta(minutes=1)
+            serve(vtn, utility.told(honest=True))
+            await s.look(utility.now)
             first = utility.now.replace(minute=utility.now.minute // 15 * 15)
             model = truth(utility)
             for at in (first + n * QUARTER for n in range(HOURS * 4)):
