@@ -127,7 +127,8 @@ class Series:
         )
         if not past.series_id.startswith(MEASURED):
             return past
-        return cleaned_past(past, clean(past.values, rules_for(past.series_id)).profile)
+        rules = rules_for(past.series_id)
+        return cleaned_past(past, clean(past.values, rules).profile, rules)
 
 
 def _cut(profile: Profile, length: timedelta) -> Profile:
