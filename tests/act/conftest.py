@@ -223,6 +223,7 @@ def schedule(
     *,
     starts: Mapping[str, tuple[int, ...]] | None = None,
     net_value: float = 0.05,
+    point_value: float | None = None,
     begins: datetime = NOON,
     steps: int = 96,
     curtailed_kw: Mapping[str, float | Floats] | None = None,
@@ -253,6 +254,9 @@ def schedule(
         trade_kw={},
         stored_value_per_kwh={},
         net_value_per_kwh=np.full(steps, net_value),
+        point_value_per_kwh={
+            name: np.full(steps, point_value) for name in at if point_value is not None
+        },
         starts={ResourceId(name): at_steps for name, at_steps in (starts or {}).items()},
         curtailed_kw={
             ResourceId(name): np.broadcast_to(kw, steps)

@@ -89,6 +89,28 @@ def test_a_store_is_not_asked_for_more_than_lasts_to_the_end_of_the_interval(
 
 
 @pytest.mark.parametrize(
+    ("point_value", "wanted"),
+    [
+        pytest.param(0.0, {"pv": 600}, id="exporting is priced as high as it earns: as planned"),
+        pytest.param(-0.02, {"pv": 600}, id="it costs here, though not in the market"),
+        pytest.param(0.01, {}, id="a low forecast is no reason to curtail"),
+    ],
+)
+def test_the_sun_is_curtailed_where_more_of_it_is_worth_nothing_at_its_connection_point(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    point_value: float,
+    wanted: dict[str, float],
+) -> None:
+    pv = a_resource("pv")
+    result = shared(
+        [(pv, 600, a_reading(pv, 800, available_kw=800.0))], plan={"point_value": point_value}
+    )
+    assert result == wanted
+
+
+@pytest.mark.parametrize(
     ("planned", "net_value", "limit_kw", "wanted"),
     [
         pytest.param(600, 0.05, 1e9, {}, id="a low forecast is no reason to curtail"),

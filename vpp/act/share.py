@@ -46,6 +46,9 @@ from vpp.model.time import Interval, local_date, local_moment
 TOLERANCE_KW = 1e-3
 """A watt: what a plan may differ by and still be the same."""
 
+WORTHLESS_PER_KWH = 1e-6
+"""A shadow price up to this is nothing."""
+
 
 def share(
     park: Park,
@@ -207,7 +210,7 @@ class _Moment:
         return min(max(self._planned(store), low), high)
 
     def _generator(self, source: Generator, reading: Reading) -> float | None:
-        """A cap only where the plan means one: feeding costs, or a node above is full.
+        """A cap only where the plan means one: feeding costs, more is worth nothing here, or a node above is full.
 
         A plan below what the sun gives is otherwise only a forecast that was too low.
         """
@@ -217,11 +220,17 @@ class _Moment:
         gives = max(reading.available_kw or 0.0, reading.power_kw)
         meant = (
             self._schedule.net_value_per_kwh[self._step] < 0
+            or self._worthless_at(source.connection_point_id)
             or source.resource_id in self._curtailed
         )
         if meant and planned < gives - TOLERANCE_KW:
             return min(max(planned, 0.0), source.max_feed_kw)
         return None
+
+    def _worthless_at(self, point_id: ConnectionPointId) -> bool:
+        """Whether the plan gains nothing by more behind a connection point: what is exported is priced there."""
+        value = self._schedule.point_value_per_kwh.get(point_id)
+        return value is not None and float(value[self._step]) <= WORTHLESS_PER_KWH
 
     def _run(self, run: ShiftableRun, reading: Reading) -> float | None:
         """Hold it from its default start on, until the step in which the plan starts it."""

@@ -19,7 +19,7 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start
 
-MARKET = ("day_ahead", "quarter_hour", "imbalance")
+MARKET = ("day_ahead", "quarter_hour", "imbalance", "deviation")
 """Causes that `market` is made of where the venue's books say so."""
 
 
