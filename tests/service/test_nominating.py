@@ -294,3 +294,25 @@ def test_a_nomination_is_shown_and_confirmed_over_http(
             assert (lost.status, (await lost.json())["code"]) == (404, "unknown_nomination")
 
     asyncio.run(run())
+
+
+def test_a_schedule_that_moves_all_the_time_is_missed_all_the_same_and_aloud_once(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+
+    async def run() -> None:
+        for quarter in range(7):
+            await sell(lab, f"0.{quarter + 1}", revision=quarter + 1)
+            await look(lab, DUE + quarter * QUARTER)
+            assert told(lab).count("nomination_missing") == (1 if quarter >= 4 else 0)
+        a_confirmation(lab, "confirmation.csv", version=6, off={})
+        await look(lab, DUE + 8 * QUARTER)
+        await look(lab, DUE + 10 * QUARTER)
+
+    asyncio.run(run())
+    held = lab.plant.positions.nominations
+    assert [held[NAME, version].status for version in (1, 3, 5, 6, 7)] == [
+        "missing", "missing", "awaited", "matched", "missing"
+    ]  # fmt: skip
+    assert told(lab).count("nomination_missing") == 2

@@ -126,6 +126,7 @@ def test_a_deal_is_entered_once_revised_shown_and_taken_back(plant: Plant, servi
         ({"unit": "nobody"}, "unknown_unit"),
         ({"end": "2025-12-03T00:05:00Z"}, "off_grid"),
         ({"quantity_mw": "800"}, "invalid_data"),
+        ({"end": "2095-12-03T00:00:00Z"}, "invalid_data"),
         ({"by": ""}, "invalid_body"),
         ({"reason": ""}, "invalid_body"),
         ({"quantity_mw": "-1"}, "invalid_body"),

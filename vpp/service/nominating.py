@@ -55,9 +55,8 @@ async def look(plant: Plant, now: datetime) -> None:
         await _make_due(plant, section, now)
         await _put_out(plant, section, now)
         await _take_in(plant, section, now)
-    for held in newest_versions(plant):
-        if held.status == "awaited" and now >= held.confirm_by:
-            await _miss(plant, held, now)
+    for newest in newest_versions(plant):
+        await _miss_late(plant, newest.nomination.nomination_id, now)
     _forget(plant, now)
 
 
@@ -310,11 +309,32 @@ def _words(one: Difference) -> str:
     return f"{start} by {one.by_mw:+f} MW"
 
 
-async def _miss(plant: Plant, held: HeldNomination, now: datetime) -> None:
+async def _miss_late(plant: Plant, nomination_id: str, now: datetime) -> None:
+    """Versions whose time is up and after which none was confirmed: one alarm until one is.
+
+    A newer version gives nobody more time for the older one, or a schedule that moves each quarter-hour would
+    never be missed.
+    """
+    versions = sorted(
+        (h for (name, _), h in plant.positions.nominations.items() if name == nomination_id),
+        key=lambda held: held.nomination.version,
+    )
+    answered = [h.nomination.version for h in versions if h.confirmed_mw is not None]
+    open_ = [h for h in versions if h.nomination.version > max(answered, default=0)]
+    told = any(held.status == "missing" for held in open_)
+    for held in open_:
+        if held.status == "awaited" and now >= held.confirm_by:
+            await _miss(plant, held, now, aloud=not told)
+            told = True
+
+
+async def _miss(plant: Plant, held: HeldNomination, now: datetime, *, aloud: bool) -> None:
     of = held.nomination
     with suppress(UnavailableError):  # said and counted there; missed again by the next look
         await append(plant, MISSING, f"{of.nomination_id}/{of.version}", b"{}", now=now)
         plant.positions.nominations[of.nomination_id, of.version] = replace(held, status="missing")
+        if not aloud:
+            return
         plant.events.emit(
             "nomination_missing",
             f"{of.name} was not confirmed by {isoformat(held.confirm_by)}: ask whoever takes it",

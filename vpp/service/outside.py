@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -34,6 +34,8 @@ from vpp.wire import SeriesUpload
 from vpp.wireposition import OutsideTradeRequest
 
 MW = "MW"
+LONGEST = timedelta(days=1100)
+"""Three years: a wrong year must not fill the memory."""
 EVER = datetime(2200, 1, 1, tzinfo=UTC)
 """A curve is what was issued last, whatever moment it was issued for."""
 
@@ -43,7 +45,7 @@ async def take(plant: Plant, request: OutsideTradeRequest, *, now: datetime) -> 
 
     Raises:
         TradeRefusal: `unknown_unit` or `off_grid`.
-        DataError: A physical one of more than the unit is registered for.
+        DataError: A physical one of more than the unit is registered for, or a span of more than three years.
         ConflictError: The same revision came with other content.
         UnavailableError: The journal cannot be written; it must come again.
     """
@@ -143,6 +145,12 @@ def _read(plant: Plant, request: OutsideTradeRequest, now: datetime) -> OutsideT
             code=Refusal.OFF_GRID,
             where=f"outside trade {request.trade_id}",
             fix="Begin and end on whole quarter-hours",
+        )
+    if end - start > LONGEST:
+        raise DataError(
+            f"{isoformat(start)} to {isoformat(end)} is longer than {LONGEST.days} days",
+            where=f"outside trade {request.trade_id}",
+            fix="Look for a wrong year, or enter a trade a year",
         )
     product_id = ProductId(request.product)
     return OutsideTrade(
