@@ -13,6 +13,8 @@ from vpp.act.ladder import SafeState
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
+from vpp.model.ids import NodeId
+from vpp.model.network import Carrier, Node
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER
 from vpp.service.plant import Plant, TracePoint
@@ -95,6 +97,19 @@ def test_a_resource_shows_its_state_its_plan_and_the_set_point_in_force(
     assert (one["known"], one["soc"], one["age_s"]) == (True, 0.5, 30.0)
     assert one["planned_kw"] == 0.0
     assert (one["setpoint"]["power_kw"], one["setpoint"]["in_force"]) == (250.0, True)
+
+
+def test_a_resource_says_of_which_network_its_power_is(plant: Plant, serving: Any) -> None:
+    """A page adds up batteries: a tank of hydrogen is none of them."""
+    park = plant.file.park
+    tank = replace(park.resources[0], node_id=NodeId("hydrogen"))
+    network = (Node(node_id=NodeId("hydrogen"), carrier=Carrier.HYDROGEN),)
+    changed = replace(park, nodes=network, resources=(tank, *park.resources[1:]))
+    plant.file = replace(plant.file, park=changed)
+
+    shown = get(plant, serving, "/v1/resources")["resources"]
+
+    assert [r["node_id"] for r in shown] == ["hydrogen"] + [None] * (len(shown) - 1)
 
 
 def test_a_resource_nobody_hears_says_why_and_shows_no_old_number(

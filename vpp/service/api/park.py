@@ -92,6 +92,7 @@ def _resource(
         kind=type(resource).__name__,
         enterprise_id=resource.enterprise_id,
         connection_point_id=resource.connection_point_id,
+        node_id=resource.node_id,
         max_draw_kw=resource.draw_kw,
         max_feed_kw=resource.feed_kw,
         known=known is not None,

@@ -174,6 +174,8 @@ class ResourceView(WireModel):
     kind: str
     enterprise_id: str
     connection_point_id: str
+    node_id: str | None
+    """Of the network whose carrier its power is of; None: electricity."""
     max_draw_kw: float
     max_feed_kw: float
     known: bool

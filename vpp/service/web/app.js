@@ -152,6 +152,7 @@ function showRules(products) {
 
 async function showResources() {
   const { resources } = await read("/v1/resources");
+  charts.resources(resources);
   const power = (kw) => number(kw, 1);
   const rows = resources.map((r) => ({ ...r, mark: r.known ? "" : "unknown" }));
   fill(at("resources"), [

@@ -106,6 +106,7 @@ export class Charts {
     this.first = 0;
     this.trace = { at: [], park_kw: [], planned_kw: [], owed_kw: [], spot_per_mwh: [], stored_kwh: [], capacity_kwh: [], money: [] };
     this.schedule = null;
+    this.electric = new Set();
     this.deliveries = new Map();
     const format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
     this.clock = (ms) => format.format(new Date(ms));
@@ -157,9 +158,15 @@ export class Charts {
     this.draw();
   }
 
+  // Whose power is electricity: what stands in tanks and heat stores is not the batteries' charge.
+  resources(found) {
+    this.electric = new Set(found.filter((r) => r.node_id === null).map((r) => r.resource_id));
+    this.draw();
+  }
+
   draw() {
     const { trace, schedule } = this;
-    const steps = schedule ? ahead(schedule, this.now) : [];
+    const steps = schedule ? ahead(schedule, this.now, this.electric) : [];
     const x = [...trace.at, ...steps.map((s) => s.at)];
     const then = (past, future) => [...past, ...steps.map(future)];
     this.power.draw([x, then(trace.park_kw, () => null), then(trace.planned_kw, (s) => s.net_kw), then(trace.owed_kw, (s) => s.committed_kw)]);
@@ -198,10 +205,10 @@ export class Charts {
 }
 
 // The steps of a schedule that have not begun, each with what the charts need of it.
-function ahead(schedule, now) {
+function ahead(schedule, now, electric) {
   const first = seconds(schedule.start);
   const spot = schedule.prices.find((p) => p.name === "spot");
-  const stores = schedule.resources.filter((r) => r.stored_kwh);
+  const stores = schedule.resources.filter((r) => r.stored_kwh && electric.has(r.resource_id));
   const steps = [];
   for (let i = 0; i < schedule.steps; i += 1) {
     const at = first + i * schedule.step_s;
