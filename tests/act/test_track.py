@@ -79,6 +79,11 @@ def test_a_slow_device_on_its_ramp_is_never_named(
         pytest.param("pv", 500, {"power_kw": 600}, True, id="above the cap"),
         pytest.param("cars", -50, {"power_kw": -10}, False, id="cars that want less"),
         pytest.param("cars", -50, {"power_kw": -90}, True, id="cars that take more"),
+        pytest.param("shop", -80, {"power_kw": -30}, False, id="a load below its cap by itself"),
+        pytest.param("shop", -80, {"power_kw": -100}, True, id="a load above its cap"),
+        pytest.param(
+            "tank", 40, {"power_kw": 0, "soc": 0.5}, False, id="a heat store gives what lacks"
+        ),
         pytest.param("oven", -100, {"phase": RunPhase.RUNNING}, False, id="started"),
         pytest.param("oven", -100, {"phase": RunPhase.WAITING}, True, id="did not start"),
         pytest.param("oven", 0, {"power_kw": -100}, True, id="did not hold"),

@@ -10,6 +10,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
+    CurtailableLoad,
     EvFleet,
     Generator,
     InterruptibleLoad,
@@ -53,7 +54,7 @@ def _obeys(resource: Resource, reading: Reading, asked_kw: float, tolerance_kw: 
     match resource:
         case Generator():
             return kw <= asked_kw + tolerance_kw
-        case EvFleet():  # cars may want less than they are allowed
+        case EvFleet() | CurtailableLoad():  # cars and loads may want less than they are allowed
             return kw >= asked_kw - tolerance_kw
         case ShiftableRun() if asked_kw < 0:
             return reading.phase in (RunPhase.RUNNING, RunPhase.DONE)
