@@ -84,6 +84,9 @@ def test_a_slow_device_on_its_ramp_is_never_named(
         pytest.param(
             "tank", 40, {"power_kw": 0, "soc": 0.5}, False, id="a heat store gives what lacks"
         ),
+        pytest.param("shop", -30, {"power_kw": -20}, False, id="less than it may by itself"),
+        pytest.param("shop", -30, {"power_kw": -50}, False, id="as low as it can be turned"),
+        pytest.param("shop", -30, {"power_kw": -80}, True, id="not turned down"),
         pytest.param("oven", -100, {"phase": RunPhase.RUNNING}, False, id="started"),
         pytest.param("oven", -100, {"phase": RunPhase.WAITING}, True, id="did not start"),
         pytest.param("oven", 0, {"power_kw": -100}, True, id="did not hold"),

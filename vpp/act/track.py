@@ -54,7 +54,10 @@ def _obeys(resource: Resource, reading: Reading, asked_kw: float, tolerance_kw: 
     match resource:
         case Generator():
             return kw <= asked_kw + tolerance_kw
-        case EvFleet() | CurtailableLoad():  # cars and loads may want less than they are allowed
+        case CurtailableLoad():  # what cannot be turned down comes by itself, in this much at most
+            stays_kw = resource.max_draw_kw * (1 - resource.curtailable_share)
+            return kw >= min(asked_kw, -stays_kw) - tolerance_kw
+        case EvFleet():  # cars may want less than they are allowed
             return kw >= asked_kw - tolerance_kw
         case ShiftableRun() if asked_kw < 0:
             return reading.phase in (RunPhase.RUNNING, RunPhase.DONE)
