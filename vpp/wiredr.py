@@ -27,10 +27,10 @@ class InvitationRequest(WireModel):
     end: Moment
     direction: Literal["up", "down"] | None = None
     """up: draw less; down: draw more. Left out: the product's."""
-    wanted_mw: Annotated[FiniteDecimal, Field(ge=0)]
-    price_cap_per_mwh: Annotated[FiniteDecimal, Field(ge=0)] | None = None
+    wanted_mw: Annotated[FiniteDecimal, Field(ge=0, le=1_000_000)]
+    price_cap_per_mwh: Annotated[FiniteDecimal, Field(ge=0, le=1_000_000)] | None = None
     """The most that is paid, in the unit of the product's price."""
-    fixed_price_per_mwh: Annotated[FiniteDecimal, Field(ge=0)] | None = None
+    fixed_price_per_mwh: Annotated[FiniteDecimal, Field(ge=0, le=1_000_000)] | None = None
     reply_by: Moment
     area: str = Field(default="", max_length=120)
     source: str = Field(min_length=1, max_length=120)

@@ -243,9 +243,9 @@ def meter(plant: Plant, start: datetime, end: datetime, **draw_kw: float) -> Non
         kw = draw_kw.get(point.enterprise_id, DRAW_KW[point.enterprise_id])
         for quarter in Interval(start, end).split(QUARTER):
             begun = _register(plant, point.meter_id, quarter.start)
-            _read(plant, point.meter_id, point.enterprise_id, quarter.start, begun)
+            read(plant, point.meter_id, point.enterprise_id, quarter.start, begun)
             after = begun + round(kw * 250)
-            _read(plant, point.meter_id, point.enterprise_id, quarter.end, after)
+            read(plant, point.meter_id, point.enterprise_id, quarter.end, after)
 
 
 def _register(plant: Plant, meter_id: ResourceId, at: datetime) -> int:
@@ -258,7 +258,7 @@ def _register(plant: Plant, meter_id: ResourceId, at: datetime) -> int:
     return energy.import_wh
 
 
-def _read(
+def read(
     plant: Plant, meter_id: ResourceId, owner: EnterpriseId, at: datetime, import_wh: int
 ) -> None:
     plant.meters.add(

@@ -35,6 +35,8 @@ from vpp.trade.invitations import Detail, Step, Story, invitation_to_record, ste
 from vpp.wiredr import InvitationRequest, ReplyRequest
 
 AUTO = "auto"
+LONGEST_WINDOW = timedelta(days=1)
+"""Plans reach beyond the end of a window: one of a year would be one they never come to the end of."""
 
 
 async def take(
@@ -84,7 +86,7 @@ async def reply(
         )
     who = f"{request.by}: {request.reason}"
     if request.decision == "decline":
-        return await _decline(plant, story, who, now)
+        return await _decline(plant, story, who, now, by=who)
     shares = None
     if request.shares_mw is not None:
         shares = {EnterpriseId(name): mw for name, mw in request.shares_mw.items()}
@@ -124,7 +126,7 @@ async def _advance(plant: Plant, story: Story, now: datetime) -> None:
                 await _approach(plant, story, now)
         case Stage.UNDER_WAY | Stage.EVALUATED:
             story = await _listen(plant, story, now)
-            if story.invitation.window.end <= now:
+            if story.invitation.window.end <= now and story.confirmation is not None:
                 await _evaluate(plant, story, now)
         case Stage.DECLINED | Stage.WITHDRAWN | Stage.SETTLED:
             pass
@@ -135,7 +137,7 @@ async def _answer(plant: Plant, story: Story, now: datetime) -> None:
     invitation, settings = story.invitation, plant.file.demand_response
     if now >= invitation.reply_by:
         why = plant.dr.told.get(invitation.invitation_id, "nobody sent a reply in time")
-        await _decline(plant, story, why, now, withdraw=False)
+        await _decline(plant, story, why, now, by=AUTO)
         return
     due = invitation.reply_by - timedelta(minutes=settings.reply_before_minutes)
     seen = (invitation.invitation_id, invitation.revision) in plant.dr.planned
@@ -157,14 +159,17 @@ async def _nominate(
 ) -> Story:
     found = drreply.capability(plant, story.invitation, now)
     if shares is None and not found.quantity_mw:
-        return await _decline(plant, story, _too_little(story, found), now)
+        return await _decline(plant, story, _too_little(story, found), now, by=by)
     wanted = found.shares_mw if shares is None else _checked(plant, story, found, shares)
     total = sum(wanted.values(), Decimal(0))
     quantity = drreply.in_steps(plant, story.invitation, total)  # in the product's own digits
     price = drreply.offered_price(plant, story.invitation)
     async with plant.trading:
         tradelog.settle_unsure(plant)
-        story = _story(plant, story.invitation.product_id, story.invitation.invitation_id)
+        newest = _newest(plant, story)
+        if _overtaken(newest, by):
+            return newest
+        story = newest
         bid_set_id, shadow = await drbids.place(plant, story, quantity, price, now=now)
         if shadow is not None:
             words = f"the reply stays in the shadow: {shadow}"
@@ -216,17 +221,39 @@ def _checked(
     return shares
 
 
-async def _decline(
-    plant: Plant, story: Story, why: str, now: datetime, *, withdraw: bool = True
-) -> Story:
+async def _decline(plant: Plant, story: Story, why: str, now: datetime, *, by: str) -> Story:
     async with plant.trading:
         tradelog.settle_unsure(plant)
-        if withdraw and story.nomination is not None:
+        story = _newest(plant, story)
+        if _overtaken(story, by):
+            return story
+        if story.nomination is not None:
             name = story.nomination.bid_set_id
             if plant.book.may_withdraw(name, now):
                 await tradelog.append(plant, tradelog.WITHDRAWAL, name, b"{}", now=now)
                 plant.book.withdraw(name, now)
         return await _step(plant, story, Happening.DECLINE, why, now)
+
+
+def _newest(plant: Plant, story: Story) -> Story:
+    """The story as it stands once `plant.trading` is held.
+
+    Raises:
+        ConflictError: The platform revised the invitation while this waited.
+    """
+    newest = _story(plant, story.invitation.product_id, story.invitation.invitation_id)
+    if newest.invitation != story.invitation:
+        raise ConflictError(
+            f"it was revised meanwhile: revision {newest.invitation.revision}",
+            where=f"invitation {story.invitation.invitation_id}",
+            fix="Look at the invitation, and reply to what it says now",
+        )
+    return newest
+
+
+def _overtaken(story: Story, by: str) -> bool:
+    """Whether a person replied while the automatic reply waited: then that one stands."""
+    return by == AUTO and story.stage is not Stage.INVITED
 
 
 async def _listen(plant: Plant, story: Story, now: datetime) -> Story:
@@ -244,15 +271,17 @@ async def _listen(plant: Plant, story: Story, now: datetime) -> Story:
         return story
     status = plant.book.status(nomination.bid_set_id)
     over = story.invitation.window.start <= now
-    gone = status in (BidSetStatus.AWARDED, BidSetStatus.UNANSWERED)
-    if story.stage is Stage.NOT_CHOSEN or story.stage not in OWED | {Stage.NOMINATED}:
+    gone = {
+        BidSetStatus.AWARDED: "the platform did not choose it",
+        BidSetStatus.UNANSWERED: "the platform said nothing in time",
+        BidSetStatus.WITHDRAWN: "its bids were withdrawn",
+    }
+    if story.stage not in OWED | {Stage.NOMINATED, Stage.EVALUATED}:
         return story
-    if gone or over:
-        words = {
-            BidSetStatus.AWARDED: "the platform did not choose it",
-            BidSetStatus.UNANSWERED: "the platform said nothing in time",
-        }.get(status, "it began, and nothing was confirmed")
+    if status in gone or over:
+        words = gone.get(status, "it began, and nothing was confirmed")
         story = await _locked_step(plant, story, Happening.PASS_OVER, words, now)
+        plant.statements = None  # it may have been evaluated
         plant.replan = f"{story.invitation.invitation_id}: {words}"
     return story
 
@@ -428,6 +457,13 @@ def _require_sound(plant: Plant, invitation: Invitation, now: datetime) -> None:
     where = f"invitation {invitation.invitation_id}"
     if not invitation.wanted_mw:
         return
+    window = invitation.window
+    if window.end - window.start > LONGEST_WINDOW:
+        raise DataError(
+            f"{isoformat(window.start)} to {isoformat(window.end)} is longer than {LONGEST_WINDOW}",
+            where=where,
+            fix="Invite to each day by itself",
+        )
     if invitation.reply_by <= now:
         raise TradeRefusal(
             f"the reply was due at {isoformat(invitation.reply_by)}",

@@ -79,8 +79,9 @@ def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> flo
     for story in plant.dr.book.stories():
         if story.stage not in OWED or not story.invitation.window.covers(interval):
             continue
-        members = _members(plant, story)
-        base = _base_kw(plant, story, members, interval, plant.clock.now())
+        now = plant.clock.now()
+        members = _members(plant, story, now)
+        base = _base_kw(plant, story, members, interval, now)
         schedule = plant.schedule
         if base is None or schedule is None or not schedule.horizon.span.covers(interval):
             continue
@@ -118,13 +119,13 @@ def _caps(plant: Plant, horizon: Horizon, now: datetime) -> Iterator[Cap]:
         invitation = story.invitation
         if story.stage not in PLANNED or not invitation.window.overlaps(horizon.span):
             continue
-        members = _members(plant, story)
-        base = _base_kw(plant, story, members, invitation.window, now)
-        if base is None or not members:
+        members = _members(plant, story, now)
+        base = _base_kw(plant, story, members, invitation.window, now) if members else None
+        if base is None:
             continue
         if story.stage is Stage.INVITED:
             quantity, per_kwh = (
-                invitation.wanted_mw,
+                drreply.most_offered_mw(plant, invitation),
                 drreply.offered_price(plant, invitation) / 1000,
             )
         else:
@@ -149,11 +150,16 @@ def _caps(plant: Plant, horizon: Horizon, now: datetime) -> Iterator[Cap]:
         )
 
 
-def _members(plant: Plant, story: Story) -> tuple[EnterpriseId, ...]:
-    """Whose meters count: those nominated, before that all who may take part."""
+def _members(plant: Plant, story: Story, now: datetime) -> tuple[EnterpriseId, ...]:
+    """Whose meters count: those nominated, before that all who may take part and have a baseline."""
     if story.nomination is not None:
         return story.nomination.members
-    return drreply.able(plant, story.invitation)[0]
+    invitation = story.invitation
+    return tuple(
+        name
+        for name in drreply.able(plant, invitation)[0]
+        if _base_kw(plant, story, (name,), invitation.window, now) is not None
+    )
 
 
 def _base_kw(

@@ -190,11 +190,17 @@ def capability(plant: Plant, invitation: Invitation, now: datetime) -> Capabilit
 
 def in_steps(plant: Plant, invitation: Invitation, mw: Decimal) -> Decimal:
     """What can be offered of so much: whole steps, within what is wanted and tested; 0 below the least."""
-    product, unit = plant.products[invitation.product_id], trading_unit(plant)
-    most = min(mw, invitation.wanted_mw, most_mw(product, unit))
+    product = plant.products[invitation.product_id]
+    most = min(mw, most_offered_mw(plant, invitation))
     steps = (most / product.lot_mw).to_integral_value(ROUND_FLOOR)
     quantity = (steps * product.lot_mw).quantize(product.lot_mw)
     return quantity if quantity > 0 and quantity >= product.least_mw else Decimal(0)
+
+
+def most_offered_mw(plant: Plant, invitation: Invitation) -> Decimal:
+    """What is wanted, as far as the unit is tested for it."""
+    product = plant.products[invitation.product_id]
+    return min(invitation.wanted_mw, most_mw(product, trading_unit(plant)))
 
 
 def offered_price(plant: Plant, invitation: Invitation) -> Decimal:

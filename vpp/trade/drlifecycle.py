@@ -7,8 +7,8 @@
 
 Until the window begins a person may nominate anew or decline, as long as there is time to reply; the platform
 may revise (all begins again) or take back. What it confirms is owed whatever we thought of it: a late
-confirmation, or a corrected one, moves the story back to where it is owed. What the table does not hold is
-refused.
+confirmation, or a corrected one, moves the story back to where it is owed, and a correction to nothing ends it
+at any time before it is settled. What the table does not hold is refused.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def _rows() -> Iterator[tuple[Stage, Happening, Stage]]:
     for stage in (S.CONFIRMED, S.REMINDED):
         yield stage, H.REMIND, S.REMINDED
         yield stage, H.BEGIN, S.UNDER_WAY
+    for stage in (S.UNDER_WAY, S.EVALUATED):
+        yield stage, H.PASS_OVER, S.NOT_CHOSEN
     yield S.UNDER_WAY, H.CONFIRM, S.UNDER_WAY
     yield S.UNDER_WAY, H.EVALUATE, S.EVALUATED
     yield S.EVALUATED, H.CONFIRM, S.UNDER_WAY

@@ -74,7 +74,7 @@ class Story:
             case Happening.CONFIRM, Confirmation() as confirmation:
                 return replace(told, confirmation=confirmation, evaluation=None)
             case Happening.PASS_OVER, _:
-                return replace(told, confirmation=None)
+                return replace(told, confirmation=None, evaluation=None)
             case Happening.EVALUATE, Evaluation() as evaluation:
                 return replace(told, evaluation=evaluation)
             case _:
