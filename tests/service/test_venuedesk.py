@@ -28,7 +28,7 @@ from tests.service.venuebench import FIRST, FIRST_GATE, SECOND, Floor, MemoryVen
 from vpp.errors import ConflictError, ForeignError, UnavailableError
 from vpp.model.time import QUARTER, isoformat
 from vpp.model.venue import Declined, Foreign, Later, Taken, Unknown, VenueHealth
-from vpp.service import trading, venuedesk, venuelog, venuewatch
+from vpp.service import awarding, trading, venuedesk, venuelog, venuewatch
 from vpp.service.plant import Plant
 from vpp.service.venuestate import Latch, SendState
 from vpp.trade.book import BidSetStatus
@@ -522,3 +522,17 @@ def test_a_venue_that_asks_is_asked_after_a_restart_what_it_has(
 
     assert floor.venue.asked == [NAME]
     asyncio.run(bid(floor.bench, a_request("r-2", 0)))
+
+
+def test_the_venue_of_the_others_is_not_asked_about_bids_of_a_desk(floor: Floor) -> None:
+    other = MemoryVenue()
+    floor.bench.venue = other
+    floor.restart()
+    asyncio.run(awarding.ask_about_doubts(floor.plant, EVENING))
+    floor.look(EVENING)
+
+    asyncio.run(awarding.ask_about_doubts(floor.plant, FIRST_GATE + MINUTE))
+
+    assert other.asked == []
+    assert floor.plant.reconciled
+    assert floor.plant.book.status(NAME) is BidSetStatus.OPEN
