@@ -145,6 +145,7 @@ def test_it_settles_in_yuan_by_two_settlements_and_both_books_agree_to_the_fen(
         assert line.price_per_mwh == Decimal(day_ahead[line.interval.start])
         assert line.energy_mwh < 0, "it only buys"
     assert chinese.scored.report["prices"]["long"] == chinese.scored.report["prices"]["short"]
+    assert chinese.plant.series.has("price.real-time.sd"), "as the market file names it"
 
 
 def test_its_networks_lack_nothing_and_the_electrolyser_moves_into_the_sun(chinese: Lived) -> None:
