@@ -2,9 +2,9 @@
 
     python -m benchmarks.venue_faults       all runs and the seeds of what failed; `benchmarks venue_faults` a part
 
-The desk trades with the simulated venue, five to thirty seconds at a time, on a clock that is set by hand: over HTTP,
-and where awards are in disorder through the same adapter without a socket. What the venue knows is read from its own
-ledger. Each run has its seed; what fails is told with it.
+The desk trades with the simulated venue, five seconds to a minute at a time, on a clock that is set by hand: through
+the adapter that trades live, over sockets in `down` and in every fifth run of `lost`, else without. What the venue knows
+is read from its own ledger. Each run has its seed; what fails is told with it.
 
     lost     each bid set's answer is lost once after it was taken, and the venue is away for up to 20 min; it
              has no idempotency: whatever is sent twice counts twice
@@ -29,6 +29,7 @@ from vpp.model.time import QUARTER
 from vpp.service.venuestate import SendState
 from vpp.simulate.venuedoor import Answer, Asked, HungUp, Reply
 from vpp.simulate.venuefaults import Fault
+from vpp.trade.book import BidSetStatus
 
 LOST_QUARTERS, DOWN_QUARTERS, AWARD_QUARTERS = 100, 8, 8
 """Deliveries of one run."""
@@ -102,21 +103,26 @@ class Losses:
         """Of the bid sets that are settled now: how long after the venue was back."""
         now, found = self.stall.clock.at, []
         for name, since in list(self.open.items()):
-            if self.stall.desk.sendings[name].state is SendState.TAKEN:
+            taken = self.stall.desk.sendings[name].state is SendState.TAKEN
+            if taken or self.stall.plant.book.status(name) is BidSetStatus.AWARDED:
                 del self.open[name]
                 found.append((now - max(since, self.back_at)).total_seconds())
         return found
 
 
 async def lose(folder: Path, seed: int, quarters: int, tally: Tally) -> None:
-    """One run in which each answer to a bid set is lost."""
-    async with open_stall(folder, seed=seed, quarters=quarters) as stall:
+    """One run in which each answer to a bid set is lost; every fifth one over sockets."""
+    sockets = seed % 5 == 1
+    async with open_stall(folder, seed=seed, quarters=quarters, sockets=sockets) as stall:
         losses = Losses(stall=stall, dice=Random(seed))
         stall.door.before, stall.door.after = losses.before, losses.after
         end = FIRST + (quarters - 2) * QUARTER
         while stall.clock.at < end:
-            busy = losses.open or stall.clock.at < losses.back_at
-            await stall.look(stall.clock.at + (5 if busy else 20) * SECOND)
+            now = stall.clock.at
+            if now < losses.back_at:
+                await stall.look(min(now + 20 * SECOND, losses.back_at))
+            else:
+                await stall.look(now + (5 * SECOND if losses.open else MINUTE))
             for seconds in losses.settled_s():
                 tally.slowest_s = max(tally.slowest_s, seconds)
                 tally.counts["settled"] += 1
@@ -193,7 +199,7 @@ async def muddle(folder: Path, seed: int, quarters: int, tally: Tally) -> None:
     async with open_stall(
         folder, seed=seed, quarters=quarters, rates=rates, sockets=False
     ) as stall:
-        await stall.until(FIRST + quarters * QUARTER, 30 * SECOND)
+        await stall.until(FIRST + quarters * QUARTER, MINUTE)
         stall.faults.become({})
         await stall.until(stall.clock.at + timedelta(minutes=75), 5 * MINUTE)  # over a reconcile
         tally.runs += 1

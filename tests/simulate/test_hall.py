@@ -224,6 +224,14 @@ def test_an_award_is_repeated_on_its_page_or_on_a_later_one() -> None:
     assert faults.counts[Fault.AWARD_REPEATED] == 3
 
 
+def test_an_award_is_repeated_on_a_page_by_time_where_all_are_hidden() -> None:
+    one, _ = hall(Ledger(CENT), rates={Fault.AWARD_HIDDEN: 1.0, Fault.AWARD_REPEATED: 1.0})
+    some(one, 2)
+    page = one.page(0, 10, LATER, (START, LATER))
+    assert len(page.told) == 4
+    assert set(numbers(page)) == {1, 2}
+
+
 def test_a_page_is_shuffled() -> None:
     one, _, _ = faulty(Fault.AWARD_REORDERED)
     pages = [numbers(one.page(0, 10, LATER)) for _ in range(5)]

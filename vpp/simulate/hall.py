@@ -292,7 +292,7 @@ class Hall:
         for _ in list(page):
             if faults.happens(Fault.AWARD_REPEATED):
                 known = [told for told in given if told.shown_at <= now and not told.hidden]
-                page.append(faults.dice(Fault.AWARD_REPEATED).choice(known))
+                page.append(faults.dice(Fault.AWARD_REPEATED).choice(known or page))
         if len(page) > 1 and faults.happens(Fault.AWARD_REORDERED):
             faults.dice(Fault.AWARD_REORDERED).shuffle(page)
         return page
