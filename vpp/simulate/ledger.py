@@ -118,10 +118,8 @@ class Ledger:
         self._file = path.open("a", encoding="utf-8") if path else None
         if cut:
             self.write("torn", bytes=cut)
-        for (
-            unit,
-            slot,
-        ) in self._delivered:  # a kill may have come between a line and what follows of it
+        # A kill may have come between a settlement and what is booked of it.
+        for unit, slot in self._delivered:
             self._book_all(unit, slot)
 
     def write(self, kind: str, **fields: Any) -> None:
