@@ -111,7 +111,7 @@ def require_well(reply: Reply, where: str) -> None:
 def retry_at(reply: Reply, now: datetime) -> datetime | None:
     """When a busy server wants to be asked again; None where it does not say."""
     text = reply.headers.get("Retry-After", "")
-    if text.isdigit() and len(text) < 9:
+    if text.isascii() and text.isdigit() and len(text) < 9:
         return now + min(timedelta(seconds=int(text)), LONGEST_WAIT)
     moment = http_date(text)
     return None if moment is None else min(moment, now + LONGEST_WAIT)
@@ -121,6 +121,6 @@ def http_date(text: str) -> datetime | None:
     """A date as headers write it; None where it is none."""
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -21,6 +21,9 @@ from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.time import Interval, parse_utc
 from vpp.ports import ConfirmationNews
 
+MOST_MW, MOST_DECIMALS = 1_000_000, 12
+"""Of what is confirmed: 1e999999999 is a fault, and is not written out in full."""
+
 COLUMNS = {"nomination_id", "version", "start", "end", "confirmed_mw"}
 
 
@@ -95,8 +98,10 @@ def confirmations_of(rows: list[Row], where: str) -> list[ConfirmedSchedule]:
                 where=place,
                 fix="Write a whole number and a decimal with a point",
             ) from error
-        if not mw.is_finite():
-            raise DataError(f"confirmed_mw is {mw}", where=place, fix="Write a decimal")
+        if not _is_power(mw):
+            raise DataError(
+                f"confirmed_mw is {mw:.6g}", where=place, fix=f"Write MW, at most {MOST_MW} of them"
+            )
         lines = found.setdefault((str(row["nomination_id"]), version), {})
         if lines.setdefault(Interval(start, end), mw) != mw:
             raise DataError("the interval stands twice", where=place, fix="Name each once")
@@ -104,3 +109,11 @@ def confirmations_of(rows: list[Row], where: str) -> list[ConfirmedSchedule]:
         ConfirmedSchedule(nomination_id=name, version=version, confirmed_mw=lines, where=where)
         for (name, version), lines in found.items()
     ]
+
+
+def _is_power(mw: Decimal) -> bool:
+    return (
+        mw.is_finite()
+        and -MOST_MW <= mw <= MOST_MW
+        and int(mw.as_tuple().exponent) >= -MOST_DECIMALS
+    )

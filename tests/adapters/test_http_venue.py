@@ -42,6 +42,7 @@ async def fetch(venue: HttpVenue) -> AwardPage:
 # ---------------------------------------------------------------- bids
 
 IN_30_S = NOW + timedelta(seconds=30)
+AFTER_ALL_YEARS = "Fri, 31 Dec 9999 23:59:59 -1400"
 ANSWERS = [
     pytest.param(http(201, RECEIVED), Taken, "", id="201 received"),
     pytest.param(http(200, RECEIVED), Taken, "", id="200 the same again"),
@@ -68,6 +69,18 @@ ANSWERS = [
         Later,
         NOW + timedelta(hours=1),
         id="429 that asks for more than an hour",
+    ),
+    pytest.param(
+        http(429, "", "", "Retry-After: \u00b2"), Later, None, id="429, no digits of ours"
+    ),
+    pytest.param(
+        http(429, "", "", f"Retry-After: {AFTER_ALL_YEARS}"), Later, None, id="429, no date of ours"
+    ),
+    pytest.param(
+        http(201, RECEIVED, "application/json", f"Date: {AFTER_ALL_YEARS}"),
+        Taken,
+        "",
+        id="201 of no date that there is",
     ),
     pytest.param(http(408), Later, None, id="408"),
     pytest.param(http(425), Later, None, id="425"),

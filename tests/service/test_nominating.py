@@ -237,12 +237,16 @@ def test_a_confirmation_of_nothing_or_out_of_shape_is_a_fault_told_once(
         (inbox / "confirmation-a.csv").write_text(head + row)
         (inbox / "confirmation-b.csv").write_text(head + row.replace("9", "one"))
         (inbox / "confirmation-c.csv").write_text("x\n1\n")
+        before_all_years = head + row.replace("2025-12-02T23:00:00Z", "0001-01-01T00:00:00+14:00")
+        (inbox / "confirmation-d.csv").write_text(before_all_years)
+        vast = head + row.replace(",9,", ",1,").replace("Z,1\n", "Z,1e999999999999\n")
+        (inbox / "confirmation-e.csv").write_text(vast)
         box_at = DUE + QUARTER
         await look(lab, box_at)
         await nominating.look(lab.plant, box_at)
 
     asyncio.run(run())
-    assert told(lab).count("nomination_fault") == 3
+    assert told(lab).count("nomination_fault") == 5
     assert newest(lab).status == "awaited"
 
 
