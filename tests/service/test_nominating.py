@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from adapters.memory_journal import MemoryJournal
 from adapters.nomination_folder import NominationFolder
 from tests.service.rebuilt import Bench, Killed, bench_of
 from tests.service.test_positions import a_deal
+from vpp.errors import UnavailableError
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
 from vpp.service import nominating, outside
 from vpp.service.nominationschema import NominationSection
@@ -26,6 +28,7 @@ DUE = datetime(2025, 12, 2, 13, 30, tzinfo=UTC)
 """14:30 in Stockholm, on the eve."""
 
 NAME = "park-se3.20251203"
+OF_BENCH = ("die_at", "journal")
 SECTION = NominationSection(unit="park-se3", at=time(14, 30), outbox="out", inbox="in")
 
 
@@ -36,8 +39,8 @@ def bench(plant: Plant, tmp_path: Path) -> Callable[..., Bench]:
     (tmp_path / "in").mkdir()
 
     def with_nominations(**changes: Any) -> Bench:
-        lab = make(**{k: v for k, v in changes.items() if k == "die_at"})
-        more = {k: v for k, v in changes.items() if k != "die_at"}
+        lab = make(**{k: v for k, v in changes.items() if k in OF_BENCH})
+        more = {k: v for k, v in changes.items() if k not in OF_BENCH}
         section = SECTION.model_copy(update=more)
         lab.file = replace(lab.file, folder=tmp_path, nominations=(section,))
         lab.clock.at = DUE
@@ -189,6 +192,47 @@ def test_what_is_not_confirmed_in_time_is_missing_once_and_may_be_confirmed_late
 
     asyncio.run(run())
     assert newest(lab).status == "matched"
+
+
+class _Unsure(MemoryJournal):
+    """Refuses the first nomination, and has it all the same: what a commit that fails may leave."""
+
+    refused = False
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        await super().append_all(entries, now=now)
+        if not self.refused and entries[0][0] == nominating.NOMINATION:
+            self.refused = True
+            raise UnavailableError("the disk is away", where="journal", fix="Wait")
+
+
+def test_a_nomination_that_the_journal_refused_and_has_stands_and_the_next_one_follows(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench(journal=_Unsure())
+
+    async def run() -> None:
+        await sell(lab, "0.8")
+        await look(lab, DUE)
+        assert files(lab) == []
+        await sell(lab, "0.5", revision=2)
+        await look(lab, DUE + QUARTER)
+        await look(lab, DUE + 2 * QUARTER)
+
+    asyncio.run(run())
+    assert files(lab)[-1] == f"{NAME}.v2.csv"
+
+
+def test_what_was_delivered_long_ago_is_not_read_again_at_a_restart(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    asyncio.run(lab.journal.append(nominating.NOMINATION, "park-se3.20251123/1", b"", now=DUE))
+    asyncio.run(lab.journal.append(nominating.MISSING, "park-se3.20251123/1", b"", now=DUE))
+
+    lab.build()
+
+    assert lab.plant.positions.nominations == {}
 
 
 def test_a_kill_between_record_and_file_loses_no_nomination(bench: Callable[..., Bench]) -> None:

@@ -60,9 +60,13 @@ async def look(plant: Plant, now: datetime) -> None:
     _forget(plant, now)
 
 
+def _oldest_kept(plant: Plant, now: datetime) -> date:
+    return local_date(now, plant.file.park.timezone) - KEPT
+
+
 def _forget(plant: Plant, now: datetime) -> None:
     """Drop what is long delivered: the journal keeps it."""
-    desk, oldest = plant.positions, local_date(now, plant.file.park.timezone) - KEPT
+    desk, oldest = plant.positions, _oldest_kept(plant, now)
     for key, held in list(desk.nominations.items()):
         if held.nomination.day < oldest:
             del desk.nominations[key]
@@ -107,10 +111,16 @@ async def confirm(plant: Plant, confirmed: ConfirmedSchedule, *, now: datetime) 
 
 
 def recover(plant: Plant) -> None:
-    """Take up what the journal holds, in the order in which it came."""
+    """Take up what the journal holds of days that are still kept, in the order in which it came."""
+    oldest = _oldest_kept(plant, plant.clock.now())
     for entry in plant.journal.entries(NOMINATION, CONFIRMATION, MISSING):
-        _replay(plant, entry)
-    _forget(plant, plant.clock.now())
+        if _day_of(entry.key) >= oldest:
+            _replay(plant, entry)
+
+
+def _day_of(key: str) -> date:
+    """The delivery day in the key of an entry: {unit}.{day}…, and no unit's id holds a point."""
+    return date.fromisoformat(key.partition("/")[0].split(".")[1])
 
 
 def _replay(plant: Plant, entry: JournalEntry) -> None:
@@ -204,6 +214,9 @@ async def _nominate(
     )
     digest = hashlib.sha256(nomination_csv(nomination)).hexdigest()
     key = f"{nomination.nomination_id}/{version}"
+    if (there := plant.journal.find(NOMINATION, key)) is not None:
+        _replay(plant, there)  # the journal refused it, and has it all the same
+        return
     with suppress(UnavailableError):  # said and counted there; made again by the next look
         body = nomination_to_record(nomination, digest)
         await append(plant, NOMINATION, key, body, now=now)
