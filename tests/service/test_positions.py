@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.service.rebuilt import Bench, Killed, a_request, bench_of, bid
 from vpp.errors import ConflictError, DataError
+from vpp.model.horizon import Horizon, Profile
 from vpp.model.measurement import MeterReading
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval
@@ -215,6 +218,25 @@ def test_a_contract_follows_its_series_through_revisions_and_a_restart(
         lab.build()
 
 
+def test_a_curve_that_did_not_change_is_not_made_again(bench: Callable[..., Bench]) -> None:
+    lab = bench()
+    lab.file = replace(lab.file, contracts=(CURVE,))
+    year = Horizon(NIGHT, QUARTER, 35_040)
+    moving = Profile(year, np.arange(year.steps) % 1_000 / 1_000)
+    lab.plant.series.put_profile(
+        CURVE.quantity_series, unit="MW", profile=moving, known_at=NIGHT - HOUR, source="desk"
+    )
+
+    def seconds() -> float:
+        began = perf_counter()
+        outside.follow(lab.plant, lab.clock.at)
+        return perf_counter() - began
+
+    first, second = seconds(), min(seconds(), seconds())
+    assert len(lab.plant.book.outside.curve(CURVE.id)) > 35_000
+    assert second < first / 10
+
+
 def test_a_curve_below_0_or_in_another_unit_is_refused_at_the_door(
     bench: Callable[..., Bench],
 ) -> None:
@@ -253,6 +275,49 @@ def test_a_deal_that_is_entered_late_reopens_what_was_settled(
     asyncio.run(take(lab))
 
     assert plant.final_until == NIGHT
+
+
+def test_a_deal_of_years_ago_settles_nothing_again_that_no_meter_is_kept_of(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    plant = lab.plant
+    lab.clock.at = NIGHT + timedelta(days=100)
+    plant.final_until = lab.clock.at - HOUR
+    kept_from = lab.clock.at - accounting.METERS_KEPT
+
+    asyncio.run(take(lab, start="2015-12-02T23:00:00Z", end="2015-12-03T00:00:00Z"))
+
+    assert plant.final_until == kept_from
+    told = [event.text for event in plant.events.recent() if event.kind == "settlement"]
+    assert len(told) == 1
+    assert "2026-01-09T23:00:00Z" in told[0]
+
+
+def test_what_no_meter_is_kept_of_is_not_looked_at_in_each_cycle(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    plant = lab.plant
+    meters = [point.meter_id for point in plant.file.park.connection_points]
+    lab.clock.at = NIGHT + timedelta(days=100)
+    read_meters(plant, meters, NIGHT, 0)
+
+    def settled() -> list[Interval]:
+        return accounting.settle_due(plant, lab.clock.at)
+
+    async def prices() -> None:
+        for series_id in (
+            "price.day-ahead.se3",
+            "price.imbalance-short.se3",
+            "price.imbalance-long.se3",
+        ):
+            series = upload([50.0] * 4, unit="EUR/MWh")
+            await series_door.put_series(plant, series_id, series, now=lab.clock.at)
+
+    asyncio.run(prices())
+    read_meters(plant, meters, NIGHT + QUARTER, 1000)
+    assert settled() == []  # meters and prices of the first quarter-hour are there all the same
 
 
 def test_differences_and_markets_make_the_two_settlement_sum(bench: Callable[..., Bench]) -> None:

@@ -18,6 +18,7 @@ from vpp.model.outside import CONTRACTS, Obligation, OutsideTrade
 from vpp.model.time import QUARTER, Interval
 from vpp.trade.book import BidBook
 from vpp.trade.netposition import NetLine, held_mw, net_position
+from vpp.trade.outside import changed_from
 from vpp.trade.outsiderecords import outside_from_record, outside_to_record
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
@@ -189,3 +190,15 @@ def test_a_trade_is_a_size_and_has_a_reference_where_it_moves_money_only() -> No
 def test_a_trade_is_the_same_after_it_was_written_and_read() -> None:
     trade = a_trade("-1.25", reference="price.da", price="-0.01")
     assert outside_from_record("t/1", outside_to_record(trade), NOON - HOUR) == trade
+
+
+def test_a_curve_that_goes_on_differs_by_what_was_added_alone() -> None:
+    march = a_trade("1", length=1440 * HOUR)
+    longer = a_trade("1", length=1464 * HOUR)
+    added = Interval(march.interval.end, longer.interval.end)
+
+    assert changed_from([march], [longer]) == changed_from([longer], [march]) == added
+    assert changed_from([march], [march]) is None
+    dearer = a_trade("1", at=NOON + HOUR, price="41")
+    parts = [a_trade("1"), dearer, a_trade("1", at=NOON + 2 * HOUR, length=1438 * HOUR)]
+    assert changed_from([march], parts) == dearer.interval

@@ -37,8 +37,9 @@ from vpp.model.park import ConnectionPoint
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementLine
 from vpp.model.tariff import billing_month
-from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_moment
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_moment
 from vpp.service import carbonseries, drmoney, reserves
+from vpp.service.events import Severity
 from vpp.service.finality import given_up, tell_given_up
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant
@@ -97,16 +98,34 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
 
 def _first_settled(plant: Plant, now: datetime) -> datetime:
     """Where a service that begins again begins to settle: no meter is kept from before."""
-    oldest = latest_boundary(now - METERS_KEPT, QUARTER)
-    return max(trading_unit(plant).trades_from, oldest)
+    return max(trading_unit(plant).trades_from, _settled_from(now))
 
 
 def reopen(plant: Plant, start: datetime) -> None:
-    """What was traded from `start` on has changed: what is settled of it is settled again."""
+    """What was traded from `start` on has changed: what is settled of it is settled again.
+
+    What lies further back than meters are kept stays as it was settled, which is told.
+    """
+    now = plant.clock.now()
+    if start < (oldest := _settled_from(now)):
+        start = oldest
+        if plant.final_until is not None:
+            plant.events.emit(
+                "settlement",
+                f"a trade of before {isoformat(oldest)} has changed: meters are not kept so long,"
+                " and it is not settled again",
+                at=now,
+                severity=Severity.WARNING,
+            )
     if plant.final_until is not None and plant.final_until > start:
         plant.final_until = latest_boundary(start, QUARTER)
     for interval in [one for one in plant.accounted if one.end > start]:
         del plant.accounted[interval]  # also behind one that waits for its meters
+
+
+def _settled_from(now: datetime) -> datetime:
+    """Older intervals cannot be settled: their meters are forgotten."""
+    return latest_boundary(now - METERS_KEPT, QUARTER)
 
 
 def _final(accounted: AccountedInterval | None) -> bool:

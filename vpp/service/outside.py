@@ -9,10 +9,12 @@ for difference) moves money only.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 
@@ -211,8 +213,13 @@ def follow(plant: Plant, now: datetime) -> None:
     """Let every contract be what its series says now; what changed is settled and planned again.
 
     What a series cannot say (it was filled before the contract was named) is told, and the old curve stands.
+    A curve is made again only where its series changed: that of a year takes a second.
     """
     for contract in plant.file.contracts:
+        said = _said(plant, contract)
+        if plant.positions.contracts_said.get(contract.id) == said:
+            continue
+        plant.positions.contracts_said[contract.id] = said
         before = plant.book.outside.curve(contract.id)
         try:
             curve = curve_of(plant, contract)
@@ -231,6 +238,17 @@ def follow(plant: Plant, now: datetime) -> None:
         if curve:
             span = f"{isoformat(curve[0].interval.start)} to {isoformat(curve[-1].interval.end)}"
             plant.events.emit("contract", f"{why}: {span}", at=now, contract_id=contract.id)
+
+
+def _said(plant: Plant, contract: ContractSection) -> str:
+    """SHA-256 of all that the series of a contract say."""
+    said = hashlib.sha256()
+    for name in (contract.quantity_series, contract.price_series):
+        if name is not None and plant.series.has(name):
+            course = plant.series.course(name)
+            head = f"{name} {plant.series.unit(name)} {course.horizon.start} {course.horizon.step}"
+            said.update(f"{head} {course.horizon.steps} ".encode() + course.values.tobytes())
+    return said.hexdigest()
 
 
 def _tell_once(plant: Plant, contract: ContractSection, text: str, now: datetime) -> None:
@@ -268,29 +286,31 @@ def curve_of(plant: Plant, contract: ContractSection) -> tuple[OutsideTrade, ...
             horizon = Horizon.over(horizon.span, finer)
             quantities = np.repeat(quantities, step // finer)
         prices = series.known(contract.price_series, horizon, EVER).values
-    fixed = contract.price_per_mwh
-    parts: list[OutsideTrade] = []
-    for interval, mw, price in zip(horizon.intervals(), quantities, prices, strict=True):
-        if not np.isfinite(mw) or mw == 0 or (fixed is None and not np.isfinite(price)):
-            continue
-        one = _part(
-            plant, contract, interval, float(mw), exact(float(price)) if fixed is None else fixed
+    held = np.isfinite(quantities) & (quantities != 0)
+    if contract.price_per_mwh is None:
+        held &= np.isfinite(prices)
+    quantities, prices = np.where(held, quantities, 0.0), np.where(held, prices, np.nan)
+    same_price = (prices[1:] == prices[:-1]) | (np.isnan(prices[1:]) & np.isnan(prices[:-1]))
+    moves = (quantities[1:] != quantities[:-1]) | ~same_price
+    firsts = [0, *(np.flatnonzero(moves) + 1).tolist()]
+    start, step = horizon.start, horizon.step
+    return tuple(
+        _part(
+            plant,
+            contract,
+            Interval(start + first * step, start + end * step),
+            float(quantities[first]),
+            float(prices[first]),
         )
-        newest = parts[-1] if parts else None
-        if (
-            newest is not None
-            and newest == replace(one, interval=newest.interval)
-            and (newest.interval.end == interval.start)
-        ):
-            parts[-1] = replace(one, interval=Interval(newest.interval.start, interval.end))
-        else:
-            parts.append(one)
-    return tuple(parts)
+        for first, end in pairwise([*firsts, horizon.steps])
+        if held[first]
+    )
 
 
 def _part(
-    plant: Plant, contract: ContractSection, interval: Interval, mw: float, price: Decimal
+    plant: Plant, contract: ContractSection, interval: Interval, mw: float, price: float
 ) -> OutsideTrade:
+    fixed = contract.price_per_mwh
     return OutsideTrade(
         trade_id=contract.id,
         revision=1,
@@ -300,7 +320,7 @@ def _part(
         interval=interval,
         side=Side(contract.side),
         quantity_mw=exact(mw),
-        price_per_mwh=price,
+        price_per_mwh=exact(price) if fixed is None else fixed,
         obligation=Obligation(contract.obligation),
         reference_series_id=contract.reference_series,
         counterparty=contract.counterparty,

@@ -65,6 +65,9 @@ class PositionDesk:
     contracts_told: dict[str, str] = field(default_factory=dict)
     """By contract: what was said of its curve last."""
 
+    contracts_said: dict[str, str] = field(default_factory=dict)
+    """By contract: the digest of the series that its curve was made of."""
+
     plans: deque[PlanCourse] = field(default_factory=lambda: deque(maxlen=PLANS_KEPT))
     """Oldest first."""
 

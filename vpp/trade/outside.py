@@ -12,7 +12,7 @@ the series is on record, so the curve needs no second entry.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,11 +21,13 @@ from decimal import Decimal
 from vpp.errors import ConflictError
 from vpp.model.ids import UnitId
 from vpp.model.outside import Obligation, OutsideTrade
-from vpp.model.time import Interval
+from vpp.model.time import EPOCH, Interval
 from vpp.trade.position import Trade, share_of
 
 DAY = timedelta(days=1)
 """A position looks back as far as its longest trade is, so a month's is told day by day."""
+
+_WHENEVER = Interval(EPOCH, EPOCH + DAY)
 
 
 class OutsideBook:
@@ -124,12 +126,25 @@ def _start(pair: tuple[Interval, OutsideTrade]) -> datetime:
 
 
 def changed_from(before: Iterable[OutsideTrade], after: Iterable[OutsideTrade]) -> Interval | None:
-    """From the first to the last moment at which two sets of trades differ in what they say; None: nowhere."""
-    apart = [
-        one.interval
-        for these, those in ((before, after), (after, before))
-        for one in set(these) - set(those)
-    ]
-    if not apart:
-        return None
-    return Interval(min(one.start for one in apart), max(one.end for one in apart))
+    """From the first to the last moment at which two sets of trades differ in what they say; None: nowhere.
+
+    A trade that goes on longer than before differs by what was added.
+    """
+    old, new = set(before), set(after)
+    moves: dict[datetime, Counter[OutsideTrade]] = defaultdict(Counter)
+    for these, sign in ((old - new, -1), (new - old, 1)):
+        for one in these:
+            said = replace(one, interval=_WHENEVER)
+            moves[one.interval.start][said] += sign
+            moves[one.interval.end][said] -= sign
+    first: datetime | None = None
+    last: datetime | None = None
+    apart: dict[OutsideTrade, int] = {}
+    for at in sorted(moves):
+        last = at if apart else last
+        for said, by in moves[at].items():
+            apart[said] = apart.get(said, 0) + by
+            if not apart[said]:
+                del apart[said]
+        first = at if first is None and apart else first
+    return None if first is None or last is None else Interval(first, last)
