@@ -86,9 +86,21 @@ async def bids_of(
 
 
 async def award(
-    plant: Plant, name: str, bid_set_id: str, lines: list[tuple[Bid, str, str]], now: datetime
+    plant: Plant,
+    name: str,
+    bid_set_id: str,
+    lines: list[tuple[Bid, str, str]],
+    now: datetime,
+    *,
+    award_id: str = "a",
+    revision: int = 1,
 ) -> None:
-    body = {"award_id": f"a-{bid_set_id}", "revision": 1, "final": True, "bid_set_id": bid_set_id}
+    body = {
+        "award_id": f"{award_id}-{bid_set_id}",
+        "revision": revision,
+        "final": True,
+        "bid_set_id": bid_set_id,
+    }
     body |= {
         "cleared": [
             {"bid_id": bid.bid_id, "start": bid.interval.start, "end": bid.interval.end}
@@ -395,6 +407,62 @@ def test_what_was_settled_is_found_again_and_not_settled_twice(german: Plant) ->
         assert len(list(german.journal.entries(reserves.KIND))) == len(before) == 2
 
     asyncio.run(run())
+
+
+def capacity_bid(plant: Plant) -> tuple[str, Bid]:
+    (found,) = plant.book.newest_sets(ProductId(CAPACITY), 1)
+    (bid,) = [bid for bid in found.bids if bid.interval == BLOCK]
+    return found.bid_set_id, bid
+
+
+@pytest.mark.parametrize(
+    ("mw", "price", "euros"), [("1", "20", "60.00"), ("2", "10", "60.00"), ("0", "20", "0")]
+)
+def test_an_award_that_is_corrected_after_it_was_settled_is_settled_again_as_it_was_measured(
+    german: Plant, mw: str, price: str, euros: str
+) -> None:
+    async def run() -> None:
+        await signal(german, CAPACITY, "2", CALLED.start, revision=1, span=CALLED)
+        german.reserve.samples.append(Sample(CALLED.start + timedelta(minutes=1), D("1.5")))
+        await reserves.settle_due(german, BLOCK.end)
+        german.reserve.samples.clear()  # a restart
+        name, bid = capacity_bid(german)
+        lines = [(bid, mw, price)] if D(mw) else []
+        await award(german, CAPACITY, name, lines, BLOCK.end, revision=2)
+        for _ in range(2):
+            await reserves.settle_due(german, BLOCK.end)
+
+    asyncio.run(run())
+
+    def amounts() -> dict[str, Decimal]:
+        return {one.product: one.amount for one in german.reserve.settled.values()}
+
+    assert amounts()[CAPACITY] == D(euros)  # three quarters of it were there
+    assert len(list(german.journal.entries(reserves.KIND))) == 3
+    german.reserve.settled.clear()
+    recovery.recover(german)
+    assert amounts()[CAPACITY] == D(euros)
+
+
+def test_what_is_awarded_of_one_bid_in_two_awards_is_paid_for_both(german: Plant) -> None:
+    async def run() -> None:
+        name, bid = capacity_bid(german)
+        await award(german, CAPACITY, name, [(bid, "1", "40")], BLOCK.start, award_id="b")
+        await reserves.settle_due(german, BLOCK.end)
+
+    asyncio.run(run())
+    amounts = {one.product: one.amount for one in german.reserve.settled.values()}
+    assert amounts[CAPACITY] == D("320.00")  # 2 MW at 20 and 1 MW at 40, for four hours
+
+
+def test_what_nobody_measured_is_said_to_be_so(german: Plant) -> None:
+    async def run() -> None:
+        await signal(german, CAPACITY, "2", CALLED.start, revision=1, span=CALLED)
+        await reserves.settle_due(german, BLOCK.end)
+
+    asyncio.run(run())
+    words = {one.product: one.words for one in german.reserve.settled.values()}
+    assert "not measured" in words[CAPACITY]
 
 
 def test_nothing_of_reserve_is_called_that_was_not_awarded(german: Plant) -> None:

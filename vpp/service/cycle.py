@@ -371,7 +371,6 @@ async def account(plant: Plant, now: datetime) -> None:
     await finality.note_final(plant, now)
     await demandresponse.advance(plant, now)
     await reserves.settle_due(plant, now)
-    await reserves.settle_due(plant, now)
     await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)

@@ -14,11 +14,18 @@ MOST_SAMPLES = 90_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveResult:
-    """What one award of one delivery came to."""
+    """What was awarded of one bid for one delivery, and what it came to."""
 
     product: str
     start: str
     """Of the delivery, as text."""
+    revision: int = 1
+    """Higher where the award was corrected after it was settled."""
+    quantity_mw: Decimal
+    price: Decimal
+    """In the product's own unit."""
+    judged: Decimal
+    """Availability or performance as it was measured: it stays where the award is corrected."""
     amount: Decimal
     words: str
 

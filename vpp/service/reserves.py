@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -126,34 +127,74 @@ def activated_mwh(plant: Plant, interval: Interval) -> Decimal:
 
 
 async def settle_due(plant: Plant, now: datetime) -> None:
-    """Settle every award of reserve whose delivery is over; on disk before it counts."""
-    for trade in plant.book.position().all_trades():
-        product = plant.products.get(trade.product_id)
-        if product is None or product.settled_by not in SETTLED_BY or trade.interval.end > now:
-            continue
-        if _key(trade) in plant.reserve.settled:
+    """Settle all reserve whose delivery is over, again where its award was corrected; on disk before it counts."""
+    awarded = _awarded(plant)
+    for key, trade in awarded.items():
+        known = plant.reserve.settled.get(key)
+        same = known is not None and (known.quantity_mw, known.price) == (
+            trade.quantity_mw,
+            trade.price_per_mwh,
+        )
+        if same or trade.interval.end > now:
             continue
         try:
-            result = _settled(plant, listed(plant, trade.product_id), trade)
+            result = _settled(plant, listed(plant, trade.product_id), trade, known)
         except DataError as error:
-            _tell_once(plant, trade, str(error), now)
+            _tell_once(plant, key, trade.product_id, str(error), now)
             continue
-        with suppress(UnavailableError):  # said and counted there; the next cycle settles it
-            await record.append(plant, KIND, _key(trade), msgspec.json.encode(result), now=now)
-            plant.reserve.settled[_key(trade)] = result
-            plant.statements = None
-            plant.events.emit(
-                "reserve_settled",
-                f"{trade.product_id} {isoformat(trade.interval.start)}: {result.words}",
-                at=now,
-                product=trade.product_id,
-                amount=str(result.amount),
+        await _keep(plant, key, result, now)
+    for key, known in list(plant.reserve.settled.items()):
+        if key not in awarded and known.quantity_mw:
+            await _keep(plant, key, _taken_back(known), now)
+
+
+def _awarded(plant: Plant) -> dict[str, Trade]:
+    """All reserve that is awarded, by bid and delivery: what came in several awards is one, at the mean price."""
+    found: dict[str, Trade] = {}
+    for trade in plant.book.position().all_trades():
+        product = plant.products.get(trade.product_id)
+        if product is None or product.settled_by not in SETTLED_BY or not trade.quantity_mw:
+            continue
+        key = f"{trade.bid_id}@{isoformat(trade.interval.start)}"
+        if (other := found.get(key)) is not None:
+            total = other.quantity_mw + trade.quantity_mw
+            worth = (
+                other.quantity_mw * other.price_per_mwh + trade.quantity_mw * trade.price_per_mwh
             )
+            trade = replace(other, quantity_mw=total, price_per_mwh=worth / total)
+        found[key] = trade
+    return found
+
+
+async def _keep(plant: Plant, key: str, result: ReserveResult, now: datetime) -> None:
+    with suppress(UnavailableError):  # said and counted there; the next cycle settles it
+        body = msgspec.json.encode(result)
+        await record.append(plant, KIND, f"{result.revision}/{key}", body, now=now)
+        plant.reserve.settled[key] = result
+        plant.statements = None
+        plant.events.emit(
+            "reserve_settled",
+            f"{result.product} {result.start}: {result.words}",
+            at=now,
+            product=result.product,
+            amount=str(result.amount),
+        )
+
+
+def _taken_back(known: ReserveResult) -> ReserveResult:
+    return replace(
+        known,
+        revision=known.revision + 1,
+        quantity_mw=ZERO,
+        amount=ZERO,
+        words="nothing is awarded any more",
+    )
 
 
 def replay(plant: Plant, entry: JournalEntry) -> None:
     """Take up one result from the record."""
-    plant.reserve.settled[entry.key] = msgspec.json.decode(entry.body, type=ReserveResult)
+    key = entry.key.partition("/")[2]
+    plant.reserve.settled[key] = msgspec.json.decode(entry.body, type=ReserveResult)
 
 
 def paid(plant: Plant) -> Decimal:
@@ -177,8 +218,11 @@ def statement_lines(plant: Plant, span: Interval) -> dict[EnterpriseId, list[Sta
     return {name: own for name, own in lines.items() if own}
 
 
-def _settled(plant: Plant, pack: Pack, trade: Trade) -> ReserveResult:
-    """By the product's formula; `price_per_mwh` of an award is in the product's own unit."""
+def _settled(plant: Plant, pack: Pack, trade: Trade, before: ReserveResult | None) -> ReserveResult:
+    """By the product's formula; `price_per_mwh` of an award is in the product's own unit.
+
+    What was judged `before` is not judged again: its samples may be gone.
+    """
     hours, price = exact(trade.interval.hours), trade.price_per_mwh
     calls = [
         call
@@ -187,46 +231,63 @@ def _settled(plant: Plant, pack: Pack, trade: Trade) -> ReserveResult:
     ]
     match pack.section.settlement.formula:
         case "capacity_availability" | "fcas_enabled":
-            there = _availability(plant, trade, calls)
+            there, unseen = _availability(plant, trade, calls)
+            judged = there if before is None else before.judged
             amount = formulas.capacity_availability(
-                awarded_mw=trade.quantity_mw, price_per_mw_h=price, hours=hours, availability=there
+                awarded_mw=trade.quantity_mw, price_per_mw_h=price, hours=hours, availability=judged
             )
-            words = f"{trade.quantity_mw} MW held, {there:.3f} of it there"
+            words = f"{trade.quantity_mw} MW held, {judged:.3f} of it there"
         case "reserve_energy":
             asked = sum((call.asked_mwh(trade.interval) for call in calls), ZERO)
+            judged, unseen = Decimal(1), False
             amount = formulas.reserve_energy(activated_mwh=asked, price=price)
             words = f"{asked:.6f} MWh called"
         case _:
             mileage, index = _performance(plant, pack, trade, calls)
+            judged = index if before is None else before.judged
+            unseen = bool(mileage) and not any(
+                one.at in trade.interval for one in plant.reserve.samples
+            )
             amount = formulas.mileage_k(
                 mileage_mw=mileage,
                 price_per_mw=price,
-                performance=index,
+                performance=judged,
                 m_factor=pack.section.settlement.params.get("m_factor", Decimal(1)),
             )
-            words = f"mileage {mileage} MW, index {index:.4f}"
+            words = f"mileage {mileage} MW, index {judged:.4f}"
+    if unseen and before is None:
+        words += " (not measured: counted as followed)"
     amount = to_minor(amount, plant.file.park.minor_unit)
     return ReserveResult(
         product=trade.product_id,
         start=isoformat(trade.interval.start),
+        revision=1 if before is None else before.revision + 1,
+        quantity_mw=trade.quantity_mw,
+        price=price,
+        judged=judged,
         amount=amount,
         words=f"{words}: {amount} {plant.file.park.currency}",
     )
 
 
-def _availability(plant: Plant, trade: Trade, calls: Iterable[Activation]) -> Decimal:
-    """What was delivered of what was asked, each quarter-hour at most whole; 1 where nothing was asked."""
+def _availability(plant: Plant, trade: Trade, calls: Iterable[Activation]) -> tuple[Decimal, bool]:
+    """What was delivered of what was asked, each quarter-hour at most whole; 1 where nothing was asked.
+
+    And whether something was asked in a quarter-hour that nobody measured: it does not count.
+    """
     asked = delivered = ZERO
+    unseen = False
     for quarter in trade.interval.split(QUARTER):
         wanted = sum((call.asked_mwh(quarter) for call in calls), ZERO)
         seen = [one.response_mw for one in plant.reserve.samples if one.at in quarter]
+        unseen = unseen or bool(wanted and not seen)
         if not wanted or not seen:
             continue
         sign = 1 if wanted > 0 else -1
         brought = sign * sum(seen, ZERO) / len(seen) * exact(quarter.hours)
         asked += abs(wanted)
         delivered += min(max(brought, ZERO), abs(wanted))
-    return delivered / asked if asked else Decimal(1)
+    return (delivered / asked if asked else Decimal(1)), unseen
 
 
 def _performance(
@@ -261,11 +322,7 @@ def _survives(product: MarketProduct) -> bool:
     return product.call is not None and product.call.survives_largest
 
 
-def _key(trade: Trade) -> str:
-    return f"{trade.bid_id}@{isoformat(trade.interval.start)}"
-
-
-def _tell_once(plant: Plant, trade: Trade, text: str, now: datetime) -> None:
-    if plant.reserve.told.get(_key(trade)) != text:
-        plant.reserve.told[_key(trade)] = text
-        plant.events.emit("reserve_settled", text, at=now, product=trade.product_id)
+def _tell_once(plant: Plant, key: str, product: str, text: str, now: datetime) -> None:
+    if plant.reserve.told.get(key) != text:
+        plant.reserve.told[key] = text
+        plant.events.emit("reserve_settled", text, at=now, product=product)
