@@ -21,6 +21,7 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Bid
 from vpp.model.measurement import MeterReading
+from vpp.model.offer import most_mw
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service import (
     accounting,
@@ -357,6 +358,24 @@ def test_capacity_and_the_energy_it_is_for_hold_the_same_megawatts_once(german: 
     inside = schedule.horizon.slice(Interval(CALLED.start, BLOCK.end))
     kept = schedule.reserve[f"{CAPACITY} up"]
     assert np.sum([*kept.kept_kw.values()], axis=0)[inside] == pytest.approx(2000)
+
+
+def test_energy_is_offered_out_of_capacity_that_took_all_there_is(tmp_path: Path) -> None:
+    plant = a_park(tmp_path, CAPACITY, ENERGY, euro=True)
+
+    async def run() -> None:
+        await planned(plant, GATE)
+        name, bids = await bids_of(plant, CAPACITY, BERLIN_DAY, GATE)
+        (bid,) = [bid for bid in bids if bid.interval == BLOCK]
+        whole = most_mw(bid.offer)
+        assert whole >= 10  # the battery's 10 MW
+        await award(plant, CAPACITY, name, [(bid, str(whole), "20")], GATE)
+        before = CALLED.start - timedelta(hours=1)
+        await planned(plant, before, seq=5)
+        _, energy = await bids_of(plant, ENERGY, CALLED, before)
+        assert sum(most_mw(one.offer) for one in energy) >= 10
+
+    asyncio.run(run())
 
 
 def test_capacity_and_called_energy_are_paid_each_by_its_own_price(german: Plant) -> None:
