@@ -236,8 +236,8 @@ def read_awards(answered: Answered, mapping: AwardsMapping, *, after: int, where
                 awards.append(award)
             case ForeignAward() as stranger:
                 foreign.append(stranger)
-    numbers = [award.sequence for award in awards if award.sequence is not None]
-    furthest = max(numbers, default=after)
+    numbers = [number for entry in entries if _whole(number := _sequence(entry, mapping))]
+    furthest = max(numbers, default=after)  # of foreign ones too: behind them the list goes on
     return AwardPage(
         awards=tuple(awards),
         foreign=tuple(foreign),
@@ -247,7 +247,7 @@ def read_awards(answered: Answered, mapping: AwardsMapping, *, after: int, where
 
 
 def _entry(entry: Any, mapping: AwardsMapping, place: int) -> PublishedAward | ForeignAward:
-    sequence = _at(entry, mapping.sequence_at) if isinstance(entry, dict) else None
+    sequence = _sequence(entry, mapping)
     where = f"sequence {sequence}" if _whole(sequence) else f"entry {place}"
     try:
         if not isinstance(entry, dict) or not _whole(sequence):
@@ -262,6 +262,10 @@ def _entry(entry: Any, mapping: AwardsMapping, place: int) -> PublishedAward | F
     except (ValidationError, ValueError) as error:
         raw = msgspec.json.encode(entry)[:MAX_RAW_BYTES]
         return ForeignAward(where=where, what=str(error)[:500], raw=raw)
+
+
+def _sequence(entry: Any, mapping: AwardsMapping) -> Any:
+    return _at(entry, mapping.sequence_at) if isinstance(entry, dict) else None
 
 
 def _agreed(answered: Answered, where: str) -> dict[str, Any]:

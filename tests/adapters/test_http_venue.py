@@ -345,6 +345,13 @@ def test_the_last_page_has_none_after_it() -> None:
     assert page.next_after is None
 
 
+def test_behind_a_page_without_an_award_in_it_the_list_goes_on() -> None:
+    page, _ = talk(listed(ENTRY | {"kind": "x"}, last=12, more=True), fetch)
+
+    assert page.awards == ()
+    assert (page.next_after, len(page.foreign)) == (7, 1)
+
+
 def test_a_page_that_promises_more_and_brings_nothing_ends_the_list() -> None:
     page, _ = talk(listed(more=True), fetch)
     assert page.next_after is None

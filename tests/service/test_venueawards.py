@@ -182,6 +182,18 @@ def test_a_venue_that_boasts_of_awards_it_never_shows_moves_nothing(floor: Floor
     assert award_entries(floor) == 7
 
 
+def test_a_venue_that_numbers_anew_is_followed_at_the_next_look(floor: Floor) -> None:
+    floor.look(EVENING + MINUTE)
+    before = [published.award for _, published in floor.venue.issued]
+    floor.venue.issued.clear()  # its numbers begin at 1 again
+    floor.venue.issue(before[0].model_copy(update={"revision": 2, "cleared": []}))
+
+    floor.look(EVENING + 2 * MINUTE, EVENING + 3 * MINUTE)
+
+    assert "its list was changed" in floor.told("award_gap")[0]
+    assert owed(floor)[0] == 0 != owed(floor)[1]
+
+
 def test_a_list_that_grew_shorter_is_an_alarm(floor: Floor) -> None:
     floor.look(EVENING + MINUTE)
     del floor.venue.issued[6:]

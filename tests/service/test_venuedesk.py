@@ -26,6 +26,7 @@ from tests.service.rebuilt import (
 )
 from tests.service.venuebench import FIRST, FIRST_GATE, SECOND, Floor, MemoryVenue, floor_of
 from vpp.errors import ConflictError, ForeignError, UnavailableError
+from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, isoformat
 from vpp.model.venue import Declined, Foreign, Later, Taken, Unknown, VenueHealth
 from vpp.service import awarding, trading, venuedesk, venuelog, venuewatch
@@ -201,6 +202,64 @@ def test_a_latch_outlives_a_restart_and_so_does_its_release(floor: Floor) -> Non
     release(floor)
     floor.restart()
     assert floor.desk.latch is None
+
+
+def test_a_page_that_is_another_one_each_time_is_told_and_on_record_once(floor: Floor) -> None:
+    floor.venue.says = [(UNKNOWN, True)]
+    odd = [
+        ForeignError(f"it is text/{kind}", where="venue", fix="Look", raw=f"<p>{n}</p>".encode())
+        for n, kind in enumerate(["html", "plain", "html", "plain", "html"])
+    ]
+    floor.venue.words = [*odd]
+
+    floor.ticks(EVENING + 5 * MINUTE)
+
+    assert floor.venue.words == []
+    assert len(floor.told("venue_latched")) == len(floor.journalled("venue_latch")) == 2
+    release(floor)
+    asyncio.run(venuelog.latch(floor.plant, floor.desk, str(odd[0]), b"", now=EVENING))
+    assert len(floor.told("venue_latched")) == 3  # after a release it is news again
+
+
+def test_a_kill_while_the_intent_is_written_keeps_the_bids_here(
+    make: Callable[..., Bench],
+) -> None:
+    floor = floor_of(make, ask_before_minutes=15)
+    reach = floor.plant.reach
+
+    def kill(point: str) -> None:
+        reach(point)
+        if point == "venue intent journalled":
+            floor.plant.kill.kill("smoke")
+
+    floor.plant.reach = kill
+    floor.look(EVENING)
+
+    assert floor.venue.received == []
+    assert floor.desk.sendings[NAME].state is SendState.LATER
+
+
+def test_a_request_under_the_name_of_ours_stops_that_bid_and_not_the_service(floor: Floor) -> None:
+    mine = venuedesk._request_id(
+        floor.desk, floor.plant.products[ProductId(PRODUCT)], "park-se3", FIRST, 1
+    )
+    floor.desk.reconciled = True
+    asyncio.run(bid(floor.bench, a_request(mine, 1)))
+
+    floor.look(EVENING)
+
+    assert floor.desk.attempts[ProductId(PRODUCT), FIRST].code == "conflict"
+
+
+def test_what_is_bid_for_by_invitation_is_not_bid_for_before_a_gate(
+    make: Callable[..., Bench],
+) -> None:
+    floor = floor_of(make, ask_before_minutes=15)
+    product = floor.plant.products[ProductId(PRODUCT)]
+    assert [*venuedesk.due(floor.plant, floor.desk, EVENING)] != []
+    floor.plant.file = replace(floor.plant.file, products=(replace(product, by_invitation=True),))
+
+    assert [*venuedesk.due(floor.plant, floor.desk, EVENING)] == []
 
 
 def test_a_word_that_nobody_agreed_on_latches_the_venue(floor: Floor) -> None:

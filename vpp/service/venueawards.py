@@ -64,7 +64,10 @@ async def look(plant: Plant, desk: VenueDesk, now: datetime) -> None:
 async def _poll(plant: Plant, desk: VenueDesk, now: datetime) -> bool:
     listed, first = desk.list, desk.section.first_sequence - 1
     before = listed.cursor
-    after = max(listed.cursor - desk.section.overlap, first)
+    newest = (
+        before if listed.last is None else min(before, listed.last)
+    )  # numbered anew: from there
+    after = max(newest - desk.section.overlap, first)
     well, _ = await _fetch(plant, desk, after, None)
     if listed.cursor > before:
         await venuelog.note_cursor(plant, desk, now)

@@ -19,11 +19,11 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from vpp.errors import UnavailableError
+from vpp.errors import ConflictError, UnavailableError
 from vpp.model.ids import ProductId
 from vpp.model.market import BidSet, MarketProduct
 from vpp.model.time import Interval
-from vpp.model.venue import Foreign, Later
+from vpp.model.venue import Foreign, Later, Submission
 from vpp.service import awarding, golive, trading, venueawards, venuelog
 from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
@@ -60,6 +60,8 @@ def due(plant: Plant, desk: VenueDesk, now: datetime) -> Iterator[tuple[MarketPr
     found = []
     for name in desk.section.products:
         product = plant.products[ProductId(name)]
+        if product.by_invitation:
+            continue  # bid for where somebody invites; what was nominated is carried all the same
         for delivery in deliveries_from(product, now):
             gate = product.gate_closes_at(delivery)
             if gate - ahead > now:
@@ -102,6 +104,8 @@ async def _make(plant: Plant, desk: VenueDesk, product: MarketProduct, delivery:
         code, what = refusal.code, str(refusal)
     except UnavailableError as error:  # the journal, which said so
         code, what = "unavailable", str(error)
+    except ConflictError as error:  # somebody asked by POST under the very id
+        code, what = "conflict", str(error)
     else:
         desk.attempts.pop(key, None)
         return
@@ -168,7 +172,7 @@ async def _carry(plant: Plant, desk: VenueDesk, bid_set: BidSet) -> None:
         _put_off(waiting, now, None)
         return
     plant.reach("venue intent journalled")
-    outcome = await desk.port.submit(name, body, until=deadline)
+    outcome = await _submit(plant, desk, bid_set, body, deadline)
     plant.reach("venue answered")
     state = await venuelog.note_outcome(plant, desk, name, outcome)
     plant.reach("venue outcome journalled")
@@ -178,6 +182,17 @@ async def _carry(plant: Plant, desk: VenueDesk, bid_set: BidSet) -> None:
     if isinstance(outcome, Foreign):
         what = f"its answer to {name} is foreign: {outcome.what}"
         await venuelog.latch(plant, desk, what, outcome.raw, now=plant.clock.now())
+
+
+async def _submit(
+    plant: Plant, desk: VenueDesk, bid_set: BidSet, body: bytes, deadline: datetime
+) -> Submission:
+    """Let the bytes out, unless the kill switch was set while their intent was written."""
+    try:
+        trading.require_ready(plant, plant.products[bid_set.product_id])
+    except TradeRefusal as refusal:
+        return Later(retry_at=None, what=str(refusal))
+    return await desk.port.submit(bid_set.bid_set_id, body, until=deadline)
 
 
 def last_send(desk: VenueDesk, gate: datetime) -> datetime:

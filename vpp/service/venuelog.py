@@ -129,10 +129,14 @@ def _told(outcome: Submission) -> tuple[SendState, str]:
 
 
 async def latch(plant: Plant, desk: VenueDesk, reason: str, raw: bytes, *, now: datetime) -> None:
-    """Bid nothing new into a venue until a person has looked; with the answer on record."""
+    """Bid nothing new into a venue until a person has looked; with the answer on record.
+
+    Each reason once: a page that tells the time is another one each time it is asked for.
+    """
     digest = hashlib.sha256(raw).hexdigest()[:16]
-    if desk.latch is not None and desk.latch.digest == digest:
+    if desk.latch is not None and reason in desk.latched_for | {desk.latch.reason}:
         return
+    desk.latched_for.add(reason)
     desk.latch = Latch(reason=reason, at=now, digest=digest)
     plant.events.emit(
         "venue_latched",
@@ -160,6 +164,7 @@ async def release(plant: Plant, desk: VenueDesk, *, by: str, reason: str, now: d
     said = {"latched": False, "by": by, "reason": reason}
     await append(plant, LATCH, _latch_key(desk, said, now), msgspec.json.encode(said), now=now)
     desk.latch = None
+    desk.latched_for.clear()
     plant.events.emit(
         "venue_released",
         f"{by} lets bids go to venue {desk.name} again: {reason}",

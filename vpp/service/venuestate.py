@@ -123,6 +123,8 @@ class VenueDesk:
 
     attempts: dict[tuple[ProductId, Interval], Attempt] = field(default_factory=dict)
     latch: Latch | None = None
+    latched_for: set[str] = field(default_factory=set)
+    """All reasons that were told since it is latched."""
     reconciled: bool = False
     """Whether what was in doubt when the service began is settled."""
 
