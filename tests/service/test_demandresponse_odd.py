@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.service.test_demandresponse import (
 from vpp.account.meters import MeterBook
 from vpp.errors import DataError
 from vpp.model.demandresponse import Stage
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ProductId, ResourceId
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service import demandresponse, drmoney, drplan
 from vpp.service.parkfile import load_park
@@ -112,6 +113,27 @@ def test_a_nomination_whose_bids_a_person_withdrew_is_held_no_longer(making: Mak
         await demandresponse.advance(plant, REPLY_AT)
         assert story(plant).stage is Stage.NOT_CHOSEN
         assert "withdrawn" in story(plant).steps[-1].words
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stage", [Stage.INVITED, Stage.NOMINATED, Stage.CONFIRMED])
+def test_a_product_that_the_park_file_drops_ends_no_cycle(making: Making, stage: Stage) -> None:
+    plant = making()
+
+    async def run() -> None:
+        if stage is Stage.INVITED:
+            await invite(plant)
+        else:
+            await (nominated if stage is Stage.NOMINATED else confirmed)(plant)
+        assert story(plant).stage is stage
+        packs = tuple(pack for pack in plant.file.packs if pack.product_id != PRODUCT)
+        plant.file = replace(plant.file, packs=packs)
+        plant.products.pop(ProductId(PRODUCT))
+        await planned(plant, seq=9)
+        for now in (REPLY_AT, WINDOW.start, WINDOW.start + QUARTER, WINDOW.end):
+            await demandresponse.advance(plant, now)
+            drplan.owed_kw(plant, Interval(WINDOW.start, WINDOW.start + QUARTER), 0.0)
 
     asyncio.run(run())
 

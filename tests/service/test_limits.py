@@ -181,6 +181,26 @@ def test_orders_survive_a_restart_and_what_was_withdrawn_stays_so(plant: Plant) 
     assert feeder_kw(begun, NOW) == 1000
 
 
+def test_an_order_of_a_place_that_is_gone_stands_in_no_way_though_it_was_withdrawn(
+    plant: Plant,
+) -> None:
+    put(plant)
+    asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+    put(plant, "o-2")
+
+    park = plant.file.park
+    points = tuple(replace(p, feeder_id=None) for p in park.connection_points)
+    plant.file = replace(
+        plant.file, park=replace(park, feeders=park.feeders[1:], connection_points=points)
+    )
+    plant.limits.clear()
+    limits.recover(plant)
+
+    assert plant.limits == {}
+    told = [e.text for e in plant.events.recent() if "does not fit" in e.text]
+    assert len(told) == 2
+
+
 def test_the_same_order_again_changes_nothing_and_other_content_is_a_conflict(
     plant: Plant,
 ) -> None:

@@ -170,11 +170,11 @@ def _base_kw(
     now: datetime,
 ) -> Floats | None:
     """The baseline of members together as power drawn, by quarter-hour; None where there is none yet."""
-    pack = listed(plant, story.invitation.product_id)
     try:
+        pack = listed(plant, story.invitation.product_id)
         courses = drbaseline.expected_mwh(plant, pack, members, story.invitation.window, now=now)
     except DataError:
-        return None  # the reply says so, and declines for those members
+        return None  # the reply says so; a product that the park file dropped was told at the start
     whole: Floats = np.sum([drreply.kw_of(course) for course in courses.values()], axis=0)
     first = (window.start - story.invitation.window.start) // QUARTER
     return whole[first : first + (window.end - window.start) // QUARTER]

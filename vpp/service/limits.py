@@ -104,8 +104,8 @@ def recover(plant: Plant) -> None:
     for entry in plant.journal.entries(ORDER, WITHDRAWAL):
         order_id, _, revision = entry.key.rpartition("/")
         if entry.kind == WITHDRAWAL:
-            held = plant.limits[order_id]
-            if held.revision == int(revision):
+            held = plant.limits.get(order_id)  # not there: it did not fit the park file any more
+            if held is not None and held.revision == int(revision):
                 plant.limits[order_id] = held.taken_back()
             continue
         request = LimitRequest.model_validate_json(entry.body)
