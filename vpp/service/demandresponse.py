@@ -13,19 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from vpp.errors import ConflictError, DataError, UnavailableError
-from vpp.model.demandresponse import Confirmation, Evaluation, Invitation, Nomination, Stage
+from vpp.model.demandresponse import Confirmation, Evaluation, Nomination, Stage
 from vpp.model.ids import EnterpriseId
-from vpp.model.market import Direction, Side
-from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
-from vpp.service import drbids, drmoney, drreply, tradelog
+from vpp.model.time import isoformat
+from vpp.service import drbids, drmoney, drread, drreply, tradelog
 from vpp.service.activations import listed
-from vpp.service.drreply import Capability
 from vpp.service.events import Severity
-from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.service.trading import product_of
 from vpp.trade.book import BidSetStatus
@@ -35,8 +32,6 @@ from vpp.trade.invitations import Detail, Step, Story, invitation_to_record, ste
 from vpp.wiredr import InvitationRequest, ReplyRequest
 
 AUTO = "auto"
-LONGEST_WINDOW = timedelta(days=1)
-"""Plans reach beyond the end of a window: one of a year would be one they never come to the end of."""
 
 
 async def take(
@@ -50,18 +45,18 @@ async def take(
         ConflictError: The same revision came with other content, or it is too late for another one.
         UnavailableError: The journal cannot be written; it must come again.
     """
-    invitation = _read(plant, product_id, request, now)
+    invitation = drread.read(plant, product_id, request, now)
     async with plant.trading:
         tradelog.settle_unsure(plant)
         if not plant.dr.book.is_new(invitation):
             return _story(plant, product_id, invitation.invitation_id)
-        _require_sound(plant, invitation, now)
+        drread.require_sound(plant, invitation, now)
         key = f"{invitation.invitation_id}/{invitation.revision}"
         record = invitation_to_record(invitation)
         await tradelog.append(plant, tradelog.INVITATION, key, record, now=now)
         plant.reach("invitation journalled")
         tradelog.book_invitation(plant, invitation)
-    _tell_invited(plant, invitation, now)
+    drread.tell(plant, invitation, now)
     return _story(plant, product_id, invitation.invitation_id)
 
 
@@ -159,8 +154,12 @@ async def _nominate(
 ) -> Story:
     found = drreply.capability(plant, story.invitation, now)
     if shares is None and not found.quantity_mw:
-        return await _decline(plant, story, _too_little(story, found), now, by=by)
-    wanted = found.shares_mw if shares is None else _checked(plant, story, found, shares)
+        return await _decline(plant, story, drreply.too_little(story.invitation, found), now, by=by)
+    wanted = (
+        found.shares_mw
+        if shares is None
+        else drreply.checked(plant, story.invitation, found, shares)
+    )
     total = sum(wanted.values(), Decimal(0))
     quantity = drreply.in_steps(plant, story.invitation, total)  # in the product's own digits
     price = drreply.offered_price(plant, story.invitation)
@@ -187,38 +186,6 @@ async def _nominate(
         plant.book.sent(bid_set_id)
     plant.replan = f"nominated for {story.invitation.invitation_id}: {words}"
     return story
-
-
-def _too_little(story: Story, found: Capability) -> str:
-    brings = sum(found.response_kw.values()) / 1000
-    told = "; ".join(f"{name} {why}" for name, why in found.refused.items())
-    return (
-        f"too little: {brings:.3f} MW by the plan, discounted by {found.reliability:.2f},"
-        f" of {story.invitation.wanted_mw} MW wanted{f' ({told})' if told else ''}"
-    )
-
-
-def _checked(
-    plant: Plant, story: Story, found: Capability, shares: Mapping[EnterpriseId, Decimal]
-) -> Mapping[EnterpriseId, Decimal]:
-    """Shares as a person gives them: of members that may, and in all a quantity of the product."""
-    where = f"invitation {story.invitation.invitation_id}"
-    for name, mw in shares.items():
-        if name not in found.response_kw or mw <= 0:
-            why = found.refused.get(name, "is no member that has something to bring")
-            raise DataError(
-                f"{name}: {mw} MW: {why}",
-                where=where,
-                fix=f"Name some of {sorted(found.response_kw)}, each with more than 0 MW",
-            )
-    total = sum(shares.values(), Decimal(0))
-    if not total or drreply.in_steps(plant, story.invitation, total) != total:
-        raise DataError(
-            f"{total} MW cannot be offered",
-            where=where,
-            fix="Give whole steps of the product, within what is wanted and tested",
-        )
-    return shares
 
 
 async def _decline(plant: Plant, story: Story, why: str, now: datetime, *, by: str) -> Story:
@@ -403,82 +370,6 @@ async def _step(
 # ---------------------------------------------------------------- reading
 
 
-def _read(plant: Plant, product_id: str, request: InvitationRequest, now: datetime) -> Invitation:
-    product, unit = product_of(plant, product_id), trading_unit(plant)
-    where = f"invitation {request.invitation_id}"
-    if request.unit not in (None, unit.unit_id) or product.product_id not in unit.product_ids:
-        raise TradeRefusal(
-            f"unit {request.unit or unit.unit_id} is not registered for {product_id}",
-            code=Refusal.UNKNOWN_UNIT,
-            where=where,
-            fix=f"Use {unit.unit_id} and one of {sorted(unit.product_ids)}",
-        )
-    if not product.by_invitation:
-        raise TradeRefusal(
-            f"{product_id} is not called by invitation",
-            code=Refusal.NOT_BIDDABLE,
-            where=where,
-            fix="Use a product whose activation.trigger is invitation",
-        )
-    side = Side.SELL if product.direction is Direction.UP else Side.BUY
-    if request.direction is not None and request.direction != product.direction.value:
-        raise DataError(
-            f"direction {request.direction}, and {product_id} is {product.direction}",
-            where=where,
-            fix="Invite to the product of that direction",
-        )
-    start, end = request.start.astimezone(UTC), request.end.astimezone(UTC)
-    if not start < end or any(latest_boundary(at, QUARTER) != at for at in (start, end)):
-        raise TradeRefusal(
-            f"{isoformat(start)} to {isoformat(end)} is no span of quarter-hours",
-            code=Refusal.OFF_GRID,
-            where=where,
-            fix="Begin and end on whole quarter-hours, the end after the start",
-        )
-    return Invitation(
-        invitation_id=request.invitation_id,
-        revision=request.revision,
-        product_id=product.product_id,
-        unit_id=unit.unit_id,
-        side=side,
-        window=Interval(start, end),
-        wanted_mw=request.wanted_mw,
-        price_cap_per_mwh=request.price_cap_per_mwh,
-        fixed_price_per_mwh=request.fixed_price_per_mwh,
-        reply_by=request.reply_by.astimezone(UTC),
-        area=request.area,
-        source=request.source,
-        received_at=now,
-    )
-
-
-def _require_sound(plant: Plant, invitation: Invitation, now: datetime) -> None:
-    """What is taken back may be over; everything else must still be answerable."""
-    where = f"invitation {invitation.invitation_id}"
-    if not invitation.wanted_mw:
-        return
-    window = invitation.window
-    if window.end - window.start > LONGEST_WINDOW:
-        raise DataError(
-            f"{isoformat(window.start)} to {isoformat(window.end)} is longer than {LONGEST_WINDOW}",
-            where=where,
-            fix="Invite to each day by itself",
-        )
-    if invitation.reply_by <= now:
-        raise TradeRefusal(
-            f"the reply was due at {isoformat(invitation.reply_by)}",
-            code=Refusal.OVER,
-            where=where,
-            fix="Leave time to reply",
-        )
-    for other in plant.dr.book.beside(invitation):
-        raise DataError(
-            f"its window overlaps that of {other.invitation.invitation_id}",
-            where=where,
-            fix="Send a higher revision of that one, or take it back",
-        )
-
-
 def _story(plant: Plant, product_id: str, invitation_id: str) -> Story:
     story = plant.dr.book.find(invitation_id)
     if story is None or story.invitation.product_id != product_id:
@@ -489,27 +380,6 @@ def _story(plant: Plant, product_id: str, invitation_id: str) -> Story:
             fix="Look at GET …/invitations",
         )
     return story
-
-
-def _tell_invited(plant: Plant, invitation: Invitation, now: datetime) -> None:
-    name = invitation.invitation_id
-    if not invitation.wanted_mw:
-        text = f"{name} is taken back by {invitation.source}"
-    else:
-        way = "less" if invitation.side is Side.SELL else "more"
-        span = f"{isoformat(invitation.window.start)} to {isoformat(invitation.window.end)}"
-        text = (
-            f"{invitation.source} invites to {name}: {invitation.wanted_mw} MW {way}, {span},"
-            f" reply by {isoformat(invitation.reply_by)}"
-        )
-    plant.replan = text
-    plant.events.emit(
-        *("demand_response", text),
-        at=now,
-        severity=Severity.WARNING,
-        invitation_id=name,
-        revision=invitation.revision,
-    )
 
 
 def _tell_once(plant: Plant, story: Story, text: str, now: datetime) -> None:

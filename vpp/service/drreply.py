@@ -255,6 +255,39 @@ def kw_of(mwh: Sequence[Decimal]) -> Floats:
     return np.array([float(energy) * per_quarter for energy in mwh])
 
 
+def too_little(invitation: Invitation, found: Capability) -> str:
+    """Why nothing is offered."""
+    brings = sum(found.response_kw.values()) / 1000
+    told = "; ".join(f"{name} {why}" for name, why in found.refused.items())
+    return (
+        f"too little: {brings:.3f} MW by the plan, discounted by {found.reliability:.2f},"
+        f" of {invitation.wanted_mw} MW wanted{f' ({told})' if told else ''}"
+    )
+
+
+def checked(
+    plant: Plant, invitation: Invitation, found: Capability, shares: Mapping[EnterpriseId, Decimal]
+) -> Mapping[EnterpriseId, Decimal]:
+    """Shares as a person gives them: of members that may, and in all a quantity of the product."""
+    where = f"invitation {invitation.invitation_id}"
+    for name, mw in shares.items():
+        if name not in found.response_kw or mw <= 0:
+            why = found.refused.get(name, "is no member that has something to bring")
+            raise DataError(
+                f"{name}: {mw} MW: {why}",
+                where=where,
+                fix=f"Name some of {sorted(found.response_kw)}, each with more than 0 MW",
+            )
+    total = sum(shares.values(), Decimal(0))
+    if not total or in_steps(plant, invitation, total) != total:
+        raise DataError(
+            f"{total} MW cannot be offered",
+            where=where,
+            fix="Give whole steps of the product, within what is wanted and tested",
+        )
+    return shares
+
+
 def _refusal(plant: Plant, invitation: Invitation, rule: MemberRule) -> str | None:
     """Why a member takes no part; None where it may."""
     if not rule.takes_part:
