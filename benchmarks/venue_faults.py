@@ -9,7 +9,8 @@ is read from its own ledger. Each run has its seed; what fails is told with it.
     lost     each bid set's answer is lost once after it was taken, and the venue is away for up to 20 min; it
              has no idempotency: whatever is sent twice counts twice
     down     the venue is away for 10 to 30 min across a gate: it refuses connections, or hangs up
-    awards   dropped, hidden, repeated, shuffled, cut into pages, revised, late, and some of nobody, all at once
+    awards   dropped, hidden, repeated, shuffled, cut into pages, revised, late, and some of nobody, all at once; and
+             answers lost, late, refused for now, or untrue
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ AWARD_FAULTS = (
     Fault.AWARD_LATE,
     Fault.AWARD_OF_NOBODY,
 )
+ANSWER_FAULTS = (
+    Fault.REPLY_LOST,
+    Fault.HUNG_UP,
+    Fault.SLOW,
+    Fault.BUSY,
+    Fault.UNAVAILABLE,
+    Fault.UNKNOWN_ONCE,
+)
+"""Those after which an answer may come; what is foreign latches the venue, and is no matter of chance."""
 
 
 @dataclass(slots=True)
@@ -192,10 +202,10 @@ def _judge(stall: Stall, seed: int, quarters: int, tally: Tally) -> None:
 
 
 async def muddle(folder: Path, seed: int, quarters: int, tally: Tally) -> None:
-    """One run with every fault of a list of awards, each at a rate of its own."""
+    """One run with every fault of a list of awards and of answers, each at a rate of its own."""
     dice = Random(seed)
     rates = {fault: dice.uniform(0.0, 0.5) for fault in AWARD_FAULTS}
-    rates |= {Fault.HUNG_UP: dice.uniform(0, 0.1), Fault.BUSY: dice.uniform(0, 0.1)}
+    rates |= {fault: dice.uniform(0.0, 0.2) for fault in ANSWER_FAULTS}
     async with open_stall(
         folder, seed=seed, quarters=quarters, rates=rates, sockets=False
     ) as stall:
