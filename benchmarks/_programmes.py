@@ -197,9 +197,16 @@ def truth(utility: Utility) -> dict[datetime, dict[tuple[str, ...], Any]]:
         )
         for minute in range(15):
             at = _minute(start) + minute
+            now: dict[tuple[str, ...], dict[str, list[tuple[Any, ...]]]] = defaultdict(
+                lambda: defaultdict(list)
+            )
             for event_id, laid in lists.items():
                 for begins, kind, value in _on(utility.events[event_id], laid, at):
-                    asked[_SLOTS[kind]][event_id].append((begins, kind, value))
+                    now[_SLOTS[kind]][event_id].append((begins, kind, value))
+            for slot, by_event in now.items():
+                highest = min(by_event, key=lambda name: _order(utility.events[name]))
+                for event_id in [highest] if slot[0] == "limit" else by_event:
+                    asked[slot][event_id] += by_event[event_id]
         if asked:
             found[start] = {
                 slot: _followed(slot, by_event, utility.events) for slot, by_event in asked.items()
@@ -280,17 +287,13 @@ def _followed(
     by_event: dict[str, list[tuple[Any, ...]]],
     events: dict[str, ProgrammeEvent],
 ) -> tuple[str, float]:
-    """Whose values count, and what they come to."""
-
-    def order(event_id: str) -> Any:
-        event = events[event_id]
-        made = event.created_at or BEGIN
-        return (99 if event.priority is None else event.priority, BEGIN - made, event_id)
-
-    event_id = min(by_event, key=order)
-    asked = by_event[event_id]
+    """Whose values count, and what they come to; of limits each minute has its own."""
     if slot[0] == "limit":
-        return event_id, min(value for _, _, value in asked)
+        least = {name: min(value for _, _, value in some) for name, some in by_event.items()}
+        event_id = min(least, key=lambda name: (least[name], _order(events[name])))
+        return event_id, least[event_id]
+    event_id = min(by_event, key=lambda name: _order(events[name]))
+    asked = by_event[event_id]
     if slot[0] == "series":
         mean = sum(value for _, _, value in asked) / len(asked)
         return event_id, round(mean * (1000 if slot[1] == "price.retail" else 1), 6)
@@ -301,6 +304,12 @@ def _followed(
         counts, key=lambda one: (-counts[one], one[0], one[1] != "DISPATCH_SETPOINT")
     )
     return event_id, _asks(kind, value)
+
+
+def _order(event: ProgrammeEvent) -> tuple[Any, ...]:
+    """What is lower is followed."""
+    made = event.created_at or BEGIN
+    return (99 if event.priority is None else event.priority, BEGIN - made, event.event_id)
 
 
 def _asks(kind: str, value: float) -> float:

@@ -180,6 +180,23 @@ def test_a_limit_holds_in_all_of_a_quarter_hour_that_it_touches_and_the_tightest
     }
 
 
+def test_a_limit_that_another_event_loosens_within_a_quarter_hour_holds_to_its_end() -> None:
+    tight = event("tight", "IMPORT_CAPACITY_LIMIT", 100, duration=20 * MINUTE)
+    loose = event("loose", "IMPORT_CAPACITY_LIMIT", 900, start=at(12, 20), priority=0)
+    over = event("over", "IMPORT_CAPACITY_LIMIT", 5, start=at(12, 35), duration=5 * MINUTE)
+
+    found = orders(tight, loose, over)
+
+    assert {start: some[0].most_kw for start, some in found.items()} == {
+        "12:00": 100,
+        "12:15": 100,
+        "12:30": 900,  # "over" is outranked as long as it lasts
+        "12:45": 900,
+        "13:00": 900,
+        "13:15": 900,
+    }
+
+
 def test_the_higher_priority_is_followed_where_two_events_overlap() -> None:
     found = orders(
         event("low", "IMPORT_CAPACITY_LIMIT", 100, 100, priority=2),

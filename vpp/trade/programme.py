@@ -11,8 +11,9 @@ Rules
   being absent: the one that is missing may be the one that is illegible.
 * Where events ask for two things at once, the one of higher priority (the lower number) is followed, among
   equals the one that was created later.
-* A quarter-hour belongs to all that touches it: limits hold in the whole of it, a dispatch by the event that
-  fills most of it, of prices it has the mean by time.
+* A quarter-hour belongs to all that touches it: a limit that is followed at any time of it holds in the whole of
+  it, the tightest of them. Of other events that touch it the one of higher priority is followed: of its dispatches
+  the one that fills most of it, of its prices the mean by time.
 """
 
 from __future__ import annotations
@@ -219,9 +220,8 @@ def schedule(
                 first += QUARTER
     found: dict[datetime, dict[Slot, ProgrammeOrder]] = defaultdict(dict)
     for (start, slot), pieces in touching.items():
-        best = min(piece.rank for piece in pieces)
-        followed = [piece for piece in pieces if piece.rank == best]
-        found[start][slot] = _settled(followed, Interval(start, start + QUARTER))
+        quarter = Interval(start, start + QUARTER)
+        found[start][slot] = _settled(_followed(pieces, quarter), quarter)
     quarters = {
         start: tuple(found[start][slot] for slot in sorted(found[start])) for start in sorted(found)
     }
@@ -285,8 +285,27 @@ def _parts(
     return [(start, min(start + each, max(stretch.until, start))) for start in starts]
 
 
+def _followed(pieces: Sequence[_Piece], quarter: Interval) -> list[_Piece]:
+    """Those of the event of the highest rank; of limits all that are the highest at some time of it.
+
+    A limit that is loosened from the seventh minute on holds in the six before, and so in the whole of it.
+    """
+    ranked = sorted(pieces, key=lambda piece: piece.rank)
+    if isinstance(ranked[0].order, CapacityOrder):
+        return [piece for piece in ranked if _stands_out(piece, ranked, quarter)]
+    return [piece for piece in ranked if piece.rank == ranked[0].rank]
+
+
+def _stands_out(piece: _Piece, pieces: Sequence[_Piece], quarter: Interval) -> bool:
+    """Whether no other of a higher rank is on at some time at which this one is."""
+    start, end = max(piece.start, quarter.start), min(piece.end, quarter.end)
+    higher = [one for one in pieces if one.rank < piece.rank]
+    moments = [start, *(one.end for one in higher if start < one.end < end)]
+    return any(not any(one.start <= at < one.end for one in higher) for at in moments)
+
+
 def _settled(pieces: Sequence[_Piece], quarter: Interval) -> ProgrammeOrder:
-    """What holds in a quarter-hour that several values of one event touch."""
+    """What holds in a quarter-hour that several values touch: of one event, or of limits."""
     first = pieces[0].order
     if len(pieces) == 1:
         return first
