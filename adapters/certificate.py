@@ -45,7 +45,7 @@ class CertificateKeeper:
             if self._context is None or stamps != self._loaded:
                 context = ssl.create_default_context(cafile=files.ca)
                 context.load_cert_chain(files.cert, files.key)
-                self.ends_at = ends_at(files.cert.read_text(encoding="ascii"))
+                self.ends_at = ends_at(files.cert.read_text(encoding="ascii", errors="replace"))
                 self._context, self._loaded = context, stamps
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             raise UnavailableError(

@@ -1,6 +1,6 @@
 """What re-trading is worth when a cloud front comes: one day of a park with much PV, twice.
 
-    python benchmarks/cloud_front.py [--every 1h] [--seed 1] [--json]
+    python benchmarks/cloud_front.py [--every 60] [--seed 1] [--json]
 
     day before   sold day-ahead from the forecast of eight sunny days
     07:00        a weather service foresees the front: the forecast of 11:00 to 15:00 falls to a fifth

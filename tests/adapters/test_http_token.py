@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from adapters.certificate import ClientCertificate, ends_at
+from adapters.certificate import CertificateKeeper, ClientCertificate, ends_at
 from adapters.http_get import Reply
 from adapters.http_token import TokenSource, read_token
 from adapters.http_venue import HttpVenue, HttpVenueAccess
@@ -260,6 +260,19 @@ def test_a_client_certificate_is_shown_and_its_renewal_is_noticed(papers: Papers
 
     asyncio.run(main())
     assert len(set(shown)) == 2
+
+
+def test_a_name_beside_the_certificate_may_be_in_any_script(papers: Papers) -> None:
+    named = papers.folder / "named.pem"
+    named.write_text(
+        "friendlyName: 虚拟电厂\n" + (papers.folder / "client.pem").read_text(encoding="ascii"),
+        encoding="utf-8",
+    )
+    keeper = CertificateKeeper(ClientCertificate(cert=named, key=papers.folder / "client.key"))
+
+    keeper.context()
+
+    assert keeper.ends_at == ends_at((papers.folder / "client.pem").read_text(encoding="ascii"))
 
 
 def test_without_its_certificate_nothing_is_sent(papers: Papers, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from vpp.model.time import QUARTER, Interval
 from vpp.service import accounting, outside, positions, series_door, tradelog
 from vpp.service.contractschema import ContractSection
 from vpp.service.plant import Plant
+from vpp.service.retrade import retrade
 from vpp.trade.netposition import NetLine
 from vpp.wire import SeriesUpload
 from vpp.wireposition import OutsideTradeRequest
@@ -375,12 +376,33 @@ def read_meters(plant: Plant, meters: list[Any], at: datetime, wh: int) -> None:
         )
 
 
+def test_the_delta_curve_is_of_the_unit_as_its_offers_are(plant: Plant) -> None:
+    schedule, park = plant.schedule, plant.file.park
+    assert schedule is not None
+    (unit,) = park.bidding_units
+    left_out = schedule.resource_ids[0]
+    smaller = replace(unit, resource_ids=unit.resource_ids - {left_out})
+    plant.file = replace(plant.file, park=replace(park, bidding_units=(smaller,)))
+    moved = schedule.power_kw.copy()
+    moved[0] += 1000.0  # of the one that is not in the unit
+    positions.note_plan(plant, schedule)
+    more = replace(schedule, plan_id="plan-2", power_kw=moved, net_kw=schedule.net_kw + 1000.0)
+    positions.note_plan(plant, more)
+
+    found = retrade(plant, None, None, NIGHT)
+
+    assert found is not None
+    assert {line.moved_mw for line in found.lines} == {0}
+
+
 def test_the_delta_curve_tells_what_to_trade_from_which_plan_to_which(
     plant: Plant, serving: Any
 ) -> None:
     older = plant.schedule
     assert older is not None
-    newer = replace(older, plan_id="plan-2", net_kw=older.net_kw - 500.0)
+    less = older.power_kw.copy()
+    less[0] -= 500.0
+    newer = replace(older, plan_id="plan-2", net_kw=older.net_kw - 500.0, power_kw=less)
     positions.note_plan(plant, older)
     span = "from=2025-12-02T23:00:00Z&to=2025-12-02T23:30:00Z"
     sold = Decimal(str(older.net_kw[0])) / 1000

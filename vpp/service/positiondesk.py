@@ -27,7 +27,7 @@ class PlanCourse:
     issued_at: datetime
     horizon: Horizon
     net_kw: Floats
-    """Net injection, shape (T,)."""
+    """Net injection of the bidding unit, shape (T,)."""
     value_per_kwh: Floats
     """What a kWh of net injection is worth to it, shape (T,)."""
 

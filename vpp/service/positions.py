@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 
+from vpp.model.horizon import Floats
 from vpp.model.ids import UnitId
 from vpp.model.money import exact
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval
 from vpp.service import accounting
+from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.service.positiondesk import PlanCourse
 from vpp.trade.netposition import NetLine, net_position
+from vpp.trade.rest import rows_of
 
 PLANNED_KEPT = timedelta(days=62)
 """As long as meters are."""
@@ -30,7 +33,7 @@ def note_plan(plant: Plant, schedule: Schedule) -> None:
             plan_id=schedule.plan_id,
             issued_at=schedule.issued_at,
             horizon=horizon,
-            net_kw=schedule.net_kw,
+            net_kw=_unit_kw(plant, schedule),
             value_per_kwh=schedule.net_value_per_kwh,
         )
     )
@@ -38,6 +41,15 @@ def note_plan(plant: Plant, schedule: Schedule) -> None:
     oldest = horizon.start - PLANNED_KEPT
     for start in [start for start in desk.planned_kw if start < oldest]:
         del desk.planned_kw[start]
+
+
+def _unit_kw(plant: Plant, schedule: Schedule) -> Floats:
+    """What the park's unit feeds by a plan: what offers are made of, where it holds not all of the park."""
+    park = plant.file.park
+    if not park.bidding_units:
+        return schedule.net_kw
+    mine: Floats = schedule.power_kw[rows_of(trading_unit(plant), park, schedule)].sum(axis=0)
+    return mine
 
 
 def net_lines(plant: Plant, span: Interval, unit_id: UnitId | None = None) -> tuple[NetLine, ...]:

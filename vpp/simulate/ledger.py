@@ -385,19 +385,6 @@ def quarters_of(slot: Slot) -> list[datetime]:
     return [first + n * QUARTER for n in range(-((first - slot[1]) // QUARTER))]
 
 
-def _steps(offer: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
-    """(MW more, price) of each step of an offer."""
-    form = offer["form"]
-    if form == "curve_step":
-        return [(Decimal(s["quantity_mw"]), Decimal(s["price_per_mwh"])) for s in offer["steps"]]
-    if form == "segments":
-        return [
-            (Decimal(s["to_mw"]) - Decimal(s["from_mw"]), Decimal(s["price_per_mwh"]))
-            for s in offer["segments"]
-        ]
-    raise ValueError(f"an offer of the form {form!r} is not traded here")
-
-
 def _hours(slot: Slot) -> Decimal:
     return Decimal((slot[1] - slot[0]) // timedelta(seconds=1)) / 3600
 
