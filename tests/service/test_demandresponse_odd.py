@@ -79,6 +79,24 @@ def test_what_is_taken_back_after_it_was_evaluated_is_not_paid(tmp_path: Path) -
     asyncio.run(run())
 
 
+def test_an_award_that_is_corrected_after_it_was_settled_is_told_once(making: Making) -> None:
+    plant = making()
+
+    async def run() -> None:
+        await confirmed(plant)
+        await through_the_window(plant, mill=1300, dairy=600)
+        assert story(plant).stage is Stage.SETTLED
+        paid = drmoney.paid(plant)
+        await award(plant, "0.5", revision=2)
+        for _ in range(2):
+            await demandresponse.advance(plant, WINDOW.end)
+        assert drmoney.paid(plant) == paid
+
+    asyncio.run(run())
+    (text,) = [e.text for e in plant.events.recent() if "by hand" in e.text]
+    assert "corrected to 0.50 MW at 3000" in text
+
+
 @pytest.mark.parametrize("request_", [NO, by_hand(mill="0.4")])
 def test_a_person_who_replies_while_the_automatic_reply_waits_has_the_last_word(
     making: Making, request_: ReplyRequest

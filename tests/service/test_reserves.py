@@ -37,6 +37,7 @@ from vpp.service.config import ConfigErrors, shipped
 from vpp.service.parkfile import load_park
 from vpp.service.plant import Plant
 from vpp.trade.book import BidBook
+from vpp.trade.calendar import TradeRefusal
 from vpp.wire import ActivationRequest, AwardRequest, BidRequest, TelemetryMessage, topic
 
 D = Decimal
@@ -257,6 +258,24 @@ def test_a_signal_every_four_seconds_for_a_quarter_hour_is_taken_and_found_after
     hunan.book = BidBook(frozenset(hunan.products))
     tradelog.recover(hunan)
     assert hunan.book.calls.standing()[0].followed == before.followed
+
+
+def test_of_a_signal_that_is_over_one_revision_is_kept_and_all_of_its_course(hunan: Plant) -> None:
+    async def run() -> None:
+        await follow(hunan)
+        (before,) = hunan.book.calls.standing()
+        assert hunan.book.calls.first(before.activation_id).revision == 1  # type: ignore[union-attr]
+        hunan.book.calls.thin(HOUR.end - EVERY)
+        assert hunan.book.calls.first(before.activation_id).revision == 1  # type: ignore[union-attr]
+        await cycle.account(hunan, HOUR.end)
+        assert hunan.book.calls.standing() == (before,)
+        assert hunan.book.calls.first(before.activation_id) == before
+        (result,) = hunan.reserve.settled.values()
+        assert result.amount == D("1627.20")
+        with pytest.raises(TradeRefusal, match="it ended at"):
+            await signal(hunan, MILEAGE, "10", HOUR.end, revision=1, span=HOUR)
+
+    asyncio.run(run())
 
 
 def test_the_act_cycle_sets_what_the_signal_asks_for(hunan: Plant) -> None:

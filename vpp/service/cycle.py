@@ -374,6 +374,7 @@ async def account(plant: Plant, now: datetime) -> None:
     await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)
     plant.meters.forget(now - accounting.METERS_KEPT)
+    plant.book.calls.thin(now)
     plant.reach("settled")
     if not settled or plant.accounted_span is None:
         return

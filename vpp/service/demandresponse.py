@@ -123,7 +123,9 @@ async def _advance(plant: Plant, story: Story, now: datetime) -> None:
             story = await _listen(plant, story, now)
             if story.invitation.window.end <= now and story.confirmation is not None:
                 await _evaluate(plant, story, now)
-        case Stage.DECLINED | Stage.WITHDRAWN | Stage.SETTLED:
+        case Stage.SETTLED:
+            _tell_corrected(plant, story, now)
+        case Stage.DECLINED | Stage.WITHDRAWN:
             pass
 
 
@@ -380,6 +382,22 @@ def _story(plant: Plant, product_id: str, invitation_id: str) -> Story:
             fix="Look at GET …/invitations",
         )
     return story
+
+
+def _tell_corrected(plant: Plant, story: Story, now: datetime) -> None:
+    """Say that an award was corrected too late: the meters that an evaluation needs may be gone."""
+    corrected = _confirmation(plant, story)
+    if corrected != story.confirmation:
+        told = (
+            "nothing"
+            if corrected is None
+            else f"{corrected.quantity_mw} MW at {corrected.price_per_mwh}"
+        )
+        text = (
+            f"{story.invitation.invitation_id} was settled, and its award is corrected to {told}:"
+            " settle the difference by hand"
+        )
+        _tell_once(plant, story, text, now)
 
 
 def _tell_once(plant: Plant, story: Story, text: str, now: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeAlias
 
 from vpp.errors import ConflictError
@@ -73,6 +74,16 @@ class CallBook:
             if newest is not None:  # one copy of the course is enough
                 history[newest.revision] = replace(newest, followed=())
         history[activation.revision] = activation
+
+    def thin(self, before: datetime) -> None:
+        """Keep of each signal that ended before then its newest revision alone, which knows its course.
+
+        A signal moves every few seconds: twenty thousand revisions a day would fill the memory in weeks.
+        """
+        for name, history in self._by_id.items():
+            newest = history[max(history)]
+            if newest.signal and len(history) > 1 and newest.interval.end <= before:
+                self._by_id[name] = {newest.revision: newest}
 
     def stands(self, activation: Activation) -> bool:
         """Whether no higher revision is known."""
