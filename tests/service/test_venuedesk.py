@@ -24,7 +24,15 @@ from tests.service.rebuilt import (
     bench_of,
     bid,
 )
-from tests.service.venuebench import FIRST, FIRST_GATE, SECOND, Floor, MemoryVenue, floor_of
+from tests.service.venuebench import (
+    FIRST,
+    FIRST_GATE,
+    SECOND,
+    Floor,
+    MemoryVenue,
+    floor_of,
+    section,
+)
 from vpp.errors import ConflictError, ForeignError, UnavailableError
 from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, isoformat
@@ -32,6 +40,7 @@ from vpp.model.venue import Declined, Foreign, Later, Taken, Unknown, VenueHealt
 from vpp.service import awarding, trading, venuedesk, venuelog, venuewatch
 from vpp.service.plant import Plant
 from vpp.service.venuestate import Latch, SendState
+from vpp.service.wiring import desk_for
 from vpp.trade.book import BidSetStatus
 from vpp.trade.calendar import TradeRefusal
 from vpp.trade.lifecycle import BidState
@@ -260,6 +269,23 @@ def test_what_is_bid_for_by_invitation_is_not_bid_for_before_a_gate(
     floor.plant.file = replace(floor.plant.file, products=(replace(product, by_invitation=True),))
 
     assert [*venuedesk.due(floor.plant, floor.desk, EVENING)] == []
+
+
+def test_what_was_sent_to_a_venue_is_not_sent_to_the_one_that_its_product_moves_to(
+    make: Callable[..., Bench],
+) -> None:
+    floor = floor_of(make, ask_before_minutes=15)
+    floor.venue.says = [(UNKNOWN, True)]
+    floor.look(EVENING)
+    other = MemoryVenue(at=floor.bench.clock.now)
+    floor.bench.venues = lambda: (desk_for(section(id="other", ask_before_minutes=15), other),)
+
+    floor.restart()
+    floor.ticks(EVENING + 10 * MINUTE)
+
+    assert NAME not in {name for name, _ in other.received}
+    assert "it was sent to venue exchange" in floor.told("bid_unsure")[0]
+    assert floor.desk.no_new_bids is None  # the next ones go there
 
 
 def test_a_word_that_nobody_agreed_on_latches_the_venue(floor: Floor) -> None:

@@ -25,7 +25,7 @@ from vpp.ports import JournalEntry
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append
-from vpp.service.venuestate import IN_DOUBT, Latch, Sending, SendState, VenueDesk
+from vpp.service.venuestate import IN_DOUBT, Latch, Sending, SendState, VenueDesk, desk_of
 from vpp.trade.book import BidSetStatus
 
 INTENT, OUTCOME, LATCH = "venue_intent", "venue_outcome", "venue_latch"
@@ -38,13 +38,45 @@ def recover(plant: Plant) -> None:
     desks = {desk.name: desk for desk in plant.venues}
     for entry in plant.journal.entries(INTENT, OUTCOME, LATCH, FOREIGN, CURSOR):
         said = msgspec.json.decode(entry.body)
-        name = said["venue"] if entry.kind in (INTENT, OUTCOME) else entry.key.partition("/")[0]
+        if entry.kind in (INTENT, OUTCOME):
+            name, bid_set_id = said["venue"], entry.key.partition("/")[0]
+            product_id = plant.book.answer(bid_set_id).bid_set.product_id
+            if (desk := desk_of(plant.venues, product_id)) is not None and desk.name != name:
+                _take_up(desk, entry, said)
+                _keep_back(desk.sendings[bid_set_id], name)
+                continue
+        else:
+            name = entry.key.partition("/")[0]
         if (desk := desks.get(name)) is not None:
             _take_up(desk, entry, said)
     for desk in plant.venues:
         for bid_set in plant.book.live_sets():
             if desk.in_doubt(bid_set.bid_set_id):
                 desk.sendings[bid_set.bid_set_id].left = True
+    _tell_kept_back(plant)
+
+
+def _keep_back(sending: Sending, elsewhere: str) -> None:
+    """The park file has moved its product, or renamed its venue: here it would be bid a second time."""
+    if sending.state in IN_DOUBT | {SendState.TAKEN}:
+        sending.state = SendState.CONFLICT
+        sending.what = f"it was sent to venue {elsewhere}, where its product is traded no more"
+
+
+def _tell_kept_back(plant: Plant) -> None:
+    now = plant.clock.now()
+    for bid_set in plant.book.open_sets(now):
+        desk = desk_of(plant.venues, bid_set.product_id)
+        sending = None if desk is None else desk.sendings.get(bid_set.bid_set_id)
+        if desk is not None and sending is not None and sending.state is SendState.CONFLICT:
+            plant.events.emit(
+                "bid_unsure",
+                f"venue {desk.name} does not get {bid_set.bid_set_id}: {sending.what}",
+                at=now,
+                severity=Severity.ALARM,
+                bid_set_id=bid_set.bid_set_id,
+                venue=desk.name,
+            )
 
 
 def _take_up(desk: VenueDesk, entry: JournalEntry, said: dict[str, Any]) -> None:
