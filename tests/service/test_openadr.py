@@ -400,6 +400,23 @@ def test_a_program_that_the_park_file_drops_does_nothing_after_a_restart(
     asyncio.run(after())
 
 
+def test_an_event_that_is_repeated_faster_than_anybody_follows_ends_nothing(
+    play: Play, serving: Any
+) -> None:
+    async def story(s: Scene) -> None:
+        s.add("fast", "PRICE", 0.1, duration="PT10S", reportDescriptors=asked("USAGE"))
+        s.vtn.events[0]["duration"] = "PT1H"
+        s.add("fits", "EXPORT_CAPACITY_LIMIT", 2000)
+        await s.look()
+        async with serving(s.plant) as client:
+            shown = await (await client.get("/v1/programmes")).json()
+        (utility,) = shown["utilities"]
+        assert [one["event_id"] for one in utility["events"]] == ["fast", "fits"]
+        assert [one["event_id"] for one in utility["not_done"]] == ["fast"]
+
+    play(story)
+
+
 def test_what_cannot_be_put_on_record_is_not_done_until_it_can(play: Play) -> None:
     class Disk:
         """A journal that is full for a while."""

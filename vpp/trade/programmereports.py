@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from vpp.model.programme import FOREVER, ProgrammeEvent, ReportAsked
 from vpp.model.time import Interval, isoformat, latest_boundary
 from vpp.trade.programme import Standing
-from vpp.trade.programmetimes import Draw, Stretch, ends_at, stretches
+from vpp.trade.programmetimes import Draw, Stretch, ends_at, may_lie, stretches
 
 LATEST = timedelta(days=1)
 """A report that is later than this is not made any more."""
@@ -45,7 +45,7 @@ def reports_due(
     before the event was seen.
     """
     event = one.event
-    if not event.reports:
+    if not event.reports or not may_lie(event, one.seen_at, draw):
         return
     endless = ends_at(event, one.seen_at, draw) == FOREVER
     window = Interval(max(now - LATEST, one.seen_at - every), now + LATEST)

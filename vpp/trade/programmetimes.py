@@ -85,6 +85,15 @@ def stretches(
     ]
 
 
+def may_lie(event: ProgrammeEvent, seen_at: datetime, draw: Draw) -> bool:
+    """Whether `stretches` can say how an event lies; why not is what `schedule` tells of it."""
+    try:
+        stretches(event, seen_at, Interval(seen_at, seen_at + SHORTEST_TURN), draw)
+    except DataError:
+        return False
+    return True
+
+
 def ends_at(event: ProgrammeEvent, seen_at: datetime, draw: Draw) -> datetime:
     """When the last of an event is over; `seen_at` for one that never is, `FOREVER` for one without end."""
     whole = _once(event, seen_at, draw)

@@ -19,7 +19,7 @@ from vpp.trade.programmeorders import (
     SetpointOrder,
     SignalOrder,
 )
-from vpp.trade.programmetimes import ends_at, stretches
+from vpp.trade.programmetimes import ends_at, may_lie, stretches
 from vpp.wireprogramme import (
     NotDoneView,
     ProgrammeEventView,
@@ -68,7 +68,8 @@ def _event(
     span = Interval(now - _ALL_TIME, now + _ALL_TIME)
     if event.duration is not None:  # it may be repeated for ever: only how it lies now
         span = Interval(now, now + _DAY)
-    lying = stretches(event, one.seen_at, span, desk.draw)
+    lies = may_lie(event, one.seen_at, desk.draw)
+    lying = stretches(event, one.seen_at, span, desk.draw) if lies else []
     start = min((stretch.start for stretch in lying), default=None)
     end = ends_at(event, one.seen_at, desk.draw)
     state: Literal["to_come", "in_force", "over"] = "in_force"
