@@ -26,6 +26,7 @@ from tests.service.venuebench import SECOND, Floor, floor_of
 from vpp.errors import ForeignError
 from vpp.model.time import QUARTER, Interval
 from vpp.ports import AwardPage, ForeignAward, PublishedAward
+from vpp.service import venueawards
 from vpp.service.plant import Plant
 from vpp.trade.book import BidSetStatus
 
@@ -192,6 +193,19 @@ def test_a_venue_that_numbers_anew_is_followed_at_the_next_look(floor: Floor) ->
 
     assert "its list was changed" in floor.told("award_gap")[0]
     assert owed(floor)[0] == 0 != owed(floor)[1]
+
+
+def test_a_list_by_time_that_is_longer_than_a_look_is_read_to_its_end_in_the_next(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venueawards, "MOST_PAGES", 2)
+    floor.venue.page_size = 2
+    floor.venue.hidden = {6, 7, 8}  # but for a page by time
+
+    floor.look(*(EVENING + n * 30 * SECOND for n in range(2, 15)))
+
+    assert owed(floor) == ledger(floor)
+    assert floor.desk.list.by_time_after is None
 
 
 def test_a_list_that_grew_shorter_is_an_alarm(floor: Floor) -> None:

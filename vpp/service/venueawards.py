@@ -50,6 +50,8 @@ async def look(plant: Plant, desk: VenueDesk, now: datetime) -> None:
         well = await _poll(plant, desk, now)
         if well and (listed.reconcile_due is None or listed.reconcile_due <= now):
             well = await _reconcile(plant, desk, now)
+        elif well and listed.by_time_after is not None:
+            well = await _hold_against_ours(plant, desk, now)
         elif well and listed.early_due is not None and listed.early_due <= now:
             listed.early_due = now + EARLY_EVERY
             well = await _hold_against_ours(plant, desk, now)
@@ -68,7 +70,7 @@ async def _poll(plant: Plant, desk: VenueDesk, now: datetime) -> bool:
         before if listed.last is None else min(before, listed.last)
     )  # numbered anew: from there
     after = max(newest - desk.section.overlap, first)
-    well, _ = await _fetch(plant, desk, after, None)
+    well, _, _ = await _fetch(plant, desk, after, None)
     if listed.cursor > before:
         await venuelog.note_cursor(plant, desk, now)
     if well:
@@ -78,19 +80,22 @@ async def _poll(plant: Plant, desk: VenueDesk, now: datetime) -> bool:
 
 async def _fetch(
     plant: Plant, desk: VenueDesk, after: int, issued_in: Interval | None
-) -> tuple[bool, int]:
-    """Book all pages from `after` on; whether all came, and how many awards were not here before."""
+) -> tuple[bool, int, int | None]:
+    """Book the pages from `after` on; whether each came, how many awards were not here before, what follows.
+
+    What follows is where the next look goes on; None where the list has ended.
+    """
     fresh = 0
     for _ in range(MOST_PAGES):
         page = await page_of(plant, desk, after, issued_in)
         if page is None:
-            return False, fresh
+            return False, fresh, after
         fresh += await _take(plant, desk, page)
         desk.port.confirm(page)
         if page.next_after is None or page.next_after <= after:
-            break
+            return True, fresh, None
         after = page.next_after
-    return True, fresh
+    return True, fresh, after
 
 
 async def _take(plant: Plant, desk: VenueDesk, page: AwardPage) -> int:
@@ -192,7 +197,9 @@ async def _hold_against_ours(plant: Plant, desk: VenueDesk, now: datetime) -> bo
     """All awards of the last days, by time of issue; what the polls missed is booked, and told."""
     span = Interval(now - timedelta(days=desk.section.reconcile_days), now + LOOK_AHEAD)
     known = bool(desk.list.digests)
-    well, fresh = await _fetch(plant, desk, desk.section.first_sequence - 1, span)
+    after = desk.list.by_time_after
+    first = desk.section.first_sequence - 1 if after is None else after
+    well, fresh, desk.list.by_time_after = await _fetch(plant, desk, first, span)
     if fresh and known and desk.list.reconcile_due is not None:
         plant.events.emit(
             "awards_found",
@@ -201,7 +208,7 @@ async def _hold_against_ours(plant: Plant, desk: VenueDesk, now: datetime) -> bo
             severity=Severity.WARNING,
             venue=desk.name,
         )
-    return well
+    return well and desk.list.by_time_after is None
 
 
 async def _give_up_gap(plant: Plant, desk: VenueDesk, now: datetime) -> None:

@@ -101,6 +101,9 @@ class AwardList:
     early_due: datetime | None = None
     """When a gap that was told is looked for by time of issue too; None where there is none."""
 
+    by_time_after: int | None = None
+    """Where the list by time of issue goes on, which had more pages than one look fetches; None: at its beginning."""
+
     due: datetime | None = None
     reconcile_due: datetime | None = None
     """None: at once."""
