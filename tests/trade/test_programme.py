@@ -246,6 +246,15 @@ def test_an_event_of_no_time_at_the_beginning_of_time_asks_for_nothing() -> None
     assert orders(none) == {}
 
 
+@pytest.mark.parametrize("duration", [None, HOUR])
+def test_an_event_without_intervals_asks_for_nothing(duration: timedelta | None) -> None:
+    empty = replace(event("e", "PRICE"), duration=duration)
+    assert empty.intervals == ()
+
+    assert orders(empty, event("f", "GHG", 1)).keys() == orders(event("f", "GHG", 1)).keys()
+    assert list(after(empty)) == ["e"]
+
+
 def test_intervals_are_repeated_while_the_event_lasts() -> None:
     once = event("e", "IMPORT_CAPACITY_LIMIT", 1, 2, duration=QUARTER)
     found = orders(replace(once, duration=HOUR))

@@ -48,6 +48,8 @@ def reports_due(
     if not event.reports or not may_lie(event, one.seen_at, draw):
         return
     endless = ends_at(event, one.seen_at, draw) == FOREVER
+    if one.seen_at > now:  # a clock that was set back
+        return
     window = Interval(max(now - LATEST, one.seen_at - every), now + LATEST)
     if endless or event.duration is not None:
         pieces = _pieces(stretches(event, one.seen_at, window, draw), window, every)

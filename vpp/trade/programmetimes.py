@@ -114,8 +114,8 @@ def _once(event: ProgrammeEvent, seen_at: datetime, draw: Draw) -> list[Stretch]
     shift = _shift(usual.randomize, event.event_id, draw)
     found: list[Stretch] = []
     cursor: datetime | None = None
-    following = [*event.intervals[1:], None]
-    for position, (interval, after) in enumerate(zip(event.intervals, following, strict=True)):
+    for position, interval in enumerate(event.intervals):
+        after = next(iter(event.intervals[position + 1 : position + 2]), None)
         own = interval.period or _NOT_SAID
         if own.randomize is not None:
             shift = _shift(own.randomize, f"{event.event_id}/{interval.interval_id}", draw)
