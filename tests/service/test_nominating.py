@@ -173,6 +173,29 @@ def test_a_confirmation_by_file_is_matched_and_one_that_differs_says_where_and_b
     assert newest(lab).differences == ()
 
 
+def test_a_restart_tells_no_old_confirmation_again_and_puts_out_nothing_that_was_carried_away(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+
+    async def run() -> None:
+        await look(lab, DUE)
+        a_confirmation(lab, "confirmation-1.csv", off={0: "0.7"})
+        await look(lab, DUE + QUARTER)
+        a_confirmation(lab, "confirmation-2.csv", off={})
+        await look(lab, DUE + 2 * QUARTER)
+        for name in files(lab):
+            (lab.file.folder / "out" / name).unlink()  # by whoever carries it to the portal
+        lab.build()
+        await look(lab, DUE + 3 * QUARTER)
+
+    asyncio.run(run())
+    assert "nomination_differs" not in told(lab)
+    assert newest(lab).status == "matched"
+    assert files(lab) == []
+    assert len(list(lab.journal.entries(nominating.CONFIRMATION))) == 2
+
+
 def test_what_is_not_confirmed_in_time_is_missing_once_and_may_be_confirmed_later(
     bench: Callable[..., Bench],
 ) -> None:

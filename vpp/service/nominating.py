@@ -272,7 +272,10 @@ async def _take_in(plant: Plant, section: NominationSection, now: datetime) -> N
         _tell_once(plant, section.unit, f"confirmations cannot be read: {error}", now)
         return
     faults = list(news.faults)
-    for confirmed in news.confirmed:
+    newest = {
+        (one.nomination_id, one.version): one for one in news.confirmed
+    }  # a restart reads all
+    for confirmed in newest.values():
         try:
             await confirm(plant, confirmed, now=now)
         except DataError as error:
@@ -293,6 +296,7 @@ def _confirmed(plant: Plant, held: HeldNomination, confirmed: ConfirmedSchedule)
         status="differs" if found else "matched",
     )
     plant.positions.nominations[held.nomination.nomination_id, held.nomination.version] = held
+    plant.positions.put_out.add(held.nomination.name)  # it has left, or nobody could confirm it
     return held
 
 
