@@ -327,7 +327,7 @@ def test_a_planned_schedule_waits_for_a_plan_that_reaches_the_whole_day(
         assert told(lab) == ["nomination_late"]
         span = local_day(DAY, lab.file.park.timezone)
         for part in Interval(span.start, span.end).split(QUARTER):
-            lab.plant.positions.planned_kw[part.start] = -1250.0
+            lab.plant.positions.unit_planned_kw[part.start] = -1250.0
         await look(lab, DUE + QUARTER)
 
     asyncio.run(run())

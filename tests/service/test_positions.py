@@ -18,6 +18,7 @@ import pytest
 from tests.service.rebuilt import Bench, Killed, a_request, bench_of, bid
 from vpp.errors import ConflictError, DataError
 from vpp.model.horizon import Horizon, Profile
+from vpp.model.ids import UnitId
 from vpp.model.measurement import MeterReading
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval
@@ -393,6 +394,12 @@ def test_the_delta_curve_is_of_the_unit_as_its_offers_are(plant: Plant) -> None:
 
     assert found is not None
     assert {line.moved_mw for line in found.lines} == {0}
+    start = schedule.horizon.start
+    of_park, of_unit = (positions.planned_mw(plant, start, u) for u in (None, unit.unit_id))
+    assert of_park is not None
+    assert of_unit is not None
+    assert of_park - of_unit == round(Decimal(float(more.net_kw[0] - moved[1:, 0].sum())) / 1000, 6)
+    assert positions.planned_mw(plant, start, UnitId("other")) is None
 
 
 def test_the_delta_curve_tells_what_to_trade_from_which_plan_to_which(

@@ -72,4 +72,7 @@ class PositionDesk:
     """Oldest first."""
 
     planned_kw: dict[datetime, float] = field(default_factory=dict)
-    """By quarter-hour, as the newest plan that reached it had it."""
+    """Of the park by quarter-hour, as the newest plan that reached it had it."""
+
+    unit_planned_kw: dict[datetime, float] = field(default_factory=dict)
+    """The same of the bidding unit."""

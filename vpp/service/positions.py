@@ -27,20 +27,21 @@ WATT = 6
 
 def note_plan(plant: Plant, schedule: Schedule) -> None:
     """Remember what a plan that is adopted means to feed: the past is read from it, and what changes next."""
-    desk, horizon = plant.positions, schedule.horizon
+    desk, horizon, unit_kw = plant.positions, schedule.horizon, _unit_kw(plant, schedule)
     desk.plans.append(
         PlanCourse(
             plan_id=schedule.plan_id,
             issued_at=schedule.issued_at,
             horizon=horizon,
-            net_kw=_unit_kw(plant, schedule),
+            net_kw=unit_kw,
             value_per_kwh=schedule.net_value_per_kwh,
         )
     )
-    desk.planned_kw.update(zip(horizon.starts(), schedule.net_kw.tolist(), strict=True))
     oldest = horizon.start - PLANNED_KEPT
-    for start in [start for start in desk.planned_kw if start < oldest]:
-        del desk.planned_kw[start]
+    for known, kw in ((desk.planned_kw, schedule.net_kw), (desk.unit_planned_kw, unit_kw)):
+        known.update(zip(horizon.starts(), kw.tolist(), strict=True))
+        for start in [start for start in known if start < oldest]:
+            del known[start]
 
 
 def _unit_kw(plant: Plant, schedule: Schedule) -> Floats:
@@ -60,14 +61,23 @@ def net_lines(plant: Plant, span: Interval, unit_id: UnitId | None = None) -> tu
         plant.book.outside,
         plant.products,
         unit_id=unit_id,
-        planned_mw=lambda interval: planned_mw(plant, interval.start),
+        planned_mw=lambda interval: planned_mw(plant, interval.start, unit_id),
         metered_mw=lambda interval: _metered_mw(plant, interval),
     )
 
 
-def planned_mw(plant: Plant, start: datetime) -> Decimal | None:
-    """What the newest plan has the park feed in a quarter-hour; None where none reached it."""
-    kw = plant.positions.planned_kw.get(start)
+def planned_mw(plant: Plant, start: datetime, unit_id: UnitId | None = None) -> Decimal | None:
+    """What the newest plan has a unit (None: the park) feed in a quarter-hour; None where none reached it.
+
+    Plans are made for the park's one trading unit: of another there is none.
+    """
+    desk = plant.positions
+    if unit_id is None:
+        kw = desk.planned_kw.get(start)
+    elif unit_id == trading_unit(plant).unit_id:
+        kw = desk.unit_planned_kw.get(start)
+    else:
+        kw = None
     return None if kw is None or not isfinite(kw) else round(exact(kw) / 1000, WATT)
 
 
