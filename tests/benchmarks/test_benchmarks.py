@@ -79,7 +79,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, demo_day, demo_plan, forecast, ingest, planner" in done.stderr
+    assert "bids_load, cloud_front, demo_day, demo_plan, forecast, ingest" in done.stderr
 
 
 @pytest.mark.parametrize(

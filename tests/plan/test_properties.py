@@ -255,7 +255,7 @@ PHYSICAL = {
     *("resistance_degc_per_kw", "capacity_kwh_per_degc", "cop_per_degc", "per_degc"),
     *("max_calls_per_day", "runs_per_day", "max_cycles_per_day", "max_hours_per_day"),
     *("standing_loss_per_h", "kgco2_per_kwh", "grid_kgco2_per_kwh", "kwh_per_unit"),
-    *("ramp_kw_per_min", "max_starts_per_day"),
+    *("ramp_kw_per_min", "max_starts_per_day", "electricity_per_kwh"),
 }
 """Fields whose names look like prices."""
 

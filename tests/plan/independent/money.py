@@ -114,7 +114,7 @@ def _peak(sheet: Sheet, grid: Grid, term: PeakCharge) -> None:
 
 
 def _cap(sheet: Sheet, grid: Grid, term: Cap) -> None:
-    net = grid.net(below(sheet, term.place))
+    net = grid.net([point for at in (term.place, *term.also) for point in below(sheet, at)])
     price = term.excess_per_kwh * sheet.hours
     if term.import_kw is not None:
         sheet.pay(price * cp.sum(cp.pos(-net - term.import_kw)))
@@ -194,8 +194,10 @@ def _burden(sheet: Sheet, term: EqualBurden) -> None:
 def _stored_value(sheet: Sheet, term: StoredEnergyValue) -> None:
     for r in sheet.view.park.resources:
         part = sheet.parts[r.resource_id]
-        if isinstance(r, Storage) and r.node_id is None and part.stored is not None:
-            sheet.pay(-term.price_per_kwh * r.discharge_efficiency * part.stored[-1])
+        if isinstance(r, Storage) and part.stored is not None:
+            electricity = 1.0 if r.node_id is None else term.electricity_per_kwh.get(r.node_id, 0.0)
+            worth = term.price_per_kwh * electricity * r.discharge_efficiency
+            sheet.pay(-worth * part.stored[-1])
         if isinstance(r, ThermalZone) and part.temperature is not None:
             warmth = r.capacity_kwh_per_degc * part.temperature[-1] / r.cop
             sheet.pay(-term.price_per_kwh * (warmth if r.heating else -warmth))

@@ -64,7 +64,10 @@ def market(m: Making) -> Iterator[Term]:
         for _ in range(d.count(0, 1) + d.chance(0.2)):
             yield _peak(m, point)
     if d.chance(0.8):
-        yield StoredEnergyValue(price_per_kwh=d.between(0, 0.25))
+        yield StoredEnergyValue(
+            price_per_kwh=d.between(0, 0.25),
+            electricity_per_kwh={node.node_id: 0.3 * k for k, node in enumerate(m.nodes, start=1)},
+        )
 
 
 def _peak(m: Making, point: str) -> PeakCharge:
@@ -95,8 +98,10 @@ def others(m: Making, park: Park) -> Iterator[Term]:
         places: list[Place] = [park.park_id, *(f.feeder_id for f in park.feeders)]
         places += [*(e.enterprise_id for e in park.enterprises), *park.point_by_id]
         sides = d.pick((True, False), (False, True), (True, True))
+        place = places[d.count(0, len(places) - 1)]
         yield Cap(
-            place=places[d.count(0, len(places) - 1)],
+            place=place,
+            also=_beside(park, place),
             import_kw=m.course(0, 100) if sides[0] else None,
             export_kw=m.course(0, 50) if sides[1] else None,
             excess_per_kwh=d.pick(0.05, 0.5),
@@ -134,6 +139,13 @@ def others(m: Making, park: Park) -> Iterator[Term]:
             borne_kwh={name: d.between(0, 20) for name in bearers},
             price_per_share=d.pick(0.5, 5.0, 50.0),
         )
+
+
+def _beside(park: Park, place: Place) -> tuple[Place, ...]:
+    """For every other connection point the next one, which no place counts twice."""
+    points = list(park.point_by_id)
+    at = points.index(place) if place in points else 1  # type: ignore[arg-type]  # a place of any kind
+    return (points[at + 1],) if at % 2 == 0 and at + 1 < len(points) else ()
 
 
 def _changes(m: Making, park: Park) -> ChangePenalty:
