@@ -76,6 +76,9 @@ class FileVenue:
     def health(self) -> VenueHealth:
         return VenueHealth()
 
+    async def prepare(self) -> None:
+        """Nothing: a folder needs no token."""
+
     async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
         if (at := self._now()) >= until:
             return Later(retry_at=None, what=f"it is {isoformat(at)}, too late to put it out")

@@ -113,6 +113,11 @@ class HttpVenue:
             token_fault=None if self._token is None else self._token.fault,
         )
 
+    async def prepare(self) -> None:
+        if self._token is not None:
+            with suppress(UnavailableError):  # told when something is to be sent
+                await self._token.token(self._http, timeout_s=self._access.timeout_s)
+
     async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
         bids = self._access.mapping.bids
         more = {"Content-Type": bids.content_type}

@@ -232,6 +232,13 @@ class Venue(VenueLedger, Protocol):
         """Whether it can be asked about a bid set: where not, `bid_set_status` is never called."""
         ...
 
+    async def prepare(self) -> None:
+        """Get what sending needs, such as a token: so that `submit` need not wait for it.
+
+        What cannot be had is told by `submit`.
+        """
+        ...
+
     async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
         """Hand over the bytes of a `BidSetResponse`, once. Nothing is sent at or after `until`.
 

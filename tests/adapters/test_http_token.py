@@ -93,6 +93,20 @@ def test_a_token_is_asked_for_once_and_renewed_two_minutes_before_its_end() -> N
     asyncio.run(main())
 
 
+def test_a_token_is_there_before_bids_are_to_be_sent() -> None:
+    async def main() -> None:
+        async with town_and_venue() as (town, venue):
+            await venue.prepare()
+            assert (town.given, town.seen) == (1, [])
+            assert isinstance(await put(venue), Taken)
+            assert (town.given, town.seen) == (1, ["t1"])
+            town.gives, town.at = False, NOW + 11 * MINUTE
+            await venue.prepare()  # what cannot be had is told by submit
+            assert isinstance(await put(venue), Later)
+
+    asyncio.run(main())
+
+
 def test_while_no_new_token_comes_the_old_one_serves_to_its_end() -> None:
     async def main() -> None:
         async with town_and_venue() as (town, venue):

@@ -248,6 +248,17 @@ def test_a_kill_while_the_intent_is_written_keeps_the_bids_here(
     assert floor.desk.sendings[NAME].state is SendState.LATER
 
 
+def test_a_kill_while_a_token_is_waited_for_keeps_the_bids_here(
+    make: Callable[..., Bench],
+) -> None:
+    floor = floor_of(make, ask_before_minutes=15)
+    floor.venue.preparing = lambda: floor.plant.kill.kill("smoke")
+    floor.look(EVENING)
+
+    assert floor.venue.received == []
+    assert floor.desk.sendings[NAME].state is SendState.LATER
+
+
 def test_a_request_under_the_name_of_ours_stops_that_bid_and_not_the_service(floor: Floor) -> None:
     mine = venuedesk._request_id(
         floor.desk, floor.plant.products[ProductId(PRODUCT)], "park-se3", FIRST, 1

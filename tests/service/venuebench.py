@@ -59,12 +59,17 @@ class MemoryVenue:
     page_size: int = 100
     polls: list[int] = field(default_factory=list)
     at: Callable[[], datetime] = lambda: EVENING
+    preparing: Callable[[], None] = lambda: None
+    """What happens while a token is waited for."""
 
     def health(self) -> VenueHealth:
         return self.health_now
 
     def confirm(self, page: AwardPage) -> None:
         pass
+
+    async def prepare(self) -> None:
+        self.preparing()
 
     async def submit(self, bid_set_id: str, body: bytes, *, until: datetime) -> Submission:
         assert self.at() < until

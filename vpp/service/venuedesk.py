@@ -187,7 +187,8 @@ async def _carry(plant: Plant, desk: VenueDesk, bid_set: BidSet) -> None:
 async def _submit(
     plant: Plant, desk: VenueDesk, bid_set: BidSet, body: bytes, deadline: datetime
 ) -> Submission:
-    """Let the bytes out, unless the kill switch was set while their intent was written."""
+    """Let the bytes out, unless the kill switch was set while their intent was written or a token awaited."""
+    await desk.port.prepare()
     try:
         trading.require_ready(plant, plant.products[bid_set.product_id])
     except TradeRefusal as refusal:
