@@ -209,6 +209,24 @@ def test_a_limit_that_stands_is_not_sent_again_and_a_running_one_stays_as_it_beg
     play(story)
 
 
+def test_a_limit_stays_where_the_one_that_is_to_follow_it_is_refused(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(s: Scene) -> None:
+        s.add("e", "IMPORT_CAPACITY_LIMIT", 2000)
+        await s.look()
+        monkeypatch.setattr(limits, "MOST_ORDERS", 1)
+        s.cancel("e")
+        s.add("tighter", "IMPORT_CAPACITY_LIMIT", 1000)
+        await s.look()
+        assert s.feeder_kw(NOW.replace(hour=12)) == 2000
+        monkeypatch.setattr(limits, "MOST_ORDERS", 200)
+        await s.look(NOW + MINUTE)
+        assert s.feeder_kw(NOW.replace(hour=12)) == 1000
+
+    play(story)
+
+
 def test_a_limit_without_an_end_goes_on_and_is_prolonged_every_sixth_hour(play: Play) -> None:
     async def story(s: Scene) -> None:
         s.add("e", "IMPORT_CAPACITY_LIMIT", 2000, duration="P9999Y", hour=10)

@@ -128,6 +128,20 @@ def test_a_product_is_traded_at_one_venue(tmp_path: Path) -> None:
     ]
 
 
+def test_a_product_of_a_venue_is_traded_by_a_unit(tmp_path: Path) -> None:
+    assert "products: [quarter]" in PARK
+    untraded = PARK.replace("products: [quarter]", "products: []") + VENUE
+    (tmp_path / "market.yaml").write_text(MARKET, encoding="utf-8")
+    (tmp_path / "park.yaml").write_text(untraded, encoding="utf-8")
+
+    with pytest.raises(ConfigErrors) as raised:
+        load_park(tmp_path / "park.yaml")
+
+    assert [f"{fault.path}: {fault.what}" for fault in raised.value.faults] == [
+        "venues.0.products.0: product 'quarter' is traded by no bidding unit"
+    ]
+
+
 MAPPINGS = [
     pytest.param(
         "bids: {statuses: {'200': declined}}", "no answer means `taken`", id="never taken"

@@ -97,14 +97,18 @@ class _Limit:
 async def _apply_limits(
     plant: Plant, desk: OpenAdrDesk, window: Interval, now: datetime
 ) -> list[NotDone]:
-    """New orders first, then withdrawals: between the two the tighter one holds."""
+    """New orders first, then withdrawals: between the two the tighter one holds.
+
+    Where the new one is refused, what stands at its place in its time stays: it ends by itself.
+    """
     stamp = f"oadr-{_digest(desk.section.id, 6)}-"
     stale = {
         order_id: held
         for order_id, held in plant.limits.items()
         if order_id.startswith(stamp) and not held.withdrawn and held.order.span.end > now
     }
-    not_done = []
+    not_done: list[NotDone] = []
+    refused: list[_Limit] = []
     for wanted in _limits(desk):
         source = desk.source(wanted.event_id)
         same = next((i for i, h in stale.items() if _is(h.order, wanted, source, window)), None)
@@ -126,6 +130,7 @@ async def _apply_limits(
         try:
             await limits.put_order(plant, order_id, request, now=now)
         except (DataError, ConflictError) as error:
+            refused.append(wanted)
             kind = "IMPORT_CAPACITY_LIMIT" if wanted.import_kw < inf else "EXPORT_CAPACITY_LIMIT"
             not_done.append(
                 NotDone(
@@ -134,8 +139,10 @@ async def _apply_limits(
             )
         else:
             stale.pop(order_id, None)
-    for order_id in stale:
-        await limits.withdraw(plant, order_id, now=now)
+    for order_id, held in stale.items():
+        order = held.order
+        if not any(r.place == order.place and r.span.overlaps(order.span) for r in refused):
+            await limits.withdraw(plant, order_id, now=now)
     return not_done
 
 

@@ -18,6 +18,7 @@ from vpp.service.venueschema import CertificateSection, HttpVenueSection, VenueS
 def check_venues(parts: Parts) -> None:
     """A product is traded at one venue, its gate is open long enough, and what is sent along is there."""
     built = {pack.section.id: pack.section for _, pack in parts.packs if pack.not_built() is None}
+    traded = {name for _, unit in parts.units for name in unit.products}
     first: dict[str, str] = {}
     for path, venue in parts.venues:
         for place, name in enumerate(venue.products):
@@ -25,7 +26,11 @@ def check_venues(parts: Parts) -> None:
             if name in first:
                 parts.fault(where, f"product {name!r} is traded at venue {first[name]!r} already")
             first.setdefault(name, venue.id)
-            if require(parts, where, name, built, "product") and venue.bids == "sent":
+            if not require(parts, where, name, built, "product"):
+                continue
+            if parts.units and name not in traded:
+                parts.fault(where, f"product {name!r} is traded by no bidding unit")
+            if venue.bids == "sent":
                 _check_gate(parts, path, venue, built[name])
         if isinstance(venue, HttpVenueSection):
             _check_access(parts, path, venue)
