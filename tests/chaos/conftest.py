@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from tests.chaos.httpproxy import HttpProxy
 from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
 from vpp.service.parkfile import ParkFile, load_park
@@ -47,19 +47,6 @@ TIMES = VenueTimes(ask_rolling_before=8 * MINUTE)
 """Time enough before a gate for a service that dies over one request again and again."""
 
 
-def _load(name: str) -> Any:
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"chaos_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-Proxy = _load("proxy").Proxy
-
-
 @dataclass(kw_only=True)
 class Death:
     """One kill, and how long it was until the service steered again."""
@@ -79,7 +66,7 @@ class Lab:
     file: ParkFile
     folder: Path
     world: World
-    proxy: Any
+    proxy: HttpProxy
     door: BrokerDoor
     venue_url: str
     port: int
@@ -313,7 +300,7 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
                 open_broker(None, chaos_park.park, embedded=True)
             )
             port, venue_port = (stack.enter_context(reserved_port()) for _ in range(2))
-            proxy = await stack.enter_async_context(Proxy(port))
+            proxy = await stack.enter_async_context(HttpProxy(port, patience_s=TURN_S))
             world = World(
                 WorldSpec(
                     park=chaos_park.park,

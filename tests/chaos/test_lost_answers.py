@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 MINUTE = timedelta(minutes=1)
-BIDS, AWARDS = "POST /v1/markets/se3-quarter-hour/bids", "POST /v1/markets/se3-quarter-hour/awards"
+BIDS, AWARDS = (b"POST /v1/markets/se3-quarter-hour/%b" % leaf for leaf in (b"bids", b"awards"))
 
 
 def body_of(answer: bytes) -> Any:
