@@ -12,10 +12,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.harness import Benchmark, Figure, find_benchmarks, log_to_stderr, machine
+from benchmarks.harness import Benchmark, Figure, find_benchmarks, log_to_stderr, machine, show
 
 
 def main() -> int:
@@ -40,7 +37,7 @@ def main() -> int:
         results = {name: [f.plain() for f in some] for name, some in figures.items()}
         print(json.dumps({"machine": facts, "benchmarks": results, "broken": broken}))
     else:
-        _show(facts, figures)
+        show(facts, figures)
     return 1 if broken else 0
 
 
@@ -58,22 +55,6 @@ def _measure(
             traceback.print_exc()
             broken[name] = f"{type(error).__name__}: {error}"
     return figures, broken
-
-
-def _show(facts: Mapping[str, object], figures: Mapping[str, Sequence[Figure]]) -> None:
-    console = Console()
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items()))
-    for name, some in figures.items():
-        table = Table(title=name, title_justify="left", min_width=72)
-        table.add_column("figure")
-        table.add_column("measured", justify="right")
-        table.add_column("unit")
-        table.add_column("promised", justify="right")
-        table.add_column("")
-        for figure in some:
-            measured = "?" if figure.measured is None else f"{figure.measured:,.5g}"
-            table.add_row(figure.name, measured, figure.unit, figure.promised, figure.verdict)
-        console.print(table)
 
 
 if __name__ == "__main__":

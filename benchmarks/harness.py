@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy
 import scipy
 import structlog
+from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 
@@ -119,3 +121,20 @@ def percentile(values: Sequence[float], share: float) -> float:
         raise BrokenBenchmarkError("nothing was measured")
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def show(facts: Mapping[str, object], figures: Mapping[str, Sequence[Figure]]) -> None:
+    """Print what was measured as tables on stdout."""
+    console = Console()
+    console.print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    for name, some in figures.items():
+        table = Table(title=name, title_justify="left", min_width=72)
+        table.add_column("figure")
+        table.add_column("measured", justify="right")
+        table.add_column("unit")
+        table.add_column("promised", justify="right")
+        table.add_column("")
+        for figure in some:
+            measured = "?" if figure.measured is None else f"{figure.measured:,.5g}"
+            table.add_row(figure.name, measured, figure.unit, figure.promised, figure.verdict)
+        console.print(table)

@@ -40,8 +40,8 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "cloud_front",
         "demo_day",
         "demo_plan",
+        "field",
         "forecast",
-        "ingest",
         "net_position",
         "planner",
         "programmes",
@@ -53,7 +53,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
 
 def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     done = bench(
-        "bid_curves", "bids_load", "demo_plan", "forecast", "ingest", "planner", "--small", "--json"
+        "bid_curves", "bids_load", "demo_plan", "field", "forecast", "planner", "--small", "--json"
     )
 
     assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, cloud_front, demo_day, demo_plan, forecast, ingest" in done.stderr
+    assert "bids_load, cloud_front, demo_day, demo_plan, field, forecast" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import aiomqtt
 
 from adapters.mqtt_link import MqttLink
 from benchmarks._park import SmallPark, a_park
-from benchmarks.harness import Benchmark, BrokenBenchmarkError, Figure
+from benchmarks.harness import BrokenBenchmarkError, Figure
 from vpp.clock import SimulatedClock
 from vpp.model.time import isoformat
 from vpp.sense.decode import Refusal
@@ -34,7 +34,7 @@ INFLIGHT = 200
 Round = list[tuple[str, bytes]]
 
 
-def measure(small: bool) -> Sequence[Figure]:
+def figures(*, small: bool) -> Sequence[Figure]:
     """Rounds of one message from each device of the demo park, a minute apart.
 
     Raises:
@@ -132,6 +132,3 @@ async def _publish(access: BrokerAccess, mine: Round) -> None:
             await asyncio.gather(
                 *(client.publish(w, p, qos=1) for w, p in mine[first : first + INFLIGHT])
             )
-
-
-BENCHMARK = Benchmark(about="telemetry in memory and through the broker", measure=measure)
