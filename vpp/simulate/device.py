@@ -24,6 +24,7 @@ from vpp.model.horizon import Profile
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Resource
 from vpp.model.time import isoformat, parse_utc
+from vpp.simulate.devicefaults import UNDISTURBED, Disturbance
 from vpp.wire import AckMessage, CommandMessage, TelemetryMessage
 
 HOUR = timedelta(hours=1)
@@ -61,6 +62,10 @@ class Device(Protocol):
 
     def release(self) -> None:
         """Forget every set-point: from now on the default."""
+        ...
+
+    def disturb(self, by: Disturbance) -> None:
+        """Live with a fault from now on; no part of a snapshot, since it follows from the time."""
         ...
 
     def snapshot(self) -> DeviceState: ...
@@ -134,6 +139,7 @@ class BaseDevice:
         self._received_seq = 0
         self._in_force: _Order | None = None
         self._coming: list[_Order] = []
+        self._disturbed = UNDISTURBED
 
     @property
     def resource_id(self) -> ResourceId:
@@ -150,6 +156,10 @@ class BaseDevice:
     def step(self, now: datetime, dt: timedelta) -> None:
         start = now - dt
         energy_kwh = 0.0
+        if self._disturbed.without_power:
+            self._stand(start, now)
+            self._power_kw, self._level_kw, self._now = 0.0, 0.0, now
+            return
         while self._coming and self._coming[0].effective_at < now:
             order = self._coming.pop(0)
             if order.effective_at > start:
@@ -175,7 +185,8 @@ class BaseDevice:
             else:
                 self._in_force = fresh
             return None
-        self._coming.append(_Order(command.power_kw, now + self._delay, expires_at))
+        delay = self._delay + self._disturbed.delay
+        self._coming.append(_Order(command.power_kw, now + delay, expires_at))
         return self._answer(command, now, None)
 
     def telemetry(self) -> TelemetryMessage:
@@ -192,6 +203,9 @@ class BaseDevice:
     def release(self) -> None:
         self._in_force = None
         self._coming = []
+
+    def disturb(self, by: Disturbance) -> None:
+        self._disturbed = by
 
     def snapshot(self) -> DeviceState:
         state = {name: copy.deepcopy(getattr(self, name)) for name in self.STATE}
@@ -211,6 +225,9 @@ class BaseDevice:
         """Live from `start` to `end` under one set-point; answers net injection in kWh."""
         raise NotImplementedError
 
+    def _stand(self, start: datetime, end: datetime) -> None:
+        """Live from `start` to `end` without any power."""
+
     def _report(self) -> Mapping[str, Any]:
         """What this kind adds to its telemetry."""
         return {}
@@ -221,17 +238,20 @@ class BaseDevice:
 
     def _wish_kw(self, moment: datetime) -> float | None:
         """The set-point in force at `moment`; None where the default holds."""
+        if self._disturbed.held_kw is not None:
+            return self._disturbed.held_kw
         order = self._in_force
         return order.power_kw if order and moment < order.expires_at else None
 
     def _ramped_kw(self, target_kw: float, hours: float) -> float:
         """Move towards `target_kw` for `hours`; the mean power on the way."""
         level = self._level_kw
-        if level is None or self._ramp_kw_per_h == inf or level == target_kw:
+        ramp_kw_per_h = min(self._ramp_kw_per_h, self._disturbed.ramp_kw_per_h)
+        if level is None or ramp_kw_per_h == inf or level == target_kw:
             self._level_kw = target_kw
             return target_kw
         gap = target_kw - level
-        moving_h = abs(gap) / self._ramp_kw_per_h
+        moving_h = abs(gap) / ramp_kw_per_h
         if moving_h >= hours:
             reached = level + (hours / moving_h) * gap
             self._level_kw = reached

@@ -183,6 +183,14 @@ class SimulatedZone(BaseDevice):
         self.discomfort_degc_h += outside_degc * hours
         return power_kw * hours
 
+    def _stand(self, start: datetime, end: datetime) -> None:
+        """Its machine stands; the zone goes on warming up, or cooling down."""
+        of, hours = self._resource, (end - start) / HOUR
+        outdoor_degc = self._outdoor_degc.at(start)
+        degc = of.temperature_after(self.temperature_degc, 0.0, outdoor_degc, hours)
+        self.temperature_degc = degc
+        self.discomfort_degc_h += max(degc - of.max_degc, of.min_degc - degc, 0.0) * hours
+
     def _report(self) -> Mapping[str, Any]:
         return {"temperature_degc": self.temperature_degc}
 
@@ -228,6 +236,11 @@ class SimulatedEvFleet(BaseDevice):
         self._share(drawn_kwh, needs_kwh, start)
         self._unplug(end)
         return -drawn_kwh
+
+    def _stand(self, start: datetime, end: datetime) -> None:
+        """Chargers without power: cars come and go all the same."""
+        self._plug_in(end)
+        self._unplug(end)
 
     def _need_kwh(
         self, session_id: str, wanted_kwh: float, start: datetime, end: datetime

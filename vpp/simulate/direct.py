@@ -18,6 +18,7 @@ from typing import Any
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.time import Interval
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.drplatform import LoadPlatform
 from vpp.simulate.exchange import Exchange
 from vpp.simulate.fleet import DeviceMessage, Fleet, rollout_defaults
@@ -58,6 +59,7 @@ class DirectWorld:
         times: VenueTimes,
         series: SeriesIds,
         market: MarketPart = MarketPart.WHOLE,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
         """Build everything; nothing is asked before `start`.
 
@@ -72,13 +74,14 @@ class DirectWorld:
             times: When the market does what.
             series: Names of the published prices.
             market: What of the market is simulated.
+            faults: What goes wrong with devices.
 
         Raises:
             DataError: The scenario does not fit the park, or the step not the quarter-hour.
         """
         self._park, self._scenario, self._step = park, scenario, step
         self._deliver = deliver
-        self._fleet = Fleet(park, scenario, opened_at=opened_at, step=step)
+        self._fleet = Fleet(park, scenario, opened_at=opened_at, step=step, faults=faults)
         self._prices = Prices(scenario.day_ahead_per_mwh, scenario.market, seed)
         self._ledger = Ledger(scenario.minor_unit)
         self._points = metering_points(park)
@@ -129,7 +132,7 @@ class DirectWorld:
         for message in messages:
             self._deliver(message)
         self._published += len(messages)
-        return {message.device_id: message.seq for message in messages}
+        return {message.device_id: message.seq for message in messages if message.sound}
 
     def command(self, device_id: ResourceId, command: CommandMessage) -> AckMessage | None:
         """Hand a command to a device; its answer."""
@@ -176,6 +179,7 @@ class DirectWorld:
             "now": self._fleet.now,
             "published": {"all": self._published},
             "refused": self._refused,
+            "faults": dict(self._fleet.fired),
             "unsent": self._market.unsent,
             "demand_response": [*self._platform.results],
             "prices": true_prices(self._prices, recorded) if recorded else {},

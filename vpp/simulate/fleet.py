@@ -10,8 +10,9 @@ played from the very state in which the scored span began.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
@@ -35,6 +36,7 @@ from vpp.model.resource import (
 )
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_day
 from vpp.simulate.device import Course, Device, DeviceState
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.devices import (
     SimulatedEvFleet,
     SimulatedGenerator,
@@ -42,6 +44,7 @@ from vpp.simulate.devices import (
     SimulatedStorage,
     SimulatedZone,
 )
+from vpp.simulate.faultydevice import FaultyDevice
 from vpp.simulate.machines import SimulatedCurtailable, SimulatedFlexible, SimulatedMachine
 from vpp.simulate.meter import MainMeter
 from vpp.simulate.networks import Networks
@@ -61,6 +64,8 @@ class DeviceMessage(NamedTuple):
     topic: str
     seq: int
     payload: bytes
+    sound: bool = True
+    """Whether a receiver must take it: what a faulty device tells may be refused, and is not waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +75,35 @@ class Snapshot:
     taken_at: datetime
     devices: dict[str, DeviceState]
     meters: dict[str, DeviceState]
+    faults: dict[str, DeviceState] = field(default_factory=dict)
+    """Of the devices and meters that something ever goes wrong with."""
 
     def plain(self) -> dict[str, Any]:
-        return {"taken_at": self.taken_at, "devices": self.devices, "meters": self.meters}
+        return {
+            "taken_at": self.taken_at,
+            "devices": self.devices,
+            "meters": self.meters,
+            "faults": self.faults,
+        }
 
 
 class Fleet:
     """A park of simulated devices. Synchronous; moves when it is told to."""
 
     def __init__(
-        self, park: Park, scenario: Scenario, *, opened_at: datetime, step: timedelta = STEP
+        self,
+        park: Park,
+        scenario: Scenario,
+        *,
+        opened_at: datetime,
+        step: timedelta = STEP,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
-        """Open the park at `opened_at` in the scenario's opening states.
+        """Open the park at `opened_at` in the scenario's opening states; `faults` go on from then.
 
         Raises:
             DataError: `step` does not divide the quarter-hour, `opened_at` is no multiple of it,
-                or the scenario lacks something that a resource needs.
+                the scenario lacks something that a resource needs, or a fault names no device.
         """
         off_grid = (
             step <= timedelta(0) or QUARTER % step or latest_boundary(opened_at, step) != opened_at
@@ -113,7 +131,13 @@ class Fleet:
             MainMeter(point, self._behind(point.connection_point_id), opened_at)
             for point in park.connection_points
         ]
-        self._senders: list[Device | MainMeter] = [*self._devices, *self._meters]
+        self._faulty = self._with_faults(faults)
+        # Faulty ones speak first: whoever has heard a sound one after them has heard all there was.
+        self._senders: list[Device | MainMeter | FaultyDevice] = [
+            *self._faulty.values(),
+            *(d for d in self._devices if d.resource_id not in self._faulty),
+            *(m for m in self._meters if m.resource_id not in self._faulty),
+        ]
         self._topics = {
             device_id: (enterprise_id, topic(enterprise_id, site_id, device_id, "telemetry"))
             for device_id, (enterprise_id, site_id) in park.device_owner.items()
@@ -136,6 +160,8 @@ class Fleet:
             )
         while self.now < now:
             end = self.now + self._step
+            for faulty in self._faulty.values():
+                faulty.prepare(self.now)
             for device in self._first:
                 device.step(end, self._step)
             self._networks.balance(end, self._step)
@@ -167,7 +193,7 @@ class Fleet:
                 accepted=False,
                 reason="no such device, or a meter",
             )
-        return device.receive(command, now)
+        return self._faulty.get(device_id, device).receive(command, now)
 
     def received_seq(self, device_id: ResourceId) -> int:
         """The highest command number that has arrived at a device; 0 before the first.
@@ -179,18 +205,25 @@ class Fleet:
             raise DataError(
                 f"no device {device_id}", where="Fleet", fix="Name a resource of the park"
             )
-        return self._by_id[device_id].received_seq
+        return self._faulty.get(device_id, self._by_id[device_id]).received_seq
 
     def messages(self) -> list[DeviceMessage]:
         """Telemetry of every device and meter about the last step. Each call counts `seq` up."""
         messages = []
         for device in self._senders:
             telemetry = device.telemetry()
+            if telemetry is None:
+                continue
             enterprise_id, telemetry_topic = self._topics[device.resource_id]
             payload = self._encode(telemetry)
             messages.append(
                 DeviceMessage(
-                    enterprise_id, device.resource_id, telemetry_topic, telemetry.seq, payload
+                    enterprise_id,
+                    device.resource_id,
+                    telemetry_topic,
+                    telemetry.seq,
+                    payload,
+                    device.resource_id not in self._faulty,
                 )
             )
         return messages
@@ -222,6 +255,7 @@ class Fleet:
             taken_at=self.now,
             devices={device.resource_id: device.snapshot() for device in self._devices},
             meters={meter.resource_id: meter.snapshot() for meter in self._meters},
+            faults={name: faulty.snapshot() for name, faulty in self._faulty.items()},
         )
 
     def snapshot_at(self, moment: datetime) -> Snapshot:
@@ -245,6 +279,8 @@ class Fleet:
             device.restore(snapshot.devices[device.resource_id])
         for meter in self._meters:
             meter.restore(snapshot.meters[meter.resource_id])
+        for name, faulty in self._faulty.items():
+            faulty.restore(snapshot.faults[name])
         self._record_from(snapshot)
 
     def rollout_defaults(self, span: Interval) -> Trajectory:
@@ -276,6 +312,31 @@ class Fleet:
         if latest_boundary(self.now, QUARTER) == self.now:
             self._recorder.read()
 
+    @property
+    def fired(self) -> Counter[str]:
+        """How often each kind of fault changed something, since the beginning."""
+        return sum((faulty.fired for faulty in self._faulty.values()), Counter[str]())
+
+    def _with_faults(self, plan: FaultPlan) -> dict[ResourceId, FaultyDevice]:
+        if unknown := plan.unknown(self._park.device_owner):
+            raise DataError(
+                f"no devices {list(unknown)}", where="faults", fix="Name resources or main meters"
+            )
+        sizes = {r.resource_id: max(r.feed_kw, r.draw_kw) for r in self._park.resources}
+        found: dict[ResourceId, FaultyDevice] = {}
+        for device in self._devices:
+            name = device.resource_id
+            if plan.touches(name, meter=False):
+                size_kw = sizes[name]
+                found[name] = FaultyDevice(device, plan, size_kw=size_kw, opened_at=self.now)
+        for meter in self._meters:
+            name = meter.resource_id
+            if plan.touches(name, meter=True):
+                behind = self._park.behind_point[meter.connection_point_id]
+                size_kw = sum(sizes[one] for one in behind)
+                found[name] = FaultyDevice(meter, plan, size_kw=size_kw, opened_at=self.now)
+        return found
+
     def _behind(self, point_id: ConnectionPointId) -> list[Device]:
         return [self._by_id[resource_id] for resource_id in self._park.behind_point[point_id]]
 
@@ -283,7 +344,7 @@ class Fleet:
 def rollout_defaults(
     park: Park, scenario: Scenario, snapshot: Snapshot, span: Interval, *, step: timedelta = STEP
 ) -> Trajectory:
-    """What the park does over `span` from `snapshot` on when nobody commands anything.
+    """What the park does over `span` from `snapshot` on when nobody commands anything, and nothing fails.
 
     Raises:
         DataError: `snapshot` was not taken at the start of `span`.

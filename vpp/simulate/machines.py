@@ -181,6 +181,8 @@ class SimulatedMachine(BaseDevice):
 
     def wish_kw(self, moment: datetime) -> float | None:
         """The set-point that holds from `moment` on, one that has just come too; None where nobody commands."""
+        if self._disturbed.held_kw is not None:
+            return self._disturbed.held_kw
         come = [order for order in self._coming if order.effective_at <= moment]
         order = come[-1] if come else self._in_force
         return order.power_kw if order and moment < order.expires_at else None

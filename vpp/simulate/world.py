@@ -23,6 +23,7 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.park import Park
 from vpp.model.time import Interval, latest_boundary
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.drplatform import LoadPlatform
 from vpp.simulate.exchange import HttpExchange
 from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
@@ -64,6 +65,8 @@ class WorldSpec:
     times: VenueTimes = field(default_factory=VenueTimes)
     ledger_path: Path | None = None
     venue_port: int = 0
+    faults: FaultPlan = NO_FAULTS
+    """What goes wrong with devices."""
 
 
 class World:
@@ -77,7 +80,13 @@ class World:
             OSError: The ledger cannot be written.
         """
         self._spec = spec
-        self._fleet = Fleet(spec.park, spec.scenario, opened_at=spec.opened_at, step=spec.step)
+        self._fleet = Fleet(
+            spec.park,
+            spec.scenario,
+            opened_at=spec.opened_at,
+            step=spec.step,
+            faults=spec.faults,
+        )
         self._now: Callable[[], datetime] = lambda: self._fleet.now
         self._random = Random(spec.seed)
         self._gateways = {
@@ -248,6 +257,7 @@ class World:
             "malformed": sum(g.malformed for g in gateways),
             "connects": sum(g.connects for g in gateways),
             "unsent": self._market.unsent,
+            "faults": dict(self._fleet.fired),
             "demand_response": [*self._platform.results],
             "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
             "prices": true_prices(self._prices, recorded) if recorded else {},
@@ -307,7 +317,8 @@ class World:
         by_enterprise: dict[EnterpriseId, list[DeviceMessage]] = {}
         for message in self._fleet.messages():
             by_enterprise.setdefault(message.enterprise_id, []).append(message)
-            self._seq[message.device_id] = message.seq
+            if message.sound:
+                self._seq[message.device_id] = message.seq
         return by_enterprise
 
     async def _publish(self, messages: Mapping[EnterpriseId, list[DeviceMessage]]) -> None:
