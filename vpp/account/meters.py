@@ -96,6 +96,12 @@ class MeterBook:
         reads = self._reads.get(meter_id)
         return reads[0].measured_at if reads else None
 
+    def last_read_at(self, meter_id: ResourceId, by: datetime) -> datetime | None:
+        """The newest reading of a meter that was measured by then; None where there is none."""
+        reads = self._reads.get(meter_id, [])
+        at = bisect_right(reads, by, key=_when)
+        return reads[at - 1].measured_at if at else None
+
     def energy_wh(self, meter_id: ResourceId, interval: Interval) -> MeteredEnergy | None:
         """What went through the meter during `interval`.
 

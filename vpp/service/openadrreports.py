@@ -27,7 +27,7 @@ from vpp.model.programme import (
     ReportInterval,
 )
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import activations, flexibility, trace
+from vpp.service import activations, flexibility, mainmeters
 from vpp.service.events import Severity
 from vpp.service.openadrdesk import OpenAdrDesk, SentReport
 from vpp.service.plant import Plant
@@ -130,8 +130,8 @@ def recover(plant: Plant) -> None:
 
 def drawn_kw(plant: Plant) -> float | None:
     """What the main meters draw now, kW; None where one of them is not heard lately."""
-    net_kw = trace.park_kw_now(plant, plant.clock.now())
-    return None if net_kw is None else -net_kw
+    seen = mainmeters.shown(plant, plant.clock.now())
+    return None if seen is None else -seen.kw
 
 
 def made(plant: Plant, due: ReportDue) -> ProgrammeReport:

@@ -30,13 +30,12 @@ from vpp.model.settlement import StatementLine
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, parse_utc
 from vpp.plan.terms import ReserveHeadroom
 from vpp.ports import JournalEntry
-from vpp.service import record
+from vpp.service import mainmeters, record
 from vpp.service.activations import listed
 from vpp.service.inputs import trading_unit
 from vpp.service.marketpack import Pack
 from vpp.service.plant import Plant
 from vpp.service.reservedesk import ReserveResult
-from vpp.service.trace import park_kw_now
 from vpp.trade.position import Trade
 from vpp.trade.reservehold import held_kw
 
@@ -103,12 +102,12 @@ def signals(plant: Plant, interval: Interval) -> Iterator[Activation]:
 def note(plant: Plant, now: datetime) -> None:
     """Keep how the park stands beside its plan while a signal is followed: what performance is judged by."""
     quarter = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    schedule, measured = plant.schedule, park_kw_now(plant, now)
+    schedule, measured = plant.schedule, mainmeters.shown(plant, now)
     if measured is None or schedule is None or now not in schedule.horizon.span:
         return
     if any(call.signal and now in call.interval for call in signals(plant, quarter)):
         planned = float(schedule.net_kw[schedule.horizon.index(now)])
-        response = round(exact((measured - planned) / 1000), 6)
+        response = round(exact((measured.kw - planned) / 1000), 6)
         plant.reserve.samples.append(regulation.Sample(now, response))
 
 

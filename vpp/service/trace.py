@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import Storage
-from vpp.service import inputs
+from vpp.service import inputs, mainmeters
 from vpp.service.plant import Plant, TracePoint
 
 
 def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:
     """Keep the picture of this minute and show it."""
-    park_kw = park_kw_now(plant, now)
+    seen = mainmeters.shown(plant, now)
+    park_kw = None if seen is None else seen.kw
     stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
     soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
     stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
@@ -47,14 +48,3 @@ def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -
         money=point.money,
         safe_state=plant.safe_state.value,
     )
-
-
-def park_kw_now(plant: Plant, now: datetime) -> float | None:
-    """Sum of the main meters; None where one of them is not heard lately."""
-    total = 0.0
-    for point in plant.file.park.connection_points:
-        reading = plant.intake.newest_meter.get(point.meter_id)
-        if reading is None or now - reading.measured_at > timedelta(minutes=3):
-            return None
-        total += reading.power_kw
-    return total
