@@ -33,10 +33,10 @@ import structlog
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from vpp.errors import DataError, RejectedError, UnavailableError
+from vpp.errors import DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
-from vpp.ports import Message
+from vpp.ports import Message, Unsent
 from vpp.wire import TOPIC_ROOT, command_of, topic
 
 log = structlog.get_logger(__name__)
@@ -165,12 +165,10 @@ class MqttLink:
 
     # ------------------------------------------------------------ out
 
-    async def send(self, setpoints: Sequence[Setpoint]) -> None:
-        """Publish all set-points and wait until the broker has confirmed each.
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        """Publish all set-points, wait until the broker has confirmed each, return the others.
 
         Raises:
-            UnavailableError: The link is down or the broker did not confirm in time. Some of the
-                commands may have arrived; their expiry bounds what comes of it.
             DataError: A set-point names an unknown resource, or another enterprise's.
         """
         addressed = [
@@ -178,7 +176,7 @@ class MqttLink:
             for setpoint in setpoints
         ]
         if self._client is None:
-            raise self._unavailable(f"{len(setpoints)} set-points not sent: {self._fault}")
+            return self._unsent(setpoints, f"not sent: {self._fault}")
         client = self._client
         try:
             async with asyncio.timeout(self._timing.publish_timeout_s):
@@ -187,14 +185,19 @@ class MqttLink:
                     return_exceptions=True,
                 )
         except TimeoutError:
-            raise self._unavailable(f"{len(setpoints)} set-points not confirmed in time") from None
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if bugs := [failure for failure in failures if not isinstance(failure, aiomqtt.MqttError)]:
+            return self._unsent(setpoints, "not confirmed in time")
+        failures = [
+            (setpoint, outcome)
+            for setpoint, outcome in zip(setpoints, outcomes, strict=True)
+            if isinstance(outcome, BaseException)
+        ]
+        if bugs := [error for _, error in failures if not isinstance(error, aiomqtt.MqttError)]:
             raise bugs[0]
-        if failures:
-            raise self._unavailable(
-                f"{len(failures)} of {len(setpoints)} set-points not confirmed: {failures[0]}"
-            ) from failures[0]
+        return tuple(
+            unsent
+            for setpoint, error in failures
+            for unsent in self._unsent([setpoint], f"not confirmed: {error}")
+        )
 
     def _topic(self, setpoint: Setpoint) -> str:
         home = self._homes.get(setpoint.resource_id)
@@ -206,8 +209,9 @@ class MqttLink:
             )
         return topic(*home, setpoint.resource_id, "cmd")
 
-    def _unavailable(self, what: str) -> UnavailableError:
-        return UnavailableError(what, where=self._where, fix="See whether the broker runs")
+    def _unsent(self, setpoints: Sequence[Setpoint], why: str) -> tuple[Unsent, ...]:
+        reason = f"{self._where}: {why}"
+        return tuple(Unsent(setpoint=setpoint, reason=reason) for setpoint in setpoints)
 
     @property
     def _where(self) -> str:

@@ -22,8 +22,9 @@ from benchmarks.harness import BrokenBenchmarkError, Figure
 from vpp.clock import SimulatedClock
 from vpp.model.time import isoformat
 from vpp.sense.decode import Refusal
+from vpp.service.linkwiring import homes_of
 from vpp.service.run import take
-from vpp.service.wiring import homes_of, open_broker
+from vpp.service.wiring import open_broker
 from vpp.simulate.gateway import BrokerAccess
 
 NOON = time(12)

@@ -14,7 +14,7 @@ from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
 from vpp.model.time import local_moment
 from vpp.plan.problem import Problem, SolveOptions
-from vpp.ports import Message
+from vpp.ports import Message, Unsent
 from vpp.service import inputs
 from vpp.service.forecasting.issuing import issue
 from vpp.service.history import give_history
@@ -41,7 +41,7 @@ class NoLink:
         for message in nothing:
             yield message
 
-    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
         raise BrokenBenchmarkError(f"{len(setpoints)} set-points over no link")
 
 

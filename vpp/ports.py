@@ -46,14 +46,23 @@ class MessageSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A command of which nobody can say that it arrived."""
+
+    setpoint: Setpoint
+    reason: str
+
+
 class SetpointSink(Protocol):
     """Where commands go."""
 
-    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
         """Hand all commands to the link. They are never retained.
 
-        Raises:
-            UnavailableError: The link is down; nothing can be said about these commands.
+        Returns:
+            Those that did not leave, or were not confirmed in time: they may have arrived all the
+            same, and their expiry bounds what comes of it. The others are on their way.
         """
         ...
 

@@ -23,6 +23,7 @@ import pytest
 
 from tests.scenarios.conftest import MakePark
 from vpp.clock import WallClock
+from vpp.ports import Unsent
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
 from vpp.service.parkfile import StrategyUse
@@ -365,7 +366,7 @@ def test_the_command_serves_simulations_alone_until_it_is_told_to_stop(parks: Pa
 class BrokenLink:
     """Raises what no cycle expects."""
 
-    async def send(self, setpoints: object) -> None:
+    async def send(self, setpoints: object) -> tuple[Unsent, ...]:
         raise RuntimeError("the wire is cut")
 
 

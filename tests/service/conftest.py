@@ -21,7 +21,7 @@ from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource import FixedLoad, Storage
 from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
-from vpp.ports import Message
+from vpp.ports import Message, Unsent
 from vpp.service.api.face import build_api
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
@@ -49,8 +49,9 @@ class QuietLink:
         for message in nothing:
             yield message
 
-    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
         self.sent.extend(setpoints)
+        return ()
 
 
 def a_schedule(file: ParkFile) -> Schedule:

@@ -43,6 +43,7 @@ from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
+from vpp.service.linkhealth import Links, no_links
 from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.parkfile import ParkFile
@@ -199,6 +200,8 @@ class Plant:
     """Utilities whose events are followed."""
     venues: tuple[VenueDesk, ...] = ()
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
+    links: Links = no_links
+    """How each link to devices does now."""
 
     # sense
     intake: Intake

@@ -27,7 +27,7 @@ from vpp.errors import ConfigError, UnavailableError, VppError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.time import Interval, local_date, local_moment
-from vpp.ports import JournalEntry, Message
+from vpp.ports import JournalEntry, Message, Unsent
 from vpp.service import activations, awarding, demandresponse, series_door, trading
 from vpp.service.api.invitations import show_invitation
 from vpp.service.api.markets import product_views, request_digest
@@ -79,7 +79,7 @@ class DirectLink:
         while True:
             yield await self._arrived.get()
 
-    async def send(self, setpoints: Sequence[Setpoint]) -> None:
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
         if self._command is None:
             raise UnavailableError(
                 "no devices yet", where="DirectLink", fix="Call attach() before the first cycle"
@@ -89,6 +89,7 @@ class DirectLink:
             if answer is not None:
                 where = topic(*self._homes[setpoint.resource_id], setpoint.resource_id, "ack")
                 self._arrived.put_nowait(Message(topic=where, payload=msgspec.json.encode(answer)))
+        return ()
 
 
 class DirectExchange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState
 from vpp.model.time import isoformat
+from vpp.ports import Unsent
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
@@ -34,7 +36,7 @@ def not_stopped(plant: Plant, power_kw: Mapping[ResourceId, float]) -> dict[Reso
 
 
 async def send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
-    """On disk first, then to the devices; a link that is down costs this cycle's commands."""
+    """On disk first, then to the devices; a link that is down costs its devices this cycle's commands."""
     if not setpoints:
         return
     plant.reach("setpoint made")
@@ -45,15 +47,26 @@ async def send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> 
     try:
         await append_all(plant, entries, now=now)
         plant.reach("setpoint journalled")
-        await plant.sink.send(setpoints)
     except UnavailableError as error:
         plant.dispatcher.forget(setpoints)
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
         return
-    plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in setpoints}}
-    plant.setpoints_sent += len(setpoints)
-    plant.metrics.setpoints_sent(len(setpoints))
+    unsent = await plant.sink.send(setpoints)
+    _note_unsent(plant, unsent, now)
+    kept = {one.setpoint.command_id for one in unsent}
+    sent = [setpoint for setpoint in setpoints if setpoint.command_id not in kept]
+    plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in sent}}
+    plant.setpoints_sent += len(sent)
+    plant.metrics.setpoints_sent(len(sent))
     plant.reach("setpoint sent")
+
+
+def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> None:
+    """Let the values be sent anew; tell each reason once, however many devices it keeps."""
+    plant.dispatcher.forget(one.setpoint for one in unsent)
+    for reason, count in Counter(one.reason for one in unsent).items():
+        text = f"{count} set-points did not leave: {reason}"
+        plant.events.emit("setpoints_unsent", text, at=now, severity=Severity.WARNING)
 
 
 def _record(setpoint: Setpoint) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Put a plant together from a park file and the adapters it is given: no global state.
 
-With `venuewiring.py` the only module that names adapters and strategies.
+With `venuewiring.py` and `linkwiring.py` the only module that names adapters and strategies.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from vpp.account.peaks import MonthlyPeaks
 from vpp.act.dispatch import Dispatcher
 from vpp.clock import Watch
 from vpp.errors import ConfigError
-from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.ids import EnterpriseId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
 from vpp.model.resource.series import available_series, power_series
@@ -72,6 +72,8 @@ from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.kill import KillSwitch
+from vpp.service.linkhealth import Links, no_links
+from vpp.service.linkwiring import open_links
 from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
@@ -150,6 +152,7 @@ def build_plant(
     programmes: tuple[OpenAdrDesk, ...] = (),
     venues: tuple[VenueDesk, ...] = (),
     boxes: Mapping[str, NominationBox] | None = None,
+    links: Links = no_links,
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
@@ -180,6 +183,7 @@ def build_plant(
         feeds=feeds,
         programmes=programmes,
         venues=venues,
+        links=links,
         positions=PositionDesk(boxes=boxes or {}),
         intake=Intake(
             park.device_owner,
@@ -391,11 +395,6 @@ def vtn_of(section: OpenAdrSection, folder: Path, *, ahead: timedelta) -> Vtn:
     )
 
 
-def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:
-    """Enterprise and site of each device, as they stand in its topics."""
-    return {device: (owner, site) for device, (owner, site) in park.device_owner.items()}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerDoor:
     """A running broker, and how the service and each enterprise's gateway enter."""
@@ -453,14 +452,7 @@ async def open_plant(
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
         forecasts = stack.enter_context(SqliteForecasts(data / FORECASTS_FILE))
-        link = MqttLink(
-            broker,
-            homes_of(file.park),
-            client_id=f"vpp-{file.park.park_id}",
-            now=clock.now,
-            jitter=Random(seed),
-        )
-        await stack.enter_async_context(link)
+        linked = await open_links(file, clock=clock, seed=seed, broker=broker, stack=stack)
         venue = None
         if venue_url is not None:
             venue = HttpVenue(HttpVenueAccess(url=venue_url), now=clock.now)
@@ -472,8 +464,8 @@ async def open_plant(
             clock=clock,
             data=data,
             journal=journal,
-            source=link,
-            sink=link,
+            source=linked.channels,
+            sink=linked.channels,
             venue=venue,
             executor=executor,
             record=historian.add,
@@ -482,12 +474,13 @@ async def open_plant(
             seed=seed,
             reach=reach,
             feeds=feeds,
+            links=linked.channels.health,
             programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
             boxes=boxes_of(file),
         )
         recovery.read_back(plant, historian, clock.now())
-        yield Opened(plant=plant, link=link, executor=executor, historian=historian)
+        yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 
 
 @asynccontextmanager
