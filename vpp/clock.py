@@ -19,6 +19,7 @@ simulated time). So the same inputs give the same run whatever the machine does 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -37,9 +38,41 @@ class Watch(Protocol):
 class Clock(Watch, Protocol):
     """The time, and a way to wait for it."""
 
-    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
-        """Return True at `moment` (at once where it has passed), False as soon as `stop` is set."""
+    async def wait_until(
+        self, moment: datetime, stop: asyncio.Event, nudge: Nudge | None = None
+    ) -> bool:
+        """Return True at `moment` (at once where it has passed), False as soon as `stop` is set.
+
+        Before `moment` too, as soon as `nudge` is asked; that one is spent then.
+        """
         ...
+
+
+class Nudge:
+    """Lets whoever waits go on before its turn: asked by one side, spent by the one that waits.
+
+    Asked while nobody waits it is kept, so that the next wait ends at once.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._wake: Callable[[], None] | None = None
+
+    def ask(self) -> None:
+        """Let whoever waits, or is the next to wait, go on at once."""
+        self._asked = True
+        if self._wake is not None:
+            self._wake()
+
+    def listen(self, wake: Callable[[], None] | None) -> None:
+        """Have `wake` called at each asking, and now where it was asked already; None: nobody waits."""
+        self._wake = wake
+        if wake is not None and self._asked:
+            wake()
+
+    def spend(self) -> None:
+        """What was asked for happens now."""
+        self._asked = False
 
 
 class WallClock:
@@ -67,13 +100,30 @@ class WallClock:
     def now(self) -> datetime:
         return self._start + (datetime.now(UTC) - self._origin) * self._speed
 
-    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
+    async def wait_until(
+        self, moment: datetime, stop: asyncio.Event, nudge: Nudge | None = None
+    ) -> bool:
+        if nudge is not None:
+            return await self._wait_nudged(moment, stop, nudge)
         while not stop.is_set() and (left := (moment - self.now()) / self._speed) > timedelta(0):
             try:
                 # At most a minute at a time, so that a stepped wall clock is noticed.
                 await asyncio.wait_for(stop.wait(), min(left.total_seconds(), 60.0))
             except TimeoutError:
                 continue
+        return not stop.is_set()
+
+    async def _wait_nudged(self, moment: datetime, stop: asyncio.Event, nudge: Nudge) -> bool:
+        woken = asyncio.Event()
+        stopped = asyncio.create_task(stop.wait(), name="clock-stop")
+        stopped.add_done_callback(lambda _: woken.set())
+        nudge.listen(woken.set)
+        try:
+            await self.wait_until(moment, woken)
+        finally:
+            nudge.listen(None)
+            stopped.cancel()
+        nudge.spend()
         return not stop.is_set()
 
 
@@ -144,14 +194,26 @@ class _Seat:
     def now(self) -> datetime:
         return self._clock.now()
 
-    async def wait_until(self, moment: datetime, stop: asyncio.Event) -> bool:
+    async def wait_until(
+        self, moment: datetime, stop: asyncio.Event, nudge: Nudge | None = None
+    ) -> bool:
         if stop.is_set():
             return False
         self._wake.clear()
         self.due = max(moment, self._clock.now())
+        if nudge is not None:
+            nudge.listen(self._hasten)
         self._clock._seat_changed()
         await self._wake.wait()
+        if nudge is not None:
+            nudge.listen(None)
+            nudge.spend()
         return not stop.is_set()
+
+    def _hasten(self) -> None:
+        """Take the turn at this very moment, after those that have theirs now."""
+        if self.due is not None:  # None: its turn has come already
+            self.due = self._clock.now()
 
     def release(self) -> None:
         """Let the participant go on."""

@@ -123,9 +123,13 @@ def judge_commands(lab: Any) -> int:
         before = newest.get(device)
         assert before is None or command["seq"] > before["seq"] or command == before
         newest[device] = command
-    on_disk = journal_of(lab)["setpoint"]
+    on_disk = {
+        (one["resource_id"], one["seq"])
+        for body in journal_of(lab)["setpoints"].values()
+        for one in json.loads(body)
+    }
     for device, command in lab.commands:
-        assert f"{command['seq']:012d}/{device}" in on_disk
+        assert (device, command["seq"]) in on_disk
     return len(lab.commands)
 
 

@@ -232,7 +232,7 @@ def decided(file: ParkFile, asked: BacktestOptions) -> list[JournalEntry]:
             clock,
         ):
             await lockstep(run, clock, asyncio.Event(), lambda plant: None)
-            kinds = (cycle.PLAN, setpoints.SETPOINT, tradelog.BID_SET)
+            kinds = (cycle.PLAN, setpoints.SETPOINTS, tradelog.BID_SET)
             return list(run.plant.journal.entries(*kinds))
 
     return asyncio.run(live())
@@ -247,7 +247,7 @@ def test_nothing_is_decided_by_what_comes_later(file: ParkFile) -> None:
     one, other = decided(file, asked), decided(otherwise, asked)
 
     before = [entry for entry in one if entry.recorded_at <= MORNING]
-    assert {entry.kind for entry in before} == {"plan", "setpoint", "bid_set"}
+    assert {entry.kind for entry in before} == {"plan", "setpoints", "bid_set"}
     assert [entry for entry in other if entry.recorded_at <= MORNING] == before
     assert [entry.body for entry in other] != [entry.body for entry in one]
 

@@ -190,7 +190,7 @@ def test_a_simulation_beside_another_leaves_the_record_of_one_alone_byte_by_byte
 ) -> None:
     assert played.one.digest == played.alone.digest
     assert played.one.csv == played.alone.csv
-    assert played.one.manifest["record_entries"]["setpoint"] > 100
+    assert played.one.manifest["record_entries"]["setpoints"] > 100
 
 
 def test_another_seed_is_another_run(played: Played) -> None:

@@ -70,6 +70,8 @@ async def take(
         )
         plant.reach("activation journalled")
         plant.book.activate(activation)
+    if now in activation.interval:  # what is owed now is another
+        plant.acting.nudge.ask()
     if not quiet:
         _tell(plant, activation, now)
     plant.reach("activation booked")

@@ -75,6 +75,8 @@ async def book_award(
             )
         case AlreadyBooked() | Conflict():
             pass  # nothing new; a conflict has been raised by apply
+    if any(now in line.interval for line in award.cleared):  # what is owed now is another
+        plant.acting.nudge.ask()
     plant.metrics.award(status)
     plant.reach("award booked")
     return AwardResponse.model_validate(

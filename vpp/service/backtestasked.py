@@ -11,8 +11,9 @@ from vpp.errors import ConfigError, DataError
 from vpp.model.park import Park
 from vpp.model.time import QUARTER, Interval, isoformat, local_day, parse_utc
 from vpp.service.accounting import METERS_KEPT
+from vpp.service.controlschema import ControlSettings
 from vpp.service.parkfile import ParkFile
-from vpp.service.parkschema import ControlSettings, PlanningSettings
+from vpp.service.parkschema import PlanningSettings
 from vpp.simulate.market import VenueTimes
 
 CONTROL_PERIOD = timedelta(minutes=5)

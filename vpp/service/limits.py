@@ -190,6 +190,8 @@ def _words(order: LimitOrder) -> str:
 
 def _tell(plant: Plant, held: HeldOrder, text: str, now: datetime) -> None:
     plant.replan = text
+    if now in held.order.span:  # kept from this moment on, not from the next tick
+        plant.acting.nudge.ask()
     plant.events.emit(
         "limit_order", text, at=now, severity=Severity.WARNING, order_id=held.order.order_id
     )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import cycle, feeds, openadr, venuedesk, venuewatch
+from vpp.service.actpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
@@ -39,7 +40,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
             "trade": _cycle(plant, seat("trade"), cycle.trade, QUARTER, AFTER_RESULTS),
             "plan": _cycle(plant, seat("plan"), cycle.plan, QUARTER),
             "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
-            "act": _cycle(plant, seat("act"), cycle.act, period),
+            "act": acting(plant, seat("act")),
             "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
         }
     )

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.venuemetrics import VenueMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -58,6 +59,7 @@ class Metrics:
         self._measure_park()
         self._measure_forecasts()
         self.venues = VenueMetrics(self.registry)
+        self.control = ControlMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

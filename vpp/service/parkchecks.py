@@ -21,6 +21,7 @@ from vpp.service import parkschema as schema
 from vpp.service.calendars import CalendarSection, country_days
 from vpp.service.clearingchecks import check_clearing
 from vpp.service.config import Fault, KeyPath
+from vpp.service.controlchecks import check_control
 from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
@@ -56,6 +57,7 @@ def check(parts: Parts) -> list[Fault]:
     _check_contracts(parts)
     if parts.trading is not None:
         _check_trading(parts, parts.trading)
+    check_control(parts)
     check_demand_response(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)

@@ -33,6 +33,7 @@ from vpp.service.config import (
     shipped,
 )
 from vpp.service.contractschema import ContractSection
+from vpp.service.controlschema import ControlSettings
 from vpp.service.curveschema import CurveSettings
 from vpp.service.drchecks import platform_rules
 from vpp.service.drschema import DemandResponseSection
@@ -46,7 +47,6 @@ from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
 from vpp.service.parkparts import Parts, collect
 from vpp.service.parkschema import (
-    ControlSettings,
     ParkSection,
     PlanningSettings,
     SimulatorSettings,

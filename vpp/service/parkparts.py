@@ -23,6 +23,7 @@ from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.contractschema import ContractSection
+from vpp.service.controlschema import ControlSettings
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
@@ -79,6 +80,7 @@ class Parts:
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
+    control: ControlSettings | None = None
     demand_response: DemandResponseSection | None = None
     faults: list[Fault] = field(default_factory=list)
 
@@ -144,6 +146,7 @@ def collect(document: Document) -> Parts:
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
+    parts.control = _valid(ControlSettings, tree.get("control", {}))
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     return parts
 

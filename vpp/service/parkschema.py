@@ -16,6 +16,7 @@ from vpp.service.bidschema import BidSection
 from vpp.service.calendars import CalendarSection, DaysSection
 from vpp.service.clearingschema import ClearingSection
 from vpp.service.contractschema import ContractSection
+from vpp.service.controlschema import ControlSettings
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
@@ -206,24 +207,6 @@ class PlanningSettings(Section):
     def _soft_before_hard(self) -> PlanningSettings:
         if self.soft_s >= self.hard_s:
             raise ValueError(f"soft_s {self.soft_s} is not below hard_s {self.hard_s}")
-        return self
-
-
-class ControlSettings(Section):
-    """How often to steer, and how long a set-point lives."""
-
-    period_s: Annotated[float, Field(ge=1, le=900)] = 60.0
-    setpoint_ttl_s: Annotated[float, Field(ge=2, le=3600)] = 150.0
-    deadband_kw: Size = 2.0
-    """A set-point that changes by less is not sent again before it must be refreshed."""
-
-    @model_validator(mode="after")
-    def _outlives_the_period(self) -> ControlSettings:
-        if self.setpoint_ttl_s <= 2 * self.period_s:
-            raise ValueError(
-                f"setpoint_ttl_s {self.setpoint_ttl_s} is not above twice period_s"
-                f" {self.period_s}: set-points would expire before they are refreshed"
-            )
         return self
 
 

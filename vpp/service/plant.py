@@ -36,6 +36,7 @@ from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
+from vpp.service.actdesk import ActDesk
 from vpp.service.drdesk import ResponseDesk
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor
@@ -231,6 +232,7 @@ class Plant:
     reserve: ReserveDesk = field(default_factory=ReserveDesk)
 
     # act
+    acting: ActDesk = field(default_factory=ActDesk)
     dispatcher: Dispatcher
     kill: KillSwitch
     latches: dict[Scope, str] = field(default_factory=dict)

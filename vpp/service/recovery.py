@@ -28,6 +28,7 @@ from vpp.service import (
     nominating,
     openadr,
     outside,
+    overrides,
     quotas,
     reserves,
     series_door,
@@ -70,6 +71,7 @@ def recover(plant: Plant) -> None:
     for entry in plant.journal.entries(reserves.KIND):
         reserves.replay(plant, entry)
     limits.recover(plant)
+    overrides.recover(plant)
     openadr.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
@@ -82,8 +84,8 @@ def first_command_seq(journal: Journal, now: datetime) -> int:
     The epoch second alone is above them only while no device gets more than one command a second
     and no clock runs backwards. It is used where it can be, for the day on which a record is lost.
     """
-    newest = journal.greatest_key(setpoints.SETPOINT)
-    return max(int(now.timestamp()), 0 if newest is None else setpoints.setpoint_number(newest) + 1)
+    newest = setpoints.newest_number(journal)
+    return max(int(now.timestamp()), 0 if newest is None else newest + 1)
 
 
 def began_at(journal: Journal, now: datetime) -> datetime:

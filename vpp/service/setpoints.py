@@ -1,7 +1,11 @@
-"""Set-points on their way: on disk, then to the devices; and who does not follow them."""
+"""Set-points on their way: on disk, then to the devices; and who does not follow them.
+
+All commands of one cycle are one entry of the journal, so that a thousand devices a second are a row a second.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,18 +18,25 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState
 from vpp.model.time import isoformat
-from vpp.ports import Unsent
+from vpp.ports import Journal, Unsent
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
-from vpp.service.record import append_all
+from vpp.service.record import append
+
+SETPOINTS = "setpoints"
+"""Kind of journal entries: the commands of a cycle, under `their highest number/digest`."""
 
 SETPOINT = "setpoint"
-"""Kind of journal entries."""
+"""Of entries written before, one for each command, under `its number/resource id`: read, no longer written."""
 
 
-def setpoint_number(key: str) -> int:
-    """The number of a command from its key in the journal; keys sort as their numbers do."""
-    return int(key.split("/")[0])
+def newest_number(journal: Journal) -> int | None:
+    """The highest number of any command on record, of either kind of entry; None where there is none.
+
+    Keys sort as their numbers do.
+    """
+    keys = [journal.greatest_key(kind) for kind in (SETPOINTS, SETPOINT)]
+    return max((int(key.split("/")[0]) for key in keys if key is not None), default=None)
 
 
 def not_stopped(plant: Plant, power_kw: Mapping[ResourceId, float]) -> dict[ResourceId, float]:
@@ -40,12 +51,11 @@ async def send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> 
     if not setpoints:
         return
     plant.reach("setpoint made")
-    entries = [
-        (SETPOINT, f"{s.seq:012d}/{s.resource_id}", msgspec.json.encode(_record(s)))
-        for s in setpoints
-    ]
+    body = msgspec.json.encode([_record(setpoint) for setpoint in setpoints])
+    highest = max(setpoint.seq for setpoint in setpoints)
+    key = f"{highest:012d}/{hashlib.sha256(body).hexdigest()[:16]}"
     try:
-        await append_all(plant, entries, now=now)
+        await append(plant, SETPOINTS, key, body, now=now)
         plant.reach("setpoint journalled")
     except UnavailableError as error:
         plant.dispatcher.forget(setpoints)
@@ -72,6 +82,7 @@ def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> Non
 def _record(setpoint: Setpoint) -> dict[str, object]:
     return {
         "resource_id": setpoint.resource_id,
+        "seq": setpoint.seq,
         "power_kw": setpoint.power_kw,
         "expires_at": isoformat(setpoint.expires_at),
         "serves": setpoint.serves,

@@ -37,6 +37,7 @@ PARAMETERS = {
     "nomination_id": "As `GET /v1/positions/nominations` names it.",
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "venue": "Id of a venue of `GET /v1/venues`.",
+    "resource_id": "Id of a resource of `GET /v1/resources`.",
     "series_id": "Such as `price.day-ahead.se3`: a-z, 0-9, hyphen and point, at most 80.",
 }
 

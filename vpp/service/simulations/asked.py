@@ -10,9 +10,10 @@ from vpp.errors import DataError
 from vpp.model.market import BidMode
 from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_day, local_moment
 from vpp.service.backtestasked import SERIES_BEYOND, TTL_PERIODS
+from vpp.service.controlschema import ControlSettings
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.parkfile import ParkFile, load_park, shipped_park
-from vpp.service.parkschema import ControlSettings, PlanningSettings
+from vpp.service.parkschema import PlanningSettings
 from vpp.service.replay import scenario_of
 from vpp.service.simulation import OPENING
 from vpp.service.simulations.views import SimulationRequest
