@@ -34,6 +34,8 @@ from vpp.act.merit import Order, fill, ranked
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 
+__all__ = ["Order", "Room", "Rule", "Shared", "hand_out"]
+
 MOST_KW = 1e12
 """No unit is larger: what is, is a wrong register, and would swallow the others in rounding."""
 
@@ -128,10 +130,10 @@ def hand_out(
             the fullest does alone; the longer, the more each does by its size.
 
     Raises:
-        DataError: `total_kw` is no finite number, or `meet_hours` is not above 0.
+        DataError: `total_kw` is no finite number, or `meet_hours` is not within 0.001 … 10 000.
     """
     _require_numbers("total_kw", np.array([total_kw]), (1,))
-    _require("meet_hours", np.array([meet_hours]), np.array([0 < meet_hours < np.inf]))
+    _require("meet_hours", np.array([meet_hours]), np.array([1e-3 <= meet_hours <= 1e4]))
     kept = Order() if order is None else order
     least_kw, most_kw = float(room.low_kw.sum()), float(room.high_kw.sum())
     if total_kw >= most_kw:
