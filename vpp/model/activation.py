@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 
 from vpp.model.horizon import Profile
 from vpp.model.ids import ProductId, UnitId
@@ -68,12 +70,30 @@ class Activation:
         """Energy that is asked for within a span, signed as net injection; a signal's last value lasts."""
         if not self.signal:
             return self.activated_mw * _hours(self.interval, span)
-        ends = [*(at for at, _ in self.followed[1:]), self.interval.end]
         total = Decimal(0)
-        for (start, mw), end in zip(self.followed, ends, strict=True):
+        for number in range(self._holding(span.start), len(self.followed)):
+            start, mw = self.followed[number]
+            if start >= span.end:
+                break
+            later = number + 1 < len(self.followed)
+            end = self.followed[number + 1][0] if later else self.interval.end
             if mw and start < end:
                 total += mw * _hours(Interval(start, end), span)
         return total
+
+    def asked_mw(self, moment: datetime) -> Decimal:
+        """What is asked at a moment, signed as net injection; a signal's newest value until then."""
+        if moment not in self.interval:
+            return Decimal(0)
+        if not self.signal:
+            return self.activated_mw
+        at = self._holding(moment)
+        begun = at < len(self.followed) and self.followed[at][0] <= moment
+        return self.followed[at][1] if begun else Decimal(0)
+
+    def _holding(self, moment: datetime) -> int:
+        """Which value of a signal holds at a moment; the first where none does yet."""
+        return max(bisect_right(self.followed, moment, key=itemgetter(0)) - 1, 0)
 
 
 def _hours(one: Interval, other: Interval) -> Decimal:

@@ -82,7 +82,7 @@ def terms(plant: Plant, horizon: Horizon) -> tuple[Cap, ...]:
     """What the plan keeps to for all activations that reach into its horizon: nothing for those taken back."""
     calls = [
         call
-        for call in plant.book.calls.standing()
+        for call in plant.book.calls.standing_in(horizon.span)
         if call.quantity_mw and call.invitation_id is None and not call.signal
     ]
     owed_kw, called_kw = _owed_kw(calls, horizon), _called_kw(calls, horizon)
@@ -113,11 +113,11 @@ def require_planned(plant: Plant, product_id: str, delivery: Interval) -> None:
     Raises:
         TradeRefusal: `plan_stale`.
     """
-    for call in plant.book.calls.standing():
+    for call in plant.book.calls.standing_in(delivery):
         key = call.activation_id, call.revision
         if call.signal:
             continue  # the plan holds headroom for all of it
-        if key not in plant.calls_planned and call.interval.overlaps(delivery):
+        if key not in plant.calls_planned:
             raise TradeRefusal(
                 f"activation {call.activation_id} came after the newest plan",
                 code=Refusal.PLAN_STALE,
@@ -242,7 +242,7 @@ def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Pro
     values = np.full(horizon.steps, np.nan)
     if schedule is not None:
         planned = Profile(schedule.horizon, schedule.net_kw)
-        calls = plant.book.calls.standing()
+        calls = plant.book.calls.standing_in(horizon.span)
         known = [c for c in calls if (c.activation_id, c.revision) in plant.calls_planned]
         asked = _called_kw(known, horizon)
         for step, start in enumerate(horizon.starts()):

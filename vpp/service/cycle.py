@@ -23,7 +23,6 @@ import msgspec
 from vpp.act.guard import guard
 from vpp.act.share import share
 from vpp.errors import DataError, PlanError, UnavailableError
-from vpp.model.horizon import Horizon
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
@@ -46,9 +45,11 @@ from vpp.service import (
     finality,
     inputs,
     limits,
+    mainmeters,
     nominating,
     notices,
     outside,
+    owing,
     positions,
     quotas,
     reserves,
@@ -317,8 +318,9 @@ async def act(plant: Plant, now: datetime) -> None:
     await control.record_latches(plant)
     rung = safestate.rung(plant, now)
     interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    owed_kw = reserves.owed_kw(plant, interval, _owed_kw(plant, interval))
-    owed_kw = drplan.owed_kw(plant, interval, owed_kw)
+    owed = owing.owed_at(plant, now)
+    owed_kw = None if owed is None else owing.mean_kw(owed, now)
+    metered = mainmeters.metered_so_far(plant, interval, now)
     if rung.may_command:
         park = limits.park_at(plant, now)
         wanted = share(
@@ -328,7 +330,7 @@ async def act(plant: Plant, now: datetime) -> None:
             now=now,
             interval=interval,
             owed_kw=owed_kw,
-            metered_kwh=_metered_kwh(plant, interval, now),
+            metered_kwh=0.0 if metered is None else metered.kwh,
             control_period=timedelta(seconds=plant.file.control.period_s),
             import_ceiling_kw=ceilings.ceilings_kw(plant, now),
         )
@@ -344,22 +346,6 @@ async def act(plant: Plant, now: datetime) -> None:
     quotas.note_readings(plant)
     reserves.note(plant, now)
     trace.keep(plant, state, owed_kw, now)
-
-
-def _owed_kw(plant: Plant, interval: Interval) -> float | None:
-    """Mean net injection sold and called for `interval`; None before the unit trades."""
-    if interval.start < inputs.trading_unit(plant).trades_from:
-        return None
-    called_kw = plant.book.position().activated_kw(Horizon(interval.start, QUARTER, 1))
-    return float(plant.sold_mw(interval)) * 1000 + float(called_kw[0])
-
-
-def _metered_kwh(plant: Plant, interval: Interval, now: datetime) -> float:
-    """Net injection since the interval began, by the main meters; 0 where one is not heard."""
-    if now <= interval.start:
-        return 0.0
-    metered = accounting.metered_by_enterprise(plant, Interval(interval.start, now))
-    return 0.0 if metered is None else sum(m.net_wh for m in metered.values()) / 1000
 
 
 # ---------------------------------------------------------------- account

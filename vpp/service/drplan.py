@@ -108,7 +108,7 @@ def called_mw(plant: Plant, story: Story) -> Decimal:
     """What is called: what was confirmed, or what the platform's own call asks of it where that is less."""
     calls = [
         call.quantity_mw
-        for call in plant.book.calls.standing()
+        for call in plant.book.calls.standing_in(story.invitation.window)
         if call.invitation_id == story.invitation.invitation_id and call.quantity_mw
     ]
     return min([story.owed_mw, *calls])

@@ -206,7 +206,7 @@ def _baseline(plant: Plant, asked: ReportAsked, span: Interval) -> Told:
     for quarter in _quarters(span):
         calls = [
             kw
-            for call in plant.book.calls.standing()
+            for call in plant.book.calls.standing_in(quarter)
             if quarter.start in call.interval
             and (kw := activations.baseline_kw(call, quarter.start)) is not None
         ]
@@ -221,11 +221,7 @@ def _operating_state(plant: Plant, asked: ReportAsked, span: Interval) -> Told:
     """Whether we follow, and what."""
     if plant.safe_state is not SafeState.NORMAL:
         return Told(value="ERROR", quality=OK)
-    called = [
-        call.side
-        for call in plant.book.calls.standing()
-        if call.quantity_mw and call.interval.overlaps(span)
-    ]
+    called = [call.side for call in plant.book.calls.standing_in(span) if call.quantity_mw]
     if not called:
         return Told(value="NORMAL", quality=OK)
     less = called[-1] is Side.SELL

@@ -75,28 +75,23 @@ def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
 
 
 def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> float | None:
-    """What is owed in a quarter-hour with a signal and no energy traded: the plan, and what is asked on top.
+    """What is owed in a quarter-hour beside what a signal asks: as planned, where no energy is traded.
 
     Where energy is traded, what is sold and what is called of it are owed already.
     """
     schedule, energy = plant.schedule, plant.energy_products
-    lines = plant.book.position().trades(interval)
     if schedule is None or not any(signals(plant, interval)):
         return otherwise_kw
-    if any(line.product_id in energy for line in lines):
+    if any(line.product_id in energy for line in plant.book.position().trades(interval)):
         return otherwise_kw
     if not schedule.horizon.span.covers(interval):
         return otherwise_kw
-    asked = sum((call.asked_mwh(interval) for call in signals(plant, interval)), ZERO)
-    planned = float(schedule.net_kw[schedule.horizon.index(interval.start)])
-    return planned + float(asked) * 1000 / interval.hours
+    return float(schedule.net_kw[schedule.horizon.index(interval.start)])
 
 
 def signals(plant: Plant, interval: Interval) -> Iterator[Activation]:
     """Signals that are followed in an interval."""
-    for call in plant.book.calls.standing():
-        if call.signal and call.interval.overlaps(interval):
-            yield call
+    return (call for call in plant.book.calls.standing_in(interval) if call.signal)
 
 
 def note(plant: Plant, now: datetime) -> None:
@@ -114,10 +109,9 @@ def note(plant: Plant, now: datetime) -> None:
 def activated_mwh(plant: Plant, interval: Interval) -> Decimal:
     """Balancing energy that was asked for in a settled interval: it belongs to the schedule, not to imbalance."""
     total = ZERO
-    for call in plant.book.calls.standing():
+    for call in plant.book.calls.standing_in(interval):
         product = plant.products.get(call.product_id)
-        balances = product is not None and product.settled_by in SETTLED_BY
-        if balances and call.interval.overlaps(interval):
+        if product is not None and product.settled_by in SETTLED_BY:
             total += call.asked_mwh(interval)
     return total
 
@@ -225,8 +219,8 @@ def _settled(plant: Plant, pack: Pack, trade: Trade, before: ReserveResult | Non
     hours, price = exact(trade.interval.hours), trade.price_per_mwh
     calls = [
         call
-        for call in plant.book.calls.standing()
-        if call.product_id == trade.product_id and call.interval.overlaps(trade.interval)
+        for call in plant.book.calls.standing_in(trade.interval)
+        if call.product_id == trade.product_id
     ]
     match pack.section.settlement.formula:
         case "capacity_availability" | "fcas_enabled":

@@ -429,7 +429,11 @@ class BidBook:
             ConflictError: The revision is known with other content.
         """
         self._calls.add(activation)
-        self._position.clear()
+        stands = self._calls.newest(activation.activation_id)
+        self._position = {
+            unit_id: position.with_call(stands) if unit_id in (None, stands.unit_id) else position
+            for unit_id, position in self._position.items()
+        }
         if not self._calls.stands(activation) or not activation.quantity_mw:
             return
         first = self._calls.first(activation.activation_id)

@@ -7,7 +7,7 @@ holds in each of its quarters.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,11 +64,8 @@ class Position:
 
     def __init__(self, trades: Iterable[Trade] = (), calls: Iterable[Activation] = ()) -> None:
         self._trades = sorted(trades, key=_order)
-        self._calls = tuple(
-            call
-            for call in calls
-            if (call.quantity_mw or call.followed) and call.invitation_id is None
-        )
+        self._calls = sorted((call for call in calls if _counts(call)), key=_began)
+        self._longest_call = max((_length(call) for call in self._calls), default=timedelta(0))
         self._starts = [trade.interval.start for trade in self._trades]
         self._longest = max(
             (trade.interval.end - trade.interval.start for trade in self._trades),
@@ -77,15 +74,23 @@ class Position:
 
     def with_more(self, trades: Iterable[Trade]) -> Position:
         """This position and some trades that are not in it; cheap, for one award among thousands."""
-        grown = Position(calls=self._calls)
+        grown = self._copy()
         grown._trades, grown._starts = [*self._trades], [*self._starts]
-        grown._longest = self._longest
         for trade in trades:
             at = bisect_right(grown._trades, _order(trade), key=_order)
             grown._trades.insert(at, trade)
             grown._starts.insert(at, trade.interval.start)
             grown._longest = max(grown._longest, trade.interval.end - trade.interval.start)
         return grown
+
+    def with_call(self, call: Activation) -> Position:
+        """This position with an activation as it stands now; cheap, for a signal that moves every few seconds."""
+        changed = self._copy()
+        changed._calls = [one for one in self._calls if one.activation_id != call.activation_id]
+        if _counts(call):
+            insort(changed._calls, call, key=_began)
+            changed._longest_call = max(self._longest_call, _length(call))
+        return changed
 
     def sold_mw(self, product_id: ProductId, interval: Interval) -> Decimal:
         """Mean MW sold (bought below 0) of one product over `interval`."""
@@ -110,12 +115,21 @@ class Position:
         return owed + self.activated_kw(horizon, products)
 
     def activated_kw(
-        self, horizon: Horizon, products: Collection[ProductId] | None = None
+        self,
+        horizon: Horizon,
+        products: Collection[ProductId] | None = None,
+        *,
+        signals: bool = True,
     ) -> Floats:
-        """What is called in each step, as net injection in kW, of these products; shape (T,)."""
+        """What is called in each step, as net injection in kW, of these products; shape (T,).
+
+        With `signals` False what signals ask for is left out: they are followed second by second.
+        """
         called = np.zeros(horizon.steps)
-        for call in self._calls:
+        for call in self._calls_in(horizon.span):
             if products is not None and call.product_id not in products:
+                continue
+            if call.signal and not signals:
                 continue
             if call.signal:
                 for step, interval in enumerate(horizon.intervals()):
@@ -134,8 +148,7 @@ class Position:
         return sum(
             (
                 call.activated_mw * share_of(call.interval, interval)
-                for call in self._calls
-                if call.interval.overlaps(interval)
+                for call in self._calls_in(interval)
             ),
             Decimal(0),
         )
@@ -155,10 +168,35 @@ class Position:
         """Every trade, by interval."""
         return tuple(self._trades)
 
+    def _copy(self) -> Position:
+        """A position that shares this one's lists; who makes it puts in new ones where they change."""
+        other = Position()
+        other._trades, other._starts, other._longest = self._trades, self._starts, self._longest
+        other._calls, other._longest_call = self._calls, self._longest_call
+        return other
+
+    def _calls_in(self, span: Interval) -> list[Activation]:
+        first = bisect_left(self._calls, span.start - self._longest_call, key=_began)
+        last = bisect_left(self._calls, span.end, key=_began)
+        return [call for call in self._calls[first:last] if call.interval.end > span.start]
+
     def _overlapping(self, span: Interval) -> list[Trade]:
         first = bisect_left(self._starts, span.start - self._longest)
         last = bisect_left(self._starts, span.end)
         return [trade for trade in self._trades[first:last] if trade.interval.end > span.start]
+
+
+def _counts(call: Activation) -> bool:
+    """Whether it is owed here; the call of an invitation is owed there."""
+    return bool(call.quantity_mw or call.followed) and call.invitation_id is None
+
+
+def _began(call: Activation) -> datetime:
+    return call.interval.start
+
+
+def _length(call: Activation) -> timedelta:
+    return call.interval.end - call.interval.start
 
 
 def _order(trade: Trade) -> tuple[Interval, str, str, str]:
