@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from vpp.act.guard import Clip, guard
+from vpp.act.units import Seen, Units
 from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ConnectionPointId, EnterpriseId, FeederId, NodeId, ParkId, ResourceId
@@ -276,6 +279,29 @@ def schedule(
         strategy_version="s1",
         input_digest="i",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What the guard allows, by name."""
+
+    power_kw: dict[ResourceId, float]
+    clipped: tuple[Clip, ...]
+
+
+def granted(of: Park, seen: ParkState, wanted: Mapping[ResourceId, float], **more: Any) -> Granted:
+    """Guard wishes by name; one that is NaN was asked for all the same."""
+    units = Units.of(of)
+    asked = np.zeros(len(units), dtype=np.bool_)
+    asked[[units.index[name] for name in wanted]] = True
+    told: dict[str, Any] = {"now": seen.taken_at, "stopped": np.zeros_like(asked), "asked": asked}
+    result = guard(units, Seen.of(units, seen), units.powers_kw(wanted), **(told | more))
+    return Granted(power_kw=units.by_name(result.power_kw), clipped=result.clipped)
+
+
+@pytest.fixture(scope="session")
+def guard_of() -> Callable[..., Granted]:
+    return granted
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from vpp.act.guard import guard
 from vpp.act.share import share
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession
@@ -96,6 +95,7 @@ def test_a_cut_leaves_a_machine_where_it_can_run(
     a_resource: Builder,
     a_park: Builder,
     a_state: Builder,
+    guard_of: Builder,
     a_reading: Builder,
     said: dict[str, Any],
     import_kw: float,
@@ -104,26 +104,26 @@ def test_a_cut_leaves_a_machine_where_it_can_run(
     mixer = a_resource("mixer", **said)
     park = a_park(mixer, park_limits=Limits(import_kw=import_kw))
 
-    result = guard(park, a_state(park, a_reading(mixer)), {ResourceId("mixer"): -100.0})
+    result = guard_of(park, a_state(park, a_reading(mixer)), {ResourceId("mixer"): -100.0})
 
     assert result.power_kw == {"mixer": pytest.approx(allowed)}
 
 
 def test_the_limit_of_an_enterprise_is_guarded_over_all_its_points(
-    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder
+    a_resource: Builder, a_park: Builder, a_state: Builder, guard_of: Builder, a_reading: Builder
 ) -> None:
     one, two = a_resource("bess", "b1", "cp0"), a_resource("bess", "b2", "cp1")
     park = a_park(one, two, enterprise=Limits(export_kw=1000.0))
     wishes = {ResourceId("b1"): 900.0, ResourceId("b2"): 900.0}
 
-    result = guard(park, a_state(park, a_reading(one), a_reading(two)), wishes)
+    result = guard_of(park, a_state(park, a_reading(one), a_reading(two)), wishes)
 
     assert sum(result.power_kw.values()) == pytest.approx(1000)
     assert {clip.why for clip in result.clipped} == {"export of enterprise mill"}
 
 
 def test_what_a_group_draws_is_guarded_whatever_others_of_it_feed(
-    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder
+    a_resource: Builder, a_park: Builder, a_state: Builder, guard_of: Builder, a_reading: Builder
 ) -> None:
     """150 kW for all three: the battery that feeds makes no room."""
     mixer, feeds, draws = (
@@ -137,7 +137,7 @@ def test_what_a_group_draws_is_guarded_whatever_others_of_it_feed(
     park = a_park(mixer, feeds, draws, groups=(together,))
     wishes = {ResourceId("mixer"): -100.0, ResourceId("feeds"): 80.0, ResourceId("draws"): -90.0}
 
-    result = guard(park, a_state(park, *(a_reading(r) for r in (mixer, feeds, draws))), wishes)
+    result = guard_of(park, a_state(park, *(a_reading(r) for r in (mixer, feeds, draws))), wishes)
 
     assert result.power_kw == {"mixer": -100, "feeds": 80, "draws": pytest.approx(-50)}
     assert {clip.why for clip in result.clipped} == {"import of group hall"}
@@ -168,12 +168,17 @@ def test_a_store_takes_a_residual_no_further_than_its_group_may_draw(
 
 @pytest.mark.parametrize("kind", ["tank", "pump"])
 def test_heat_loads_no_wire(
-    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder, kind: str
+    a_resource: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    guard_of: Builder,
+    a_reading: Builder,
+    kind: str,
 ) -> None:
     one = a_resource(kind)
     park = a_park(one, park_limits=Limits(import_kw=1.0, export_kw=1.0))
 
-    result = guard(park, a_state(park, a_reading(one)), {ResourceId(kind): -100.0})
+    result = guard_of(park, a_state(park, a_reading(one)), {ResourceId(kind): -100.0})
 
     assert (result.power_kw, result.clipped) == ({kind: -100.0}, ())
 
@@ -193,6 +198,7 @@ def test_what_a_device_does_beside_its_command_is_reckoned_with(
     a_park: Builder,
     a_state: Builder,
     a_reading: Builder,
+    guard_of: Builder,
     kind: str,
     said: dict[str, Any],
     now_kw: float,
@@ -204,7 +210,7 @@ def test_what_a_device_does_beside_its_command_is_reckoned_with(
     park = a_park(one, bess, park_limits=Limits(import_kw=import_kw))
     wishes = {"shop": -10.0, "cars": 50.0, "engine": 300.0, "boiler": 0.0}
 
-    result = guard(
+    result = guard_of(
         park,
         a_state(park, a_reading(one, now_kw), a_reading(bess)),
         {ResourceId(kind): wishes[kind], ResourceId("bess"): -500.0},
@@ -228,6 +234,7 @@ def test_a_machine_is_told_only_what_it_can_run_at(
     a_resource: Builder,
     a_park: Builder,
     a_state: Builder,
+    guard_of: Builder,
     a_reading: Builder,
     kind: str,
     said: dict[str, Any],
@@ -238,7 +245,7 @@ def test_a_machine_is_told_only_what_it_can_run_at(
     one = a_resource(kind, **said)
     park = a_park(one)
 
-    result = guard(park, a_state(park, a_reading(one)), {ResourceId(kind): wish_kw})
+    result = guard_of(park, a_state(park, a_reading(one)), {ResourceId(kind): wish_kw})
 
     assert (result.power_kw, len(result.clipped)) == ({kind: allowed_kw}, clips)
 

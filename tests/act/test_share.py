@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpp.act.guard import guard
 from vpp.act.share import least_draw_kw, share
 from vpp.model.measurement import EvSession, Reading, RunPhase
 from vpp.model.park import Limits
@@ -445,7 +444,12 @@ def test_storage_stays_within_power_energy_and_limits_and_meets_what_is_owed_if_
 
 
 def test_what_is_shared_passes_the_guard(
-    a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder, shared: Builder
+    a_resource: Builder,
+    a_reading: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    guard_of: Builder,
+    shared: Builder,
 ) -> None:
     bess, base = a_resource("bess"), a_resource("base")
     members = [(bess, 200, a_reading(bess)), (base, -500, a_reading(base, -600))]
@@ -453,4 +457,4 @@ def test_what_is_shared_passes_the_guard(
     wanted = shared(members, owed_kw=300, **limits)
     park = a_park(bess, base, **limits)
     assert wanted == {"bess": pytest.approx(700)}
-    assert guard(park, a_state(park, members[0][2], members[1][2]), wanted).clipped == ()
+    assert guard_of(park, a_state(park, members[0][2], members[1][2]), wanted).clipped == ()

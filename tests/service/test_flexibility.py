@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vpp.act.units import Units
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
 from vpp.service.flexibility import Room, room
@@ -88,7 +89,7 @@ def test_each_device_has_the_room_that_its_state_leaves(
     # Whoever is not heard counts as at its worst, so the tree is opened wide here.
     park = _without_limits(park_file)
 
-    found = room(park.park, a_state(park, heard))
+    found = room(park.park, Units.of(park.park), a_state(park, heard))
 
     assert tuple(found) == pytest.approx(tuple(expected))
 
@@ -102,7 +103,7 @@ def test_a_full_connection_point_leaves_no_room_for_drawing(park_file: ParkFile)
     everybody["office-base"] = {"power_kw": -(limit_kw - 100.0)}
     everybody["office-battery"] = {"power_kw": 0.0, "soc": 0.5}
 
-    found = room(park_file.park, a_state(park_file, everybody))
+    found = room(park_file.park, Units.of(park_file.park), a_state(park_file, everybody))
 
     assert found.available_down_kw == pytest.approx(100.0)
     assert found.available_up_kw == pytest.approx(500.0)

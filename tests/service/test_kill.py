@@ -67,11 +67,12 @@ def test_what_is_killed_bids_no_more_and_the_rest_goes_on(
 
 
 def test_a_killed_enterprise_gets_no_set_points_and_the_others_do(plant: Plant) -> None:
-    power = {ResourceId("office-battery"): 100.0, ResourceId("steel-battery"): 200.0}
-    assert setpoints.not_stopped(plant, power) == power
+    assert not setpoints.stopped(plant).any()
     plant.kill.kill("a drill", Scope("enterprise", "office"))
     control.tell_latches(plant, NOW)  # what every control cycle does first
-    assert setpoints.not_stopped(plant, power) == {ResourceId("steel-battery"): 200.0}
+    stopped = dict(zip(plant.units.names, setpoints.stopped(plant), strict=True))
+    assert stopped[ResourceId("office-battery")]
+    assert not stopped[ResourceId("steel-battery")]
 
 
 @pytest.mark.parametrize("scope", [{}, {"market": "se3-day-ahead"}, {"enterprise": "steel"}])

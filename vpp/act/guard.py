@@ -1,56 +1,93 @@
 """The last hand on every set-point: nothing leaves beyond a limit, whatever the optimiser says.
 
-    wanted ─▶ device: a number, inside its rating, its store not empty or full ─▶ tree ─▶ allowed
-                 │ no                                                              │ too much
-                 ▼                                                                 ▼
-              released (no command; the device goes to its own default)      less of it, storage first
+    wanted ─▶ device: fresh, a number, inside its rating, ramp, store, dwell ─▶ tree ─▶ allowed
+                 │ no                                                            │ too much
+                 ▼                                                               ▼
+              released (no command; the device goes to its own default)    less of it, storage first
 
-What is not commanded counts as measured, or, where nobody knows, at its worst. A node that its
-uncommanded part alone drives over the limit cannot be kept; then commands must not make it worse.
-Every cut moves a command towards 0, so no cut can leave a device's own range.
+What is not commanded counts as measured, or, where nobody knows, at its worst.
 
-Written so that NaN never passes: a value is used only where `low <= value <= high` holds.
+Written so that NaN never passes: a value is used only where `low <= value <= high` holds. A `Guarded` is
+made here alone, and only a `Guarded` can be sent (`tests/test_layers.py` holds both): there is no way
+around. Everything is arrays over the N units of the park; a cycle of 100 000 takes milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import copysign
-from typing import TypeAlias
+from datetime import datetime
+from enum import IntEnum
 
-from vpp.act.tree import Node, nodes
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.act.branches import Places
+from vpp.act.cuts import EXPORT, Cutter
+from vpp.act.reach import Reach, runnable_kw
+from vpp.act.units import Bools, Codes, Kind, Phase, Seen, Units
+from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
-from vpp.model.measurement import ParkState, Reading, RunPhase
-from vpp.model.park import Park
-from vpp.model.resource import (
-    Converter,
-    CurtailableLoad,
-    EvFleet,
-    FixedLoad,
-    FlexibleLoad,
-    Generator,
-    InterruptibleLoad,
-    OnOffRules,
-    Resource,
-    ShiftableRun,
-    Storage,
-    ThermalZone,
-)
 
-TOLERANCE_KW = 1e-6
-"""Float noise that breaks no limit: a milliwatt."""
+AHEAD_S = 5.0
+"""A device's clock may run a little ahead of ours."""
 
-PASSES = 20
-"""Cuts in one node can ask for cuts in another; what is not settled after so many goes to 0."""
+LEAST_NUMBER_KW = float(np.finfo(np.float64).tiny)
+"""A smaller size beside 0 is no number that somebody meant."""
 
-Kinds: TypeAlias = tuple[type[Resource], ...]
-CURTAILED_FIRST_TO_LAST: tuple[Kinds, ...] = ((Storage,), (EvFleet, Converter), (Generator,))
-SHED_FIRST_TO_LAST: tuple[Kinds, ...] = (
-    (Storage,),
-    (ThermalZone, EvFleet, FlexibleLoad, Converter),
-    (InterruptibleLoad, CurtailableLoad),
-)
+LEAST_HOURS = 1e-9
+
+
+class Why(IntEnum):
+    """Why a wish was not granted as it was."""
+
+    GRANTED = 0
+    UNKNOWN = 1
+    TOO_OLD = 2
+    NOT_WITHIN = 3
+    FIXED = 4
+    STOPPED = 5
+    NO_SOC = 6
+    EMPTY = 7
+    FULL = 8
+    STARTED = 9
+    RAMP = 10
+    TOO_LITTLE = 11
+    STAYS_ON = 12
+    STAYS_OFF = 13
+    NODE = 14
+
+
+WORDS = {
+    Why.UNKNOWN: "its state is unknown",
+    Why.TOO_OLD: "its reading is too old",
+    Why.FIXED: "a fixed load is never commanded",
+    Why.STOPPED: "it is stopped",
+    Why.NO_SOC: "its state of charge is unknown",
+    Why.EMPTY: "the store is empty: what is left must stay",
+    Why.FULL: "the store is full",
+    Why.STARTED: "a run is not commanded once it has started",
+    Why.RAMP: "faster than its ramp",
+    Why.TOO_LITTLE: "less than it can run at",
+    Why.STAYS_ON: "it was started too short a time ago to stop",
+    Why.STAYS_OFF: "it was stopped too short a time ago to start",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Before:
+    """What is in force when the next commands are made; all arrays have shape (N,)."""
+
+    period_s: float
+    """Time until the commands after these."""
+
+    power_kw: Floats
+    """What the guard last allowed each; NaN where no command is in force."""
+
+    age_s: Floats
+    """How long ago that was."""
+
+    switched_s: Floats
+    """Since when its commands have it on, or off; NaN where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,229 +102,219 @@ class Clip:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Guarded:
-    """What may be sent."""
+    """What may be sent. Made by `guard` alone; nothing in it can be written."""
 
-    power_kw: Mapping[ResourceId, float]
-    """In park order; who is missing gets no command."""
+    units: Units
+    wanted_kw: Floats
+    power_kw: Floats
+    """What each is to be told; NaN: no command."""
 
-    clipped: tuple[Clip, ...]
+    reason: Codes
+    """`Why` of each."""
+
+    node: NDArray[np.int32]
+    """The node that cut it, where the reason is one; -1 elsewhere."""
+
+    side: Codes
+    """Which limit of that node: `cuts.IMPORT` or `cuts.EXPORT`."""
+
+    @property
+    def clipped(self) -> tuple[Clip, ...]:
+        """The wishes that were not granted, in park order."""
+        return tuple(
+            Clip(
+                resource_id=self.units.names[at],
+                wanted_kw=float(self.wanted_kw[at]),
+                allowed_kw=None if np.isnan(self.power_kw[at]) else float(self.power_kw[at]),
+                why=self.why(at),
+            )
+            for at in np.flatnonzero(self.reason).tolist()
+        )
+
+    def why(self, at: int) -> str:
+        """Why the wish of unit number `at` was not granted as it was; empty where it was."""
+        match Why(self.reason[at]):
+            case Why.GRANTED:
+                return ""
+            case Why.NOT_WITHIN:
+                low, high = -self.units.draw_kw[at], self.units.feed_kw[at]
+                return f"not within {low:g} … {high:g} kW"
+            case Why.NODE:
+                side = "export" if self.side[at] == EXPORT else "import"
+                return f"{side} of {self.units.tree.names[self.node[at]]}"
+            case told:
+                return WORDS[told]
 
 
-def guard(park: Park, state: ParkState, wanted: Mapping[ResourceId, float]) -> Guarded:
-    """Let through of `wanted` (net injection in kW) what breaks no limit of device or tree."""
-    reading = {s.resource_id: s if isinstance(s, Reading) else None for s in state.resources}
-    allowed: dict[ResourceId, float] = {}
-    why: dict[ResourceId, str] = {
-        name: "no such resource" for name in wanted if name not in park.resource_by_id
-    }
-    for resource in park.resources:
-        name = resource.resource_id
-        if name not in wanted:
-            continue
-        kw, reason = _for_device(resource, reading.get(name), wanted[name])
-        if kw is not None:
-            allowed[name] = kw
-        if reason:
-            why[name] = reason
-    _Cutter(park, reading, allowed, why).cut()
-    return Guarded(
-        power_kw=allowed,
-        clipped=tuple(
-            Clip(resource_id=name, wanted_kw=wanted[name], allowed_kw=allowed.get(name), why=reason)
-            for name, reason in why.items()
-        ),
+def guard(
+    units: Units,
+    seen: Seen,
+    wanted_kw: Floats,
+    *,
+    now: datetime,
+    stopped: Bools,
+    before: Before | None = None,
+    asked: Bools | None = None,
+    reserved_kwh: Floats | None = None,
+) -> Guarded:
+    """Let through of `wanted_kw` what breaks no limit of device or tree.
+
+    Args:
+        units: The park, under the limit orders in force.
+        seen: What is measured. Its age is judged here, at `now`.
+        wanted_kw: Net injection wished of each unit; NaN: no command. Shape (N,).
+        now: The moment at which the commands leave.
+        stopped: Whose set-points are stopped by people: released, whatever is wished.
+        before: What is in force; None: ramps and dwell are not judged, as where nothing is sent.
+        asked: Whose wish was to be a command: where it is NaN all the same, the wish is refused by name.
+        reserved_kwh: Energy that must stay in each store above its least charge, for what was sold of it.
+    """
+    return _Guard(units, seen, now, before).of(
+        np.array(wanted_kw, dtype=np.float64), stopped, asked, reserved_kwh
     )
 
 
-def _for_device(
-    resource: Resource, reading: Reading | None, kw: float
-) -> tuple[float | None, str | None]:
-    """The power that the device itself allows (None: release it), and why it is not as wanted."""
-    low, high = -resource.draw_kw, resource.feed_kw
-    slack = TOLERANCE_KW * max(1.0, high - low)
-    if reading is None:
-        return None, "its state is unknown"
-    if not low - slack <= kw <= high + slack:
-        return None, f"not within {low} … {high} kW"
-    kw = min(max(kw, low), high)
-    match resource:
-        case FixedLoad():
-            return None, "a fixed load is never commanded"
-        case Storage() if reading.soc is None:
-            return None, "its state of charge is unknown"
-        case Storage(min_soc=least) if kw > 0 and not _above(reading.soc, least):
-            return 0.0, "the store is empty"
-        case Storage() if kw < 0 and not _above(1.0, reading.soc):
-            return 0.0, "the store is full"
-        case ShiftableRun() if reading.phase is not RunPhase.WAITING:
-            return None, "a run is not commanded once it has started"
-        case _:
-            runs_kw = _runnable_kw(resource, kw, slack_kw=slack)
-            little = abs(runs_kw - kw) > slack
-            return runs_kw, "less than it can run at" if little else None
+class _Guard:
+    """One call of the guard."""
 
+    def __init__(self, units: Units, seen: Seen, now: datetime, before: Before | None) -> None:
+        self._units, self._seen, self._before = units, seen, before
+        self._since_s = (now - seen.taken_at).total_seconds()
+        age_s = seen.measured_age_s + self._since_s
+        known = (seen.power_kw >= -np.inf) & (seen.power_kw <= np.inf)
+        self._known = known
+        self._heard = known & (age_s >= -AHEAD_S) & (age_s <= units.max_age_s)
+        self._reason = np.zeros(len(units), dtype=np.int8)
+        self._floor_kw = np.zeros(len(units))
+        """What each must keep at least: machines that may not stop yet."""
 
-def _above(high: float | None, low: float | None) -> bool:
-    return high is not None and low is not None and high > low
-
-
-def _range_kw(resource: Resource, reading: Reading | None, kw: float | None) -> tuple[float, float]:
-    """Lowest and highest power to be reckoned with under the command `kw` (None: under none)."""
-    if reading is None:
-        if isinstance(resource, InterruptibleLoad):
-            return -resource.most_draw_kw, 0.0
-        return -resource.draw_kw, resource.feed_kw
-    now = reading.power_kw
-    if kw is None:
-        return now, now
-    match resource:
-        case EvFleet() | FlexibleLoad():  # they may draw, or feed, less than they are allowed
-            return min(kw, max(now, 0.0)), max(kw, min(now, 0.0))
-        case CurtailableLoad():  # and this one draws what cannot be turned down, whatever is said
-            called = reading.phase is RunPhase.CALLED
-            stays_kw = min(now, 0.0) * (1.0 if called else 1 - resource.curtailable_share)
-            return min(kw, stays_kw), max(kw, min(now, 0.0))
-        case Generator():  # the command is a cap; sun, ramp and start decide what is below it
-            most_kw = max(now, reading.available_kw or 0.0, 0.0)
-            if not resource.weather_driven:
-                most_kw = resource.max_feed_kw
-            runs_kw = resource.must_run_share * most_kw
-            return max(min(kw, max(now, 0.0)), runs_kw), max(min(kw, most_kw), runs_kw)
-        case Converter() if kw == 0:  # off, but ready
-            return -resource.ready_kw, -resource.ready_kw
-        case ShiftableRun():  # once started it runs through its whole profile
-            return (-resource.draw_kw if kw < 0 else 0.0), 0.0
-        case InterruptibleLoad():  # it may take a while to stop
-            return min(kw, now), kw
-        case _:
-            return kw, kw
-
-
-def _runnable_kw(resource: Resource, kw: float, *, slack_kw: float = 0.0) -> float:
-    """The nearest power towards 0 that the device knows: a band, or off below its least power.
-
-    What lacks no more than `slack_kw` of one is that one: the solver's rounding stops no machine.
-    """
-    known = _known_kw(resource, kw)
-    if not known:
-        return kw
-    size = abs(kw)
-    below = max((at for at in known if at <= size + slack_kw), default=0.0)
-    bands = isinstance(resource, FlexibleLoad) and bool(resource.bands_kw)
-    return copysign(below if bands or below == 0 else max(size, below), kw)
-
-
-def _known_kw(resource: Resource, kw: float) -> tuple[float, ...]:
-    """Bands, or the least power, on the side of `kw`; sizes. Empty where any little will do."""
-    match resource:
-        case FlexibleLoad(bands_kw=bands) if bands:
-            return bands
-        case FlexibleLoad(on_off=OnOffRules() as rules) | Generator(on_off=OnOffRules() as rules):
-            return (rules.min_power_kw,) if rules.min_power_kw else ()
-        case Converter(on_off=OnOffRules()) if not any(port.per_degc for port in resource.ports):
-            least = min(at if kw > 0 else -at for at in resource.steered_kw)
-            return (least,) if least > 0 else ()
-        case _:
-            return ()
-
-
-class _Cutter:
-    """Cuts `allowed` in place until every node holds, and says why in `why`."""
-
-    def __init__(
-        self,
-        park: Park,
-        reading: Mapping[ResourceId, Reading | None],
-        allowed: dict[ResourceId, float],
-        why: dict[ResourceId, str],
-    ) -> None:
-        self._resource = park.resource_by_id
-        self._reading = reading
-        self._allowed = allowed
-        self._why = why
-        self._nodes = nodes(park)
-        self._range = {
-            name: _range_kw(resource, reading.get(name), allowed.get(name))
-            for name, resource in self._resource.items()
-        }
-        self._at_rest = {
-            name: _range_kw(self._resource[name], reading.get(name), 0.0) for name in allowed
-        }
-        self._limit: list[tuple[float, float]] = []
-        for node in self._nodes:
-            rest = [self._at_rest.get(name, self._range[name]) for name in node.behind]
-            self._limit.append(
-                (
-                    max(node.limits.import_kw, -node.net_kw(low for low, _ in rest)),
-                    max(node.limits.export_kw, node.net_kw(high for _, high in rest)),
-                )
-            )
-
-    def cut(self) -> None:
-        everywhere = range(len(self._nodes))
-        while any(self._excess(i) != (0.0, 0.0) for i in everywhere):
-            for _ in range(PASSES):
-                for i in everywhere:
-                    self._cut_node(i)
-            for i in everywhere:
-                if self._excess(i) != (0.0, 0.0):
-                    for name in self._commanded(self._nodes[i]):
-                        self._set(name, 0.0, self._nodes[i].name)
-
-    def _cut_node(self, i: int) -> None:
-        node = self._nodes[i]
-        too_low, too_high = self._excess(i)
-        if too_high:
-            for kinds in CURTAILED_FIRST_TO_LAST:
-                too_high -= self._scale(node, kinds, too_high, f"export of {node.name}", side=1)
-        if too_low:
-            for kinds in SHED_FIRST_TO_LAST:
-                too_low -= self._scale(node, kinds, too_low, f"import of {node.name}", side=-1)
-            for name in reversed(self._commanded(node)):
-                starts = isinstance(self._resource[name], ShiftableRun) and self._allowed[name] < 0
-                if starts and too_low > TOLERANCE_KW:
-                    too_low += self._range[name][0]
-                    self._set(name, 0.0, f"import of {node.name}")
-
-    def _excess(self, i: int) -> tuple[float, float]:
-        """By how many kW the node is beyond its import and its export limit; 0 where it is not."""
-        import_kw, export_kw = self._limit[i]
-        node = self._nodes[i]
-        too_low = -node.net_kw(self._range[name][0] for name in node.behind) - import_kw
-        too_high = node.net_kw(self._range[name][1] for name in node.behind) - export_kw
-        return (
-            too_low if too_low > TOLERANCE_KW else 0.0,
-            too_high if too_high > TOLERANCE_KW else 0.0,
+    def of(
+        self, wanted_kw: Floats, stopped: Bools, asked: Bools | None, reserved_kwh: Floats | None
+    ) -> Guarded:
+        units = self._units
+        kw = self._admitted(wanted_kw, stopped, asked)
+        self._ramp(kw)
+        self._store(kw, reserved_kwh)
+        runs = units.by_kind[Kind.SHIFTABLE_RUN]
+        self._release(kw, runs[self._seen.phase[runs] != Phase.WAITING], Why.STARTED)
+        self._run(kw)
+        self._dwell(kw)
+        period_s = 0.0 if self._before is None else self._before.period_s
+        reach = Reach(units, self._seen, self._heard, period_s=period_s)
+        cutter = Cutter(units, reach, kw, self._floor_kw)
+        cutter.cut()
+        np.copyto(self._reason, Why.NODE, where=cutter.node >= 0)
+        guarded = Guarded(
+            units=units,
+            wanted_kw=wanted_kw,
+            power_kw=kw,
+            reason=self._reason,
+            node=cutter.node,
+            side=cutter.side,
         )
+        for array in (wanted_kw, kw, guarded.reason, guarded.node, guarded.side):
+            array.flags.writeable = False
+        return guarded
 
-    def _scale(self, node: Node, kinds: Kinds, excess: float, why: str, *, side: int) -> float:
-        """Take up to `excess` kW from the commands of these kinds, in proportion; what was taken."""
-        end = 0 if side < 0 else 1
-        gives = {  # down to what stays whatever is commanded
-            name: kw
-            for name in self._commanded(node)
-            if isinstance(self._resource[name], kinds)
-            and (kw := side * (self._range[name][end] - self._at_rest[name][end])) > 0
-            and side * self._allowed[name] > 0
-        }
-        total = sum(gives.values())
-        if excess <= TOLERANCE_KW or total <= 0:
-            return 0.0
-        part = min(excess / total, 1.0)
-        for name, kw in gives.items():
-            now = side * min(side * self._range[name][end], side * self._allowed[name])
-            left = 0.0 if part == 1.0 else side * max(side * now - kw * part, 0.0)
-            self._set(name, left, why)
-        return min(excess, total)
+    # ------------------------------------------------------------ one device at a time
 
-    def _commanded(self, node: Node) -> list[ResourceId]:
-        return [name for name in node.behind if name in self._allowed]
+    def _admitted(self, wanted_kw: Floats, stopped: Bools, asked: Bools | None) -> Floats:
+        """What is a number inside the rating, of who is heard and may be told; NaN for the rest."""
+        units, slack_kw = self._units, self._units.slack_kw
+        wished = wanted_kw == wanted_kw if asked is None else asked
+        within = (wanted_kw >= -units.draw_kw - slack_kw) & (wanted_kw <= units.feed_kw + slack_kw)
+        within &= (np.abs(wanted_kw) >= LEAST_NUMBER_KW) | (wanted_kw == 0)
+        fixed = units.kind == Kind.FIXED_LOAD
+        good = wished & within & self._heard & ~fixed & ~stopped
+        if (at := np.flatnonzero(wished & ~good)).size:
+            causes = (~self._known, ~self._heard, ~within, fixed, stopped)
+            codes = (Why.UNKNOWN, Why.TOO_OLD, Why.NOT_WITHIN, Why.FIXED, Why.STOPPED)
+            self._reason[at] = np.select([cause[at] for cause in causes], codes)
+        kw = np.minimum(np.maximum(wanted_kw, -units.draw_kw), units.feed_kw)
+        np.copyto(kw, np.nan, where=~good)
+        return kw
 
-    def _set(self, name: ResourceId, kw: float, why: str) -> None:
-        kw = _runnable_kw(self._resource[name], kw)
-        if kw != self._allowed[name]:
-            self._allowed[name] = kw
-            self._why[name] = why
-            self._range[name] = _range_kw(self._resource[name], self._reading.get(name), kw)
+    def _ramp(self, kw: Floats) -> None:
+        """No faster from what was allowed before than the device can follow until the next command."""
+        if self._before is None:
+            return
+        units, before = self._units, self._before
+        at = self._told(units.ramped, kw)
+        from_kw = before.power_kw[at]
+        followed_s = np.where(from_kw == from_kw, before.age_s[at], before.period_s)
+        from_kw = np.where(from_kw == from_kw, from_kw, self._seen.power_kw[at])
+        span_kw = units.ramp_kw_per_s[at] * np.clip(followed_s, 0.0, before.period_s)
+        low_kw, high_kw = from_kw - span_kw, from_kw + span_kw
+        draws, feeds = units.least_draw_kw[at], units.least_feed_kw[at]
+        # Starting and stopping are free of the ramp.
+        low_kw = np.where((draws > 0) & (from_kw > -draws), np.minimum(low_kw, -draws), low_kw)
+        high_kw = np.where((feeds > 0) & (from_kw < feeds), np.maximum(high_kw, feeds), high_kw)
+        free = (kw[at] == 0) & ((draws > 0) | (feeds > 0))
+        slow_kw = np.where(free, 0.0, np.minimum(np.maximum(kw[at], low_kw), high_kw))
+        slow_kw = np.minimum(np.maximum(slow_kw, -units.draw_kw[at]), units.feed_kw[at])
+        self._change(kw, at, slow_kw, Why.RAMP)
+
+    def _store(self, kw: Floats, reserved_kwh: Floats | None) -> None:
+        """No store is emptied below what must stay, nor filled above its size, before the next command."""
+        units = self._units
+        stores = units.by_kind[Kind.STORAGE]
+        soc = self._seen.soc[stores]
+        self._release(kw, stores[~((soc >= 0) & (soc <= 1))], Why.NO_SOC)
+        at = self._told(stores, kw)
+        soc, capacity_kwh = self._seen.soc[at], units.capacity_kwh[at]
+        hours = LEAST_HOURS if self._before is None else self._before.period_s / 3600
+        spare_kwh = (soc - units.min_soc[at]) * capacity_kwh
+        if reserved_kwh is not None:
+            spare_kwh -= reserved_kwh[at]
+        most_kw = np.maximum(spare_kwh, 0.0) * units.discharge_efficiency[at] / hours
+        least_kw = -(1 - soc) * capacity_kwh / units.charge_efficiency[at] / hours
+        self._change(kw, at, np.minimum(kw[at], most_kw), Why.EMPTY)
+        self._change(kw, at, np.maximum(kw[at], least_kw) + 0.0, Why.FULL)
+
+    def _run(self, kw: Floats) -> None:
+        """Machines are told only what they can run at."""
+        at = self._told(self._units.stepped, kw)
+        slack_kw = self._units.slack_kw[at]
+        runs_kw = runnable_kw(self._units, at, kw[at], slack_kw=slack_kw)
+        little = np.abs(runs_kw - kw[at]) > slack_kw
+        kw[at] = runs_kw
+        self._reason[at[little]] = Why.TOO_LITTLE
+
+    def _dwell(self, kw: Floats) -> None:
+        """A machine that was switched lately stays on, at its least, or off."""
+        if self._before is None:
+            return
+        units, seen, before = self._units, self._seen, self._before
+        at = self._told(units.switched, kw)
+        phase = seen.phase[at]
+        told = phase != Phase.NONE
+        on = np.where(told, phase == Phase.RUNNING, np.abs(before.power_kw[at]) > 0)
+        age_s = np.where(told, seen.phase_age_s[at] + self._since_s, before.switched_s[at])
+        stays_on, stays_off = (
+            on & (age_s < units.min_up_s[at]),
+            ~on & (age_s < units.min_down_s[at]),
+        )
+        feeds_kw = units.least_feed_kw[at]
+        least_kw = np.where(feeds_kw > 0, feeds_kw, -units.least_draw_kw[at])
+        self._floor_kw[at[stays_on]] = least_kw[stays_on]
+        below = stays_on & (kw[at] * np.sign(least_kw) < np.abs(least_kw))
+        self._change(kw, at, np.where(below, least_kw, kw[at]), Why.STAYS_ON)
+        self._change(kw, at, np.where(stays_off, 0.0, kw[at]), Why.STAYS_OFF)
+
+    # ------------------------------------------------------------ hands
+
+    def _told(self, some: Places, kw: Floats) -> Places:
+        """Who of `some` has a command."""
+        told: Places = some[kw[some] == kw[some]]
+        return told
+
+    def _release(self, kw: Floats, some: Places, why: Why) -> None:
+        at = self._told(some, kw)
+        kw[at], self._reason[at] = np.nan, why
+
+    def _change(self, kw: Floats, at: Places, to_kw: Floats, why: Why) -> None:
+        changed = to_kw != kw[at]
+        at = at[changed]
+        kw[at], self._reason[at] = to_kw[changed], why

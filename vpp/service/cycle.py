@@ -22,6 +22,7 @@ import msgspec
 
 from vpp.act.guard import guard
 from vpp.act.share import share
+from vpp.act.units import Seen
 from vpp.errors import DataError, PlanError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
@@ -334,13 +335,17 @@ async def act(plant: Plant, now: datetime) -> None:
             control_period=timedelta(seconds=plant.file.control.period_s),
             import_ceiling_kw=ceilings.ceilings_kw(plant, now),
         )
-        guarded = guard(park, state, wanted)
+        units = plant.units if park is plant.file.park else plant.units.under(park)
+        guarded = guard(
+            units,
+            Seen.of(units, state),
+            units.powers_kw(wanted),
+            now=max(seen_at, plant.clock.now()),
+            stopped=setpoints.stopped(plant),
+        )
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
-        serves = plant.schedule.plan_id if plant.schedule is not None else ""
-        power_kw = setpoints.not_stopped(plant, guarded.power_kw)
-        commands = plant.dispatcher.commands(power_kw, now, serves=serves)
-        await setpoints.send(plant, commands, now)
+        await setpoints.send(plant, guarded, now)
     setpoints.note_followers(plant, state, now)
     accounting.note_calls(plant)
     quotas.note_readings(plant)

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from vpp.act.guard import guard
+from vpp.act.units import Seen, Units
 from vpp.model.measurement import ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
@@ -41,19 +44,22 @@ class Room(NamedTuple):
     available_down_kw: float
 
 
-def room(park: Park, state: ParkState) -> Room:
-    """How far the net injection of the park could move from what is measured."""
+def room(park: Park, units: Units, state: ParkState) -> Room:
+    """How far the net injection of the park, compiled as `units`, could move from what is measured."""
     reading = {s.resource_id: s for s in state.resources if isinstance(s, Reading)}
     reach = {
         r.resource_id: _reach_kw(r, reading[r.resource_id])
         for r in park.electric
         if r.resource_id in reading
     }
+    seen, nobody = Seen.of(units, state), np.zeros(len(units), dtype=np.bool_)
     moved_kw = []
     for side in (1, 0):
-        wanted = {name: ends[side] for name, ends in reach.items() if ends is not None}
-        allowed = guard(park, state, wanted).power_kw
-        moved_kw.append(sum(kw - reading[name].power_kw for name, kw in allowed.items()))
+        wanted_kw = units.powers_kw(
+            {name: ends[side] for name, ends in reach.items() if ends is not None}
+        )
+        allowed_kw = guard(units, seen, wanted_kw, now=state.taken_at, stopped=nobody).power_kw
+        moved_kw.append(float(np.nansum(allowed_kw - seen.power_kw)))
     return Room(max(moved_kw[0], 0.0), max(-moved_kw[1], 0.0))
 
 

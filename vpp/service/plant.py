@@ -19,6 +19,7 @@ from vpp.account.peaks import MonthlyPeaks
 from vpp.account.statements import AccountedInterval, Call
 from vpp.act.dispatch import Dispatcher
 from vpp.act.ladder import SafeState
+from vpp.act.units import Units
 from vpp.clock import Watch
 from vpp.model.command import Delivery, Setpoint
 from vpp.model.forecast import Forecast
@@ -233,6 +234,9 @@ class Plant:
 
     # act
     acting: ActDesk = field(default_factory=ActDesk)
+    units: Units
+    """The park as share and guard see it, without orders."""
+
     dispatcher: Dispatcher
     kill: KillSwitch
     latches: dict[Scope, str] = field(default_factory=dict)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
+import numpy as np
 
+from vpp.act.guard import Guarded
 from vpp.act.track import not_following
+from vpp.act.units import Bools
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
-from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState
 from vpp.model.time import isoformat
 from vpp.ports import Journal, Unsent
@@ -39,15 +40,21 @@ def newest_number(journal: Journal) -> int | None:
     return max((int(key.split("/")[0]) for key in keys if key is not None), default=None)
 
 
-def not_stopped(plant: Plant, power_kw: Mapping[ResourceId, float]) -> dict[ResourceId, float]:
-    """Leave out who belongs to a killed enterprise: its set-points expire."""
-    stopped = {scope.name for scope in plant.latches if scope.kind == "enterprise"}
-    owner = plant.file.park.resource_by_id
-    return {name: kw for name, kw in power_kw.items() if owner[name].enterprise_id not in stopped}
+def stopped(plant: Plant) -> Bools:
+    """Who belongs to a killed enterprise: his set-points expire. In park order."""
+    names = {scope.name for scope in plant.latches if scope.kind == "enterprise"}
+    units = plant.units
+    return np.array([name in names for name in units.enterprises])[units.enterprise]
 
 
-async def send(plant: Plant, setpoints: tuple[Setpoint, ...], now: datetime) -> None:
-    """On disk first, then to the devices; a link that is down costs its devices this cycle's commands."""
+async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
+    """What the guard let through: on disk first, then to the devices.
+
+    A link that is down costs its devices this cycle's commands.
+    """
+    serves = plant.schedule.plan_id if plant.schedule is not None else ""
+    power_kw = guarded.units.by_name(guarded.power_kw)
+    setpoints = plant.dispatcher.commands(power_kw, now, serves=serves)
     if not setpoints:
         return
     plant.reach("setpoint made")

@@ -38,6 +38,7 @@ from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
 from vpp.act.dispatch import Dispatcher
+from vpp.act.units import Units
 from vpp.clock import Watch
 from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId
@@ -205,6 +206,7 @@ def build_plant(
             seed=seed,
         ),
         book=BidBook(frozenset(product.product_id for product in file.products)),
+        units=Units.of(park),
         dispatcher=Dispatcher(
             park,
             first_seq=recovery.first_command_seq(journal, now),

@@ -55,7 +55,7 @@ def long_enough(plant: Plant, series_id: str, now: datetime) -> bool:
 def measured_room(plant: Plant, now: datetime) -> dict[str, float]:
     """The room of the park as it stands, kW by series."""
     state = freeze(plant.file.park, plant.intake.newest, now)
-    up_kw, down_kw = room(plant.file.park, state)
+    up_kw, down_kw = room(plant.file.park, plant.units, state)
     return {UP: up_kw, DOWN: down_kw}
 
 
