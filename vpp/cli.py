@@ -46,15 +46,25 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1.")] = 8080,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder of the record.")] = None,
+    faults: Annotated[
+        str | None, typer.Option(help="What goes wrong with devices: 5% at random, or a file.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Run the whole park with nothing else installed."""
     from vpp.service.demo import DemoOptions
+    from vpp.service.faultfile import faults_asked
     from vpp.service.parkfile import load_park
     from vpp.service.show import demonstrate, show
+    from vpp.simulate.devicefaults import NO_FAULTS
 
     options = DemoOptions(
-        length=_length(length), speed=_speed(speed), seed=seed, port=port, data=data
+        length=_length(length),
+        speed=_speed(speed),
+        seed=seed,
+        port=port,
+        data=data,
+        faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
     )
     console = Console(stderr=json_)
     summary = asyncio.run(demonstrate(load_park(_park_path(park)), options, console))

@@ -32,6 +32,7 @@ from vpp.service.plant import Plant
 from vpp.service.run import run
 from vpp.service.simulation import GRACE, OPENING, Simulation, ending, lockstep, series_ids
 from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, Opened, open_broker, open_plant
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.market import VenueTimes
 from vpp.simulate.process import RemoteWorld
 from vpp.simulate.spec import Scenario
@@ -50,6 +51,9 @@ class DemoOptions:
     port: int
     data: Path | None
     """Where the record is kept; None in a folder that is removed at the end."""
+
+    faults: FaultPlan = NO_FAULTS
+    """What goes wrong with devices."""
 
     times: VenueTimes = field(default_factory=VenueTimes)
     """When the simulated market asks, clears, publishes and settles."""
@@ -145,6 +149,7 @@ async def open_demo(
                 times=options.times,
                 series=series_ids(plant),
                 venue_port=venue_port,
+                faults=options.faults,
             )
         )
         await world.start()

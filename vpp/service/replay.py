@@ -40,6 +40,7 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.simulation import OPENING, Simulation, series_ids
 from vpp.service.wiring import plant_in_memory, unseen
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.direct import DirectWorld, MarketPart
 from vpp.simulate.exchange import Answer
 from vpp.simulate.fleet import DeviceMessage
@@ -256,12 +257,13 @@ async def open_direct(
     times: VenueTimes,
     market: MarketPart = MarketPart.WHOLE,
     forecaster: Forecaster | None = None,
+    faults: FaultPlan = NO_FAULTS,
     written: Callable[[JournalEntry], None] = unseen,
 ) -> tuple[Plant, DirectWorld]:
     """A plant and its world at the clock's present, with the history that was known then.
 
     `market` is what the simulated market does of all that a market does; `written` is shown each entry
-    of the journal.
+    of the journal; `faults` are what goes wrong with devices.
 
     Raises:
         ConfigError: The park has no simulation section, or a strategy that cannot be made.
@@ -292,6 +294,7 @@ async def open_direct(
         times=times,
         series=series_ids(plant),
         market=market,
+        faults=faults,
     )
     link.attach(world, file.park.device_owner)
     if (before := world.past()) is not None:

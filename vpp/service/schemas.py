@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from vpp import wire
 from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
+from vpp.service.faultfile import FaultsSection
 from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schema
 from vpp.service.planviews import WhatIfView
 
@@ -28,6 +29,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "market": market_schema,
     "venue-mapping": venue_mapping_schema,
     "case": _of(CaseSection),
+    "faults": _of(FaultsSection),
     "plan": _of(WhatIfView),
     "bid": _of(CaseBids),
     "telemetry": _of_struct(wire.TelemetryMessage),

@@ -52,7 +52,8 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     facts.add_row("saved", f"{summary['saved']:,.2f} {currency}")
     facts.add_row("perfect foresight would have cost", f"{summary['cost_foresight']:,.2f}")
     captured = summary["value_captured"]
-    facts.add_row("value captured", "none to be had" if captured is None else f"{captured:.1%}")
+    why_not = summary.get("value_captured_null_because", "none to be had")
+    facts.add_row("value captured", why_not if captured is None else f"{captured:.1%}")
     facts.add_row(
         "telemetry", f"{summary['telemetry_messages']:,} messages, {summary['messages_lost']} lost"
     )
@@ -63,6 +64,9 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     )
     facts.add_row("bids, awards", f"{summary['bids']:,}, {summary['awards']:,}")
     facts.add_row("set-points", f"{summary['setpoints']:,}")
+    if summary["device_faults"]:
+        fired = ", ".join(f"{kind} {n:,}" for kind, n in summary["device_faults"].items())
+        facts.add_row("messages, commands and steps at fault", fired)
     facts.add_row(
         "owed, delivered",
         f"{summary['energy_owed_kwh']:,.0f} kWh, {summary['energy_delivered_kwh']:,.0f} kWh",

@@ -36,6 +36,9 @@ WALL_CLOCK_FIELDS = (
 """Fields that depend on the machine; all others are the same for the same seed."""
 
 
+FAULTS_IN_OURS = "devices failed in our run and in neither of the other two"
+
+
 async def summarise(run: Run) -> dict[str, Any]:
     """Score the run and count everything; the run must have ended.
 
@@ -47,7 +50,10 @@ async def summarise(run: Run) -> dict[str, Any]:
     began = perf_counter()
     foresight, gap = await foresight_cost(run, scored.actual)
     foresight_s = perf_counter() - began
-    score, why_not = value_captured(scored.nothing.total, scored.ours.total, foresight, gap=gap)
+    if run.options.faults.faults:  # what fails draws less, and costs less: no two runs compare
+        score, why_not = None, FAULTS_IN_OURS
+    else:
+        score, why_not = value_captured(scored.nothing.total, scored.ours.total, foresight, gap=gap)
     captured = {} if why_not is None else {"value_captured_null_because": why_not}
     return (
         {
@@ -86,7 +92,7 @@ def _counts(run: Run, report: Mapping[str, Any]) -> dict[str, Any]:
     scored = [record for record in plant.plan_log if record.at in span]
     return {
         "telemetry_messages": plant.intake.accepted,
-        "messages_lost": published - plant.intake.accepted,
+        "messages_lost": published - _had(plant),
         "telemetry_refused": sum(plant.intake.refused.values()),
         "plans": len(scored),
         "plans_fallback": sum(record.status == "unsolved" for record in scored),
@@ -97,9 +103,16 @@ def _counts(run: Run, report: Mapping[str, Any]) -> dict[str, Any]:
         "awards": report["ledger"].get("award_acknowledged", 0),
         "setpoints": plant.setpoints_sent,
         "setpoints_refused": report["refused"],
+        "device_faults": dict(sorted(report["faults"].items())),
         "guard_clips": sum(plant.clipped.values()),
         "events_alarm": sum(e.severity.value == "alarm" for e in plant.events.recent()),
     }
+
+
+def _had(plant: Plant) -> int:
+    """Messages that came, also those that faulty devices sent and that were not let in."""
+    intake = plant.intake
+    return intake.accepted + sum(intake.refused.values()) + intake.duplicates
 
 
 def _bids(plant: Plant, span: Interval) -> int:

@@ -37,6 +37,7 @@ from vpp.service.simulation import GRACE, loops_with_world, series_ids
 from vpp.service.simulations.asked import as_asked, ends
 from vpp.service.simulations.record import Done, Fingerprint, Warnings, kind_of
 from vpp.service.simulations.views import SimulationRequest
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.direct import MarketPart
 from vpp.simulate.market import VenueTimes
 
@@ -99,6 +100,9 @@ class Simulation:
             times=VenueTimes(),
             market=MarketPart.PRICES if self.asked.prices == "recorded" else MarketPart.NOTHING,
             forecaster=forecaster,
+            faults=FaultPlan.at_random(self.asked.failing_share, seed=self.asked.seed)
+            if self.asked.failing_share
+            else NO_FAULTS,
             written=self.fingerprint.add,
         )
         self.plant.events.hush()

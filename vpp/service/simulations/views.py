@@ -29,6 +29,9 @@ class SimulationRequest(WireModel):
     bids: Literal["as_filed", "point_plan"] = "as_filed"
     """Whether plans and bids are made as the park file says, or, quicker, for one future alone: then
     curves come from the point plan."""
+    failing_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """At any moment about this share of all resources fails for ten minutes, in one of some ways: silent,
+    without power, refusing, lying, doing half, or telling the same again and again."""
     prices: Literal["recorded", "caller"] = "recorded"
     """Who publishes day-ahead and imbalance prices: the simulated world, as recorded; or whoever asks."""
 
