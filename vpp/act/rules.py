@@ -80,11 +80,12 @@ class Room:
         size = np.shape(self.base_kw)
         for name in ("base_kw", "low_kw", "high_kw", "cost_up_per_kwh", "cost_down_per_kwh"):
             _require_numbers(name, getattr(self, name), size)
-        stores = ~np.isnan(self.capacity_kwh)
         for name in ("stored_kwh", "capacity_kwh"):
-            _require_numbers(name, np.where(stores, getattr(self, name), 1.0), size)
-        _require("capacity_kwh", self.capacity_kwh, ~stores | (self.capacity_kwh >= 1e-6))
-        _require("stored_kwh", self.stored_kwh, stores | np.isnan(self.stored_kwh))
+            _require_numbers(name, getattr(self, name), size, or_nan=True)
+        none = np.isnan(self.capacity_kwh)
+        _require("stored_kwh", self.stored_kwh, np.isnan(self.stored_kwh) == none)
+        if len(none) and not none.all():
+            _require("capacity_kwh", self.capacity_kwh, none | (self.capacity_kwh >= 1e-6))
         _require("low_kw", self.low_kw, self.low_kw <= self.high_kw)
 
     @property
@@ -190,32 +191,40 @@ def _equal_soc(room: Room, total_kw: float, meet_hours: float) -> Floats:
     goes from one store to another pays the losses of both. Losses are not in the level itself.
     Units without a store stay at their base until every store is at its bound.
     """
-    stores = ~np.isnan(room.capacity_kwh)
-    base_kw = room.start_kw
-    rest_kw = np.where(stores, np.clip(0.0, room.low_kw, room.high_kw), base_kw)
+    others = np.flatnonzero(np.isnan(room.capacity_kwh))
+    base_kw = np.clip(room.base_kw[others], room.low_kw[others], room.high_kw[others])
+    rest_kw = np.minimum(np.maximum(0.0, room.low_kw), room.high_kw)
+    rest_kw[others] = base_kw
     up = total_kw > float(rest_kw.sum())
-    bound_kw = np.where(stores, room.high_kw if up else room.low_kw, base_kw)
+    bound_kw = (room.high_kw if up else room.low_kw).copy()
+    bound_kw[others] = base_kw
     if up == (total_kw > float(bound_kw.sum())):  # more than the stores can do
         return _proportional(room, bound_kw, total_kw)
     lines = Lines(
-        offset_kw=np.where(stores, room.stored_kwh, 0.0) / meet_hours,
-        slope=np.where(stores, room.capacity_kwh, 0.0) / meet_hours,
+        offset_kw=np.nan_to_num(room.stored_kwh, nan=0.0) / meet_hours,
+        slope=np.nan_to_num(room.capacity_kwh, nan=0.0) / meet_hours,
         low_kw=rest_kw if up else bound_kw,
         high_kw=bound_kw if up else rest_kw,
     )
     return powers_at_level(lines, total_kw)
 
 
-def _require_numbers(name: str, values: Floats, shape: tuple[int, ...]) -> None:
+def _require_numbers(
+    name: str, values: Floats, shape: tuple[int, ...], *, or_nan: bool = False
+) -> None:
     if np.shape(values) != shape:
         raise DataError(
             f"{name} has the shape {np.shape(values)}, not {shape}",
             where=f"hand_out: {name}",
             fix="Give one number for each unit, in park order",
         )
-    # The least and the largest of an array with a NaN are NaN, and no comparison with NaN holds.
-    if len(values) and not (values.min() >= -MOST_KW and values.max() <= MOST_KW):
-        _require(name, values, np.abs(values) <= MOST_KW)
+    if not len(values):
+        return
+    # The least of an array with a NaN is NaN (by fmin: of an array of nothing else), and no
+    # comparison with NaN holds.
+    least, most = (np.fmin, np.fmax) if or_nan else (np.minimum, np.maximum)
+    if not (least.reduce(values) >= -MOST_KW and most.reduce(values) <= MOST_KW):
+        _require(name, values, (np.abs(values) <= MOST_KW) | (or_nan & np.isnan(values)))
 
 
 def _require(name: str, values: Floats, holds: NDArray[np.bool_]) -> None:

@@ -24,6 +24,7 @@ for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +36,9 @@ from vpp.model.horizon import Floats
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+
+SIZES = ("least_kw", "dead_kw", "least_on_s", "least_off_s", "notice_s", "ramp_kw_per_s")
+"""Columns of `Steps` that are never negative."""
 
 SWITCH = 0.25
 """What a switch counts, as a part of the step: the wishes must differ by half a step for a swap."""
@@ -48,11 +52,12 @@ class Steps:
         DataError: A value is NaN or negative, or the levels of a unit do not ascend.
     """
 
-    levels_from: Ints
-    """Unit i knows the powers `level_kw[levels_from[i]:levels_from[i + 1]]`; none: any. Shape (n + 1,)."""
+    level_rows: Ints
+    """The m units that know some powers only, ascending; shape (m,)."""
 
     level_kw: Floats
-    """Net injection, ascending within each unit, 0 among them where it can be off."""
+    """Their powers, net injection, ascending, 0 among them where it can be off, infinite where a unit
+    has no more; shape (most levels of one unit, m)."""
 
     least_kw: Floats
     """What it does at least while it is on, a size; with levels the smallest one. 0: any little."""
@@ -72,25 +77,17 @@ class Steps:
     """Whether a start cannot be taken back: it starts now, later or never."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "least_kw",
-            "dead_kw",
-            "least_on_s",
-            "least_off_s",
-            "notice_s",
-            "ramp_kw_per_s",
-        ):
-            if not np.all(getattr(self, name) >= 0):
+        for name in SIZES:
+            if not (getattr(self, name) >= 0).all():
                 raise DataError(
                     f"{name} is NaN or below 0",
                     where="Steps",
                     fix="Give sizes, 0 where there is none",
                 )
-        within = np.ones(len(self.level_kw), dtype=bool)
-        within[self.levels_from[:-1][np.diff(self.levels_from) > 0]] = False
-        if not (
-            np.isfinite(self.level_kw).all() and (np.diff(self.level_kw)[within[1:]] > 0).all()
-        ):
+        first, rest = self.level_kw[:1], self.level_kw[1:]
+        with np.errstate(invalid="ignore"):  # no more after no more
+            ascends = (np.diff(self.level_kw, axis=0) > 0) | np.isposinf(rest)
+        if not (np.isfinite(first).all() and ascends.all()):
             raise DataError(
                 "levels of a unit do not ascend, or are not finite",
                 where="Steps.level_kw",
@@ -102,8 +99,8 @@ class Steps:
         """Units that can do anything at once: `dataclasses.replace` what is otherwise."""
         zeros = np.zeros(size)
         return cls(
-            levels_from=np.zeros(size + 1, dtype=np.int64),
-            level_kw=np.zeros(0),
+            level_rows=np.zeros(0, dtype=np.int64),
+            level_kw=np.zeros((1, 0)),
             least_kw=zeros,
             dead_kw=zeros,
             least_on_s=zeros,
@@ -113,9 +110,22 @@ class Steps:
             once=np.zeros(size, dtype=bool),
         )
 
-    @property
-    def has_levels(self) -> Bools:
-        return np.diff(self.levels_from) > 0
+    def with_levels(self, levels_kw: Mapping[int, Sequence[float]]) -> Steps:
+        """These, where each row of `levels_kw` knows those powers only (net injection, at least one).
+
+        Raises:
+            DataError: One is not finite or comes twice.
+        """
+        rows = sorted(levels_kw)
+        most = max((len(levels_kw[row]) for row in rows), default=1)
+        table = np.full((most, len(rows)), np.inf)
+        least_kw = self.least_kw.copy()
+        for at, row in enumerate(rows):  # once a park, not once a cycle
+            known = sorted(levels_kw[row])
+            table[: len(known), at] = known
+            least_kw[row] = min((abs(kw) for kw in known if kw), default=0.0)
+        rows_of = np.array(rows, dtype=np.int64)
+        return replace(self, level_rows=rows_of, level_kw=table, least_kw=least_kw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -174,16 +184,16 @@ def hand_out_steps(
     """
     within, held = reachable(steps, standing, room, period_s=period_s)
 
-    def shared(within: Room, order: Order | None) -> Shared:
+    def shared(order: Order | None) -> Shared:
         return hand_out(rule, within, total_kw, order, meet_hours=meet_hours)
 
-    final = shared(within, order)
-    if len(steps.level_kw) or steps.least_kw.any():
+    final = shared(order)
+    if steps.least_kw.any() or len(steps.level_rows):
         within = _on_steps(steps, standing, within, final.power_kw)
-        final = shared(within, final.order)
+        final = shared(final.order)
     if steps.dead_kw.any():
         within = _out_of_dead_band(steps, standing, within, final.power_kw)
-        final = shared(within, final.order)
+        final = shared(final.order)
     idle = steps.once & (standing.power_kw == 0) & (final.power_kw == 0)
     return Stepped(
         power_kw=final.power_kw,
@@ -209,24 +219,21 @@ def reachable(
             where="reachable",
             fix="Give what each unit was last told, or does; leave out who is not known",
         )
-    low, high = _by_ramp(steps, at_kw, period_s)
-    switched = steps.least_kw > 0
-    on = at_kw != 0
-    stays_on = switched & on & (standing.since_s < steps.least_on_s)
-    low = np.where(stays_on & (at_kw > 0), np.maximum(low, steps.least_kw), low)
-    high = np.where(stays_on & (at_kw < 0), np.minimum(high, -steps.least_kw), high)
-    stays_off = switched & ~on & (standing.since_s < steps.least_off_s)
-    noticed = steps.notice_s > 0
-    told = noticed & ~np.isnan(standing.told_kw) & (standing.told_s >= steps.notice_s)
-    held = stays_off | noticed | (steps.once & on)
-    fixed_kw = np.where(told, standing.told_kw, at_kw)
-    low, high = np.where(held, fixed_kw, low), np.where(held, fixed_kw, high)
-    return (
-        replace(
-            room, low_kw=np.clip(room.low_kw, low, high), high_kw=np.clip(room.high_kw, low, high)
-        ),
-        held | stays_on,
+    low, high = np.full(room.size, -np.inf), np.full(room.size, np.inf)
+    held = np.zeros(room.size, dtype=bool)
+    _ramp(steps, at_kw, period_s, low, high)
+    _dwell(steps, standing, low, high, held)
+    rows = np.flatnonzero((steps.notice_s > 0) | (steps.once & (at_kw != 0)))
+    due = standing.told_s[rows] >= steps.notice_s[rows]
+    due &= ~np.isnan(standing.told_kw[rows]) & (steps.notice_s[rows] > 0)
+    low[rows] = high[rows] = np.where(due, standing.told_kw[rows], at_kw[rows])
+    held[rows] = True
+    narrowed = replace(
+        room,
+        low_kw=np.clip(room.low_kw, low, high),
+        high_kw=np.clip(room.high_kw, low, high),
     )
+    return narrowed, held
 
 
 def to_tell(steps: Steps, standing: Standing, coming_kw: Floats) -> Bools:
@@ -238,127 +245,142 @@ def to_tell(steps: Steps, standing: Standing, coming_kw: Floats) -> Bools:
     return (steps.notice_s > 0) & (np.abs(coming_kw - expected_kw) > steps.dead_kw)
 
 
-def _by_ramp(steps: Steps, at_kw: Floats, period_s: float) -> tuple[Floats, Floats]:
-    way_kw = np.where(steps.has_levels, np.inf, steps.ramp_kw_per_s * period_s)
-    low, high = at_kw - way_kw, at_kw + way_kw
-    least = steps.least_kw
-    low = np.where((at_kw > 0) & (low < least), np.minimum(low, 0.0), low)
-    high = np.where((at_kw < 0) & (high > -least), np.maximum(high, 0.0), high)
-    off = at_kw == 0
-    return np.where(off, np.minimum(low, -least), low), np.where(off, np.maximum(high, least), high)
+def _ramp(steps: Steps, at_kw: Floats, period_s: float, low: Floats, high: Floats) -> None:
+    """Narrow `low` and `high` to what the ramps reach."""
+    rows = np.flatnonzero(np.isfinite(steps.ramp_kw_per_s))
+    at, least = at_kw[rows], steps.least_kw[rows]
+    way = steps.ramp_kw_per_s[rows] * period_s
+    down, up = at - way, at + way
+    # A switch is no ramp: on at the least power, off from it.
+    down = np.where((at > 0) & (down < least), np.minimum(down, 0.0), down)
+    up = np.where((at < 0) & (up > -least), np.maximum(up, 0.0), up)
+    off = at == 0
+    low[rows] = np.where(off, np.minimum(down, -least), down)
+    high[rows] = np.where(off, np.maximum(up, least), up)
+    low[steps.level_rows], high[steps.level_rows] = -np.inf, np.inf
+
+
+def _dwell(steps: Steps, standing: Standing, low: Floats, high: Floats, held: Bools) -> None:
+    """Narrow `low` and `high` of those that have not been on, or off, for long enough."""
+    rows = np.flatnonzero(steps.least_kw)
+    at, since = standing.power_kw[rows], standing.since_s[rows]
+    young = rows[(at != 0) & (since < steps.least_on_s[rows])]
+    feeds = standing.power_kw[young] > 0
+    least = steps.least_kw[young]
+    low[young] = np.where(feeds, np.maximum(low[young], least), low[young])
+    high[young] = np.where(feeds, high[young], np.minimum(high[young], -least))
+    rests = rows[(at == 0) & (since < steps.least_off_s[rows])]
+    low[rests] = high[rests] = 0.0
+    held[young] = held[rests] = True
 
 
 def _on_steps(steps: Steps, standing: Standing, within: Room, wish_kw: Floats) -> Room:
     """`within` where every unit with levels, or below its least power, is put on a power it knows."""
     low, high = within.low_kw.copy(), within.high_kw.copy()
-    least = np.where(steps.has_levels, 0.0, steps.least_kw)
-    runs = (least > 0) & (np.abs(wish_kw) >= least)
-    low[runs] = np.where(wish_kw > 0, np.maximum(low, least), low)[runs]
-    high[runs] = np.where(wish_kw < 0, np.minimum(high, -least), high)[runs]
-    stuck = low == high
-    stepped = np.flatnonzero(~stuck & (steps.has_levels | ((least > 0) & ~runs)))
-    lower, upper = wish_kw.copy(), wish_kw.copy()
-    _between_levels(steps, within, wish_kw, lower, upper)
-    _between_off_and_least(least, within, wish_kw, lower, upper)
-    chosen = _chosen(lower, upper, wish_kw, standing.power_kw, stepped, low, high)
-    low[stepped] = high[stepped] = chosen
+    graded, lower, upper = _between_levels(steps, within, wish_kw)
+    has_least = steps.least_kw > 0
+    has_least[steps.level_rows] = False
+    rows = np.flatnonzero(has_least)
+    wish, least = wish_kw[rows], steps.least_kw[rows]
+    runs = np.abs(wish) >= least
+    low[rows] = np.where(runs & (wish > 0), np.maximum(low[rows], least), low[rows])
+    high[rows] = np.where(runs & (wish < 0), np.minimum(high[rows], -least), high[rows])
+    small = rows[~runs & (low[rows] < high[rows])]
+    off, on = _between_off_and_least(steps.least_kw[small], wish_kw[small], low[small], high[small])
+    choice = _Choice(
+        rows=np.concatenate((graded, small)),
+        lower_kw=np.concatenate((lower, np.minimum(off, on))),
+        upper_kw=np.concatenate((upper, np.maximum(off, on))),
+    )
+    chosen = _chosen(choice, wish_kw, standing.power_kw, low, high)
+    low[choice.rows] = high[choice.rows] = chosen
     return replace(within, low_kw=low, high_kw=high)
 
 
-def _between_levels(
-    steps: Steps, within: Room, wish_kw: Floats, lower: Floats, upper: Floats
-) -> None:
-    """Write the levels on both sides of each wish, no further than the room."""
-    rows = np.flatnonzero(steps.has_levels & (within.low_kw < within.high_kw))
-    if not len(rows):
-        return
-    begin, end = steps.levels_from[:-1], steps.levels_from[1:]
-    counts = end - begin
-
-    def below(limit_kw: Floats, *, inclusive: bool) -> Ints:
-        """How many of its levels each of `rows` has below a limit of its own."""
-        limits = np.repeat(limit_kw, counts)
-        hit = steps.level_kw <= limits if inclusive else steps.level_kw < limits
-        total = np.concatenate(([0], np.cumsum(hit)))
-        return (total[end] - total[begin])[rows]
-
-    first = begin[rows] + below(within.low_kw, inclusive=False)
-    last = begin[rows] + below(within.high_kw, inclusive=True) - 1
-    at = begin[rows] + below(wish_kw, inclusive=True) - 1
+def _between_levels(steps: Steps, within: Room, wish_kw: Floats) -> tuple[Ints, Floats, Floats]:
+    """Units that know levels and have a choice, and the levels on both sides of each wish."""
+    free = np.flatnonzero(within.low_kw[steps.level_rows] < within.high_kw[steps.level_rows])
+    rows, levels = steps.level_rows[free], steps.level_kw[:, free]
+    column = np.arange(len(rows))
+    low, high, wish = within.low_kw[rows], within.high_kw[rows], wish_kw[rows]
+    first = (levels < low).sum(axis=0)
+    last = (levels <= high).sum(axis=0) - 1
     # No level in the room: of the two around it the one nearer to 0.
-    none = first > last
-    around = np.clip(np.stack((first, last)), begin[rows], end[rows] - 1)
-    nearer = np.where(
-        np.abs(steps.level_kw[around[0]]) < np.abs(steps.level_kw[around[1]]), around[0], around[1]
-    )
-    first, last = np.where(none, nearer, first), np.where(none, nearer, last)
-    at = np.clip(at, first, last)
-    lower[rows] = steps.level_kw[at]
-    more = (steps.level_kw[at] < wish_kw[rows]) & (at < last)
-    upper[rows] = steps.level_kw[at + more]
+    known = np.isfinite(levels).sum(axis=0) - 1
+    above, below = np.clip(first, 0, known), np.clip(last, 0, known)
+    nearer = np.where(np.abs(levels[above, column]) < np.abs(levels[below, column]), above, below)
+    first, last = np.where(first > last, nearer, first), np.where(first > last, nearer, last)
+    at = np.clip((levels <= wish).sum(axis=0) - 1, first, last)
+    lower = levels[at, column]
+    return rows, lower, levels[at + ((lower < wish) & (at < last)), column]
 
 
 def _between_off_and_least(
-    least: Floats, within: Room, wish_kw: Floats, lower: Floats, upper: Floats
-) -> None:
-    """Write 0 and the least power for wishes between both, or the one of them that the room has."""
-    rows = np.flatnonzero((least > 0) & (np.abs(wish_kw) < least))
-    side = np.where(wish_kw[rows] < 0, -1.0, 1.0)
-    runs_kw = side * least[rows]
-    may_rest = (within.low_kw[rows] <= 0) & (within.high_kw[rows] >= 0)
-    may_run = (within.low_kw[rows] <= runs_kw) & (runs_kw <= within.high_kw[rows])
-    may_run &= wish_kw[rows] != 0
-    rests = np.where(may_rest | ~may_run, 0.0, runs_kw)
-    runs = np.where(may_run, runs_kw, 0.0)
-    lower[rows], upper[rows] = np.minimum(rests, runs), np.maximum(rests, runs)
+    least: Floats, wish: Floats, low: Floats, high: Floats
+) -> tuple[Floats, Floats]:
+    """0 and the least power on the side of each wish; twice the same where the room has one only."""
+    on = np.where(wish < 0, -least, least)
+    may_run = (wish != 0) & (low <= on) & (on <= high)
+    may_rest = (low <= 0) & (high >= 0)
+    return np.where(may_rest | ~may_run, 0.0, on), np.where(may_run, on, 0.0)
 
 
 def _out_of_dead_band(steps: Steps, standing: Standing, within: Room, wish_kw: Floats) -> Room:
     """`within` where a unit either keeps its power or moves by its dead band at least."""
     at_kw, low, high = standing.power_kw, within.low_kw.copy(), within.high_kw.copy()
-    banded = (steps.dead_kw > 0) & (low < high) & (low <= at_kw) & (at_kw <= high)
-    up, down = banded & (wish_kw > at_kw), banded & (wish_kw < at_kw)
+    rows = np.flatnonzero((steps.dead_kw > 0) & (low < high) & (low <= at_kw) & (at_kw <= high))
+    at, wish, dead = at_kw[rows], wish_kw[rows], steps.dead_kw[rows]
+    up, down = wish > at, wish < at
     # The last bit to a bound may be smaller, or nobody would ever reach its bound.
-    low[up] = np.minimum(at_kw + steps.dead_kw, high)[up]
-    high[down] = np.maximum(at_kw - steps.dead_kw, low)[down]
-    doubtful = np.flatnonzero(
-        banded & ((up & (wish_kw < low)) | (down & (wish_kw > high)) | (wish_kw == at_kw))
-    )
-    lower, upper = np.where(down, high, at_kw), np.where(up, low, at_kw)
-    chosen = _chosen(lower, upper, wish_kw, at_kw, doubtful, low, high)
-    stays = chosen == at_kw[doubtful]
-    low[doubtful[stays]] = high[doubtful[stays]] = chosen[stays]
+    lower = np.where(down, np.maximum(at - dead, low[rows]), at)
+    upper = np.where(up, np.minimum(at + dead, high[rows]), at)
+    low[rows] = np.where(up, upper, low[rows])
+    high[rows] = np.where(down, lower, high[rows])
+    near = (lower <= wish) & (wish <= upper)
+    choice = _Choice(rows=rows[near], lower_kw=lower[near], upper_kw=upper[near])
+    chosen = _chosen(choice, wish_kw, at_kw, low, high)
+    stays = choice.rows[chosen == at[near]]
+    low[stays] = high[stays] = at_kw[stays]
     return replace(within, low_kw=low, high_kw=high)
 
 
-def _chosen(
-    lower: Floats,
-    upper: Floats,
-    wish_kw: Floats,
-    at_kw: Floats,
-    rows: Ints,
-    low: Floats,
-    high: Floats,
-) -> Floats:
-    """The lower or the upper power for each of `rows`, so that their sum is near that of the wishes.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Choice:
+    """Units of which each must take one of two powers; they may be the same."""
+
+    rows: Ints
+    lower_kw: Floats
+    upper_kw: Floats
+
+
+def _chosen(choice: _Choice, wish_kw: Floats, at_kw: Floats, low: Floats, high: Floats) -> Floats:
+    """The lower or the upper power of each, so that their sum is near that of their wishes.
 
     As near as it can be where the others, who have `low` and `high`, can make up for the rest.
     """
-    below, above, wish = lower[rows], upper[rows], wish_kw[rows]
-    gap = above - below
-    can = gap > 0
-    part = np.divide(wish - below, gap, out=np.zeros(len(rows)), where=can)
-    lean = (at_kw[rows] >= above) * SWITCH - (at_kw[rows] <= below) * SWITCH
-    order = np.argsort(-(part + lean), kind="stable")
-    order = order[can[order]]
-    others = np.ones(len(wish_kw), dtype=bool)
-    others[rows] = False
-    up_kw = float((high - wish_kw)[others].sum())
-    down_kw = float((wish_kw - low)[others].sum())
-    rest_kw = float((wish - below).sum()) - np.concatenate(([0.0], np.cumsum(gap[order])))
+    rows, below, above = choice.rows, choice.lower_kw, choice.upper_kw
+    wish, at, gap = wish_kw[rows], at_kw[rows], above - below
+    part = np.divide(wish - below, gap, out=np.zeros(len(rows)), where=gap > 0)
+    part += SWITCH * ((at >= above) * 1.0 - (at <= below))
+    queue = _largest_first(part)
+    queue = queue[gap[queue] > 0]
+    rest_kw = float((wish - below).sum()) - np.concatenate(([0.0], np.cumsum(gap[queue])))
+    up_kw = float((high - wish_kw).sum() - (high[rows] - wish).sum())
+    down_kw = float((wish_kw - low).sum() - (wish - low[rows]).sum())
     beyond_kw = np.maximum(rest_kw - up_kw, 0.0) + np.maximum(-rest_kw - down_kw, 0.0)
     fits = beyond_kw <= beyond_kw.min() + 1e-9
     count = int(np.argmin(np.where(fits, np.abs(rest_kw), np.inf)))
     chosen = below.copy()
-    chosen[order[:count]] = above[order[:count]]
+    chosen[queue[:count]] = above[queue[:count]]
     return chosen
+
+
+def _largest_first(values: Floats) -> Ints:
+    """Places by value, the largest first, equal ones in order; `values` within -2 … 2.
+
+    Value and place in one integer: sorting those is much faster than an indirect, stable sort.
+    """
+    size = max(len(values), 1)
+    packed = np.floor((2.0 - values) * 2**30).astype(np.int64) * size + np.arange(len(values))
+    packed.sort()
+    return packed % size
