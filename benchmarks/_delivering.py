@@ -8,7 +8,7 @@ every limit of the tree, level at the end
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -41,6 +41,7 @@ from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.simulate.device import BaseDevice, Course
 from vpp.simulate.devices import SimulatedGenerator, SimulatedLoad, SimulatedStorage
 from vpp.simulate.machines import SimulatedCurtailable, SimulatedMachine
+from vpp.trade.blocks import Blocks, block_bids, blocks_of
 from vpp.trade.forms import ladder_bids
 from vpp.trade.position import Position, Trade
 from vpp.trade.robust import Freedom, freedoms, robust_ladders
@@ -143,6 +144,9 @@ def products() -> dict[str, MarketProduct]:
             "segments", direction=up, most_steps=10, delivery_interval=HOUR
         ),
         "curve_step, sold before": product("curve_step", kind="energy_id"),
+        "block": product("block", linked_blocks=True),
+        "block, all or none": product("block", linked_blocks=True, min_share=Decimal(1)),
+        "block, without links": product("block"),
     }
 
 
@@ -181,6 +185,14 @@ class Offered:
     position: Position
     bids: tuple[Bid, ...]
     freedoms: tuple[Freedom, ...]
+    """None of a product that is offered in blocks."""
+    blocks: Blocks | None = None
+
+    @property
+    def movers(self) -> frozenset[ResourceId]:
+        """Who may leave the plan."""
+        rest_kw = self.freedoms[0].rest_kw if self.blocks is None else self.blocks.rest_kw
+        return frozenset(rest_kw)
 
     @property
     def fine(self) -> timedelta:
@@ -214,12 +226,24 @@ class Offered:
                 self,
             )
             for r in self.case.park.resources
-            if r.resource_id not in self.freedoms[0].rest_kw
+            if r.resource_id not in self.movers
         }
 
 
 def offered(case: Case, one: MarketProduct, position: Position) -> Offered:
     known = {p.product_id: p for p in (one, SOLD)}
+    if one.form == "block":
+        # These parks pay at their points; blocks ask what energy is worth to the unit: the same price.
+        plan = replace(case.schedule, net_value_per_kwh=case.view.spot_per_kwh.values)
+        blocks = blocks_of(one, case.unit, DELIVERY, plan, position, case.park, known)
+        return Offered(
+            case=case,
+            product=one,
+            position=position,
+            bids=block_bids(one, case.unit, blocks, revision=1),
+            freedoms=(),
+            blocks=blocks,
+        )
     found = freedoms(one, case.unit, DELIVERY, case.schedule, position, case.park, known)
     return Offered(
         case=case,
@@ -233,7 +257,7 @@ def offered(case: Case, one: MarketProduct, position: Position) -> Offered:
 # ---------------------------------------------------------------- what is taken
 
 Taken: TypeAlias = dict[tuple[Interval, Side], float]
-"""kW taken of each bid."""
+"""kW taken of each bid; of a block its share."""
 
 
 def random_taken(offer: Offered, dice: Dice) -> Taken:
@@ -252,6 +276,9 @@ def random_taken(offer: Offered, dice: Dice) -> Taken:
 def worst_taken(offer: Offered, number: int) -> Taken:
     """All, nothing, only one side, one half of the day, every other interval …, by number."""
     way, half = number % 5, number // 5
+    if offer.blocks is not None:  # every combination of the first few blocks, and then again
+        chosen = {bid.bid_id: float(number >> at & 1) for at, bid in enumerate(offer.bids)}
+        return _shares(offer, chosen)
     taken: Taken = {}
     for at, bid in enumerate(offer.bids):
         place = (bid.interval.start - DELIVERY.start) / (DELIVERY.end - DELIVERY.start)
@@ -271,7 +298,32 @@ def _nothing() -> float:
 
 
 def _taken(offer: Offered, share: Callable[[], float]) -> Taken:
+    if offer.blocks is not None:
+        return _shares(offer, {bid.bid_id: share() for bid in offer.bids})
     return {(bid.interval, bid.side): _of(offer.product, bid, share) for bid in offer.bids}
+
+
+def _shares(offer: Offered, wished: Mapping[str, float]) -> Taken:
+    """What a market may take of the blocks: what is certain whole, a tied one no more than what it is tied to."""
+    grid, shares = offer.product.price, dict[str, float]()
+    assert grid is not None
+    taken: Taken = {}
+    for bid in sorted(offer.bids, key=_ties):
+        block = bid.offer
+        assert isinstance(block, BlockOffer)
+        bound = grid.least if bid.side is Side.SELL else grid.most
+        share = 1.0 if block.price_per_mwh == bound else wished[bid.bid_id]
+        if block.min_share == 1:
+            share = round(share)
+        if block.linked_to is not None:
+            share = min(share, shares[block.linked_to])
+        shares[bid.bid_id] = share
+        taken[bid.interval, bid.side] = share
+    return taken
+
+
+def _ties(bid: Bid) -> bool:
+    return isinstance(bid.offer, BlockOffer) and bid.offer.linked_to is not None
 
 
 def _of(one: MarketProduct, bid: Bid, share: Callable[[], float]) -> float:
@@ -297,12 +349,15 @@ def wanted(offer: Offered, taken: Taken, dice: Dice | None) -> dict[ResourceId, 
     grid = Horizon(HORIZON.start, fine, HORIZON.steps * (QUARTER // fine))
     parts = QUARTER // fine
     rows = {name: row for row, name in enumerate(offer.case.schedule.resource_ids)}
-    movers = list(offer.freedoms[0].rest_kw)
+    movers = sorted(offer.movers)
     plan = {n: np.repeat(offer.case.schedule.power_kw[rows[n]], parts) for n in movers}
     stores = {n for n in movers if isinstance(offer.case.park.resource_by_id[n], Storage)}
     after = grid.index(DELIVERY.end)
     for name in stores:
         plan[name][after:] = 0.0
+    if offer.blocks is not None:
+        _run_blocks(offer.blocks, taken, stores, plan, grid)
+        return plan
     hours_left = float("inf")
     if offer.product.call is not None and offer.product.call.most_hours_per_day is not None:
         hours_left = offer.product.call.most_hours_per_day
@@ -332,6 +387,25 @@ def wanted(offer: Offered, taken: Taken, dice: Dice | None) -> dict[ResourceId, 
                 f"{left:.3f} kW of {moved_kw:.3f} have no piece at {one.interval}"
             )
     return plan
+
+
+def _run_blocks(
+    blocks: Blocks,
+    taken: Taken,
+    stores: set[ResourceId],
+    plan: dict[ResourceId, Floats],
+    grid: Horizon,
+) -> None:
+    """Stores at rest, and on top what was taken of each leg."""
+    spans = [slice(grid.index(i.start), grid.index(i.end)) for i in blocks.intervals]
+    for name in stores:
+        for steps, kw in zip(spans, blocks.rest_kw[name], strict=True):
+            plan[name][steps] = kw
+    for leg in (leg for cycle in blocks.cycles for leg in cycle):
+        span = Interval(blocks.intervals[min(leg.kw)].start, blocks.intervals[max(leg.kw)].end)
+        share = taken.get((span, Side.SELL if leg.up else Side.BUY), 0.0)
+        for at, kw in leg.kw.items():
+            plan[leg.resource_id][spans[at]] += share * kw if leg.up else -share * kw
 
 
 def _firm_kw(one: Freedom) -> float:

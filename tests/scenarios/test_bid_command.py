@@ -175,6 +175,36 @@ def test_a_bid_is_shown_as_a_table_and_drawn(tmp_path: Path) -> None:
     assert "1.0 @ 4000.00" in shown.getvalue()
 
 
+def test_blocks_are_shown_with_their_parts_and_drawn_where_they_are(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed -> make test installs it")
+    case = written(tmp_path, CASE.partition("bid:")[0])
+    market = tmp_path / "market.yaml"
+    market.write_text(
+        PRODUCT.replace("form: curve_step", "form: block")
+        .replace("  segments: {min: 1, max: 10}\n", "")
+        .replace("  monotonic: true\n", "  block: {allowed: true, linked: true}\n"),
+        encoding="utf-8",
+    )
+    day = tmp_path / "day.csv"
+    rows = day.read_text(encoding="utf-8")
+    for hour, price in (("03", 10), ("18", 260), ("19", 260)):
+        rows = rows.replace(f"T{hour}:00:00Z,-2000,50", f"T{hour}:00:00Z,-2000,{price}")
+    day.write_text(rows, encoding="utf-8")
+    picture, shown = tmp_path / "bid.png", StringIO()
+
+    made = bid_case(case, "yard-day-ahead", Console(stderr=True))
+    show_bids(made, Console(file=shown, width=140))
+    draw_bids(made, picture)
+
+    certain, *legs = made.document().bids
+    assert certain.offer.form == "block"
+    assert len(certain.offer.parts) == 24
+    assert [leg.side for leg in legs] == ["buy", "sell"]
+    assert "block of 24: 2.0 @ 4000.00" in shown.getvalue()
+    assert ", tied" in shown.getvalue()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("product", "change", "says"),
     [

@@ -136,6 +136,9 @@ class MarketProduct(ProductCalendar):
     min_share: Decimal = Decimal(0)
     """Least share of an offer that is taken, if any is; 1: all or none."""
 
+    linked_blocks: bool = False
+    """A block may hang on another one: it is taken to no greater share."""
+
     only_bought: bool = False
     """A demand's market: what is drawn is bid for, nothing is sold."""
 

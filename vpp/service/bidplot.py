@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from vpp.errors import ConfigError, PlanError
 from vpp.model.horizon import Floats
 from vpp.model.market import Bid
+from vpp.model.offer import BlockOffer, PricedMw
 from vpp.model.time import Interval
 from vpp.service.bidcase import BidRan
 from vpp.service.plot import DEMAND, GRID, INK, MOVED, SOURCES, require_matplotlib
@@ -43,8 +44,7 @@ def draw_bids(made: BidRan, target: Path) -> None:
     grid = figure.add_gridspec(3, CURVES, height_ratios=[3, 2, 3])
     traded, prices = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
     prices.sharex(traded)
-    intervals = sorted({bid.interval for bid in made.bids})
-    bids = {one: [bid for bid in made.bids if bid.interval == one] for one in intervals}
+    bids = _by_interval(made.bids)
     _draw_traded(traded, made, bids)
     _draw_prices(prices, made)
     ax = None
@@ -69,12 +69,28 @@ def draw_bids(made: BidRan, target: Path) -> None:
         ) from error
 
 
-def net_mw(bids: Sequence[Bid], price_per_mwh: float) -> float:
+Priced: TypeAlias = tuple[int, tuple[PricedMw, ...]]
+"""(1 sold, -1 bought; MW at their limits), of one bid in one interval."""
+
+
+def _by_interval(bids: Sequence[Bid]) -> dict[Interval, list[Priced]]:
+    """What is bid in each interval, in order of time: a block in each of its parts."""
+    found: dict[Interval, list[Priced]] = {}
+    for bid in bids:
+        if isinstance(bid.offer, BlockOffer):
+            for part in bid.offer.parts:
+                priced = ((part.quantity_mw, bid.offer.price_per_mwh),)
+                found.setdefault(part.interval, []).append((bid.side.sign, priced))
+        else:
+            found.setdefault(bid.interval, []).append((bid.side.sign, bid.offer.priced_mw))
+    return dict(sorted(found.items()))
+
+
+def net_mw(bids: Sequence[Priced], price_per_mwh: float) -> float:
     """What the bids of one interval sell at a price, less what they buy."""
     total, price = Decimal(0), Decimal(str(price_per_mwh))
-    for bid in bids:
-        sign = bid.side.sign
-        for quantity, limit in bid.offer.priced_mw:
+    for sign, priced in bids:
+        for quantity, limit in priced:
             if limit is None or limit * sign <= price * sign:
                 total += sign * quantity
     return float(total)
@@ -98,7 +114,7 @@ def _edges(made: BidRan) -> list[datetime]:
     return _clock(made, [*(step.start for step in steps), made.delivery.end])
 
 
-def _draw_traded(ax: Axes, made: BidRan, bids: dict[Interval, list[Bid]]) -> None:
+def _draw_traded(ax: Axes, made: BidRan, bids: dict[Interval, list[Priced]]) -> None:
     """From what is traded at the lowest price to what is at the highest, and at the expected one."""
     steps = list(made.delivery.split(made.product.delivery_interval))
     low, high = _bounds(made)
@@ -152,7 +168,7 @@ def _draw_prices(ax: Axes, made: BidRan) -> None:
     ax.set_ylabel(f"{made.product.currency} per MWh")
 
 
-def _telling(made: BidRan, bids: dict[Interval, list[Bid]]) -> list[Interval]:
+def _telling(made: BidRan, bids: dict[Interval, list[Priced]]) -> list[Interval]:
     """The intervals whose bids move most with the price, in order of time, an hour apart at least."""
     low, high = _bounds(made)
 
@@ -167,7 +183,7 @@ def _telling(made: BidRan, bids: dict[Interval, list[Bid]]) -> list[Interval]:
     return sorted(chosen)
 
 
-def _draw_curve(ax: Axes, made: BidRan, interval: Interval, bids: list[Bid]) -> None:
+def _draw_curve(ax: Axes, made: BidRan, interval: Interval, bids: list[Priced]) -> None:
     """MW against price: the offer, what was planned at each scenario's price, the expected price."""
     curves = made.curves
     place = (interval.start - made.delivery.start) // made.product.delivery_interval
@@ -175,8 +191,8 @@ def _draw_curve(ax: Axes, made: BidRan, interval: Interval, bids: list[Bid]) -> 
     grid = made.product.price
     inside = [
         float(limit)
-        for bid in bids
-        for _, limit in bid.offer.priced_mw
+        for _, priced in bids
+        for _, limit in priced
         if limit is not None and grid is not None and grid.least < limit < grid.most
     ]
     seen = [expected, *inside]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vpp.model.market import Bid, Side
-from vpp.model.offer import most_mw
+from vpp.model.offer import BlockOffer, most_mw
 from vpp.model.time import Interval
 from vpp.service.bidcase import BidRan
 from vpp.trade.reasonmessages import BidReason
@@ -111,6 +111,8 @@ def _shown(made: BidRan) -> Iterator[tuple[Interval, dict[Side, Bid]]]:
 def _offer(bid: Bid | None) -> str:
     if bid is None:
         return ""
+    if isinstance(bid.offer, BlockOffer):
+        return _block(bid.offer)
     priced = bid.offer.priced_mw
     told = [
         f"{mw}" if price is None else f"{mw} @ {price}" for mw, price in priced[:MOST_STEPS] if mw
@@ -118,6 +120,14 @@ def _offer(bid: Bid | None) -> str:
     if len(priced) > MOST_STEPS:
         told.append(f"… {most_mw(bid.offer)} in all")
     return ", ".join(told)
+
+
+def _block(block: BlockOffer) -> str:
+    """Its parts, the price, and whether it hangs on another one."""
+    sizes = [part.quantity_mw for part in block.parts]
+    mw = f"{sizes[0]}" if min(sizes) == max(sizes) else f"{min(sizes)} … {max(sizes)}"
+    tied = "" if block.linked_to is None else ", tied"
+    return f"block of {len(sizes)}: {mw} @ {block.price_per_mwh}{tied}"
 
 
 def _spread(reason: BidReason) -> str:

@@ -115,6 +115,7 @@ class Pack:
             least_steps=1 if offer.segments is None else offer.segments.min,
             most_steps=None if offer.segments is None else offer.segments.max,
             min_share=_min_share(section),
+            linked_blocks=offer.block is not None and offer.block.linked,
             only_bought=offer.sense == "demand",
             prices_per_day=not offer.per_interval,
             trapezium=offer.trapezium,
@@ -200,9 +201,9 @@ def _grid(price: PriceRange, unit: PriceUnit) -> PriceGrid:
 
 
 def _min_share(section: MarketSection) -> Decimal:
-    """Of one quantity; a curve is taken step by step, whatever blocks there may be beside it."""
+    """Of one quantity or a block; a curve is taken step by step, whatever blocks there may be beside it."""
     block = section.offer.block
-    if section.offer.form != "single" or block is None:
+    if section.offer.form not in ("single", "block") or block is None:
         return Decimal(0)
     return block.min_acceptance_ratio or Decimal(0)
 

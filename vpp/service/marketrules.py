@@ -117,6 +117,8 @@ def offer_form_has_its_fields(market: MarketSection) -> Broken:
         yield ("offer", "price"), f"{form} has no price"
     if form not in ("quantity_only", "self_schedule") and offer.price is None:
         yield ("offer",), f"{form} needs a price"
+    if form == "block" and (offer.block is None or not offer.block.allowed):
+        yield ("offer",), "block needs `block: {allowed: true}`"
     if form == "single" and offer.segments is not None:
         yield ("offer", "segments"), "a single offer has no segments"
     if form == "price_bands_fixed" and offer.per_interval:

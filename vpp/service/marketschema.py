@@ -61,6 +61,7 @@ Form = Literal[
     "self_schedule",
     "bid_offer_pairs",
     "quantity_only",
+    "block",
 ]
 
 

@@ -10,6 +10,7 @@ from vpp.model.outside import energy_of
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
+from vpp.trade.blocks import block_bids, blocks_of
 from vpp.trade.expected import curves_for, expected_ladders
 from vpp.trade.forms import ladder_bids
 from vpp.trade.position import Position
@@ -42,6 +43,9 @@ def offer_for(
     if product.form == "self_schedule":  # no price to choose by: the plan itself
         ladders = planned_ladders(product, unit, delivery, schedule, position, park, energy)
         return ladder_bids(product, unit, ladders, revision=revision)
+    if product.form == "block":
+        blocks = blocks_of(product, unit, delivery, schedule, position, park, products)
+        return block_bids(product, unit, blocks, revision=revision)
     if binding.mode is BidMode.EXPECTED:
         curves = curves_for(schedule, product.product_id, delivery)
         if curves is not None and curves.usable:  # else as robust, which its reasons say

@@ -16,9 +16,10 @@ from math import isfinite
 import numpy as np
 
 from vpp.model.bidcurve import BidCurves
-from vpp.model.horizon import Floats
+from vpp.model.horizon import Floats, Horizon
 from vpp.model.market import Bid, BidMode, Binding, MarketProduct, Side
 from vpp.model.money import exact
+from vpp.model.offer import BlockOffer
 from vpp.model.offer import most_mw as offered_mw
 from vpp.model.park import BiddingUnit, Park
 from vpp.model.schedule import Schedule
@@ -90,7 +91,6 @@ def _reason(
     free: _Free,
     price_per_kwh: Floats,
 ) -> BidReason:
-    steps = schedule.horizon.slice(bid.interval)
     levels = []
     if curves is not None:
         scenarios = curves.scenario_per_kwh[:, curves.horizon.index(bid.interval.start)]
@@ -98,7 +98,7 @@ def _reason(
             PriceLevel(level=level, price_per_mwh=_per_mwh(float(np.quantile(scenarios, level))))
             for level in LEVELS
         ]
-    expected = float(price_per_kwh[steps].mean())
+    expected = _mean(bid, price_per_kwh, schedule.horizon)
     return BidReason(
         bid_id=bid.bid_id.rsplit("/", 1)[0],
         expected_price_per_mwh=_per_mwh(expected) if isfinite(expected) else None,
@@ -138,8 +138,16 @@ def _shadow(
         told, worth = schedule.uncertainty, schedule.net_value_per_kwh
         if told is not None and told.hedged and len(told.net_value_per_kwh):
             worth = told.net_value_per_kwh
-        return _per_mwh(float(worth[schedule.horizon.slice(bid.interval)].mean()))
+        return _per_mwh(_mean(bid, worth, schedule.horizon))
     return limit
+
+
+def _mean(bid: Bid, per_kwh: Floats, horizon: Horizon) -> float:
+    """Over the interval of a bid; over the parts of a block."""
+    spans = [bid.interval]
+    if isinstance(bid.offer, BlockOffer):
+        spans = [part.interval for part in bid.offer.parts]
+    return float(np.concatenate([per_kwh[horizon.slice(span)] for span in spans]).mean())
 
 
 class _Free:
@@ -154,7 +162,7 @@ class _Free:
         self._most, self._position = most_mw(product, unit), position
 
     def beside(self, bid: Bid) -> Decimal:
-        offered = offered_mw(bid.offer)
+        offered = offered_mw(bid.offer)  # of a block its largest part
         sold = sum((line.sold_mw for line in self._position.trades(bid.interval)), Decimal(0))
         selling = bid.side is Side.SELL
         limit_kw = self._export_kw if selling else self._import_kw
