@@ -404,8 +404,8 @@ def _run_blocks(
     for leg in (leg for cycle in blocks.cycles for leg in cycle):
         span = Interval(blocks.intervals[min(leg.kw)].start, blocks.intervals[max(leg.kw)].end)
         share = taken.get((span, Side.SELL if leg.up else Side.BUY), 0.0)
-        for at, kw in leg.kw.items():
-            plan[leg.resource_id][spans[at]] += share * kw if leg.up else -share * kw
+        for at, size_kw in leg.kw.items():
+            plan[leg.resource_id][spans[at]] += share * size_kw if leg.up else -share * size_kw
 
 
 def _firm_kw(one: Freedom) -> float:

@@ -36,10 +36,8 @@ def offering(
     def offer(
         *, base_kw: float = 0.0, evening: float = 0.1, battery: Any = None, **changes: Any
     ) -> tuple[Bid, ...]:
-        product = replace(
-            a_product("energy_da"),
-            **{"form": "block", "linked_blocks": True, "min_share": Decimal(1)} | changes,
-        )
+        given: dict[str, Any] = {"linked_blocks": True, "min_share": Decimal(1)} | changes
+        product = replace(a_product("energy_da"), form="block", **given)
         park = a_park([battery or a_battery()])
         worth = np.full(96, 0.05)
         worth[NIGHT], worth[EVENING] = 0.02, evening
