@@ -10,6 +10,7 @@ Nothing here knows a province: the index that a market file names turns these nu
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,17 +60,24 @@ def followed(
     An instruction without two samples says nothing and is left out.
     """
     found = []
+    ordered = sorted(samples, key=_when)
     ends = [*(at for at, _ in course[1:]), end]
     before = ZERO
     for (start, to_mw), until in zip(course, ends, strict=True):
-        seen = [one for one in samples if start <= one.at < until]
-        if to_mw != before and len(seen) > 1:
-            found.append(_judged(start, before, to_mw, seen))
+        if to_mw != before:
+            first = bisect_left(ordered, start, key=_when)
+            seen = ordered[first : bisect_left(ordered, until, key=_when)]
+            found += [] if len(seen) < 2 else [judged(start, before, to_mw, seen)]
         before = to_mw
     return tuple(found)
 
 
-def _judged(start: datetime, from_mw: Decimal, to_mw: Decimal, seen: Sequence[Sample]) -> Followed:
+def _when(sample: Sample) -> datetime:
+    return sample.at
+
+
+def judged(start: datetime, from_mw: Decimal, to_mw: Decimal, seen: Sequence[Sample]) -> Followed:
+    """One instruction by at least two samples, oldest first, until the next one."""
     step = to_mw - from_mw
     done = [(one.at, (one.response_mw - from_mw) / step) for one in seen]
     begun = next((at for at, part in done if part >= BEGUN), seen[-1].at)
