@@ -91,6 +91,21 @@ class Claim:
         if np.isinf(self.wish_kw).any():
             self._refuse("a wish is infinite")
 
+    def require_fits(self, size: int) -> None:
+        """Refuse a claim that is not about a park of `size` resources.
+
+        Raises:
+            DataError: Rows that are not there, or that come twice; values for others than the rows.
+        """
+        if self.rows is not None:
+            rows = np.sort(self.rows)
+            if len(rows) and (rows[0] < 0 or rows[-1] >= size or (np.diff(rows) == 0).any()):
+                self._refuse(f"rows are not each one of {size}, once")
+        elif any(
+            np.shape(v) not in ((), (size,)) for v in (self.low_kw, self.high_kw, self.wish_kw)
+        ):
+            self._refuse(f"it has not one value for each of {size}")
+
     @property
     def _where(self) -> str:
         return f"claim {self.name} of {self.source.name.lower()}"
@@ -161,7 +176,13 @@ class Settled:
 
 
 def arbitrate(claims: Sequence[Claim], size: int, *, now: datetime) -> Settled:
-    """Let `claims` narrow the room of `size` resources, in the order of their sources."""
+    """Let `claims` narrow the room of `size` resources, in the order of their sources.
+
+    Raises:
+        DataError: A claim names a row that is not there, or one twice, or has one value too many.
+    """
+    for claim in claims:
+        claim.require_fits(size)
     heard = sorted((c for c in claims if c.expires_at > now), key=lambda claim: claim.source)
     table = _Table(heard, size)
     for source in Source:

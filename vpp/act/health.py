@@ -10,8 +10,8 @@ while its data stay bad it never comes back, and each end of the wait doubles th
 forgotten only after a good time as long as the wait was, so a unit that fails every other minute is
 not asked every other minute (reliability row B2 says the same of connections).
 
-A unit that cannot be seen may still run. Against a limit it counts at its worst: all it can draw on
-the import side, all it can feed on the export side.
+A unit that cannot be seen may still run: the sum is reckoned with what it was last seen to do, and
+the limits of the tree with its worst.
 """
 
 from __future__ import annotations
@@ -124,25 +124,18 @@ def judged(health: Health, fault: NDArray[np.int8], back_off: BackOff, *, now_s:
     )
 
 
-def reckoned_kw(
-    power_kw: Floats, last_kw: Floats, draw_kw: Floats, feed_kw: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """What each unit counts at, in kW of net injection: (low, likely, high), shape (n,) each.
+def likely_kw(power_kw: Floats, last_kw: Floats, low_kw: Floats, high_kw: Floats) -> Floats:
+    """What each unit is reckoned to do for the sum that the others make up for, shape (n,).
 
-    Where its power is known all three are that. Where it is not, `low` is all it can draw and `high`
-    all it can feed (reliability row A12): limits are kept against these. `likely` is what it was last
-    seen to do, for the sum that others must make up; 0 where it was never seen.
+    As measured; where nothing is, as it was last seen, within its rating; 0 where it never was. Limits
+    are not kept against this but against the worst of its rating (reliability row A12): the guard
+    does that by itself (`vpp/act/reach.py`).
 
     Args:
         power_kw: What is measured and fresh; NaN where nothing is.
         last_kw: The last power that could be trusted; NaN where there never was one.
-        draw_kw: The most each can draw, a size.
-        feed_kw: The most each can feed, a size.
+        low_kw: The least net injection of each, whatever happens.
+        high_kw: The most.
     """
-    known = np.isfinite(power_kw)
-    seen_kw = np.clip(np.where(np.isfinite(last_kw), last_kw, 0.0), -draw_kw, feed_kw)
-    return (
-        np.where(known, power_kw, -draw_kw),
-        np.where(known, power_kw, seen_kw),
-        np.where(known, power_kw, feed_kw),
-    )
+    seen_kw = np.clip(np.nan_to_num(last_kw, nan=0.0), low_kw, high_kw)
+    return np.where(np.isfinite(power_kw), power_kw, seen_kw)

@@ -72,10 +72,13 @@ def fill(side: Ranked, start_kw: Floats, bound_kw: Floats, move_kw: float) -> Fl
     equals_kw = float(moved_kw[after - 1]) - before_kw
     part = min(max((move_kw - before_kw) / equals_kw, 0.0), 1.0) if equals_kw > 0 else 0.0
     # Times a truth is much faster than a choice by it, where nobody can guess the next one.
-    power_kw = way_kw * (side.cost_per_kwh < cost) + (part * way_kw) * (side.cost_per_kwh == cost)
+    power_kw: Floats = way_kw * (side.cost_per_kwh < cost) + (part * way_kw) * (
+        side.cost_per_kwh == cost
+    )
     power_kw += start_kw
     np.maximum(power_kw, np.minimum(start_kw, bound_kw), out=power_kw)
-    return np.minimum(power_kw, np.maximum(start_kw, bound_kw))
+    np.minimum(power_kw, np.maximum(start_kw, bound_kw), out=power_kw)
+    return power_kw
 
 
 def _sorted(cost_per_kwh: Floats) -> Ranked:
