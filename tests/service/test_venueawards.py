@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -26,7 +27,7 @@ from tests.service.venuebench import SECOND, Floor, floor_of
 from vpp.errors import ForeignError
 from vpp.model.time import QUARTER, Interval
 from vpp.ports import AwardPage, ForeignAward, PublishedAward
-from vpp.service import venueawards
+from vpp.service import venueawards, venuelog
 from vpp.service.plant import Plant
 from vpp.trade.book import BidSetStatus
 
@@ -258,6 +259,22 @@ def test_an_award_of_a_product_that_nobody_trades_here_is_on_record(floor: Floor
 
     assert "another-product" in (floor.desk.no_new_bids or "")
     assert owed(floor)[1:] == ledger(floor)[1:]
+
+
+def test_an_entry_that_is_no_award_and_is_on_record_in_other_words_ends_nothing(
+    floor: Floor,
+) -> None:
+    raw = b"{'award': 1}"
+    key = f"{floor.desk.name}/{hashlib.sha256(raw).hexdigest()[:32]}"
+    asyncio.run(floor.plant.journal.append("venue_foreign", key, b"{}", now=EVENING))
+
+    asyncio.run(
+        venuelog.note_foreign_award(
+            floor.plant, floor.desk, "page 2", "no JSON", raw, now=EVENING + MINUTE
+        )
+    )
+
+    assert "page 2" in (floor.desk.no_new_bids or "")
 
 
 def test_a_list_that_is_none_latches_the_venue_and_is_asked_for_again(floor: Floor) -> None:

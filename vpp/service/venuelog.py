@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from vpp.errors import UnavailableError
+from vpp.errors import ConflictError, UnavailableError
 from vpp.model.time import isoformat
 from vpp.model.venue import CONFLICT, Declined, Foreign, Later, Submission, Taken, Unknown
 from vpp.ports import JournalEntry
@@ -223,7 +223,8 @@ async def note_foreign_award(
     if digest in desk.foreign:
         return
     said = {"where": where, "what": what, "raw": b64encode(raw).decode()}
-    await append(plant, FOREIGN, f"{desk.name}/{digest}", msgspec.json.encode(said), now=now)
+    with suppress(ConflictError):  # on disk, though nobody told us, and said in other words
+        await append(plant, FOREIGN, f"{desk.name}/{digest}", msgspec.json.encode(said), now=now)
     desk.foreign.add(digest)
     await latch(plant, desk, f"an award that is none ({where}): {what}", raw, now=now)
 
