@@ -20,7 +20,7 @@ help:
 	@echo 'make check   ruff, ruff format, mypy --strict, hadolint'
 	@echo 'make format  let ruff mend what it can'
 	@echo 'make bench   the benchmarks, at most 10 minutes'
-	@echo 'make peers   other planners and forecasters, each in a .venv of its own, for benchmarks/planner.py and forecast.py'
+	@echo 'make peers   other planners, forecasters and MQTT clients, each in a .venv of its own, for benchmarks/planner.py, forecast.py and field.py'
 	@echo 'make wheel   dist/vpp-*.whl'
 	@echo 'make lock    new versions into requirements/*.txt (ARGS="--upgrade" for the newest)'
 	@echo 'make system  apt: what some tests need besides Python'
@@ -46,9 +46,9 @@ bench: .venv/.dev
 	timeout --foreground 600 $(BIN)/python -m benchmarks $(ARGS)
 
 # FlexMeasures and statsforecast pin other versions of the same libraries, so they stand apart.
-peers: .venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made
+peers: .venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made .venv-mqtt-peers/.made
 
-.venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made: .venv-%/.made: requirements/%.in
+.venv-peers/.made .venv-flexmeasures/.made .venv-forecast-peers/.made .venv-mqtt-peers/.made: .venv-%/.made: requirements/%.in
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -r $<
 	@touch $@

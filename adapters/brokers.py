@@ -30,6 +30,11 @@ from vpp.model.ids import EnterpriseId
 from vpp.wire import TOPIC_ROOT
 
 MAX_PAYLOAD_BYTES = 300 * 1024
+MAX_INFLIGHT_MESSAGES = 1000
+"""Of Mosquitto, to one client: sent and not confirmed."""
+
+MAX_QUEUED_MESSAGES = 100_000
+"""Of Mosquitto, for one client. A full queue drops without a word: room for minutes of a late reader."""
 
 _EXEC = DIE_WITH_PARENT + "os.execv(sys.argv[2], sys.argv[2:])"
 _SERVE = (
@@ -131,6 +136,7 @@ class MosquittoBroker(PrivateBroker):
         listen: str = "127.0.0.1",
         port: int | None = None,
         program: Path | None = None,
+        queued_messages: int = MAX_QUEUED_MESSAGES,
     ) -> None:
         """`program` None looks on PATH and in /usr/sbin.
 
@@ -144,6 +150,7 @@ class MosquittoBroker(PrivateBroker):
                 "no mosquitto on PATH", where="broker", fix="apt-get install mosquitto"
             )
         self._program = found
+        self._queued_messages = queued_messages
 
     def _prepare(self, folder: Path, port: int) -> list[str]:
         passwords, rules, config = (folder / name for name in ("passwords", "acl", "conf"))
@@ -154,7 +161,6 @@ class MosquittoBroker(PrivateBroker):
         rules.write_text(_access_rules(self._users), encoding="ascii")
         # Started as root it would drop to a user who cannot read our folder.
         user = "user root\n" if os.geteuid() == 0 else ""
-        # A full queue drops without a word: room for minutes of a late reader.
         config.write_text(
             f"""\
 {user}listener {port} {self._listen}
@@ -163,8 +169,8 @@ password_file {passwords}
 acl_file {rules}
 persistence false
 set_tcp_nodelay true
-max_inflight_messages 1000
-max_queued_messages 100000
+max_inflight_messages {MAX_INFLIGHT_MESSAGES}
+max_queued_messages {self._queued_messages}
 message_size_limit {MAX_PAYLOAD_BYTES}
 log_dest stderr
 log_type error

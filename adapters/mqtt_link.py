@@ -1,6 +1,6 @@
 """The link to the broker: telemetry, acknowledgements and status in, set-points out.
 
-    broker ─▶ paho (QoS 1) ─▶ inbox, bounded ─▶ messages()         one hand-over, no task a message
+    broker ─▶ wire (QoS 1) ─▶ inbox, bounded ─▶ messages()         in large pieces, no task a message
     send() ─▶ CommandMessage ─▶ publish, QoS 1, never retained     all at once, each confirmed
 
 `run` holds the connection for as long as it runs: after a loss it waits a random time below a
@@ -8,18 +8,15 @@ bound that doubles (full jitter, so that a thousand clients do not return togeth
 and subscribes again, since a broker may have forgotten us. The bound falls back only after a
 connection that has lasted; one that is accepted and closed at once counts as a failure.
 
-Why messages can be lost here, and how it shows: the MQTT library confirms a message to the broker
-before it hands it over, so the broker never sends it again. When the reader is slower than the
-senders for longer than the inbox can hold, the oldest message gives way, `inbox.lost` counts it and
-`inbox.overflowing` stands until the reader has caught up. Registers and sequence numbers in telemetry
-make the gap visible and let energy survive it.
+A message is confirmed to the broker when the reader has taken it, so a late reader makes the broker wait,
+not lose (`mqtt_inbox.py`). What is lost all the same (at a broker whose own queue is full, with a
+connection, at a sender of QoS 0) shows as a gap in the sequence numbers of telemetry; registers let the
+energy survive it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +30,8 @@ import structlog
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
+from adapters.mqtt_inbox import Confirms, Entry, Inbox, Quota
+from adapters.mqtt_wire import WireClient
 from vpp.errors import DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
@@ -98,10 +97,12 @@ class MqttLink:
         jitter: Random,
         timing: LinkTiming | None = None,
         capacity: int = 50_000,
+        quota: Quota | None = None,
     ) -> None:
         """`homes` gives each resource's enterprise and connection point.
 
-        `capacity` is the number of messages the inbox holds for a reader that is late.
+        `capacity` is the number of messages the inbox holds for a reader that is late, `quota` what a
+        topic may bring without waiting behind the others.
         """
         self._broker = broker
         self._homes = homes
@@ -109,7 +110,7 @@ class MqttLink:
         self._now = now
         self._jitter = jitter
         self._timing = timing or LinkTiming()
-        self.inbox = Inbox(capacity)
+        self.inbox = Inbox(capacity, quota)
         self._client: aiomqtt.Client | None = None
         self._up, self._down = asyncio.Event(), asyncio.Event()
         self._down.set()
@@ -150,18 +151,21 @@ class MqttLink:
 
         One reader: two of them would share the messages between them.
         """
-        inbox, taken = self.inbox, 0
-        while True:
-            while inbox.messages:
-                yield inbox.messages.popleft()
-                taken += 1
-                if taken % BREATH == 0:
-                    await asyncio.sleep(0)
-            inbox.overflowing = False
-            if inbox.closed:
-                return
-            inbox.filled.clear()
-            await inbox.filled.wait()
+        inbox, read = self.inbox, _Read()
+        try:
+            while True:
+                while entry := inbox.pop():
+                    if read.note(entry):
+                        await asyncio.sleep(0)
+                    yield entry.message
+                read.confirm()
+                inbox.caught_up()
+                if inbox.closed:
+                    return
+                await inbox.filled.wait()
+        finally:
+            # Also where the reader failed at a message: sent again it would only fail again.
+            read.confirm()
 
     # ------------------------------------------------------------ out
 
@@ -302,28 +306,25 @@ class MqttLink:
             return f"refuses {what}"
         raise RejectedError(f"refuses {what}", where=self._where, fix=fix)
 
-    def _new_client(self) -> aiomqtt.Client:
+    def _new_client(self) -> WireClient:
         """A client is used once: what waited in a lost one must not come out later."""
-        timing, inbox = self._timing, self.inbox
+        inbox, client = self.inbox, None
 
-        class Intake(asyncio.Queue[aiomqtt.Message]):
-            """Stands where the client keeps its queue, and passes each message straight on."""
+        def taken(topic: str, payload: bytes, packet_id: bytes) -> None:
+            assert client is not None  # nothing comes before it is made
+            inbox.put(client, topic, payload, packet_id)
 
-            def put_nowait(self, item: aiomqtt.Message) -> None:
-                inbox.put(item)
-
-        client = aiomqtt.Client(
+        client = WireClient(
             self._broker.host,
             self._broker.port,
+            taken=taken,
             username=self._broker.username,
             password=self._broker.password,
             identifier=self._client_id,
             clean_session=True,
-            keepalive=timing.keepalive_s,
-            timeout=timing.connect_timeout_s,
-            queue_type=Intake,
+            keepalive=self._timing.keepalive_s,
+            timeout=self._timing.connect_timeout_s,
             max_inflight_messages=10_000,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         client.pending_calls_threshold = 10_000
         return client
@@ -346,32 +347,32 @@ class MqttLink:
         self._down.set()
 
 
-class Inbox:
-    """Messages between the client's callback and the reader; the oldest gives way when full."""
+class _Read:
+    """What the reader has taken since the broker was last told."""
 
-    def __init__(self, capacity: int) -> None:
-        self.messages: deque[Message] = deque(maxlen=capacity)
-        """Those that wait for the reader."""
-        self.received = 0
-        self.lost = 0
-        self.overflowing = False
-        """Whether messages were lost since the reader last caught up."""
-        self.filled = asyncio.Event()
-        self.closed = False
+    def __init__(self) -> None:
+        self._sender: Confirms | None = None
+        self._packet_ids: list[bytes] = []
+        self._count = 0
 
-    def put(self, message: aiomqtt.Message) -> None:
-        self.received += 1
-        if len(self.messages) == self.messages.maxlen:
-            self.lost += 1
-            if not self.overflowing:
-                self.overflowing = True
-                log.warning("reader is late, messages are lost", capacity=self.messages.maxlen)
-        self.messages.append(Message(topic=message.topic.value, payload=message.payload))
-        self.filled.set()
+    def note(self, entry: Entry) -> bool:
+        """Take note of a message that is read now; whether it is time to let others have their turn."""
+        if entry.sender is not self._sender:
+            self.confirm()
+            self._sender = entry.sender
+        if entry.packet_id:
+            self._packet_ids.append(entry.packet_id)
+        self._count += 1
+        if self._count % BREATH:
+            return False
+        self.confirm()
+        return True
 
-    def close(self) -> None:
-        self.closed = True
-        self.filled.set()
+    def confirm(self) -> None:
+        """Tell the broker."""
+        if self._sender is not None and self._packet_ids:
+            self._sender.confirm(self._packet_ids)
+            self._packet_ids.clear()
 
 
 async def _loss(client: aiomqtt.Client) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+import msgspec
+
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
@@ -20,9 +22,8 @@ from vpp.model.venue import Submission, VenueHealth
 from vpp.wire import AwardRequest, SeriesUpload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message as it came off the wire, undecoded."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message as it came off the wire, undecoded. Made twenty thousand times a second."""
 
     topic: str
     payload: bytes

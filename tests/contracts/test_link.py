@@ -26,6 +26,8 @@ from vpp.wire import CommandMessage
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 PATIENCE_S = 10.0
+WINDOW = 90
+"""Messages that both brokers send a reader who confirms none."""
 QUICK = LinkTiming(
     first_delay_s=0.01, longest_delay_s=0.05, connect_timeout_s=5, publish_timeout_s=10
 )
@@ -227,11 +229,11 @@ def test_messages_end_when_the_link_is_stopped_and_all_are_read(broker: PrivateB
         async with broker as access, a_gateway(access) as device:
             async with a_link(access.address()) as link:
                 await link.wait_until(connected=True)
-                for n in range(200):
+                for n in range(WINDOW):
                     await device.publish("vpp/v1/steel/mill/bess-1/telemetry", b"%d" % n, qos=1)
-                await until(lambda: link.inbox.received == 200)
+                await until(lambda: link.inbox.received == WINDOW)
             assert [message.payload async for message in link.messages()] == [
-                b"%d" % n for n in range(200)
+                b"%d" % n for n in range(WINDOW)
             ]
             assert not link.connected
 
