@@ -355,3 +355,38 @@ class NominationBox(Protocol):
     def confirm(self, news: ConfirmationNews) -> None:
         """The news were dealt with: do not bring these files again as they are."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEntry:
+    """One entry that a window adds to a stream."""
+
+    stream: str
+    fields: Mapping[str, bytes]
+    keep: int
+    """How many entries the stream holds; the oldest go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowNews:
+    """What a window is to show from now on."""
+
+    whole: bool
+    """Whether `hashes` stand in place of all that was there, not beside it."""
+
+    hashes: Mapping[str, Mapping[str, bytes]]
+    """Every hash that is shown, by name, with the fields that are new; one without any lives on."""
+
+    entries: Sequence[StreamEntry] = ()
+
+
+class StateWindow(Protocol):
+    """Where other processes look at us. It holds nothing that we need again."""
+
+    async def show(self, news: WindowNews) -> bool:
+        """Show it, all at once; False where what was shown before is gone: then show the whole.
+
+        Raises:
+            UnavailableError: It cannot be reached, refuses, or does not answer in its time.
+        """
+        ...

@@ -234,9 +234,9 @@ class _Connection:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             for flow in (up, down):
                 flow.close(reset=self._reset)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def _dead(self) -> bool:
@@ -362,6 +362,8 @@ class _Flow:
         return True
 
     def close(self, *, reset: bool) -> None:
+        if self.writer.transport.is_closing():
+            return  # this end went away by itself
         if reset:
             endpoint = self.writer.get_extra_info("socket")
             endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.broker_process import PrivateBroker
 from adapters.brokers import EmbeddedBroker, MosquittoBroker
+from tests.contracts.redisserver import window_server
 from vpp.model.ids import EnterpriseId
 
 STEEL, OFFICE = EnterpriseId("steel"), EnterpriseId("office")
@@ -22,3 +23,9 @@ def broker(request: pytest.FixtureRequest) -> PrivateBroker:
     require: Callable[[str, str], Path] = request.getfixturevalue("require_program")
     program = require("mosquitto", "apt-get install mosquitto (or: make system)")
     return MosquittoBroker([STEEL, OFFICE], program=program)
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def redis_program(request: pytest.FixtureRequest) -> Path:
+    """A server that a window may live in; skipped, with the cure, where it is not installed."""
+    return window_server(request, str(request.param))

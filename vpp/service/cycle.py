@@ -59,6 +59,7 @@ from vpp.service import (
     trace,
     trading,
     uncertainty,
+    window,
 )
 from vpp.service.events import Severity
 from vpp.service.forecasting.issuing import issue
@@ -351,6 +352,7 @@ async def act(plant: Plant, now: datetime) -> None:
     quotas.note_readings(plant)
     reserves.note(plant, now)
     trace.keep(plant, state, owed_kw, now)
+    window.note(plant)
 
 
 # ---------------------------------------------------------------- account

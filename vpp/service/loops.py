@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle, feeds, openadr, venuedesk, venuewatch
+from vpp.service import cycle, feeds, openadr, venuedesk, venuewatch, window
 from vpp.service.actpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
@@ -51,7 +51,13 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     async def probing(stop: asyncio.Event) -> None:
         await probe_lag(plant, stop)
 
-    return loops | {"listen": listening, "probe": probing}
+    return loops | _window(plant) | {"listen": listening, "probe": probing}
+
+
+def _window(plant: Plant) -> dict[str, Loop]:
+    """Without a seat at the clock: time goes on while a server is slow, dead or frozen."""
+    desk = plant.window
+    return {} if desk is None else {"window": lambda stop: window.follow(plant, desk, stop)}
 
 
 def _venues(plant: Plant, seat: Seat) -> dict[str, Loop]:

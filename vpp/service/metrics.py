@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.venuemetrics import VenueMetrics
+from vpp.service.windowmetrics import WindowMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -60,6 +61,7 @@ class Metrics:
         self._measure_forecasts()
         self.venues = VenueMetrics(self.registry)
         self.control = ControlMetrics(self.registry)
+        self.window = WindowMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

@@ -33,6 +33,7 @@ from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venuechecks import check_venues
+from vpp.service.windowchecks import check_window
 
 
 def check(parts: Parts) -> list[Fault]:
@@ -52,6 +53,7 @@ def check(parts: Parts) -> list[Fault]:
     _check_feeds(parts)
     check_programmes(parts)
     check_venues(parts)
+    check_window(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

@@ -53,6 +53,7 @@ from vpp.service.parkschema import (
 )
 from vpp.service.parkseries import SeriesReader
 from vpp.service.quotaschema import AnyQuota
+from vpp.service.redisschema import RedisSection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
 from vpp.service.waivers import WaiverSection
@@ -118,6 +119,9 @@ class ParkFile:
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
+
+    redis: RedisSection | None
+    """Where other processes look at us; None where nobody does."""
 
     folder: Path
     """Where the park file lies: what it names is beside it."""
@@ -332,6 +336,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         venues=tuple(section.venues),
         mappings=parts.mappings,
         openadr=tuple(section.openadr),
+        redis=section.redis,
         folder=folder,
         forecasts=section.forecasts,
         planning=section.planning,

@@ -32,6 +32,7 @@ from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.quotaschema import AnyQuota
+from vpp.service.redisschema import RedisSection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
@@ -81,6 +82,7 @@ class Parts:
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
     control: ControlSettings | None = None
+    redis: RedisSection | None = None
     demand_response: DemandResponseSection | None = None
     faults: list[Fault] = field(default_factory=list)
 
@@ -147,6 +149,7 @@ def collect(document: Document) -> Parts:
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
     parts.control = _valid(ControlSettings, tree.get("control", {}))
+    parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     return parts
 

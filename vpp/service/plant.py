@@ -56,6 +56,7 @@ from vpp.service.quotatally import Tally
 from vpp.service.reservedesk import ReserveDesk
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.service.venuestate import VenueDesk
+from vpp.service.windowdesk import WindowDesk
 from vpp.trade.book import BidBook
 from vpp.trade.calls import CallKey
 from vpp.trade.position import Position
@@ -204,6 +205,9 @@ class Plant:
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
     links: Links = no_links
     """How each link to devices does now."""
+
+    window: WindowDesk | None = None
+    """Where other processes look at us; nothing depends on it."""
 
     # sense
     intake: Intake

@@ -86,6 +86,8 @@ from vpp.service.venueschema import (
 )
 from vpp.service.venuestate import AwardList, VenueDesk
 from vpp.service.venuewiring import open_port, shown_to
+from vpp.service.windowdesk import WindowDesk
+from vpp.service.windowwiring import open_window
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 
@@ -154,6 +156,7 @@ def build_plant(
     venues: tuple[VenueDesk, ...] = (),
     boxes: Mapping[str, NominationBox] | None = None,
     links: Links = no_links,
+    window: WindowDesk | None = None,
 ) -> Plant:
     """A plant that knows what its journal knows, and nothing of the present yet.
 
@@ -185,6 +188,7 @@ def build_plant(
         programmes=programmes,
         venues=venues,
         links=links,
+        window=window,
         positions=PositionDesk(boxes=boxes or {}),
         intake=Intake(
             park.device_owner,
@@ -480,6 +484,7 @@ async def open_plant(
             programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
             boxes=boxes_of(file),
+            window=await open_window(file, stack),
         )
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)

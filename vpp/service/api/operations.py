@@ -13,7 +13,14 @@ from vpp.sense.state import freeze
 from vpp.service import control, trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
-from vpp.service.api.views import HealthView, KillView, LatchView, ReadyView, ReleaseView
+from vpp.service.api.views import (
+    HealthView,
+    KillView,
+    LatchView,
+    ReadyView,
+    ReleaseView,
+    WindowView,
+)
 from vpp.service.plant import Plant
 from vpp.wire import KillRequest, ProblemFault
 
@@ -63,7 +70,15 @@ async def show_health(plant: Plant, call: Call[Nothing, Nothing]) -> HealthView:
         last_control_cycle=last,
         last_plan=plant.schedule.issued_at if plant.schedule else None,
         oldest_reading_s=_oldest_s(plant, call.now),
+        window=_window(plant),
     )
+
+
+def _window(plant: Plant) -> WindowView | None:
+    desk = plant.window
+    if desk is None:
+        return None
+    return WindowView(up=desk.up, since=desk.since, fault=desk.fault)
 
 
 async def show_ready(plant: Plant, call: Call[Nothing, Nothing]) -> ReadyView:

@@ -434,6 +434,16 @@ class KillView(WireModel):
     releases: list[ReleaseView]
 
 
+class WindowView(WireModel):
+    """The Redis window: a service whose window is down is as well as any other."""
+
+    up: bool
+    since: datetime | None
+    """When that last changed; null before the first try."""
+    fault: str | None
+    """Why it is down; null while it is up."""
+
+
 class HealthView(WireModel):
     """That the cycles run, not that a port is open."""
 
@@ -443,6 +453,8 @@ class HealthView(WireModel):
     last_plan: datetime | None
     oldest_reading_s: float | None
     """Age of the oldest newest reading of a resource."""
+    window: WindowView | None
+    """Null where the park file has no section `redis`."""
 
 
 class ReadyView(WireModel):
