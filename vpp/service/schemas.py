@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from vpp import wire
+from vpp import wire, wirewindow
 from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
 from vpp.service.faultfile import FaultsSection
@@ -35,6 +35,9 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "telemetry": _of_struct(wire.TelemetryMessage),
     "command": _of_struct(wire.CommandMessage),
     "ack": _of_struct(wire.AckMessage),
+    "window-state": _of_struct(wirewindow.ResourceEntry),
+    "window-setpoint": _of_struct(wirewindow.SetpointEntry),
+    "window-plan": _of_struct(wirewindow.PlanRow),
     "bid-request": _of(wire.BidRequest),
     "bid-set": _of(wire.BidSetResponse),
     "award": _of(wire.AwardRequest),

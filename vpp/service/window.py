@@ -15,6 +15,7 @@ import asyncio
 from vpp.errors import UnavailableError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
+from vpp.service.redisschema import RedisSection
 from vpp.service.windowdesk import WindowDesk
 from vpp.service.windowpicture import picture
 
@@ -44,16 +45,16 @@ async def follow(plant: Plant, desk: WindowDesk, stop: asyncio.Event) -> None:
             failures += 1
             # Tried again although nothing else may have changed: it refills itself.
             desk.changed.set()
-            await asyncio.wait({stopped}, timeout=retry_s(desk, failures))
+            await asyncio.wait({stopped}, timeout=retry_s(desk.section, failures))
     finally:
         stopped.cancel()
         await asyncio.gather(stopped, return_exceptions=True)
 
 
-def retry_s(desk: WindowDesk, failures: int) -> float:
+def retry_s(section: RedisSection, failures: int) -> float:
     """How long to wait after so many failures in a row (at least 1)."""
     # 2**30 times the first wait is above any bound; the exponent must not grow for ever.
-    return float(min(desk.section.longest_retry_s, FIRST_RETRY_S * 2 ** min(failures - 1, 30)))
+    return float(min(section.longest_retry_s, FIRST_RETRY_S * 2 ** min(failures - 1, 30)))
 
 
 async def _first(stopped: asyncio.Task[bool], task: asyncio.Task[bool]) -> bool:
