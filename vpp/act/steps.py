@@ -16,10 +16,6 @@ What a unit may do in the period that begins:
 These bind before the room does: where they leave nothing of it, the unit stands at the nearest power
 they allow. A dead band is a step too: a unit either keeps its power or moves by at least so much, so
 a small correction is made by a few units, not by a move of everybody that nobody carries out.
-
-Which units take the higher power: those nearest to it, where one that stands there already, or would
-have to leave the lower one, counts `SWITCH` of the step more or less: two units do not swap places
-for nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp.act.rounding import Choice, choose
 from vpp.act.rules import MEET_HOURS, Order, Room, Rule, Shared, hand_out
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
@@ -39,9 +36,6 @@ Ints = NDArray[np.int64]
 
 SIZES = ("least_kw", "dead_kw", "least_on_s", "least_off_s", "notice_s", "ramp_kw_per_s")
 """Columns of `Steps` that are never negative."""
-
-SWITCH = 0.25
-"""What a switch counts, as a part of the step: the wishes must differ by half a step for a swap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,13 +71,6 @@ class Steps:
     """Whether a start cannot be taken back: it starts now, later or never."""
 
     def __post_init__(self) -> None:
-        for name in SIZES:
-            if not (getattr(self, name) >= 0).all():
-                raise DataError(
-                    f"{name} is NaN or below 0",
-                    where="Steps",
-                    fix="Give sizes, 0 where there is none",
-                )
         first, rest = self.level_kw[:1], self.level_kw[1:]
         with np.errstate(invalid="ignore"):  # no more after no more
             ascends = (np.diff(self.level_kw, axis=0) > 0) | np.isposinf(rest)
@@ -93,6 +80,13 @@ class Steps:
                 where="Steps.level_kw",
                 fix="Sort each unit's powers, each once, as net injection",
             )
+        for name in SIZES:
+            if not (getattr(self, name) >= 0).all():
+                raise DataError(
+                    f"{name} is NaN or below 0",
+                    where="Steps",
+                    fix="Give sizes, 0 where there is none",
+                )
 
     @classmethod
     def none(cls, size: int) -> Steps:
@@ -287,13 +281,16 @@ def _on_steps(steps: Steps, standing: Standing, within: Room, wish_kw: Floats) -
     high[rows] = np.where(runs & (wish < 0), np.minimum(high[rows], -least), high[rows])
     small = rows[~runs & (low[rows] < high[rows])]
     off, on = _between_off_and_least(steps.least_kw[small], wish_kw[small], low[small], high[small])
-    choice = _Choice(
+    none = np.zeros(len(graded))
+    choice = Choice(
         rows=np.concatenate((graded, small)),
         lower_kw=np.concatenate((lower, np.minimum(off, on))),
         upper_kw=np.concatenate((upper, np.maximum(off, on))),
+        # Whoever runs may do more than its least.
+        down_kw=np.concatenate((none, np.where(on < 0, on - low[small], 0.0))),
+        up_kw=np.concatenate((none, np.where(on > 0, high[small] - on, 0.0))),
     )
-    chosen = _chosen(choice, wish_kw, standing.power_kw, low, high)
-    low[choice.rows] = high[choice.rows] = chosen
+    choose(choice, wish_kw, standing.power_kw, low, high)
     return replace(within, low_kw=low, high_kw=high)
 
 
@@ -337,50 +334,12 @@ def _out_of_dead_band(steps: Steps, standing: Standing, within: Room, wish_kw: F
     low[rows] = np.where(up, upper, low[rows])
     high[rows] = np.where(down, lower, high[rows])
     near = (lower <= wish) & (wish <= upper)
-    choice = _Choice(rows=rows[near], lower_kw=lower[near], upper_kw=upper[near])
-    chosen = _chosen(choice, wish_kw, at_kw, low, high)
-    stays = choice.rows[chosen == at[near]]
-    low[stays] = high[stays] = at_kw[stays]
+    choice = Choice(
+        rows=rows[near],
+        lower_kw=lower[near],
+        upper_kw=upper[near],
+        down_kw=np.where(down, lower - within.low_kw[rows], 0.0)[near],
+        up_kw=np.where(up, within.high_kw[rows] - upper, 0.0)[near],
+    )
+    choose(choice, wish_kw, at_kw, low, high)
     return replace(within, low_kw=low, high_kw=high)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Choice:
-    """Units of which each must take one of two powers; they may be the same."""
-
-    rows: Ints
-    lower_kw: Floats
-    upper_kw: Floats
-
-
-def _chosen(choice: _Choice, wish_kw: Floats, at_kw: Floats, low: Floats, high: Floats) -> Floats:
-    """The lower or the upper power of each, so that their sum is near that of their wishes.
-
-    As near as it can be where the others, who have `low` and `high`, can make up for the rest.
-    """
-    rows, below, above = choice.rows, choice.lower_kw, choice.upper_kw
-    wish, at, gap = wish_kw[rows], at_kw[rows], above - below
-    part = np.divide(wish - below, gap, out=np.zeros(len(rows)), where=gap > 0)
-    part += SWITCH * ((at >= above) * 1.0 - (at <= below))
-    queue = _largest_first(part)
-    queue = queue[gap[queue] > 0]
-    rest_kw = float((wish - below).sum()) - np.concatenate(([0.0], np.cumsum(gap[queue])))
-    up_kw = float((high - wish_kw).sum() - (high[rows] - wish).sum())
-    down_kw = float((wish_kw - low).sum() - (wish - low[rows]).sum())
-    beyond_kw = np.maximum(rest_kw - up_kw, 0.0) + np.maximum(-rest_kw - down_kw, 0.0)
-    fits = beyond_kw <= beyond_kw.min() + 1e-9
-    count = int(np.argmin(np.where(fits, np.abs(rest_kw), np.inf)))
-    chosen = below.copy()
-    chosen[queue[:count]] = above[queue[:count]]
-    return chosen
-
-
-def _largest_first(values: Floats) -> Ints:
-    """Places by value, the largest first, equal ones in order; `values` within -2 … 2.
-
-    Value and place in one integer: sorting those is much faster than an indirect, stable sort.
-    """
-    size = max(len(values), 1)
-    packed = np.floor((2.0 - values) * 2**30).astype(np.int64) * size + np.arange(len(values))
-    packed.sort()
-    return packed % size
