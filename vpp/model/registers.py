@@ -235,8 +235,13 @@ class RegisterMap:
 
     @property
     def reads(self) -> tuple[Span, ...]:
-        """The requests that bring all points."""
+        """The requests that bring all points, and what the writes are scaled by."""
         places = {place for register in self.points.values() for place in register.places}
+        places |= {
+            (write.register.table, write.register.scale_at)
+            for write in self.writes
+            if write.register.scale_at is not None
+        }
         runs = [register.places[: register.words] for register in self.points.values()]
         return spans(places, runs, max_words=self.max_words, gap=self.gap)
 

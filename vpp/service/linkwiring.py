@@ -6,15 +6,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
 
+from adapters.modbus_device import ModbusDevice
+from adapters.modbus_tcp import GatewayTiming, ModbusLink
+from adapters.modbus_wire import GatewayAddress
 from adapters.mqtt_link import BrokerAddress, MqttLink
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
+from vpp.model.sunspec import Choices
 from vpp.service.channels import Channels, Link
+from vpp.service.devicechecks import NATIVE
+from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
 from vpp.service.parkfile import ParkFile
-
-NATIVE = "mqtt"
-"""The link to our own broker: it carries every device that the park file gives no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,11 @@ class Linked:
 async def open_links(
     file: ParkFile, *, clock: Watch, seed: int, broker: BrokerAddress, stack: AsyncExitStack
 ) -> Linked:
-    """Start every link of a park; `stack` stops them."""
+    """Start every link of a park; `stack` stops them.
+
+    Where the market is simulated with the park so are its devices, and all of them speak MQTT: nothing
+    that a simulation decides may reach a real machine.
+    """
     native = MqttLink(
         broker,
         homes_of(file.park),
@@ -39,9 +46,48 @@ async def open_links(
     await stack.enter_async_context(native)
     links: dict[str, Link] = {NATIVE: native}
     carrier = dict.fromkeys(file.park.device_owner, NATIVE)
+    for number, section in enumerate(file.modbus if file.trading.mode != "simulated" else ()):
+        gateway = modbus_link(section, file, clock=clock, jitter=Random(seed + number + 1))
+        links[section.id] = await stack.enter_async_context(gateway)
+        carrier |= {ResourceId(device.resource): section.id for device in section.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
     return Linked(channels=channels, native=native)
+
+
+def modbus_link(
+    section: ModbusSection, file: ParkFile, *, clock: Watch, jitter: Random
+) -> ModbusLink:
+    """The link to a gateway as its section says; not started."""
+    return ModbusLink(
+        GatewayAddress(host=section.host, port=section.port),
+        [_device(device, file) for device in section.devices],
+        now=clock.now,
+        jitter=jitter,
+        timing=GatewayTiming(
+            timeout_s=section.timeout_s, connect_timeout_s=section.connect_timeout_s
+        ),
+    )
+
+
+def _device(section: ModbusDeviceSection, file: ParkFile) -> ModbusDevice:
+    device_id = ResourceId(section.resource)
+    enterprise_id, site_id = file.park.device_owner[device_id]
+    said = section.sunspec
+    return ModbusDevice(
+        device_id=device_id,
+        enterprise_id=enterprise_id,
+        site_id=site_id,
+        unit=section.unit,
+        map=None if section.map is None else file.register_maps[section.map],
+        sunspec=Choices()
+        if said is None
+        else Choices(meter_counts=said.meter_counts, revert_s=said.revert_s),
+        poll_s=section.poll_s,
+        read_only=section.read_only,
+        rated_kw=section.rated_kw,
+        write_s=section.write_s,
+    )
 
 
 def homes_of(park: Park) -> dict[ResourceId, tuple[str, str]]:

@@ -22,6 +22,7 @@ from vpp.service.calendars import CalendarSection, country_days
 from vpp.service.clearingchecks import check_clearing
 from vpp.service.config import Fault, KeyPath
 from vpp.service.controlchecks import check_control
+from vpp.service.devicechecks import check_gateways
 from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
@@ -54,6 +55,7 @@ def check(parts: Parts) -> list[Fault]:
     check_programmes(parts)
     check_venues(parts)
     check_window(parts)
+    check_gateways(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

@@ -21,6 +21,7 @@ from vpp.model.calendar import Calendar
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Binding, MarketProduct
 from vpp.model.park import Park
+from vpp.model.registers import RegisterMap
 from vpp.model.resource import Generator, Panels
 from vpp.model.resource.series import available_series
 from vpp.service.calendars import DaysSection, ParkCalendars, calendars
@@ -35,6 +36,8 @@ from vpp.service.config import (
 from vpp.service.contractschema import ContractSection
 from vpp.service.controlschema import ControlSettings
 from vpp.service.curveschema import CurveSettings
+from vpp.service.devicechecks import read_register_maps
+from vpp.service.deviceschema import ModbusSection
 from vpp.service.drchecks import platform_rules
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
@@ -116,6 +119,12 @@ class ParkFile:
 
     mappings: Mapping[str, MappingSection]
     """How each venue that speaks HTTP does so, by its id."""
+
+    modbus: tuple[ModbusSection, ...]
+    """Gateways whose devices speak Modbus TCP."""
+
+    register_maps: Mapping[str, RegisterMap]
+    """What their devices are read by, as the park file names it."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -231,6 +240,7 @@ def load_park(source: Path | Traversable) -> ParkFile:
     parts = collect(document)
     faults += _read_markets(parts, source.parent)
     faults += _read_mappings(parts, source.parent)
+    faults += read_register_maps(parts, source.parent)
     faults += check(parts)
     if isinstance(section, list) or faults or document.faults:
         raise ConfigErrors(_in_order(document, faults))
@@ -248,7 +258,7 @@ def _read_markets(parts: Parts, folder: Path) -> list[Fault]:
         try:
             market = read_document(folder / name)
         except ConfigErrors as error:
-            faults += [_seen_from(parts.document, path, name, fault) for fault in error.faults]
+            faults += [parts.seen_from(path, name, fault) for fault in error.faults]
             continue
         pack = pack_of(market)
         if isinstance(pack, Pack):
@@ -271,7 +281,7 @@ def _read_mappings(parts: Parts, folder: Path) -> list[Fault]:
             document = read_document(folder / venue.mapping)
         except ConfigErrors as error:
             where = (*path, "mapping")
-            faults += [_seen_from(parts.document, where, venue.mapping, f) for f in error.faults]
+            faults += [parts.seen_from(where, venue.mapping, f) for f in error.faults]
             continue
         section = document.parse(_MAPPING, (), document.tree)
         if isinstance(section, MappingSection) and not document.faults:
@@ -280,13 +290,6 @@ def _read_mappings(parts: Parts, folder: Path) -> list[Fault]:
             found = section if isinstance(section, list) else []
             faults += _in_order(document, found)
     return faults
-
-
-def _seen_from(document: Document, path: KeyPath, name: str, fault: Fault) -> Fault:
-    """A file that cannot be read at all is a mistake where it is named."""
-    if not fault.what.startswith("cannot be read"):
-        return fault
-    return document.fault(path, f"{name!r} {fault.what}")
 
 
 def _build(document: Document, section: ParkSection, parts: Parts, folder: Path) -> ParkFile:
@@ -335,6 +338,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         feeds=tuple(section.feeds),
         venues=tuple(section.venues),
         mappings=parts.mappings,
+        modbus=tuple(section.modbus),
+        register_maps=parts.register_maps,
         openadr=tuple(section.openadr),
         redis=section.redis,
         folder=folder,

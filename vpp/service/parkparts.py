@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from vpp.errors import DataError
 from vpp.model.network import Pipe
 from vpp.model.park import PowerGroup
+from vpp.model.registers import RegisterMap
 from vpp.model.resource import Resource
 from vpp.model.tariff import TwoPartTariff
 from vpp.service import parkschema as schema
@@ -24,6 +25,7 @@ from vpp.service.calendars import CalendarSection
 from vpp.service.config import Document, Fault, KeyPath
 from vpp.service.contractschema import ContractSection
 from vpp.service.controlschema import ControlSettings
+from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.marketpack import Pack
@@ -59,7 +61,7 @@ class Parts:
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
-    unit, contract, feed, venue), even of invalid parts. A device is a resource or a meter."""
+    unit, contract, feed, venue, gateway), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
@@ -77,6 +79,9 @@ class Parts:
     venues: list[tuple[KeyPath, AnyVenue]] = field(default_factory=list)
     mappings: dict[str, MappingSection] = field(default_factory=dict)
     """How each venue speaks, by its id; one whose file is faulty is left out."""
+    modbus: list[tuple[KeyPath, ModbusSection]] = field(default_factory=list)
+    register_maps: dict[str, RegisterMap] = field(default_factory=dict)
+    """By the name that the park file gives; one whose file is faulty is left out."""
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -99,6 +104,12 @@ class Parts:
 
     def fault(self, path: KeyPath, what: str) -> None:
         self.faults.append(self.document.fault(path, what))
+
+    def seen_from(self, path: KeyPath, name: str, fault: Fault) -> Fault:
+        """A mistake in a file that is named at `path`: one that cannot be read at all is one there."""
+        if not fault.what.startswith("cannot be read"):
+            return fault
+        return self.document.fault(path, f"{name!r} {fault.what}")
 
     def refused(self, path: KeyPath, error: DataError) -> None:
         """A noun that refuses what stands at `path`: told at the key that it is about.
@@ -145,6 +156,7 @@ def collect(document: Document) -> Parts:
     _collect_feeds(parts)
     _collect_venues(parts)
     _collect_utilities(parts)
+    _collect_gateways(parts)
     parts.calendar = _valid(CalendarSection, tree.get("calendar", {}))
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
@@ -181,6 +193,13 @@ def _collect_utilities(parts: Parts) -> None:
         _note(parts, "utility", path, item, "id")
         if (utility := _valid(AnyUtility, item)) is not None:
             parts.openadr.append((path, utility))
+
+
+def _collect_gateways(parts: Parts) -> None:
+    for path, item in _items(parts.document.tree, (), "modbus"):
+        _note(parts, "gateway", path, item, "id")
+        if (gateway := _valid(ModbusSection, item)) is not None:
+            parts.modbus.append((path, gateway))
 
 
 def _collect_feeds(parts: Parts) -> None:

@@ -17,6 +17,7 @@ from vpp.service.calendars import CalendarSection, DaysSection
 from vpp.service.clearingschema import ClearingSection
 from vpp.service.contractschema import ContractSection
 from vpp.service.controlschema import ControlSettings
+from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
@@ -351,6 +352,8 @@ class ParkSection(Section):
     strategies: list[UseSection] = Field(default_factory=list)
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""
+    modbus: Annotated[list[ModbusSection], Field(max_length=500)] = Field(default_factory=list)
+    """Gateways whose devices speak Modbus TCP; every other device speaks MQTT."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)

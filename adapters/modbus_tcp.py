@@ -1,0 +1,345 @@
+"""The link to a Modbus TCP gateway: polls the devices behind it and writes their set-points.
+
+    every device's poll, command, refresh, release ─▶ the one that is due ─▶ ModbusLine ─▶ gateway
+    registers ─▶ TelemetryMessage ─┐
+    a command taken or refused ────┴▶ inbox ─▶ messages()          our own contract, as over MQTT
+
+One task owns the connection and does one thing at a time, so the devices behind a gateway share it
+without knowing of each other:
+
+* A device that does not answer three times is dead and asked once a minute; the others keep their pace.
+  When the gateway itself was away, all are asked at once again.
+* Of the commands to a device the newest counts: a queue of one, and no faster than `write_s`. A
+  command is written in the order of the map, read back, and only then enabled; where anything of that
+  fails, the device is let go as soon as it can be reached, and the command is told as refused.
+* A command that ends is let go by us. Where the device has a revert timer, that is set too and renewed at
+  half its time for as long as the command lives, so that a device goes back when we are gone.
+* What a device holds is read at each poll. Where somebody else has changed it, it is let go and told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from random import Random
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import structlog
+
+from adapters.modbus_device import DeviceState, ModbusDevice
+from adapters.modbus_talk import Talk
+from adapters.modbus_wire import GatewayAddress, LineLostError, ModbusLine, SilentError
+from vpp.errors import AdapterError, DataError
+from vpp.model.command import Setpoint
+from vpp.ports import Message, Unsent
+from vpp.wire import AckMessage, TelemetryMessage, topic
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+"""How often at least it is looked whether a command has ended, for clocks that run faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayTiming:
+    """Patience with a gateway, in seconds of the wall."""
+
+    timeout_s: float = 1.0
+    """For one answer."""
+    connect_timeout_s: float = 3.0
+    first_delay_s: float = 0.5
+    """Bound of the first wait after a failure; doubles with each, full jitter."""
+    longest_delay_s: float = 6.0
+    stable_after_s: float = 10.0
+    """A connection that lasts so long makes the delays start anew."""
+
+    def delay_s(self, failures: int, jitter: Random) -> float:
+        """How long to wait after so many failures in a row."""
+        bound = min(self.longest_delay_s, self.first_delay_s * 2 ** min(failures - 1, 30))
+        return jitter.uniform(0, bound) if failures else 0.0
+
+
+class _Job(IntEnum):
+    """What can be due, the most urgent first where two are due at once."""
+
+    RELEASE = 0
+    COMMAND = 1
+    REFRESH = 2
+    POLL = 3
+
+
+class ModbusLink:
+    """A `MessageSource` and `SetpointSink` over one gateway.
+
+    Start `run(stop)` as a supervised task, or use the link as an async context manager.
+    """
+
+    def __init__(
+        self,
+        address: GatewayAddress,
+        devices: Iterable[ModbusDevice],
+        *,
+        now: Callable[[], datetime],
+        jitter: Random,
+        timing: GatewayTiming | None = None,
+        capacity: int = 10_000,
+    ) -> None:
+        """`capacity` is the number of messages kept for a reader that is late; the oldest gives way."""
+        self._states = {d.device_id: DeviceState(device=d, map=d.map) for d in devices}
+        self._timing = timing or GatewayTiming()
+        self._line = ModbusLine(
+            address,
+            writable={d.device.unit for d in self._states.values() if not d.device.read_only},
+            connect_timeout_s=self._timing.connect_timeout_s,
+            timeout_s=self._timing.timeout_s,
+        )
+        self._talk = Talk(self._line, now=now, tell=self._tell)
+        self._now, self._jitter = now, jitter
+        self._inbox: deque[Message] = deque(maxlen=capacity)
+        self._filled, self._wake = asyncio.Event(), asyncio.Event()
+        self._closed = False
+        self._up, self._since = False, now()
+        self._away: str | None = "not started"
+        self._connections, self._failures = 0, 0
+        self._opened_at = float("-inf")
+        self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
+
+    # ------------------------------------------------------------ how it does
+
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway can be reached; its devices may be silent all the same."""
+        return self._up
+
+    @property
+    def since(self) -> datetime:
+        """When `connected` last changed."""
+        return self._since
+
+    @property
+    def reconnects(self) -> int:
+        """How often the gateway came back."""
+        return max(0, self._connections - 1)
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the gateway, else with devices behind it; None while all is well."""
+        if self._away is not None:
+            return self._away
+        ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
+        return "; ".join(ill) or None
+
+    # ------------------------------------------------------------ in
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield telemetry and answers as they come, until the link is stopped. One reader."""
+        while True:
+            while self._inbox:
+                yield self._inbox.popleft()
+            if self._closed:
+                return
+            self._filled.clear()
+            await self._filled.wait()
+
+    def _tell(self, state: DeviceState, told: TelemetryMessage | AckMessage) -> None:
+        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
+        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
+        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
+        self._filled.set()
+
+    # ------------------------------------------------------------ out
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        """Let each command wait for its turn in place of an older one; return those that cannot.
+
+        What becomes of a command that waits is told as an acknowledgement.
+
+        Raises:
+            DataError: A set-point names no device of this gateway, or another enterprise's.
+        """
+        unsent = []
+        for setpoint in setpoints:
+            state = self._states.get(setpoint.resource_id)
+            if state is None or state.device.enterprise_id != setpoint.enterprise_id:
+                raise DataError(
+                    f"is no resource of {setpoint.enterprise_id}",
+                    where=setpoint.resource_id,
+                    fix="Command only what the park file knows, under its own enterprise",
+                )
+            if (why := self._deaf(state)) is not None:
+                reason = f"{self._line.address}: {why}"
+                unsent.append(Unsent(setpoint=setpoint, reason=reason))
+            else:
+                state.wanted = setpoint
+        self._wake.set()
+        return tuple(unsent)
+
+    def _deaf(self, state: DeviceState) -> str | None:
+        """Why a device can take no command now."""
+        if state.device.read_only:
+            return "is read-only"
+        if self._away is not None:
+            return self._away
+        if state.dead or state.map is None:
+            return state.fault or "was not read yet"
+        return None if state.map.takes_setpoints else "its register map has no set-point"
+
+    # ------------------------------------------------------------ the connection's life
+
+    async def __aenter__(self) -> Self:
+        stop = asyncio.Event()
+        self._own = stop, asyncio.create_task(self.run(stop), name=f"{self._line.address}")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._own is not None
+        stop, task = self._own
+        stop.set()
+        await task
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the connection and serve the devices until `stop`; then let go who has no timer."""
+        stopped = asyncio.create_task(stop.wait(), name=f"{self._line.address}-stop")
+        try:
+            while not stopped.done():
+                if self._line.connected or await self._open(stopped):
+                    await self._turn(stopped)
+            if self._up:
+                await self._talk.let_go(tuple(self._states.values()))
+        finally:
+            stopped.cancel()
+            self._line.close()
+            self._went_down("stopped")
+            self._closed = True
+            self._filled.set()
+
+    async def _open(self, stopped: asyncio.Task[bool]) -> bool:
+        """Connect, after a wait where it failed before; False where that was in vain."""
+        delay_s = self._timing.delay_s(self._failures, self._jitter)
+        await asyncio.wait({stopped}, timeout=delay_s)
+        if stopped.done():
+            return False
+        try:
+            await self._line.open()
+        except LineLostError as error:
+            self._lost(error.what)
+            return False
+        self._opened_at = asyncio.get_running_loop().time()
+        if not self._up:
+            self._went_up()
+        return True
+
+    def _went_up(self) -> None:
+        self._up, self._since, self._away = True, self._now(), None
+        self._connections += 1
+        for state in self._states.values():  # while the gateway was away nobody could answer
+            state.failures = 0
+            state.next_poll = 0.0
+        log.info("link up", where=str(self._line.address), reconnects=self.reconnects)
+
+    def _went_down(self, reason: str) -> None:
+        if self._up:
+            self._up, self._since = False, self._now()
+            log.warning("link down", where=str(self._line.address), reason=reason)
+        self._away = reason
+
+    def _lost(self, reason: str) -> None:
+        """The connection is gone, or there is none: the next one waits the longer the less this one lasted."""
+        age_s = asyncio.get_running_loop().time() - self._opened_at
+        stood = self._up and age_s >= self._timing.stable_after_s
+        self._failures = 1 if stood else self._failures + 1
+        self._went_down(reason)
+
+    # ------------------------------------------------------------ whose turn it is
+
+    async def _turn(self, stopped: asyncio.Task[bool]) -> None:
+        """Do what is due, or wait until something is."""
+        at = asyncio.get_running_loop().time()
+        due, job, state = min(self._dues(), key=lambda one: one[:2])
+        if due <= at:
+            await self._do(job, state, due)
+            return
+        self._wake.clear()
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait(
+                {stopped, waking},
+                timeout=min(due - at, LOOK_S),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waking.cancel()
+
+    def _dues(self) -> list[tuple[float, _Job, DeviceState]]:
+        """Everything that waits for its turn, and when it is due in seconds of the loop."""
+        now, found = self._now(), []
+        for state in self._states.values():
+            found.append((state.next_poll, _Job.POLL, state))
+            if state.dead:
+                continue
+            force = state.force
+            if force is not None and force.setpoint.expires_at <= now:
+                state.release_at, state.force, force = 0.0, None, None
+            if state.release_at is not None:
+                found.append((state.release_at, _Job.RELEASE, state))
+            elif force is not None and force.refresh_at is not None:
+                found.append((force.refresh_at, _Job.REFRESH, state))
+            if state.wanted is not None and state.image:
+                due = state.written_at + state.device.write_s
+                found.append((due, _Job.COMMAND, state))
+        return found
+
+    async def _do(self, job: _Job, state: DeviceState, due: float) -> None:
+        """Do one thing with one device, and note how it went and when it is its turn again."""
+        fault = await self._attempt(job, state)
+        now = asyncio.get_running_loop().time()
+        if fault is not None and fault != state.fault:
+            log.warning("modbus device", device=state.device.device_id, fault=fault)
+        if job is _Job.POLL or fault is not None:
+            state.fault = fault
+        if job is _Job.POLL:
+            state.next_poll = _next(due, now, state.waits_s)
+        elif job is _Job.RELEASE and fault is not None:
+            state.release_at = now + state.device.poll_s
+        if state.dead and state.wanted is not None:
+            self._talk.refuse(state, state.wanted, fault or "does not answer")
+            state.wanted = None
+
+    async def _attempt(self, job: _Job, state: DeviceState) -> str | None:
+        """Do it; whatever fails is that device's, or the line's. Return what was wrong."""
+        doing = {
+            _Job.POLL: self._talk.poll,
+            _Job.COMMAND: self._talk.command,
+            _Job.REFRESH: self._talk.refresh,
+            _Job.RELEASE: self._talk.release,
+        }
+        try:
+            await doing[job](state)
+        except (LineLostError, SilentError) as error:
+            state.failures += 1
+            if isinstance(error, LineLostError):
+                self._lost(error.what)
+            return error.what
+        except (AdapterError, DataError) as error:  # it answers, and not what was hoped for
+            state.failures = 0
+            return error.what
+        state.failures = 0
+        return None
+
+
+def _next(due: float, now: float, period_s: float) -> float:
+    """The next moment of a steady pace; what was missed is not made up for."""
+    if now - due >= period_s:
+        return now + period_s if due <= 0 else due + ((now - due) // period_s + 1) * period_s
+    return due + period_s
