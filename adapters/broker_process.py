@@ -131,8 +131,9 @@ class PrivateBroker:
         with (self._folder / "log").open("wb") as log:
             # Not by asyncio: its child watcher may start the child from a thread that soon ends,
             # and the child would end with it.
+            # In a session of its own: Ctrl-C in a terminal is ours, and we end the broker last.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
             await self._until_listening(self._process, self._folder / "log", port)

@@ -32,6 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+simulate_app = typer.Typer(help="Serve simulations, or let simulated devices live on a broker.")
+app.add_typer(simulate_app, name="simulate")
+FAULTS_HELP = "What goes wrong with devices: 5% at random, or a file."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _LENGTH = re.compile(r"^(\d+)(m|h|d)$")
@@ -46,9 +49,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1.")] = 8080,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder of the record.")] = None,
-    faults: Annotated[
-        str | None, typer.Option(help="What goes wrong with devices: 5% at random, or a file.")
-    ] = None,
+    faults: Annotated[str | None, typer.Option(help=FAULTS_HELP)] = None,
     json_: Json = False,
 ) -> None:
     """Run the whole park with nothing else installed."""
@@ -347,8 +348,9 @@ def backtest(
         show_backtest(result, _wide_console())
 
 
-@app.command()
+@simulate_app.callback(invoke_without_command=True)
 def simulate(
+    context: typer.Context,
     parks: Annotated[
         Path | None,
         typer.Option(help="Folder of park files that can be named beside shipped ones."),
@@ -359,6 +361,8 @@ def simulate(
     idle: Annotated[str, typer.Option(help="One that nobody asks for so long is removed.")] = "60m",
 ) -> None:
     """Serve simulations to those who write markets, without a park of one's own."""
+    if context.invoked_subcommand is not None:
+        return
     from vpp.service.parkschema import SimulatorSettings
     from vpp.service.simulations.server import serve_simulations
 
@@ -367,6 +371,33 @@ def simulate(
         raise ConfigError("nothing is kept for no time", where="--idle", fix="Say 60m, or 1d")
     settings = SimulatorSettings(at_most=at_most, idle_minutes=minutes)
     asyncio.run(serve_simulations(settings, parks=parks, host=host, port=port))
+
+
+@simulate_app.command("devices")
+def simulate_devices(
+    park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
+    broker: Annotated[str | None, typer.Option(help="mqtt://user:password@host:port.")] = None,
+    faults: Annotated[str | None, typer.Option(help=FAULTS_HELP)] = None,
+    period: Annotated[int, typer.Option(min=1, max=900, help="Seconds between messages.")] = 5,
+    speed: Annotated[float, typer.Option(min=0.001, help="Times as fast as the wall.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of faults and jitter.")] = 1,
+) -> None:
+    """Let the devices of a park live on a broker in real time, to try `vpp run` before real ones are there."""
+    from vpp.service.faultfile import faults_asked
+    from vpp.service.parkfile import load_park
+    from vpp.service.simulatedevices import DeviceOptions, serve_devices
+    from vpp.simulate.devicefaults import NO_FAULTS
+
+    options = DeviceOptions(
+        broker_url=broker,
+        period=timedelta(seconds=period),
+        speed=speed,
+        seed=seed,
+        faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
+    )
+    asyncio.run(
+        serve_devices(load_park(_park_path(park)), options, lambda line: print(line, flush=True))
+    )
 
 
 @app.command()

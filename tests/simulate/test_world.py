@@ -274,7 +274,7 @@ def test_on_a_wall_clock_the_world_lives_by_itself(
 def test_a_command_that_never_comes_is_named(
     tiny: Any, service: Any, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vpp.simulate.world.COMMANDS_S", 0.2)
+    monkeypatch.setattr("vpp.simulate.devicelinks.COMMANDS_S", 0.2)
 
     async def play(world: AnyWorld) -> None:
         with pytest.raises(UnavailableError, match="device bess: has command 0, expected 3"):

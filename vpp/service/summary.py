@@ -50,9 +50,9 @@ async def summarise(run: Run) -> dict[str, Any]:
     began = perf_counter()
     foresight, gap = await foresight_cost(run, scored.actual)
     foresight_s = perf_counter() - began
-    if run.options.faults.faults:  # what fails draws less, and costs less: no two runs compare
-        score, why_not = None, FAULTS_IN_OURS
-    else:
+    score: float | None = None
+    why_not: str | None = FAULTS_IN_OURS
+    if not run.options.faults.faults:  # what fails draws less, and costs less: no two runs compare
         score, why_not = value_captured(scored.nothing.total, scored.ours.total, foresight, gap=gap)
     captured = {} if why_not is None else {"value_captured_null_because": why_not}
     return (

@@ -19,15 +19,15 @@ from random import Random
 from typing import Any
 
 from vpp.clock import Clock
-from vpp.errors import UnavailableError
-from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.ids import EnterpriseId
 from vpp.model.park import Park
-from vpp.model.time import Interval, latest_boundary
+from vpp.model.time import Interval
 from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
+from vpp.simulate.devicelinks import DeviceLinks
 from vpp.simulate.drplatform import LoadPlatform
 from vpp.simulate.exchange import HttpExchange
-from vpp.simulate.fleet import STEP, DeviceMessage, Fleet, Snapshot
-from vpp.simulate.gateway import BrokerAccess, Gateway
+from vpp.simulate.fleet import STEP, Fleet, Snapshot
+from vpp.simulate.gateway import BrokerAccess
 from vpp.simulate.ledger import Ledger, Slot
 from vpp.simulate.market import Market, Registration, SeriesIds, VenueTimes
 from vpp.simulate.past import Registers, past_of
@@ -39,14 +39,9 @@ from vpp.simulate.venuedoor import VenueDoor
 from vpp.simulate.venuefaults import VenueFaults
 from vpp.simulate.venueserver import VenueServer
 from vpp.simulate.weather import WeatherStation
-from vpp.wire import AckMessage, CommandMessage
 
 MARKET_ATTEMPTS, WEATHER_ATTEMPTS = 8, 3
 """How often one message is tried before it waits for the next act."""
-
-CONNECT_S = 20.0
-COMMANDS_S = 20.0
-"""Wall time in which a command that was sent must have arrived; only ever ends a broken run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +84,9 @@ class World:
         )
         self._now: Callable[[], datetime] = lambda: self._fleet.now
         self._random = Random(spec.seed)
-        self._gateways = {
-            enterprise.enterprise_id: self._gateway(enterprise.enterprise_id)
-            for enterprise in spec.park.enterprises
-        }
+        self._links = DeviceLinks(
+            spec.park, self._fleet, spec.brokers, seed=spec.seed, now=lambda: self._now()
+        )
         self._prices = Prices(spec.scenario.day_ahead_per_mwh, spec.scenario.market, spec.seed)
         self._ledger = Ledger(spec.scenario.minor_unit, spec.ledger_path)
         self._points = metering_points(spec.park)
@@ -128,9 +122,6 @@ class World:
         self._traded_at = spec.opened_at
         door = VenueDoor(self._market.hall, VenueFaults(), now=self._venue_now)
         self._venue = VenueServer(door, spec.venue_port)
-        self._stop = asyncio.Event()
-        self._links: list[asyncio.Task[None]] = []
-        self._seq: dict[str, int] = {}
         self._publishing: asyncio.Task[None] | None = None
         self._trading = asyncio.Lock()
 
@@ -146,12 +137,7 @@ class World:
             UnavailableError: The broker or the service does not answer, or a link broke.
             RejectedError: The service offers no markets that can be read.
         """
-        self._links = [
-            asyncio.create_task(gateway.run(self._stop), name=f"gateway-{enterprise_id}")
-            for enterprise_id, gateway in self._gateways.items()
-        ]
-        for gateway in self._gateways.values():
-            await gateway.wait_connected(CONNECT_S)
+        await self._links.start()
         await self._venue.start()
         self._weather.start()
         self._platform.start()
@@ -160,8 +146,7 @@ class World:
     async def stop(self) -> None:
         """Say goodbye at the broker, close everything."""
         await self._confirmed()
-        self._stop.set()
-        ends = await asyncio.gather(*self._links, return_exceptions=True)
+        ends = await self._links.stop()
         await self._market.stop()
         await self._platform.stop()
         await self._weather.stop()
@@ -185,14 +170,14 @@ class World:
             UnavailableError: A command did not arrive; names the device.
             DataError: `now` is no whole number of steps ahead, or beyond the scenario.
         """
-        self._require_links()
+        self._links.require_alive()
         await self._confirmed()
-        await self._await_commands(expected_commands)
+        await self._links.await_commands(expected_commands)
         self._fleet.step(now)
         self._publishing = asyncio.create_task(
-            self._publish(self._messages()), name="world-publish"
+            self._links.publish(self._links.told()), name="world-publish"
         )
-        return dict(self._seq)
+        return dict(self._links.seq)
 
     async def trade(self, now: datetime) -> None:
         """Let market and platform do what is due until `now`, and the weather be told."""
@@ -218,7 +203,7 @@ class World:
         self._now = clock.now
         async with asyncio.TaskGroup() as group:
             period = timedelta(seconds=period_s)
-            group.create_task(self._run_devices(clock, stop, period), name="devices")
+            group.create_task(self._links.run(clock, stop, period), name="devices")
             group.create_task(self._run_market(clock, stop, period), name="market")
 
     async def snapshot(self) -> dict[str, Any]:
@@ -244,67 +229,24 @@ class World:
     async def report(self) -> dict[str, Any]:
         """Counters, the venue's totals, the trajectory so far and the true prices, as plain data."""
         await self._confirmed()
-        gateways = self._gateways.values()
         recorded = self._fleet.recorded
-        return {
-            "now": self._fleet.now,
-            "published": {device: count for g in gateways for device, count in g.published.items()},
-            "sent_seq": dict(self._seq),
-            "waiting": sum(g.waiting for g in gateways),
-            "dropped": sum(g.dropped for g in gateways),
-            "acked": sum(g.acked for g in gateways),
-            "refused": sum(g.refused for g in gateways),
-            "malformed": sum(g.malformed for g in gateways),
-            "connects": sum(g.connects for g in gateways),
-            "unsent": self._market.unsent,
-            "faults": dict(self._fleet.fired),
-            "demand_response": [*self._platform.results],
-            "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
-            "prices": true_prices(self._prices, recorded) if recorded else {},
-        } | books_of(self._ledger)
+        return (
+            {
+                "now": self._fleet.now,
+                "unsent": self._market.unsent,
+                "demand_response": [*self._platform.results],
+                "trajectory": self._fleet.trajectory(recorded).plain() if recorded else None,
+                "prices": true_prices(self._prices, recorded) if recorded else {},
+            }
+            | self._links.counts()
+            | books_of(self._ledger)
+        )
 
     # ------------------------------------------------------------ within
-
-    def _gateway(self, enterprise_id: EnterpriseId) -> Gateway:
-        sites: dict[ResourceId, str] = {
-            device_id: site_id
-            for device_id, (owner, site_id) in self._spec.park.device_owner.items()
-            if owner == enterprise_id
-        }
-        # Each gateway has a random stream of its own, so that one outage does not disturb another.
-        random = Random(f"{self._spec.seed}/{enterprise_id}")
-        access = self._spec.brokers[enterprise_id]
-        return Gateway(enterprise_id, sites, access, self._receive, random)
 
     def _venue_now(self) -> datetime:
         """In lockstep devices and market are told the time by turns."""
         return max(self._now(), self._traded_at)
-
-    def _receive(self, device_id: ResourceId, command: CommandMessage) -> AckMessage | None:
-        return self._fleet.receive(device_id, command, self._now())
-
-    def _require_links(self) -> None:
-        """A gateway that ended by itself is a bug; it must not pass for an outage."""
-        for link in self._links:
-            if link.done() and not self._stop.is_set():
-                link.result()
-
-    async def _await_commands(self, expected: Mapping[str, int]) -> None:
-        waiting = [(ResourceId(device), seq) for device, seq in expected.items()]
-        for device_id, seq in waiting:
-            gateway = self._gateways[self._spec.park.device_owner[device_id][0]]
-            try:
-                async with asyncio.timeout(COMMANDS_S):
-                    while self._fleet.received_seq(device_id) < seq:
-                        gateway.command_arrived.clear()
-                        await gateway.command_arrived.wait()
-            except TimeoutError as error:
-                raise UnavailableError(
-                    f"has command {self._fleet.received_seq(device_id)}, expected {seq}, "
-                    f"after {COMMANDS_S} s",
-                    where=f"device {device_id}",
-                    fix="Look at the broker and at the service's command link",
-                ) from error
 
     async def _confirmed(self) -> None:
         """Wait until the broker has what was published last."""
@@ -312,31 +254,10 @@ class World:
             await self._publishing
             self._publishing = None
 
-    def _messages(self) -> dict[EnterpriseId, list[DeviceMessage]]:
-        """Telemetry about the last step, by whose gateway sends it."""
-        by_enterprise: dict[EnterpriseId, list[DeviceMessage]] = {}
-        for message in self._fleet.messages():
-            by_enterprise.setdefault(message.enterprise_id, []).append(message)
-            if message.sound:
-                self._seq[message.device_id] = message.seq
-        return by_enterprise
-
-    async def _publish(self, messages: Mapping[EnterpriseId, list[DeviceMessage]]) -> None:
-        await asyncio.gather(*(self._gateways[key].publish(some) for key, some in messages.items()))
-
-    async def _run_devices(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
-        while await clock.wait_until(self._fleet.now + period, stop):
-            self._require_links()
-            self._catch_up(clock, period)
-            await self._publish(self._messages())
-
     async def _run_market(self, clock: Clock, stop: asyncio.Event, period: timedelta) -> None:
         while await clock.wait_until(self.next_trade(), stop):
-            self._catch_up(clock, period)  # a settlement reads the meters up to now
+            self._links.catch_up(clock, period)  # a settlement reads the meters up to now
             await self.trade(clock.now())
-
-    def _catch_up(self, clock: Clock, period: timedelta) -> None:
-        self._fleet.step(max(self._fleet.now, latest_boundary(clock.now(), period)))
 
     def _metered_wh(self, unit_id: str, slot: Slot) -> int:
         return self._fleet.metered_wh(self._points[unit_id], Interval(*slot))
