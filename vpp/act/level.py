@@ -24,6 +24,9 @@ STEPS = 8
 SAMPLE = 500
 """Units that the first guess is made from."""
 
+PIECE = 16_384
+"""Units that are looked at in one go."""
+
 EXACT = 1e-13
 """Of the span of all bounds: a sum this near is the sum."""
 
@@ -67,17 +70,27 @@ def powers_at_level(lines: Lines, total_kw: float) -> Floats:
         level = _halved(some, total_kw * len(some.slope) / size)
     exact_kw = EXACT * float(lines.high_kw.sum() - lines.low_kw.sum())
     for _ in range(STEPS if size > 4 * SAMPLE else 0):
-        power_kw = lines.at(level)
-        gap_kw = total_kw - float(power_kw.sum())
-        if abs(gap_kw) <= exact_kw:
-            return power_kw
-        moves = power_kw > lines.low_kw
-        moves &= power_kw < lines.high_kw
-        rise = float(lines.slope.dot(moves))
+        sum_kw, rise = _sum_and_rise(lines, level)
+        if abs(total_kw - sum_kw) <= exact_kw:
+            return lines.at(level)
         if rise == 0:
             break
-        level += gap_kw / rise
+        level += (total_kw - sum_kw) / rise
     return lines.at(_halved(lines, total_kw))
+
+
+def _sum_and_rise(lines: Lines, level: float) -> tuple[float, float]:
+    """The sum of all powers at `level`, and how much it grows with it.
+
+    In pieces that a processor's cache holds: ten times the units take ten times the time, no more.
+    """
+    sum_kw = rise = 0.0
+    for start in range(0, len(lines.slope), PIECE):
+        piece = lines.only(slice(start, start + PIECE))
+        power_kw = piece.at(level)
+        sum_kw += float(power_kw.sum())
+        rise += float(piece.slope.dot((power_kw > piece.low_kw) & (power_kw < piece.high_kw)))
+    return sum_kw, rise
 
 
 def _halved(lines: Lines, total_kw: float) -> float:

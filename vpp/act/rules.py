@@ -95,7 +95,8 @@ class Room:
     @property
     def start_kw(self) -> Floats:
         """The base, or the bound nearest to it, shape (n,)."""
-        return np.minimum(np.maximum(self.base_kw, self.low_kw), self.high_kw)
+        start_kw = np.maximum(self.base_kw, self.low_kw)
+        return np.minimum(start_kw, self.high_kw, out=start_kw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -191,22 +192,24 @@ def _equal_soc(room: Room, total_kw: float, meet_hours: float) -> Floats:
     goes from one store to another pays the losses of both. Losses are not in the level itself.
     Units without a store stay at their base until every store is at its bound.
     """
-    others = np.flatnonzero(np.isnan(room.capacity_kwh))
-    base_kw = np.clip(room.base_kw[others], room.low_kw[others], room.high_kw[others])
-    rest_kw = np.minimum(np.maximum(0.0, room.low_kw), room.high_kw)
-    rest_kw[others] = base_kw
-    up = total_kw > float(rest_kw.sum())
-    bound_kw = (room.high_kw if up else room.low_kw).copy()
-    bound_kw[others] = base_kw
-    if up == (total_kw > float(bound_kw.sum())):  # more than the stores can do
-        return _proportional(room, bound_kw, total_kw)
+    stores = np.flatnonzero(~np.isnan(room.capacity_kwh))
+    low, high = room.low_kw[stores], room.high_kw[stores]
+    power_kw = room.start_kw
+    wanted_kw = total_kw - float(power_kw.sum() - power_kw[stores].sum())
+    rest = np.minimum(np.maximum(0.0, low), high)
+    up = wanted_kw > float(rest.sum())
+    bound = high if up else low
+    if up == (wanted_kw > float(bound.sum())):  # more than the stores can do
+        power_kw[stores] = bound
+        return _proportional(room, power_kw, total_kw)
     lines = Lines(
-        offset_kw=np.nan_to_num(room.stored_kwh, nan=0.0) / meet_hours,
-        slope=np.nan_to_num(room.capacity_kwh, nan=0.0) / meet_hours,
-        low_kw=rest_kw if up else bound_kw,
-        high_kw=bound_kw if up else rest_kw,
+        offset_kw=room.stored_kwh[stores] / meet_hours,
+        slope=room.capacity_kwh[stores] / meet_hours,
+        low_kw=rest if up else low,
+        high_kw=high if up else rest,
     )
-    return powers_at_level(lines, total_kw)
+    power_kw[stores] = powers_at_level(lines, wanted_kw)
+    return power_kw
 
 
 def _require_numbers(
