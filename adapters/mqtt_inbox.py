@@ -8,9 +8,10 @@ waits behind everything of the others, and is what gives way first. Where there 
 the same, since a buffer that is sent after an outage comes in a burst too; intake puts such readings
 where their times belong.
 
-Messages of the first lane are confirmed when they were read. So a broker that keeps to its window of
-unconfirmed messages holds the others back while the reader is late, and nothing is lost here; where one
-does not, the oldest gives way and is counted.
+Messages of the first lane are confirmed when they were read, and beyond a mark no more are fetched from
+the socket (`has_room`): a reader that is late makes the broker wait, and nothing is lost here. One that
+stands still must not stop what else goes over the connection, so after a while messages are fetched
+again; then the oldest gives way and is counted.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Inbox:
         """`capacity` is how many messages each of the two lanes holds; `clock` counts seconds."""
         quota = quota or Quota()
         self._capacity = capacity
+        self._mark = max(1, capacity // 10)
         self._each_s = 1 / quota.per_s
         self._slack_s = (quota.burst - 1) * self._each_s
         self._clock = clock
@@ -109,6 +111,11 @@ class Inbox:
                 self._give_way()
             self._first.append(Entry(message, sender, packet_id))
         self.filled.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the reader is not far behind."""
+        return len(self._first) < self._mark
 
     def pop(self) -> Entry | None:
         """The next message to read; None where none waits."""

@@ -318,6 +318,7 @@ class MqttLink:
             self._broker.host,
             self._broker.port,
             taken=taken,
+            has_room=lambda: inbox.has_room,
             username=self._broker.username,
             password=self._broker.password,
             identifier=self._client_id,

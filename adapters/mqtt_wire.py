@@ -11,16 +11,18 @@ subscribing, publishing and keeping alive stay theirs. Paho knows sockets that i
 websockets are such; `_Wire` is one more. The names with an underscore that are used here are those
 of aiomqtt 2 and paho 2, which `pyproject.toml` holds; `tests/contracts/test_link.py` tells if they change.
 
-A message is confirmed when `confirm` is called, not when it comes: until then it counts against the
-broker's window (`max_inflight_messages`), so that a late reader holds the broker up instead of
-losing messages.
+A message is confirmed when `confirm` is called, not when it comes, and nothing is read while there is
+no room: so a late reader holds the broker up. Not all brokers keep to a window of unconfirmed messages
+(Mosquitto 2.0.11 sends all that waits once one is confirmed), but none can send into a full socket.
+After `PATIENCE_S` without room messages are read all the same: confirmations of set-points come
+over the same socket.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiomqtt
@@ -29,6 +31,9 @@ from paho.mqtt import client as paho
 from adapters.mqtt_frames import FrameReader, Taken
 
 READ_BYTES = 256 * 1024
+LOOK_S, PATIENCE_S = 0.002, 2.0
+"""How often room is looked for, and how long at most."""
+
 _PUBACK = b"\x40\x02"
 
 
@@ -44,10 +49,12 @@ class WireClient(aiomqtt.Client):
         port: int,
         *,
         taken: Taken,
+        has_room: Callable[[], bool] = lambda: True,
         **settings: Any,
     ) -> None:
         super().__init__(host, port, **settings)
-        self._taken = taken
+        self._taken, self._has_room = taken, has_room
+        self._patient = True
         self._wire: _Wire | None = None
         self._home = threading.get_ident()
         self.heard_at = self._loop.time()
@@ -106,6 +113,23 @@ class WireClient(aiomqtt.Client):
                 self._client.loop_read()
         except Exception as error:  # noqa: BLE001  whatever it is, this connection is of no use any more
             self._fail(error)
+            return
+        if self._has_room():
+            self._patient = True
+        elif self._patient and self._wire is wire:
+            self._loop.remove_reader(wire.fileno())
+            self._look_for_room(wire, self._loop.time() + PATIENCE_S)
+
+    def _look_for_room(self, wire: _Wire, until: float) -> None:
+        """Read again when there is room, or when patience is at its end: then without, until there is."""
+        if self._wire is not wire:
+            return
+        if not self._has_room():
+            if self._loop.time() < until:
+                self._loop.call_later(LOOK_S, self._look_for_room, wire, until)
+                return
+            self._patient = False
+        self._loop.add_reader(wire.fileno(), self._read)
 
     def _write(self) -> None:
         """Let paho hand its packets over, and send them."""

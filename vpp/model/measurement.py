@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from math import isfinite
+from operator import attrgetter
 from typing import TypeAlias
 
 from vpp.errors import DataError
@@ -43,6 +44,13 @@ class EvSession:
 
     lends_kwh: float = 0.0
     """How much may be taken out of it on the way, counted in the car; it wants that back too."""
+
+
+_NUMBERS = (
+    *("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"),
+    *("hours_on_today", "done_kwh", "discharged_today_kwh"),
+)
+_numbers = attrgetter(*_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +91,27 @@ class Reading:
     """The newest command the device has taken."""
 
     def __post_init__(self) -> None:
-        require_utc(self.measured_at, where=f"{self.resource_id}.measured_at")
-        require_utc(self.received_at, where=f"{self.resource_id}.received_at")
-        for name in (
-            *("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"),
-            *("hours_on_today", "done_kwh", "discharged_today_kwh"),
-        ):
-            value = getattr(self, name)
+        # Asked for every message, so the good case is one pass without names or loops in Python.
+        if self.measured_at.tzinfo is not UTC or self.received_at.tzinfo is not UTC:
+            require_utc(self.measured_at, where=f"{self.resource_id}.measured_at")
+            require_utc(self.received_at, where=f"{self.resource_id}.received_at")
+        for value in _numbers(self):
             if value is not None and not isfinite(value):
-                raise DataError(
-                    f"{name} is {value}", where=self.resource_id, fix="Send finite numbers only"
-                )
+                raise self._not_finite()
         if self.soc is not None and not 0 <= self.soc <= 1:
             raise DataError(
                 f"soc is {self.soc}", where=self.resource_id, fix="Send a share of 1, not per cent"
             )
+
+    def _not_finite(self) -> DataError:
+        name, value = next(
+            (name, value)
+            for name, value in zip(_NUMBERS, _numbers(self), strict=True)
+            if value is not None and not isfinite(value)
+        )
+        return DataError(
+            f"{name} is {value}", where=self.resource_id, fix="Send finite numbers only"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -37,17 +38,21 @@ MAX_AHEAD = timedelta(seconds=5)
 MAX_BACKFILL = timedelta(days=31)
 """Older than this is no buffer sent late but a wrong clock."""
 
+_ROOT = TOPIC_ROOT.split("/")
 _LARGEST = 2**53
 """Integers up to here are exact everywhere, in JavaScript too."""
 
-_RANGES = {
-    "energy_kwh": (-1e10, 1e10),
-    "soc": (0.0, 1.0),
-    "temperature_degc": (-90.0, 500.0),
-    "hours_on_today": (0.0, 25.0),
-    "done_kwh": (0.0, 1e9),
-    "discharged_today_kwh": (0.0, 1e9),
-}
+_RANGES = (
+    ("energy_kwh", -1e10, 1e10),
+    ("soc", 0.0, 1.0),
+    ("temperature_degc", -90.0, 500.0),
+    ("hours_on_today", 0.0, 25.0),
+    ("done_kwh", 0.0, 1e9),
+    ("discharged_today_kwh", 0.0, 1e9),
+)
+_ranged = attrgetter(*(name for name, _, _ in _RANGES))
+
+_QUALITIES = {quality.value: quality for quality in Quality}
 
 Owners: TypeAlias = Mapping[ResourceId, tuple[EnterpriseId, ConnectionPointId]]
 PlausibleKw: TypeAlias = Mapping[ResourceId, tuple[float, float]]
@@ -141,7 +146,7 @@ def decode(
 
 def _device(topic: str, owners: Owners) -> tuple[ResourceId, EnterpriseId]:
     parts = topic.split("/")
-    if len(parts) != 6 or not topic.startswith(TOPIC_ROOT + "/") or parts[5] != "telemetry":
+    if len(parts) != 6 or parts[:2] != _ROOT or parts[5] != "telemetry":
         raise Refusal(
             RefusalReason.TOPIC,
             "is no telemetry topic",
@@ -275,12 +280,16 @@ def _reading(
     received_at: datetime,
     highest_kw: float,
 ) -> Reading:
-    for name, (low, high) in (*_RANGES.items(), ("available_kw", (0.0, highest_kw))):
-        value = getattr(message, name)
+    for value, (name, low, high) in zip(_ranged(message), _RANGES, strict=True):
         if value is not None and not low <= value <= high:
             raise _implausible(topic, f"{name} is {value}", f"Send {low} … {high}")
-    for name in ("calls_today", "setpoint_seq"):
-        count = getattr(message, name)
+    available_kw = message.available_kw
+    if available_kw is not None and not 0 <= available_kw <= highest_kw:
+        raise _implausible(topic, f"available_kw is {available_kw}", f"Send {0.0} … {highest_kw}")
+    for name, count in (
+        ("calls_today", message.calls_today),
+        ("setpoint_seq", message.setpoint_seq),
+    ):
         if count is not None and not 0 <= count < _LARGEST:
             raise _implausible(topic, f"{name} is negative or huge", "Send a count")
     since = message.phase_since
@@ -290,7 +299,7 @@ def _reading(
         measured_at=measured_at,
         received_at=received_at,
         seq=message.seq,
-        quality=Quality(message.quality),
+        quality=_QUALITIES[message.quality],
         power_kw=message.power_kw,
         energy_kwh=message.energy_kwh,
         soc=message.soc,
