@@ -208,11 +208,11 @@ def reading(of: Resource, power_kw: float = 0.0, **fields: Any) -> Reading:
     )
 
 
-def state(of: Park, *readings: Reading) -> ParkState:
+def state(of: Park, *readings: Reading, taken_at: datetime = NOON) -> ParkState:
     """Resources without a reading are unknown."""
     known = {r.resource_id: r for r in readings}
     return ParkState(
-        taken_at=NOON,
+        taken_at=taken_at,
         resources=tuple(
             known.get(r.resource_id, Unknown(resource_id=r.resource_id, reason="never heard"))
             for r in of.resources

@@ -226,6 +226,7 @@ class Seen:
     phase_age_s: Floats
     """Since when it is in its phase, counted at `taken_at`."""
 
+    calls_today: Floats
     acknowledged_seq: NDArray[np.int64]
     """The newest command that each says it has taken; -1 where it says nothing."""
 
@@ -266,6 +267,7 @@ class Seen:
             available_kw=told(s.available_kw for s in heard),
             phase=phase,
             phase_age_s=told(age_s(s.phase_since) for s in heard),
+            calls_today=told(s.calls_today for s in heard),
             acknowledged_seq=acknowledged,
         )
 

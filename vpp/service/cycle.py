@@ -343,6 +343,7 @@ async def act(plant: Plant, now: datetime) -> None:
             units.powers_kw(wanted),
             now=max(seen_at, plant.clock.now()),
             stopped=setpoints.stopped(plant),
+            before=plant.lives.before(now),
         )
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1

@@ -17,8 +17,8 @@ from decimal import Decimal
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
 from vpp.account.statements import AccountedInterval, Call
-from vpp.act.dispatch import Dispatcher
 from vpp.act.ladder import SafeState
+from vpp.act.life import Lives
 from vpp.act.units import Units
 from vpp.clock import Watch
 from vpp.model.command import Delivery, Setpoint
@@ -241,7 +241,9 @@ class Plant:
     units: Units
     """The park as share and guard see it, without orders."""
 
-    dispatcher: Dispatcher
+    lives: Lives
+    """Of set-points."""
+
     kill: KillSwitch
     latches: dict[Scope, str] = field(default_factory=dict)
     """What of the kill switch was said already."""

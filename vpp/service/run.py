@@ -135,6 +135,9 @@ def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
     if plant.file.park.device_owner.get(device) != (enterprise_id, site_id):
         plant.metrics.telemetry_refused(RefusalReason.FOREIGN_DEVICE.value)
         return
+    plant.lives.acknowledge(
+        device, ack.seq, plant.clock.now(), accepted=ack.accepted, reason=(ack.reason or "")[:200]
+    )
     if ack.accepted:
         plant.refusing.discard(device)
         return

@@ -6,15 +6,13 @@ All commands of one cycle are one entry of the journal, so that a thousand devic
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from datetime import datetime
 
 import msgspec
 import numpy as np
 
 from vpp.act.guard import Guarded
-from vpp.act.track import not_following
-from vpp.act.units import Bools
+from vpp.act.units import Bools, Seen
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.measurement import ParkState
@@ -53,8 +51,7 @@ async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
     A link that is down costs its devices this cycle's commands.
     """
     serves = plant.schedule.plan_id if plant.schedule is not None else ""
-    power_kw = guarded.units.by_name(guarded.power_kw)
-    setpoints = plant.dispatcher.commands(power_kw, now, serves=serves)
+    setpoints = plant.lives.commands(guarded, now, serves=serves)
     if not setpoints:
         return
     plant.reach("setpoint made")
@@ -65,13 +62,14 @@ async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
         await append(plant, SETPOINTS, key, body, now=now)
         plant.reach("setpoint journalled")
     except UnavailableError as error:
-        plant.dispatcher.forget(setpoints)
+        plant.lives.unsent(setpoints, now, reason=str(error))
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
         return
     unsent = await plant.sink.send(setpoints)
     _note_unsent(plant, unsent, now)
     kept = {one.setpoint.command_id for one in unsent}
     sent = [setpoint for setpoint in setpoints if setpoint.command_id not in kept]
+    plant.lives.sent(sent, now)
     plant.setpoints = {**plant.setpoints, **{s.resource_id: s for s in sent}}
     plant.setpoints_sent += len(sent)
     plant.metrics.setpoints_sent(len(sent))
@@ -80,9 +78,12 @@ async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
 
 def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> None:
     """Let the values be sent anew; tell each reason once, however many devices it keeps."""
-    plant.dispatcher.forget(one.setpoint for one in unsent)
-    for reason, count in Counter(one.reason for one in unsent).items():
-        text = f"{count} set-points did not leave: {reason}"
+    kept: dict[str, list[Setpoint]] = {}
+    for one in unsent:
+        kept.setdefault(one.reason, []).append(one.setpoint)
+    for reason, setpoints in kept.items():
+        plant.lives.unsent(setpoints, now, reason=reason)
+        text = f"{len(setpoints)} set-points did not leave: {reason}"
         plant.events.emit("setpoints_unsent", text, at=now, severity=Severity.WARNING)
 
 
@@ -97,22 +98,18 @@ def _record(setpoint: Setpoint) -> dict[str, object]:
 
 
 def note_followers(plant: Plant, state: ParkState, now: datetime) -> None:
-    """Tell once who acknowledges and does not obey, and once when it obeys again."""
-    stray = frozenset(
-        not_following(
-            plant.dispatcher.in_force(now),
-            state,
-            plant.file.park,
-            now,
-            tolerance_kw=max(plant.file.control.deadband_kw, 5.0),
-        )
-    )
-    for name in sorted(stray - plant.not_following):
+    """Tell once who takes its set-point and does not obey, and once when it obeys again."""
+    observed = plant.lives.observe(Seen.of(plant.units, state), now)
+    for name in observed.stray:
         plant.events.emit(
             "not_following",
-            f"{name} acknowledges its set-point and does not follow",
+            f"{name} does not follow: {plant.lives.standing(name).reason}",
             at=now,
             severity=Severity.WARNING,
             resource_id=name,
         )
-    plant.not_following = stray
+    for name in observed.back:
+        plant.events.emit(
+            "following", f"{name} follows its set-point again", at=now, resource_id=name
+        )
+    plant.not_following = plant.lives.not_following()

@@ -37,7 +37,8 @@ from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
-from vpp.act.dispatch import Dispatcher
+from vpp.act.follow import Patience
+from vpp.act.life import Lives
 from vpp.act.units import Units
 from vpp.clock import Watch
 from vpp.errors import ConfigError
@@ -210,9 +211,11 @@ def build_plant(
             seed=seed,
         ),
         book=BidBook(frozenset(product.product_id for product in file.products)),
-        units=Units.of(park),
-        dispatcher=Dispatcher(
-            park,
+        units=(units := Units.of(park)),
+        lives=Lives(
+            units,
+            now=now,
+            patience=Patience(tolerance_kw=max(file.control.deadband_kw, 5.0)),
             first_seq=recovery.first_command_seq(journal, now),
             ttl=timedelta(seconds=file.control.setpoint_ttl_s),
             control_period=timedelta(seconds=file.control.period_s),
