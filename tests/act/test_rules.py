@@ -62,6 +62,7 @@ def test_merit_order_takes_the_cheapest_first_and_equals_by_their_room() -> None
     room = a_room(high_kw=[100, 40, 20, 100], cost_up_per_kwh=[0.3, 0.1, 0.1, 0.2])
     assert powers(Rule.MERIT_ORDER, room, 30) == [0, 20, 10, 0]
     assert powers(Rule.MERIT_ORDER, room, 110) == [0, 40, 20, 50]
+    assert powers(Rule.MERIT_ORDER, room, 160) == [0, 40, 20, 100]
     assert powers(Rule.MERIT_ORDER, room, 170) == [10, 40, 20, 100]
 
 

@@ -62,13 +62,19 @@ def shared(
 # ---------------------------------------------------------------- levels and least powers
 
 
+def heaters(size: int) -> Steps:
+    """The first two of `size` units know 0, 50 and 100 kW of draw."""
+    return Steps.none(size).with_levels({0: [0, -50, -100], 1: [0, -50, -100]})
+
+
 def test_what_rounding_leaves_goes_to_units_that_know_any_power() -> None:
     """Two heaters of 0, 50 or 100 kW and a battery are to draw 90 kW: 30 each would be fair."""
     room = a_room([-100, -100, -100], [0, 0, 100])
-    known = Steps.none(3).with_levels({0: [0, -50, -100], 1: [0, -50, -100]})
-    found = shared(room, -90, known, standing([0, 0, 0]))
+    found = shared(room, -90, heaters(3), standing([0, 0, 0]))
     assert list(found.power_kw) == [0, -50, -40]
     assert found.left_kw == 0
+    alone = shared(a_room([-100] * 2, [0] * 2), -90, heaters(2), standing([0, 0]))
+    assert (sum(alone.power_kw), alone.left_kw) == (-100, 10)
 
 
 def test_without_such_a_unit_the_levels_come_as_near_as_they_can_and_the_rest_is_told() -> None:
