@@ -109,7 +109,10 @@ class Talk:
         """Write the command in force again before the device's timer runs out. Raises as `_write`."""
         force = state.force
         assert force is not None
-        force.refresh_at = asyncio.get_running_loop().time() + RETRY_S
+        assert state.map is not None
+        assert state.map.revert_s is not None
+        retry_s = min(RETRY_S, state.map.revert_s / 8)
+        force.refresh_at = asyncio.get_running_loop().time() + retry_s
         try:
             await self._write(state, force.setpoint, force.laid)
         except RejectedError as error:

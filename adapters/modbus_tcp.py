@@ -244,8 +244,9 @@ class ModbusLink:
         self._up, self._since, self._away = True, self._now(), None
         self._connections += 1
         for state in self._states.values():  # while the gateway was away nobody could answer
-            state.failures = 0
-            state.next_poll = 0.0
+            state.failures, state.next_poll = 0, 0.0
+            if state.force is not None and state.force.refresh_at is not None:
+                state.force.refresh_at = 0.0  # before it is read: its timer may have run out
         log.info("link up", where=str(self._line.address), reconnects=self.reconnects)
 
     def _went_down(self, reason: str) -> None:

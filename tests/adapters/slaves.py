@@ -28,6 +28,9 @@ class Slaves:
     """Units that do not answer."""
 
     on_write: OnWrite | None = None
+    clamped: dict[int, list[int]] = field(default_factory=dict)
+    """What is stored at an address whatever is written there: a device that confirms and keeps its own."""
+
     frames: list[bytes] = field(default_factory=list)
     """Every request, whole."""
 
@@ -92,7 +95,7 @@ class Slaves:
         at: int,
         count: int,
         registers: list[int],
-        values: list[int] | list[bool] | None,
+        values: Any,
     ) -> ExcCodes | None:
         self._live[unit] = (start, registers)
         if unit in self.silent:
@@ -101,7 +104,9 @@ class Slaves:
             return None
         words = [int(value) for value in values]
         refused = await self.on_write(unit, at, words) if self.on_write else None
-        if refused is None:
+        if refused is None and values is not None:
+            words = self.clamped.get(at, words)
+            values[:] = words
             self.words[unit] |= {at + n: word for n, word in enumerate(words)}
         return refused
 
