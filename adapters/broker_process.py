@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
-from adapters.mqtt_link import BrokerAddress
+from adapters.mqtt_life import BrokerAddress
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.ids import EnterpriseId, require_id
 

@@ -67,6 +67,10 @@ class WireClient(aiomqtt.Client):
             wire.out += b"".join([_PUBACK + packet_id for packet_id in packet_ids])
             self._flush()
 
+    def drop(self, reason: str) -> None:
+        """End the connection without a word to the broker, who would not hear it."""
+        self._fail(aiomqtt.MqttError(reason))
+
     # ------------------------------------------------------------ called by paho
 
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: paho.SocketLike) -> None:

@@ -13,7 +13,7 @@ from adapters.brokers import (
     MosquittoBroker,
     choose_broker,
 )
-from adapters.mqtt_link import BrokerAddress
+from adapters.mqtt_life import BrokerAddress
 from vpp.errors import ConfigError, DataError
 from vpp.model.ids import EnterpriseId
 

@@ -29,7 +29,7 @@ from typing import Any
 
 import structlog
 
-from adapters.mqtt_link import BrokerAddress
+from adapters.mqtt_life import BrokerAddress
 from vpp.clock import SimulatedClock
 from vpp.model.time import isoformat, parse_utc
 from vpp.service.forecasting.inline import InlineForecaster

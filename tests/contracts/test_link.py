@@ -17,7 +17,9 @@ import pytest
 
 from adapters.broker_process import BrokerAccess, PrivateBroker
 from adapters.brokers import EmbeddedBroker, MosquittoBroker
-from adapters.mqtt_link import BrokerAddress, LinkTiming, MqttLink
+from adapters.mqtt_life import BrokerAddress
+from adapters.mqtt_link import MqttLink
+from adapters.mqtt_pace import LinkTiming
 from vpp.errors import DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId

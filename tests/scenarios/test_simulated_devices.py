@@ -13,7 +13,8 @@ from random import Random
 
 import msgspec
 
-from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.mqtt_life import BrokerAddress
+from adapters.mqtt_link import MqttLink
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.time import parse_utc

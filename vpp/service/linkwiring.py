@@ -9,7 +9,8 @@ from random import Random
 from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
-from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.mqtt_life import BrokerAddress
+from adapters.mqtt_link import MqttLink
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park

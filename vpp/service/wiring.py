@@ -28,7 +28,8 @@ from adapters.http_token import TokenSource
 from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.memory_forecasts import MemoryForecasts
 from adapters.memory_journal import MemoryJournal
-from adapters.mqtt_link import BrokerAddress, MqttLink
+from adapters.mqtt_life import BrokerAddress
+from adapters.mqtt_link import MqttLink
 from adapters.nomination_folder import NominationFolder
 from adapters.openadr2b import OpenAdr2b, Vtn2b
 from adapters.openadr3 import OpenAdr3, Vtn
