@@ -66,6 +66,7 @@ LIVE = {
     "GET /v1/limits/{order_id}",
     "PUT /v1/limits/{order_id}",
     "GET /v1/positions",
+    "GET /v1/regulation",
     "GET /v1/positions/delta",
     "GET /v1/positions/nominations",
     "GET /v1/positions/nominations/{nomination_id}",

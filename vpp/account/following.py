@@ -83,29 +83,30 @@ class Following:
     """One signal under way."""
 
     rule: Rule
-    _asked_mw: Decimal = ZERO
+    """Of now: each instruction is judged by that which holds when the next one comes."""
+    asked_mw: Decimal = ZERO
+    response_mw: Decimal | None = None
+    mileage_mw: Decimal = ZERO
     _from_mw: Decimal = ZERO
     _since: datetime | None = None
     _samples: list[Sample] = field(default_factory=list)
-    _mileage_mw: Decimal = ZERO
     _first_s: Decimal | None = None
     _judged: int = 0
     _sums: list[Decimal] = field(default_factory=lambda: [ZERO] * 7)
     """Delay, rate, error, three parts, index."""
     _seen: int = 0
     _in_band: int = 0
-    _response_mw: Decimal | None = None
     _grid: deque[tuple[datetime, float, float]] = field(
         default_factory=lambda: deque(maxlen=HOUR_POINTS)
     )
 
     def ask(self, at: datetime, mw: Decimal) -> None:
         """The signal moves to `mw`; the same again is no instruction."""
-        if mw == self._asked_mw and self._since is not None:
+        if mw == self.asked_mw and self._since is not None:
             return
         self._close()
-        self._mileage_mw += abs(mw - self._asked_mw)
-        self._from_mw, self._asked_mw, self._since = self._asked_mw, mw, at
+        self.mileage_mw += abs(mw - self.asked_mw)
+        self._from_mw, self.asked_mw, self._since = self.asked_mw, mw, at
         self._samples = []
 
     def see(self, at: datetime, response_mw: Decimal) -> None:
@@ -117,19 +118,24 @@ class Following:
             self._samples = self._samples[::2]
         self._seen += 1
         self._in_band += self._accepts(response_mw)
-        self._response_mw = response_mw
+        self.response_mw = response_mw
         slot = latest_boundary(at, GRID)
         if not self._grid or self._grid[-1][0] < slot:
-            self._grid.append((slot, float(self._asked_mw), float(response_mw)))
+            self._grid.append((slot, float(self.asked_mw), float(response_mw)))
+
+    @property
+    def in_band(self) -> Decimal | None:
+        """Share of samples within the band; None before the first."""
+        return Decimal(self._in_band) / self._seen if self._seen else None
 
     def told(self) -> Told:
         """Everything so far, the instruction that runs left out."""
         whole = [total / self._judged for total in self._sums] if self._judged else None
         known = self.rule.index in PARTS
         return Told(
-            asked_mw=self._asked_mw,
-            response_mw=self._response_mw,
-            mileage_mw=self._mileage_mw,
+            asked_mw=self.asked_mw,
+            response_mw=self.response_mw,
+            mileage_mw=self.mileage_mw,
             instructions=self._judged,
             samples=self._seen,
             first_reaction_s=self._first_s,
@@ -138,21 +144,21 @@ class Following:
             error_mw=whole[2] if whole else None,
             parts=Parts(*whole[3:6]) if whole and known else None,
             index=whole[6] if whole and known else None,
-            in_band=Decimal(self._in_band) / self._seen if self._seen else None,
+            in_band=self.in_band,
             pjm=pjm_score_of(
                 [asked for _, asked, _ in self._grid], [given for _, _, given in self._grid]
             ),
         )
 
     def _accepts(self, response_mw: Decimal) -> bool:
-        width = max(self.rule.band_share * abs(self._asked_mw), self.rule.band_mw)
-        return abs(response_mw - self._asked_mw) <= width
+        width = max(self.rule.band_share * abs(self.asked_mw), self.rule.band_mw)
+        return abs(response_mw - self.asked_mw) <= width
 
     def _close(self) -> None:
         """Judge the instruction that is over."""
-        if self._since is None or self._asked_mw == self._from_mw or len(self._samples) < 2:
+        if self._since is None or self.asked_mw == self._from_mw or len(self._samples) < 2:
             return
-        one = judged(self._since, self._from_mw, self._asked_mw, self._samples)
+        one = judged(self._since, self._from_mw, self.asked_mw, self._samples)
         if self._first_s is None:
             self._first_s = one.delay_s
         self._judged += 1

@@ -274,16 +274,22 @@ def _require_sound(plant: Plant, activation: Activation, now: datetime) -> None:
         )
 
 
-def _require_awarded(plant: Plant, activation: Activation, now: datetime) -> None:
-    """A signal stays within what was awarded, of its product or of the capacity that it draws on."""
-    start = latest_boundary(max(now, activation.interval.start), QUARTER)
-    quarter, own = Interval(start, start + QUARTER), plant.products[activation.product_id]
-    position = plant.book.position(activation.unit_id)
-    awarded = max(
+def awarded_mw(plant: Plant, product_id: ProductId, unit_id: UnitId, moment: datetime) -> Decimal:
+    """What is awarded of a product that is called, or of the capacity that it draws on, at a moment."""
+    start = latest_boundary(moment, QUARTER)
+    quarter, own = Interval(start, start + QUARTER), plant.products[product_id]
+    position = plant.book.position(unit_id)
+    return max(
         position.sold_mw(name, quarter)
         for name, one in plant.products.items()
         if name == own.product_id or serves(one, own)
     )
+
+
+def _require_awarded(plant: Plant, activation: Activation, now: datetime) -> None:
+    """A signal stays within what was awarded."""
+    moment = max(now, activation.interval.start)
+    awarded = awarded_mw(plant, activation.product_id, activation.unit_id, moment)
     if activation.quantity_mw > awarded:
         raise DataError(
             f"{activation.quantity_mw} MW, and {awarded} MW are awarded",

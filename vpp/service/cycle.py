@@ -34,6 +34,7 @@ from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
     activations,
+    agc,
     awarding,
     bidcurves,
     carbonseries,
@@ -351,7 +352,7 @@ async def act(plant: Plant, now: datetime) -> None:
     setpoints.note_followers(plant, state, now)
     accounting.note_calls(plant)
     quotas.note_readings(plant)
-    reserves.note(plant, now)
+    agc.note(plant, now)
     trace.keep(plant, state, owed_kw, now)
     window.note(plant)
 

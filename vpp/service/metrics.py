@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.venuemetrics import VenueMetrics
 from vpp.service.windowmetrics import WindowMetrics
@@ -60,6 +61,7 @@ class Metrics:
         self._measure_park()
         self._measure_forecasts()
         self.venues = VenueMetrics(self.registry)
+        self.agc = AgcMetrics(self.registry)
         self.control = ControlMetrics(self.registry)
         self.window = WindowMetrics(self.registry)
         info = Gauge(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
+from vpp.account.following import Following
 from vpp.account.regulation import Sample
+from vpp.model.ids import ProductId
 
 MOST_SAMPLES = 90_000
 """A day at one a second and some more: what the longest block that is still to be settled needs."""
@@ -31,10 +34,25 @@ class ReserveResult:
 
 
 @dataclass(slots=True, kw_only=True)
+class Run:
+    """A signal from its first instruction until it pauses; the newest of each product is kept."""
+
+    since: datetime
+    until: datetime
+    """Of the newest activation."""
+    following: Following
+    told_until: datetime | None = None
+    """Set-points up to then were handed to `following`."""
+
+
+@dataclass(slots=True, kw_only=True)
 class ReserveDesk:
     """Results are filled from the journal; samples begin again with the process."""
 
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    runs: dict[ProductId, Run] = field(default_factory=dict)
+    """How signals are followed now, and were when they ran last; begins again with the process."""
+
     settled: dict[str, ReserveResult] = field(default_factory=dict)
     """By bid and delivery."""
 

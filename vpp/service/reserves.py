@@ -27,10 +27,10 @@ from vpp.model.market import MarketProduct
 from vpp.model.money import exact, split_exactly, to_minor
 from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Storage
 from vpp.model.settlement import StatementLine
-from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, parse_utc
+from vpp.model.time import QUARTER, Interval, isoformat, parse_utc
 from vpp.plan.terms import ReserveHeadroom
 from vpp.ports import JournalEntry
-from vpp.service import mainmeters, record
+from vpp.service import record
 from vpp.service.activations import listed
 from vpp.service.inputs import trading_unit
 from vpp.service.marketpack import Pack
@@ -92,18 +92,6 @@ def owed_kw(plant: Plant, interval: Interval, otherwise_kw: float | None) -> flo
 def signals(plant: Plant, interval: Interval) -> Iterator[Activation]:
     """Signals that are followed in an interval."""
     return (call for call in plant.book.calls.standing_in(interval) if call.signal)
-
-
-def note(plant: Plant, now: datetime) -> None:
-    """Keep how the park stands beside its plan while a signal is followed: what performance is judged by."""
-    quarter = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    schedule, measured = plant.schedule, mainmeters.shown(plant, now)
-    if measured is None or schedule is None or now not in schedule.horizon.span:
-        return
-    if any(call.signal and now in call.interval for call in signals(plant, quarter)):
-        planned = float(schedule.net_kw[schedule.horizon.index(now)])
-        response = round(exact((measured.kw - planned) / 1000), 6)
-        plant.reserve.samples.append(regulation.Sample(now, response))
 
 
 def activated_mwh(plant: Plant, interval: Interval) -> Decimal:

@@ -123,4 +123,6 @@ class TradingSection(Section):
     regulation_rate_share_per_min: Amount = Decimal(1)
     """Standard rate of the unit's class, of what is cleared, a minute: 1 of storage, 0.25 of hydro, 0.04 of gas,
     0.012 of coal (Hunan 2025)."""
+    regulation_band_share: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.05")
+    """A response to a signal is accepted within so much of what is awarded, where the market file has no band."""
     limits: BidLimitsSection = BidLimitsSection()

@@ -1,0 +1,254 @@
+"""One span of a park in process while devices fail at random: what was owed, what came, and what room was left.
+
+For each quarter-hour:
+
+    owed        what the market holds the park to: sold, and called
+    delivered   what the simulated main meters counted
+    room        what storages that worked all the quarter-hour could have done more, in the direction of the miss:
+                by their power, their energy, and the limits of their connection point, feeder and park
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from vpp.clock import SimulatedClock
+from vpp.model.ids import ResourceId
+from vpp.model.park import Park
+from vpp.model.resource import Storage
+from vpp.model.time import QUARTER, Interval, local_date, local_day, local_moment
+from vpp.service import owing
+from vpp.service.backtestasked import BacktestOptions, Way, as_asked
+from vpp.service.forecastschema import ForecastsSection
+from vpp.service.inline import InlineExecutor
+from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.plant import Plant
+from vpp.service.replay import open_direct, scenario_of
+from vpp.service.simulation import OPENING, Simulation, lockstep
+from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
+from vpp.simulate.direct import DirectWorld
+from vpp.simulate.market import VenueTimes
+from vpp.simulate.trajectory import Trajectory
+
+TOLERANCE = 0.02
+"""Of what is owed: what a quarter-hour may miss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarter:
+    """One quarter-hour as it went."""
+
+    interval: Interval
+    owed_kwh: float
+    delivered_kwh: float
+    room_kwh: float
+    """In the direction of the miss; a size."""
+    failing: frozenset[ResourceId]
+    """At some time of it."""
+
+    @property
+    def error_kwh(self) -> float:
+        return self.delivered_kwh - self.owed_kwh
+
+    @property
+    def met(self) -> bool:
+        return abs(self.error_kwh) <= TOLERANCE * abs(self.owed_kwh)
+
+    @property
+    def had_room(self) -> bool:
+        """Whether it was met, or working storages could have met it: what is judged."""
+        lacks_kwh = abs(self.error_kwh) - TOLERANCE * abs(self.owed_kwh)
+        return self.met or self.room_kwh >= lacks_kwh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """One control cycle."""
+
+    at: datetime
+    park_kw: float | None
+    planned_kw: float | None
+    owed_kw: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """A span that is over."""
+
+    quarters: tuple[Quarter, ...]
+    ticks: tuple[Tick, ...]
+    failures: dict[ResourceId, list[Interval]] = field(default_factory=dict)
+    """When each device failed."""
+    wall_s: float = 0.0
+
+    @property
+    def judged(self) -> list[Quarter]:
+        return [quarter for quarter in self.quarters if quarter.had_room]
+
+    @property
+    def met_share(self) -> float:
+        """Of the quarter-hours with room for what was owed."""
+        return sum(quarter.met for quarter in self.judged) / max(len(self.judged), 1)
+
+
+def track(
+    *,
+    length: timedelta,
+    failing_share: float,
+    seed: int,
+    period: timedelta = timedelta(seconds=60),
+    plans_every: timedelta = QUARTER,
+    learn: bool = True,
+    faults: FaultPlan | None = None,
+) -> Tracked:
+    """Live the beginning of the demo park's first day; `learn` False takes yesterday for every forecast."""
+    began = perf_counter()
+    shipped = load_park(shipped_park("demo"))
+    assert shipped.simulation is not None
+    start = local_day(shipped.simulation.first_delivery_day, shipped.park.timezone).start
+    span = Interval(start, start + length)
+    asked = BacktestOptions(span=span, every=plans_every, period=period)
+    file = as_asked(shipped, asked, Way.POINT)
+    if not learn:
+        plain = {"series": [{"match": "*", "candidates": ["yesterday"]}]}
+        file = replace(file, forecasts=ForecastsSection.model_validate(plain))
+    if faults is None:
+        faults = FaultPlan.at_random(failing_share, seed=seed) if failing_share else NO_FAULTS
+    return asyncio.run(_live(file, span, faults, seed, period, began))
+
+
+async def _live(
+    file: ParkFile,
+    span: Interval,
+    faults: FaultPlan,
+    seed: int,
+    period: timedelta,
+    began: float,
+) -> Tracked:
+    eve = local_date(span.start, file.park.timezone) - timedelta(days=1)
+    clock = SimulatedClock(local_moment(eve, OPENING, file.park.timezone))
+    opened_at = clock.now() - timedelta(seconds=file.control.period_s)
+    executor = InlineExecutor()
+    with tempfile.TemporaryDirectory(prefix="vpp-track-") as folder:
+        plant, world = await open_direct(
+            file, clock, Path(folder), executor, seed=seed, device_step=period,
+            times=VenueTimes(), faults=faults,
+        )  # fmt: skip
+        run = Simulation(
+            file=file, scenario=scenario_of(file), span=span, seed=seed, plant=plant,
+            executor=executor, world=world, began=began,
+        )  # fmt: skip
+        await lockstep(run, clock, asyncio.Event(), lambda plant: None, plan_limit_s=600.0)
+        return await _seen(plant, world, span, faults, opened_at, period, began)
+
+
+async def _seen(
+    plant: Plant,
+    world: DirectWorld,
+    span: Interval,
+    faults: FaultPlan,
+    opened_at: datetime,
+    period: timedelta,
+    began: float,
+) -> Tracked:
+    lived = await world.trajectory(span)
+    failures = _failures(plant.file.park, span, faults, opened_at, period)
+    quarters = []
+    for step, interval in enumerate(span.split(QUARTER)):
+        mean_kw = owing.mean_owed_kw(plant, interval)
+        assert mean_kw is not None, "the park trades all of the span"
+        failing = frozenset(
+            name for name, spans in failures.items() if any(s.overlaps(interval) for s in spans)
+        )
+        net_wh = sum(
+            int(lived.export_wh[p][step] - lived.import_wh[p][step]) for p in lived.import_wh
+        )
+        owed_kwh, delivered_kwh = mean_kw * interval.hours, net_wh / 1000
+        side = 1 if delivered_kwh < owed_kwh else -1
+        quarters.append(
+            Quarter(
+                interval=interval,
+                owed_kwh=owed_kwh,
+                delivered_kwh=delivered_kwh,
+                room_kwh=_room_kwh(plant.file.park, lived, step, side, failing),
+                failing=failing,
+            )
+        )
+    ticks = [
+        Tick(at=p.at, park_kw=p.park_kw, planned_kw=p.planned_kw, owed_kw=p.owed_kw)
+        for p in plant.trace
+        if p.at in span
+    ]
+    return Tracked(
+        quarters=tuple(quarters),
+        ticks=tuple(ticks),
+        failures=failures,
+        wall_s=perf_counter() - began,
+    )
+
+
+def _failures(
+    park: Park, span: Interval, faults: FaultPlan, opened_at: datetime, period: timedelta
+) -> dict[ResourceId, list[Interval]]:
+    """When each device failed, by the plan of faults; neighbours are one."""
+    found: dict[ResourceId, list[Interval]] = {}
+    for resource in park.resources:
+        name, spans = resource.resource_id, list[Interval]()
+        for step in span.split(period):
+            if not faults.active(name, step.start, opened_at):
+                continue
+            if spans and spans[-1].end == step.start:
+                spans[-1] = Interval(spans[-1].start, step.end)
+            else:
+                spans.append(step)
+        if spans:
+            found[name] = spans
+    return found
+
+
+def _room_kwh(
+    park: Park, lived: Trajectory, step: int, side: int, failing: frozenset[ResourceId]
+) -> float:
+    """What working storages could still have done that way, a size; at most what every limit above leaves."""
+    hours = QUARTER / timedelta(hours=1)
+    power = dict(zip(lived.resource_ids, lived.power_kw[:, step], strict=True))
+    total_kwh, point_kwh = 0.0, dict[str, float]()
+    for resource in park.electric:
+        if not isinstance(resource, Storage) or resource.resource_id in failing:
+            continue
+        stored = lived.stored_kwh[resource.resource_id][step]
+        kw = power[resource.resource_id]
+        if side > 0:
+            by_power = resource.most_discharge_kw(stored / resource.capacity_kwh) - kw
+            by_energy = (
+                stored - resource.min_soc * resource.capacity_kwh
+            ) * resource.discharge_efficiency
+        else:
+            by_power = kw + resource.most_charge_kw(stored / resource.capacity_kwh)
+            by_energy = (resource.capacity_kwh - stored) / resource.charge_efficiency
+        room = max(min(by_power * hours, by_energy), 0.0)
+        point = resource.connection_point_id
+        point_kwh[point] = point_kwh.get(point, 0.0) + room
+    for name, room in point_kwh.items():
+        limits = park.point_by_id[name].limits  # type: ignore[index]
+        net = (lived.export_wh[name][step] - lived.import_wh[name][step]) / 1000  # type: ignore[index]
+        left = limits.export_kw * hours - net if side > 0 else limits.import_kw * hours + net
+        total_kwh += min(room, max(left, 0.0))
+    return total_kwh
+
+
+def errors_share(quarters: Sequence[Quarter]) -> list[float]:
+    """Of what is owed, sizes."""
+    return [abs(q.error_kwh) / max(abs(q.owed_kwh), 1e-9) for q in quarters]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    return float(np.percentile(values, 100 * share)) if values else float("nan")

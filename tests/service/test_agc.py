@@ -1,0 +1,134 @@
+"""A signal of 10 MW in Hunan, followed: what is told of it while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.service.drpark import planned
+from tests.service.regulationpark import HOUR, MILEAGE, D, a_park, regulating, signal
+from vpp.clock import SimulatedClock
+from vpp.model.ids import ProductId
+from vpp.model.time import isoformat
+from vpp.service import agc, owing
+from vpp.service.plant import Plant
+from vpp.wire import TelemetryMessage, topic
+
+SECOND = timedelta(seconds=1)
+PRODUCT = ProductId(MILEAGE)
+
+
+@pytest.fixture
+def hunan(tmp_path: Path) -> Plant:
+    plant = a_park(tmp_path, MILEAGE)
+    asyncio.run(_ready(plant))
+    return plant
+
+
+async def _ready(plant: Plant) -> None:
+    await regulating(plant)
+    await planned(plant, HOUR.start, seq=5)
+
+
+def show(plant: Plant, at: datetime, response_mw: str) -> None:
+    """The mill's meter shows what is owed and so much more at a moment; the dairy's nothing."""
+    plant.clock = SimulatedClock(at)
+    base_kw = owing.mean_owed_kw(plant, HOUR_FIRST)
+    assert base_kw is not None
+    for device in ("mill-meter", "dairy-meter"):
+        owner, site = plant.file.park.device_owner[device]  # type: ignore[index]
+        kw = base_kw + float(D(response_mw)) * 1000 if device == "mill-meter" else 0.0
+        message = TelemetryMessage(
+            ts=isoformat(at), seq=int(at.timestamp()), power_kw=kw, import_wh=0, export_wh=0
+        )
+        raw = msgspec.json.encode(message)
+        plant.intake.accept(topic(owner, site, device, "telemetry"), raw, at)
+    agc.note(plant, at)
+
+
+HOUR_FIRST = next(iter(HOUR.split(timedelta(minutes=15))))
+
+
+async def one_step(plant: Plant) -> None:
+    """10 MW up: a fifth after 6 s, nine tenths and 0.05 MW short after 90 s, 0.05 too much after 100; then back."""
+    await signal(plant, MILEAGE, "10", HOUR.start, revision=1, span=HOUR)
+    for seconds, mw in ((1, "0"), (6, "2"), (90, "9.95"), (100, "10.05")):
+        show(plant, HOUR.start + seconds * SECOND, mw)
+    await signal(plant, MILEAGE, "0", HOUR.start + 300 * SECOND, revision=2, span=HOUR)
+    show(plant, HOUR.start + 301 * SECOND, "10")
+
+
+def test_the_parts_of_the_index_are_told_as_soon_as_an_instruction_is_over(hunan: Plant) -> None:
+    """A standard rate of 1.5 MW a minute: K = 0.4·3 + 0.3·0.9 + 0.3·0.75, as in the golden case."""
+    asyncio.run(one_step(hunan))
+
+    ((name, run, running),) = agc.runs_at(hunan, HOUR.start + 302 * SECOND)
+    told = run.following.told()
+    assert (name, running, told.instructions) == (PRODUCT, True, 1)
+    assert told.parts is not None
+    assert [round(part, 3) for part in told.parts] == [3, D("0.9"), D("0.75")]
+    assert told.index is not None
+    assert round(told.index, 3) == D("1.695")
+    assert told.first_reaction_s == 6
+    assert told.mileage_mw == 20
+    assert [sample.response_mw for sample in hunan.reserve.samples] == [
+        *(D(0), D(2), D("9.95"), D("10.05"), D(10))
+    ]
+
+
+def test_the_face_shows_a_signal_while_it_runs_and_metrics_do(hunan: Plant, serving: Any) -> None:
+    asyncio.run(one_step(hunan))
+
+    async def run() -> tuple[dict[str, Any], str]:
+        async with serving(hunan) as client:
+            answer = await client.get("/v1/regulation")
+            assert answer.status == 200, await answer.text()
+            return await answer.json(), await (await client.get("/metrics")).text()
+
+    shown, metrics = asyncio.run(run())
+    (one,) = shown["runs"]
+    assert one["product"] == MILEAGE
+    assert one["running"] is True
+    assert D(one["asked_mw"]) == 0
+    assert D(one["response_mw"]) == D(one["error_mw_now"]) == 10
+    assert D(one["index"]) == D("1.695")
+    assert D(one["awarded_mw"]) == 10
+    assert D(one["in_band_share"]) == D("0.4"), "two of five within half a MW: 5 % of the award"
+    assert one["pjm"] is None, "ten minutes are not over"
+    assert f'vpp_regulation_response_mw{{product="{MILEAGE}"}} 10.0' in metrics
+
+
+def test_a_run_that_pauses_is_followed_by_one_of_its_own(hunan: Plant) -> None:
+    asyncio.run(one_step(hunan))
+    first = hunan.reserve.runs[PRODUCT]
+    assert first.until == HOUR.end
+    assert agc.runs_at(hunan, HOUR.end)[0][2] is False
+
+
+def test_meters_that_say_nothing_new_are_not_counted_twice(hunan: Plant) -> None:
+    asyncio.run(one_step(hunan))
+    agc.note(hunan, HOUR.start + 305 * SECOND)
+    assert len(hunan.reserve.samples) == 5
+    assert hunan.reserve.runs[PRODUCT].following.told().samples == 5
+
+
+def test_a_course_of_many_set_points_is_handed_over_once(hunan: Plant) -> None:
+    """Each second another MW between two control cycles; none is lost and none counts twice."""
+
+    async def run() -> None:
+        for number in range(8):
+            at = HOUR.start + number * SECOND
+            await signal(hunan, MILEAGE, str(number + 1), at, revision=number + 1, span=HOUR)
+        show(hunan, HOUR.start + 8 * SECOND, "8")
+        show(hunan, HOUR.start + 9 * SECOND, "8")
+
+    asyncio.run(run())
+    told = hunan.reserve.runs[PRODUCT].following.told()
+    assert told.mileage_mw == Decimal(8)
+    assert told.asked_mw == 8

@@ -1,0 +1,109 @@
+"""Signals as they are followed now: what is asked and what the meters answer, judged while it runs.
+
+    act cycle ─▶ meters − what is owed beside the signal = response ─▶ samples    what settlement judges by
+                                                                    └▶ Following  what people and metrics see
+
+Where two products' signals run at once, each is answered by what the other did not ask for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from vpp.account.following import Following, Rule
+from vpp.account.regulation import Sample
+from vpp.model.activation import Activation
+from vpp.model.ids import ProductId
+from vpp.model.money import exact
+from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.service import activations, mainmeters, owing, reserves
+from vpp.service.plant import Plant
+from vpp.service.reservedesk import Run
+
+PAUSE = timedelta(minutes=1)
+"""A signal that begins so long after the end of the one before is a run of its own."""
+
+
+def note(plant: Plant, now: datetime) -> None:
+    """Keep how the park answers while a signal runs; nothing where its meters are not heard."""
+    start = latest_boundary(now, QUARTER)
+    running = [
+        call
+        for call in reserves.signals(plant, Interval(start, start + QUARTER))
+        if now in call.interval
+    ]
+    if not running:
+        return
+    for call in running:
+        _instruct(plant, call, now)
+    shown, base_kw = mainmeters.shown(plant, now), _base_kw(plant, now)
+    samples = plant.reserve.samples
+    if shown is None or base_kw is None or (samples and samples[-1].at >= shown.at):
+        return
+    response = round(exact((shown.kw - base_kw) / 1000), 6)
+    samples.append(Sample(shown.at, response))
+    asked = {call.product_id: call.asked_mw(shown.at) for call in running}
+    for call in running:
+        others = sum(asked.values()) - asked[call.product_id]
+        plant.reserve.runs[call.product_id].following.see(shown.at, response - others)
+        plant.metrics.agc.followed(call.product_id, plant.reserve.runs[call.product_id].following)
+
+
+def _base_kw(plant: Plant, now: datetime) -> float | None:
+    """What the meters would show without the signal: what is owed beside it."""
+    start = latest_boundary(now, QUARTER)
+    return owing.mean_owed_kw(plant, Interval(start, start + QUARTER))
+
+
+def _instruct(plant: Plant, call: Activation, now: datetime) -> None:
+    """Hand the set-points that came since the last cycle to the run, and begin one where none goes on."""
+    run = plant.reserve.runs.get(call.product_id)
+    if run is None or call.interval.start > run.until + PAUSE:
+        run = Run(
+            since=call.interval.start,
+            until=call.interval.end,
+            following=Following(rule_of(plant, call, now)),
+        )
+        plant.reserve.runs[call.product_id] = run
+    run.until = max(run.until, call.interval.end)
+    run.following.rule = rule_of(plant, call, now)
+    known = run.told_until
+    for at, mw in _since(call, known):
+        if at <= now:
+            run.following.ask(at, mw)
+            run.told_until = at
+
+
+def _since(call: Activation, known: datetime | None) -> list[tuple[datetime, Decimal]]:
+    """Set-points after `known`, oldest first, without a walk over the day's course."""
+    fresh = []
+    for at, mw in reversed(call.followed):
+        if known is not None and at <= known:
+            break
+        fresh.append((at, mw))
+    return fresh[::-1]
+
+
+def rule_of(plant: Plant, call: Activation, now: datetime) -> Rule:
+    """By what the market file of a product judges a signal."""
+    judged = activations.listed(plant, call.product_id).section.performance
+    awarded_mw = activations.awarded_mw(plant, call.product_id, call.unit_id, now)
+    settings = plant.file.trading
+    by_band = judged.index == "tolerance_band"
+    return Rule(
+        index=judged.index,
+        params=judged.params,
+        capacity_mw=awarded_mw,
+        standard_rate=awarded_mw * settings.regulation_rate_share_per_min,
+        band_share=judged.params["pct"] if by_band else Decimal(0),
+        band_mw=judged.params["abs_mw"] if by_band else awarded_mw * settings.regulation_band_share,
+    )
+
+
+def runs_at(plant: Plant, now: datetime) -> list[tuple[ProductId, Run, bool]]:
+    """The newest run of each product, and whether it still runs."""
+    return [
+        (name, run, run.since <= now < run.until)
+        for name, run in sorted(plant.reserve.runs.items())
+    ]
