@@ -74,6 +74,7 @@ class MeterBook:
         self._most_kw = most_kw
         self._reads: dict[ResourceId, list[_Read]] = {}
         self._totals: dict[ResourceId, list[_Total]] = {}
+        self._changed_from: datetime | None = None
 
     def add(self, reading: MeterReading) -> None:
         """Take a reading, in any order. The same again changes nothing.
@@ -89,7 +90,18 @@ class MeterBook:
             reads[at] = read
         else:
             reads.insert(at, read)
+        if at < len(reads) - 1:  # what was interpolated over the gap that it lies in is known now
+            since = reads[max(at - 1, 0)].measured_at
+            self._changed_from = min(since, self._changed_from or since)
         self._recount(reading.meter_id, at)
+
+    def take_changed_from(self) -> datetime | None:
+        """Since when energy is otherwise than it was by readings that came late; None where it is not.
+
+        Forgets it: who asks counts again.
+        """
+        changed_from, self._changed_from = self._changed_from, None
+        return changed_from
 
     def first_read_at(self, meter_id: ResourceId) -> datetime | None:
         """The oldest reading kept of a meter; None where there is none."""

@@ -67,6 +67,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     What is not metered, or has no day-ahead price, after `trading.unmetered_given_up_after_hours` is given up:
     said once, and no obstacle to what comes after it.
     """
+    _reopen_changed(plant, now)
     settled: list[Interval] = []
     newest = latest_boundary(now, QUARTER)
     first = plant.final_until or _first_settled(plant, now)
@@ -121,6 +122,16 @@ def reopen(plant: Plant, start: datetime) -> None:
         plant.final_until = latest_boundary(start, QUARTER)
     for interval in [one for one in plant.accounted if one.end > start]:
         del plant.accounted[interval]  # also behind one that waits for its meters
+
+
+def _reopen_changed(plant: Plant, now: datetime) -> None:
+    """Settle again what was settled without the readings that have come since, from a buffer."""
+    changed_from = plant.meters.take_changed_from()
+    if changed_from is None:
+        return
+    start = max(latest_boundary(changed_from, QUARTER), _settled_from(now))
+    if any(interval.end > start for interval in plant.accounted):
+        reopen(plant, start)
 
 
 def _settled_from(now: datetime) -> datetime:
