@@ -110,12 +110,12 @@ def test_two_machines_do_not_swap_places_for_nothing() -> None:
     assert list(shared(room, -100, known, standing([0, -100])).power_kw) == [0, -100]
 
 
-def test_a_machine_that_the_room_lets_do_nothing_it_knows_stands_at_the_power_nearest_to_zero() -> (
-    None
-):
-    room = a_room([-40], [-10])
-    found = shared(room, -30, Steps.none(1).with_levels({0: [0, -50]}), standing([0]))
-    assert (list(found.power_kw), found.left_kw) == ([0], -30)
+@pytest.mark.parametrize("side", [-1, 1])
+def test_where_the_room_has_no_level_the_unit_takes_the_one_nearest_to_zero(side: int) -> None:
+    low, high = sorted((10.0 * side, 40.0 * side))
+    known = Steps.none(1).with_levels({0: [0, 50 * side, 100 * side]})
+    found = shared(a_room([low], [high]), 30.0 * side, known, standing([0]))
+    assert (list(found.power_kw), found.left_kw) == ([0], 30 * side)
 
 
 # ---------------------------------------------------------------- dwell, notice, once, ramps
@@ -192,6 +192,12 @@ def test_a_switch_is_no_ramp() -> None:
     assert list(shared(room, -100, known, standing([0])).power_kw) == [-40]
     assert list(shared(room, 0, known, standing([-40])).power_kw) == [0]
     assert list(shared(room, 0, known, standing([-90])).power_kw) == [-89]
+
+
+def test_levels_are_taken_at_once_whatever_the_ramp() -> None:
+    known = replace(heaters(2), ramp_kw_per_s=np.array([0.1, 0.1]))
+    found = shared(a_room([-100] * 2, [0] * 2), -200, known, standing([0, -50]))
+    assert list(found.power_kw) == [-100, -100]
 
 
 # ---------------------------------------------------------------- dead bands
