@@ -63,6 +63,7 @@ LIVE = {
     "PUT /v1/series/{series_id}",
     "GET /v1/series/{series_id}",
     "GET /v1/limits",
+    "GET /v1/links",
     "GET /v1/limits/{order_id}",
     "PUT /v1/limits/{order_id}",
     "GET /v1/positions",

@@ -43,7 +43,7 @@ class Link(MessageSource, SetpointSink, Protocol):
 
     @property
     def fault(self) -> str | None:
-        """Why it is down; None while it stands."""
+        """What is wrong with it, or with devices behind it; None while all is well."""
         ...
 
     @property

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from vpp.service.config import ConfigErrors, Fault, KeyPath
 from vpp.service.deviceschema import ModbusDeviceSection
+from vpp.service.linkhealth import NATIVE
 from vpp.service.parkparts import Parts, require
 from vpp.service.registermaps import load_map, shipped_maps
-
-NATIVE = "mqtt"
-"""The name of the link to our own broker, which carries every device that nobody else does."""
 
 
 def read_register_maps(parts: Parts, folder: Path) -> list[Fault]:

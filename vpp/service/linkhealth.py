@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+NATIVE = "mqtt"
+"""The link to our own broker: it carries every device that the park file gives to no gateway."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkHealth:
@@ -20,7 +23,7 @@ class LinkHealth:
     """When `connected` last changed."""
 
     fault: str | None
-    """Why it is down; None while it stands."""
+    """What is wrong with it, or with devices behind it while it stands; None while all is well."""
 
     reconnects: int
     devices: int

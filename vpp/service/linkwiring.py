@@ -16,8 +16,8 @@ from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.sunspec import Choices
 from vpp.service.channels import Channels, Link
-from vpp.service.devicechecks import NATIVE
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
+from vpp.service.linkhealth import NATIVE
 from vpp.service.parkfile import ParkFile
 
 

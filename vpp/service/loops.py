@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle, feeds, openadr, venuedesk, venuewatch, window
+from vpp.service import cycle, feeds, linkwatch, openadr, venuedesk, venuewatch, window
 from vpp.service.actpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
@@ -51,7 +51,11 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     async def probing(stop: asyncio.Event) -> None:
         await probe_lag(plant, stop)
 
-    return loops | _window(plant) | {"listen": listening, "probe": probing}
+    async def watching(stop: asyncio.Event) -> None:
+        await linkwatch.watch(plant, stop)
+
+    seatless = {"listen": listening, "probe": probing, "links": watching}
+    return loops | _window(plant) | seatless
 
 
 def _window(plant: Plant) -> dict[str, Loop]:

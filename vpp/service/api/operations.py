@@ -21,6 +21,7 @@ from vpp.service.api.views import (
     ReleaseView,
     WindowView,
 )
+from vpp.service.linkwatch import broker
 from vpp.service.plant import Plant
 from vpp.wire import KillRequest, ProblemFault
 
@@ -104,7 +105,7 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
     if plant.kill.killed:
         reasons.append(("kill", f"the kill switch is set: {plant.kill.reason}"))
     if not plant.source.connected:
-        reasons.append(("broker", f"the broker is away since {isoformat(plant.source.since)}"))
+        reasons.append(("broker", _away(plant)))
     if not plant.reconciled:
         reasons.append(("reconciled", "bids of the last run are still in doubt"))
     if plant.schedule is None:
@@ -119,9 +120,20 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
     return [ProblemFault(path=path, what=what) for path, what in reasons]
 
 
+def _away(plant: Plant) -> str:
+    """Which links are down, where so few stand that the plant has lost its sight."""
+    links = plant.links()
+    if len(links) <= 1:
+        return f"the broker is away since {isoformat(plant.source.since)}"
+    down = [link for link in links if not link.connected]
+    shown = "; ".join(f"{one.name} since {isoformat(one.since)}: {one.fault}" for one in down)
+    return f"{sum(one.devices for one in down)} devices are out of reach: {shown}"
+
+
 async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Response:
     assert call.request is not None
-    plant.metrics.broker_connected(plant.source.connected)
+    plant.metrics.broker_connected(broker(plant)[0])
+    plant.metrics.links.are(plant.links())
     plant.metrics.telemetry_lost(plant.intake.lost)
     plant.metrics.resources_unknown(_unknown(plant, call.now))
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))

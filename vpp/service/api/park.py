@@ -23,6 +23,7 @@ from vpp.service.api.views import (
     TraceView,
     UnitView,
 )
+from vpp.service.linkwatch import broker
 from vpp.service.numbers import finite
 from vpp.service.plant import Plant, TracePoint
 from vpp.wire import Moment, WireModel
@@ -38,6 +39,7 @@ class ParkQuery(WireModel):
 
 async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
     park, trace = plant.file.park, plant.trace
+    broker_connected, broker_since = broker(plant)
     return ParkView(
         park_id=park.park_id,
         name=park.name,
@@ -53,8 +55,8 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
         safe_state=plant.safe_state.value,
         safe_state_reason=plant.safe_state_reason,
         kill_reason=plant.kill.reason,
-        broker_connected=plant.source.connected,
-        broker_since=plant.source.since,
+        broker_connected=broker_connected,
+        broker_since=broker_since,
         telemetry_accepted=plant.intake.accepted,
         telemetry_refused=sum(plant.intake.refused.values()),
         telemetry_lost=plant.intake.lost,
