@@ -33,7 +33,8 @@ def a_room(**arrays: list[float]) -> Room:
         "stored_kwh": [NONE] * size,
         "capacity_kwh": [NONE] * size,
     }
-    return Room(**{name: np.array(column) for name, column in (values | arrays).items()})
+    columns = (values | arrays).items()
+    return Room(**{name: np.array(column, dtype=np.float64) for name, column in columns})
 
 
 def powers(rule: Rule, room: Room, total_kw: float, **more: Any) -> list[float]:
@@ -407,6 +408,11 @@ def test_no_number_that_is_not_finite_gets_in(name: str, wrong: float) -> None:
 def test_a_room_that_cannot_be_is_refused(arrays: dict[str, list[float]], says: str) -> None:
     with pytest.raises(DataError, match=says):
         a_room(**arrays)
+
+
+def test_whole_numbers_are_refused_for_they_would_cut_what_is_shared() -> None:
+    with pytest.raises(DataError, match="base_kw is an array of int64"):
+        Room(**{name: np.zeros(2, dtype=np.int64) for name in Room.__slots__})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e300])

@@ -21,9 +21,9 @@ INF = float("inf")
 def a_room(low_kw: list[float], high_kw: list[float], base_kw: list[float] | None = None) -> Room:
     size = len(low_kw)
     return Room(
-        base_kw=np.array([0.0] * size if base_kw is None else base_kw),
-        low_kw=np.array(low_kw),
-        high_kw=np.array(high_kw),
+        base_kw=np.array([0.0] * size if base_kw is None else base_kw, dtype=np.float64),
+        low_kw=np.array(low_kw, dtype=np.float64),
+        high_kw=np.array(high_kw, dtype=np.float64),
         cost_up_per_kwh=np.zeros(size),
         cost_down_per_kwh=np.zeros(size),
         stored_kwh=np.full(size, NONE),

@@ -134,8 +134,12 @@ def hand_out(
     Raises:
         DataError: `total_kw` is no finite number, or `meet_hours` is not within 0.001 … 10 000.
     """
-    _require_numbers("total_kw", np.array([total_kw]), (1,))
-    _require("meet_hours", np.array([meet_hours]), np.array([1e-3 <= meet_hours <= 1e4]))
+    _require_numbers("total_kw", np.array([total_kw], dtype=np.float64), (1,))
+    _require(
+        "meet_hours",
+        np.array([meet_hours], dtype=np.float64),
+        np.array([1e-3 <= meet_hours <= 1e4]),
+    )
     kept = Order() if order is None else order
     least_kw, most_kw = float(room.low_kw.sum()), float(room.high_kw.sum())
     if total_kw >= most_kw:
@@ -220,6 +224,12 @@ def _require_numbers(
             f"{name} has the shape {np.shape(values)}, not {shape}",
             where=f"hand_out: {name}",
             fix="Give one number for each unit, in park order",
+        )
+    if values.dtype != np.float64:
+        raise DataError(
+            f"{name} is an array of {values.dtype}",
+            where=f"hand_out: {name}",
+            fix="Give float64: whole numbers would cut what is shared",
         )
     if not len(values):
         return
