@@ -139,6 +139,29 @@ def test_a_claim_is_about_its_rows_alone() -> None:
     assert list(found.winner) == [Source.AWARD, Source.AWARD, NOBODY]
 
 
+def test_the_record_of_a_resource_tells_each_source_s_turn() -> None:
+    found = settled(
+        claim(Source.GRID, "order 7", high_kw=40),
+        claim(Source.AWARD, "award 3", wish_kw=60),
+        claim(Source.AWARD, "elsewhere", wish_kw=5, rows=[1]),
+        claim(Source.STRATEGY, "plan 9", wish_kw=10),
+        size=2,
+    )
+    turns = {turn.source: turn for turn in found.turns(0)}
+    assert list(turns) == list(Source)
+    award, plan = turns[Source.AWARD], turns[Source.STRATEGY]
+    assert (award.low_kw, award.high_kw, award.claims, award.wins) == (-INF, 40, ("award 3",), True)
+    assert award.cuts == ("award 3 asked for 60 kW and got 40 kW: order 7 (grid) leaves no more",)
+    assert (plan.low_kw, plan.high_kw, plan.wins) == (40, 40, False)
+    assert plan.cuts == ("plan 9 asked for 10 kW and got 40 kW: award 3 (award) leaves no more",)
+    assert turns[Source.OPERATOR].claims == turns[Source.OPERATOR].cuts == ()
+
+
+def test_the_record_names_claims_that_leave_nothing_between_them() -> None:
+    found = settled(claim(Source.GRID, "feed", low_kw=10), claim(Source.GRID, "draw", high_kw=-5))
+    assert found.turns(0)[Source.GRID].cuts == ("feed and draw leave nothing between them",)
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [

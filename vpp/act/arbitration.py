@@ -20,7 +20,7 @@ resource is held at the point nearest to 0 between what the claims ask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -106,6 +106,9 @@ class Claim:
         ):
             self._refuse(f"it has not one value for each of {size}")
 
+    def is_about(self, row: int) -> bool:
+        return self.rows is None or bool((self.rows == row).any())
+
     @property
     def _where(self) -> str:
         return f"claim {self.name} of {self.source.name.lower()}"
@@ -145,6 +148,25 @@ class Conflict:
     rows: Ints
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one source found at one resource, and what became of what it asked there."""
+
+    source: Source
+    low_kw: float
+    """The bounds it was left with; infinite where nobody before it bound the resource."""
+
+    high_kw: float
+    claims: tuple[str, ...]
+    """The names of its claims on the resource."""
+
+    wins: bool
+    """Whether its wish is what is done."""
+
+    cuts: tuple[str, ...]
+    """What it did not get, in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settled:
     """What holds for each of n resources, and how it came to that."""
@@ -173,6 +195,33 @@ class Settled:
 
     cuts: tuple[Cut, ...]
     conflicts: tuple[Conflict, ...]
+
+    def turns(self, row: int) -> tuple[Turn, ...]:
+        """How it came to what holds for the resource at `row`, source by source: for the record."""
+        return tuple(
+            Turn(
+                source=source,
+                low_kw=float(low[row]),
+                high_kw=float(high[row]),
+                claims=tuple(c.name for c in self.claims if c.source is source and c.is_about(row)),
+                wins=bool(self.winner[row] == source),
+                cuts=tuple(self._cut_texts(source, row)),
+            )
+            for source, (low, high) in self.left.items()
+        )
+
+    def _cut_texts(self, source: Source, row: int) -> Iterator[str]:
+        for cut in self.cuts:
+            claim = self.claims[cut.claim]
+            for at in np.flatnonzero(cut.rows == row) if claim.source is source else ():
+                holder = self.claims[cut.held_by[at]]
+                yield (
+                    f"{claim.name} asked for {cut.asked_kw[at]:g} kW and got {cut.got_kw[at]:g} kW:"
+                    f" {holder.name} ({holder.source.name.lower()}) leaves no more"
+                )
+        for conflict in self.conflicts:
+            if conflict.source is source and row in conflict.rows:
+                yield f"{' and '.join(conflict.names)} leave nothing between them"
 
 
 def arbitrate(claims: Sequence[Claim], size: int, *, now: datetime) -> Settled:

@@ -26,8 +26,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp.act.branches import Branches
 from vpp.act.rounding import Choice, choose
 from vpp.act.rules import MEET_HOURS, Order, Room, Rule, Shared, hand_out
+from vpp.act.undernodes import hand_out_under
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 
@@ -169,9 +171,22 @@ def hand_out_steps(
     steps: Steps,
     standing: Standing,
     period_s: float,
+    tree: Branches | None = None,
     meet_hours: float = MEET_HOURS,
 ) -> Stepped:
     """Share `total_kw` by `rule` among units that know steps; see `hand_out`.
+
+    Args:
+        rule: Which of the five.
+        room: What each unit may do.
+        total_kw: What all of them together are to do.
+        order: What the last call gave back, of the same units; None: there was none.
+        steps: What each can do at all.
+        standing: How each stands.
+        period_s: Until the next call.
+        tree: Limits that are kept as `hand_out_under` keeps them; None: there are none. What is rounded
+            up behind a full node and finds nobody there to make room is left to the guard.
+        meet_hours: As for `hand_out`.
 
     Raises:
         DataError: As `hand_out`, or the period is not above 0, or a standing power is not finite.
@@ -179,7 +194,9 @@ def hand_out_steps(
     within, held = reachable(steps, standing, room, period_s=period_s)
 
     def shared(order: Order | None) -> Shared:
-        return hand_out(rule, within, total_kw, order, meet_hours=meet_hours)
+        if tree is None:
+            return hand_out(rule, within, total_kw, order, meet_hours=meet_hours)
+        return hand_out_under(tree, rule, within, total_kw, order, meet_hours=meet_hours)
 
     final = shared(order)
     if steps.least_kw.any() or len(steps.level_rows):
@@ -256,7 +273,7 @@ def _ramp(steps: Steps, at_kw: Floats, period_s: float, low: Floats, high: Float
 
 def _dwell(steps: Steps, standing: Standing, low: Floats, high: Floats, held: Bools) -> None:
     """Narrow `low` and `high` of those that have not been on, or off, for long enough."""
-    rows = np.flatnonzero(steps.least_kw)
+    rows = np.flatnonzero((steps.least_on_s > 0) | (steps.least_off_s > 0))
     at, since = standing.power_kw[rows], standing.since_s[rows]
     young = rows[(at != 0) & (since < steps.least_on_s[rows])]
     feeds = standing.power_kw[young] > 0
