@@ -21,7 +21,7 @@ from adapters.modbus_device import FAILURES, ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
 from tests.adapters.slaves import slaves
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import CLEAN, Proxy, Toxic
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -264,6 +264,30 @@ def test_messages_end_when_the_link_is_stopped() -> None:
             async for _ in link.messages():
                 pass
             assert (link.connected, link.fault) == (False, "stopped")
+
+    run(check())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_bytes_that_are_damaged_on_the_way_end_connections_and_nothing_else(seed: int) -> None:
+    """Modbus TCP has no check of its own: a number may come out wrong, the link goes on all the same."""
+
+    async def check() -> None:
+        async with (
+            slaves({1: IDLE}) as there,
+            Proxy(there.port, seed=seed) as proxy,
+            a_link(proxy.port, [a_device(poll_s=0.001)], timing=replace(QUICK, timeout_s=0.01)) as (
+                link,
+                told,
+            ),
+        ):
+            proxy.up = proxy.down = Toxic(corrupt_share=0.02)
+            await proxy.until(lambda: proxy.corrupted >= 60)
+            proxy.up = proxy.down = CLEAN
+            await until(lambda: link.fault is None)
+            there.set(1, 0, 0, 3000)
+            await told.next(TelemetryMessage, lambda t: t.power_kw == 3.0)
+            assert link.reconnects > 0
 
     run(check())
 

@@ -1,0 +1,326 @@
+"""What every link to devices promises inward, whatever it speaks outward: MQTT, Modbus, and both at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Protocol
+
+import aiomqtt
+import msgspec
+import pytest
+
+from adapters.broker_process import BrokerAccess
+from adapters.brokers import EmbeddedBroker
+from adapters.modbus_device import ModbusDevice
+from adapters.modbus_tcp import GatewayTiming, ModbusLink
+from adapters.modbus_wire import GatewayAddress
+from adapters.mqtt_link import MqttLink
+from adapters.mqtt_pace import LinkTiming
+from tests.adapters.slaves import Slaves
+from vpp.errors import DataError
+from vpp.model.command import Setpoint
+from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.registers import Kind, Register, RegisterMap, What, Write
+from vpp.ports import Message
+from vpp.service.channels import Channels, Link
+from vpp.wire import CommandMessage, TelemetryMessage
+
+NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
+BESS, PUMP = ResourceId("bess"), ResourceId("pump")
+MAP = RegisterMap(
+    map_id="watts",
+    name="Takes watts",
+    points={"power_kw": Register(at=0, kind=Kind.INT32, scale=0.001)},
+    writes=(
+        Write(register=Register(at=4, kind=Kind.INT32, scale=0.001), what=What.POWER),
+        Write(register=Register(at=6), what=What.ENABLE, value=1, released=0),
+    ),
+)
+
+
+def a_setpoint(
+    resource: ResourceId = BESS, power_kw: float = -4.0, *, enterprise: str = "steel"
+) -> Setpoint:
+    return Setpoint(
+        command_id=f"c-{resource}",
+        seq=7,
+        resource_id=resource,
+        enterprise_id=EnterpriseId(enterprise),
+        issued_at=NOON,
+        expires_at=NOON + timedelta(minutes=15),
+        power_kw=power_kw,
+        serves="plan-1",
+    )
+
+
+class Bench(Protocol):
+    """A link to the device `bess`, and the other side of it."""
+
+    @property
+    def link(self) -> Link | Channels:
+        """The link under test."""
+        ...
+
+    async def says(self, power_kw: float) -> None:
+        """The device tells its power."""
+        ...
+
+    async def does(self, setpoint: Setpoint) -> float:
+        """Send a command; the power that arrives at the device."""
+        ...
+
+    async def away(self) -> None:
+        """The other side is killed."""
+        ...
+
+    async def back(self) -> None:
+        """It listens again."""
+        ...
+
+
+@dataclass
+class OverMqtt:
+    link: Link | Channels
+    broker: EmbeddedBroker
+    access: BrokerAccess
+
+    def _device(self) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            self.access.host,
+            self.access.port,
+            username="steel",
+            password=self.access.passwords["steel"],
+        )
+
+    async def says(self, power_kw: float) -> None:
+        body = TelemetryMessage(ts="2025-12-03T12:00:00Z", seq=1, power_kw=power_kw)
+        async with self._device() as device:
+            where = "vpp/v1/steel/mill/bess/telemetry"
+            await device.publish(where, msgspec.json.encode(body), qos=1)
+
+    async def does(self, setpoint: Setpoint) -> float:
+        async with self._device() as device:
+            await device.subscribe("vpp/v1/steel/mill/bess/cmd", qos=1)
+            assert await self.link.send([setpoint]) == ()
+            message = await anext(aiter(device.messages))
+            return msgspec.json.decode(message.payload, type=CommandMessage).power_kw
+
+    async def away(self) -> None:
+        assert self.broker.pid is not None
+        os.kill(self.broker.pid, signal.SIGKILL)
+
+    async def back(self) -> None:
+        await self.broker.start()
+
+
+@dataclass
+class OverModbus:
+    link: Link | Channels
+    there: Slaves
+
+    async def says(self, power_kw: float) -> None:
+        self.there.set(1, 0, *divmod(round(power_kw * 1000), 65536))
+
+    async def does(self, setpoint: Setpoint) -> float:
+        assert await self.link.send([setpoint]) == ()
+        await until(lambda: self.there.words[1][6] == 1)
+        raw = self.there.words[1][4] << 16 | self.there.words[1][5]
+        return (raw - (1 << 32) if raw >> 31 else raw) / 1000
+
+    async def away(self) -> None:
+        await self.there.stop()
+
+    async def back(self) -> None:
+        await self.there.start()
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Let other tasks run until something is true that no event tells of."""
+    while not done():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def over_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
+    broker = EmbeddedBroker([EnterpriseId("steel")])
+    async with AsyncExitStack() as stack:
+        access = await stack.enter_async_context(broker)
+        own = await stack.enter_async_context(
+            MqttLink(
+                access.address(),
+                {BESS: ("steel", "mill")},
+                client_id="service",
+                now=lambda: NOON,
+                jitter=Random(1),
+                timing=LinkTiming(first_delay_s=0.01, longest_delay_s=0.05),
+            )
+        )
+        link: Link | Channels = own
+        if beside:  # a gateway that nobody answers for must not be felt
+            link = Channels(
+                {"mqtt": own, "gateway": await stack.enter_async_context(dead_gateway())},
+                {BESS: "mqtt", PUMP: "gateway"},
+            )
+        yield OverMqtt(link, broker, access)
+
+
+@asynccontextmanager
+async def over_modbus(*, beside: bool = False) -> AsyncIterator[Bench]:
+    there = Slaves({1: dict.fromkeys(range(8), 0)})
+    await there.start()
+    async with AsyncExitStack() as stack:
+        own = await stack.enter_async_context(a_gateway(BESS, there.port))
+        link: Link | Channels = own
+        if beside:
+            link = Channels(
+                {"gateway": own, "other": await stack.enter_async_context(dead_gateway())},
+                {BESS: "gateway", PUMP: "other"},
+            )
+        yield OverModbus(link, there)
+    await there.stop()
+
+
+def a_gateway(device: ResourceId, port: int) -> ModbusLink:
+    return ModbusLink(
+        GatewayAddress(host="127.0.0.1", port=port),
+        [
+            ModbusDevice(
+                device_id=device,
+                enterprise_id="steel",
+                site_id="mill",
+                unit=1,
+                map=MAP,
+                poll_s=0.02,
+                read_only=False,
+                write_s=0.0,
+            )
+        ],
+        now=lambda: NOON,
+        jitter=Random(1),
+        timing=GatewayTiming(first_delay_s=0.01, longest_delay_s=0.05),
+    )
+
+
+def dead_gateway() -> ModbusLink:
+    return a_gateway(PUMP, 1)
+
+
+Over = Callable[..., AbstractAsyncContextManager[Bench]]
+BENCHES = [
+    pytest.param(over_mqtt, False, id="mqtt"),
+    pytest.param(over_modbus, False, id="modbus"),
+    pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
+    pytest.param(over_modbus, True, id="modbus beside a dead gateway"),
+]
+on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
+
+
+def run(check: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(check, 30))
+
+
+async def heard(messages: AsyncIterator[Message], power_kw: float) -> TelemetryMessage:
+    """The next telemetry with this power: a link that polls tells older ones before it."""
+    async for message in messages:
+        if message.topic != "vpp/v1/steel/mill/bess/telemetry":
+            continue
+        found = msgspec.json.decode(message.payload, type=TelemetryMessage)
+        if found.power_kw == power_kw:
+            return found
+    raise AssertionError("the link has ended")
+
+
+async def stands(link: Link | Channels, *, connected: bool) -> None:
+    """Until the link carries `bess` again, or not."""
+    if isinstance(link, Channels):
+        await until(lambda: link.health()[0].connected is connected)
+    else:
+        await until(lambda: link.connected is connected)
+
+
+@on_every_link
+def test_what_a_device_tells_comes_as_our_telemetry_under_our_topic(
+    over: Over, beside: bool
+) -> None:
+    async def check() -> None:
+        async with over(beside=beside) as bench:
+            await stands(bench.link, connected=True)
+            messages = bench.link.messages()
+            await bench.says(2.0)
+            assert (await heard(messages, 2.0)).quality == "good"
+
+    run(check())
+
+
+@on_every_link
+def test_a_command_arrives_at_the_device(over: Over, beside: bool) -> None:
+    async def check() -> None:
+        async with over(beside=beside) as bench:
+            await stands(bench.link, connected=True)
+            messages = bench.link.messages()
+            await bench.says(2.0)
+            await heard(messages, 2.0)
+            assert await bench.does(a_setpoint(power_kw=-4.0)) == -4.0
+            assert await bench.link.send([]) == ()
+
+    run(check())
+
+
+@on_every_link
+def test_a_command_to_a_stranger_does_not_leave(over: Over, beside: bool) -> None:
+    async def check() -> None:
+        async with over(beside=beside) as bench:
+            await stands(bench.link, connected=True)
+            with pytest.raises(DataError, match="engine: is no resource of steel"):
+                await bench.link.send([a_setpoint(ResourceId("engine"))])
+            with pytest.raises(DataError, match="bess: is no resource of office"):
+                await bench.link.send([a_setpoint(enterprise="office")])
+
+    run(check())
+
+
+@on_every_link
+def test_a_side_that_was_killed_is_found_again_and_commands_meanwhile_are_told_as_unsent(
+    over: Over, beside: bool
+) -> None:
+    async def check() -> None:
+        async with over(beside=beside) as bench:
+            await stands(bench.link, connected=True)
+            messages = bench.link.messages()
+            await bench.away()
+            await stands(bench.link, connected=False)
+            (unsent,) = await bench.link.send([a_setpoint()])
+            assert unsent.setpoint == a_setpoint()
+            assert "127.0.0.1" in unsent.reason
+            await bench.back()
+            await stands(bench.link, connected=True)
+            await bench.says(3.0)
+            await heard(messages, 3.0)
+            assert await bench.does(a_setpoint(power_kw=5.0)) == 5.0
+
+    run(check())
+
+
+@on_every_link
+def test_a_link_says_how_it_does(over: Over, beside: bool) -> None:
+    async def check() -> None:
+        async with over(beside=beside) as bench:
+            await stands(bench.link, connected=True)
+            link = bench.link
+            assert link.since == NOON
+            if isinstance(link, Channels):
+                standing, dead = link.health()
+                assert (standing.connected, standing.devices) == (True, 1)
+                assert (dead.connected, dead.reconnects) == (False, 0)
+                await until(lambda: "cannot connect" in (link.health()[1].fault or ""))
+            else:
+                assert (link.fault, link.reconnects) == (None, 0)
+
+    run(check())
