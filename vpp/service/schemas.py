@@ -14,6 +14,7 @@ from vpp.service.caseschema import CaseSection
 from vpp.service.faultfile import FaultsSection
 from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schema
 from vpp.service.planviews import WhatIfView
+from vpp.service.registermaps import map_schema
 
 
 def _of(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
@@ -28,6 +29,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "park": park_schema,
     "market": market_schema,
     "venue-mapping": venue_mapping_schema,
+    "registers": map_schema,
     "case": _of(CaseSection),
     "faults": _of(FaultsSection),
     "plan": _of(WhatIfView),
