@@ -13,7 +13,7 @@ by one, for they share units.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,11 @@ class _Stage:
     """The number of its first node."""
 
     import_kw: Floats
+    """Its own copy: what cannot be kept is spared."""
+
     export_kw: Floats
+    spared: Bools
+    """For which nodes that was looked at."""
 
 
 class _Over(NamedTuple):
@@ -96,9 +100,9 @@ class Cutter:
         self._units, self._reach, self._tree = units, reach, units.tree
         self._power_kw, self._floor_kw = power_kw, floor_kw
         self._low_kw, self._high_kw = reach.range_kw(EVERYBODY, power_kw)
-        still = power_kw != power_kw
-        np.copyto(self._low_kw, reach.still_low_kw, where=still)
-        np.copyto(self._high_kw, reach.still_high_kw, where=still)
+        self._commanded = power_kw == power_kw
+        still = np.flatnonzero(~self._commanded)
+        self._low_kw[still], self._high_kw[still] = reach.still_kw(still)
         self.node = np.full(len(units), -1, dtype=np.int32)
         """The node that cut each last; -1 where none did."""
         self.side = np.zeros(len(units), dtype=np.int8)
@@ -114,7 +118,6 @@ class Cutter:
         """Until nothing is over its limit; where nothing is, nothing is touched."""
         if not any(self._over(stage).nodes.size for stage in self._stages):
             return
-        self._spare_what_cannot_be_kept()
         while True:
             for _ in range(PASSES):
                 if not self._pass():
@@ -146,23 +149,26 @@ class Cutter:
         low, high = self._at_points
         return stage.level.sums(low), stage.level.sums(high)
 
-    def _spare_what_cannot_be_kept(self) -> None:
-        """Where every command at its least is over a limit still, that much is the limit."""
-        at = np.flatnonzero(self._power_kw == self._power_kw)
-        wanted = self._low_kw[at], self._high_kw[at]
-        self._put(at, *self._reach.range_kw(at, self._floor_kw[at]))
-        stages = []
-        for stage in self._stages:
-            low, high = self._net_kw(stage)
-            stages.append(
-                replace(
-                    stage,
-                    import_kw=np.maximum(stage.import_kw, -low),
-                    export_kw=np.maximum(stage.export_kw, high),
-                )
-            )
-        self._stages = tuple(stages)
-        self._put(at, *wanted)
+    def _spare(self, stage: _Stage, part: _Part) -> bool:
+        """Where every command at its least is over a limit still, let that much be the limit.
+
+        Reckoned once for each node, when it is over for the first time. Whether any limit was looked at.
+        """
+        over, at, node = part
+        fresh = over.nodes[~stage.spared[over.nodes]]
+        if not fresh.size:
+            return False
+        now_low, now_high = self._low_kw[at], self._high_kw[at]
+        low, high = self._reach.range_kw(at, self._floor_kw[at])
+        if stage.level is None:
+            now_low, low = np.minimum(now_low, 0.0), np.minimum(low, 0.0)
+        net_low, net_high = self._net_kw(stage)
+        rest_low = net_low - totals(node, now_low - low, len(net_low))
+        rest_high = net_high - totals(node, now_high - high, len(net_high))
+        stage.import_kw[fresh] = np.maximum(stage.import_kw, -rest_low)[fresh]
+        stage.export_kw[fresh] = np.maximum(stage.export_kw, rest_high)[fresh]
+        stage.spared[fresh] = True
+        return True
 
     def _put(self, at: Places, low_kw: Floats, high_kw: Floats) -> None:
         self._low_kw[at], self._high_kw[at] = low_kw, high_kw
@@ -192,22 +198,42 @@ class Cutter:
     def _parts(self, stage: _Stage) -> Iterator[_Part]:
         """The nodes of a stage that are over, with all behind them: a level at once, groups one by one."""
         over = self._over(stage)
-        commanded = self._power_kw == self._power_kw if over.nodes.size else None
-        if commanded is None:
-            return
-        if stage.level is not None:
-            is_over = np.zeros(len(over.low_kw) + 1, dtype=np.bool_)
-            is_over[over.nodes] = True
-            at = np.flatnonzero(is_over[stage.level.of_point][self._tree.point_of] & commanded)
-            yield _Part(over, at, stage.level.of_point[self._tree.point_of[at]])
-            return
-        for group in over.nodes.tolist():
-            low_kw = np.zeros_like(over.low_kw)
-            low_kw[group] = self._over(stage).low_kw[group]  # less, where one before helped
-            if low_kw[group] > 0:
-                at = np.sort(self._tree.groups.of(group))
-                at = at[commanded[at]]
-                yield _Part(_Over(low_kw, over.high_kw), at, np.full(len(at), group))
+        if stage.level is None:
+            for group in over.nodes.tolist():
+                low_kw = np.zeros_like(over.low_kw)
+                low_kw[group] = self._over(stage).low_kw[group]  # less, where one before helped
+                yield from self._kept(stage, _Over(low_kw, over.high_kw))
+        else:
+            yield from self._kept(stage, over)
+
+    def _kept(self, stage: _Stage, over: _Over) -> Iterator[_Part]:
+        """What of these nodes can be helped by cuts."""
+        part = self._part(stage, over)
+        if part is not None and self._spare(stage, part):
+            now = self._over(stage)
+            left = _Over(
+                np.where(over.low_kw > 0, now.low_kw, 0.0),
+                np.where(over.high_kw > 0, now.high_kw, 0.0),
+            )
+            part = self._part(stage, left)
+        if part is not None:
+            yield part
+
+    def _part(self, stage: _Stage, over: _Over) -> _Part | None:
+        """Who is commanded behind the nodes that are over; None where none is."""
+        nodes = over.nodes
+        if not nodes.size:
+            return None
+        if stage.level is None:
+            (group,) = nodes.tolist()
+            at = np.sort(self._tree.groups.of(group))
+            at = at[self._commanded[at]]
+            return _Part(over, at, np.full(len(at), group))
+        is_over = np.zeros(len(over.low_kw) + 1, dtype=np.bool_)
+        is_over[nodes] = True
+        behind = is_over[stage.level.of_point][self._tree.point_of]
+        at = np.flatnonzero(behind & self._commanded)
+        return _Part(over, at, stage.level.of_point[self._tree.point_of[at]])
 
     def _curtail(self, stage: _Stage, part: _Part) -> None:
         excess_kw, turn = part.over.high_kw, self._turns(part.at, CURTAILED)
@@ -272,11 +298,19 @@ def _stages(tree: Branches) -> tuple[_Stage, ...]:
     groups, stages = tree.groups, []
     if groups.names:
         no_limit = np.full(len(groups.names), np.inf)
-        stages.append(_Stage(level=None, first=0, import_kw=groups.import_kw, export_kw=no_limit))
+        stages.append(_stage(None, 0, groups.import_kw, no_limit))
     first = len(groups.names)
     for level in tree.levels:
-        stages.append(
-            _Stage(level=level, first=first, import_kw=level.import_kw, export_kw=level.export_kw)
-        )
+        stages.append(_stage(level, first, level.import_kw, level.export_kw))
         first += len(level.names)
     return tuple(stages)
+
+
+def _stage(level: Level | None, first: int, import_kw: Floats, export_kw: Floats) -> _Stage:
+    return _Stage(
+        level=level,
+        first=first,
+        import_kw=import_kw.copy(),
+        export_kw=export_kw.copy(),
+        spared=np.zeros(len(import_kw), dtype=np.bool_),
+    )

@@ -222,17 +222,20 @@ class _Guard:
 
     def _admitted(self, wanted_kw: Floats, stopped: Bools, asked: Bools | None) -> Floats:
         """What is a number inside the rating, of who is heard and may be told; NaN for the rest."""
-        units, slack_kw = self._units, self._units.slack_kw
+        units = self._units
         wished = wanted_kw == wanted_kw if asked is None else asked
-        within = (wanted_kw >= -units.draw_kw - slack_kw) & (wanted_kw <= units.feed_kw + slack_kw)
-        within &= (np.abs(wanted_kw) >= LEAST_NUMBER_KW) | (wanted_kw == 0)
-        fixed = units.kind == Kind.FIXED_LOAD
-        good = wished & within & self._heard & ~fixed & ~stopped
+        within = (wanted_kw >= units.least_told_kw) & (wanted_kw <= units.most_told_kw)
+        tiny = np.flatnonzero(np.abs(wanted_kw) < LEAST_NUMBER_KW)
+        within[tiny] &= wanted_kw[tiny] == 0
+        good = wished & within & self._heard & ~stopped
+        good[units.by_kind[Kind.FIXED_LOAD]] = False
         if (at := np.flatnonzero(wished & ~good)).size:
-            causes = (~self._known, ~self._heard, ~within, fixed, stopped)
+            fixed = units.kind[at] == Kind.FIXED_LOAD
+            causes = (~self._known[at], ~self._heard[at], ~within[at], fixed, stopped[at])
             codes = (Why.UNKNOWN, Why.TOO_OLD, Why.NOT_WITHIN, Why.FIXED, Why.STOPPED)
-            self._reason[at] = np.select([cause[at] for cause in causes], codes)
-        kw = np.minimum(np.maximum(wanted_kw, -units.draw_kw), units.feed_kw)
+            self._reason[at] = np.select(causes, codes)
+        kw = np.maximum(wanted_kw, -units.draw_kw)
+        np.minimum(kw, units.feed_kw, out=kw)
         np.copyto(kw, np.nan, where=~good)
         return kw
 
@@ -240,38 +243,37 @@ class _Guard:
         """No faster from what was allowed before than the device can follow until the next command."""
         if self._before is None:
             return
-        units, before = self._units, self._before
-        at = self._told(units.ramped, kw)
-        from_kw = before.power_kw[at]
-        followed_s = np.where(from_kw == from_kw, before.age_s[at], before.period_s)
-        from_kw = np.where(from_kw == from_kw, from_kw, self._seen.power_kw[at])
-        span_kw = units.ramp_kw_per_s[at] * np.clip(followed_s, 0.0, before.period_s)
+        ramps, before = self._units.ramps, self._before
+        at, draws, feeds = ramps.at, ramps.least_draw_kw, ramps.least_feed_kw
+        wish_kw, from_kw, followed_s = kw[at], before.power_kw[at], before.age_s[at]
+        new = from_kw != from_kw  # nothing is in force: from where it is, for as long as it has
+        np.copyto(from_kw, self._seen.power_kw[at], where=new)
+        np.copyto(followed_s, before.period_s, where=new)
+        span_kw = ramps.kw_per_s * np.minimum(np.maximum(followed_s, 0.0), before.period_s)
         low_kw, high_kw = from_kw - span_kw, from_kw + span_kw
-        draws, feeds = units.least_draw_kw[at], units.least_feed_kw[at]
         # Starting and stopping are free of the ramp.
-        low_kw = np.where((draws > 0) & (from_kw > -draws), np.minimum(low_kw, -draws), low_kw)
-        high_kw = np.where((feeds > 0) & (from_kw < feeds), np.maximum(high_kw, feeds), high_kw)
-        free = (kw[at] == 0) & ((draws > 0) | (feeds > 0))
-        slow_kw = np.where(free, 0.0, np.minimum(np.maximum(kw[at], low_kw), high_kw))
-        slow_kw = np.minimum(np.maximum(slow_kw, -units.draw_kw[at]), units.feed_kw[at])
-        self._change(kw, at, slow_kw, Why.RAMP)
+        np.copyto(low_kw, np.minimum(low_kw, -draws), where=(draws > 0) & (from_kw > -draws))
+        np.copyto(high_kw, np.maximum(high_kw, feeds), where=(feeds > 0) & (from_kw < feeds))
+        slow_kw = np.minimum(np.maximum(wish_kw, low_kw), high_kw)
+        slow_kw = np.minimum(np.maximum(slow_kw, ramps.low_kw), ramps.high_kw)
+        np.copyto(slow_kw, 0.0, where=(wish_kw == 0) & ((draws > 0) | (feeds > 0)))
+        self._change(kw, at, wish_kw, slow_kw, Why.RAMP)
 
     def _store(self, kw: Floats, reserved_kwh: Floats | None) -> None:
         """No store is emptied below what must stay, nor filled above its size, before the next command."""
-        units = self._units
-        stores = units.by_kind[Kind.STORAGE]
-        soc = self._seen.soc[stores]
-        self._release(kw, stores[~((soc >= 0) & (soc <= 1))], Why.NO_SOC)
-        at = self._told(stores, kw)
-        soc, capacity_kwh = self._seen.soc[at], units.capacity_kwh[at]
+        stores = self._units.stores
+        at, soc = stores.at, self._seen.soc[stores.at]
+        self._release(kw, at[~((soc >= 0) & (soc <= 1))], Why.NO_SOC)
+        wish_kw = kw[at]
         hours = LEAST_HOURS if self._before is None else self._before.period_s / 3600
-        spare_kwh = (soc - units.min_soc[at]) * capacity_kwh
+        spare = soc - stores.min_soc
         if reserved_kwh is not None:
-            spare_kwh -= reserved_kwh[at]
-        most_kw = np.maximum(spare_kwh, 0.0) * units.discharge_efficiency[at] / hours
-        least_kw = -(1 - soc) * capacity_kwh / units.charge_efficiency[at] / hours
-        self._change(kw, at, np.minimum(kw[at], most_kw), Why.EMPTY)
-        self._change(kw, at, np.maximum(kw[at], least_kw) + 0.0, Why.FULL)
+            capacity_kwh = np.maximum(self._units.capacity_kwh[at], LEAST_NUMBER_KW)
+            spare -= np.maximum(reserved_kwh[at], 0.0) / capacity_kwh
+        most_kw = np.maximum(spare, 0.0) * (stores.out_kwh / hours)
+        least_kw = (soc - 1) * (stores.in_kwh / hours)
+        self._change(kw, at, wish_kw, np.minimum(wish_kw, most_kw), Why.EMPTY)
+        self._change(kw, at, wish_kw, np.maximum(wish_kw, least_kw), Why.FULL)
 
     def _run(self, kw: Floats) -> None:
         """Machines are told only what they can run at."""
@@ -300,8 +302,9 @@ class _Guard:
         least_kw = np.where(feeds_kw > 0, feeds_kw, -units.least_draw_kw[at])
         self._floor_kw[at[stays_on]] = least_kw[stays_on]
         below = stays_on & (kw[at] * np.sign(least_kw) < np.abs(least_kw))
-        self._change(kw, at, np.where(below, least_kw, kw[at]), Why.STAYS_ON)
-        self._change(kw, at, np.where(stays_off, 0.0, kw[at]), Why.STAYS_OFF)
+        wish_kw = kw[at]
+        self._change(kw, at, wish_kw, np.where(below, least_kw, wish_kw), Why.STAYS_ON)
+        self._change(kw, at, wish_kw, np.where(stays_off, 0.0, wish_kw), Why.STAYS_OFF)
 
     # ------------------------------------------------------------ hands
 
@@ -314,7 +317,9 @@ class _Guard:
         at = self._told(some, kw)
         kw[at], self._reason[at] = np.nan, why
 
-    def _change(self, kw: Floats, at: Places, to_kw: Floats, why: Why) -> None:
-        changed = to_kw != kw[at]
-        at = at[changed]
-        kw[at], self._reason[at] = to_kw[changed], why
+    def _change(self, kw: Floats, at: Places, from_kw: Floats, to_kw: Floats, why: Why) -> None:
+        """Note what differs; NaN, which is no command, stays so."""
+        changed = np.flatnonzero((to_kw != from_kw) & (from_kw == from_kw))
+        if changed.size:
+            kw[at[changed]] = to_kw[changed] + 0.0  # no -0.0
+            self._reason[at[changed]] = why

@@ -9,13 +9,13 @@ The guard reckons with the lowest and the highest of it at every node.
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
 
 from vpp.act.branches import Places
-from vpp.act.units import Bools, Kind, Phase, Seen, Units
+from vpp.act.units import Bools, Kind, Part, Phase, Seen, Units
 from vpp.model.horizon import Floats
 
 Some: TypeAlias = Places | slice
@@ -25,79 +25,94 @@ EVERYBODY = slice(None)
 
 
 class Reach:
-    """The range of powers of each unit under any command, for one cycle; N units."""
+    """The range of powers of each unit under any command, for one cycle; N units.
+
+    Most units do what they are told, no more and no less. The caps and floors of the others stand in
+    columns of their own (`Units.beside`, `Units.late`).
+    """
 
     def __init__(self, units: Units, seen: Seen, heard: Bools, *, period_s: float) -> None:
         """`heard` tells whose reading counts; `period_s` is the time until the next command."""
-        now = seen.power_kw
-        self.still_low_kw = np.where(heard, now, units.worst_low_kw)
-        """Of who is not commanded: as measured, or at its worst where nobody knows."""
-        self.still_high_kw = np.where(
-            heard, now, np.where(units.kind == Kind.INTERRUPTIBLE_LOAD, 0.0, units.feed_kw)
-        )
-        n = len(units)
-        self._low_cap, self._low_floor = np.full(n, inf), np.full(n, -inf)
-        self._high_cap, self._high_floor = np.full(n, inf), np.full(n, -inf)
+        self._units, self._seen, self._heard = units, seen, heard
+        size = len(units.beside.at)
+        self._low_cap, self._low_floor = np.full(size, inf), np.full(size, -inf)
+        self._high_cap, self._high_floor = np.full(size, inf), np.full(size, -inf)
         self._note_caps(units, seen)
-        self._start_kw = np.full(n, nan)
-        """What a run that is started draws at most; NaN for others."""
-        runs = units.by_kind[Kind.SHIFTABLE_RUN]
-        self._start_kw[runs] = -units.draw_kw[runs]
-        self._ready_kw = units.ready_kw
-        self._runs, self._ready = len(runs) > 0, bool((units.ready_kw > 0).any())
-        self._now, self._step_kw = now, _step_kw(units, period_s)
+        at = units.late.at
+        moving_s = np.maximum(period_s - units.delay_s[at], 0.0)
+        # How far each can go in a period.
+        ramp_kw_per_s = units.ramp_kw_per_s[at]
+        self._step_kw = np.where(moving_s > 0, ramp_kw_per_s * np.maximum(moving_s, 1e-9), 0.0)
+        self._late = at.size > 0 and period_s > 0
+
+    def still_kw(self, at: Places) -> tuple[Floats, Floats]:
+        """Lowest and highest power of who is not commanded: as measured, or at its worst where nobody knows."""
+        units, heard, now = self._units, self._heard[at], self._seen.power_kw[at]
+        return (
+            np.where(heard, now, units.worst_low_kw[at]),
+            np.where(heard, now, units.worst_high_kw[at]),
+        )
 
     def range_kw(self, some: Some, kw: Floats) -> tuple[Floats, Floats]:
         """Lowest and highest power of `some` under the commands `kw`, as many."""
-        low = np.maximum(np.minimum(kw, self._low_cap[some]), self._low_floor[some])
-        high = np.maximum(np.minimum(kw, self._high_cap[some]), self._high_floor[some])
-        if self._runs:
-            start_kw = self._start_kw[some]
-            np.copyto(low, start_kw, where=(kw < 0) & (start_kw <= 0))
-        if self._ready:
-            ready_kw = self._ready_kw[some]
-            off = (kw == 0) & (ready_kw > 0)
-            np.copyto(low, -ready_kw, where=off)
-            np.copyto(high, -ready_kw, where=off)
-        if self._step_kw is not None:
-            now, step = self._now[some], self._step_kw[some]
-            by_then = np.minimum(np.maximum(kw, now - step), now + step)
-            low, high = np.fmin(low, by_then), np.fmax(high, by_then)
+        low, high = kw.copy(), kw.copy()
+        place, row = _of(self._units.beside, some)
+        if place.size:
+            low[place], high[place] = self._beside_kw(row, kw[place])
+        if self._late:
+            place, row = _of(self._units.late, some)
+            now, step = self._seen.power_kw[self._units.late.at[row]], self._step_kw[row]
+            by_then = np.minimum(np.maximum(kw[place], now - step), now + step)
+            low[place] = np.fmin(low[place], by_then)
+            high[place] = np.fmax(high[place], by_then)
+        return low, high
+
+    def _beside_kw(self, row: Some, kw: Floats) -> tuple[Floats, Floats]:
+        low = np.maximum(np.minimum(kw, self._low_cap[row]), self._low_floor[row])
+        high = np.maximum(np.minimum(kw, self._high_cap[row]), self._high_floor[row])
+        starts_kw = self._units.starts_kw[row]  # once started it runs through its whole profile
+        np.copyto(low, starts_kw, where=(kw < 0) & (starts_kw <= 0))
+        ready_kw = self._units.beside_ready_kw[row]  # off, but ready
+        off = (kw == 0) & (ready_kw > 0)
+        np.copyto(low, -ready_kw, where=off)
+        np.copyto(high, -ready_kw, where=off)
         return low, high
 
     def _note_caps(self, units: Units, seen: Seen) -> None:
-        drawn, fed = np.minimum(seen.power_kw, 0.0), np.maximum(seen.power_kw, 0.0)
-        kind = units.by_kind
-        for at in (kind[Kind.EV_FLEET], kind[Kind.FLEXIBLE_LOAD]):
+        """What is beside a command, kind by kind; each kind is a slice of `Units.beside`."""
+        span, kind = units.beside.span, units.by_kind
+        for some in (Kind.EV_FLEET, Kind.FLEXIBLE_LOAD):
             # They may draw, or feed, less than they are allowed.
-            self._low_cap[at], self._high_floor[at] = fed[at], drawn[at]
-        at = kind[Kind.CURTAILABLE_LOAD]
+            now = seen.power_kw[kind[some]]
+            self._low_cap[span[some]] = np.maximum(now, 0.0)
+            self._high_floor[span[some]] = np.minimum(now, 0.0)
+        at, here = kind[Kind.CURTAILABLE_LOAD], span[Kind.CURTAILABLE_LOAD]
         # It draws what cannot be turned down, whatever is said; called, it is turned down already.
         stays = np.where(seen.phase[at] == Phase.CALLED, 1.0, 1 - units.curtailable_share[at])
-        self._low_cap[at], self._high_floor[at] = drawn[at] * stays, drawn[at]
-        at = kind[Kind.GENERATOR]
+        drawn = np.minimum(seen.power_kw[at], 0.0)
+        self._low_cap[here], self._high_floor[here] = drawn * stays, drawn
+        at, here = kind[Kind.GENERATOR], span[Kind.GENERATOR]
         # The command is a cap; sun, ramp and start decide what is below it.
-        most = np.where(
-            units.weather_driven[at], np.fmax(fed[at], seen.available_kw[at]), units.feed_kw[at]
+        fed = np.maximum(seen.power_kw[at], 0.0)
+        has = np.where(
+            units.weather_driven[at], np.fmax(fed, seen.available_kw[at]), units.feed_kw[at]
         )
-        must = units.must_run_share[at] * most
-        self._low_cap[at], self._low_floor[at] = fed[at], must
-        self._high_cap[at], self._high_floor[at] = most, must
-        at = kind[Kind.INTERRUPTIBLE_LOAD]
-        self._low_cap[at] = seen.power_kw[at]  # it may take a while to stop
-        at = kind[Kind.SHIFTABLE_RUN]
-        self._low_floor[at] = self._high_floor[at] = 0.0
+        must = units.must_run_share[at] * has
+        self._low_cap[here], self._low_floor[here] = fed, must
+        self._high_cap[here], self._high_floor[here] = has, must
+        # It may take a while to stop.
+        self._low_cap[span[Kind.INTERRUPTIBLE_LOAD]] = seen.power_kw[kind[Kind.INTERRUPTIBLE_LOAD]]
+        here = span[Kind.SHIFTABLE_RUN]
+        self._low_floor[here] = self._high_floor[here] = 0.0
 
 
-def _step_kw(units: Units, period_s: float) -> Floats | None:
-    """How far each can go in a period; inf for who is there at once. None where all are."""
-    if not len(units.late) or period_s <= 0:
-        return None
-    step = np.full(len(units), inf)
-    at = units.late
-    moving_s = np.maximum(period_s - units.delay_s[at], 0.0)
-    step[at] = np.where(moving_s > 0, units.ramp_kw_per_s[at] * np.maximum(moving_s, 1e-9), 0.0)
-    return step
+def _of(part: Part, some: Some) -> tuple[Places, Some]:
+    """Which places of `some` belong to a part, and the rows of these in its columns."""
+    if isinstance(some, slice):
+        return part.at, EVERYBODY
+    row = part.row[some]
+    place = np.flatnonzero(row >= 0)
+    return place, row[place]
 
 
 def runnable_kw(units: Units, at: Places, kw: Floats, *, slack_kw: Floats | float = 0.0) -> Floats:

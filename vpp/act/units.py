@@ -11,11 +11,13 @@ that limits nothing, so that one formula holds for all; the few that need their 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 from math import inf, nan
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +101,55 @@ RUNS_AT_ITS_COMMAND = (
 )
 """Kinds whose command is a power to run at, not a word or a cap; of generators, only what no weather drives."""
 
+BESIDE = (
+    *(Kind.EV_FLEET, Kind.FLEXIBLE_LOAD, Kind.CURTAILABLE_LOAD, Kind.GENERATOR),
+    *(Kind.INTERRUPTIBLE_LOAD, Kind.SHIFTABLE_RUN),
+)
+"""Kinds that may do other than they are told."""
+
+
+class Part(NamedTuple):
+    """Some units, which have columns of their own."""
+
+    at: Places
+    row: Places
+    """The place of each of the N units in the columns; -1 for who is not of the part."""
+
+    span: Mapping[Kind, slice]
+    """Where kinds stand in the columns, which are laid out kind after kind."""
+
+    @classmethod
+    def of(cls, kinds: Mapping[Kind, Places], others: Places, size: int) -> Part:
+        """`kinds`, and then `others`."""
+        at = np.concatenate([*kinds.values(), others])
+        row = np.full(size, -1, dtype=np.intp)
+        row[at] = np.arange(len(at))
+        ends = np.cumsum([0, *(len(each) for each in kinds.values())]).tolist()
+        return cls(at, row, {kind: slice(ends[i], ends[i + 1]) for i, kind in enumerate(kinds)})
+
+
+class Stores(NamedTuple):
+    """What the guard asks of stores; S of them."""
+
+    at: Places
+    min_soc: Floats
+    out_kwh: Floats
+    """What a full one feeds until it is empty."""
+
+    in_kwh: Floats
+    """What an empty one draws until it is full."""
+
+
+class Ramps(NamedTuple):
+    """What the guard asks of who is on a ramp."""
+
+    at: Places
+    kw_per_s: Floats
+    least_draw_kw: Floats
+    least_feed_kw: Floats
+    low_kw: Floats
+    high_kw: Floats
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Units:
@@ -157,24 +208,6 @@ class Units:
 
     min_down_s: Floats
 
-    index: Mapping[ResourceId, int]
-    """The number of each resource."""
-
-    by_kind: Mapping[Kind, Places]
-    """Who is of each kind."""
-
-    stepped: Places
-    """Machines that cannot run at any little power: least powers, or bands."""
-
-    switched: Places
-    """Machines that must stay on, or off, for a while."""
-
-    ramped: Places
-    """Whose power follows its command on a ramp; bands are jumped between."""
-
-    late: Places
-    """Who is not at once where its command wants it: on a ramp, or after a delay."""
-
     tree: Branches
 
     @classmethod
@@ -184,10 +217,109 @@ class Units:
 
     def under(self, park: Park) -> Units:
         """The same units under the limits of `park`, which may be narrowed by orders."""
-        return replace(self, tree=self.tree.under(park))
+        same = copy(self)  # with all that was derived from it before
+        object.__setattr__(same, "tree", self.tree.under(park))
+        return same
 
     def __len__(self) -> int:
         return len(self.names)
+
+    # ------------------------------------------------------------ derived, once
+
+    @cached_property
+    def index(self) -> Mapping[ResourceId, int]:
+        """The number of each resource."""
+        return {name: at for at, name in enumerate(self.names)}
+
+    @cached_property
+    def by_kind(self) -> Mapping[Kind, Places]:
+        """Who is of each kind."""
+        return {kind: np.flatnonzero(self.kind == kind) for kind in Kind}
+
+    @cached_property
+    def least_told_kw(self) -> Floats:
+        """The lowest power that each may be told, but for rounding."""
+        return -self.draw_kw - self.slack_kw
+
+    @cached_property
+    def most_told_kw(self) -> Floats:
+        """The highest."""
+        return self.feed_kw + self.slack_kw
+
+    @cached_property
+    def stepped(self) -> Places:
+        """Machines that cannot run at any little power: least powers, or bands."""
+        machines = (self.least_draw_kw > 0) | (self.least_feed_kw > 0) | (self.band_row >= 0)
+        return np.flatnonzero(machines)
+
+    @cached_property
+    def switched(self) -> Places:
+        """Machines that must stay on, or off, for a while."""
+        return np.flatnonzero((self.min_up_s > 0) | (self.min_down_s > 0))
+
+    @cached_property
+    def late(self) -> Part:
+        """Who is not at once where its command wants it: on a ramp, or after a delay."""
+        late = self._on_a_ramp | (self._steered & (self.delay_s > 0))
+        return Part.of({}, np.flatnonzero(late), len(self))
+
+    @cached_property
+    def beside(self) -> Part:
+        """Who does something beside its command, kind after kind."""
+        ready = self.by_kind[Kind.CONVERTER][self.ready_kw[self.by_kind[Kind.CONVERTER]] > 0]
+        kinds = {kind: self.by_kind[kind] for kind in BESIDE}
+        return Part.of(kinds, ready, len(self))
+
+    @cached_property
+    def beside_ready_kw(self) -> Floats:
+        """`ready_kw` of `beside`."""
+        return self.ready_kw[self.beside.at]
+
+    @cached_property
+    def starts_kw(self) -> Floats:
+        """What a run of `beside` does at most once it is started; NaN for others."""
+        at = self.beside.at
+        return np.where(self.kind[at] == Kind.SHIFTABLE_RUN, -self.draw_kw[at], nan)
+
+    @cached_property
+    def worst_high_kw(self) -> Floats:
+        """The highest net injection of each, whatever it is told."""
+        return np.where(self.kind == Kind.INTERRUPTIBLE_LOAD, 0.0, self.feed_kw)
+
+    @cached_property
+    def stores(self) -> Stores:
+        """What holds energy."""
+        at = self.by_kind[Kind.STORAGE]
+        return Stores(
+            at=at,
+            min_soc=self.min_soc[at],
+            out_kwh=self.capacity_kwh[at] * self.discharge_efficiency[at],
+            in_kwh=self.capacity_kwh[at] / self.charge_efficiency[at],
+        )
+
+    @cached_property
+    def ramps(self) -> Ramps:
+        """Whose power follows its command on a ramp; bands are jumped between."""
+        at = np.flatnonzero(self._on_a_ramp)
+        return Ramps(
+            at=at,
+            kw_per_s=self.ramp_kw_per_s[at],
+            least_draw_kw=self.least_draw_kw[at],
+            least_feed_kw=self.least_feed_kw[at],
+            low_kw=-self.draw_kw[at],
+            high_kw=self.feed_kw[at],
+        )
+
+    @cached_property
+    def _steered(self) -> Bools:
+        return np.isin(self.kind, RUNS_AT_ITS_COMMAND) & ~self.weather_driven
+
+    @cached_property
+    def _on_a_ramp(self) -> Bools:
+        on_a_ramp: Bools = self._steered & (self.ramp_kw_per_s < inf) & (self.band_row < 0)
+        return on_a_ramp
+
+    # ------------------------------------------------------------ names
 
     def powers_kw(self, power_kw: Mapping[ResourceId, float | None]) -> Floats:
         """Powers by name as an array; NaN for who is not named.
@@ -288,35 +420,23 @@ def _compiled(park: Park) -> Units:
     def column(value: Callable[[Resource], float]) -> Floats:
         return np.array([value(r) for r in resources], dtype=np.float64)
 
-    kind = np.array([KINDS[type(r)] for r in resources], dtype=np.int8)
-    weather_driven = np.array(
-        [isinstance(r, Generator) and r.weather_driven for r in resources], dtype=np.bool_
-    )
-    ramp_kw_per_s = column(lambda r: r.ramp_kw_per_min / 60)
-    delay_s = column(lambda r: r.response_delay_s)
-    least_draw_kw = np.array([draw for draw, _ in least], dtype=np.float64)
-    least_feed_kw = np.array([feed for _, feed in least], dtype=np.float64)
-    min_up_s = np.array([r.min_up.total_seconds() for r in rules], dtype=np.float64)
-    min_down_s = np.array([r.min_down.total_seconds() for r in rules], dtype=np.float64)
     band_row = np.full(len(resources), -1, dtype=np.intp)
     band_row[[at for at, _ in banded]] = np.arange(len(banded))
-    has_bands = band_row >= 0
-    steered = np.isin(kind, RUNS_AT_ITS_COMMAND) & ~weather_driven
-    ramped = steered & (ramp_kw_per_s < inf) & ~has_bands
-    index = {name: at for at, name in enumerate(names)}
     return Units(
         names=names,
         enterprises=enterprises,
         enterprise=np.array([owner[r.enterprise_id] for r in resources], dtype=np.intp),
-        kind=kind,
-        weather_driven=weather_driven,
+        kind=np.array([KINDS[type(r)] for r in resources], dtype=np.int8),
+        weather_driven=np.array(
+            [isinstance(r, Generator) and r.weather_driven for r in resources], dtype=np.bool_
+        ),
         draw_kw=column(lambda r: r.draw_kw),
         feed_kw=column(lambda r: r.feed_kw),
         worst_low_kw=column(
             lambda r: -(r.most_draw_kw if isinstance(r, InterruptibleLoad) else r.draw_kw)
         ),
-        ramp_kw_per_s=ramp_kw_per_s,
-        delay_s=delay_s,
+        ramp_kw_per_s=column(lambda r: r.ramp_kw_per_min / 60),
+        delay_s=column(lambda r: r.response_delay_s),
         max_age_s=column(lambda r: r.max_age_s),
         slack_kw=TOLERANCE_KW * np.maximum(1.0, column(lambda r: r.draw_kw + r.feed_kw)),
         capacity_kwh=column(lambda r: r.capacity_kwh if isinstance(r, Storage) else nan),
@@ -330,19 +450,13 @@ def _compiled(park: Park) -> Units:
         ),
         must_run_share=column(lambda r: r.must_run_share if isinstance(r, Generator) else 0.0),
         ready_kw=column(lambda r: r.ready_kw if isinstance(r, Converter) else 0.0),
-        least_draw_kw=least_draw_kw,
-        least_feed_kw=least_feed_kw,
+        least_draw_kw=np.array([draw for draw, _ in least], dtype=np.float64),
+        least_feed_kw=np.array([feed for _, feed in least], dtype=np.float64),
         bands_kw=_table([(0.0, *bands) for _, bands in banded]),
         band_row=band_row,
-        min_up_s=min_up_s,
-        min_down_s=min_down_s,
-        index=index,
-        by_kind={each: np.flatnonzero(kind == each) for each in Kind},
-        stepped=np.flatnonzero((least_draw_kw > 0) | (least_feed_kw > 0) | has_bands),
-        switched=np.flatnonzero((min_up_s > 0) | (min_down_s > 0)),
-        ramped=np.flatnonzero(ramped),
-        late=np.flatnonzero(ramped | (steered & (delay_s > 0))),
-        tree=branches(park, index),
+        min_up_s=np.array([r.min_up.total_seconds() for r in rules], dtype=np.float64),
+        min_down_s=np.array([r.min_down.total_seconds() for r in rules], dtype=np.float64),
+        tree=branches(park, {name: at for at, name in enumerate(names)}),
     )
 
 
