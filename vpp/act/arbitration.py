@@ -128,6 +128,9 @@ class Cut:
     claim: int
     """Its place among the claims."""
 
+    is_wish: bool
+    """Whether it is its wish; else it is a bound."""
+
     rows: Ints
     asked_kw: Floats
     """The wish, or the bound that lies beyond what was left; shape (rows,)."""
@@ -216,7 +219,8 @@ class Settled:
             for at in np.flatnonzero(cut.rows == row) if claim.source is source else ():
                 holder = self.claims[cut.held_by[at]]
                 yield (
-                    f"{claim.name} asked for {cut.asked_kw[at]:g} kW and got {cut.got_kw[at]:g} kW:"
+                    f"{claim.name} {'wished' if cut.is_wish else 'set a bound at'}"
+                    f" {cut.asked_kw[at]:g} kW and got {cut.got_kw[at]:g} kW:"
                     f" {holder.name} ({holder.source.name.lower()}) leaves no more"
                 )
         for conflict in self.conflicts:
@@ -268,8 +272,8 @@ class _Table:
             np.clip(said.low, self._low, self._high),
             np.clip(said.high, self._low, self._high),
         )
-        self._note(said.low > self._high, said.low_by, said.low, low, self._high_by)
-        self._note(said.high < self._low, said.high_by, said.high, high, self._low_by)
+        self._note(False, said.low > self._high, said.low_by, said.low, low, self._high_by)
+        self._note(False, said.high < self._low, said.high_by, said.high, high, self._low_by)
         self._low_by = np.where(low > self._low, said.low_by, self._low_by)
         self._high_by = np.where(high < self._high, said.high_by, self._high_by)
         self._low, self._high = low, high
@@ -294,8 +298,8 @@ class _Table:
         """Give the wishes what is left, and the room that they take to them."""
         wishes = ~np.isnan(said.wish)
         got = np.clip(said.wish, self._low, self._high)
-        self._note(wishes & (said.wish > got), said.wish_by, said.wish, got, self._high_by)
-        self._note(wishes & (said.wish < got), said.wish_by, said.wish, got, self._low_by)
+        self._note(True, wishes & (said.wish > got), said.wish_by, said.wish, got, self._high_by)
+        self._note(True, wishes & (said.wish < got), said.wish_by, said.wish, got, self._low_by)
         wins = wishes & (self._winner == NOBODY)
         self._winner[wins] = source
         self._winning = np.where(wins, said.wish_by, self._winning)
@@ -305,7 +309,13 @@ class _Table:
         self._high_by = np.where(wins, said.wish_by, self._high_by)
 
     def _note(
-        self, cut: Bools, claim_of: Ints, asked_kw: Floats, got_kw: Floats, held_by: Ints
+        self,
+        is_wish: bool,
+        cut: Bools,
+        claim_of: Ints,
+        asked_kw: Floats,
+        got_kw: Floats,
+        held_by: Ints,
     ) -> None:
         """Put on record whose asking was cut, to what, and by whom."""
         for at in np.unique(claim_of[cut]):
@@ -313,6 +323,7 @@ class _Table:
             self._cuts.append(
                 Cut(
                     claim=int(at),
+                    is_wish=is_wish,
                     rows=rows,
                     asked_kw=asked_kw[rows],
                     got_kw=got_kw[rows],

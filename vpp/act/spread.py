@@ -15,11 +15,19 @@ Lots are drawn from a generator that is passed in: the same seed gives the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
+
+
+class Lots(Protocol):
+    """Where chance comes from: a `numpy.random.Generator`."""
+
+    def permutation(self, x: NDArray[np.intp], /) -> NDArray[np.intp]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +47,7 @@ class Spread:
 
 def spread(
     move_kw: Floats,
-    rng: np.random.Generator,
+    lots: Lots,
     *,
     most_kw_per_s: float,
     longest_s: float,
@@ -49,7 +57,7 @@ def spread(
 
     Args:
         move_kw: What each moves by at once, net injection, 0 where it does not; shape (n,).
-        rng: Lots are drawn from it.
+        lots: Where lots are drawn from.
         most_kw_per_s: How fast the sum of |move_kw| may move.
         longest_s: The window is no longer, whatever the ramp then is.
         earliest_s: How long before the moment a start is possible: 0 where it is now.
@@ -76,7 +84,7 @@ def spread(
         return Spread(start_s=start_s, window_s=0.0, late_kwh=0.0)
     window_s = min(total_kw / most_kw_per_s, longest_s)
     early_s = min(earliest_s, window_s / 2)
-    queue = rng.permutation(np.flatnonzero(size_kw))
+    queue = lots.permutation(np.flatnonzero(size_kw))
     ends_kw = np.cumsum(size_kw[queue])
     # The middle of its own stretch of the ramp: the sum is on the line there, and the power-weighted
     # mean of all starts is the middle of the window exactly.
