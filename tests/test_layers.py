@@ -53,7 +53,9 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.venuewiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.linkwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.windowwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
+    "vpp.service.devicetestwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.devicecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
+    "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli"},
     "vpp.__main__": {"vpp.cli"},
 }
 

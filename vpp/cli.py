@@ -19,6 +19,7 @@ import structlog
 import typer
 from rich.console import Console
 
+from vpp.devicecli import FAULTS_HELP, Json, device_app, park_path, simulate_app, wide_console
 from vpp.errors import ConfigError, DataError, VppError
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-simulate_app = typer.Typer(help="Serve simulations, or let simulated devices live on a broker.")
 app.add_typer(simulate_app, name="simulate")
-FAULTS_HELP = "What goes wrong with devices: 5% at random, or a file."
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+app.add_typer(device_app, name="device")
 
 _LENGTH = re.compile(r"^(\d+)(m|h|d)$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -68,7 +67,7 @@ def demo(
         faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
     )
     console = Console(stderr=json_)
-    summary = asyncio.run(demonstrate(load_park(_park_path(park)), options, console))
+    summary = asyncio.run(demonstrate(load_park(park_path(park)), options, console))
     if json_:
         print(json.dumps(summary))
     else:
@@ -194,13 +193,13 @@ def plan(
         if json_:
             print(reasons.model_dump_json())
         else:
-            show_reasons(reasons, _wide_console())
+            show_reasons(reasons, wide_console())
         return
     document = ran.document(since=older)
     if json_:
         print(document.model_dump_json())
     else:
-        show_plan(ran, document, _wide_console())
+        show_plan(ran, document, wide_console())
 
 
 @app.command()
@@ -224,7 +223,7 @@ def bid(
     if json_:
         print(made.document().model_dump_json())
     else:
-        show_bids(made, _wide_console())
+        show_bids(made, wide_console())
 
 
 @app.command()
@@ -297,7 +296,7 @@ def forecast(
     if json_:
         print(json.dumps(result.document(scored=score)))
     else:
-        show_forecast(result, _wide_console(), scored=score)
+        show_forecast(result, wide_console(), scored=score)
 
 
 def _site(site: str | None, panels: str | None) -> Site | None:
@@ -331,7 +330,7 @@ def backtest(
     from vpp.service.backtestshow import run_backtest, show_backtest
     from vpp.service.parkfile import load_park
 
-    file = load_park(_park_path(park))
+    file = load_park(park_path(park))
     options = BacktestOptions(
         span=span_of(file, since, until),
         every=_length(every, "--every"),
@@ -345,7 +344,7 @@ def backtest(
     if json_:
         print(json.dumps(result.document()))
     else:
-        show_backtest(result, _wide_console())
+        show_backtest(result, wide_console())
 
 
 @simulate_app.callback(invoke_without_command=True)
@@ -371,33 +370,6 @@ def simulate(
         raise ConfigError("nothing is kept for no time", where="--idle", fix="Say 60m, or 1d")
     settings = SimulatorSettings(at_most=at_most, idle_minutes=minutes)
     asyncio.run(serve_simulations(settings, parks=parks, host=host, port=port))
-
-
-@simulate_app.command("devices")
-def simulate_devices(
-    park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
-    broker: Annotated[str | None, typer.Option(help="mqtt://user:password@host:port.")] = None,
-    faults: Annotated[str | None, typer.Option(help=FAULTS_HELP)] = None,
-    period: Annotated[int, typer.Option(min=1, max=900, help="Seconds between messages.")] = 5,
-    speed: Annotated[float, typer.Option(min=0.001, help="Times as fast as the wall.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of faults and jitter.")] = 1,
-) -> None:
-    """Let the devices of a park live on a broker in real time, to try `vpp run` before real ones are there."""
-    from vpp.service.faultfile import faults_asked
-    from vpp.service.parkfile import load_park
-    from vpp.service.simulatedevices import DeviceOptions, serve_devices
-    from vpp.simulate.devicefaults import NO_FAULTS
-
-    options = DeviceOptions(
-        broker_url=broker,
-        period=timedelta(seconds=period),
-        speed=speed,
-        seed=seed,
-        faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
-    )
-    asyncio.run(
-        serve_devices(load_park(_park_path(park)), options, lambda line: print(line, flush=True))
-    )
 
 
 @app.command()
@@ -438,24 +410,11 @@ def _tell(
         print("no market rule changes")
 
 
-def _wide_console() -> Console:
-    """A terminal as wide as it is; what is piped somewhere is wide enough not to be cut."""
-    console = Console()
-    return console if console.is_terminal else Console(width=110)
-
-
 def _resource_at(text: str) -> tuple[str, str]:
     resource, _, clock = text.rpartition("@")
     if not resource or not clock:
         raise ConfigError(f"{text!r} names no time", where="--explain", fix="Say bess-1@03:15")
     return resource, clock
-
-
-def _park_path(name: str) -> Path:
-    """Where a park stands that was named as a file or as one that is shipped."""
-    from vpp.service.parkfile import shipped_park
-
-    return Path(name) if name.endswith((".yaml", ".yml")) else shipped_park(name)
 
 
 def _length(text: str, where: str = "--for") -> timedelta:

@@ -30,9 +30,18 @@ class Linked:
 
 
 async def open_links(
-    file: ParkFile, *, clock: Watch, seed: int, broker: BrokerAddress, stack: AsyncExitStack
+    file: ParkFile,
+    *,
+    clock: Watch,
+    seed: int,
+    broker: BrokerAddress,
+    stack: AsyncExitStack,
+    client_id: str | None = None,
 ) -> Linked:
     """Start every link of a park; `stack` stops them.
+
+    Whoever looks at devices beside the service that runs the park goes by another `client_id`: a broker
+    lets go of the first of two clients with one name.
 
     Where the market is simulated with the park so are its devices, and all of them speak MQTT: nothing
     that a simulation decides may reach a real machine.
@@ -40,7 +49,7 @@ async def open_links(
     native = MqttLink(
         broker,
         homes_of(file.park),
-        client_id=f"vpp-{file.park.park_id}",
+        client_id=client_id or f"vpp-{file.park.park_id}",
         now=clock.now,
         jitter=Random(seed),
     )

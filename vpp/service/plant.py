@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
+from vpp.account.qualification import TestedPower
 from vpp.account.statements import AccountedInterval, Call
 from vpp.act.ladder import SafeState
 from vpp.act.life import Lives
@@ -203,6 +204,8 @@ class Plant:
     """Utilities whose events are followed."""
     venues: tuple[VenueDesk, ...] = ()
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
+    tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
+    """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links
     """How each link to devices does now."""
 

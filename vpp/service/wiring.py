@@ -64,7 +64,7 @@ from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
-from vpp.service import quotas, recovery
+from vpp.service import devicetestrecord, quotas, recovery
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
@@ -169,6 +169,8 @@ def build_plant(
         ConfigError: A strategy cannot be made.
         DataError: The park file's control settings contradict each other.
     """
+    tested = devicetestrecord.on_record(journal)
+    file = devicetestrecord.as_tested(file, tested)
     park, now = file.park, clock.now()
     plausible = plausible_kw(park)
     began_at, measured = recovery.began_at(journal, now), quotas.measured(park, file.quotas)
@@ -177,6 +179,7 @@ def build_plant(
         file=file,
         clock=clock,
         started_at=now,
+        tested=tested,
         strategies=load_strategies(file.strategies),
         strategy_version=strategy_version(file.strategies),
         journal=journal,

@@ -88,6 +88,7 @@ def _resource(
 ) -> ResourceView:
     name = resource.resource_id
     newest = plant.intake.newest.get(name)
+    tested = plant.tested.get(name)
     planned_kw = plant.schedule.planned_kw(name, now) if plant.schedule else None
     return ResourceView(
         resource_id=name,
@@ -105,6 +106,10 @@ def _resource(
         soc=known.soc if known else None,
         temperature_degc=known.temperature_degc if known else None,
         available_kw=known.available_kw if known else None,
+        tested_kw=tested.tested_kw if tested else None,
+        tested_up_kw=tested.up_kw if tested else None,
+        tested_down_kw=tested.down_kw if tested else None,
+        tested_at=tested.at if tested else None,
         phase=known.phase.value if known and known.phase else None,
         cars=len(known.sessions) if known and known.sessions is not None else None,
         setpoint_taken=newest.setpoint_seq if newest else None,

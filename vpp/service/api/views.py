@@ -187,6 +187,12 @@ class ResourceView(WireModel):
     soc: float | None
     temperature_degc: float | None
     available_kw: float | None
+    tested_kw: float | None
+    """What it proved in its newest test, the least of the directions tested; null where it was not tested. A
+    bidding unit bids no more into products that ask for a test than its members add up to."""
+    tested_up_kw: float | None
+    tested_down_kw: float | None
+    tested_at: datetime | None
     phase: str | None
     cars: int | None
     setpoint_taken: int | None

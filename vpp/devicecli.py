@@ -1,0 +1,104 @@
+"""The commands about devices: `vpp simulate devices`, `vpp device test`; and what all commands share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vpp.model.ids import ResourceId
+
+simulate_app = typer.Typer(help="Serve simulations, or let simulated devices live on a broker.")
+device_app = typer.Typer(help="Look at one device.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+FAULTS_HELP = "What goes wrong with devices: 5% at random, or a file."
+
+
+@simulate_app.command("devices")
+def simulate_devices(
+    park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
+    broker: Annotated[str | None, typer.Option(help="mqtt://user:password@host:port.")] = None,
+    faults: Annotated[str | None, typer.Option(help=FAULTS_HELP)] = None,
+    period: Annotated[int, typer.Option(min=1, max=900, help="Seconds between messages.")] = 5,
+    speed: Annotated[float, typer.Option(min=0.001, help="Times as fast as the wall.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of faults and jitter.")] = 1,
+) -> None:
+    """Let the devices of a park live on a broker in real time, to try `vpp run` before real ones are there."""
+    from vpp.service.faultfile import faults_asked
+    from vpp.service.parkfile import load_park
+    from vpp.service.simulatedevices import DeviceOptions, serve_devices
+    from vpp.simulate.devicefaults import NO_FAULTS
+
+    options = DeviceOptions(
+        broker_url=broker,
+        period=timedelta(seconds=period),
+        speed=speed,
+        seed=seed,
+        faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
+    )
+    asyncio.run(
+        serve_devices(load_park(park_path(park)), options, lambda line: print(line, flush=True))
+    )
+
+
+@device_app.command("test")
+def device_test(
+    name: Annotated[str, typer.Argument(help="A resource or main meter of the park.")],
+    park: Annotated[str, typer.Option(help="A shipped park by name, or a park file.")],
+    broker: Annotated[str | None, typer.Option(help="mqtt://user:password@host:port.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Step the device, supervised.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before.")] = False,
+    repeat: Annotated[int, typer.Option(min=1, max=20, help="Runs; the least counts.")] = 1,
+    step_kw: Annotated[float | None, typer.Option(min=0.001, help="Size of the step.")] = None,
+    hold: Annotated[int, typer.Option(min=5, max=14400, help="Seconds to sustain.")] = 60,
+    data: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("data"),
+    json_: Json = False,
+) -> None:
+    """Read one device over its own channel, writing nothing; with --write test its step response."""
+    from vpp.clock import WallClock
+    from vpp.service.deviceread import DeviceTestOptions
+    from vpp.service.devicetestcommand import run_device_test
+    from vpp.service.devicetestshow import asking, show_read, show_steps
+    from vpp.service.parkfile import load_park
+
+    file = load_park(park_path(park))
+    console = Console(stderr=True) if json_ else wide_console()
+    confirm = (lambda question: True) if yes else typer.confirm
+    report = asyncio.run(
+        run_device_test(
+            file,
+            ResourceId(name),
+            DeviceTestOptions(repeat=repeat, step_kw=step_kw, hold=timedelta(seconds=hold)),
+            clock=WallClock(),
+            data=data,
+            broker_url=broker,
+            say=lambda line: console.print(line, highlight=False),
+            agree=asking(file, console, confirm) if write else None,
+        )
+    )
+    if json_:
+        print(json.dumps(report.document()))
+    elif not write:
+        show_read(report, console)
+    else:
+        show_steps(report, console)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def wide_console() -> Console:
+    """A terminal as wide as it is; what is piped somewhere is wide enough not to be cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=110)
+
+
+def park_path(name: str) -> Path:
+    """Where a park stands that was named as a file or as one that is shipped."""
+    from vpp.service.parkfile import shipped_park
+
+    return Path(name) if name.endswith((".yaml", ".yml")) else shipped_park(name)

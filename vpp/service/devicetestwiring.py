@@ -1,0 +1,206 @@
+"""Open what a device test needs: the links of the park read-only, or the plant that may command one device."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from adapters.broker_process import BrokerAccess
+from adapters.mqtt_witness import CommandWitness
+from adapters.sqlite_journal import SqliteJournal
+from vpp.clock import Watch
+from vpp.errors import ConfigError
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Measurement
+from vpp.ports import MessageSource
+from vpp.sense.decode import plausible_kw
+from vpp.sense.intake import Intake
+from vpp.service.controlschema import ControlSettings
+from vpp.service.devicechecks import NATIVE
+from vpp.service.inline import InlineExecutor
+from vpp.service.linkwiring import open_links
+from vpp.service.parkfile import ParkFile
+from vpp.service.plant import Plant
+from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
+from vpp.wire import topic
+
+
+class Recorder(Protocol):
+    def take(self, measurement: Measurement) -> bool:
+        """Keep a measurement that came."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """What reads: a source, a door, and somebody who looks whether anything is written."""
+
+    source: MessageSource
+    intake: Intake
+    channel: str
+    witness: CommandWitness | None
+
+    def proof(self) -> str:
+        """In words: how it is known that nothing was written."""
+        if self.witness is None:
+            return (
+                f"{self.channel}: no unit was opened for writing, so the connection lets no writing"
+                " function code (5, 6, 15, 16, 22, 23) leave"
+            )
+        seen = f"a second client at the broker saw {self.witness.seen} commands to it meanwhile"
+        return seen if self.witness.alive else f"{seen}, and was cut off"
+
+    @property
+    def somebody_commands(self) -> bool:
+        """Whether commands to it were seen that are not ours."""
+        return self.witness is not None and self.witness.seen > 0
+
+
+def channel_of(file: ParkFile, name: ResourceId) -> str:
+    """The link that carries a device: a Modbus gateway of the park file by name, or `mqtt`."""
+    for section in file.modbus:
+        if any(device.resource == name for device in section.devices):
+            return section.id
+    return NATIVE
+
+
+@asynccontextmanager
+async def open_reader(
+    file: ParkFile, name: ResourceId, *, clock: Watch, broker_url: str | None
+) -> AsyncIterator[Reader]:
+    """The links of the park with nothing that can write, and a witness where commands go over a broker.
+
+    Raises:
+        ConfigError: Nobody says where the broker is, or the device has no channel.
+        UnavailableError: The broker does not answer.
+    """
+    channel = _require_channel(file, name, broker_url)
+    park = file.park
+    async with AsyncExitStack() as stack:
+        door = await stack.enter_async_context(open_broker(broker_url, park, embedded=False))
+        witness = None
+        if channel == NATIVE:
+            witness = await stack.enter_async_context(_witness(file, name, door.access))
+        linked = await open_links(
+            _reading(file),
+            clock=clock,
+            seed=0,
+            broker=door.access.address(),
+            stack=stack,
+            client_id=f"vpp-test-read-{name}",
+        )
+        yield Reader(
+            source=linked.channels,
+            intake=Intake(
+                park.device_owner,
+                plausible_kw(park),
+                frozenset(point.meter_id for point in park.connection_points),
+            ),
+            channel=channel,
+            witness=witness,
+        )
+
+
+@asynccontextmanager
+async def open_bench(
+    file: ParkFile,
+    *,
+    clock: Watch,
+    data: Path,
+    broker_url: str | None,
+    period: timedelta,
+    ttl: timedelta,
+    recorder: Recorder,
+) -> AsyncIterator[Plant]:
+    """A plant that steers by hand: the guard, the kill switch, the limit orders and the journal of the real one.
+
+    Raises:
+        ConfigError: The journal is in use: a service runs the park.
+        UnavailableError: The journal or the broker cannot be opened.
+    """
+    control = file.control.model_dump() | {
+        "period_s": period.total_seconds(),
+        "setpoint_ttl_s": ttl.total_seconds(),
+        "deadband_kw": 0.0,
+    }
+    file = replace(file, control=ControlSettings.model_validate(control))
+    async with AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
+        door = await stack.enter_async_context(open_broker(broker_url, file.park, embedded=False))
+        linked = await open_links(
+            file,
+            clock=clock,
+            seed=0,
+            broker=door.access.address(),
+            stack=stack,
+            client_id=f"vpp-test-{file.park.park_id}",
+        )
+        yield build_plant(
+            file,
+            clock=clock,
+            data=data,
+            journal=journal,
+            source=linked.channels,
+            sink=linked.channels,
+            venue=None,
+            executor=InlineExecutor(),
+            record=recorder.take,
+        )
+
+
+def require_writable(file: ParkFile, name: ResourceId) -> None:
+    """Refuse where the park file lets nobody write to the device.
+
+    Raises:
+        ConfigError: It is read-only.
+    """
+    for section in file.modbus:
+        for device in section.devices:
+            if device.resource == name and device.read_only:
+                raise ConfigError(
+                    "is read-only",
+                    where=f"modbus device {name}",
+                    fix="Say read_only: false where the park file names the device",
+                )
+
+
+def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -> str:
+    if name not in file.park.device_owner:
+        raise ConfigError(
+            f"has no device {name}", where="park file", fix="Name a resource or a main meter"
+        )
+    channel = channel_of(file, name)
+    if channel == NATIVE and broker_url is None:
+        raise ConfigError(
+            f"{name} speaks MQTT, and nobody says where its broker is",
+            where="--broker",
+            fix="Give mqtt://user:password@host:port, the broker that its gateway connects to",
+        )
+    if channel != NATIVE and file.trading.mode == "simulated":
+        raise ConfigError(
+            f"{name} is behind {channel}, and a simulated park reaches no real device",
+            where="trading.mode",
+            fix="Say shadow, or live",
+        )
+    return channel
+
+
+def _reading(file: ParkFile) -> ParkFile:
+    """The park file with every Modbus device read-only."""
+    closed = tuple(
+        section.model_copy(
+            update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
+        )
+        for section in file.modbus
+    )
+    return replace(file, modbus=closed)
+
+
+def _witness(file: ParkFile, name: ResourceId, access: BrokerAccess) -> CommandWitness:
+    enterprise_id, site_id = file.park.device_owner[name]
+    where = topic(enterprise_id, site_id, name, "cmd")
+    return CommandWitness(access.address(), where, client_id=f"vpp-test-witness-{name}")
