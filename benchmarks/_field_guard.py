@@ -148,8 +148,8 @@ def _nodes_made_worse(field: Field, guarded: Guarded) -> int:
 
 def _must_run(field: Field) -> Bools:
     """Machines that were started too short a time ago to stop."""
-    young: Bools = field.seen.phase_age_s < field.units.min_up_s
-    return young & (field.seen.phase == Phase.RUNNING)
+    young = field.seen.phase_age_s < field.units.min_up_s
+    return np.asarray(young & (field.seen.phase == Phase.RUNNING), dtype=np.bool_)
 
 
 def _does(field: Field, kw: Floats, told: Floats) -> tuple[Floats, Floats]:

@@ -241,3 +241,73 @@ def test_the_table_has_no_circle() -> None:
     for name, may in ALLOWED.items():
         for other in may & ALLOWED.keys():
             assert not inside(name, ALLOWED[other]) or inside(name, {other}), (name, other)
+
+
+# ---------------------------------------------------------------- no way around the guard
+
+MADE_ONLY_IN = {"Guarded": {"vpp.act.guard"}, "Setpoint": {"vpp.act.life"}}
+"""What the guard lets through is made by the guard; a command is made of that alone."""
+
+MAY_SEND = {"vpp.service.setpoints"}
+"""Who reads `.sink`, where commands go."""
+
+KNOW_SINKS = {
+    "vpp.ports", "vpp.service.plant", "vpp.service.wiring", "vpp.service.linkwiring",
+    "vpp.service.channels",
+}  # fmt: skip
+"""Who carries a sink from where it is built to where it is used; channels are sinks themselves."""
+
+
+def ways_around(source: str, module: str) -> Iterator[str]:
+    """Say each way by which the text of `module` gets to devices without the guard."""
+    for node in ast.walk(ast.parse(source)):
+        where = f"{module}:{getattr(node, 'lineno', 0)}"
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                name in MADE_ONLY_IN and module not in MADE_ONLY_IN[name]
+            ):
+                yield f"{where} makes a {name}"
+            case ast.Attribute(attr="sink", ctx=ast.Load()) if module not in MAY_SEND:
+                yield f"{where} reaches for the sink"
+            case ast.Constant(value="sink") if module not in MAY_SEND:
+                yield f"{where} names the sink"
+            case ast.ImportFrom() | ast.Import():
+                names = imported(node, module)
+                if "vpp.ports.SetpointSink" in names and module not in KNOW_SINKS:
+                    yield f"{where} imports the port of commands"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_knows_no_way_around_the_guard(module: str) -> None:
+    assert not list(ways_around(modules()[module].read_text(encoding="utf-8"), module))
+
+
+def test_what_is_sent_is_what_the_guard_let_through() -> None:
+    """The one function that sends takes a `Guarded` and hands on only what is made of it."""
+    tree = ast.parse(modules()["vpp.service.setpoints"].read_text(encoding="utf-8"))
+    senders = [
+        function
+        for function in ast.walk(tree)
+        if isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef)
+        and any(isinstance(n, ast.Attribute) and n.attr == "sink" for n in ast.walk(function))
+    ]
+    assert [sender.name for sender in senders] == ["send"]
+    kinds = [ast.unparse(a.annotation) for a in senders[0].args.args if a.annotation is not None]
+    assert "Guarded" in kinds
+    assert not {"Setpoint", "Sequence[Setpoint]", "tuple[Setpoint, ...]"} & set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        pytest.param("vpp.service.cycle", "Guarded(power_kw=x)", id="a Guarded of its own"),
+        pytest.param("vpp.act.share", "guard.Guarded(power_kw=x)", id="by its module"),
+        pytest.param("vpp.service.setpoints", "Setpoint(power_kw=1e9)", id="a command by hand"),
+        pytest.param("vpp.service.cycle", "await plant.sink.send([])", id="straight to the sink"),
+        pytest.param("vpp.service.cycle", "s = plant.sink", id="takes the sink aside"),
+        pytest.param("vpp.service.cycle", "getattr(plant, 'sink')", id="by its name"),
+        pytest.param("vpp.service.kill", "from vpp.ports import SetpointSink", id="the port"),
+    ],
+)
+def test_the_checker_finds_ways_around_the_guard(module: str, source: str) -> None:
+    assert list(ways_around(source, module))

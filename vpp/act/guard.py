@@ -247,8 +247,8 @@ class _Guard:
         at, draws, feeds = ramps.at, ramps.least_draw_kw, ramps.least_feed_kw
         wish_kw, from_kw, followed_s = kw[at], before.power_kw[at], before.age_s[at]
         new = from_kw != from_kw  # nothing is in force: from where it is, for as long as it has
-        np.copyto(from_kw, self._seen.power_kw[at], where=new)
-        np.copyto(followed_s, before.period_s, where=new)
+        from_kw = np.where(new, self._seen.power_kw[at], from_kw)
+        followed_s = np.where(new, before.period_s, followed_s)
         span_kw = ramps.kw_per_s * np.minimum(np.maximum(followed_s, 0.0), before.period_s)
         low_kw, high_kw = from_kw - span_kw, from_kw + span_kw
         # Starting and stopping are free of the ramp.
