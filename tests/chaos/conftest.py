@@ -9,16 +9,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import aiohttp
 import aiomqtt
 import pytest
 
+from adapters.broker_process import PrivateBroker
 from tests.chaos.httpproxy import HttpProxy
 from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
@@ -79,6 +81,12 @@ class Lab:
     """Every command that the broker carried: device and message."""
 
     state: str = ""
+    away: bool = False
+    """The broker is dead: nobody is heard, and no command arrives."""
+
+    seqs: dict[str, int] = field(default_factory=dict)
+    """The newest message of each device, as it was sent."""
+
     at_turn: Callable[[Lab], None] | None = None
     """Called before each word to go on."""
 
@@ -87,6 +95,7 @@ class Lab:
     )
     _line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     _process: asyncio.subprocess.Process | None = None
+    _ahead: bytes = b""
     _turns: int = 0
     _pid: int = 0
     _armed: str = ""
@@ -155,11 +164,8 @@ class Lab:
     async def minute(self) -> bool:
         """Let a minute pass; False where the daemon died meanwhile, and time stands a minute later."""
         assert self._line is not None
-        reader, writer = self._line
-        try:
-            line = await asyncio.wait_for(reader.readline(), TURN_S)
-        except ConnectionError:
-            line = b""
+        _, writer = self._line
+        line, self._ahead = self._ahead or await self._word(), b""
         if not line:
             return self._died()
         told = json.loads(line)
@@ -174,7 +180,8 @@ class Lab:
             self._began = asyncio.create_task(self.world.start())
         elif self._turns > 1 or self._began.done():
             await self._began
-            heard = await self.world.advance(self.now, told["sent"])
+            self.seqs = await self.world.advance(self.now, {} if self.away else told["sent"])
+            heard = {} if self.away else self.seqs
             if not await self._market():
                 return self._died()
         if self.at_turn is not None:
@@ -185,6 +192,14 @@ class Lab:
         except ConnectionError:
             return self._died()
         return True
+
+    async def _word(self) -> bytes:
+        """What the daemon says next; nothing where it is dead."""
+        assert self._line is not None
+        try:
+            return await asyncio.wait_for(self._line[0].readline(), TURN_S)
+        except ConnectionError:
+            return b""
 
     async def until(self, moment: datetime) -> None:
         """Let time pass until `moment`; the daemon must live."""
@@ -197,6 +212,43 @@ class Lab:
         await self.start(point, hits)
         while await self.minute():
             assert self.now < latest, f"{point} was not reached"
+
+    async def lose_broker(self) -> None:
+        """SIGKILL to the broker; return when the service has noticed."""
+        assert isinstance(self.door.broker, PrivateBroker)
+        assert self.door.broker.pid is not None
+        self._ahead = self._ahead or await self._word()  # it has heard all that was sent so far
+        os.kill(self.door.broker.pid, signal.SIGKILL)
+        self.away = True
+        async with asyncio.timeout(TURN_S):
+            while "broker" not in await self.not_ready():  # noqa: ASYNC110  asked as an operator would
+                await asyncio.sleep(0.01)
+
+    async def find_broker(self) -> None:
+        """Start the broker again; return when service and gateways are there."""
+        gone = (await self.world.report())["connects"]
+        await self.door.broker.start()
+        async with asyncio.timeout(TURN_S):
+            while (await self.world.report())["connects"] < gone + len(self.file.park.enterprises):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            while "broker" in await self.not_ready():  # noqa: ASYNC110  asked as an operator would
+                await asyncio.sleep(0.01)
+        self.away = False
+
+    async def not_ready(self) -> set[str]:
+        """What the living service names as a reason why it is not ready."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.service}/readyz") as answer,
+        ):
+            told = await answer.json(content_type=None)
+            return {reason["path"] for reason in told.get("errors", ())}
+
+    async def in_force(self) -> dict[str, Any]:
+        """The set-point of each device that has not ended."""
+        plain = await self.world.snapshot()
+        orders = {name: device["_in_force"] for name, device in plain["devices"].items()}
+        return {name: o for name, o in orders.items() if o and o[2] > plain["taken_at"]}
 
     async def stop(self) -> None:
         """Let the daemon end by itself."""
@@ -293,11 +345,11 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
     """`async with laboratory() as lab:`; no daemon runs yet."""
 
     @asynccontextmanager
-    async def open_lab(*, forked: bool = True) -> AsyncIterator[Lab]:
+    async def open_lab(*, forked: bool = True, embedded: bool = True) -> AsyncIterator[Lab]:
         assert chaos_park.simulation is not None
         async with AsyncExitStack() as stack:
             door = await stack.enter_async_context(
-                open_broker(None, chaos_park.park, embedded=True)
+                open_broker(None, chaos_park.park, embedded=embedded)
             )
             port, venue_port = (stack.enter_context(reserved_port()) for _ in range(2))
             proxy = await stack.enter_async_context(HttpProxy(port, patience_s=TURN_S))
@@ -350,10 +402,14 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
 
 async def _record_commands(lab: Lab) -> None:
     address = lab.door.access.address()
-    async with aiomqtt.Client(
-        address.host, address.port, username=address.username, password=address.password
-    ) as client:
-        await client.subscribe("vpp/v1/+/+/+/cmd", qos=1)
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            lab.commands.append((str(message.topic).split("/")[4], json.loads(message.payload)))
+    while True:
+        with suppress(aiomqtt.MqttError):  # a broker that a test has killed
+            async with aiomqtt.Client(
+                address.host, address.port, username=address.username, password=address.password
+            ) as client:
+                await client.subscribe("vpp/v1/+/+/+/cmd", qos=1)
+                async for message in client.messages:
+                    assert isinstance(message.payload, bytes)
+                    command = json.loads(message.payload)
+                    lab.commands.append((str(message.topic).split("/")[4], command))
+        await asyncio.sleep(0.05)

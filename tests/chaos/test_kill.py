@@ -201,16 +201,18 @@ def test_a_service_that_falls_silent_lets_every_device_go_home(laboratory: Any) 
     async def play() -> None:
         async with laboratory() as lab:
             await lab.start()
-            while not any(setpoint and setpoint[0] for setpoint in await in_force(lab)):
+            while not any(setpoint[0] for setpoint in (await lab.in_force()).values()):
                 assert await lab.minute()
             lab.kill()
             while await lab.minute():
                 pass
-            assert any(await in_force(lab))
+            assert await lab.in_force()
             silent = lab.now - MINUTE
-            for minutes in range(1, SETPOINT_TTL // MINUTE + 2):
+            for minutes in range(
+                1, SETPOINT_TTL // MINUTE + 1
+            ):  # the newest left with the last word
                 await lab.world.advance(silent + minutes * MINUTE, {})
-            assert not any(await in_force(lab))
+            assert not await lab.in_force()
             devices = (await lab.world.snapshot())["devices"]
             assert [devices[name]["_power_kw"] for name in ("steel-battery", "office-battery")] == [
                 0.0,
@@ -218,13 +220,6 @@ def test_a_service_that_falls_silent_lets_every_device_go_home(laboratory: Any) 
             ]
 
     asyncio.run(play())
-
-
-async def in_force(lab: Any) -> list[Any]:
-    """The set-point of each device that has not ended."""
-    plain = await lab.world.snapshot()
-    orders = [device["_in_force"] for device in plain["devices"].values()]
-    return [order for order in orders if order and order[2] > plain["taken_at"]]
 
 
 def test_a_cold_start_steers_again_within_seconds(laboratory: Any, capsys: Any) -> None:
