@@ -5,27 +5,31 @@ For each quarter-hour:
     owed        what the market holds the park to: sold, and called
     delivered   what the simulated main meters counted
     room        what storages that worked all the quarter-hour could have done more, in the direction of the miss:
-                by their power, their energy, and the limits of their connection point, feeder and park
+                by their power, their energy when it ended, and what their connection point may draw or feed
+    ceiling     the same where no connection point draws above the peak that its month has paid for: the service
+                makes no new peak to mend a quarter-hour
+
+A quarter-hour that was missed counts as missed where the room under the ceiling would have covered what lacked, and
+is left out where not; one that was met counts as met. How many are left out, and why, is told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from vpp.clock import SimulatedClock
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.park import Park
 from vpp.model.resource import Storage
-from vpp.model.time import QUARTER, Interval, local_date, local_day, local_moment
-from vpp.service import owing
+from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_day, local_moment
+from vpp.service import ceilings, owing
 from vpp.service.backtestasked import BacktestOptions, Way, as_asked
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.inline import InlineExecutor
@@ -51,6 +55,8 @@ class Quarter:
     delivered_kwh: float
     room_kwh: float
     """In the direction of the miss; a size."""
+    under_ceiling_kwh: float
+    """Of it, without a new peak."""
     failing: frozenset[ResourceId]
     """At some time of it."""
 
@@ -65,8 +71,16 @@ class Quarter:
     @property
     def had_room(self) -> bool:
         """Whether it was met, or working storages could have met it: what is judged."""
-        lacks_kwh = abs(self.error_kwh) - TOLERANCE * abs(self.owed_kwh)
-        return self.met or self.room_kwh >= lacks_kwh
+        return self.met or self.under_ceiling_kwh >= self._lacks_kwh
+
+    @property
+    def held_by_ceiling(self) -> bool:
+        """Whether only the ceiling of a peak stood in the way."""
+        return not self.had_room and self.room_kwh >= self._lacks_kwh
+
+    @property
+    def _lacks_kwh(self) -> float:
+        return abs(self.error_kwh) - TOLERANCE * abs(self.owed_kwh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +160,16 @@ async def _live(
             file=file, scenario=scenario_of(file), span=span, seed=seed, plant=plant,
             executor=executor, world=world, began=began,
         )  # fmt: skip
-        await lockstep(run, clock, asyncio.Event(), lambda plant: None, plan_limit_s=600.0)
-        return await _seen(plant, world, span, faults, opened_at, period, began)
+        ceilings_kw: dict[datetime, Mapping[ConnectionPointId, float]] = {}
+
+        def note(plant: Plant) -> None:
+            """Keep what each quarter-hour began with."""
+            now = plant.clock.now()
+            if now in span and latest_boundary(now, QUARTER) == now:
+                ceilings_kw[now] = ceilings.ceilings_kw(plant, now)
+
+        await lockstep(run, clock, asyncio.Event(), note, plan_limit_s=600.0)
+        return await _seen(plant, world, span, faults, opened_at, period, began, ceilings_kw)
 
 
 async def _seen(
@@ -158,6 +180,7 @@ async def _seen(
     opened_at: datetime,
     period: timedelta,
     began: float,
+    ceilings_kw: Mapping[datetime, Mapping[ConnectionPointId, float]],
 ) -> Tracked:
     lived = await world.trajectory(span)
     failures = _failures(plant.file.park, span, faults, opened_at, period)
@@ -178,7 +201,10 @@ async def _seen(
                 interval=interval,
                 owed_kwh=owed_kwh,
                 delivered_kwh=delivered_kwh,
-                room_kwh=_room_kwh(plant.file.park, lived, step, side, failing),
+                room_kwh=_room_kwh(plant.file.park, lived, step, side, failing, {}),
+                under_ceiling_kwh=_room_kwh(
+                    plant.file.park, lived, step, side, failing, ceilings_kw[interval.start]
+                ),
                 failing=failing,
             )
         )
@@ -215,40 +241,37 @@ def _failures(
 
 
 def _room_kwh(
-    park: Park, lived: Trajectory, step: int, side: int, failing: frozenset[ResourceId]
+    park: Park,
+    lived: Trajectory,
+    step: int,
+    side: int,
+    failing: frozenset[ResourceId],
+    ceilings_kw: Mapping[ConnectionPointId, float],
 ) -> float:
-    """What working storages could still have done that way, a size; at most what every limit above leaves."""
+    """What working storages could still have done that way, a size."""
     hours = QUARTER / timedelta(hours=1)
     power = dict(zip(lived.resource_ids, lived.power_kw[:, step], strict=True))
-    total_kwh, point_kwh = 0.0, dict[str, float]()
-    for resource in park.electric:
-        if not isinstance(resource, Storage) or resource.resource_id in failing:
+    behind_kwh: dict[ConnectionPointId, float] = {}
+    for store in park.electric:
+        if not isinstance(store, Storage) or store.resource_id in failing:
             continue
-        stored = lived.stored_kwh[resource.resource_id][step]
-        kw = power[resource.resource_id]
+        stored, kw = lived.stored_kwh[store.resource_id][step], power[store.resource_id]
+        soc = stored / store.capacity_kwh
         if side > 0:
-            by_power = resource.most_discharge_kw(stored / resource.capacity_kwh) - kw
-            by_energy = (
-                stored - resource.min_soc * resource.capacity_kwh
-            ) * resource.discharge_efficiency
+            by_power = store.most_discharge_kw(soc) - kw
+            above_kwh = stored - store.min_soc * store.capacity_kwh
+            by_energy = above_kwh * store.discharge_efficiency
         else:
-            by_power = kw + resource.most_charge_kw(stored / resource.capacity_kwh)
-            by_energy = (resource.capacity_kwh - stored) / resource.charge_efficiency
+            by_power = kw + store.most_charge_kw(soc)
+            by_energy = (store.capacity_kwh - stored) / store.charge_efficiency
+        point = store.connection_point_id
         room = max(min(by_power * hours, by_energy), 0.0)
-        point = resource.connection_point_id
-        point_kwh[point] = point_kwh.get(point, 0.0) + room
-    for name, room in point_kwh.items():
-        limits = park.point_by_id[name].limits  # type: ignore[index]
-        net = (lived.export_wh[name][step] - lived.import_wh[name][step]) / 1000  # type: ignore[index]
-        left = limits.export_kw * hours - net if side > 0 else limits.import_kw * hours + net
+        behind_kwh[point] = behind_kwh.get(point, 0.0) + room
+    total_kwh = 0.0
+    for name, room in behind_kwh.items():
+        limits = park.point_by_id[name].limits
+        net_kwh = float(lived.export_wh[name][step] - lived.import_wh[name][step]) / 1000
+        import_kw = min(limits.import_kw, ceilings_kw.get(name, inf))
+        left = limits.export_kw * hours - net_kwh if side > 0 else import_kw * hours + net_kwh
         total_kwh += min(room, max(left, 0.0))
     return total_kwh
-
-
-def errors_share(quarters: Sequence[Quarter]) -> list[float]:
-    """Of what is owed, sizes."""
-    return [abs(q.error_kwh) / max(abs(q.owed_kwh), 1e-9) for q in quarters]
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    return float(np.percentile(values, 100 * share)) if values else float("nan")

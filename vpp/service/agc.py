@@ -8,6 +8,7 @@ Where two products' signals run at once, each is answered by what the other did 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,7 @@ from vpp.service import activations, mainmeters, owing, reserves
 from vpp.service.plant import Plant
 from vpp.service.reservedesk import Run
 
+TICK = timedelta(microseconds=1)
 PAUSE = timedelta(minutes=1)
 """A signal that begins so long after the end of the one before is a run of its own."""
 
@@ -35,19 +37,25 @@ def note(plant: Plant, now: datetime) -> None:
     ]
     if not running:
         return
-    for call in running:
-        _instruct(plant, call, now)
     shown, base_kw = mainmeters.shown(plant, now), _base_kw(plant, now)
     samples = plant.reserve.samples
-    if shown is None or base_kw is None or (samples and samples[-1].at >= shown.at):
-        return
-    response = round(exact((shown.kw - base_kw) / 1000), 6)
-    samples.append(Sample(shown.at, response))
-    asked = {call.product_id: call.asked_mw(shown.at) for call in running}
+    if shown is not None and base_kw is not None and not (samples and samples[-1].at >= shown.at):
+        samples.append(Sample(shown.at, round(exact((shown.kw - base_kw) / 1000), 6)))
+        _answered(plant, running, samples[-1])
+    for call in running:
+        _instruct(plant, call, now)
+
+
+def _answered(plant: Plant, running: Sequence[Activation], sample: Sample) -> None:
+    """Hand a sample to every run, after the set-points that came before it: those of its moment are not answered yet."""
+    for call in running:
+        _instruct(plant, call, sample.at - TICK)
+    asked = {call.product_id: call.asked_mw(sample.at - TICK) for call in running}
     for call in running:
         others = sum(asked.values()) - asked[call.product_id]
-        plant.reserve.runs[call.product_id].following.see(shown.at, response - others)
-        plant.metrics.agc.followed(call.product_id, plant.reserve.runs[call.product_id].following)
+        following = plant.reserve.runs[call.product_id].following
+        following.see(sample.at, sample.response_mw - others)
+        plant.metrics.agc.followed(call.product_id, following)
 
 
 def _base_kw(plant: Plant, now: datetime) -> float | None:
@@ -57,7 +65,7 @@ def _base_kw(plant: Plant, now: datetime) -> float | None:
 
 
 def _instruct(plant: Plant, call: Activation, now: datetime) -> None:
-    """Hand the set-points that came since the last cycle to the run, and begin one where none goes on."""
+    """Hand set-points that came until `now` and are new to the run, and begin one where none goes on."""
     run = plant.reserve.runs.get(call.product_id)
     if run is None or call.interval.start > run.until + PAUSE:
         run = Run(
