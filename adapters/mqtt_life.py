@@ -284,10 +284,15 @@ class BrokerLink:
             if silent.done() and not lost.done():
                 client.drop(silent.result())
                 return silent.result()
+            if stopped.done() and self._client is client:
+                await self._farewell()
             return lost.result() if lost.done() else "stopped"
         finally:
             for task in (lost, silent, granted):
                 task.cancel()
+
+    async def _farewell(self) -> None:
+        """Say what is to be said before we close a connection that stands."""
 
     async def _silence(self, client: WireClient) -> str:
         """Return when the broker has been silent for too long: a line can be cut without a word."""

@@ -9,16 +9,20 @@ from random import Random
 from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
+from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
+from adapters.mqtt_mapping import ForeignDevice
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.sunspec import Choices
 from vpp.service.channels import Channels, Link
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
+from vpp.service.feedsecrets import read_secret
 from vpp.service.linkhealth import NATIVE
 from vpp.service.parkfile import ParkFile
+from vpp.service.payloadschema import GatewayDeviceSection, MqttGatewaySection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,16 @@ async def open_links(
     await stack.enter_async_context(native)
     links: dict[str, Link] = {NATIVE: native}
     carrier = dict.fromkeys(file.park.device_owner, NATIVE)
-    for number, section in enumerate(file.modbus if file.trading.mode != "simulated" else ()):
+    real = file.trading.mode != "simulated"
+    for number, section in enumerate(file.modbus if real else ()):
         gateway = modbus_link(section, file, clock=clock, jitter=Random(seed + number + 1))
         links[section.id] = await stack.enter_async_context(gateway)
         carrier |= {ResourceId(device.resource): section.id for device in section.devices}
+    for number, foreign in enumerate(file.mqtt_gateways if real else ()):
+        jitter = Random(seed - number - 1)
+        speaker = mqtt_gateway_link(foreign, file, broker, clock=clock, jitter=jitter)
+        links[foreign.id] = await stack.enter_async_context(speaker)
+        carrier |= {ResourceId(device.resource): foreign.id for device in foreign.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
     return Linked(channels=channels, native=native)
@@ -77,6 +87,53 @@ def modbus_link(
         timing=GatewayTiming(
             timeout_s=section.timeout_s, connect_timeout_s=section.connect_timeout_s
         ),
+    )
+
+
+def mqtt_gateway_link(
+    section: MqttGatewaySection,
+    file: ParkFile,
+    broker: BrokerAddress,
+    *,
+    clock: Watch,
+    jitter: Random,
+) -> GatewayLink:
+    """The link to gateways that speak words of their own; not started. `broker` is the park's own.
+
+    Raises:
+        UnavailableError: User or password of their broker are not where the file says.
+    """
+    own = section.broker
+    if own is not None:
+        broker = BrokerAddress(
+            host=own.host,
+            port=own.port,
+            username=None if own.username is None else read_secret(own.username, file.folder),
+            password=None if own.password is None else read_secret(own.password, file.folder),
+        )
+    meters = {point.meter_id for point in file.park.connection_points}
+    return GatewayLink(
+        broker,
+        file.payload_maps[section.map],
+        [_foreign(device, file, meters) for device in section.devices],
+        client_id=f"vpp-{file.park.park_id}-{section.id}",
+        now=clock.now,
+        jitter=jitter,
+    )
+
+
+def _foreign(
+    section: GatewayDeviceSection, file: ParkFile, meters: set[ResourceId]
+) -> ForeignDevice:
+    device_id = ResourceId(section.resource)
+    enterprise_id, site_id = file.park.device_owner[device_id]
+    return ForeignDevice(
+        device_id=device_id,
+        enterprise_id=enterprise_id,
+        site_id=site_id,
+        names=section.names,
+        is_meter=device_id in meters,
+        read_only=section.read_only,
     )
 
 

@@ -26,6 +26,7 @@ from vpp.service.devicechecks import check_gateways
 from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
+from vpp.service.gatewaychecks import check_mqtt_gateways
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.openadrchecks import check_programmes
@@ -56,6 +57,7 @@ def check(parts: Parts) -> list[Fault]:
     check_venues(parts)
     check_window(parts)
     check_gateways(parts)
+    check_mqtt_gateways(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

@@ -21,6 +21,7 @@ from vpp.model.calendar import Calendar
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Binding, MarketProduct
 from vpp.model.park import Park
+from vpp.model.payloads import PayloadMap
 from vpp.model.registers import RegisterMap
 from vpp.model.resource import Generator, Panels
 from vpp.model.resource.series import available_series
@@ -42,6 +43,7 @@ from vpp.service.drchecks import platform_rules
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
+from vpp.service.gatewaychecks import read_payload_maps
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
@@ -55,6 +57,7 @@ from vpp.service.parkschema import (
     SimulatorSettings,
 )
 from vpp.service.parkseries import SeriesReader
+from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.tradingschema import TradingSection
@@ -125,6 +128,12 @@ class ParkFile:
 
     register_maps: Mapping[str, RegisterMap]
     """What their devices are read by, as the park file names it."""
+
+    mqtt_gateways: tuple[MqttGatewaySection, ...]
+    """Gateways that speak MQTT in words of their own."""
+
+    payload_maps: Mapping[str, PayloadMap]
+    """How they speak, as the park file names it."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -241,6 +250,7 @@ def load_park(source: Path | Traversable) -> ParkFile:
     faults += _read_markets(parts, source.parent)
     faults += _read_mappings(parts, source.parent)
     faults += read_register_maps(parts, source.parent)
+    faults += read_payload_maps(parts, source.parent)
     faults += check(parts)
     if isinstance(section, list) or faults or document.faults:
         raise ConfigErrors(_in_order(document, faults))
@@ -340,6 +350,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         mappings=parts.mappings,
         modbus=tuple(section.modbus),
         register_maps=parts.register_maps,
+        mqtt_gateways=tuple(section.mqtt_gateways),
+        payload_maps=parts.payload_maps,
         openadr=tuple(section.openadr),
         redis=section.redis,
         folder=folder,

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from vpp.errors import DataError
 from vpp.model.network import Pipe
 from vpp.model.park import PowerGroup
+from vpp.model.payloads import PayloadMap
 from vpp.model.registers import RegisterMap
 from vpp.model.resource import Resource
 from vpp.model.tariff import TwoPartTariff
@@ -33,6 +34,7 @@ from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
+from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.resourceschema import AnyResource
@@ -82,6 +84,9 @@ class Parts:
     modbus: list[tuple[KeyPath, ModbusSection]] = field(default_factory=list)
     register_maps: dict[str, RegisterMap] = field(default_factory=dict)
     """By the name that the park file gives; one whose file is faulty is left out."""
+    mqtt_gateways: list[tuple[KeyPath, MqttGatewaySection]] = field(default_factory=list)
+    payload_maps: dict[str, PayloadMap] = field(default_factory=dict)
+    """As `register_maps`."""
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -200,6 +205,10 @@ def _collect_gateways(parts: Parts) -> None:
         _note(parts, "gateway", path, item, "id")
         if (gateway := _valid(ModbusSection, item)) is not None:
             parts.modbus.append((path, gateway))
+    for path, item in _items(parts.document.tree, (), "mqtt_gateways"):
+        _note(parts, "gateway", path, item, "id")
+        if (foreign := _valid(MqttGatewaySection, item)) is not None:
+            parts.mqtt_gateways.append((path, foreign))
 
 
 def _collect_feeds(parts: Parts) -> None:

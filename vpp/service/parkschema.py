@@ -24,6 +24,7 @@ from vpp.service.forecastschema import ForecastsSection
 from vpp.service.marketschema import ProductName
 from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
+from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.redisschema import RedisSection
 from vpp.service.resourceschema import AnyResource
@@ -354,6 +355,10 @@ class ParkSection(Section):
     """Series that are fetched: files in a folder, documents at an address."""
     modbus: Annotated[list[ModbusSection], Field(max_length=500)] = Field(default_factory=list)
     """Gateways whose devices speak Modbus TCP; every other device speaks MQTT."""
+    mqtt_gateways: Annotated[list[MqttGatewaySection], Field(max_length=100)] = Field(
+        default_factory=list
+    )
+    """Gateways that speak MQTT in words of their own."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)

@@ -13,6 +13,7 @@ from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
 from vpp.service.faultfile import FaultsSection
 from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schema
+from vpp.service.payloadmaps import payload_map_schema
 from vpp.service.planviews import WhatIfView
 from vpp.service.registermaps import map_schema
 
@@ -30,6 +31,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "market": market_schema,
     "venue-mapping": venue_mapping_schema,
     "registers": map_schema,
+    "payload-map": payload_map_schema,
     "case": _of(CaseSection),
     "faults": _of(FaultsSection),
     "plan": _of(WhatIfView),

@@ -1,0 +1,130 @@
+"""The link to gateways that speak MQTT in words of their own: a map makes them ours, both ways.
+
+    their broker ─▶ BrokerLink ─▶ PayloadTranslator.read ─▶ messages(), our topics and our JSON
+    send() ─▶ PayloadTranslator.command ─▶ publish, QoS 1, never retained
+
+Commands to a gateway that knows their expiry carry it, and the device falls back by itself. To one that
+does not, what lets the device go is published by us when a command has expired unrenewed and when the
+service stops. Where a link commands one such device alone it is also the last will of the connection: the
+broker says it when we are killed. With several only the first two hold, so give each a link of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from random import Random
+
+import aiomqtt
+import structlog
+
+from adapters.mqtt_life import BrokerAddress, BrokerLink
+from adapters.mqtt_mapping import ForeignDevice, PayloadTranslator
+from adapters.mqtt_pace import LinkTiming
+from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
+from vpp.model.payloads import PayloadMap
+from vpp.ports import Message, Unsent
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+"""How often expired commands are looked for."""
+
+
+class GatewayLink(BrokerLink):
+    """A `MessageSource` and `SetpointSink` over gateways of one kind."""
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        payload_map: PayloadMap,
+        devices: Sequence[ForeignDevice],
+        *,
+        client_id: str,
+        now: Callable[[], datetime],
+        jitter: Random,
+        timing: LinkTiming | None = None,
+    ) -> None:
+        """`devices` are all that stand behind these gateways; see `BrokerLink` for the others."""
+        self._translator = PayloadTranslator(payload_map, devices)
+        self._let_go_at: dict[ResourceId, datetime] = {}
+        """Until when devices hold a command that they will not drop by themselves."""
+        self._refused_before = 0
+        commanded = [device.device_id for device in devices if not device.read_only]
+        release = self._translator.release(commanded[0]) if len(commanded) == 1 else None
+        super().__init__(
+            broker,
+            payload_map.subscriptions,
+            client_id=client_id,
+            now=now,
+            jitter=jitter,
+            timing=timing,
+            will=None if release is None else aiomqtt.Will(release[0], release[1], qos=1),
+        )
+
+    @property
+    def refused(self) -> int:
+        """Messages, or parts of them, that could not be read."""
+        return self._translator.refused.total()
+
+    @property
+    def fault(self) -> str | None:
+        if (why := super().fault) is not None:
+            return why
+        if self.refused > self._refused_before:
+            return f"the newest message could not be read, as {self.refused} in all"
+        return None
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what comes in our words; as of `BrokerLink` otherwise."""
+        async for message in super().messages():
+            refused = self.refused
+            for ours in self._translator.read(message.topic, message.payload, self._now()):
+                yield ours
+            if self.refused == refused:
+                self._refused_before = refused
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        """Say all set-points, wait until the broker has confirmed each, return the others.
+
+        Raises:
+            DataError: A device is not commanded through this gateway, or is another enterprise's.
+        """
+        now = self._now()
+        reasons = await self._publish_all([self._translator.command(s, now) for s in setpoints])
+        unsent = []
+        for setpoint, reason in zip(setpoints, reasons, strict=True):
+            if reason is not None:
+                unsent.append(Unsent(setpoint=setpoint, reason=reason))
+            # One that was not confirmed may have arrived all the same.
+            if self._translator.release(setpoint.resource_id) is not None:
+                self._let_go_at[setpoint.resource_id] = setpoint.expires_at
+        return tuple(unsent)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """As of `BrokerLink`; beside it, devices whose commands have expired are let go."""
+        letting_go = asyncio.create_task(self._let_go_in_time(), name="mqtt-gateway-let-go")
+        try:
+            await super().run(stop)
+        finally:
+            letting_go.cancel()
+
+    async def _let_go_in_time(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = self._now()
+            await self._let_go([d for d, until in self._let_go_at.items() if until <= now])
+
+    async def _farewell(self) -> None:
+        await self._let_go(list(self._let_go_at))
+
+    async def _let_go(self, devices: Sequence[ResourceId]) -> None:
+        """Publish what lets these go; whoever could not be told is tried again."""
+        said = [release for d in devices if (release := self._translator.release(d)) is not None]
+        for device_id, reason in zip(devices, await self._publish_all(said), strict=True):
+            if reason is None:
+                self._let_go_at.pop(device_id, None)
+            else:
+                log.warning("a device could not be let go", device=device_id, reason=reason)
