@@ -90,7 +90,7 @@ class GatewayLink(BrokerLink):
         """Say all set-points, wait until the broker has confirmed each, return the others.
 
         Raises:
-            DataError: A device is not commanded through this gateway, or is another enterprise's.
+            DataError: A device is not behind this gateway, another enterprise's, or only read.
         """
         now = self._now()
         reasons = await self._publish_all([self._translator.command(s, now) for s in setpoints])

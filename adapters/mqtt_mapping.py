@@ -230,11 +230,21 @@ class PayloadTranslator:
         """A set-point as the gateway hears it.
 
         Raises:
-            DataError: The device is not commanded through this gateway, or belongs to somebody else.
+            DataError: The device is not behind this gateway, another enterprise's, or only read.
         """
-        gathered, said = self._commanded(setpoint.resource_id), self._map.command
-        if gathered.device.enterprise_id != setpoint.enterprise_id or said is None:
-            raise _unreachable(setpoint.resource_id)
+        gathered, said = self._by_id.get(setpoint.resource_id), self._map.command
+        if gathered is None or gathered.device.enterprise_id != setpoint.enterprise_id:
+            raise DataError(
+                f"is no resource of {setpoint.enterprise_id}",
+                where=setpoint.resource_id,
+                fix="Command only what the park file puts behind this gateway",
+            )
+        if said is None or gathered.device.read_only:
+            raise DataError(
+                "is only read behind this gateway",
+                where=setpoint.resource_id,
+                fix="Give it `read_only: false` under mqtt_gateways, and a map with a command",
+            )
         gathered.commands[setpoint.command_id] = setpoint
         while len(gathered.commands) > REMEMBERED_COMMANDS:
             gathered.commands.popitem(last=False)
@@ -252,17 +262,11 @@ class PayloadTranslator:
 
     def release(self, device_id: ResourceId) -> tuple[str, bytes] | None:
         """What lets a device go that does not by itself; None where it does."""
-        gathered, said = self._commanded(device_id), self._map.command
+        said = self._map.command
         if said is None or said.release is None:
             return None
-        words: dict[str, object] = dict(gathered.device.names)
+        words: dict[str, object] = dict(self._by_id[device_id].device.names)
         return fill(said.topic, words), self._encode(fill_all(said.release, words))
-
-    def _commanded(self, device_id: ResourceId) -> _Gathered:
-        gathered = self._by_id.get(device_id)
-        if gathered is None or gathered.device.read_only:
-            raise _unreachable(device_id)
-        return gathered
 
     def _note_read_back(self, gathered: _Gathered, points: dict[str, float], now: datetime) -> None:
         """A device that shows the power it was told has taken that command."""
@@ -334,11 +338,3 @@ class PayloadTranslator:
                 reason=nonsense.reason.value,
                 what=str(nonsense)[:200],
             )
-
-
-def _unreachable(device_id: ResourceId) -> DataError:
-    return DataError(
-        "is not commanded through this gateway",
-        where=device_id,
-        fix="Give it `read_only: false` under mqtt_gateways, and a map with a command",
-    )

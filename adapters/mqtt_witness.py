@@ -11,7 +11,7 @@ from typing import Self
 
 import aiomqtt
 
-from adapters.mqtt_link import BrokerAddress
+from adapters.mqtt_life import BrokerAddress
 from vpp.errors import UnavailableError
 
 CONNECT_S = 10.0

@@ -220,9 +220,9 @@ def test_what_lets_a_device_go_is_said_where_it_has_no_timer_of_its_own() -> Non
 
 
 def test_a_device_that_is_read_alone_gets_no_command() -> None:
-    with pytest.raises(DataError, match="hall-heat: is not commanded through this gateway"):
+    with pytest.raises(DataError, match="hall-heat: is only read behind this gateway"):
         house().command(a_setpoint("hall-heat", 1.0), NOON)
-    with pytest.raises(DataError, match="saw: is not commanded"):
+    with pytest.raises(DataError, match="saw: is no resource of mill"):
         house().command(a_setpoint("saw", 1.0), NOON)
 
 

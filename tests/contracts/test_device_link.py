@@ -1,4 +1,5 @@
-"""What every link to devices promises inward, whatever it speaks outward: MQTT, Modbus, and both at once."""
+"""What every link to devices promises inward, whatever it speaks outward: our MQTT, that of others,
+Modbus, and several at once."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
@@ -21,7 +23,9 @@ from adapters.brokers import EmbeddedBroker
 from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
+from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_link import MqttLink
+from adapters.mqtt_mapping import ForeignDevice
 from adapters.mqtt_pace import LinkTiming
 from tests.adapters.slaves import Slaves
 from vpp.errors import DataError
@@ -30,6 +34,7 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.registers import Kind, Register, RegisterMap, What, Write
 from vpp.ports import Message
 from vpp.service.channels import Channels, Link
+from vpp.service.payloadmaps import load_payload_map
 from vpp.wire import CommandMessage, TelemetryMessage
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
@@ -121,6 +126,22 @@ class OverMqtt:
 
 
 @dataclass
+class OverForeignMqtt(OverMqtt):
+    async def says(self, power_kw: float) -> None:
+        said = {"timestamp": 1_764_763_200_000, "node": "bms", "group": "bess"}
+        said |= {"values": {"active_power": -1000 * power_kw}}
+        async with self._device() as device:
+            await device.publish("neuron/app/upload", msgspec.json.encode(said), qos=1)
+
+    async def does(self, setpoint: Setpoint) -> float:
+        async with self._device() as device:
+            await device.subscribe("neuron/vpp/write/req", qos=1)
+            assert await self.link.send([setpoint]) == ()
+            message = await anext(aiter(device.messages))
+            return -float(msgspec.json.decode(message.payload)["value"]) / 1000
+
+
+@dataclass
 class OverModbus:
     link: Link | Channels
     there: Slaves
@@ -172,6 +193,40 @@ async def over_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
+async def over_foreign_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
+    broker = EmbeddedBroker([EnterpriseId("steel")])
+    async with AsyncExitStack() as stack:
+        access = await stack.enter_async_context(broker)
+        own = await stack.enter_async_context(
+            GatewayLink(
+                access.address(),
+                load_payload_map("neuron", Path()),
+                [
+                    ForeignDevice(
+                        device_id=BESS,
+                        enterprise_id=EnterpriseId("steel"),
+                        site_id="mill",
+                        names={"node": "bms", "group": "bess"},
+                        is_meter=False,
+                        read_only=False,
+                    )
+                ],
+                client_id="service-neuron",
+                now=lambda: NOON,
+                jitter=Random(1),
+                timing=LinkTiming(first_delay_s=0.01, longest_delay_s=0.05),
+            )
+        )
+        link: Link | Channels = own
+        if beside:
+            link = Channels(
+                {"foreign": own, "gateway": await stack.enter_async_context(dead_gateway())},
+                {BESS: "foreign", PUMP: "gateway"},
+            )
+        yield OverForeignMqtt(link, broker, access)
+
+
+@asynccontextmanager
 async def over_modbus(*, beside: bool = False) -> AsyncIterator[Bench]:
     there = Slaves({1: dict.fromkeys(range(8), 0)})
     await there.start()
@@ -215,8 +270,10 @@ def dead_gateway() -> ModbusLink:
 Over = Callable[..., AbstractAsyncContextManager[Bench]]
 BENCHES = [
     pytest.param(over_mqtt, False, id="mqtt"),
+    pytest.param(over_foreign_mqtt, False, id="foreign mqtt"),
     pytest.param(over_modbus, False, id="modbus"),
     pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
+    pytest.param(over_foreign_mqtt, True, id="foreign mqtt beside a dead gateway"),
     pytest.param(over_modbus, True, id="modbus beside a dead gateway"),
 ]
 on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
