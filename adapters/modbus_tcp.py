@@ -7,8 +7,9 @@
 One task owns the connection and does one thing at a time, so the devices behind a gateway share it
 without knowing of each other:
 
-* A device that does not answer three times is dead and asked once a minute; the others keep their pace.
-  When the gateway itself was away, all are asked at once again.
+* A device that does not answer three times, or breaks the line while others are answered over it, is dead
+  and asked once a minute; the others keep their pace, however many are dead. When the gateway itself was
+  away, all are asked at once again.
 * Of the commands to a device the newest counts: a queue of one, and no faster than `write_s`. A
   command is written in the order of the map, read back, and only then enabled; where anything of that
   fails, the device is let go as soon as it can be reached, and the command is told as refused.
@@ -41,6 +42,10 @@ from vpp.ports import Message, Unsent
 from vpp.wire import AckMessage, TelemetryMessage, topic
 
 log = structlog.get_logger(__name__)
+
+SPARED = 9
+"""After a time-out it is so many time-outs before another device that is ill is asked: nine tenths of the
+line belong to those that answer, however many do not."""
 
 LOOK_S = 1.0
 """How often at least it is looked whether a command has ended, for clocks that run faster."""
@@ -104,10 +109,15 @@ class ModbusLink:
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled, self._wake = asyncio.Event(), asyncio.Event()
         self._closed = False
+        self._broken: BaseException | None = None
+        self._overflowing, self.lost = False, 0
         self._up, self._since = False, now()
         self._away: str | None = "not started"
         self._connections, self._failures = 0, 0
         self._opened_at = float("-inf")
+        self._unreachable = True
+        self._answered: DeviceState | None = None
+        self._spared: tuple[DeviceState | None, float] = (None, float("-inf"))
         self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
 
     # ------------------------------------------------------------ how it does
@@ -133,15 +143,23 @@ class ModbusLink:
         if self._away is not None:
             return self._away
         ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
+        if self._overflowing:
+            ill.insert(0, f"the reader is late: {self.lost} messages gave way")
         return "; ".join(ill) or None
 
     # ------------------------------------------------------------ in
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield telemetry and answers as they come, until the link is stopped. One reader."""
+        """Yield telemetry and answers as they come, until the link is stopped. One reader.
+
+        What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
+        """
         while True:
             while self._inbox:
                 yield self._inbox.popleft()
+            self._overflowing = False
+            if self._broken is not None:
+                raise self._broken
             if self._closed:
                 return
             self._filled.clear()
@@ -150,6 +168,8 @@ class ModbusLink:
     def _tell(self, state: DeviceState, told: TelemetryMessage | AckMessage) -> None:
         device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
         where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
+        if len(self._inbox) == self._inbox.maxlen:
+            self._overflowing, self.lost = True, self.lost + 1
         self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
         self._filled.set()
 
@@ -186,7 +206,7 @@ class ModbusLink:
             return "is read-only"
         if self._away is not None:
             return self._away
-        if state.dead or state.map is None:
+        if state.dead or not state.seen or state.map is None:
             return state.fault or "was not read yet"
         return None if state.map.takes_setpoints else "its register map has no set-point"
 
@@ -217,22 +237,27 @@ class ModbusLink:
                     await self._turn(stopped)
             if self._up:
                 await self._talk.let_go(tuple(self._states.values()))
+        except Exception as error:
+            self._broken = error
+            raise
         finally:
             stopped.cancel()
             self._line.close()
-            self._went_down("stopped")
             self._closed = True
             self._filled.set()
+            self._went_down("stopped")
 
     async def _open(self, stopped: asyncio.Task[bool]) -> bool:
         """Connect, after a wait where it failed before; False where that was in vain."""
-        delay_s = self._timing.delay_s(self._failures, self._jitter)
-        await asyncio.wait({stopped}, timeout=delay_s)
+        if not self._up:  # else we closed it ourselves, after a device that did not answer
+            delay_s = self._timing.delay_s(self._failures, self._jitter)
+            await asyncio.wait({stopped}, timeout=delay_s)
         if stopped.done():
             return False
         try:
             await self._line.open()
         except LineLostError as error:
+            self._unreachable = True
             self._lost(error.what)
             return False
         self._opened_at = asyncio.get_running_loop().time()
@@ -243,10 +268,12 @@ class ModbusLink:
     def _went_up(self) -> None:
         self._up, self._since, self._away = True, self._now(), None
         self._connections += 1
-        for state in self._states.values():  # while the gateway was away nobody could answer
-            state.failures, state.next_poll = 0, 0.0
+        for state in self._states.values():
+            if self._unreachable:  # nobody could answer, whatever was thought of them
+                state.failures, state.next_poll = 0, 0.0
             if state.force is not None and state.force.refresh_at is not None:
                 state.force.refresh_at = 0.0  # before it is read: its timer may have run out
+        self._unreachable = False
         log.info("link up", where=str(self._line.address), reconnects=self.reconnects)
 
     def _went_down(self, reason: str) -> None:
@@ -285,13 +312,16 @@ class ModbusLink:
     def _dues(self) -> list[tuple[float, _Job, DeviceState]]:
         """Everything that waits for its turn, and when it is due in seconds of the loop."""
         now, found = self._now(), []
+        spared_by, spared_until = self._spared
         for state in self._states.values():
-            found.append((state.next_poll, _Job.POLL, state))
-            if state.dead:
-                continue
+            waits = state.failures and state is not spared_by
+            due = max(state.next_poll, spared_until) if waits else state.next_poll
+            found.append((due, _Job.POLL, state))
             force = state.force
             if force is not None and force.setpoint.expires_at <= now:
                 state.release_at, state.force, force = 0.0, None, None
+            if state.dead:
+                continue
             if state.release_at is not None:
                 found.append((state.release_at, _Job.RELEASE, state))
             elif force is not None and force.refresh_at is not None:
@@ -327,15 +357,22 @@ class ModbusLink:
         }
         try:
             await doing[job](state)
-        except (LineLostError, SilentError) as error:
+        except SilentError as error:
             state.failures += 1
-            if isinstance(error, LineLostError):
-                self._lost(error.what)
+            now, wasted_s = asyncio.get_running_loop().time(), SPARED * self._timing.timeout_s
+            self._spared = state, now + wasted_s
+            return error.what
+        except LineLostError as error:
+            # It is the device's fault only where others are answered over the same line.
+            if self._answered not in (None, state):
+                state.failures += 1
+            self._answered = None
+            self._lost(error.what)
             return error.what
         except (AdapterError, DataError) as error:  # it answers, and not what was hoped for
-            state.failures = 0
+            state.failures, self._answered = 0, state
             return error.what
-        state.failures = 0
+        state.failures, self._answered = 0, state
         return None
 
 

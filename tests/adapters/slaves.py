@@ -31,6 +31,9 @@ class Slaves:
     clamped: dict[int, list[int]] = field(default_factory=dict)
     """What is stored at an address whatever is written there: a device that confirms and keeps its own."""
 
+    on_read: dict[int, Callable[[], None]] = field(default_factory=dict)
+    """What happens when a unit is read, before it answers."""
+
     frames: list[bytes] = field(default_factory=list)
     """Every request, whole."""
 
@@ -40,6 +43,7 @@ class Slaves:
 
     async def start(self) -> None:
         """Listen, on the port of the last time where there was one."""
+        self._live.clear()
         self._server = ModbusTcpServer(
             [self._device(unit, words) for unit, words in self.words.items()],
             address=("127.0.0.1", self.port),
@@ -97,10 +101,16 @@ class Slaves:
         registers: list[int],
         values: Any,
     ) -> ExcCodes | None:
+        if unit not in self._live:
+            for where, word in self.words[unit].items():  # what was set before anybody looked
+                registers[where - start] = word
         self._live[unit] = (start, registers)
         if unit in self.silent:
             await asyncio.Event().wait()
         if values is None:
+            if unit in self.on_read:
+                self.on_read[unit]()
+                await asyncio.Event().wait()
             return None
         words = [int(value) for value in values]
         refused = await self.on_write(unit, at, words) if self.on_write else None

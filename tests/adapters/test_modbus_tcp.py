@@ -220,6 +220,100 @@ def test_a_dead_slave_is_asked_once_a_minute_and_the_others_keep_their_pace() ->
     run(check())
 
 
+def test_however_many_are_dead_the_others_keep_nine_tenths_of_the_line() -> None:
+    """Row C2: ten of twelve are silent; asked one after the other they would take most of the time."""
+    period_s, timing = 0.05, replace(QUICK, timeout_s=0.03)
+
+    async def check() -> None:
+        async with slaves(dict.fromkeys(range(1, 13), IDLE)) as there:
+            there.silent |= set(range(3, 13))
+            devices = [a_device(unit, poll_s=period_s, read_only=True) for unit in range(1, 13)]
+            async with a_link(there.port, devices, timing=timing) as (_, told):
+                await until(lambda: all(there.asked(unit) for unit in range(3, 13)))
+                loop, heard = asyncio.get_running_loop(), []
+                for _ in range(31):
+                    await told.next(TelemetryMessage)
+                    heard.append(loop.time())
+                gaps = [after - before for before, after in pairwise(heard[1:])]
+                assert mean(gaps) == pytest.approx(period_s, rel=0.1)
+                assert there.asked(1) == pytest.approx(there.asked(2), abs=1)
+
+    run(check())
+
+
+def test_a_unit_that_makes_its_gateway_hang_up_is_dead_and_the_others_are_read() -> None:
+    """Row C2: what breaks the line time and again is asked once a minute too."""
+
+    async def check() -> None:
+        async with slaves({1: IDLE, 2: IDLE}) as there:
+
+            async def hang_up(unit: int, at: int, words: list[int]) -> ExcCodes | None:
+                raise AssertionError("nothing is written")
+
+            there.on_write = hang_up
+            async with Proxy(there.port, seed=1) as proxy:
+                there.on_read = {2: proxy.reset}
+                devices = [a_device(unit, read_only=True) for unit in (1, 2)]
+                async with a_link(proxy.port, devices) as (link, told):
+                    while there.asked(2) < FAILURES:
+                        await told.next(TelemetryMessage)
+                    resets = link.reconnects
+                    for _ in range(20):
+                        await told.next(TelemetryMessage)
+                    assert there.asked(2) == FAILURES
+                    assert link.reconnects <= resets + 1
+                    assert (link.fault or "").startswith("bess-2: connection lost")
+
+    run(check())
+
+
+def test_a_reader_that_is_late_is_told_how_many_messages_gave_way() -> None:
+    async def check() -> None:
+        async with slaves({1: IDLE}) as there:
+            link = ModbusLink(
+                GatewayAddress(host="127.0.0.1", port=there.port),
+                [a_device(poll_s=0.001)],
+                now=Time(),
+                jitter=Random(1),
+                capacity=3,
+            )
+            async with link:
+                await until(lambda: link.lost >= 4)
+                assert "the reader is late: " in (link.fault or "")
+                messages = link.messages()
+                for _ in range(4):
+                    await anext(messages)
+                assert link.fault is None
+
+    run(check())
+
+
+def test_a_bug_in_the_link_reaches_its_reader() -> None:
+    async def check() -> None:
+        def broken() -> datetime:
+            if link.connected:
+                raise RuntimeError("a bug")
+            return NOON
+
+        async with slaves({1: IDLE}) as there:
+            now: Callable[[], datetime] = lambda: NOON  # noqa: E731
+            link = ModbusLink(
+                GatewayAddress(host="127.0.0.1", port=there.port),
+                [a_device()],
+                now=lambda: now(),
+                jitter=Random(1),
+            )
+            now = broken
+            serving = asyncio.create_task(link.run(asyncio.Event()))
+            with pytest.raises(RuntimeError, match="a bug"):
+                async for _ in link.messages():
+                    pass
+            with pytest.raises(RuntimeError, match="a bug"):
+                await serving
+
+    run(check())
+
+
 def test_a_slave_that_is_killed_a_hundred_times_is_found_again_each_time() -> None:
     """Row C3: the link owns its connection; nobody has to help it up."""
 

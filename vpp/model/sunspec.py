@@ -171,7 +171,9 @@ def map_of(name: str, models: Iterable[Model], image: Image, choices: Choices) -
 
     `image` holds the words of all of `known(models)`: points that are not implemented are left out.
     """
-    there = {model.id: model for model in known(models)}
+    there: dict[int, Model] = {}
+    for one in known(models):
+        there.setdefault(one.id, one)  # of several of a kind the first is the device as a whole
     points: dict[str, Register] = {}
     for ours, places in _READ:
         for ids, theirs in places:
