@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -98,11 +96,3 @@ def test_a_simulation_reaches_no_machine(tmp_path: Path) -> None:
             assert there.frames == []
 
     run(check())
-
-
-def test_the_daemon_loads_no_modbus_library_before_a_park_file_asks_for_it() -> None:
-    asked = "import sys, vpp.service.daemon; print([m for m in sys.modules if 'modbus' in m.split('.')[0]])"
-    shown = subprocess.run(
-        [sys.executable, "-c", asked], check=True, capture_output=True, text=True
-    )
-    assert shown.stdout.strip() == "[]"

@@ -20,8 +20,8 @@ from vpp.ports import MessageSource
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
 from vpp.service.controlschema import ControlSettings
-from vpp.service.devicechecks import NATIVE
 from vpp.service.inline import InlineExecutor
+from vpp.service.linkhealth import NATIVE
 from vpp.service.linkwiring import open_links
 from vpp.service.parkfile import ParkFile
 from vpp.service.plant import Plant

@@ -239,7 +239,7 @@ def test_no_process_is_left_when_the_forecaster_closes(store: SeriesStore) -> No
             os.kill(pid, 0)
 
 
-HEAVY = ("sklearn", "pvlib", "pandas", "holidays", "matplotlib")
+HEAVY = ("sklearn", "pvlib", "pandas", "holidays", "matplotlib", "pymodbus")
 DAEMON = (
     "vpp.service.run",
     "vpp.cli",
