@@ -135,6 +135,14 @@ def test_who_came_on_stays_on_and_who_went_off_stays_off_for_the_least_time() ->
     assert list(shared(room, -300, known, rested).power_kw) == [-100, -100, -100]
 
 
+def test_a_machine_may_have_to_rest_without_having_to_stay_on() -> None:
+    known = steps(1, least_off_s=[60.0])
+    room = a_room([-100], [0])
+    assert list(shared(room, -50, known, standing([0], since_s=[59])).power_kw) == [0]
+    assert list(shared(room, -50, known, standing([0], since_s=[60])).power_kw) == [-50]
+    assert list(shared(room, 0, known, standing([-50], since_s=[0])).power_kw) == [0]
+
+
 def test_a_unit_that_wants_notice_moves_when_it_is_over_and_only_to_what_it_was_told() -> None:
     room = a_room([-100, -100], [100, 100])
     known = steps(2, notice_s=[600.0, 0.0])

@@ -106,6 +106,12 @@ def test_members_of_a_group_that_draw_share_what_it_may_draw() -> None:
     assert powers(tree, batteries(3), -150) == ([-30, -30, -90], 0)
 
 
+def test_what_a_member_of_a_group_feeds_makes_no_room_for_the_others() -> None:
+    tree = a_tree([0, 0, 0, 0], a_level([0], [INF], [INF]), groups={(0, 1, 2): 60})
+    room = a_room([50, 0, 0, 0], [50, -100, -100, -100], [50, 100, 100, 100])
+    assert powers(tree, room, -100) == ([50, -30, -30, -90], 0)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Branches, Room, float]:
     """Up to 8 units behind up to 4 points, two feeders and a park; at rest every limit holds."""
