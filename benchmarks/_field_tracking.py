@@ -27,18 +27,21 @@ STANDARD_RATE_SHARE = Decimal(1)
 
 
 def figures(*, small: bool) -> Sequence[Figure]:
-    """All of them; small: an hour, and twelve minutes of one signal at twice the period, which stands for all."""
+    """All of them; small: an hour, and twelve minutes of one signal at five times the period, which stands for all."""
     hours, minutes = (1, 12) if small else (24, 60)
-    period = timedelta(seconds=4 if small else 2)
+    period = timedelta(seconds=10 if small else 2)
     day = track(
         length=timedelta(hours=hours),
         failing_share=FAILING,
         seed=SEED,
         learn=not small,
         plans_every=timedelta(hours=1) if small else timedelta(minutes=15),
+        lead=timedelta(hours=2) if small else None,
     )
     length = timedelta(minutes=minutes)
-    wiggle = regulate(length=length, seed=SEED, every=SIGNAL, steps=False, period=period)
+    wiggle = regulate(
+        length=length, seed=SEED, every=STEPS if small else SIGNAL, steps=small, period=period
+    )
     if small:
         return (*_tracking(day), *_pjm(wiggle, wiggle), *_indices(wiggle))
     steps = regulate(length=length, seed=SEED, every=STEPS, steps=True, period=period)

@@ -122,8 +122,12 @@ def track(
     plans_every: timedelta = QUARTER,
     learn: bool = True,
     faults: FaultPlan | None = None,
+    lead: timedelta | None = None,
 ) -> Tracked:
-    """Live the beginning of the demo park's first day; `learn` False takes yesterday for every forecast."""
+    """Live the beginning of the demo park's first day; `learn` False takes yesterday for every forecast.
+
+    It opens as the demo does, in time for the day-ahead market, or `lead` before the day begins.
+    """
     began = perf_counter()
     shipped = load_park(shipped_park("demo"))
     assert shipped.simulation is not None
@@ -136,7 +140,10 @@ def track(
         file = replace(file, forecasts=ForecastsSection.model_validate(plain))
     if faults is None:
         faults = FaultPlan.at_random(failing_share, seed=seed) if failing_share else NO_FAULTS
-    return asyncio.run(_live(file, span, faults, seed, period, began))
+    eve = local_date(span.start, file.park.timezone) - timedelta(days=1)
+    opening = local_moment(eve, OPENING, file.park.timezone)
+    opening = opening if lead is None else span.start - lead
+    return asyncio.run(_live(file, span, faults, seed, period, began, opening))
 
 
 async def _live(
@@ -146,9 +153,9 @@ async def _live(
     seed: int,
     period: timedelta,
     began: float,
+    opening: datetime,
 ) -> Tracked:
-    eve = local_date(span.start, file.park.timezone) - timedelta(days=1)
-    clock = SimulatedClock(local_moment(eve, OPENING, file.park.timezone))
+    clock = SimulatedClock(opening)
     opened_at = clock.now() - timedelta(seconds=file.control.period_s)
     executor = InlineExecutor()
     with tempfile.TemporaryDirectory(prefix="vpp-track-") as folder:
