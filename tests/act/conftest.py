@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from vpp.act.guard import Clip, guard
+from vpp.act.share import share
 from vpp.act.units import Seen, Units
 from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Floats, Horizon
@@ -37,6 +38,7 @@ from vpp.model.resource import (
 )
 from vpp.model.schedule import Schedule, Size
 from vpp.model.tariff import TouBand, TwoPartTariff
+from vpp.model.time import QUARTER, Interval
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)  # a Wednesday, 13:00 in Stockholm
 FREE = Limits()
@@ -297,6 +299,38 @@ def granted(of: Park, seen: ParkState, wanted: Mapping[ResourceId, float], **mor
     told: dict[str, Any] = {"now": seen.taken_at, "stopped": np.zeros_like(asked), "asked": asked}
     result = guard(units, Seen.of(units, seen), units.powers_kw(wanted), **(told | more))
     return Granted(power_kw=units.by_name(result.power_kw), clipped=result.clipped)
+
+
+def shared_out(
+    of: Park,
+    seen: ParkState,
+    planned: Schedule | None,
+    *,
+    now: datetime = NOON,
+    owed_kw: float | None = None,
+    metered_kwh: float = 0.0,
+    **more: Any,
+) -> dict[ResourceId, float]:
+    """What is wanted of whom in the quarter-hour from noon, where every kWh owed is still to be had by its end."""
+    units, minute = Units.of(of), timedelta(minutes=1)
+    rest_hours = max(NOON + QUARTER - now, minute) / timedelta(hours=1)
+    found = share(
+        of,
+        units,
+        seen,
+        planned,
+        now=now,
+        interval=Interval(NOON, NOON + QUARTER),
+        target_kw=None if owed_kw is None else (owed_kw * 0.25 - metered_kwh) / rest_hours,
+        control_period=minute,
+        **more,
+    )
+    return units.by_name(found.wanted_kw)
+
+
+@pytest.fixture(scope="session")
+def share_of() -> Callable[..., dict[ResourceId, float]]:
+    return shared_out
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from vpp.act.share import share
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession
 from vpp.model.park import Limits, PowerGroup
 from vpp.model.resource import OnOffRules
-from vpp.model.time import QUARTER, Interval
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 Builder = Callable[..., Any]
@@ -21,7 +19,11 @@ Builder = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def wanted(
-    a_park: Builder, a_state: Builder, a_schedule: Builder, a_reading: Builder
+    a_park: Builder,
+    a_state: Builder,
+    a_schedule: Builder,
+    a_reading: Builder,
+    share_of: Builder,
 ) -> Callable[..., dict[str, float]]:
     """What is wanted of resources whose planned power is given, all of them heard."""
 
@@ -30,15 +32,11 @@ def wanted(
     ) -> dict[str, float]:
         park = a_park(*(r for r, _ in planned))
         schedule = a_schedule(park, {r.resource_id: kw for r, kw in planned}, **plan)
-        found = share(
+        found = share_of(
             park,
             a_state(park, *(a_reading(r) for r, _ in planned)),
             schedule,
-            now=NOON,
-            interval=Interval(NOON, NOON + QUARTER),
             owed_kw=owed_kw,
-            metered_kwh=0.0,
-            control_period=timedelta(minutes=1),
         )
         return {str(name): kw for name, kw in found.items()}
 
@@ -144,7 +142,12 @@ def test_what_a_group_draws_is_guarded_whatever_others_of_it_feed(
 
 
 def test_a_store_takes_a_residual_no_further_than_its_group_may_draw(
-    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder, a_schedule: Builder
+    a_resource: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    a_reading: Builder,
+    a_schedule: Builder,
+    share_of: Builder,
 ) -> None:
     mixer, bess = a_resource("mixer"), a_resource("bess")
     together = PowerGroup(
@@ -152,15 +155,11 @@ def test_a_store_takes_a_residual_no_further_than_its_group_may_draw(
     )
     park = a_park(mixer, bess, groups=(together,))
 
-    found = share(
+    found = share_of(
         park,
         a_state(park, a_reading(mixer), a_reading(bess)),
         a_schedule(park, {"mixer": -100.0}),
-        now=NOON,
-        interval=Interval(NOON, NOON + QUARTER),
         owed_kw=-400.0,
-        metered_kwh=0.0,
-        control_period=timedelta(minutes=1),
     )
 
     assert found == {"mixer": -100, "bess": pytest.approx(-50)}
@@ -263,6 +262,7 @@ def test_cars_feed_what_they_lend_only_while_nobody_is_pressed(
     a_state: Builder,
     a_reading: Builder,
     a_schedule: Builder,
+    share_of: Builder,
     leaves: timedelta,
     asked_kw: float,
 ) -> None:
@@ -270,15 +270,11 @@ def test_cars_feed_what_they_lend_only_while_nobody_is_pressed(
     session = EvSession(session_id="s", departs_at=NOON + leaves, wanted_kwh=5.0, lends_kwh=20.0)
     park = a_park(cars)
 
-    found = share(
+    found = share_of(
         park,
         a_state(park, a_reading(cars, sessions=(session,))),
         a_schedule(park, {"cars": 10.0}),
-        now=NOON,
-        interval=Interval(NOON, NOON + QUARTER),
         owed_kw=None,
-        metered_kwh=0.0,
-        control_period=timedelta(minutes=1),
     )
 
     assert found == {"cars": pytest.approx(asked_kw)}

@@ -12,6 +12,7 @@ from vpp.model.measurement import MeterReading
 from vpp.service.ceilings import ceilings_kw
 from vpp.service.plant import Plant
 
+MINUTE = timedelta(minutes=1)
 MELT = ConnectionPointId("steel-melt")
 """Its paid peak is 3050 kW; the plan of the fixture draws less."""
 
@@ -50,13 +51,13 @@ def test_what_the_beginning_of_a_quarter_hour_drew_too_much_its_rest_draws_less(
     read(plant, 0, 0)
     read(plant, minutes, drawn_kwh)
 
-    ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=minutes))
+    ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=minutes), MINUTE)
 
     assert ceilings[MELT] == pytest.approx(may_draw_kw, abs=0.1)
 
 
 def test_a_meter_that_is_not_read_leaves_the_peak_as_it_is(plant: Plant) -> None:
-    ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=5))
+    ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=5), MINUTE)
 
     assert ceilings[MELT] == 3050
     assert inf not in ceilings.values()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.service.conftest import NOW, hear
 from vpp.errors import ConflictError, DataError
-from vpp.model.ids import FeederId
+from vpp.model.ids import FeederId, ResourceId
 from vpp.model.park import LimitOrder, Limits
 from vpp.model.time import QUARTER, Interval
 from vpp.service import cycle, inputs, limits
@@ -101,7 +101,8 @@ def test_an_order_is_in_the_next_plan_and_not_when_it_is_over(plant: Plant) -> N
 
 
 def test_the_guard_keeps_an_order_that_came_this_minute(plant: Plant) -> None:
-    """The office's battery feeds 500 kW at 18:00; an order of that minute leaves its point 200."""
+    """The mill's battery feeds 500 kW at 18:00; an order of that minute leaves its point 200."""
+    battery = plant.file.park.resource_by_id[ResourceId("steel-battery")]
     evening = datetime(2025, 12, 3, 18, tzinfo=UTC)
     assert plant.schedule is not None
     plant.schedule = replace(plant.schedule, issued_at=evening)
@@ -110,12 +111,12 @@ def test_the_guard_keeps_an_order_that_came_this_minute(plant: Plant) -> None:
     def sent_kw(now: datetime) -> float:
         plant.clock.at = now  # type: ignore[attr-defined]
         asyncio.run(cycle.act(plant, now))
-        return sum(s.power_kw for s in plant.setpoints.values() if s.power_kw > 0)
+        return plant.setpoints[battery.resource_id].power_kw
 
     assert sent_kw(evening) == pytest.approx(500)
     put(
         plant,
-        place="office-house",
+        place=battery.connection_point_id,
         import_kw=None,
         export_kw=200,
         end="2025-12-04T00:00:00Z",

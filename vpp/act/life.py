@@ -113,6 +113,8 @@ class Lives:
         """When the newest command ends that left, or may have."""
         self._due = np.zeros(n, dtype=np.bool_)
         """Whose refresh did not leave."""
+        self._told_kw = np.full(n, np.nan)
+        """What the newest command says; a refresh may differ from the value by the dead band."""
         self._allowed_kw, self._allowed_s = np.full(n, np.nan), -np.inf
         self._switched_s = np.full(n, np.nan)
         self._stage = np.zeros(n, dtype=np.int8)
@@ -149,7 +151,7 @@ class Lives:
         first = begins[at]
         self.superseded += int(live[at[first]].sum())
         self._seq[at] += 1
-        self._issued_s[at], self._due[at] = now_s, False
+        self._issued_s[at], self._due[at], self._told_kw[at] = now_s, False, kw[at]
         self._begin(at[first], kw, now_s, fresh=~live[at[first]])
         self._step(at[~first], Event.REFRESH, now_s)
         return self._made(at, kw, now, serves)
@@ -226,6 +228,11 @@ class Lives:
     def stages(self) -> Codes:
         """`Stage` of each; shape (N,)."""
         return self._stage.copy()
+
+    @property
+    def told_kw(self) -> Floats:
+        """What the newest command that is asked of each says, NaN where nothing is; shape (N,)."""
+        return np.where(_IS_LIVE[self._stage], self._told_kw, np.nan)
 
     def not_following(self) -> frozenset[ResourceId]:
         """Who has taken a command and does not obey; until it is seen to, or released."""

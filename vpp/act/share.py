@@ -1,407 +1,375 @@
-"""Who does what now: the plan of this moment, and storage that makes up for what it got wrong.
+"""Who does what now: the plan of this moment, and whoever may be moved makes up for what it got wrong.
 
-        owed over the interval (what was sold)
-        ┌─────────────────────────┬──────────────────────────┐
-        │ metered so far          │ still to come            │
-        └─────────────────────────┴──────────────────────────┘
-                                 now
-    residual = still to come - what everybody is expected to do in the rest
+    plan ─▶ asked of each, within its bounds ─▶ expected of all ─┐
+    target: what all together are to be expected to do ──────────┴▶ residual ─▶ rule ─▶ moved ─▶ wanted
 
-Every kind is asked for what it can be asked (the table in `vpp/model/resource/`); a resource whose
-default is what the plan wants gets no command. Storage takes the residual, least wear first, equals
-in proportion to the room they have, never through a node of the tree that is full.
+What the plan asks stays as it is (`planned.py`). Stores take from a connection point what it would draw
+above its limit or its paid peak. What is then left between target and expectation is shared by one of the
+rules (`rules.py`) over the kinds that the park file names, within what each can do until the interval ends,
+and never through a node of the tree that is full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
 from types import MappingProxyType
-from typing import assert_never
 
 import numpy as np
 
-from vpp.act.tree import Node, nodes
-from vpp.model.ids import ConnectionPointId, ResourceId
-from vpp.model.measurement import EvSession, ParkState, Reading, RunPhase
+from vpp.act.branches import Branches, Places
+from vpp.act.merit import Order
+from vpp.act.parksteps import steps_of
+from vpp.act.planned import TOLERANCE_KW, Planned
+from vpp.act.rules import Room, Rule, Shared
+from vpp.act.steps import Standing, Stepped, Steps, hand_out_steps
+from vpp.act.undernodes import hand_out_under
+from vpp.act.units import Bools, Kind, Units
+from vpp.model.horizon import Floats
+from vpp.model.ids import ConnectionPointId
+from vpp.model.measurement import ParkState, Reading
 from vpp.model.park import Park
-from vpp.model.resource import (
-    Converter,
-    CurtailableLoad,
-    EvFleet,
-    FixedLoad,
-    FlexibleLoad,
-    Generator,
-    InterruptibleLoad,
-    Resource,
-    ShiftableRun,
-    Storage,
-    ThermalZone,
-)
 from vpp.model.schedule import Schedule
-from vpp.model.time import Interval, local_date, local_moment
+from vpp.model.time import Interval
 
-TOLERANCE_KW = 1e-3
-"""A watt: what a plan may differ by and still be the same."""
 
-WORTHLESS_PER_KWH = 1e-6
-"""A shadow price up to this is nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Manner:
+    """How the residual is shared."""
+
+    rule: Rule = Rule.MERIT_ORDER
+    kinds: frozenset[Kind] = frozenset({Kind.STORAGE})
+    """Who may be moved from the plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bounds:
+    """What those above left to awards and plan, net injection; shape (N,), infinite where nothing binds."""
+
+    low_kw: Floats
+    high_kw: Floats
+    held_kw: Floats
+    """Where they hold a resource at; NaN where they do not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stand:
+    """What the units that may be moved can do at all, and what is in force; arrays of shape (N,)."""
+
+    steps: Steps
+    """As `steps_of_movers` compiles them."""
+
+    power_kw: Floats
+    """The command in force, or what each does; NaN where nobody knows."""
+
+    switched_s: Floats
+    """How long ago each came on, or went off; NaN where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sharing:
+    """Net injection in kW, arrays of shape (N,) in park order."""
+
+    asked_kw: Floats
+    """What the plan asks; NaN where the default of the resource is right, or nobody may ask."""
+
+    moved_kw: Floats
+    """What those were moved to who make up for the plan; NaN for all others."""
+
+    expected_kw: Floats
+    """What each is to be expected to do until the interval ends."""
+
+    left_kw: float = 0.0
+    """Of the residual, what nobody had room for; above 0: more was to be fed."""
+
+    order: Order | None = None
+    """For the next cycle: what is sorted need not be sorted again."""
+
+    @property
+    def wanted_kw(self) -> Floats:
+        """What each is to be told; NaN: nothing."""
+        return np.where(np.isnan(self.moved_kw), self.asked_kw, self.moved_kw)
 
 
 def share(
     park: Park,
+    units: Units,
     state: ParkState,
     schedule: Schedule | None,
     *,
     now: datetime,
     interval: Interval,
-    owed_kw: float | None,
-    metered_kwh: float,
+    target_kw: float | None,
     control_period: timedelta,
+    manner: Manner | None = None,
+    usable: Bools | None = None,
+    bounds: Bounds | None = None,
+    stand: Stand | None = None,
     import_ceiling_kw: Mapping[ConnectionPointId, float] = MappingProxyType({}),
-) -> dict[ResourceId, float]:
-    """The power wanted of each resource that is to be commanded now; net injection in kW, park order.
+    order: Order | None = None,
+) -> Sharing:
+    """What is wanted of each resource now.
 
     Args:
-        park: The tree.
-        state: The park as frozen for this cycle; a resource that is unknown is not commanded.
-        schedule: The validated plan; None, or one that does not reach `now`, commands nobody.
+        park: The resources.
+        units: The same as arrays, under the limits in force.
+        state: The park as frozen for this cycle; a resource that is unknown is asked nothing.
+        schedule: The validated plan; None, or one that does not reach `now`, asks nobody.
         now: The moment of the cycle, in `interval`.
         interval: The market interval that runs.
-        owed_kw: Mean net injection of the park that was sold for it; None where nothing was.
-        metered_kwh: Net injection measured since it began.
+        target_kw: What the electric resources together are to be expected to do from now on, so that what
+            is owed is met; None where nothing is owed.
         control_period: Time to the next call.
+        manner: By which rule, and over whom.
+        usable: Who may be asked; others count as measured. None: everybody.
+        bounds: Within which each may be steered. None: whatever it can.
+        stand: What movers can do at all, and how they stand; None: any power, at once.
         import_ceiling_kw: What a connection point may draw without a new peak to pay, a size:
             storage behind it holds it, and the residual does not break it.
+        order: What the last call gave back.
     """
+    nobody = np.full(len(units), np.nan)
     if schedule is None or now not in schedule.horizon.span:
-        return {}
-    moment = _Moment(park, schedule, now, interval, control_period)
-    readings = {r.resource_id: r for r in state.resources if isinstance(r, Reading)}
-    wanted: dict[ResourceId, float] = {}
-    expected: dict[ResourceId, float] = {}
-    for resource in park.resources:
-        name = resource.resource_id
-        reading = readings.get(name)
-        asked = None if reading is None else moment.asked_of(resource, reading)
-        if asked is not None:
-            wanted[name] = asked
-        expected[name] = moment.expected_of(resource, reading, asked)
-    spread = _Spread(park, expected, import_ceiling_kw)
-    spans = moment.spans(park, readings, wanted)
-    spread.shave(spans)
-    if owed_kw is not None:
-        due_kw = (owed_kw * interval.hours - metered_kwh) / moment.rest_hours
-        net_kw = sum(spread.expected_kw[r.resource_id] for r in park.electric)
-        spread.over(spans, due_kw - net_kw)
-    wanted |= spread.power_kw
-    return wanted
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """What a storage can be asked for until the interval ends."""
-
-    store: Storage
-    low_kw: float
-    high_kw: float
-
-
-class _Moment:
-    """The plan as it stands at one moment."""
-
-    def __init__(
-        self,
-        park: Park,
-        schedule: Schedule,
-        now: datetime,
-        interval: Interval,
-        control_period: timedelta,
-    ) -> None:
-        self._park = park
-        self._schedule = schedule
-        self._now = now
-        self._period = control_period
-        self._step = schedule.horizon.index(now)
-        self._row = {name: row for row, name in enumerate(schedule.resource_ids)}
-        self._curtailed = _behind_full_nodes(park, schedule, self._step)
-        rest = max(interval.end - now, control_period)
-        self.rest_hours = rest / timedelta(hours=1)
-        """To the end of the interval, at least one control period: nobody can act for less."""
-
-    def asked_of(self, resource: Resource, reading: Reading) -> float | None:
-        """What the plan asks of a resource; None where its default is right."""
-        match resource:
-            case FixedLoad():
-                return None
-            case Storage():
-                return self._storage(resource, reading)
-            case Generator():
-                return self._generator(resource, reading)
-            case ShiftableRun():
-                return self._run(resource, reading)
-            case InterruptibleLoad():
-                return self._call(resource, reading)
-            case ThermalZone():
-                return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
-            case EvFleet():
-                return self._fleet(resource, reading)
-            case CurtailableLoad():
-                return self._turned_down(resource, reading)
-            case FlexibleLoad():
-                return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
-            case Converter():
-                return self._machine(resource)
-            case _:
-                assert_never(resource)
-
-    def expected_of(
-        self, resource: Resource, reading: Reading | None, asked_kw: float | None
-    ) -> float:
-        """Mean power to be expected until the interval ends."""
-        if reading is None:
-            return self._planned(resource)
-        if asked_kw is None:
-            return reading.power_kw
-        if isinstance(resource, Generator) and resource.weather_driven:
-            return min(asked_kw, max(reading.available_kw or 0.0, reading.power_kw))
-        return asked_kw
-
-    def spans(
-        self,
-        park: Park,
-        readings: Mapping[ResourceId, Reading],
-        wanted: Mapping[ResourceId, float],
-    ) -> list[_Span]:
-        """The range of each storage that is commanded."""
-        return [
-            _Span(resource, *self._storage_range(resource, reading.soc))
-            for resource in park.electric
-            if isinstance(resource, Storage)
-            and resource.resource_id in wanted
-            and (reading := readings[resource.resource_id]).soc is not None
-        ]
-
-    def _planned(self, resource: Resource) -> float:
-        return float(self._schedule.power_kw[self._row[resource.resource_id], self._step])
-
-    def _starts(self, resource: Resource) -> tuple[int, ...]:
-        return self._schedule.starts.get(resource.resource_id, ())
-
-    def _storage_range(self, store: Storage, soc: float) -> tuple[float, float]:
-        """What power the store, its energy spread over the rest of the interval, can do."""
-        above_kwh = max(soc - store.min_soc, 0.0) * store.capacity_kwh
-        room_kwh = max(1.0 - soc, 0.0) * store.capacity_kwh
-        return (
-            -min(store.most_charge_kw(soc), room_kwh / store.charge_efficiency / self.rest_hours),
-            min(
-                store.most_discharge_kw(soc),
-                above_kwh * store.discharge_efficiency / self.rest_hours,
-            ),
-        )
-
-    def _storage(self, store: Storage, reading: Reading) -> float | None:
-        """Always commanded, 0 too: the last command may still be in force."""
-        if reading.soc is None:
-            return None
-        low, high = self._storage_range(store, reading.soc)
-        return min(max(self._planned(store), low), high)
-
-    def _generator(self, source: Generator, reading: Reading) -> float | None:
-        """A cap only where the plan means one: feeding costs, more is worth nothing here, or a node above is full.
-
-        A plan below what the sun gives is otherwise only a forecast that was too low.
-        """
-        planned = self._planned(source)
-        if not source.weather_driven:  # it feeds nothing by itself: what is planned is asked for
-            return min(max(planned, 0.0), source.max_feed_kw)
-        gives = max(reading.available_kw or 0.0, reading.power_kw)
-        meant = (
-            self._schedule.net_value_per_kwh[self._step] < 0
-            or self._worthless_at(source.connection_point_id)
-            or source.resource_id in self._curtailed
-        )
-        if meant and planned < gives - TOLERANCE_KW:
-            return min(max(planned, 0.0), source.max_feed_kw)
-        return None
-
-    def _worthless_at(self, point_id: ConnectionPointId) -> bool:
-        """Whether the plan gains nothing by more behind a connection point: what is exported is priced there."""
-        value = self._schedule.point_value_per_kwh.get(point_id)
-        return value is not None and float(value[self._step]) <= WORTHLESS_PER_KWH
-
-    def _run(self, run: ShiftableRun, reading: Reading) -> float | None:
-        """Hold it from its default start on, until the step in which the plan starts it."""
-        if reading.phase is not RunPhase.WAITING or not self._starts(run):
-            return None
-        zone, horizon = self._park.timezone, self._schedule.horizon
-        starts = [horizon.start + step * horizon.step for step in self._starts(run)]
-        if run.runs_per_day > 1:  # an older plan's run that has had its time is over
-            starts = [start for start in starts if start + run.length > self._now]
-        if not starts:
-            return None
-        start = min(starts)
-        if start <= self._now:
-            return -next((kw for kw in run.profile_kw if kw > 0), 0.0) or None
-        today = local_date(self._now, zone)
-        soon = local_moment(today, run.default_start, zone) - 2 * self._period
-        if local_date(start, zone) == today and self._now >= soon:
-            return 0.0
-        return None
-
-    def _call(self, load: InterruptibleLoad, reading: Reading) -> float | None:
-        """Off in the step in which the plan calls it, and while its call lasts; then rated again.
-
-        A call that has lasted its shortest length goes on only where the plan says so.
-        """
-        if reading.phase is not RunPhase.CALLED:
-            starts_now = self._step in self._starts(load) and reading.phase is RunPhase.RUNNING
-            return 0.0 if starts_now else None
-        since = reading.phase_since
-        if since is None or self._now < since + load.call_length or self._called(load):
-            return 0.0
-        longer = self._step < self._schedule.longer_until.get(load.resource_id, 0)
-        return 0.0 if longer else -load.rated_draw_kw
-
-    def _turned_down(self, load: CurtailableLoad, reading: Reading) -> float | None:
-        """The most it may draw during a call, by little turned down or not; its size ends the call."""
-        name = load.resource_id
-        turned = self._schedule.curtailed_kw.get(name, np.zeros(self._schedule.horizon.steps))
-        if turned[self._step] > TOLERANCE_KW or self._called(load):
-            return min(max(self._planned(load), -load.max_draw_kw), 0.0)
-        if reading.phase is not RunPhase.CALLED:
-            return None
-        first = min(self._starts(load), default=len(turned))  # before it the old call goes on
-        if load.calls_limited and turned[self._step : first].max(initial=0.0) > TOLERANCE_KW:
-            return min(max(self._planned(load), -load.max_draw_kw), 0.0)
-        return -load.max_draw_kw
-
-    def _called(self, load: InterruptibleLoad | CurtailableLoad) -> bool:
-        """Whether the plan is in one of its calls."""
-        lengths = self._schedule.start_lengths.get(load.resource_id, ())
-        calls = zip(self._starts(load), lengths, strict=False)
-        return any(start <= self._step < start + length for start, length in calls)
-
-    def _machine(self, machine: Converter) -> float:
-        """Its electricity; what flows at its first port where it has none."""
-        planned, node = self._planned(machine), machine.ports[0].node_id
-        if not machine.electric and node is not None:
-            planned = float(self._schedule.port_kw[machine.resource_id][node][self._step])
-        return min(max(planned, -machine.draw_kw), machine.feed_kw)
-
-    def _fleet(self, fleet: EvFleet, reading: Reading) -> float | None:
-        """As planned, but no less than lets every car leave with what it wants."""
-        if not reading.sessions:
-            return None
-        least = least_draw_kw(fleet, reading.sessions, self._now, self._period)
-        most = min(fleet.max_draw_kw, fleet.charger_kw * len(reading.sessions))
-        if least == 0.0:  # nobody is pressed: cars may feed what they lend
-            lenders = sum(session.lends_kwh > 0 for session in reading.sessions)
-            least = -min(fleet.feed_kw, fleet.max_car_feed_kw * lenders)
-        return -min(max(-self._planned(fleet), least), most)
-
-
-def least_draw_kw(
-    fleet: EvFleet, sessions: tuple[EvSession, ...], now: datetime, period: timedelta
-) -> float:
-    """The least that the fleet must draw in the next `period` so that nobody need go short, in kW.
-
-    A car whose wish cannot wait is charged; so is the fleet if all that leave by some time need
-    more than the car park can give after this period.
-    """
-    hour = timedelta(hours=1)
-    step_hours = period / hour
-    each = by_then = together = 0.0
-    for session in sorted(sessions, key=lambda s: s.departs_at):
-        after_hours = max((session.departs_at - now) / hour - step_hours, 0.0)
-        need_kwh = min(  # no more than its charger can still give
-            max(session.wanted_kwh, 0.0) / fleet.charge_efficiency,
-            fleet.charger_kw * (after_hours + step_hours),
-        )
-        urgent_kw = (need_kwh - fleet.charger_kw * after_hours) / step_hours
-        each += min(max(urgent_kw, 0.0), fleet.charger_kw)
-        by_then += need_kwh
-        together = max(together, (by_then - fleet.max_draw_kw * after_hours) / step_hours)
-    return min(max(each, together), fleet.max_draw_kw)
-
-
-def _behind_full_nodes(park: Park, schedule: Schedule, step: int) -> frozenset[ResourceId]:
-    """Resources behind a node that the plan fills to its export limit."""
-    row = {name: row for row, name in enumerate(schedule.resource_ids)}
-    return frozenset(
-        name
-        for node in nodes(park)
-        if sum(schedule.power_kw[row[behind], step] for behind in node.behind)
-        >= node.limits.export_kw - TOLERANCE_KW
-        for name in node.behind
+        return Sharing(asked_kw=nobody, moved_kw=nobody, expected_kw=nobody, order=order)
+    manner = manner or Manner()
+    moment = Planned(park, units, schedule, now, interval, control_period)
+    asked, expected = _asked(park, state, moment, usable, bounds)
+    movers = _movers(park, units, state, moment, expected, asked, bounds)
+    tree = _under_ceilings(units.tree, park, import_ceiling_kw)
+    spread = _Spread(tree, expected, movers)
+    spread.shave(units.kind == Kind.STORAGE)
+    left_kw = 0.0
+    if target_kw is not None:
+        chosen = np.isin(units.kind[movers.rows], [int(kind) for kind in manner.kinds])
+        left_kw, order = spread.over(manner.rule, chosen, target_kw, order, stand, control_period)
+    return Sharing(
+        asked_kw=asked,
+        moved_kw=spread.moved_kw,
+        expected_kw=spread.expected_kw,
+        left_kw=left_kw,
+        order=order,
     )
 
 
+def _asked(
+    park: Park, state: ParkState, moment: Planned, usable: Bools | None, bounds: Bounds | None
+) -> tuple[Floats, Floats]:
+    """What the plan asks of each within its bounds, NaN for nothing; and what is to be expected of each."""
+    asked = np.full(len(park.resources), np.nan)
+    expected = np.empty(len(park.resources))
+    for at, (resource, seen) in enumerate(zip(park.resources, state.resources, strict=True)):
+        reading = seen if isinstance(seen, Reading) else None
+        told = None
+        if reading is not None and (usable is None or usable[at]):
+            told = moment.asked_of(resource, reading)
+            if bounds is not None and bounds.held_kw[at] == bounds.held_kw[at]:
+                told = float(bounds.held_kw[at])
+            elif bounds is not None and told is not None:
+                told = float(min(max(told, bounds.low_kw[at]), bounds.high_kw[at]))
+        if told is not None:
+            asked[at] = told
+        expected[at] = moment.expected_of(resource, reading, told)
+    return asked, expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Movers:
+    """Who may be moved, M of them; arrays of shape (M,)."""
+
+    rows: Places
+    low_kw: Floats
+    high_kw: Floats
+    up_per_kwh: Floats
+    down_per_kwh: Floats
+    stored_kwh: Floats
+    capacity_kwh: Floats
+
+
+def _movers(
+    park: Park,
+    units: Units,
+    state: ParkState,
+    moment: Planned,
+    expected: Floats,
+    asked: Floats,
+    bounds: Bounds | None,
+) -> _Movers:
+    """Everybody who has room: commanded, or a source that can be capped."""
+    rows, spans, costs = [], [], []
+    capped = units.weather_driven
+    electric = units.tree.point_of < units.tree.points
+    for at in np.flatnonzero(electric & MOVABLE[units.kind]).tolist():
+        seen = state.resources[at]
+        if not isinstance(seen, Reading) or (np.isnan(asked[at]) and not capped[at]):
+            continue
+        base_kw = float(expected[at])
+        rows.append(at)
+        spans.append(moment.span_kw(park.resources[at], seen, base_kw))
+        costs.append(moment.costs_per_kwh(park.resources[at], base_kw))
+    at_rows = np.array(rows, dtype=np.intp)
+    low, high = np.array(spans, dtype=np.float64).reshape(-1, 2).T
+    up, down = np.array(costs, dtype=np.float64).reshape(-1, 2).T
+    base = expected[at_rows]
+    if bounds is not None:
+        low = np.minimum(np.maximum(low, bounds.low_kw[at_rows]), base)
+        high = np.maximum(np.minimum(high, bounds.high_kw[at_rows]), base)
+    soc = np.array(
+        [getattr(state.resources[at], "soc", None) or 0.0 for at in rows], dtype=np.float64
+    )
+    return _Movers(
+        rows=at_rows,
+        low_kw=low,
+        high_kw=high,
+        up_per_kwh=up,
+        down_per_kwh=down,
+        stored_kwh=soc * units.capacity_kwh[at_rows],
+        capacity_kwh=units.capacity_kwh[at_rows],
+    )
+
+
+MOVABLE = np.zeros(len(Kind), dtype=np.bool_)
+MOVABLE[[Kind.STORAGE, Kind.EV_FLEET, Kind.GENERATOR, Kind.FLEXIBLE_LOAD]] = True
+"""Kinds that may be moved by any little; the others know words, or are led by what they heat."""
+
+
+def _standing(stand: Stand, stays_kw: Floats, rows: Places) -> Standing:
+    """How movers stand; everybody else stands where he is expected."""
+    at_kw, since_s = stays_kw.copy(), np.full(len(stays_kw), np.inf)
+    told_kw = stand.power_kw[rows]
+    at_kw[rows] = np.where(np.isnan(told_kw), stays_kw[rows], told_kw)
+    switched_s = stand.switched_s[rows]
+    since_s[rows] = np.where(np.isnan(switched_s), np.inf, switched_s)
+    return Standing(
+        power_kw=at_kw,
+        since_s=since_s,
+        told_kw=np.full(len(stays_kw), np.nan),
+        told_s=np.zeros(len(stays_kw)),
+        closes_s=np.full(len(stays_kw), np.inf),
+    )
+
+
+def steps_of_movers(park: Park, units: Units) -> Steps:
+    """What those can do at all that may be moved; compiled once a park."""
+    steps = steps_of(park, units, dead_kw=0.0)
+    moved = MOVABLE[units.kind] & ~units.weather_driven
+    return replace(
+        steps,
+        least_kw=np.where(moved, steps.least_kw, 0.0),
+        least_on_s=np.where(moved, steps.least_on_s, 0.0),
+        least_off_s=np.where(moved, steps.least_off_s, 0.0),
+        notice_s=np.zeros(len(units)),
+        ramp_kw_per_s=np.where(moved, steps.ramp_kw_per_s, np.inf),
+        once=np.zeros(len(units), dtype=np.bool_),
+    )
+
+
+def _under_ceilings(
+    tree: Branches, park: Park, ceiling_kw: Mapping[ConnectionPointId, float]
+) -> Branches:
+    """The tree where connection points draw no more than their ceilings."""
+    if not ceiling_kw:
+        return tree
+    points, *above = tree.levels
+    ceilings = [ceiling_kw.get(p.connection_point_id, np.inf) for p in park.connection_points]
+    narrowed = replace(points, import_kw=np.minimum(points.import_kw, ceilings))
+    return replace(tree, levels=(narrowed, *above))
+
+
 class _Spread:
-    """Hands the residual to storages, within their ranges and the room of every node."""
+    """Moves some of the units, within their ranges and the room of every node."""
 
-    def __init__(
-        self,
-        park: Park,
-        expected_kw: dict[ResourceId, float],
-        import_ceiling_kw: Mapping[ConnectionPointId, float],
-    ) -> None:
+    def __init__(self, tree: Branches, expected_kw: Floats, movers: _Movers) -> None:
+        self._tree, self._movers = tree, movers
         self.expected_kw = expected_kw
-        self._nodes = nodes(park, import_ceiling_kw)
-        self._above: dict[ResourceId, list[Node]] = {
-            r.resource_id: [n for n in self._nodes if r.resource_id in n.behind]
-            for r in park.resources
-        }
-        self.power_kw: dict[ResourceId, float] = {}
-        """Of those that were moved."""
+        self.moved_kw = np.full(len(expected_kw), np.nan)
 
-    def shave(self, spans: list[_Span]) -> None:
+    def shave(self, stores: Bools) -> None:
         """Let storages take from each node what it would draw above its limit or ceiling."""
-        for node in self._nodes:
-            if node.draws_only:  # what a store feeds makes no room there
-                continue
-            excess = -node.limits.import_kw - sum(self.expected_kw[name] for name in node.behind)
-            for span in spans:
-                if excess <= TOLERANCE_KW:
-                    break
-                if span.store.resource_id in node.behind:
-                    excess -= self._move(span, 1, min(excess, self._room_kw(span, 1)))
+        movers, tree = self._movers, self._tree
+        mine = stores[movers.rows]
+        for level in tree.levels:
+            excess_kw = -level.import_kw - level.sums(tree.at_points(self.expected_kw))
+            for node in np.flatnonzero(excess_kw > TOLERANCE_KW).tolist():
+                behind = mine & (level.of_point[tree.point_of[movers.rows]] == node)
+                room_kw = np.where(behind, self._room_kw()[0], 0.0)
+                total_kw = float(room_kw.sum())
+                if total_kw > TOLERANCE_KW:
+                    part = min(float(excess_kw[node]) / total_kw, 1.0)
+                    now_kw = self.expected_kw[movers.rows]
+                    moved = room_kw > 0
+                    self._set(moved, (now_kw + part * room_kw)[moved])
 
-    def over(self, spans: list[_Span], residual_kw: float) -> None:
-        """Move storages until `residual_kw` more (below 0: less) is fed, or nobody has room."""
-        side = 1 if residual_kw > 0 else -1
-        left = abs(residual_kw)
+    def over(
+        self,
+        rule: Rule,
+        chosen: Bools,
+        target_kw: float,
+        order: Order | None,
+        stand: Stand | None,
+        period: timedelta,
+    ) -> tuple[float, Order]:
+        """Let the chosen bring all together to `target_kw`, no node beyond its limit; what is left of it."""
+        movers, tree = self._movers, self._tree
+        wired = tree.point_of < tree.points
+        stays_kw = np.where(wired, self.expected_kw, 0.0)
+        rows = movers.rows[chosen]
 
-        def wear(span: _Span) -> float:
-            return span.store.wear_cost_per_kwh
+        def column(values: Floats, others: Floats | float) -> Floats:
+            every = np.array(np.broadcast_to(others, stays_kw.shape))
+            every[rows] = values[chosen]
+            return every
 
-        for _, equals in groupby(sorted(spans, key=wear), key=wear):
-            group = list(equals)
-            while left > TOLERANCE_KW:
-                room = [self._room_kw(span, side) for span in group]
-                total = sum(room)
-                if total <= TOLERANCE_KW:
-                    break
-                part = min(1.0, left / total)
-                for span, kw in zip(group, room, strict=True):
-                    # Two behind one node share its room: look again at what the first has left.
-                    left -= self._move(span, side, min(kw * part, self._room_kw(span, side)))
+        now_kw = self.expected_kw[movers.rows]
+        room = Room(
+            base_kw=stays_kw,
+            low_kw=column(np.minimum(movers.low_kw, now_kw), stays_kw),
+            high_kw=column(np.maximum(movers.high_kw, now_kw), stays_kw),
+            cost_up_per_kwh=column(movers.up_per_kwh, 0.0),
+            cost_down_per_kwh=column(movers.down_per_kwh, 0.0),
+            stored_kwh=column(movers.stored_kwh, np.nan),
+            capacity_kwh=column(movers.capacity_kwh, np.nan),
+        )
+        shared: Shared | Stepped
+        if stand is None:
+            shared = hand_out_under(tree, rule, room, target_kw, order)
+        else:
+            shared = hand_out_steps(
+                rule,
+                room,
+                target_kw,
+                order,
+                steps=stand.steps,
+                standing=_standing(stand, stays_kw, rows),
+                period_s=period.total_seconds(),
+                tree=tree,
+            )
+        moves = np.abs(shared.power_kw[rows] - stays_kw[rows]) > TOLERANCE_KW
+        moved = np.zeros(len(chosen), dtype=np.bool_)
+        moved[np.flatnonzero(chosen)[moves]] = True
+        self._set(moved, shared.power_kw[rows][moves])
+        return shared.left_kw, shared.order
 
-    def _room_kw(self, span: _Span, side: int) -> float:
-        """How far the storage and every node above it can still go that way."""
-        name = span.store.resource_id
-        kw = self.expected_kw[name]
-        room = span.high_kw - kw if side > 0 else kw - span.low_kw
-        for node in self._above[name]:
-            net_kw = node.net_kw(self.expected_kw[behind] for behind in node.behind)
-            limits = node.limits
-            room = min(room, limits.export_kw - net_kw if side > 0 else limits.import_kw + net_kw)
-        return max(room, 0.0)
+    def _set(self, moved: Bools, power_kw: Floats) -> None:
+        rows = self._movers.rows[moved]
+        self.expected_kw[rows] = power_kw
+        self.moved_kw[rows] = power_kw
 
-    def _move(self, span: _Span, side: int, kw: float) -> float:
-        name = span.store.resource_id
-        self.expected_kw[name] += side * kw
-        self.power_kw[name] = self.expected_kw[name]
-        return kw
+    def _room_kw(self) -> tuple[Floats, Floats]:
+        """How far each mover, and every node above it, can still go up and down; sizes, shape (M,)."""
+        tree, movers = self._tree, self._movers
+        at_points = tree.at_points(self.expected_kw)
+        up, down = np.full(tree.points + 1, np.inf), np.full(tree.points + 1, np.inf)
+        for level in tree.levels:
+            net_kw = level.sums(at_points)
+            up = np.minimum(up, np.append(level.export_kw - net_kw, np.inf)[level.of_point])
+            down = np.minimum(down, np.append(level.import_kw + net_kw, np.inf)[level.of_point])
+        point_of = tree.point_of[movers.rows]
+        down_of = down[tree.point_of]
+        left_kw = tree.groups.import_kw + tree.groups.sums(self.expected_kw)
+        np.minimum.at(down_of, tree.groups.members, np.repeat(left_kw, np.diff(tree.groups.starts)))
+        now_kw = self.expected_kw[movers.rows]
+        return (
+            np.maximum(np.minimum(movers.high_kw - now_kw, up[point_of]), 0.0),
+            np.maximum(np.minimum(now_kw - movers.low_kw, down_of[movers.rows]), 0.0),
+        )

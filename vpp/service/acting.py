@@ -2,19 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vpp.act.correct import Owed
+from vpp.act.units import Bools, Seen, Units
 from vpp.model.ids import ProductId
+from vpp.model.measurement import ParkState
+from vpp.model.park import Park
 from vpp.model.time import QUARTER, Interval, latest_boundary
+from vpp.sense.state import freeze
+from vpp.service import limits, owing
 from vpp.service.controlschema import ProductControlSection, SharingSection
 from vpp.service.plant import Plant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """What one act cycle goes by; frozen when it begins."""
+
+    now: datetime
+    interval: Interval
+    """The market interval that runs."""
+
+    period: timedelta
+    """Until the next cycle, if nothing asks for one before."""
+
+    park: Park
+    """Under the orders in force."""
+
+    units: Units
+    state: ParkState
+    seen: Seen
+    usable: Bools
+    """Who is not left out for a while."""
+
+    owed: Owed | None
+
+
+def picture(plant: Plant, now: datetime) -> Picture:
+    """Freeze what this cycle goes by."""
+    seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
+    state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
+    park = limits.park_at(plant, now)
+    units = plant.units if park is plant.file.park else plant.units.under(park)
+    start = latest_boundary(now, QUARTER)
+    return Picture(
+        now=now,
+        interval=Interval(start, start + QUARTER),
+        period=period_at(plant, now),
+        park=park,
+        units=units,
+        state=state,
+        seen=Seen.of(units, state),
+        usable=plant.acting.health.usable(now.timestamp()),
+        owed=owing.owed_at(plant, now),
+    )
 
 
 def running(plant: Plant, now: datetime) -> frozenset[ProductId]:
     """Products of which something is awarded, or called, at `now`."""
     start = latest_boundary(now, QUARTER)
-    lines = plant.book.position().trades(Interval(start, start + QUARTER))
-    calls = plant.book.calls.standing()
+    quarter = Interval(start, start + QUARTER)
+    lines = plant.book.position().trades(quarter)
+    calls = plant.book.calls.standing_in(quarter)
     return frozenset(line.product_id for line in lines) | {
         call.product_id for call in calls if now in call.interval and call.quantity_mw
     }

@@ -16,7 +16,7 @@ from vpp.model.money import exact
 from vpp.model.park import BiddingUnit
 from vpp.model.resource import Storage
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_moment
-from vpp.sense.state import freeze
+from vpp.service.biddable import biddable
 from vpp.service.plant import MadeOffer, Plant
 from vpp.trade.presubmit import (
     NOTHING,
@@ -117,7 +117,7 @@ def _traded(plant: Plant, unit: BiddingUnit, day: Interval) -> tuple[Decimal, De
 
 def _available_mw(plant: Plant, unit: BiddingUnit, now: datetime) -> Decimal:
     """From deepest draw to highest feed; a store that is not heard can do nothing for us."""
-    state = freeze(plant.file.park, plant.intake.newest, now)
+    state = biddable(plant, now)
     return (
         exact(
             sum(

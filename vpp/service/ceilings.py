@@ -11,8 +11,10 @@ from vpp.model.time import Interval
 from vpp.service.plant import Plant
 
 
-def ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
-    """What each connection point may draw now: the month's peak is paid, and the plan may raise it.
+def ceilings_kw(plant: Plant, now: datetime, period: timedelta) -> dict[ConnectionPointId, float]:
+    """What each connection point may draw now, until the next look in `period`.
+
+    The month's peak is paid, and the plan may raise it.
 
     What a contract includes is paid too; where no peak costs anything now, there is no ceiling. The
     mean over a measuring interval is what counts, so what its beginning drew too much the rest must
@@ -28,11 +30,13 @@ def ceilings_kw(plant: Plant, now: datetime) -> dict[ConnectionPointId, float]:
         if schedule is not None and now in schedule.horizon.span:
             planned_kw = -float(schedule.connection_point_kw[name][schedule.horizon.index(now)])
         ceiling_kw = max(plant.peaks.peak_kw(name, now), planned_kw, included_kw)
-        ceilings[name] = _rest_kw(plant, point, ceiling_kw, now)
+        ceilings[name] = _rest_kw(plant, point, ceiling_kw, now, period)
     return ceilings
 
 
-def _rest_kw(plant: Plant, point: ConnectionPoint, ceiling_kw: float, now: datetime) -> float:
+def _rest_kw(
+    plant: Plant, point: ConnectionPoint, ceiling_kw: float, now: datetime, period: timedelta
+) -> float:
     """What may be drawn in the rest of the measuring interval so that its mean reaches `ceiling_kw`.
 
     The ceiling itself where the meter does not tell what was drawn so far.
@@ -44,7 +48,7 @@ def _rest_kw(plant: Plant, point: ConnectionPoint, ceiling_kw: float, now: datet
     energy = plant.meters.energy_wh(point.meter_id, Interval(began, now))
     if energy is None:
         return ceiling_kw
-    hour, period = timedelta(hours=1), timedelta(seconds=plant.file.control.period_s)
+    hour = timedelta(hours=1)
     left_kwh = ceiling_kw * (measuring.interval / hour) - energy.import_wh / 1000
     rest = max(began + measuring.interval - now, period)  # nobody can act for less
     return max(left_kwh / (rest / hour), 0.0)

@@ -21,8 +21,7 @@ from typing import assert_never
 import msgspec
 
 from vpp.act.guard import guard
-from vpp.act.share import share
-from vpp.act.units import Seen
+from vpp.act.ladder import SafeState
 from vpp.errors import DataError, PlanError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
@@ -30,15 +29,16 @@ from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
-from vpp.sense.state import freeze
 from vpp.service import (
     accounting,
+    acting,
+    actingshare,
+    actingtrack,
     activations,
     agc,
     awarding,
     bidcurves,
     carbonseries,
-    ceilings,
     control,
     demandresponse,
     drmoney,
@@ -46,11 +46,10 @@ from vpp.service import (
     feedwatch,
     finality,
     inputs,
-    limits,
-    mainmeters,
     nominating,
     notices,
     outside,
+    overrides,
     owing,
     positions,
     quotas,
@@ -310,50 +309,41 @@ async def trade(plant: Plant, now: datetime) -> None:
 
 
 async def act(plant: Plant, now: datetime) -> None:
-    """Steer: every resource that is to leave its default gets a set-point that expires."""
+    """Steer: share, guard, send; then see what became of the commands before, and of what is owed.
+
+    Every resource that is to leave its default gets a set-point that expires. Where the ladder says
+    RELEASE, those in an operator's hand alone do; where it says KILLED, nobody.
+    """
     if (
         not plant.reconciled
     ):  # the trade cycle could not: nobody is steered until the market answers
         await awarding.ask_about_doubts(plant, now)
-    seen_at = max(now, plant.clock.now())  # later than its tick after a restart or an overrun
-    state = plant.state = freeze(plant.file.park, plant.intake.newest, seen_at)
     control.tell_latches(plant, now)
     await control.record_latches(plant)
+    overrides.tell_expired(plant, now)
     rung = safestate.rung(plant, now)
-    interval = Interval(latest_boundary(now, QUARTER), latest_boundary(now, QUARTER) + QUARTER)
-    owed = owing.owed_at(plant, now)
-    owed_kw = None if owed is None else owing.mean_kw(owed, now)
-    metered = mainmeters.metered_so_far(plant, interval, now)
-    if rung.may_command:
-        park = limits.park_at(plant, now)
-        wanted = share(
-            park,
-            state,
-            plant.schedule,
-            now=now,
-            interval=interval,
-            owed_kw=owed_kw,
-            metered_kwh=0.0 if metered is None else metered.kwh,
-            control_period=timedelta(seconds=plant.file.control.period_s),
-            import_ceiling_kw=ceilings.ceilings_kw(plant, now),
-        )
-        units = plant.units if park is plant.file.park else plant.units.under(park)
+    picture = acting.picture(plant, now)
+    if rung.may_command or (rung.state is SafeState.RELEASE and overrides.in_force(plant, now)):
+        wanted = actingshare.share_out(plant, picture, may_plan=rung.may_command)
         guarded = guard(
-            units,
-            Seen.of(units, state),
-            units.powers_kw(wanted),
-            now=max(seen_at, plant.clock.now()),
+            picture.units,
+            picture.seen,
+            wanted.power_kw,
+            now=max(picture.state.taken_at, plant.clock.now()),
             stopped=setpoints.stopped(plant),
             before=plant.lives.before(now),
         )
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
         await setpoints.send(plant, guarded, now)
-    setpoints.note_followers(plant, state, now)
+        actingtrack.tell_shortfall(plant, picture, wanted)
+    actingtrack.confirm(plant, picture)
+    actingtrack.judge(plant, picture)
     accounting.note_calls(plant)
     quotas.note_readings(plant)
     agc.note(plant, now)
-    trace.keep(plant, state, owed_kw, now)
+    owed = picture.owed
+    trace.keep(plant, picture.state, None if owed is None else owing.mean_kw(owed, now), now)
     window.note(plant)
 
 

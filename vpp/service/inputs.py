@@ -35,8 +35,8 @@ from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.series import SeriesStore
-from vpp.sense.state import freeze
 from vpp.service import carbonseries
+from vpp.service.biddable import biddable
 from vpp.service.limits import not_over
 from vpp.service.plant import Closed, Plant
 from vpp.service.quotapeaks import coming
@@ -184,7 +184,7 @@ def build_view(
     """
     park, every = plant.file.park, plant.file.planning.every
     # A plan that begins late (a restart) sees the park as it is, not as it was at the boundary.
-    plant.state = freeze(park, plant.intake.newest, max(now, plant.clock.now()))
+    plant.state = biddable(plant, max(now, plant.clock.now()))
     spot_id = reference_product(plant).price_series_id
     spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
     position = plant.book.position()

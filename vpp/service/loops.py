@@ -9,7 +9,7 @@ from datetime import timedelta
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import cycle, feeds, linkwatch, openadr, venuedesk, venuewatch, window
-from vpp.service.actpace import acting
+from vpp.service.actingpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag

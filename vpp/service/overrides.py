@@ -65,6 +65,11 @@ async def end(plant: Plant, resource_id: str, *, now: datetime) -> HeldOverride 
     return held
 
 
+def in_force(plant: Plant, now: datetime) -> bool:
+    """Whether any resource is in hand now."""
+    return any(held.holds(now) for held in plant.acting.overrides.values())
+
+
 def tell_expired(plant: Plant, now: datetime) -> None:
     """Say once of each override that its time is over."""
     for name, held in plant.acting.overrides.items():

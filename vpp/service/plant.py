@@ -240,7 +240,7 @@ class Plant:
     reserve: ReserveDesk = field(default_factory=ReserveDesk)
 
     # act
-    acting: ActDesk = field(default_factory=ActDesk)
+    acting: ActDesk
     units: Units
     """The park as share and guard see it, without orders."""
 

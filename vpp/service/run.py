@@ -142,6 +142,7 @@ def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
         plant.refusing.discard(device)
         return
     plant.metrics.setpoint_rejected()
+    plant.acting.refused.add(device)
     if device not in plant.refusing:
         plant.refusing.add(device)
         plant.events.emit(

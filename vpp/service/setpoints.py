@@ -1,4 +1,4 @@
-"""Set-points on their way: on disk, then to the devices; and who does not follow them.
+"""Set-points on their way: on disk, then to the devices.
 
 All commands of one cycle are one entry of the journal, so that a thousand devices a second are a row a second.
 """
@@ -12,10 +12,9 @@ import msgspec
 import numpy as np
 
 from vpp.act.guard import Guarded
-from vpp.act.units import Bools, Seen
+from vpp.act.units import Bools
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
-from vpp.model.measurement import ParkState
 from vpp.model.time import isoformat
 from vpp.ports import Journal, Unsent
 from vpp.service.events import Severity
@@ -83,6 +82,7 @@ def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> Non
         kept.setdefault(one.reason, []).append(one.setpoint)
     for reason, setpoints in kept.items():
         plant.lives.unsent(setpoints, now, reason=reason)
+        plant.acting.refused.update(setpoint.resource_id for setpoint in setpoints)
         text = f"{len(setpoints)} set-points did not leave: {reason}"
         plant.events.emit("setpoints_unsent", text, at=now, severity=Severity.WARNING)
 
@@ -95,21 +95,3 @@ def _record(setpoint: Setpoint) -> dict[str, object]:
         "expires_at": isoformat(setpoint.expires_at),
         "serves": setpoint.serves,
     }
-
-
-def note_followers(plant: Plant, state: ParkState, now: datetime) -> None:
-    """Tell once who takes its set-point and does not obey, and once when it obeys again."""
-    observed = plant.lives.observe(Seen.of(plant.units, state), now)
-    for name in observed.stray:
-        plant.events.emit(
-            "not_following",
-            f"{name} does not follow: {plant.lives.standing(name).reason}",
-            at=now,
-            severity=Severity.WARNING,
-            resource_id=name,
-        )
-    for name in observed.back:
-        plant.events.emit(
-            "following", f"{name} follows its set-point again", at=now, resource_id=name
-        )
-    plant.not_following = plant.lives.not_following()

@@ -65,6 +65,7 @@ from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.series import SeriesStore
 from vpp.service import devicetestrecord, quotas, recovery
+from vpp.service.actdesk import ActDesk
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
@@ -216,6 +217,7 @@ def build_plant(
         ),
         book=BidBook(frozenset(product.product_id for product in file.products)),
         units=(units := Units.of(park)),
+        acting=ActDesk.of(park, units, seed),
         lives=Lives(
             units,
             now=now,

@@ -13,7 +13,7 @@ from vpp.clock import Nudge, SimulatedClock, WallClock
 from vpp.model.time import isoformat
 from vpp.service import activations, cycle
 from vpp.service.acting import period_at, sharing_at
-from vpp.service.actpace import acting
+from vpp.service.actingpace import acting
 from vpp.service.controlschema import ControlSettings
 from vpp.service.plant import Plant
 from vpp.service.run import Loop

@@ -1,0 +1,28 @@
+"""The park as plans and bids may see it: who does not follow its set-points is nobody's to sell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vpp.act.health import Fault
+from vpp.model.measurement import ParkState, Reading, Unknown
+from vpp.sense.state import freeze
+from vpp.service.plant import Plant
+
+
+def biddable(plant: Plant, now: datetime) -> ParkState:
+    """The state at `now`, without those that are left out for not following; the plan holds them as unknown."""
+    state = freeze(plant.file.park, plant.intake.newest, now)
+    health = plant.acting.health
+    stray = (health.fault == Fault.NOT_FOLLOWED) & ~health.usable(now.timestamp())
+    if not stray.any():
+        return state
+    return ParkState(
+        taken_at=state.taken_at,
+        resources=tuple(
+            Unknown(resource_id=one.resource_id, reason="it does not follow its set-points")
+            if stray[at] and isinstance(one, Reading)
+            else one
+            for at, one in enumerate(state.resources)
+        ),
+    )
