@@ -22,6 +22,7 @@ import pytest
 
 from adapters.broker_process import PrivateBroker
 from tests.chaos.httpproxy import HttpProxy
+from vpp.clock import WallClock
 from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
 from vpp.service.parkfile import ParkFile, load_park
@@ -68,6 +69,9 @@ class Lab:
     file: ParkFile
     folder: Path
     world: World
+    spec: WorldSpec
+    """What `world` is made of."""
+
     proxy: HttpProxy
     door: BrokerDoor
     venue_url: str
@@ -119,8 +123,10 @@ class Lab:
 
     # ------------------------------------------------------------ life and death
 
-    async def start(self, point: str = "", hits: int = 1, *, own_solver: bool = False) -> None:
-        """Start a daemon on the same folder, armed to die at `point`."""
+    async def start(
+        self, point: str = "", hits: int = 1, *, own_solver: bool = False, speed: float = 0.0
+    ) -> None:
+        """Start a daemon on the same folder, armed to die at `point`; with a `speed` nobody leads it."""
         address = self.door.access.address()
         text = json.dumps(
             {
@@ -138,6 +144,7 @@ class Lab:
                 "point": point,
                 "hits": hits,
                 "own_solver": own_solver,
+                "speed": speed,
             }
         )
         self._armed = point
@@ -160,6 +167,17 @@ class Lab:
         """SIGKILL to the daemon, wherever it stands."""
         self._armed = "anywhere"
         os.kill(self._pid, signal.SIGKILL)
+
+    async def free(self, speed: float) -> WallClock:
+        """Start a daemon that nobody leads; a clock that goes with its own."""
+        await self.start(speed=speed)
+        told = json.loads(await self._word())
+        self._pid = told["pid"]
+        return WallClock(start=datetime.fromisoformat(told["at"]), speed=speed)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the daemon."""
+        os.kill(self._pid, number)
 
     async def minute(self) -> bool:
         """Let a minute pass; False where the daemon died meanwhile, and time stands a minute later."""
@@ -353,27 +371,27 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
             )
             port, venue_port = (stack.enter_context(reserved_port()) for _ in range(2))
             proxy = await stack.enter_async_context(HttpProxy(port, patience_s=TURN_S))
-            world = World(
-                WorldSpec(
-                    park=chaos_park.park,
-                    scenario=chaos_park.simulation,
-                    brokers={
-                        e.enterprise_id: door.gateway(e.enterprise_id)
-                        for e in chaos_park.park.enterprises
-                    },
-                    service_url=proxy.url,
-                    seed=1,
-                    opened_at=START,
-                    series=SERIES,
-                    times=TIMES,
-                    ledger_path=tmp_path / "ledger.jsonl",
-                    venue_port=venue_port,
-                )
+            spec = WorldSpec(
+                park=chaos_park.park,
+                scenario=chaos_park.simulation,
+                brokers={
+                    e.enterprise_id: door.gateway(e.enterprise_id)
+                    for e in chaos_park.park.enterprises
+                },
+                service_url=proxy.url,
+                seed=1,
+                opened_at=START,
+                series=SERIES,
+                times=TIMES,
+                ledger_path=tmp_path / "ledger.jsonl",
+                venue_port=venue_port,
             )
+            world = World(spec)
             lab = Lab(
                 file=chaos_park,
                 folder=tmp_path,
                 world=world,
+                spec=spec,
                 proxy=proxy,
                 door=door,
                 venue_url=f"http://127.0.0.1:{venue_port}",

@@ -30,7 +30,7 @@ from typing import Any
 import structlog
 
 from adapters.mqtt_life import BrokerAddress
-from vpp.clock import SimulatedClock
+from vpp.clock import SimulatedClock, WallClock
 from vpp.model.time import isoformat, parse_utc
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.history import give_history
@@ -70,6 +70,9 @@ class Spec:
     hits: int = 1
     """At which arrival there."""
 
+    speed: float = 0.0
+    """So many times as fast as the wall, with nobody leading; 0: on the test's leash."""
+
     own_solver: bool = False
     """Whether to start the solver's process, as a live service does."""
 
@@ -90,14 +93,16 @@ async def live(spec: Spec) -> None:
     """Open everything as the service does, and go on as long as the test says so."""
     file = load_park(Path(spec.park))
     assert file.simulation is not None
-    clock = SimulatedClock(parse_utc(spec.start, where="start"))
+    start = parse_utc(spec.start, where="start")
+    by_wall = WallClock(start=start, speed=spec.speed) if spec.speed else None
+    clock = SimulatedClock(start)
     reader, writer = await asyncio.open_unix_connection(spec.socket)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(
             open_plant(
                 file,
-                clock=clock,
+                clock=by_wall or clock,
                 seed=1,
                 data=Path(spec.data),
                 broker=BrokerAddress(
@@ -115,6 +120,10 @@ async def live(spec: Spec) -> None:
         plant = opened.plant
         give_history(plant, file.simulation, parse_utc(spec.began, where="began"))
         await opened.link.wait_until(connected=True)
+        if by_wall is not None:
+            await stack.enter_async_context(serve(plant, host="127.0.0.1", port=spec.port))
+            await _free(reader, writer, opened, by_wall)
+            return
         leash = clock.seat("leash")
         period = timedelta(seconds=file.control.period_s)
 
@@ -142,6 +151,23 @@ async def live(spec: Spec) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(run(loops, stop, grace=timedelta(seconds=5)))
             group.create_task(clock.run(stop))
+
+
+async def _free(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opened: Opened, clock: WallClock
+) -> None:
+    """Tell the test once what time it is here; live by the wall's clock until it hangs up."""
+    told = {"at": isoformat(clock.now()), "pid": os.getpid()}
+    writer.write(json.dumps(told).encode() + b"\n")
+    await writer.drain()
+    stop = asyncio.Event()
+
+    async def until_hung_up(stop: asyncio.Event) -> None:
+        await reader.read()
+        stop.set()
+
+    loops = {"leash": until_hung_up, **loops_of(opened.plant, lambda _: clock)}
+    await run(loops, stop, grace=timedelta(seconds=5))
 
 
 async def _ask(

@@ -1,0 +1,85 @@
+"""Target CK3, row G3: a service and devices that were frozen for minutes act on nothing of before.
+
+Time goes a hundred and twenty times as fast as the wall; SIGSTOP is real, to two processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from vpp.clock import WallClock
+from vpp.model.time import latest_boundary
+from vpp.simulate.process import RemoteWorld
+
+SPEED = 120.0
+MINUTE = timedelta(minutes=1)
+FROZEN = 6 * MINUTE
+"""Longer than a reading may be old (3 minutes), and than a set-point lives (5)."""
+
+PATIENCE_S = 60.0
+
+
+def test_after_a_freeze_no_command_leaves_on_what_was_measured_before_it(laboratory: Any) -> None:
+    async def play() -> None:
+        async with laboratory() as lab:
+            clock = await lab.free(SPEED)
+            devices = RemoteWorld(
+                replace(lab.spec, opened_at=latest_boundary(clock.now(), MINUTE), venue_port=0)
+            )
+            stop = asyncio.Event()
+            await devices.start()
+            running = asyncio.create_task(devices.run(clock, stop, 60.0))
+            try:
+                await freeze_and_thaw(lab, devices, clock)
+            finally:
+                lab.signal(signal.SIGCONT)
+                to(devices, signal.SIGCONT)
+                stop.set()
+                await asyncio.gather(running, return_exceptions=True)
+                await devices.stop()
+
+    asyncio.run(play())
+
+
+async def freeze_and_thaw(lab: Any, devices: RemoteWorld, clock: WallClock) -> None:
+    commands: list[tuple[str, dict[str, Any]]] = lab.commands
+    await until(clock, lambda: any(command["power_kw"] for _, command in commands))
+
+    to(devices, signal.SIGSTOP)
+    lab.signal(signal.SIGSTOP)
+    await pass_by(clock, FROZEN)
+    before, thawed_at = len(commands), clock.now()
+    lab.signal(signal.SIGCONT)
+    await pass_by(clock, 5 * MINUTE)
+    assert commands[before:] == []  # all it knows is of before
+
+    to(devices, signal.SIGCONT)
+    await until(clock, lambda: len(commands) > before)
+    await pass_by(clock, 2 * MINUTE)
+    fresh = commands[before:]
+    assert all(datetime.fromisoformat(c["issued_at"]) >= thawed_at + 4 * MINUTE for _, c in fresh)
+    # No cycle that was missed is made up for: a device is told once a period, not once for each that passed.
+    periods = 1 + (clock.now() - thawed_at) // MINUTE
+    assert max(Counter(device for device, _ in fresh).values()) <= periods
+
+
+def to(devices: RemoteWorld, number: signal.Signals) -> None:
+    assert devices.pid is not None
+    os.kill(devices.pid, number)
+
+
+async def pass_by(clock: WallClock, span: timedelta) -> None:
+    await clock.wait_until(clock.now() + span, asyncio.Event())
+
+
+async def until(clock: WallClock, done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not done():
+            await pass_by(clock, MINUTE / 4)
