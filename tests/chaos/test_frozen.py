@@ -20,9 +20,10 @@ from vpp.simulate.process import RemoteWorld
 
 SPEED = 120.0
 MINUTE = timedelta(minutes=1)
-FROZEN = 6 * MINUTE
-"""Longer than a reading may be old (3 minutes), and than a set-point lives (5)."""
+FROZEN = 4 * MINUTE
+"""Longer than a reading may be old (3 minutes), not than a set-point lives (5): what expires harms nobody."""
 
+HALF_LIFE = timedelta(seconds=150)
 PATIENCE_S = 60.0
 
 
@@ -50,7 +51,7 @@ def test_after_a_freeze_no_command_leaves_on_what_was_measured_before_it(laborat
 
 async def freeze_and_thaw(lab: Any, devices: RemoteWorld, clock: WallClock) -> None:
     commands: list[tuple[str, dict[str, Any]]] = lab.commands
-    await until(clock, lambda: any(command["power_kw"] for _, command in commands))
+    await until(clock, lambda: refresh_is_due(commands, clock.now()))
 
     to(devices, signal.SIGSTOP)
     lab.signal(signal.SIGSTOP)
@@ -68,6 +69,13 @@ async def freeze_and_thaw(lab: Any, devices: RemoteWorld, clock: WallClock) -> N
     # No cycle that was missed is made up for: a device is told once a period, not once for each that passed.
     periods = 1 + (clock.now() - thawed_at) // MINUTE
     assert max(Counter(device for device, _ in fresh).values()) <= periods
+
+
+def refresh_is_due(commands: list[tuple[str, dict[str, Any]]], now: datetime) -> bool:
+    """Whether the next cycle would send somebody its command again: half of its life is over by then."""
+    newest = dict(commands)
+    ages = [now - datetime.fromisoformat(c["issued_at"]) for c in newest.values() if c["power_kw"]]
+    return any(HALF_LIFE - MINUTE < age < HALF_LIFE - MINUTE / 4 for age in ages)
 
 
 def to(devices: RemoteWorld, number: signal.Signals) -> None:
