@@ -175,6 +175,21 @@ def test_cars_that_may_draw_less_make_no_room_for_export(
     assert result == {"bess": pytest.approx(20), "cars": -100}
 
 
+def test_the_last_start_waits_and_who_helps_goes_on(
+    a_resource: Builder, a_reading: Builder, guarded: Builder
+) -> None:
+    """Two starts of 100 kW and a battery that feeds 30: 110 kW are there for one of them."""
+    bess, one, two = a_resource("bess"), a_resource("oven", "one"), a_resource("oven", "two")
+    members = [
+        (bess, a_reading(bess)),
+        (one, a_reading(one, phase=RunPhase.WAITING)),
+        (two, a_reading(two, phase=RunPhase.WAITING)),
+    ]
+    wished = {"bess": 30, "one": -100, "two": -100}
+
+    assert guarded(members, wished, park_limits=Limits(import_kw=80)) == wished | {"two": 0}
+
+
 def test_a_generator_is_curtailed_after_storage(
     a_resource: Builder, a_reading: Builder, guarded: Builder
 ) -> None:

@@ -199,6 +199,13 @@ def test_a_hold_of_two_hours_with_a_timer_of_a_minute_never_dips(
     assert field.lives.odd == {}
 
 
+def test_a_value_is_refreshed_when_half_of_its_life_is_over(a_field: Callable[..., Field]) -> None:
+    field = a_field(ttl=60 * MINUTE)
+    sent_at = [minute for minute in range(121) if field.sent(minute, bess=100)]
+
+    assert sent_at == [0, 30, 60, 90, 120]
+
+
 def test_the_life_of_a_value_from_issued_to_effective_and_released(field: Field) -> None:
     (one,) = field.made(0, bess=100)
     course = [field.stage()]
