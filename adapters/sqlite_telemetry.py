@@ -314,7 +314,7 @@ def _reading_row(reading: Reading) -> tuple[object, ...]:
         reading.enterprise_id,
         _ms(reading.received_at),
         reading.quality.value,
-        reading.power_kw,
+        reading.power_kw if reading.raw_power_kw is None else reading.raw_power_kw,
         reading.energy_kwh,
         reading.soc,
         reading.temperature_degc,
@@ -363,7 +363,7 @@ def _meter_row(reading: MeterReading) -> tuple[object, ...]:
         _ms(reading.received_at),
         reading.import_wh,
         reading.export_wh,
-        reading.power_kw,
+        reading.power_kw if reading.raw_power_kw is None else reading.raw_power_kw,
     )
 
 

@@ -249,9 +249,9 @@ def test_a_unit_that_was_mistaken_is_named_and_the_device_is_not_driven(
     async def play(bench: Bench) -> None:
         report = await bench.test()
         assert report.trial is None
-        assert report.read.refused == {"implausible": report.read.messages}
+        assert report.read.refused == {"wrong_unit": report.read.messages}
         assert report.failed is not None
-        assert "Check unit" in report.failed
+        assert "Send kW, not W" in report.failed
 
     # It charges by itself, so that its unit can be seen.
     on_the_bench(play, Panel(share=-0.1), Scale(factor=1000.0))

@@ -142,11 +142,11 @@ def test_a_main_meter_gives_its_registers() -> None:
         pytest.param(
             TOPIC, a_payload(ts="2024-12-03T08:00:00Z"), RefusalReason.TOO_OLD, id="last year"
         ),
-        pytest.param(TOPIC, a_payload(power_kw=-120_500), RefusalReason.IMPLAUSIBLE, id="W for kW"),
+        pytest.param(TOPIC, a_payload(power_kw=-120_500), RefusalReason.WRONG_UNIT, id="W for kW"),
         pytest.param(
             TOPIC.replace("bess", "pv"),
             a_payload(power_kw=-300),
-            RefusalReason.IMPLAUSIBLE,
+            RefusalReason.WRONG_SIGN,
             id="PV with the sign turned",
         ),
         pytest.param(TOPIC, a_payload(soc=50), RefusalReason.IMPLAUSIBLE, id="soc in per cent"),

@@ -18,7 +18,7 @@ TOPIC = "vpp/v1/steel/cp-1/bess-1/telemetry"
 
 def an_intake() -> Intake:
     owners = {BESS: (EnterpriseId("steel"), ConnectionPointId("cp-1"))}
-    return Intake(owners, {BESS: (-250.0, 250.0)}, set(), noisy={BESS})
+    return Intake(owners, {BESS: (-250.0, 250.0)}, set())
 
 
 def a_payload(seq: int, *, minute: float | None = None, power_kw: float | None = None) -> bytes:
@@ -124,15 +124,3 @@ def test_bad_traffic_beside_it_leaves_good_traffic_whole() -> None:
 
     assert (intake.accepted, intake.lost) == (100, 0)
     assert intake.received == 300 == intake.accepted + sum(intake.refused.values())
-
-
-def test_a_noisy_channel_that_stands_still_is_suspected() -> None:
-    intake = an_intake()
-    for seq in range(30):
-        assert intake.frozen == frozenset()
-        take(intake, a_payload(seq, power_kw=-73.25))
-    assert intake.frozen == {BESS}
-
-    take(intake, a_payload(30, power_kw=-73.26))
-
-    assert intake.frozen == frozenset()

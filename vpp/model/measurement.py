@@ -90,6 +90,12 @@ class Reading:
     setpoint_seq: int | None = None
     """The newest command the device has taken."""
 
+    raw_power_kw: float | None = None
+    """What the device said, where `power_kw` is another value because that was not believed."""
+
+    doubt: str | None = None
+    """Why nobody may go by this reading; None where it is believed."""
+
     def __post_init__(self) -> None:
         # Asked for every message, so the good case is one pass without names or loops in Python.
         if self.measured_at.tzinfo is not UTC or self.received_at.tzinfo is not UTC:
@@ -127,6 +133,12 @@ class MeterReading:
     export_wh: int
     power_kw: float
     """Net injection now; for people and the guard, never for money."""
+
+    raw_power_kw: float | None = None
+    """What the meter said, where `power_kw` is another value because that was not believed."""
+
+    doubt: str | None = None
+    """Why nobody may go by this reading; None where it is believed."""
 
 
 Measurement: TypeAlias = Reading | MeterReading

@@ -73,6 +73,10 @@ class RefusalReason(StrEnum):
     FROM_FUTURE = "from_future"
     TOO_OLD = "too_old"
     IMPLAUSIBLE = "implausible"
+    WRONG_UNIT = "wrong_unit"
+    """A power beyond anything the device can do, and not beyond it in W."""
+    WRONG_SIGN = "wrong_sign"
+    """A power in a direction the device has no size in."""
     REGRESS = "regress"
 
 
@@ -134,11 +138,7 @@ def decode(
         raise _implausible(topic, "seq is negative or huge", "Count messages from 0")
     low, high = plausible_kw[device_id]
     if not low <= message.power_kw <= high:
-        raise _implausible(
-            topic,
-            f"power_kw is {message.power_kw}, outside {low} … {high}",
-            "Check unit (kW, not W), sign (net injection) and the size in the park file",
-        )
+        raise _out_of_range(topic, message.power_kw, low, high)
     if device_id in meters:
         return _meter_reading(topic, message, device_id, enterprise_id, measured_at, received_at)
     return _reading(topic, message, device_id, enterprise_id, measured_at, received_at, high)
@@ -236,6 +236,17 @@ def _moment(text: str, topic: str) -> datetime:
             where=topic,
             fix="Send ISO 8601 with a zone, such as 2025-12-03T00:00:00Z",
         ) from error
+
+
+def _out_of_range(topic: str, power_kw: float, low: float, high: float) -> Refusal:
+    """A power that cannot be; by what it would be in W, or with the other sign, the likely mistake is named."""
+    reason, fix = RefusalReason.IMPLAUSIBLE, "Check unit, sign and the size in the park file"
+    if low <= -power_kw <= high:
+        reason, fix = RefusalReason.WRONG_SIGN, "Send net injection: what is drawn lies below 0"
+    elif low <= power_kw / 1000 <= high or low <= -power_kw / 1000 <= high:
+        reason, fix = RefusalReason.WRONG_UNIT, "Send kW, not W"
+    what = f"power_kw is {power_kw}, outside {low} … {high}"
+    return Refusal(reason, what, where=topic, fix=fix)
 
 
 def _implausible(topic: str, what: str, fix: str) -> Refusal:

@@ -1,7 +1,7 @@
 """Telemetry comes in: each message is checked at the edge and counted, nothing else passes.
 
-    topic, bytes ──▶ decode ──▶ Measurement ──▶ newest (for control)      in order, in time
-                       │                  └───▶ returned late             history only
+    topic, bytes ──▶ decode ──▶ Measurement ──▶ plausible ──▶ newest (for control)   in order, in time
+                       │                  └───▶ returned late                        history only
                        └──▶ Refusal, with a reason of a closed list       counted, said once
 
 How the stream of one device is read, by source time and sequence number:
@@ -16,22 +16,20 @@ How the stream of one device is read, by source time and sequence number:
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Measurement, MeterReading, Reading
 from vpp.sense.decode import Owners, PlausibleKw, Refusal, RefusalReason, decode
+from vpp.sense.plausible import Facts, Plausibility
 
 MAX_GAP = 10_000
 """Numbers skipped at once beyond this mean that the device began to count anew."""
 
 MAX_SOURCES = 1024
 """Bad topics that are remembered, so that a flood of them cannot fill the memory."""
-
-FROZEN_AFTER = 30
-"""So many times the same power, to the last digit, and a noisy channel is suspected."""
 
 
 @dataclass(slots=True)
@@ -48,8 +46,6 @@ class _Stream:
     older: OrderedDict[tuple[datetime, int], None] = field(default_factory=OrderedDict)
     """Late readings from before `first_seq`, since no gap tells them from repetitions."""
 
-    same_power: int = 1
-
 
 class Intake:
     """The door for telemetry: checks, orders and counts messages, and keeps the newest readings.
@@ -64,13 +60,13 @@ class Intake:
         plausible_kw: PlausibleKw,
         meters: Set[ResourceId],
         *,
-        noisy: Set[ResourceId] = frozenset(),
+        facts: Mapping[ResourceId, Facts] | None = None,
     ) -> None:
-        """`noisy` are devices whose power never repeats; see `frozen`."""
+        """`facts` are what messages of each device are held against; who is not named is believed."""
         self._owners = park_devices
         self._plausible_kw = plausible_kw
         self._meters = meters
-        self._noisy = noisy
+        self.plausibility = Plausibility(facts or {})
         self._streams: dict[ResourceId, _Stream] = {}
         self._bad: set[str] = set()
         self.newest: dict[ResourceId, Reading] = {}
@@ -102,7 +98,7 @@ class Intake:
                 self._meters,
                 received_at,
             )
-            new = self._place(measurement, topic)
+            new, measurement = self._place(measurement, topic)
         except Refusal as refusal:
             self.refused[refusal.reason] += 1
             if topic not in self._bad and len(self._bad) < MAX_SOURCES:
@@ -126,19 +122,11 @@ class Intake:
         stream = self._streams.get(device_id)
         return -1 if stream is None else stream.newest.seq
 
-    @property
-    def frozen(self) -> frozenset[ResourceId]:
-        """Noisy devices that sent the same power, not 0, 30 times in a row: not to be believed."""
-        return frozenset(
-            device_id
-            for device_id, stream in self._streams.items()
-            if device_id in self._noisy
-            and stream.same_power >= FROZEN_AFTER
-            and stream.newest.power_kw != 0
-        )
+    def _place(self, measurement: Measurement, topic: str) -> tuple[bool, Measurement]:
+        """Put a measurement where its time and number belong. False for a repetition.
 
-    def _place(self, measurement: Measurement, topic: str) -> bool:
-        """Put a measurement where its time and number belong. False for a repetition."""
+        What is the newest is held against what came before it, and may be told otherwise.
+        """
         device_id = _device_id(measurement)
         stream = self._streams.get(device_id)
         if stream is None:
@@ -154,12 +142,13 @@ class Intake:
         ):
             self._advance(stream, measurement)
         else:
-            return self._place_late(stream, measurement, topic)
-        if isinstance(measurement, Reading):
-            self.newest[measurement.resource_id] = measurement
+            return self._place_late(stream, measurement, topic), measurement
+        believed = self.plausibility.looked_at(device_id, measurement)
+        if isinstance(believed, Reading):
+            self.newest[believed.resource_id] = believed
         else:
-            self.newest_meter[measurement.meter_id] = measurement
-        return True
+            self.newest_meter[believed.meter_id] = believed
+        return True, believed
 
     def _advance(self, stream: _Stream, measurement: Measurement) -> None:
         skipped = measurement.seq - stream.newest.seq - 1
@@ -170,8 +159,6 @@ class Intake:
         else:
             self.restarts += 1
             stream.began_at, stream.first_seq = measurement.measured_at, measurement.seq
-        same = measurement.power_kw == stream.newest.power_kw
-        stream.same_power = stream.same_power + 1 if same else 1
         stream.highest_seq = max(stream.highest_seq, measurement.seq)
         stream.newest = measurement
 

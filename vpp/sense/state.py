@@ -20,8 +20,8 @@ _AHEAD = timedelta(seconds=5)
 def freeze(park: Park, newest: Mapping[ResourceId, Reading], now: datetime) -> ParkState:
     """The state of every resource at `now`, in park order.
 
-    A resource that was never heard, whose reading is older than its `max_age_s`, or that calls
-    its own value bad is `Unknown`: nobody may plan with it or command it.
+    A resource that was never heard, whose reading is older than its `max_age_s` or in doubt, or that
+    calls its own value bad is `Unknown`: nobody may plan with it or command it.
     """
     return ParkState(
         taken_at=now,
@@ -40,6 +40,8 @@ def _state(resource: Resource, reading: Reading | None, now: datetime) -> Resour
             resource_id=resource.resource_id,
             reason=f"reading is {age.total_seconds():.0f} s old, at most {resource.max_age_s:g} s",
         )
+    if reading.doubt is not None:
+        return Unknown(resource_id=resource.resource_id, reason=reading.doubt)
     if reading.quality is Quality.BAD:
         return Unknown(resource_id=resource.resource_id, reason="the device calls its value bad")
     return reading

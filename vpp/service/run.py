@@ -169,16 +169,30 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
     if taken is None:
         plant.metrics.telemetry_duplicate()
         return
+    if plant.intake.plausibility.has_news:
+        _tell_doubts(plant, now)
     if isinstance(taken, MeterReading):
         plant.meters.add(taken)
         device_id = taken.meter_id
     else:
-        if taken.resource_id in plant.learnt:
+        if taken.resource_id in plant.learnt and taken.doubt is None:
             plant.means.add(taken)
         device_id = taken.resource_id
     _record(plant, taken, now)
     if device_id == plant.awaited:
         plant.arrived.set()
+
+
+def _tell_doubts(plant: Plant, now: datetime) -> None:
+    """Say once what is not believed any more, and once that it is again."""
+    for device_id, doubt in plant.intake.plausibility.news():
+        plant.events.emit(
+            "telemetry_doubted",
+            f"{device_id} is believed again" if doubt is None else f"{device_id}: {doubt}",
+            at=now,
+            severity=Severity.INFO if doubt is None else Severity.ALARM,
+            resource_id=device_id,
+        )
 
 
 def _record(plant: Plant, taken: Measurement, now: datetime) -> None:

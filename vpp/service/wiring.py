@@ -63,6 +63,7 @@ from vpp.sense.decode import plausible_kw
 from vpp.sense.forecast.seasonal import SeasonalBaseline
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
+from vpp.sense.plausible import facts_of
 from vpp.sense.series import SeriesStore
 from vpp.service import devicetestrecord, quotas, recovery
 from vpp.service.actdesk import ActDesk
@@ -200,7 +201,7 @@ def build_plant(
             park.device_owner,
             plausible,
             frozenset(point.meter_id for point in park.connection_points),
-            noisy=frozenset(r.resource_id for r in park.resources if power_series(r)),
+            facts=facts_of(park),
         ),
         series=SeriesStore(),
         means=IntervalMeans(plausible),

@@ -103,6 +103,7 @@ def _resource(
         measured_at=newest.measured_at if newest else None,
         age_s=(now - newest.measured_at).total_seconds() if newest else None,
         power_kw=known.power_kw if known else None,
+        raw_power_kw=newest.raw_power_kw if newest else None,
         soc=known.soc if known else None,
         temperature_degc=known.temperature_degc if known else None,
         available_kw=known.available_kw if known else None,

@@ -184,6 +184,9 @@ class ResourceView(WireModel):
     measured_at: datetime | None
     age_s: float | None
     power_kw: float | None
+    """What is gone by."""
+    raw_power_kw: float | None
+    """What the device told last, where that was not believed; null where it is what is gone by."""
     soc: float | None
     temperature_degc: float | None
     available_kw: float | None
