@@ -78,6 +78,7 @@ class RefusalReason(StrEnum):
     WRONG_SIGN = "wrong_sign"
     """A power in a direction the device has no size in."""
     REGRESS = "regress"
+    QUARANTINED = "quarantined"
 
 
 class Refusal(DataError):  # noqa: N818 - an answer that callers match on, raised inside only

@@ -24,12 +24,10 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Measurement, MeterReading, Reading
 from vpp.sense.decode import Owners, PlausibleKw, Refusal, RefusalReason, decode
 from vpp.sense.plausible import Facts, Plausibility
+from vpp.sense.quarantine import Patience, Quarantine
 
 MAX_GAP = 10_000
 """Numbers skipped at once beyond this mean that the device began to count anew."""
-
-MAX_SOURCES = 1024
-"""Bad topics that are remembered, so that a flood of them cannot fill the memory."""
 
 
 @dataclass(slots=True)
@@ -61,14 +59,18 @@ class Intake:
         meters: Set[ResourceId],
         *,
         facts: Mapping[ResourceId, Facts] | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """`facts` are what messages of each device are held against; who is not named is believed."""
+        """`facts` are what messages of each device are held against; who is not named is believed.
+
+        `patience` is how much nonsense of one topic is listened to.
+        """
         self._owners = park_devices
         self._plausible_kw = plausible_kw
         self._meters = meters
         self.plausibility = Plausibility(facts or {})
         self._streams: dict[ResourceId, _Stream] = {}
-        self._bad: set[str] = set()
+        self.quarantine = Quarantine(patience)
         self.newest: dict[ResourceId, Reading] = {}
         self.newest_meter: dict[ResourceId, MeterReading] = {}
         self.received = 0
@@ -90,6 +92,8 @@ class Intake:
         """
         self.received += 1
         try:
+            if (until := self.quarantine.until(topic, received_at)) is not None:
+                raise _quarantined(topic, until)
             measurement = decode(
                 topic,
                 payload,
@@ -101,11 +105,10 @@ class Intake:
             new, measurement = self._place(measurement, topic)
         except Refusal as refusal:
             self.refused[refusal.reason] += 1
-            if topic not in self._bad and len(self._bad) < MAX_SOURCES:
-                refusal.first = True
-                self._bad.add(topic)
+            if refusal.reason is not RefusalReason.QUARANTINED:
+                refusal.first = self.quarantine.refused(topic, refusal.reason, received_at)
             return refusal
-        self._bad.discard(topic)
+        self.quarantine.good(topic)
         if not new:
             self.duplicates += 1
             return None
@@ -183,6 +186,15 @@ class Intake:
                 stream.older.popitem(last=False)
         self.late += 1
         return True
+
+
+def _quarantined(topic: str, until: datetime) -> Refusal:
+    return Refusal(
+        RefusalReason.QUARANTINED,
+        f"sent too much that cannot be read, and is not read until {until}",
+        where=topic,
+        fix="Mend the device; it is tried again by itself",
+    )
 
 
 def _device_id(measurement: Measurement) -> ResourceId:

@@ -10,6 +10,7 @@ from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
 from adapters.mqtt_gateway import GatewayLink
+from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_mapping import ForeignDevice
@@ -56,6 +57,7 @@ async def open_links(
         client_id=client_id or f"vpp-{file.park.park_id}",
         now=clock.now,
         jitter=Random(seed),
+        quota=Quota(per_s=file.telemetry.messages_per_s, burst=file.telemetry.burst),
     )
     await stack.enter_async_context(native)
     links: dict[str, Link] = {NATIVE: native}

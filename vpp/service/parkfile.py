@@ -60,6 +60,7 @@ from vpp.service.parkseries import SeriesReader
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
+from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
 from vpp.service.waivers import WaiverSection
@@ -129,6 +130,7 @@ class ParkFile:
     register_maps: Mapping[str, RegisterMap]
     """What their devices are read by, as the park file names it."""
 
+    telemetry: TelemetrySection
     mqtt_gateways: tuple[MqttGatewaySection, ...]
     """Gateways that speak MQTT in words of their own."""
 
@@ -350,6 +352,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         mappings=parts.mappings,
         modbus=tuple(section.modbus),
         register_maps=parts.register_maps,
+        telemetry=section.telemetry,
         mqtt_gateways=tuple(section.mqtt_gateways),
         payload_maps=parts.payload_maps,
         openadr=tuple(section.openadr),

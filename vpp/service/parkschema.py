@@ -47,6 +47,7 @@ from vpp.service.schematypes import (
     whole_minute,
 )
 from vpp.service.tariffschema import TariffSection
+from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue
 from vpp.service.waivers import WaiverSection
@@ -355,6 +356,7 @@ class ParkSection(Section):
     """Series that are fetched: files in a folder, documents at an address."""
     modbus: Annotated[list[ModbusSection], Field(max_length=500)] = Field(default_factory=list)
     """Gateways whose devices speak Modbus TCP; every other device speaks MQTT."""
+    telemetry: TelemetrySection = TelemetrySection()
     mqtt_gateways: Annotated[list[MqttGatewaySection], Field(max_length=100)] = Field(
         default_factory=list
     )

@@ -358,6 +358,9 @@ class Plant:
     money: Decimal = Decimal(0)
     """Settled so far, credit positive."""
 
+    reader_failed_at: datetime | None = None
+    """When it was last told that a message broke its reader."""
+
     historian_full: bool = False
     """Whether the newest measurement found no room in the historian."""
 

@@ -16,7 +16,7 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Measurement, MeterReading
 from vpp.model.time import latest_boundary
-from vpp.sense.decode import Refusal, RefusalReason
+from vpp.sense.decode import MAX_BYTES, Refusal, RefusalReason
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.wire import AckMessage
@@ -99,20 +99,49 @@ def keep_start() -> None:
 
 
 async def listen(plant: Plant, stop: asyncio.Event) -> None:
-    """Take telemetry from the link into intake, means, meters and historian until `stop`."""
+    """Take telemetry from the link into intake, means, meters and historian until `stop`.
+
+    A message that breaks the reader costs itself alone: the reader is told as failed and begins anew.
+
+    Raises:
+        UnavailableError: The message source has ended.
+    """
     stopped = asyncio.create_task(stop.wait(), name="listen-stop")
-    reading = asyncio.create_task(_read(plant), name="listen-read")
+    reading: asyncio.Task[None] | None = None
     try:
-        await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done():
-            reading.result()
-            raise UnavailableError(
-                "the message source ended", where="telemetry", fix="Look at the link's last fault"
-            )
+        while not stopped.done():
+            reading = asyncio.create_task(_read(plant), name="listen-read")
+            await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return
+            if (error := reading.exception()) is None:
+                raise UnavailableError(
+                    "the message source ended", where="telemetry", fix="See the link's last fault"
+                )
+            _tell_failed(plant, error)
+            await asyncio.sleep(0)  # whoever cancels us must be heard though every message fails
     finally:  # also where whoever listens is cancelled: nothing of it stays behind
         stopped.cancel()
-        reading.cancel()
-        await asyncio.gather(stopped, reading, return_exceptions=True)
+        tasks = [stopped] if reading is None else [stopped, reading]
+        if reading is not None:
+            reading.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_failed(plant: Plant, error: BaseException) -> None:
+    """An error of ours at one message: told once a minute, counted each time."""
+    now = plant.clock.now()
+    plant.metrics.telemetry_refused("failed")
+    told_at = plant.reader_failed_at
+    if told_at is None or now - told_at >= timedelta(minutes=1):
+        plant.reader_failed_at = now
+        plant.events.emit(
+            "reader",
+            f"a message could not be taken: {type(error).__name__}: {error}"[:300],
+            at=now,
+            severity=Severity.ALARM,
+        )
+        log.error("a message could not be taken", exc_info=error)
 
 
 async def _read(plant: Plant) -> None:
@@ -127,9 +156,12 @@ def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
     """Take a device's answer to a command; one that refuses is told once, until it obeys again."""
     enterprise_id, site_id, device_id = topic.split("/")[2:5]
     device = ResourceId(device_id)
+    if len(payload) > MAX_BYTES:
+        plant.metrics.telemetry_refused(RefusalReason.TOO_LARGE.value)
+        return
     try:
         ack = _decode_ack(payload)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # malformed, not UTF-8, nested without end
         plant.metrics.telemetry_refused(RefusalReason.NOT_JSON.value)
         return
     if plant.file.park.device_owner.get(device) != (enterprise_id, site_id):

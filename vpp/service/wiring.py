@@ -202,6 +202,7 @@ def build_plant(
             plausible,
             frozenset(point.meter_id for point in park.connection_points),
             facts=facts_of(park),
+            patience=file.telemetry.patience(),
         ),
         series=SeriesStore(),
         means=IntervalMeans(plausible),
