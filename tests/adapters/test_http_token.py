@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from adapters.certificate import CertificateKeeper, ClientCertificate, ends_at
 from adapters.http_get import Reply
 from adapters.http_token import TokenSource, read_token
 from adapters.http_venue import HttpVenue, HttpVenueAccess
+from tests.adapters.papers import Papers
 from tests.adapters.venueserver import NOW
 from vpp.errors import UnavailableError
 from vpp.model.venue import Later, Submission, Taken
@@ -180,33 +180,6 @@ def test_a_token_without_a_life_is_used_for_five_minutes() -> None:
 
 
 # ---------------------------------------------------------------- certificates
-
-
-@dataclass(frozen=True)
-class Papers:
-    """Certificates made for one test: an authority, a server's, a client's for two days."""
-
-    folder: Path
-    openssl: Path
-
-    def make(self, name: str, days: int) -> None:
-        """A key and a certificate for `name`, signed by the authority."""
-        key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"
-        self._run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                  "-keyout", key, "-out", request, "-subj", f"/CN={name}")  # fmt: skip
-        names = self.folder / "names"
-        names.write_text("subjectAltName=IP:127.0.0.1\n", encoding="ascii")
-        self._run("x509", "-req", "-in", request, "-CA", self.folder / "ca.pem", "-CAkey",
-                  self.folder / "ca.key", "-days", str(days), "-out", self.folder / f"{name}.pem",
-                  "-extfile", names)  # fmt: skip
-
-    def authority(self) -> None:
-        self._run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                  "-keyout", self.folder / "ca.key", "-out", self.folder / "ca.pem",
-                  "-subj", "/CN=authority", "-days", "30")  # fmt: skip
-
-    def _run(self, *words: str | Path) -> None:
-        subprocess.run([self.openssl, *words], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from adapters.certificate import ClientCertificate
 from adapters.redis_state import RedisAccess, RedisWindow
+from tests.adapters.papers import Papers
 from tests.chaos.proxy import CLEAN, Proxy, Toxic
 from tests.contracts.redisserver import RedisServer
 from vpp.errors import UnavailableError
 from vpp.ports import StreamEntry, WindowNews
+from vpp.service.http import reserved_port
 
 PREFIX = "vpp:v1:park"
 SOON_S = 0.3
@@ -303,5 +306,49 @@ def test_whatever_comes_back_from_the_wire_is_one_kind_of_error(
                 client.flushall()
             async with window(server) as shown:
                 assert await shown.show(news(BATTERY, whole=True))
+
+    asyncio.run(run())
+
+
+def test_over_tls_both_sides_show_a_certificate_of_an_authority_that_is_named(
+    redis_server: Path, require_program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    papers = Papers(tmp_path, require_program("openssl", "apt-get install openssl"))
+    papers.authority()
+    papers.make("server", 2)
+    papers.make("client", 2)
+    (tmp_path / "elsewhere").mkdir()
+    stranger = Papers(tmp_path / "elsewhere", papers.openssl)
+    stranger.authority()
+    stranger.make("client", 2)
+
+    def shown_by(port: int, made: Papers) -> RedisWindow:
+        files = ClientCertificate(
+            cert=made.folder / "client.pem",
+            key=made.folder / "client.key",
+            ca=made.folder / "ca.pem",
+        )
+        access = RedisAccess(prefix=PREFIX, ttl_s=100, port=port, tls=True, certificate=files)
+        return RedisWindow(access)
+
+    async def run() -> None:
+        with reserved_port() as port:
+            options = ["--tls-port", str(port), "--tls-auth-clients", "yes"]
+            for option, name in (
+                ("cert", "server.pem"),
+                ("key", "server.key"),
+                ("ca-cert", "ca.pem"),
+            ):
+                options += [f"--tls-{option}-file", str(tmp_path / name)]
+            async with RedisServer(redis_server, tmp_path, *options) as server:
+                async with shown_by(port, papers) as shown:
+                    assert await shown.show(news(BATTERY, whole=True))
+                    assert field(server, "battery") == "1"
+                async with shown_by(port, stranger) as other:
+                    with pytest.raises(UnavailableError, match=r"(?i)certificate"):
+                        await other.show(news(PV))
+                async with window(server, port=port) as plain:
+                    with pytest.raises(UnavailableError):
+                        await plain.show(news(PV))
 
     asyncio.run(run())
