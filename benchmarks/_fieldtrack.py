@@ -173,7 +173,7 @@ async def _live(
             """Keep what each quarter-hour began with."""
             now = plant.clock.now()
             if now in span and latest_boundary(now, QUARTER) == now:
-                ceilings_kw[now] = ceilings.ceilings_kw(plant, now)
+                ceilings_kw[now] = ceilings.ceilings_kw(plant, now, period)
 
         await lockstep(run, clock, asyncio.Event(), note, plan_limit_s=600.0)
         return await _seen(plant, world, span, faults, opened_at, period, began, ceilings_kw)

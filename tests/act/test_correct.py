@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -182,6 +182,48 @@ def test_a_signal_stands_on_top_at_once_and_what_it_asked_is_not_made_up_for() -
     owed = Owed(interval=FIRST, mean_kw=1000.0, signal_kw=300.0, signalled_kwh=200 / 60)
     found = asked(5, owed=owed, metered=Metered(1000 / 12 + 200 / 60, START + 5 * MINUTE))
     assert found.due_kw == pytest.approx(1300.0)
+
+
+@given(signal_kw=st.lists(st.floats(-500, 500), min_size=15, max_size=15))
+def test_a_signal_that_moves_each_period_is_followed_at_once_to_the_end_of_the_interval(
+    signal_kw: list[float],
+) -> None:
+    """1 000 kW are owed and the signal stands on top: the energy of both is met."""
+    memory, steered_kw, metered_kwh, signalled_kwh = Memory(), 1500.0, 0.0, 0.0
+    for minute, kw in enumerate(signal_kw):
+        found = asked(
+            minute,
+            memory=memory,
+            owed=Owed(interval=FIRST, mean_kw=1000.0, signal_kw=kw, signalled_kwh=signalled_kwh),
+            metered=Metered(metered_kwh, START + minute * MINUTE),
+            steered_kw=steered_kw,
+        )
+        memory = found.memory
+        assert found.due_kw == pytest.approx(1000 + kw, abs=1e-6)
+        steered_kw = 1000 + kw - OTHERS_KW
+        metered_kwh += (1000 + kw) / 60
+        signalled_kwh += kw / 60
+
+
+@pytest.mark.parametrize("minute", [10, 12, 13])
+def test_a_signal_that_moves_shortly_before_the_end_is_answered_once(minute: int) -> None:
+    """With two minutes of delay: 300 kW more are 300 kW more, whatever is left of the quarter-hour."""
+    slow = Timing(MINUTE, last=2 * MINUTE)
+    owed = Owed(interval=FIRST, mean_kw=1000.0, next_kw=1000.0)
+    memory = Memory()
+    for past in range(minute):
+        at = Metered(1000 * past / 60, START + past * MINUTE)
+        memory = asked(past, memory=memory, owed=owed, metered=at, timing=slow).memory
+    found = asked(
+        minute,
+        memory=memory,
+        owed=replace(owed, signal_kw=300.0),
+        metered=Metered(1000 * minute / 60, START + minute * MINUTE),
+        timing=slow,
+    )
+    # The delay is made up for: half of it lies in the interval still.
+    assert found.due_kw is not None
+    assert 1300 <= found.due_kw <= 1300 + 300 / 2 + 1e-6
 
 
 # ---------------------------------------------------------------- a park that runs

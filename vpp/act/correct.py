@@ -116,6 +116,9 @@ class Memory:
     seen_at: datetime | None = None
     """Of the newest reading that was used."""
 
+    signal_kw: float = 0.0
+    """What a signal asked then."""
+
     steps: tuple[_Step, ...] = ()
     """Oldest first: of the time since the meters were read, and of commands that may not show yet."""
 
@@ -169,7 +172,10 @@ def correct(
     known = metered or Metered(0.0, now if owed is None else owed.interval.start)
     oldest = min(known.until, now - timing.last - 2 * timing.period)
     kept = Memory(
-        gap_kw=gap_kw, seen_at=seen_at, steps=tuple(one for one in steps if one.at > oldest)
+        gap_kw=gap_kw,
+        seen_at=seen_at,
+        signal_kw=0.0 if owed is None else owed.signal_kw,
+        steps=tuple(one for one in steps if one.at > oldest),
     )
     blind = seen_at is None or now - seen_at > timing.last + 2 * timing.period
     if owed is None:
@@ -182,7 +188,7 @@ def correct(
             memory=kept,
         )
     delivered_kwh = known.kwh + _acted_kwh(steps, gap_kw, known.until, now, timing)
-    due_kw = _due_kw(owed, delivered_kwh, steps, gap_kw, timing)
+    due_kw = _due_kw(owed, delivered_kwh, steps, gap_kw, memory.signal_kw, timing)
     return Corrected(
         target_kw=due_kw - gap_kw,
         due_kw=due_kw,
@@ -194,27 +200,34 @@ def correct(
 
 
 def _due_kw(
-    owed: Owed, delivered_kwh: float, steps: tuple[_Step, ...], gap_kw: float, timing: Timing
+    owed: Owed,
+    delivered_kwh: float,
+    steps: tuple[_Step, ...],
+    gap_kw: float,
+    signal_kw: float,
+    timing: Timing,
 ) -> float:
     """Mean power that the meters are to show for the rest of the interval, the signal of this moment on top.
 
-    A command that can only show after the interval's end belongs to the next one. Being early there would take
-    from this interval what nobody can give back; being late is made up for in the next.
+    `signal_kw` is what the signal asked when the commands in force were made. A command that can only show after
+    the interval's end belongs to the next one. Being early there would take from this interval what nobody can
+    give back; being late is made up for in the next.
     """
     now = steps[-1].at
     rest = owed.interval.end - now
     if rest <= timing.first:
         return (owed.mean_kw if owed.next_kw is None else owed.next_kw) + owed.signal_kw
-    missing_kwh = owed.mean_kw * owed.interval.hours + owed.signalled_kwh - delivered_kwh
+    flight = min(timing.middle, rest)
+    asked_kwh = owed.mean_kw * owed.interval.hours + owed.signalled_kwh
+    asked_kwh += owed.signal_kw * (flight / HOUR)
+    missing_kwh = asked_kwh - delivered_kwh - _acted_kwh(steps, gap_kw, now, now + flight, timing)
+    changeable = rest - flight
     calm = max(timing.period, timing.last - timing.first)
-    changeable = rest - timing.middle
     if changeable >= calm:
-        in_flight_kwh = _acted_kwh(steps, gap_kw, now, now + timing.middle, timing)
-        return (missing_kwh - in_flight_kwh) / (changeable / HOUR) + owed.signal_kw
+        return missing_kwh / (changeable / HOUR) + owed.signal_kw
     # Too short for anybody to act on: half of a device's delay would be answered by twice the power.
-    newest = steps[-1]
-    level_kw = newest.steered_kw + newest.others_kw + gap_kw - owed.signal_kw
-    off_kwh = missing_kwh - _acted_kwh(steps, gap_kw, now, owed.interval.end, timing)
+    level_kw = steps[-1].steered_kw + steps[-1].others_kw + gap_kw - signal_kw
+    off_kwh = missing_kwh - level_kw * (changeable / HOUR)
     return level_kw + off_kwh / (calm / HOUR) + owed.signal_kw
 
 
