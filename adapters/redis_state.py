@@ -75,6 +75,7 @@ class RedisWindow:
         self._client: Redis | None = None
         self._instance = secrets.token_hex(8)
         self._shown = 0
+        self._contested = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,13 +120,15 @@ class RedisWindow:
         """Whether what this picture was to be laid beside was there."""
         last = self._mark
         self._shown += 1
-        if news.whole:
-            return True
-        if before is not None and not before.startswith(f"{self._instance}/"):
+        foreign = before is not None and not before.startswith(f"{self._instance}/")
+        # A whole picture may take the place of a predecessor's; not again and again of one who lives.
+        if foreign and (self._contested or not news.whole):
+            self._contested = True
             raise self._unavailable(
                 "another service writes the same keys", "Give each service a prefix of its own"
             )
-        return alive and before == last
+        self._contested = False
+        return news.whole or (alive and before == last)
 
     @property
     def _mark(self) -> str:

@@ -85,6 +85,8 @@ class Proxy:
         self.dropped: list[bytes] = []
         """The first bytes of every answer that was lost."""
         self.accepted = 0
+        self.heard = 0
+        """Bytes that came from either side."""
         self.swallowed = 0
         """Bytes that a half-open connection took and never gave."""
         self.corrupted = 0
@@ -245,6 +247,8 @@ class _Connection:
     async def _read(self, flow: _Flow) -> None:
         try:
             while data := await flow.reader.read(READ):
+                self._proxy.heard += len(data)
+                self._proxy.noted()
                 if self._proxy.toxic(flow.side).swallow:
                     flow.dead = True
                 if self._dead:

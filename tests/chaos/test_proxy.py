@@ -105,9 +105,9 @@ def test_latency_is_a_delay_and_no_queue() -> None:
         proxy.up = Toxic(latency_s=0.2)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for _ in range(50):  # one after the other would be ten seconds
+        for number in range(1, 51):  # one after the other would be ten seconds
             writer.write(b"x")
-            await asyncio.sleep(0)
+            await proxy.until(lambda number=number: proxy.heard >= number)  # type: ignore[misc]
         await hear(reader, 50)
         assert 0.2 <= loop.time() - began < 5
 
@@ -162,15 +162,19 @@ def test_the_same_seed_damages_the_same_bytes(seed: int) -> None:
     assert damaged(seed) != damaged(seed + 2)
 
 
-def test_a_connection_is_cut_after_exactly_so_many_bytes() -> None:
+@pytest.mark.parametrize("size", [0, 1, 100, 10_239])
+@pytest.mark.parametrize("slice_bytes", [None, 7])
+def test_a_connection_is_cut_after_exactly_so_many_bytes(
+    size: int, slice_bytes: int | None
+) -> None:
     async def one(
         proxy: Proxy, echo: Echo, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        proxy.up = Toxic(cut_after_bytes=100, slice_bytes=7)
+        proxy.up = Toxic(cut_after_bytes=size, slice_bytes=slice_bytes)
         writer.write(BYTES)
         async with asyncio.timeout(PATIENCE_S):
             await echo.ended.wait()
-        assert b"".join(echo.heard) == BYTES[:100]
+        assert b"".join(echo.heard) == BYTES[:size]
 
     play(one)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -233,8 +234,14 @@ def test_a_second_writer_is_told(redis_program: Path, tmp_path: Path) -> None:
         await shown.show(news(BATTERY, whole=True))
         async with window(server) as other:
             assert await other.show(news(PV, whole=True))  # as after a restart of ours
+            for whole in (False, True, True):
+                with pytest.raises(UnavailableError, match="another service"):
+                    await shown.show(news(BATTERY, whole=whole))
+                with suppress(UnavailableError):
+                    await other.show(news(PV, whole=True))
         with pytest.raises(UnavailableError, match="another service"):
-            await shown.show(news(BATTERY))
+            await shown.show(news(BATTERY, whole=True))
+        assert await shown.show(news(BATTERY, whole=True))  # the other one is gone
 
     play(redis_program, tmp_path, one)
 
