@@ -12,8 +12,6 @@ from pydantic import Field, model_validator
 
 from vpp.wire import Moment, WireModel
 
-SourceName = Literal["protection", "grid", "override", "award", "strategy"]
-
 
 class OverrideRequest(WireModel):
     """Take a resource in hand for a while: a power, or the bounds within which the service goes on."""
@@ -51,3 +49,82 @@ class OverrideView(WireModel):
     by: str
     reason: str
     state: Literal["in_force", "ended", "expired"]
+
+
+class BoundsView(WireModel):
+    """What one source found when its turn came, kW net injection; null where nothing bound it."""
+
+    source: Literal["protection", "grid", "operator", "award", "strategy"]
+    low_kw: float | None
+    high_kw: float | None
+    claims: list[str]
+    """What it asked, by name."""
+    wins: bool
+    cuts: list[str]
+    """What it did not get."""
+
+
+class ResultView(WireModel):
+    """What came of an instruction, as measured."""
+
+    result: Literal["delivered", "short", "excess", "refused", "unknown"]
+    command_id: str
+    from_kw: float
+    asked_kw: float
+    measured_kw: float | None
+    """Mean since its ramp should be done; null where nothing was measured."""
+    reason: str
+
+
+class SteeringView(WireModel):
+    """How one resource is steered."""
+
+    resource_id: str
+    stage: Literal[
+        "released",
+        "issued",
+        "unsent",
+        "sent",
+        "acknowledged",
+        "read_back",
+        "effective",
+        "not_following",
+        "refused",
+        "expired",
+    ]
+    """Where its set-point stands."""
+    since: datetime
+    reason: str
+    """Why, where it is not as it should be."""
+    told_kw: float | None
+    won_by: Literal["protection", "grid", "operator", "award", "strategy"] | None
+    """Who decides; null where nothing is asked of it."""
+    won_because: str
+    bounds: list[BoundsView]
+    """Highest source first; empty before the first cycle."""
+    left_out_until: datetime | None
+    """Back-off: nothing is asked of it before; null where it is in use."""
+    left_out_because: Literal["bad_data", "failed_command", "not_followed"] | None
+    last_result: ResultView | None
+    """Of the last instruction that ended."""
+    running_result: ResultView | None
+    """Of the one that runs, so far."""
+    override: OverrideView | None
+    """The newest; null where it was never in anybody's hand."""
+
+
+class ControlView(WireModel):
+    """How the park is steered now."""
+
+    now: datetime
+    period_s: float
+    rule: Literal["proportional", "merit_order", "equal_level", "equal_soc", "least_correction"]
+    running: list[str]
+    """Products of which something is awarded or called now."""
+    owed_kw: float | None
+    """Mean of the interval that runs; null where nothing is owed."""
+    left_kw: float | None
+    """Of what is owed, what nobody had room for in the newest cycle."""
+    gap_kw: float | None
+    """What the main meters show beyond what is expected of everybody."""
+    resources: list[SteeringView]

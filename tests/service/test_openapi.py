@@ -76,6 +76,7 @@ LIVE = {
     "POST /v1/positions/trades",
     "DELETE /v1/positions/trades/{trade_id}",
     "DELETE /v1/limits/{order_id}",
+    "GET /v1/control",
     "POST /v1/resources/{resource_id}/override",
     "GET /v1/resources/{resource_id}/override",
     "DELETE /v1/resources/{resource_id}/override",

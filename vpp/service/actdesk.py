@@ -8,8 +8,10 @@ from datetime import datetime
 import numpy as np
 
 from vpp.act.correct import Memory
+from vpp.act.follow import Patience
 from vpp.act.health import Health
 from vpp.act.merit import Order
+from vpp.act.results import Result
 from vpp.act.share import steps_of_movers
 from vpp.act.spread import Spread
 from vpp.act.steps import Steps
@@ -18,6 +20,8 @@ from vpp.clock import Nudge
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
+from vpp.service.controlschema import ControlSettings
+from vpp.service.steered import Steered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,50 @@ class Spreading:
     """What each was told before, shape (N,); NaN: nothing, so it need not wait."""
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Account:
+    """Of N resources; arrays of shape (N,), times in seconds since 1970."""
+
+    asked_kw: Floats
+    """NaN where nothing is asked."""
+
+    from_kw: Floats
+    """What it did when it was told."""
+
+    due_s: Floats
+    """When its delay and ramp are over: what it does from then on counts."""
+
+    kw_seconds: Floats
+    seconds: Floats
+    looked_s: float = 0.0
+    commands: dict[int, str] = field(default_factory=dict)
+    """Ids of the commands that began each instruction."""
+
+    newest: dict[ResourceId, Result] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, units: Units) -> Account:
+        """Nothing was told yet."""
+        n = len(units)
+        return cls(
+            asked_kw=np.full(n, np.nan),
+            from_kw=np.zeros(n),
+            due_s=np.full(n, np.inf),
+            kw_seconds=np.zeros(n),
+            seconds=np.zeros(n),
+        )
+
+
+def patience_of(control: ControlSettings) -> Patience:
+    """When a device counts as following, as the park file says it; what is not sent again is no fault."""
+    asked = control.following
+    return Patience(
+        tolerance_kw=max(asked.tolerance_kw, control.deadband_kw),
+        tolerance_share=asked.tolerance_share,
+        settle_s=asked.settle_s,
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class ActDesk:
     """Filled from the journal where it must outlive the process; all else begins again."""
@@ -67,13 +115,25 @@ class ActDesk:
     """What those can do at all that may be moved."""
 
     lots: np.random.Generator
+    account: Account
+    """What comes of each instruction."""
+
     memory: Memory = field(default_factory=Memory)
     """Of the correction by the main meters."""
 
     order: Order | None = None
     """Of those that were shared among last."""
 
+    steered: Steered | None = None
+    """How the newest cycle came to what it told."""
+
+    winners: dict[ResourceId, tuple[str, str]] = field(default_factory=dict)
+    """Resources that neither award nor plan decides: by whom, and in what words."""
+
     spreading: Spreading | None = None
+    left_kw: float = 0.0
+    """Of what is owed, what nobody had room for in the newest cycle."""
+
     short_told: bool = False
     """Whether it was said that what is owed finds nobody."""
 
@@ -95,4 +155,5 @@ class ActDesk:
             health=Health.well(len(units)),
             steps=steps_of_movers(park, units),
             lots=np.random.default_rng(seed),
+            account=Account.of(units),
         )

@@ -64,7 +64,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
         import_ceiling_kw=ceilings.ceilings_kw(plant, now, picture.period),
         order=desk.order,
     )
-    desk.order, desk.memory = sharing.order, corrected.memory
+    desk.order, desk.memory, desk.left_kw = sharing.order, corrected.memory, sharing.left_kw
     serves = ", ".join(sorted(running(plant, now))) or NOTHING
     ours = actingclaims.of_sharing(plant, sharing, serves, now)
     settled = arbitrate([*standing, *ours], len(units), now=now)

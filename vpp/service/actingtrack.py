@@ -57,12 +57,14 @@ def judge(plant: Plant, picture: Picture) -> None:
     desk, now_s = plant.acting, picture.now.timestamp()
     settings = plant.file.control.back_off
     before = desk.health
+    # Shorter, and its time on trial would be over before it was asked for anything.
+    first_s = max(settings.first_s, 2 * picture.period.total_seconds())
     fault = _faults(plant, picture)
     desk.refused.clear()
     desk.health = judged(
         before,
         fault,
-        BackOff(first_s=settings.first_s, longest_s=settings.longest_s),
+        BackOff(first_s=first_s, longest_s=max(settings.longest_s, first_s)),
         now_s=now_s,
     )
     was, usable = picture.usable, desk.health.usable(now_s)
@@ -78,8 +80,13 @@ def judge(plant: Plant, picture: Picture) -> None:
         )
         if why is Fault.NOT_FOLLOWED:  # what is bid from now on is without it
             plant.replan = f"{name} does not follow"
-    out = was & ~usable
-    plant.metrics.control.back_offs(int(out.sum()))
+    plant.metrics.control.back_offs(int((was & ~usable).sum()))
+    stages = np.bincount(plant.lives.stages, minlength=len(Stage))
+    plant.metrics.control.stands(
+        left_out=int((~usable).sum()),
+        overridden=sum(held.holds(picture.now) for held in desk.overrides.values()),
+        lives={stage.name.lower(): int(stages[stage]) for stage in Stage},
+    )
 
 
 def _faults(plant: Plant, picture: Picture) -> Codes:

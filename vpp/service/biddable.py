@@ -11,10 +11,12 @@ from vpp.service.plant import Plant
 
 
 def biddable(plant: Plant, now: datetime) -> ParkState:
-    """The state at `now`, without those that are left out for not following; the plan holds them as unknown."""
+    """The state at `now`, without those that did not follow and have not proven since that they do.
+
+    The plan holds them as unknown.
+    """
     state = freeze(plant.file.park, plant.intake.newest, now)
-    health = plant.acting.health
-    stray = (health.fault == Fault.NOT_FOLLOWED) & ~health.usable(now.timestamp())
+    stray = plant.acting.health.fault == Fault.NOT_FOLLOWED
     if not stray.any():
         return state
     return ParkState(

@@ -44,7 +44,8 @@ class BackOffSection(Section):
     """How long a unit with bad data or a failed command is left out: doubled each time, and it returns by itself."""
 
     first_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    longest_s: Annotated[float, Field(ge=1, le=86_400)] = 1800.0
+    """Two periods at least: who is tried again must have been asked for something before it is believed."""
+    longest_s: Annotated[float, Field(ge=1, le=86_400)] = 600.0
 
     @model_validator(mode="after")
     def _grows(self) -> BackOffSection:
@@ -57,9 +58,9 @@ class FollowingSection(Section):
     """When a device counts as doing what it was told."""
 
     tolerance_kw: Size = 5.0
-    tolerance_share: Share = 0.02
-    """Of its whole range; the larger of the two holds."""
-    settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    tolerance_share: Share = 0.01
+    """Of its larger size; the larger of the two holds."""
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """Beyond its own delay and ramp, before it is judged."""
 
 

@@ -32,6 +32,8 @@ from vpp.plan.validate import violations
 from vpp.service import (
     accounting,
     acting,
+    actingrecord,
+    actingresults,
     actingshare,
     actingtrack,
     activations,
@@ -335,9 +337,11 @@ async def act(plant: Plant, now: datetime) -> None:
         )
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
-        await setpoints.send(plant, guarded, now)
+        how = actingrecord.steered(plant, picture, wanted.settled, guarded)
+        actingresults.told(plant, picture, await setpoints.send(plant, guarded, how, now))
         actingtrack.tell_shortfall(plant, picture, wanted)
     actingtrack.confirm(plant, picture)
+    actingresults.watch(plant, picture)
     actingtrack.judge(plant, picture)
     accounting.note_calls(plant)
     quotas.note_readings(plant)

@@ -49,6 +49,7 @@ from vpp.sense.state import freeze
 from vpp.service import control, limits, setpoints
 from vpp.service.deviceread import DeviceTestOptions
 from vpp.service.plant import Plant
+from vpp.service.steered import ByHand
 
 LEAST_STEP_SHARE = 0.02
 """A step below this share of the size tells nothing."""
@@ -292,7 +293,7 @@ async def _command(trial: Trial, target_kw: float) -> None:
     if allowed_kw is None or abs(allowed_kw - target_kw) > 1e-6 * max(abs(target_kw), 1.0):
         at = guarded.units.index[trial.name]
         raise _stopped(trial, f"the guard would not let it go on: {guarded.why(at)}")
-    await setpoints.send(plant, guarded, now)
+    await setpoints.send(plant, guarded, ByHand(by="a test under supervision"), now)
     last = plant.setpoints.get(trial.name)
     if last is None or last.expires_at <= now:
         raise _stopped(trial, "the command did not leave")

@@ -20,6 +20,7 @@ from vpp.ports import Journal, Unsent
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append
+from vpp.service.steered import How
 
 SETPOINTS = "setpoints"
 """Kind of journal entries: the commands of a cycle, under `their highest number/digest`."""
@@ -44,17 +45,19 @@ def stopped(plant: Plant) -> Bools:
     return np.array([name in names for name in units.enterprises])[units.enterprise]
 
 
-async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
-    """What the guard let through: on disk first, then to the devices.
+async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple[Setpoint, ...]:
+    """What the guard let through: on disk first, with `how` it came to that, then to the devices. What was made.
 
     A link that is down costs its devices this cycle's commands.
     """
     serves = plant.schedule.plan_id if plant.schedule is not None else ""
     setpoints = plant.lives.commands(guarded, now, serves=serves)
     if not setpoints:
-        return
+        return ()
     plant.reach("setpoint made")
-    body = msgspec.json.encode([_record(setpoint) for setpoint in setpoints])
+    index = plant.units.index
+    told = [_record(one) | how.told(index[one.resource_id]) for one in setpoints]
+    body = msgspec.json.encode(told)
     highest = max(setpoint.seq for setpoint in setpoints)
     key = f"{highest:012d}/{hashlib.sha256(body).hexdigest()[:16]}"
     try:
@@ -63,7 +66,7 @@ async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
     except UnavailableError as error:
         plant.lives.unsent(setpoints, now, reason=str(error))
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
-        return
+        return setpoints
     unsent = await plant.sink.send(setpoints)
     _note_unsent(plant, unsent, now)
     kept = {one.setpoint.command_id for one in unsent}
@@ -73,6 +76,7 @@ async def send(plant: Plant, guarded: Guarded, now: datetime) -> None:
     plant.setpoints_sent += len(sent)
     plant.metrics.setpoints_sent(len(sent))
     plant.reach("setpoint sent")
+    return setpoints
 
 
 def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> None:

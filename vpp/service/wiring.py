@@ -38,7 +38,6 @@ from adapters.sqlite_journal import SqliteJournal
 from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
-from vpp.act.follow import Patience
 from vpp.act.life import Lives
 from vpp.act.units import Units
 from vpp.clock import Watch
@@ -66,7 +65,7 @@ from vpp.sense.means import IntervalMeans
 from vpp.sense.plausible import facts_of
 from vpp.sense.series import SeriesStore
 from vpp.service import devicetestrecord, quotas, recovery
-from vpp.service.actdesk import ActDesk
+from vpp.service.actdesk import ActDesk, patience_of
 from vpp.service.events import EventLog
 from vpp.service.executor import Executor, ProcessExecutor
 from vpp.service.feeddesk import Feed
@@ -223,7 +222,7 @@ def build_plant(
         lives=Lives(
             units,
             now=now,
-            patience=Patience(tolerance_kw=max(file.control.deadband_kw, 5.0)),
+            patience=patience_of(file.control),
             first_seq=recovery.first_command_seq(journal, now),
             ttl=timedelta(seconds=file.control.setpoint_ttl_s),
             control_period=timedelta(seconds=file.control.period_s),

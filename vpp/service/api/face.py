@@ -14,6 +14,7 @@ from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
     calls,
+    control,
     decisions,
     forecasts,
     invitations,
@@ -106,6 +107,7 @@ def plant_routes() -> list[AnyRoute]:
         *series.ROUTES,
         *limits.ROUTES,
         *overrides.ROUTES,
+        *control.ROUTES,
         *park.ROUTES,
         *links.ROUTES,
         *planning.ROUTES,

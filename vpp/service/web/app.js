@@ -151,10 +151,11 @@ function showRules(products) {
 }
 
 async function showResources() {
-  const { resources } = await read("/v1/resources");
+  const [{ resources }, control] = await Promise.all([read("/v1/resources"), read("/v1/control")]);
   charts.resources(resources);
+  const steering = new Map(control.resources.map((s) => [s.resource_id, s]));
   const power = (kw) => number(kw, 1);
-  const rows = resources.map((r) => ({ ...r, mark: r.known ? "" : "unknown" }));
+  const rows = resources.map((r) => ({ ...r, steering: steering.get(r.resource_id), mark: r.known ? "" : "unknown" }));
   fill(at("resources"), [
     { title: "Resource 资源", text: (r) => r.resource_id },
     { title: "Kind 类型", text: (r) => r.kind },
@@ -162,9 +163,22 @@ async function showResources() {
     { title: "Power 功率, kW", number: true, text: (r) => power(r.power_kw) },
     { title: "Planned 计划, kW", number: true, text: (r) => power(r.planned_kw) },
     { title: "Set-point 指令, kW", number: true, text: (r) => (r.setpoint?.in_force ? power(r.setpoint.power_kw) : "–") },
+    { title: "Decides 裁决", text: (r) => r.steering?.won_by ?? "–" },
+    { title: "Steering 执行", text: steered },
     { title: "State 状态", text: detail },
     { title: "Age, s", number: true, text: (r) => number(r.age_s) },
   ], rows, "This park has no resources.");
+}
+
+function steered(r) {
+  const s = r.steering;
+  if (!s) return "–";
+  const parts = [s.stage.replaceAll("_", " ")];
+  if (s.left_out_because) parts.push(`left out until ${clock(s.left_out_until)}: ${s.left_out_because.replaceAll("_", " ")}`);
+  if (s.override?.state === "in_force") parts.push(`in hand of ${s.override.by} until ${clock(s.override.until)}`);
+  const result = s.running_result ?? s.last_result;
+  if (result) parts.push(result.result);
+  return parts.join(", ");
 }
 
 function detail(r) {

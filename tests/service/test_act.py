@@ -1,0 +1,423 @@
+"""The act cycle of a plant: who decides of a resource, who is left out, what is short, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.service.conftest import NOW, QuietLink, Serving
+from vpp.act.health import Fault
+from vpp.act.results import Delivered, Refused, Result, Short, UnknownResult
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Unknown
+from vpp.model.resource import Storage
+from vpp.model.time import Interval, isoformat
+from vpp.service import cycle, limits, overrides, setpoints
+from vpp.service.biddable import biddable
+from vpp.service.plant import Plant
+from vpp.wire import LimitRequest, TelemetryMessage, topic
+from vpp.wirecontrol import OverrideRequest
+
+EVENING = datetime(2025, 12, 3, 18, tzinfo=UTC)
+"""Each of four batteries is planned to feed 500 kW, each fixed load to draw 100."""
+
+STEEL, METAL, COLD, OFFICE = (
+    ResourceId(f"{name}-battery") for name in ("steel", "metal", "cold", "office")
+)
+PLANNED = dict.fromkeys((STEEL, METAL, COLD, OFFICE), 500.0)
+MINUTE = timedelta(minutes=1)
+
+
+class Evening:
+    """A plant that is heard and acts, minute by minute; nothing is owed."""
+
+    def __init__(self, plant: Plant) -> None:
+        assert plant.schedule is not None
+        # What is planned is what is owed: nobody is moved.
+        unit = plant.file.park.bidding_units[0]
+        units = (replace(unit, trades_from=EVENING + timedelta(days=9)),)
+        plant.file = replace(plant.file, park=replace(plant.file.park, bidding_units=units))
+        plant.schedule = replace(plant.schedule, issued_at=EVENING)
+        self.plant, self.now, self._seq = plant, EVENING, 10
+
+    def hear(self, *silent: ResourceId, **power_kw: float) -> None:
+        """Everybody but the silent ones; who is not named (`steel_battery=500`) does nothing, and obeys in word."""
+        self._seq += 1
+        plant, park = self.plant, self.plant.file.park
+        kw = {ResourceId(name.replace("_", "-")): value for name, value in power_kw.items()}
+        stores = {r.resource_id for r in park.resources if isinstance(r, Storage)}
+        at_point = {
+            p.meter_id: sum(kw.get(name, 0.0) for name in park.behind_point[p.connection_point_id])
+            for p in park.connection_points
+        }
+        for device, (owner, site) in park.device_owner.items():
+            if device in silent:
+                continue
+            sent = plant.setpoints.get(device)
+            meter = device in at_point
+            message = TelemetryMessage(
+                ts=isoformat(self.now),
+                seq=self._seq,
+                power_kw=at_point[device] if meter else kw.get(device, 0.0),
+                soc=0.5 if device in stores else None,
+                setpoint_seq=None if meter or sent is None else sent.seq,
+                import_wh=1000 if meter else None,
+                export_wh=0 if meter else None,
+            )
+            plant.intake.accept(
+                topic(owner, site, device, "telemetry"), msgspec.json.encode(message), self.now
+            )
+
+    def act(self) -> dict[ResourceId, float]:
+        """One cycle; what it told, and a minute later."""
+        link: Any = self.plant.sink
+        before = len(link.sent)
+        self.plant.clock.at = self.now  # type: ignore[attr-defined]
+        asyncio.run(cycle.act(self.plant, self.now))
+        self.now += MINUTE
+        return {s.resource_id: s.power_kw for s in link.sent[before:]}
+
+    def batteries(self) -> dict[ResourceId, float]:
+        """What the batteries were told of the newest cycle."""
+        return {name: kw for name, kw in self.act().items() if name in PLANNED}
+
+    def take(self, name: ResourceId, **what: Any) -> None:
+        """An operator takes a resource in hand for an hour."""
+        request = OverrideRequest.model_validate(
+            {"for_minutes": 60, "by": "Li", "reason": "a drill", **what}
+        )
+        asyncio.run(overrides.take(self.plant, name, request, now=self.now))
+
+    def order(self, name: ResourceId, export_kw: float) -> None:
+        """The grid narrows the connection point of a resource for the evening."""
+        point = self.plant.file.park.resource_by_id[name].connection_point_id
+        request = LimitRequest.model_validate(
+            {
+                "place": point,
+                "start": "2025-12-03T17:00:00Z",
+                "end": "2025-12-03T23:00:00Z",
+                "export_kw": export_kw,
+                "source": "the grid",
+            }
+        )
+        asyncio.run(limits.put_order(self.plant, "o-1", request, now=self.now))
+
+    def recorded(self, name: ResourceId) -> dict[str, Any]:
+        """The newest command to a resource, as the journal has it."""
+        every = self.plant.journal.entries(setpoints.SETPOINTS)
+        told = [one for entry in every for one in json.loads(entry.body)]
+        return next(one for one in reversed(told) if one["resource_id"] == name)
+
+    def events(self, kind: str) -> list[str]:
+        return [e.text for e in self.plant.events.recent() if e.kind == kind]
+
+
+@pytest.fixture
+def evening(plant: Plant) -> Evening:
+    return Evening(plant)
+
+
+# ---------------------------------------------------------------- who decides
+
+
+def test_the_plan_decides_where_nobody_above_it_speaks_and_the_record_says_so(
+    evening: Evening,
+) -> None:
+    evening.hear()
+
+    assert evening.batteries() == PLANNED
+
+    told = evening.recorded(STEEL)
+    assert (told["won"], told["by"]) == ("strategy", "plan-1")
+    assert told["left"]["protection"] == [None, None]
+    assert told["left"]["strategy"] == [-2000, 2000]
+    assert evening.events("arbitration") == []
+
+
+def test_an_override_outranks_the_plan_and_is_told_once(evening: Evening) -> None:
+    evening.take(STEEL, power_kw=-100.0)
+    evening.hear()
+
+    assert evening.batteries() == PLANNED | {STEEL: -100}
+    evening.hear()
+    evening.act()
+
+    told = evening.recorded(STEEL)
+    assert (told["won"], told["by"]) == ("operator", "Li: a drill")
+    assert told["left"]["award"] == [-100, -100]
+    assert evening.events("arbitration") == [f"operator decides {STEEL}: Li: a drill"]
+
+
+def test_the_plan_goes_on_inside_the_bounds_of_an_override(evening: Evening) -> None:
+    evening.take(STEEL, low_kw=-50.0, high_kw=300.0)
+    evening.take(OFFICE, low_kw=0.0)
+    evening.hear()
+
+    assert evening.batteries() == PLANNED | {STEEL: 300}
+    assert evening.recorded(STEEL)["won"] == "strategy"
+
+
+def test_an_order_of_the_grid_outranks_an_override(evening: Evening) -> None:
+    evening.take(STEEL, power_kw=500.0)
+    evening.order(STEEL, export_kw=200)
+    evening.hear()
+
+    assert evening.batteries()[STEEL] == pytest.approx(200)
+    assert evening.recorded(STEEL)["won"] == "grid"
+
+
+def test_an_empty_store_outranks_an_override(evening: Evening) -> None:
+    evening.take(STEEL, power_kw=100.0)
+    evening.hear(steel_battery=0.0)
+    newest = evening.plant.intake.newest
+    newest[STEEL] = replace(newest[STEEL], soc=0.0)
+
+    assert evening.batteries()[STEEL] == 0
+    assert evening.recorded(STEEL)["left"]["operator"] == [-2000, 0]
+
+
+def test_an_override_holds_where_the_service_lets_go_and_not_where_it_is_killed(
+    evening: Evening,
+) -> None:
+    evening.plant.schedule = None
+    evening.hear()
+    assert evening.act() == {}
+
+    evening.take(STEEL, power_kw=-100.0)
+    evening.hear()
+    assert evening.act() == {STEEL: -100}
+
+    evening.plant.kill.kill("a drill")
+    evening.take(STEEL, power_kw=-300.0)
+    evening.hear()
+    assert evening.act() == {}
+
+
+def test_what_one_in_hand_does_not_do_others_make_up_for(evening: Evening, plant: Plant) -> None:
+    """As planned 2000 kW are owed; with one of four at 0 the others do its 500."""
+    owed(plant, 2000.0)
+    evening.take(STEEL, power_kw=0.0)
+    evening.hear()
+
+    told = evening.batteries()
+
+    assert told[STEEL] == 0
+    assert sum(told.values()) == pytest.approx(2000)
+    assert evening.recorded(METAL)["won"] in ("award", "strategy")
+    assert {evening.recorded(name)["won"] for name in (METAL, COLD, OFFICE)} >= {"award"}
+
+
+# ---------------------------------------------------------------- who is left out
+
+
+def test_who_refuses_is_left_out_for_twice_as_long_each_time_and_others_do_its_share(
+    evening: Evening, plant: Plant
+) -> None:
+    owed(plant, 2000.0)
+    evening.hear()
+    evening.act()
+    plant.acting.refused.add(STEEL)  # as `run.take_ack` notes it
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert evening.events("left_out") == [
+        f"{STEEL} is left out for 120 s: it refuses its commands, or they do not reach it"
+    ]
+
+    evening.hear(**(told_to(plant) | {"steel_battery": 0.0}))
+    assert STEEL not in evening.act()
+    total = sum(kw for name, kw in told_kw(plant).items() if name != STEEL)
+    assert total >= 2000, "and what the meters have not seen yet on top"
+
+    evening.hear(**(told_to(plant) | {"steel_battery": 0.0}))
+    assert STEEL in evening.act(), "its time is over: it is tried again"
+    plant.acting.refused.add(STEEL)
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert "for 240 s" in evening.events("left_out")[-1]
+
+
+def test_who_does_not_follow_is_left_out_of_plans_and_bids_and_a_new_plan_is_made(
+    evening: Evening, plant: Plant
+) -> None:
+    plant.replan = None
+    for _ in range(6):
+        evening.hear(**(told_to(plant) | {"steel_battery": 0.0}))
+        evening.act()
+        if plant.replan:
+            break
+
+    assert evening.events("not_following")
+    assert plant.replan == f"{STEEL} does not follow"
+    at = plant.units.index[STEEL]
+    assert plant.acting.health.fault[at] == Fault.NOT_FOLLOWED
+    seen = biddable(plant, evening.now).resources[at]
+    assert isinstance(seen, Unknown)
+    assert seen.reason == "it does not follow its set-points"
+
+
+def test_a_device_that_somebody_else_changes_is_released_and_the_operator_is_told(
+    evening: Evening, plant: Plant
+) -> None:
+    for _ in range(3):
+        evening.hear(**told_to(plant))
+        evening.act()
+    before = plant.setpoints[STEEL].seq
+
+    for _ in range(4):  # its local panel says -800
+        evening.hear(**(told_to(plant) | {"steel_battery": -800.0}))
+        evening.act()
+        if evening.events("outside_change"):
+            break
+
+    (text,) = evening.events("outside_change")
+    assert text.startswith(
+        f"{STEEL} is changed by somebody else, and is left to him: asked for 500 kW"
+    )
+    evening.hear(**(told_to(plant) | {"steel_battery": -800.0}))
+    assert STEEL not in evening.act()
+    assert plant.setpoints[STEEL].seq <= before + 2
+
+
+def test_a_link_that_is_down_is_nobodys_own_fault(
+    evening: Evening, plant: Plant, a_link: Callable[..., QuietLink]
+) -> None:
+    evening.hear()
+    evening.act()
+    plant.source = a_link(connected=False)
+    evening.now += timedelta(minutes=20)
+
+    evening.act()
+
+    assert plant.acting.health.usable(evening.now.timestamp()).all()
+
+
+def test_an_unheard_battery_that_may_still_run_counts_at_its_worst(
+    evening: Evening, plant: Plant
+) -> None:
+    """The works may feed 2100 kW; its battery can feed 2000 and nobody hears it: 100 are left for all others."""
+    point = plant.file.park.resource_by_id[STEEL].connection_point_id
+    assert [r.resource_id for r in plant.file.park.resources if r.connection_point_id == point][
+        1:2
+    ] == [STEEL]
+    feeder = plant.file.park.point_by_id[point].feeder_id
+    behind = [r for r in plant.file.park.behind_feeder[feeder] if r in PLANNED] if feeder else []
+    request = LimitRequest.model_validate(
+        {
+            "place": feeder,
+            "start": "2025-12-03T17:00:00Z",
+            "end": "2025-12-03T23:00:00Z",
+            "export_kw": 2100,
+            "source": "the grid",
+        }
+    )
+    asyncio.run(limits.put_order(plant, "o-1", request, now=evening.now))
+    evening.hear(steel_battery=500.0)
+    evening.act()
+
+    for _ in range(6):  # longer than its newest reading may be old
+        evening.hear(STEEL, **told_to(plant))
+        evening.act()
+
+    others_kw = sum(told_kw(plant)[name] for name in behind if name != STEEL)
+    assert len(behind) >= 2, "somebody else is there to be cut"
+    assert others_kw + 2000 <= 2100 + 1e-6
+
+
+# ---------------------------------------------------------------- what came of it
+
+
+def test_results_are_measured_and_a_part_that_fails_is_no_success(
+    evening: Evening, plant: Plant
+) -> None:
+    """Of four that are to feed 500 kW one does, one does half, one is not heard, one refuses."""
+    evening.hear()
+    evening.act()
+    newest = plant.acting.account.newest
+    evening.hear(COLD, steel_battery=500.0, metal_battery=250.0)
+    seq = plant.setpoints[OFFICE].seq
+    plant.lives.acknowledge(OFFICE, seq, evening.now, accepted=False, reason="local")
+    evening.act()
+    refused = newest[OFFICE]
+    evening.hear(COLD, steel_battery=500.0, metal_battery=250.0)
+    evening.act()
+    evening.now = EVENING + timedelta(minutes=15)
+    evening.hear(COLD, steel_battery=500.0, metal_battery=250.0)
+    evening.act()
+
+    kinds: dict[ResourceId, type[Result]] = {STEEL: Delivered, METAL: Short, COLD: UnknownResult}
+    assert {name: type(newest[name]) for name in kinds} == kinds
+    assert isinstance(refused, Refused)
+    assert (refused.reason, refused.measured_kw) == ("local", 0)
+    steel, metal = newest[STEEL], newest[METAL]
+    assert (steel.measured_kw, metal.measured_kw) == (pytest.approx(500), pytest.approx(250))
+
+
+def test_the_api_shows_life_winner_bounds_health_and_result(
+    evening: Evening, plant: Plant, serving: Serving
+) -> None:
+    evening.take(STEEL, power_kw=-100.0)
+    for _ in range(3):
+        evening.hear(**told_to(plant))
+        evening.act()
+    plant.acting.refused.add(METAL)
+    evening.hear(**told_to(plant))
+    evening.act()
+
+    async def ask() -> dict[str, Any]:
+        async with serving(plant) as client:
+            answer = await client.get("/v1/control")
+            assert answer.status == 200
+            view: dict[str, Any] = await answer.json()
+            return view
+
+    plant.clock.at = evening.now - MINUTE  # type: ignore[attr-defined]
+    view = asyncio.run(ask())
+
+    assert (view["rule"], view["period_s"], view["owed_kw"]) == ("merit_order", 60, None)
+    by_name = {one["resource_id"]: one for one in view["resources"]}
+    steel, metal = by_name[STEEL], by_name[METAL]
+    assert (steel["stage"], steel["won_by"], steel["told_kw"]) == ("effective", "operator", -100)
+    assert steel["running_result"]["result"] == "delivered"
+    assert steel["override"]["by"] == "Li"
+    assert [b["source"] for b in steel["bounds"] if b["wins"]] == ["operator"]
+    assert metal["left_out_because"] == "failed_command"
+    assert metal["left_out_until"] is not None
+
+
+# ---------------------------------------------------------------- hands
+
+
+def owed(plant: Plant, kw: float) -> None:
+    """As if so much were sold for every quarter-hour: the plan of the evening, and its loads as measured."""
+    assert plant.schedule is not None
+    unit = plant.file.park.bidding_units[0]
+    units = (replace(unit, trades_from=NOW),)
+    plant.file = replace(plant.file, park=replace(plant.file.park, bidding_units=units))
+    plant.__class__ = _Sold
+    plant.sold_kw = kw  # type: ignore[attr-defined]
+
+
+class _Sold(Plant):
+    """A plant that has sold `sold_kw` of every interval."""
+
+    sold_kw: float
+
+    def sold_mw(self, interval: Interval) -> Decimal:
+        return Decimal(str(self.sold_kw / 1000))
+
+
+def told_kw(plant: Plant) -> Mapping[ResourceId, float]:
+    return plant.units.by_name(plant.lives.told_kw)
+
+
+def told_to(plant: Plant) -> dict[str, float]:
+    """Everybody does what it was told."""
+    return {name.replace("-", "_"): kw for name, kw in told_kw(plant).items()}

@@ -1,0 +1,69 @@
+"""How an act cycle came to what it told: who won each resource, and what bounds each source was left with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from vpp.act.arbitration import NOBODY, Settled, Source
+from vpp.act.guard import Guarded, Why
+
+
+class How(Protocol):
+    """Why a resource is told what it is told."""
+
+    def told(self, at: int) -> dict[str, object]:
+        """Who decides of resource number `at`, in whose words, and within what bounds; for the record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHand:
+    """Commands of a person's own run, such as a test under supervision: nobody else was heard."""
+
+    by: str
+
+    def told(self, at: int) -> dict[str, object]:
+        """The person alone decides."""
+        return {"won": "operator", "by": self.by, "left": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Steered:
+    """How the newest act cycle came to what it told."""
+
+    settled: Settled
+    guarded: Guarded
+    narrowed: frozenset[int]
+    """Nodes of the tree that an order of the grid narrows now."""
+
+    def won(self, at: int) -> tuple[str, str]:
+        """The source that decides what resource number `at` is told, and its own words; empty where nobody does."""
+        reason = Why(int(self.guarded.reason[at]))
+        if reason is Why.NODE and int(self.guarded.node[at]) in self.narrowed:
+            return "grid", self.guarded.why(at)
+        if reason is not Why.GRANTED:
+            return "protection", self.guarded.why(at)
+        claim = int(self.settled.winning_claim[at])
+        if claim == NOBODY:  # in hand, and neither award nor plan asks for anything
+            told = not np.isnan(self.guarded.power_kw[at])
+            return ("operator", "kept within its bounds") if told else ("", "")
+        return Source(int(self.settled.winner[at])).name.lower(), self.settled.claims[claim].name
+
+    def left(self, at: int) -> dict[str, tuple[float | None, float | None]]:
+        """The bounds that each source found when its turn came; None where nothing bound it."""
+        return {
+            source.name.lower(): (_finite(low[at]), _finite(high[at]))
+            for source, (low, high) in self.settled.left.items()
+        }
+
+    def told(self, at: int) -> dict[str, object]:
+        """The same of one command, for the record."""
+        won, by = self.won(at)
+        return {"won": won, "by": by, "left": self.left(at)}
+
+
+def _finite(value: np.floating) -> float | None:
+    return round(float(value), 3) if np.isfinite(value) else None
