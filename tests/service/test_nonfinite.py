@@ -167,7 +167,7 @@ def test_nothing_but_finite_numbers_is_on_disk(steered: Steered, tmp_path: Path)
         for name in FLOATS:
             for token in TOKENS:
                 send(plant, ResourceId(device), {name: token})
-        send(plant, ResourceId(device), {})
+                send(plant, ResourceId(device), {})  # who sends nothing good is not read at all
     check(plant, link)
 
     async def keep() -> None:
