@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from vpp.account.qualification import Direction
 from vpp.model.ids import ResourceId
 
 simulate_app = typer.Typer(help="Serve simulations, or let simulated devices live on a broker.")
@@ -24,6 +25,9 @@ def simulate_devices(
     park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
     broker: Annotated[str | None, typer.Option(help="mqtt://user:password@host:port.")] = None,
     faults: Annotated[str | None, typer.Option(help=FAULTS_HELP)] = None,
+    modbus_port: Annotated[
+        int | None, typer.Option(min=0, max=65000, help="Serve its Modbus gateways from here on.")
+    ] = None,
     period: Annotated[int, typer.Option(min=1, max=900, help="Seconds between messages.")] = 5,
     speed: Annotated[float, typer.Option(min=0.001, help="Times as fast as the wall.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of faults and jitter.")] = 1,
@@ -39,6 +43,7 @@ def simulate_devices(
         period=timedelta(seconds=period),
         speed=speed,
         seed=seed,
+        modbus_port=modbus_port,
         faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
     )
     asyncio.run(
@@ -54,6 +59,7 @@ def device_test(
     write: Annotated[bool, typer.Option("--write", help="Step the device, supervised.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before.")] = False,
     repeat: Annotated[int, typer.Option(min=1, max=20, help="Runs; the least counts.")] = 1,
+    only: Annotated[Direction | None, typer.Option(help="Step it this way alone.")] = None,
     step_kw: Annotated[float | None, typer.Option(min=0.001, help="Size of the step.")] = None,
     hold: Annotated[int, typer.Option(min=5, max=14400, help="Seconds to sustain.")] = 60,
     data: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("data"),
@@ -73,7 +79,9 @@ def device_test(
         run_device_test(
             file,
             ResourceId(name),
-            DeviceTestOptions(repeat=repeat, step_kw=step_kw, hold=timedelta(seconds=hold)),
+            DeviceTestOptions(
+                repeat=repeat, only=only, step_kw=step_kw, hold=timedelta(seconds=hold)
+            ),
             clock=WallClock(),
             data=data,
             broker_url=broker,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.sqlite_journal import SqliteJournal
-from vpp.account.qualification import TestedPower
+from vpp.account.qualification import Direction, TestedPower
 from vpp.clock import WallClock
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.ids import ResourceId
@@ -21,7 +22,8 @@ from vpp.service.deviceread import DeviceTestOptions
 from vpp.service.devicetestcommand import DeviceReport, run_device_test
 from vpp.service.devicetestrecord import as_tested, on_record
 from vpp.service.kill import KillSwitch
-from vpp.service.parkfile import ParkFile
+from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.simulatedevices import modbus_faces
 from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, open_broker
 from vpp.simulate.devicefaults import (
     Fault,
@@ -58,6 +60,7 @@ OPTIONS = DeviceTestOptions(
     hold=4 * SECOND,
     ttl=3 * SECOND,
 )
+UP = replace(OPTIONS, only=Direction.UP)
 
 
 @dataclass(kw_only=True)
@@ -208,9 +211,9 @@ def test_reading_alone_writes_nothing_and_needs_no_record(on_the_bench: OnTheBen
 
 def test_a_device_that_lies_proves_nothing(on_the_bench: OnTheBench) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test()
+        report = await bench.test(options=UP)
         assert report.trial is not None
-        assert [r.response_s for r in report.trial.responses] == [None, None]
+        assert [r.response_s for r in report.trial.responses] == [None]
         assert report.tested is not None
         assert report.tested.tested_kw == 0
 
@@ -219,7 +222,7 @@ def test_a_device_that_lies_proves_nothing(on_the_bench: OnTheBench) -> None:
 
 def test_half_of_a_step_is_not_a_tested_half(on_the_bench: OnTheBench) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test()
+        report = await bench.test(options=UP)
         assert report.trial is not None
         assert all(r.response_s is not None and r.full_s is None for r in report.trial.responses)
         assert report.tested is not None
@@ -359,3 +362,89 @@ def test_a_unit_is_tested_at_no_more_than_its_members(small_park: MakePark) -> N
     one = {LOAD: TestedPower(up_kw=0, down_kw=0, at=NIGHT, runs=1)}
     assert as_tested(file, one).park.bidding_units[0].tested_kw == 1000  # the others add up to more
     assert as_tested(file, {}) is file
+
+
+def test_over_modbus_no_writing_function_leaves_before_a_person_agrees(
+    small_park: MakePark, tmp_path: Path
+) -> None:
+    """At the pace of the wall: the client renews a device's own timer by the wall."""
+    folder = Path(small_park().folder)
+    text = (folder / "park.yaml").read_text(encoding="utf-8")
+    (folder / "yard.yaml").write_text(text + MODBUS, encoding="utf-8")
+    options = replace(
+        OPTIONS,
+        only=Direction.UP,
+        read_for=SECOND,
+        least_messages=3,
+        baseline=SECOND,
+        hold=SECOND,
+        ttl=timedelta(seconds=2.5),
+    )
+
+    async def play(stack: AsyncExitStack) -> None:
+        file = load_park(folder / "yard.yaml")
+        assert file.simulation is not None
+        clock = WallClock(start=NIGHT)
+        fleet = Fleet(file.park, file.simulation, opened_at=NIGHT, step=timedelta(milliseconds=200))
+        (face,) = modbus_faces(file, fleet, clock.now, 0)
+        await face.start()
+        (section,) = file.modbus
+        file = replace(file, modbus=(section.model_copy(update={"port": face.port}),))
+        door = await stack.enter_async_context(open_broker(None, file.park, embedded=False))
+        access = {e.enterprise_id: door.gateway(e.enterprise_id) for e in file.park.enterprises}
+        links = DeviceLinks(file.park, fleet, access, seed=1, now=clock.now, faces=[face])
+        await links.start()
+        stop = asyncio.Event()
+        living = asyncio.create_task(links.run(clock, stop, timedelta(milliseconds=200)))
+        data, say = tmp_path / "data", list[str]()
+
+        async def test(agree: Callable[[DeviceReport], bool] | None) -> DeviceReport:
+            return await run_device_test(
+                file,
+                BATTERY,
+                options,
+                clock=clock,
+                data=data,
+                broker_url=None,
+                say=say.append,
+                agree=agree,
+            )
+
+        try:
+            report = await test(None)
+            assert report.failed is None
+            assert report.channel == "yard"
+            assert "lets no writing function code" in report.proof
+            assert set(face.asked) <= {3, 4}
+
+            report = await test(lambda report: True)
+            assert report.failed is None
+            assert report.tested is not None
+            assert report.tested.up_kw == pytest.approx(500, abs=10)
+            assert report.trial is not None
+            assert report.tested.down_kw is None
+            assert face.asked[16] > 0
+            assert fleet.snapshot().devices[BATTERY]["_power_kw"] == 0
+        finally:
+            stop.set()
+            await living
+            await links.stop()
+            await face.stop()
+
+    async def played() -> None:
+        async with AsyncExitStack() as stack:
+            await play(stack)
+
+    asyncio.run(asyncio.wait_for(played(), 60))
+
+
+MODBUS = """
+trading: {mode: shadow}
+modbus:
+  - id: yard
+    host: 127.0.0.1
+    timeout_s: 0.5
+    devices:
+      - {resource: works-battery, unit: 1, map: battery-inverter, read_only: false, poll_s: 0.5, write_s: 0.1}
+      - {resource: works-meter, unit: 2, map: generic-meter, poll_s: 0.5}
+"""

@@ -15,6 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from vpp.account.qualification import Direction
 from vpp.clock import Clock
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import MeterReading, Reading
@@ -35,6 +36,9 @@ class DeviceTestOptions:
     repeat: int = 1
     step_kw: float | None = None
     """How far from the baseline; None as far as device and connection let it."""
+
+    only: Direction | None = None
+    """Step it this way alone."""
 
     baseline: timedelta = timedelta(seconds=10)
     patience: timedelta = timedelta(seconds=30)

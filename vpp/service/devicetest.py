@@ -118,8 +118,9 @@ async def step_through(trial: Trial) -> None:
         trial.reached(Stage.READ)
         for _ in range(trial.options.repeat):
             for direction, wanted_kw in extremes(trial.resource).items():
-                if direction not in trial.skipped:
-                    await _one_way(trial, direction, wanted_kw)
+                if direction in trial.skipped or trial.options.only not in (None, direction):
+                    continue
+                await _one_way(trial, direction, wanted_kw)
     except Stopped as why:
         trial.stopped = why.what
         trial.say(f"stopped: {why.what}")

@@ -12,18 +12,22 @@ import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from vpp.clock import WallClock
 from vpp.errors import ConfigError
+from vpp.model.ids import ResourceId
 from vpp.model.time import QUARTER, isoformat, latest_boundary
+from vpp.service.deviceschema import ModbusDeviceSection
 from vpp.service.parkfile import ParkFile
 from vpp.service.wiring import BrokerDoor, open_broker
 from vpp.simulate.devicefaults import FaultPlan
 from vpp.simulate.devicelinks import DeviceLinks
 from vpp.simulate.fleet import Fleet
 from vpp.simulate.gateway import BrokerAccess
+from vpp.simulate.modbusface import ModbusFace
+from vpp.simulate.modbusunit import ModbusUnit
 from vpp.simulate.moved import moved_to
 
 
@@ -42,6 +46,10 @@ class DeviceOptions:
 
     seed: int
     faults: FaultPlan
+
+    modbus_port: int | None = None
+    """Where the first Modbus gateway of the park file is served, the next one at the port after it; None: its
+    devices speak MQTT as all others."""
 
 
 async def serve_devices(file: ParkFile, options: DeviceOptions, say: Callable[[str], None]) -> None:
@@ -78,9 +86,17 @@ async def serve_devices(file: ParkFile, options: DeviceOptions, say: Callable[[s
             one.enterprise_id: _access(door, one.enterprise_id if ours else None)
             for one in file.park.enterprises
         }
-        links = DeviceLinks(file.park, fleet, brokers, seed=options.seed, now=clock.now)
+        faces = modbus_faces(file, fleet, clock.now, options.modbus_port)
+        links = DeviceLinks(
+            file.park, fleet, brokers, seed=options.seed, now=clock.now, faces=faces
+        )
         await links.start()
         try:
+            for section, face in zip(file.modbus, faces, strict=False):
+                await face.start()
+                say(
+                    f"{section.id}: {len(face.device_ids)} devices over Modbus at 127.0.0.1:{face.port}"
+                )
             ends = isoformat(scenario.day_ahead_per_mwh.horizon.end)
             say(f"{len(file.park.resources)} devices of {file.park.name} live until {ends}")
             if (
@@ -90,12 +106,55 @@ async def serve_devices(file: ParkFile, options: DeviceOptions, say: Callable[[s
             await links.run(clock, stop, options.period)
         finally:
             await links.stop()
+            for face in faces:
+                await face.stop()
     counts = links.counts()
     told = sum(counts["published"].values())
     fired = ", ".join(f"{kind} {n}" for kind, n in sorted(counts["faults"].items()))
     say(f"{told} messages told, {counts['acked']} set-points taken, {counts['refused']} refused")
     if fired:
         say(f"faults: {fired}")
+
+
+def modbus_faces(
+    file: ParkFile, fleet: Fleet, now: Callable[[], datetime], port: int | None
+) -> list[ModbusFace]:
+    """A face for each Modbus gateway of the park file, by the maps it names; none where no port is given.
+
+    Raises:
+        ConfigError: A device that is found by SunSpec: simulated ones answer by a map.
+    """
+    if port is None:
+        return []
+    return [
+        ModbusFace(
+            {device.unit: _unit(device, file, fleet, now) for device in section.devices},
+            port=port + number if port else 0,
+        )
+        for number, section in enumerate(file.modbus)
+    ]
+
+
+def _unit(
+    section: ModbusDeviceSection, file: ParkFile, fleet: Fleet, now: Callable[[], datetime]
+) -> ModbusUnit:
+    name = ResourceId(section.resource)
+    if section.map is None:
+        raise ConfigError(
+            "is found by SunSpec, and simulated devices answer by a map",
+            where=f"modbus device {name}",
+            fix="Name a map, such as battery-inverter, for the time of the trial",
+        )
+    resource = file.park.resource_by_id.get(name)
+    size_kw = 0.0 if resource is None else max(resource.feed_kw, resource.draw_kw)
+    return ModbusUnit(
+        name,
+        file.register_maps[section.map],
+        rated_kw=section.rated_kw or size_kw,
+        receive=fleet.receive,
+        local=fleet.in_local_mode,
+        now=now,
+    )
 
 
 def _access(door: BrokerDoor, user: str | None) -> BrokerAccess:

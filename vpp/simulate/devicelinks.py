@@ -9,10 +9,12 @@ In lockstep somebody else holds the clock (`world.py`); with a clock of its own 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
+
+import msgspec
 
 from vpp.clock import Clock
 from vpp.errors import UnavailableError
@@ -21,7 +23,10 @@ from vpp.model.park import Park
 from vpp.model.time import latest_boundary
 from vpp.simulate.fleet import DeviceMessage, Fleet
 from vpp.simulate.gateway import BrokerAccess, Gateway
-from vpp.wire import AckMessage, CommandMessage
+from vpp.simulate.modbusface import ModbusFace
+from vpp.wire import AckMessage, CommandMessage, TelemetryMessage
+
+_decode = msgspec.json.Decoder(TelemetryMessage).decode
 
 CONNECT_S = 20.0
 COMMANDS_S = 20.0
@@ -39,8 +44,12 @@ class DeviceLinks:
         *,
         seed: int,
         now: Callable[[], datetime],
+        faces: Sequence[ModbusFace] = (),
     ) -> None:
-        """`now` is the time at which a command arrives; `seed` is that of jitter."""
+        """`now` is the time at which a command arrives; `seed` is that of jitter.
+
+        Devices of `faces` speak there and not over the broker; whoever makes a face starts and stops it.
+        """
         self._park, self.fleet, self._now = park, fleet, now
         # Each gateway has a random stream of its own, so that one outage does not disturb another.
         self._gateways = {
@@ -57,6 +66,8 @@ class DeviceLinks:
             )
             for one in park.enterprises
         }
+        self._faces = tuple(faces)
+        self._elsewhere = {name for face in faces for name in face.device_ids}
         self._stop = asyncio.Event()
         self._links: list[asyncio.Task[None]] = []
         self.seq: dict[str, int] = {}
@@ -103,7 +114,13 @@ class DeviceLinks:
     def told(self) -> dict[EnterpriseId, list[DeviceMessage]]:
         """Telemetry about the last step, by whose gateway sends it; each call counts `seq` up."""
         by_enterprise: dict[EnterpriseId, list[DeviceMessage]] = {}
-        for message in self.fleet.messages():
+        messages = self.fleet.messages()
+        for face in self._faces:
+            own = face.device_ids
+            face.tell((m.device_id, _decode(m.payload)) for m in messages if m.device_id in own)
+        for message in messages:
+            if message.device_id in self._elsewhere:
+                continue
             by_enterprise.setdefault(message.enterprise_id, []).append(message)
             if message.sound:
                 self.seq[message.device_id] = message.seq

@@ -109,6 +109,10 @@ class FaultyDevice:
             without_power=_of(active, PowerLoss) is not None,
         )
 
+    def in_local_mode(self, now: datetime) -> bool:
+        """Whether somebody holds it at its panel."""
+        return _of(self._active(now), Panel) is not None
+
     # ------------------------------------------------------------ commands
 
     def receive(self, command: CommandMessage, now: datetime) -> AckMessage | None:

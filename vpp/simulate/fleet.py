@@ -312,6 +312,11 @@ class Fleet:
         if latest_boundary(self.now, QUARTER) == self.now:
             self._recorder.read()
 
+    def in_local_mode(self, device_id: ResourceId) -> bool:
+        """Whether somebody holds a device at its own panel now."""
+        faulty = self._faulty.get(device_id)
+        return faulty is not None and faulty.in_local_mode(self.now)
+
     @property
     def fired(self) -> Counter[str]:
         """How often each kind of fault changed something, since the beginning."""
