@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -56,9 +57,6 @@ SILENCE = 1.5
 
 SHORT_LIVES = 3
 """Connections in a row that ended soon: somebody else may use our name."""
-
-SURVIVES_S = 1.0
-"""How long after ours the second connection must stand, to say that the broker is not the cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +305,7 @@ class BrokerLink:
         """Whether another process uses our name: where so, the one that never stood for long gives up."""
         ended = asyncio.create_task(_loss(beside), name="mqtt-link-beside")
         try:
-            await asyncio.wait({ended}, timeout=SURVIVES_S)
+            await asyncio.wait({ended}, timeout=self._timing.survives_s)
             if ended.done():
                 return reason
         finally:
@@ -353,7 +351,7 @@ class BrokerLink:
         client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
-            identifier=f"{self._client_id}-beside",
+            identifier=f"{self._client_id}-beside-{secrets.token_hex(4)}",
             max_queued_incoming_messages=1,
             logger=_QUIET,
             **self._common(),

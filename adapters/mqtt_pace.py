@@ -21,6 +21,8 @@ class LinkTiming:
     connect_timeout_s: float = 5.0
     publish_timeout_s: float = 5.0
     keepalive_s: int = 15
+    survives_s: float = 1.0
+    """How much longer than ours a second connection must stand, to say that the broker is not the cause."""
     attempts_a_minute: int = 12
     """Some brokers shut a client out that comes more often (EMQX: 15)."""
 
