@@ -28,6 +28,7 @@ from adapters.broker_process import DIE_WITH_PARENT, SERVICE_USER, BrokerAccess,
 from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId
 from vpp.wire import TOPIC_ROOT
+from vpp.wirebackfill import RESEND
 
 MAX_PAYLOAD_BYTES = 300 * 1024
 MAX_INFLIGHT_MESSAGES = 1000
@@ -259,5 +260,5 @@ def _access_rules(users: Iterable[str]) -> str:
             continue
         own = f"{TOPIC_ROOT}/{user}/+/+"
         rules += [f"topic write {own}/{leaf}" for leaf in ("telemetry", "ack", "status")]
-        rules.append(f"topic read {own}/cmd")
+        rules += [f"topic read {own}/{leaf}" for leaf in ("cmd", RESEND)]
     return "\n".join(rules) + "\n"

@@ -22,6 +22,7 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.ports import Unsent
 from vpp.wire import TOPIC_ROOT, command_of, topic
+from vpp.wirebackfill import RESEND, ResendMessage
 
 SUBSCRIPTIONS = [f"{TOPIC_ROOT}/+/+/+/{leaf}" for leaf in ("telemetry", "ack", "status")]
 
@@ -67,6 +68,16 @@ class MqttLink(BrokerLink):
             Unsent(setpoint=setpoint, reason=reason)
             for setpoint, reason in zip(setpoints, reasons, strict=True)
             if reason is not None
+        )
+
+    async def ask_again(self, requests: Mapping[ResourceId, ResendMessage]) -> None:
+        """Ask devices for telemetry that never came. What does not arrive is asked for again."""
+        await self._publish_all(
+            [
+                (topic(*self._homes[device_id], device_id, RESEND), msgspec.json.encode(request))
+                for device_id, request in requests.items()
+                if device_id in self._homes
+            ]
         )
 
     def _topic(self, setpoint: Setpoint) -> str:

@@ -5,21 +5,23 @@ Every adapter of a port passes the same contract test (`tests/contracts`), the s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
+from vpp.model.ids import ResourceId
 from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.programme import EventList, ProgrammeReport
 from vpp.model.time import Interval
 from vpp.model.venue import Submission, VenueHealth
 from vpp.wire import AwardRequest, SeriesUpload
+from vpp.wirebackfill import ResendMessage
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -27,6 +29,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     topic: str
     payload: bytes
+
+
+AskAgain: TypeAlias = Callable[[Mapping[ResourceId, ResendMessage]], Awaitable[None]]
+"""Ask devices for telemetry that never came; what does not come then is asked for another time."""
 
 
 class MessageSource(Protocol):

@@ -120,6 +120,14 @@ class Intake:
         """Messages that the devices counted and we never had."""
         return sum(len(stream.missing) for stream in self._streams.values())
 
+    def gaps(self) -> dict[ResourceId, list[tuple[int, int]]]:
+        """What is missing of each device: first and last number of each gap, in order."""
+        return {
+            device_id: _ranges(stream.missing)
+            for device_id, stream in self._streams.items()
+            if stream.missing
+        }
+
     def newest_seq(self, device_id: ResourceId) -> int:
         """Sequence number of a device's newest message; -1 where there was none."""
         stream = self._streams.get(device_id)
@@ -186,6 +194,16 @@ class Intake:
                 stream.older.popitem(last=False)
         self.late += 1
         return True
+
+
+def _ranges(numbers: Set[int]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], number
+        else:
+            ranges.append((number, number))
+    return ranges
 
 
 def _quarantined(topic: str, until: datetime) -> Refusal:

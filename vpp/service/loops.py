@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import cycle, feeds, linkwatch, openadr, venuedesk, venuewatch, window
+from vpp.service import backfill, cycle, feeds, linkwatch, openadr, venuedesk, venuewatch, window
 from vpp.service.actingpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
@@ -55,13 +55,19 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         await linkwatch.watch(plant, stop)
 
     seatless = {"listen": listening, "probe": probing, "links": watching}
-    return loops | _window(plant) | seatless
+    return loops | _window(plant) | _backfill(plant) | seatless
 
 
 def _window(plant: Plant) -> dict[str, Loop]:
     """Without a seat at the clock: time goes on while a server is slow, dead or frozen."""
     desk = plant.window
     return {} if desk is None else {"window": lambda stop: window.follow(plant, desk, stop)}
+
+
+def _backfill(plant: Plant) -> dict[str, Loop]:
+    """Without a seat too: what was lost is asked for beside everything else."""
+    ask = plant.ask_again
+    return {} if ask is None else {"backfill": lambda stop: backfill.watch(plant, ask, stop)}
 
 
 def _venues(plant: Plant, seat: Seat) -> dict[str, Loop]:

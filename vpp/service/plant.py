@@ -34,7 +34,7 @@ from vpp.model.time import Interval
 from vpp.plan.changes import Changes
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
-from vpp.ports import Journal, MessageSource, SetpointSink, VenueLedger
+from vpp.ports import AskAgain, Journal, MessageSource, SetpointSink, VenueLedger
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
@@ -208,6 +208,8 @@ class Plant:
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links
     """How each link to devices does now."""
+    ask_again: AskAgain | None = None
+    """Asks devices for what never came; None where nothing can be lost."""
 
     window: WindowDesk | None = None
     """Where other processes look at us; nothing depends on it."""

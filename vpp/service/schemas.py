@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from vpp import wire, wirewindow
+from vpp import wire, wirebackfill, wirewindow
 from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
 from vpp.service.faultfile import FaultsSection
@@ -39,6 +39,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "telemetry": _of_struct(wire.TelemetryMessage),
     "command": _of_struct(wire.CommandMessage),
     "ack": _of_struct(wire.AckMessage),
+    "resend": _of_struct(wirebackfill.ResendMessage),
     "window-state": _of_struct(wirewindow.ResourceEntry),
     "window-setpoint": _of_struct(wirewindow.SetpointEntry),
     "window-plan": _of_struct(wirewindow.PlanRow),

@@ -496,6 +496,7 @@ async def open_plant(
             boxes=boxes_of(file),
             window=await open_window(file, stack),
         )
+        plant.ask_again = linked.native.ask_again
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 

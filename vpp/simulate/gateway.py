@@ -1,6 +1,7 @@
 """The MQTT side of one enterprise: its devices speak and listen through one connection.
 
     publish(messages) ─▶ outbox ─▶ broker        outbox: bounded, drops the oldest and counts
+                └─▶ buffer ◀─ resend             what the service asks for is sent again
     cmd ◀─ broker ─▶ receive ─▶ ack ─▶ outbox
 
 A broker that is away costs nothing but time: the gateway reconnects with a jittered, growing
@@ -14,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -28,15 +29,20 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.simulate.fleet import DeviceMessage
 from vpp.wire import TOPIC_ROOT, AckMessage, CommandMessage, StatusMessage, topic
+from vpp.wirebackfill import RESEND, ResendMessage
 
 log = logging.getLogger(__name__)
 
 OUTBOX_MESSAGES = 20_000
+BUFFER_MESSAGES = 2_000
+"""Of each device, kept to be sent again."""
 INFLIGHT_MESSAGES = 1_000
 CONFIRM_S = 10.0
 """A publish that the broker has not confirmed by then counts as lost, and is sent again."""
 RECONNECT_FIRST_S = 0.1
 RECONNECT_MOST_S = 5.0
+
+_decode_resend = msgspec.json.Decoder(ResendMessage).decode
 
 Receive = Callable[[ResourceId, CommandMessage], AckMessage | None]
 
@@ -55,7 +61,8 @@ class _Outgoing(NamedTuple):
     device_id: ResourceId
     topic: str
     payload: bytes
-    ack: bool
+    extra: bool
+    """An answer, or telemetry once more: not counted as published."""
 
 
 class Gateway:
@@ -100,6 +107,9 @@ class Gateway:
         """Set at each command; whoever waits clears it."""
         self.published: Counter[str] = Counter()
         """Telemetry messages the broker has confirmed, by device."""
+        self._buffers: dict[ResourceId, OrderedDict[int, DeviceMessage]] = {}
+        self.sent_again = 0
+        """Telemetry messages that the service asked for."""
         self.acked = 0
         self.refused = 0
         self.malformed = 0
@@ -137,7 +147,7 @@ class Gateway:
         """Send telemetry; returns when the broker has confirmed all, or at once where it is away."""
         self._outbox.extend(
             _Outgoing(message.device_id, message.topic, message.payload, False)
-            for message in messages
+            for message in self._buffered(messages)
         )
         while len(self._outbox) > self._most:
             self._outbox.popleft()
@@ -177,7 +187,8 @@ class Gateway:
         )
         client.pending_calls_threshold = INFLIGHT_MESSAGES
         async with client:
-            await client.subscribe(f"{TOPIC_ROOT}/{self._enterprise_id}/+/+/cmd", qos=1)
+            own = f"{TOPIC_ROOT}/{self._enterprise_id}/+/+"
+            await client.subscribe([(f"{own}/cmd", 1), (f"{own}/{RESEND}", 1)])
             online = self._encode(StatusMessage(online=True))
             await client.publish(self.status_topic, online, qos=1, retain=True)
             self._client = client
@@ -201,7 +212,10 @@ class Gateway:
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            self._take(str(message.topic), message.payload)
+            if str(message.topic).endswith(f"/{RESEND}"):
+                self._send_again(str(message.topic), message.payload)
+            else:
+                self._take(str(message.topic), message.payload)
 
     async def _answer(self) -> None:
         """Send acks soon, and at first what an outage has left behind."""
@@ -209,6 +223,29 @@ class Gateway:
             await self._flush()
             await self._acks_wait.wait()
             self._acks_wait.clear()
+
+    def _buffered(self, messages: Iterable[DeviceMessage]) -> Iterator[DeviceMessage]:
+        """The same messages; each is kept for a while, to be sent again."""
+        for message in messages:
+            buffer = self._buffers.setdefault(message.device_id, OrderedDict())
+            buffer[message.seq] = message
+            if len(buffer) > BUFFER_MESSAGES:
+                buffer.popitem(last=False)
+            yield message
+
+    def _send_again(self, asked_topic: str, payload: object) -> None:
+        """Send what is asked for again, as far as it is still there."""
+        buffer = self._buffers.get(ResourceId(asked_topic.split("/")[4]), OrderedDict())
+        try:
+            asked = _decode_resend(payload if isinstance(payload, bytes) else b"")
+        except msgspec.DecodeError as error:
+            self.malformed += 1
+            log.warning("request refused on %s: %s", asked_topic, error)
+            return
+        again = [m for seq, m in buffer.items() if any(a <= seq <= b for a, b in asked.ranges)]
+        self._outbox.extend(_Outgoing(m.device_id, m.topic, m.payload, True) for m in again)
+        self.sent_again += len(again)
+        self._acks_wait.set()
 
     def _take(self, command_topic: str, payload: object) -> None:
         site_id, device_id = command_topic.split("/")[3:5]
@@ -265,7 +302,7 @@ class Gateway:
                 lost.append(item)
             elif error is not None:
                 raise error
-            elif not item.ack:
+            elif not item.extra:
                 self.published[item.device_id] += 1
         return lost
 
