@@ -1,6 +1,6 @@
 """Messages of our own MQTT and HTTP contract, as types: one file for both sides of the wire.
 
-MQTT, QoS 1, topic `vpp/v1/{enterprise}/{site}/{device}/{telemetry|cmd|ack|status}`: msgspec structs,
+MQTT, QoS 1, topic `vpp/v1/{enterprise}/{site}/{device}/{telemetry|cmd|ack|status|resend}`: msgspec structs,
 since a message must cost microseconds. `{site}` is the connection point, `{device}` a resource
 or a main meter. Times are ISO 8601 with a zone, powers kW net injection, energies kWh.
 
