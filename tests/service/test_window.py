@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.redisserver import RedisServer
+from tests.service.smallpark import PARK, faults_of, loading_in
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.sense.state import freeze
@@ -378,3 +379,37 @@ def test_a_section_that_cannot_be_is_refused(said: Mapping[str, object]) -> None
 def test_a_url_says_where_the_window_is(url: str, socket: str | None, db: int) -> None:
     section = RedisSection(url=url)
     assert (section.unix_socket, section.db) == (socket, db)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("redis: {url: redis://localhost, password: {file: nowhere}}", "nowhere"),
+        ("redis: {url: redis://localhost, password: the-secret}", "say where the value is kept"),
+        (
+            "redis: {url: 'rediss://r', certificate: {cert: no.pem, key: no.key}}",
+            "no file 'no.pem'",
+        ),
+        ("redis: {url: redis://localhost, ttl_s: 100}", "ends before the second control cycle"),
+        ("redis: {url: redis://elsewhere}", "without TLS"),
+    ],
+)
+def test_a_park_file_is_told_what_is_wrong_with_its_window_and_no_secret(
+    tmp_path: Path, section: str, told: str
+) -> None:
+    faults = faults_of(loading_in(tmp_path), tmp_path, f"{PARK}{section}\n")
+    assert any(told in fault for fault in faults), faults
+    assert not any("the-secret" in fault for fault in faults)
+
+
+def test_a_park_file_without_the_section_has_no_window(tmp_path: Path) -> None:
+    assert loading_in(tmp_path)().redis is None
+
+
+def test_a_park_file_may_keep_its_password_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "redis.secret").write_text("word\n", encoding="ascii")
+    file = loading_in(tmp_path)(
+        f"{PARK}redis: {{url: redis://localhost/2, password: {{file: redis.secret}}}}\n"
+    )
+    assert file.redis is not None
+    assert (file.redis.db, file.redis.ttl_s) == (2, 300)
