@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks._fieldunits import NOW, TILE, Field, a_field, wishes_kw
 from benchmarks.harness import BrokenBenchmarkError, Figure
+from vpp.act.branches import Branches
 from vpp.act.guard import Guarded, guard
 from vpp.act.units import Bools, Kind, Phase
 from vpp.model.horizon import Floats
@@ -39,8 +40,7 @@ def figures(*, small: bool) -> Sequence[Figure]:
     few_ms, many_ms = (_ms(size, chance) for size in (few, many))
     return [
         Figure(name="guard_ms_100k", measured=few_ms, unit="ms", at_most=5),
-        Figure(name="guard_ms_1m", measured=many_ms, unit="ms", at_most=100),
-        Figure(name="guard_1m_over_10_times_100k", measured=many_ms / few_ms / (many / few)),
+        Figure(name="guard_ms_1m", measured=many_ms, unit="ms", at_most=50),
         Figure(
             name="guard_outside_of_1m",
             measured=sum(outside(many // 5, chance, tight) for tight in (0, 0.01, 0.1, 0.5, 1)),
@@ -52,15 +52,31 @@ def figures(*, small: bool) -> Sequence[Figure]:
 def _ms(size: int, chance: np.random.Generator) -> float:
     """The median time of a call in which most wishes pass."""
     field = _calm(a_field(size, chance, tight=TIGHT))
+    # What every device can do: what passed once where no connection point is too small.
+    roomy = replace(field, units=replace(field.units, tree=_without_limits(field.units.tree)))
     seconds = []
     for _ in range(CALLS):
-        wanted_kw = 0.3 * wishes_kw(field.units, chance)
+        wanted_kw = _guarded(roomy, 0.3 * wishes_kw(field.units, chance)).power_kw
         began = perf_counter()
         guarded = _guarded(field, wanted_kw)
         seconds.append(perf_counter() - began)
     if not (guarded.node >= 0).any():
         raise BrokenBenchmarkError("no node was over its limit")
     return 1000 * median(seconds)
+
+
+def _without_limits(tree: Branches) -> Branches:
+    return replace(
+        tree,
+        levels=tuple(
+            replace(
+                level,
+                import_kw=np.full_like(level.import_kw, np.inf),
+                export_kw=np.full_like(level.export_kw, np.inf),
+            )
+            for level in tree.levels
+        ),
+    )
 
 
 def _calm(field: Field) -> Field:

@@ -11,7 +11,9 @@ place too many in every array, that nobody reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 from typing import TypeAlias
 
@@ -78,7 +80,7 @@ class Groups:
         return np.add.reduceat(drawn, self.starts[:-1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Branches:
     """All nodes above N units behind P connection points. Nodes are numbered groups first, then by level."""
 
@@ -99,22 +101,36 @@ class Branches:
         """What powers of the units come to at each connection point; shape (P + 1,)."""
         return totals(self.point_of, power_kw, self.points + 1)
 
+    @cached_property
+    def _by_point(self) -> tuple[Places, Places]:
+        """All units, point after point, and where each point begins among them; shapes (N,), (P + 2,)."""
+        order = np.argsort(self.point_of, kind="stable")
+        counts = np.bincount(self.point_of, minlength=self.points + 1)
+        return order, np.concatenate(([0], np.cumsum(counts))).astype(np.intp)
+
+    def behind(self, points: Places) -> Places:
+        """The units behind some connection points, in park order."""
+        order, starts = self._by_point
+        counts = starts[points + 1] - starts[points]
+        shift = np.repeat(starts[points] - np.cumsum(counts) + counts, counts)
+        return np.sort(order[shift + np.arange(len(shift))])
+
     def under(self, park: Park) -> Branches:
         """The same tree with the limits of `park`, which differs in nothing else."""
         fresh = _levels(park)
-        return replace(
-            self,
-            levels=tuple(
-                replace(
-                    level,
-                    names=names,
-                    of_point=of_point,
-                    import_kw=_sizes(limits, "import_kw"),
-                    export_kw=_sizes(limits, "export_kw"),
-                )
-                for level, (names, of_point, limits) in zip(self.levels, fresh, strict=True)
-            ),
+        same = copy(self)  # with what was derived from it before
+        levels = tuple(
+            replace(
+                level,
+                names=names,
+                of_point=of_point,
+                import_kw=_sizes(limits, "import_kw"),
+                export_kw=_sizes(limits, "export_kw"),
+            )
+            for level, (names, of_point, limits) in zip(self.levels, fresh, strict=True)
         )
+        object.__setattr__(same, "levels", levels)
+        return same
 
 
 def branches(park: Park, index: Mapping[ResourceId, int]) -> Branches:

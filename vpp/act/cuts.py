@@ -108,8 +108,11 @@ class Cutter:
         self.side = np.zeros(len(units), dtype=np.int8)
         """Which of its limits."""
         self._stages = _stages(units.tree)
-        self._at_points: tuple[Floats, Floats] | None = None
-        """Sums of lowest and highest power; None after a cut."""
+        self._at_points = (
+            self._tree.at_points(self._low_kw),
+            self._tree.at_points(self._high_kw),
+        )
+        """Lowest and highest net of each connection point."""
         self._tolerance_kw = max(
             TOLERANCE_KW, NOISE * float(units.draw_kw.sum() + units.feed_kw.sum())
         )
@@ -141,11 +144,6 @@ class Cutter:
         if stage.level is None:  # what a member feeds makes no room for others
             drawn = self._tree.groups.sums(self._low_kw)
             return drawn, np.zeros_like(drawn)
-        if self._at_points is None:
-            self._at_points = (
-                self._tree.at_points(self._low_kw),
-                self._tree.at_points(self._high_kw),
-            )
         low, high = self._at_points
         return stage.level.sums(low), stage.level.sums(high)
 
@@ -171,8 +169,14 @@ class Cutter:
         return True
 
     def _put(self, at: Places, low_kw: Floats, high_kw: Floats) -> None:
-        self._low_kw[at], self._high_kw[at] = low_kw, high_kw
-        self._at_points = None
+        """Let these be the ranges of `at`."""
+        point, count = self._tree.point_of[at], self._tree.points + 1
+        for every, now, sums in (
+            (self._low_kw, low_kw, self._at_points[0]),
+            (self._high_kw, high_kw, self._at_points[1]),
+        ):
+            sums += totals(point, now - every[at], count)
+            every[at] = now
 
     # ------------------------------------------------------------ cuts
 
@@ -231,8 +235,8 @@ class Cutter:
             return _Part(over, at, np.full(len(at), group))
         is_over = np.zeros(len(over.low_kw) + 1, dtype=np.bool_)
         is_over[nodes] = True
-        behind = is_over[stage.level.of_point][self._tree.point_of]
-        at = np.flatnonzero(behind & self._commanded)
+        at = self._tree.behind(np.flatnonzero(is_over[stage.level.of_point]))
+        at = at[self._commanded[at]]
         return _Part(over, at, stage.level.of_point[self._tree.point_of[at]])
 
     def _curtail(self, stage: _Stage, part: _Part) -> None:

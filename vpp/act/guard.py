@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vpp.act.branches import Places
 from vpp.act.cuts import EXPORT, Cutter
 from vpp.act.reach import Reach, runnable_kw
-from vpp.act.units import Bools, Codes, Kind, Phase, Seen, Units
+from vpp.act.units import Bools, Codes, Kind, Phase, Ramps, Seen, Units, blocks
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 
@@ -182,10 +182,11 @@ class _Guard:
     def __init__(self, units: Units, seen: Seen, now: datetime, before: Before | None) -> None:
         self._units, self._seen, self._before = units, seen, before
         self._since_s = (now - seen.taken_at).total_seconds()
-        age_s = seen.measured_age_s + self._since_s
-        known = (seen.power_kw >= -np.inf) & (seen.power_kw <= np.inf)
-        self._known = known
-        self._heard = known & (age_s >= -AHEAD_S) & (age_s <= units.max_age_s)
+        self._heard = np.empty(len(units), dtype=np.bool_)
+        for some in blocks(len(units)):
+            age_s = seen.measured_age_s[some] + self._since_s
+            fresh = (age_s >= -AHEAD_S) & (age_s <= units.max_age_s[some])
+            np.logical_and(fresh, np.isfinite(seen.power_kw[some]), out=self._heard[some])
         self._reason = np.zeros(len(units), dtype=np.int8)
         self._floor_kw = np.zeros(len(units))
         """What each must keep at least: machines that may not stop yet."""
@@ -222,28 +223,30 @@ class _Guard:
 
     def _admitted(self, wanted_kw: Floats, stopped: Bools, asked: Bools | None) -> Floats:
         """What is a number inside the rating, of who is heard and may be told; NaN for the rest."""
-        units = self._units
-        wished = wanted_kw == wanted_kw if asked is None else asked
-        within = (wanted_kw >= units.least_told_kw) & (wanted_kw <= units.most_told_kw)
-        tiny = np.flatnonzero(np.abs(wanted_kw) < LEAST_NUMBER_KW)
-        within[tiny] &= wanted_kw[tiny] == 0
-        good = wished & within & self._heard & ~stopped
-        good[units.by_kind[Kind.FIXED_LOAD]] = False
-        if (at := np.flatnonzero(wished & ~good)).size:
-            fixed = units.kind[at] == Kind.FIXED_LOAD
-            causes = (~self._known[at], ~self._heard[at], ~within[at], fixed, stopped[at])
-            codes = (Why.UNKNOWN, Why.TOO_OLD, Why.NOT_WITHIN, Why.FIXED, Why.STOPPED)
-            self._reason[at] = np.select(causes, codes)
-        kw = np.maximum(wanted_kw, -units.draw_kw)
-        np.minimum(kw, units.feed_kw, out=kw)
-        np.copyto(kw, np.nan, where=~good)
-        return kw
+        units, admitted_kw = self._units, np.empty(len(wanted_kw))
+        for some in blocks(len(wanted_kw)):
+            kw, kind, out = wanted_kw[some], units.kind[some], stopped[some]
+            wished = kw == kw if asked is None else asked[some]
+            within = (kw >= units.least_told_kw[some]) & (kw <= units.most_told_kw[some])
+            within &= (np.abs(kw) >= LEAST_NUMBER_KW) | (kw == 0)
+            good = wished & within & self._heard[some] & (kind != Kind.FIXED_LOAD) & ~out
+            if (at := np.flatnonzero(wished & ~good)).size:
+                unknown = ~np.isfinite(self._seen.power_kw[some][at])
+                fixed = kind[at] == Kind.FIXED_LOAD
+                causes = (unknown, ~self._heard[some][at], ~within[at], fixed, out[at])
+                codes = (Why.UNKNOWN, Why.TOO_OLD, Why.NOT_WITHIN, Why.FIXED, Why.STOPPED)
+                self._reason[some][at] = np.select(causes, codes)
+            inside = np.minimum(np.maximum(kw, units.low_kw[some]), units.feed_kw[some])
+            admitted_kw[some] = np.where(good, inside, np.nan)
+        return admitted_kw
 
     def _ramp(self, kw: Floats) -> None:
         """No faster from what was allowed before than the device can follow until the next command."""
-        if self._before is None:
-            return
-        ramps, before = self._units.ramps, self._before
+        if self._before is not None:
+            for ramps in self._units.ramps.blocks():
+                self._ramp_some(kw, ramps, self._before)
+
+    def _ramp_some(self, kw: Floats, ramps: Ramps, before: Before) -> None:
         at, draws, feeds = ramps.at, ramps.least_draw_kw, ramps.least_feed_kw
         wish_kw, from_kw, followed_s = kw[at], before.power_kw[at], before.age_s[at]
         new = from_kw != from_kw  # nothing is in force: from where it is, for as long as it has
@@ -261,19 +264,18 @@ class _Guard:
 
     def _store(self, kw: Floats, reserved_kwh: Floats | None) -> None:
         """No store is emptied below what must stay, nor filled above its size, before the next command."""
-        stores = self._units.stores
-        at, soc = stores.at, self._seen.soc[stores.at]
-        self._release(kw, at[~((soc >= 0) & (soc <= 1))], Why.NO_SOC)
-        wish_kw = kw[at]
         hours = LEAST_HOURS if self._before is None else self._before.period_s / 3600
-        spare = soc - stores.min_soc
-        if reserved_kwh is not None:
-            capacity_kwh = np.maximum(self._units.capacity_kwh[at], LEAST_NUMBER_KW)
-            spare -= np.maximum(reserved_kwh[at], 0.0) / capacity_kwh
-        most_kw = np.maximum(spare, 0.0) * (stores.out_kwh / hours)
-        least_kw = (soc - 1) * (stores.in_kwh / hours)
-        self._change(kw, at, wish_kw, np.minimum(wish_kw, most_kw), Why.EMPTY)
-        self._change(kw, at, wish_kw, np.maximum(wish_kw, least_kw), Why.FULL)
+        for stores in self._units.stores.blocks():
+            at, soc = stores.at, self._seen.soc[stores.at]
+            self._release(kw, at[~((soc >= 0) & (soc <= 1))], Why.NO_SOC)
+            wish_kw, spare = kw[at], soc - stores.min_soc
+            if reserved_kwh is not None:
+                capacity_kwh = np.maximum(self._units.capacity_kwh[at], LEAST_NUMBER_KW)
+                spare -= np.maximum(reserved_kwh[at], 0.0) / capacity_kwh
+            most_kw = np.maximum(spare / hours, 0.0) * stores.out_kwh
+            least_kw = (soc - 1) / hours * stores.in_kwh
+            self._change(kw, at, wish_kw, np.minimum(wish_kw, most_kw), Why.EMPTY)
+            self._change(kw, at, wish_kw, np.maximum(wish_kw, least_kw), Why.FULL)
 
     def _run(self, kw: Floats) -> None:
         """Machines are told only what they can run at."""
@@ -319,7 +321,7 @@ class _Guard:
 
     def _change(self, kw: Floats, at: Places, from_kw: Floats, to_kw: Floats, why: Why) -> None:
         """Note what differs; NaN, which is no command, stays so."""
-        changed = np.flatnonzero((to_kw != from_kw) & (from_kw == from_kw))
+        changed = np.flatnonzero(np.abs(to_kw - from_kw) > 0)
         if changed.size:
             kw[at[changed]] = to_kw[changed] + 0.0  # no -0.0
             self._reason[at[changed]] = why
