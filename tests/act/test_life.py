@@ -233,6 +233,17 @@ def test_the_life_of_a_value_from_issued_to_effective_and_released(field: Field)
     assert field.lives.odd == {}
 
 
+def test_when_nobody_may_command_everybody_is_released_and_says_why(field: Field) -> None:
+    field.sent(0, bess=100, oven=0)
+    field.lives.release(NOON + MINUTE, reason="killed: a drill")
+
+    stands = field.lives.standing(BESS)
+    assert (stands.stage, stands.reason) == (Stage.RELEASED, "killed: a drill")
+    assert np.isnan(field.lives.before(NOON + MINUTE).power_kw).all()
+    assert field.sent(2, bess=100) == [("bess-1001", 100)]
+    assert field.lives.standing(BESS).reason == ""
+
+
 def test_a_command_that_nobody_refreshes_expires_and_says_why(field: Field) -> None:
     field.sent(0, bess=100)
     field.lives.expire(NOON + 5 * MINUTE - SECOND)

@@ -156,6 +156,13 @@ class Lives:
         self._step(at[~first], Event.REFRESH, now_s)
         return self._made(at, kw, now, serves)
 
+    def release(self, now: datetime, *, reason: str) -> None:
+        """Nothing is asked of anybody any more; what is in force ends by itself."""
+        self.expire(now)
+        at = np.flatnonzero(self._stage != Stage.RELEASED)
+        self._release(at, now.timestamp(), reason)
+        self._note_allowed(np.full(len(self._units), np.nan), now.timestamp())
+
     def sent(self, setpoints: Iterable[Setpoint], now: datetime) -> None:
         """These are on their way."""
         at = self._newest_of(setpoints)
@@ -306,8 +313,8 @@ class Lives:
         self._newest.update(zip(numbers, made, strict=True))
         return made
 
-    def _release(self, at: Places, now_s: float) -> None:
-        self._step(at, Event.RELEASE, now_s)
+    def _release(self, at: Places, now_s: float, reason: str = "") -> None:
+        self._step(at, Event.RELEASE, now_s, reason)
         self._stray[at] = False
 
     def _newest_of(self, setpoints: Iterable[Setpoint]) -> Places:

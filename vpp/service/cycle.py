@@ -340,6 +340,8 @@ async def act(plant: Plant, now: datetime) -> None:
         how = actingrecord.steered(plant, picture, wanted.settled, guarded)
         actingresults.told(plant, picture, await setpoints.send(plant, guarded, how, now))
         actingtrack.tell_shortfall(plant, picture, wanted)
+    else:
+        plant.lives.release(now, reason=f"{rung.state}: {rung.reason}")
     actingtrack.confirm(plant, picture)
     actingresults.watch(plant, picture)
     actingtrack.judge(plant, picture)
