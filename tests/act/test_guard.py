@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpp.act.tree import nodes
 from vpp.act.units import Units
 from vpp.errors import DataError
 from vpp.model.ids import ResourceId
@@ -259,6 +258,17 @@ def trees(
     return tree, state(tree, *readings), wanted
 
 
+def nodes(park: Park) -> list[tuple[Limits, tuple[ResourceId, ...]]]:
+    """Every node with a limit and who stands behind it, by the park's own names."""
+    electric = tuple(r.resource_id for r in park.electric)
+    return [
+        *((p.limits, park.behind_point[p.connection_point_id]) for p in park.connection_points),
+        *((e.limits, park.behind_enterprise[e.enterprise_id]) for e in park.enterprises),
+        *((f.limits, park.behind_feeder[f.feeder_id]) for f in park.feeders),
+        (park.limits, electric),
+    ]
+
+
 def does(resource: Resource, reading: Reading, kw: float) -> tuple[float, float]:
     """Lowest and highest net of a device that is told `kw`, as devices are described."""
     now = reading.power_kw
@@ -340,11 +350,11 @@ def test_no_node_is_driven_over_its_limit_by_us(
             assert kw == 0 or -kw in resource.bands_kw
         if isinstance(resource, Generator) and resource.on_off is not None:
             assert kw == 0 or kw >= resource.on_off.min_power_kw
-    for node in nodes(park):
-        alone_low, alone_high = bounds(park, state, result.power_kw, node.behind, commands=False)
-        low, high = bounds(park, state, result.power_kw, node.behind, commands=True)
-        assert high <= max(node.limits.export_kw, alone_high) + 1e-5
-        assert low >= -max(node.limits.import_kw, -alone_low) - 1e-5
+    for limits, behind in nodes(park):
+        alone_low, alone_high = bounds(park, state, result.power_kw, behind, commands=False)
+        low, high = bounds(park, state, result.power_kw, behind, commands=True)
+        assert high <= max(limits.export_kw, alone_high) + 1e-5
+        assert low >= -max(limits.import_kw, -alone_low) - 1e-5
     granted = {
         name for name, kw in wanted.items() if abs(result.power_kw.get(name, inf) - kw) < 0.01
     }

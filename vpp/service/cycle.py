@@ -55,6 +55,7 @@ from vpp.service import (
     owing,
     positions,
     quotas,
+    reservedcharge,
     reserves,
     safestate,
     setpoints,
@@ -334,6 +335,7 @@ async def act(plant: Plant, now: datetime) -> None:
             now=max(picture.state.taken_at, plant.clock.now()),
             stopped=setpoints.stopped(plant),
             before=plant.lives.before(now),
+            reserved_kwh=reservedcharge.reserved_kwh(plant, now),
         )
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1

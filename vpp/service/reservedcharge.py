@@ -1,0 +1,52 @@
+"""Energy that stores must keep for reserve that is sold: nothing else may spend it.
+
+The plan has put it there (`vpp/plan/reserve.py`). Between two plans it is the guard that sees to it, whatever
+makes up for the quarter-hour. While a product is called its energy is there to be used.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.model.schedule import Reserve
+from vpp.model.time import Interval
+from vpp.plan.terms import ReserveHeadroom
+from vpp.service.plant import Plant
+
+MOMENT = timedelta(seconds=1)
+
+
+def reserved_kwh(plant: Plant, now: datetime) -> Floats | None:
+    """What must stay in each store above its least charge, shape (N,); None where the plan keeps nothing."""
+    schedule, made_from = plant.schedule, plant.made_from
+    if schedule is None or made_from is None or now not in schedule.horizon.span:
+        return None
+    step = schedule.horizon.index(now)
+    called = {call.product_id for call in plant.book.calls.standing_in(Interval(now, now + MOMENT))}
+    reserved = np.zeros(len(plant.units))
+    for term in made_from[1]:
+        if isinstance(term, ReserveHeadroom) and term.up and term.product_id not in called:
+            kept = schedule.reserve.get(term.key)
+            if kept is not None:
+                reserved += _stored_kwh(plant, term, kept, step)
+    return reserved if reserved.any() else None
+
+
+def _stored_kwh(plant: Plant, term: ReserveHeadroom, kept: Reserve, step: int) -> Floats:
+    """What a call of what is owed would take out of each store, or keep from it."""
+    units, stored = plant.units, np.zeros(len(plant.units))
+    total_kw = sum(float(kw[step]) for kw in kept.kept_kw.values())
+    owed = min(float(term.firm_kw[step]) / total_kw, 1.0) if total_kw > 0 else 0.0
+    for name, kw in kept.kept_kw.items():
+        at = units.index[name]
+        relief_kw = float(kept.relief_kw[name][step]) if name in kept.relief_kw else 0.0
+        extra_kw = float(kw[step]) - relief_kw
+        stored[at] = (
+            owed
+            * term.activation_hours
+            * (units.charge_efficiency[at] * relief_kw + extra_kw / units.discharge_efficiency[at])
+        )
+    return np.nan_to_num(stored)  # NaN: no store
