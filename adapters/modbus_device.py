@@ -24,9 +24,6 @@ from vpp.wire import AckMessage, TelemetryMessage
 FAILURES = 3
 """So many questions in a row without an answer, and a device counts as dead."""
 
-DEAD_POLL_S = 60.0
-"""How often a dead device is asked whether it is back; all behind its gateway wait for that."""
-
 TELEMETRY = frozenset(
     name for name in TelemetryMessage.__struct_fields__ if name.endswith(("_kw", "_kwh", "_degc"))
 ) | {"soc"}
@@ -106,10 +103,9 @@ class DeviceState:
     def dead(self) -> bool:
         return self.failures >= FAILURES
 
-    @property
-    def waits_s(self) -> float:
-        """From one question to the next."""
-        return max(DEAD_POLL_S, self.device.poll_s) if self.dead else self.device.poll_s
+    def waits_s(self, dead_poll_s: float) -> float:
+        """From one question to the next; a dead device is asked no more often than each `dead_poll_s`."""
+        return max(dead_poll_s, self.device.poll_s) if self.dead else self.device.poll_s
 
     def values(self) -> dict[str, float | None]:
         """Every point of the newest image, in our unit and sign."""

@@ -63,6 +63,8 @@ class GatewayTiming:
     longest_delay_s: float = 6.0
     stable_after_s: float = 10.0
     """A connection that lasts so long makes the delays start anew."""
+    dead_poll_s: float = 60.0
+    """How often a dead device is asked whether it is back; all behind its gateway wait for that."""
 
     def delay_s(self, failures: int, jitter: Random) -> float:
         """How long to wait after so many failures in a row."""
@@ -340,7 +342,7 @@ class ModbusLink:
         if job is _Job.POLL or fault is not None:
             state.fault = fault
         if job is _Job.POLL:
-            state.next_poll = _next(due, now, state.waits_s)
+            state.next_poll = _next(due, now, state.waits_s(self._timing.dead_poll_s))
         elif job is _Job.RELEASE and fault is not None:
             state.release_at = now + state.device.poll_s
         if state.dead and state.wanted is not None:

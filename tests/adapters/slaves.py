@@ -38,12 +38,16 @@ class Slaves:
     """Every request, whole."""
 
     port: int = 0
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this is over: whoever was kept waiting for an answer need not wait any longer."""
+
     _server: ModbusTcpServer | None = None
     _live: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Listen, on the port of the last time where there was one."""
         self._live.clear()
+        self._over = asyncio.Event()
         self._server = ModbusTcpServer(
             [self._device(unit, words) for unit, words in self.words.items()],
             address=("127.0.0.1", self.port),
@@ -57,6 +61,7 @@ class Slaves:
     async def stop(self) -> None:
         """Close the port and every connection."""
         assert self._server is not None
+        self._over.set()
         shutdown: Callable[[], Awaitable[None]] = self._server.shutdown
         await shutdown()
 
@@ -106,11 +111,11 @@ class Slaves:
                 registers[where - start] = word
         self._live[unit] = (start, registers)
         if unit in self.silent:
-            await asyncio.Event().wait()
+            await self._over.wait()
         if values is None:
             if unit in self.on_read:
                 self.on_read[unit]()
-                await asyncio.Event().wait()
+                await self._over.wait()
             return None
         words = [int(value) for value in values]
         refused = await self.on_write(unit, at, words) if self.on_write else None

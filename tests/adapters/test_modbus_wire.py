@@ -183,6 +183,7 @@ def test_a_gateway_that_gives_the_answer_of_a_closed_connection_to_the_next_one_
         pytest.param(lambda q: reply(q, 7, code=4), id="another function"),
         pytest.param(lambda q: reply(q, 7, 8), id="a register too many"),
         pytest.param(lambda q: reply(q), id="no register"),
+        pytest.param(lambda q: reply(q, 7, 8, count=2), id="more bytes than it counts"),
         pytest.param(lambda q: reply(q, 7, count=4), id="a count that is not so"),
         pytest.param(lambda q: reply(q, 7, count=0), id="a count of none"),
         pytest.param(lambda q: reply(q, 7)[:4] + b"\xff\xff" + reply(q, 7)[6:], id="endless"),
