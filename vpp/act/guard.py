@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from vpp.act.branches import Places
 from vpp.act.cuts import EXPORT, Cutter
+from vpp.act.parts import Ramps, blocks
 from vpp.act.reach import Reach, runnable_kw
-from vpp.act.units import Bools, Codes, Kind, Phase, Ramps, Seen, Units, blocks
+from vpp.act.units import Bools, Codes, Kind, Phase, Seen, Units
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 

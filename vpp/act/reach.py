@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 
 from vpp.act.branches import Places
-from vpp.act.units import Bools, Kind, Part, Phase, Seen, Units
+from vpp.act.parts import Part
+from vpp.act.units import Bools, Kind, Phase, Seen, Units
 from vpp.model.horizon import Floats
 
 Some: TypeAlias = Places | slice

@@ -5,24 +5,25 @@
 
 All arrays have a place for each resource, in park order, shape (N,). What a kind has not is NaN, or a number
 that limits nothing, so that one formula holds for all; the few that need their own are listed by number
-(`of`, `stepped`, `switched`, `ramped`).
+(`by_kind`, `stepped`, `switched`, `stores`, `ramps`, `beside`, `late`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
 from math import inf, nan
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.act.branches import Branches, Places, branches
+from vpp.act.parts import Part, Ramps, Stores
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -106,70 +107,6 @@ BESIDE = (
     *(Kind.INTERRUPTIBLE_LOAD, Kind.SHIFTABLE_RUN),
 )
 """Kinds that may do other than they are told."""
-
-
-BLOCK = 1 << 15
-"""So many units at a time: then what is reckoned on the way stays in the processor's cache."""
-
-
-def blocks(count: int) -> Iterator[slice]:
-    """`count` places, `BLOCK` after `BLOCK`."""
-    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
-
-
-class Part(NamedTuple):
-    """Some units, which have columns of their own."""
-
-    at: Places
-    row: Places
-    """The place of each of the N units in the columns; -1 for who is not of the part."""
-
-    span: Mapping[Kind, slice]
-    """Where kinds stand in the columns, which are laid out kind after kind."""
-
-    @classmethod
-    def of(cls, kinds: Mapping[Kind, Places], others: Places, size: int) -> Part:
-        """`kinds`, and then `others`."""
-        at = np.concatenate([*kinds.values(), others])
-        row = np.full(size, -1, dtype=np.intp)
-        row[at] = np.arange(len(at))
-        ends = np.cumsum([0, *(len(each) for each in kinds.values())]).tolist()
-        return cls(at, row, {kind: slice(ends[i], ends[i + 1]) for i, kind in enumerate(kinds)})
-
-
-class Stores(NamedTuple):
-    """What the guard asks of stores; S of them."""
-
-    at: Places
-    min_soc: Floats
-    out_kwh: Floats
-    """What a full one feeds until it is empty."""
-
-    in_kwh: Floats
-    """What an empty one draws until it is full."""
-
-    def blocks(self) -> Iterator[Stores]:
-        """A few at a time."""
-        return (
-            Stores(self.at[some], self.min_soc[some], self.out_kwh[some], self.in_kwh[some])
-            for some in blocks(len(self.at))
-        )
-
-
-class Ramps(NamedTuple):
-    """What the guard asks of who is on a ramp."""
-
-    at: Places
-    kw_per_s: Floats
-    least_draw_kw: Floats
-    least_feed_kw: Floats
-    low_kw: Floats
-    high_kw: Floats
-
-    def blocks(self) -> Iterator[Ramps]:
-        """A few at a time."""
-        at, *columns = self
-        return (Ramps(at[some], *(column[some] for column in columns)) for some in blocks(len(at)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -287,13 +224,13 @@ class Units:
     def late(self) -> Part:
         """Who is not at once where its command wants it: on a ramp, or after a delay."""
         late = self._on_a_ramp | (self._steered & (self.delay_s > 0))
-        return Part.of({}, np.flatnonzero(late), len(self))
+        return Part.of((), np.flatnonzero(late), len(self))
 
     @cached_property
     def beside(self) -> Part:
         """Who does something beside its command, kind after kind."""
         ready = self.by_kind[Kind.CONVERTER][self.ready_kw[self.by_kind[Kind.CONVERTER]] > 0]
-        kinds = {kind: self.by_kind[kind] for kind in BESIDE}
+        kinds = [(kind, self.by_kind[kind]) for kind in BESIDE]
         return Part.of(kinds, ready, len(self))
 
     @cached_property
