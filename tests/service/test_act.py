@@ -22,6 +22,7 @@ from vpp.model.resource import Storage
 from vpp.model.time import Interval, isoformat
 from vpp.service import cycle, limits, overrides, setpoints
 from vpp.service.biddable import biddable
+from vpp.service.kill import Scope
 from vpp.service.plant import Plant
 from vpp.wire import LimitRequest, TelemetryMessage, topic
 from vpp.wirecontrol import OverrideRequest
@@ -199,6 +200,24 @@ def test_an_override_holds_where_the_service_lets_go_and_not_where_it_is_killed(
     evening.take(STEEL, power_kw=-300.0)
     evening.hear()
     assert evening.act() == {}
+
+
+def test_a_kill_while_commands_are_put_on_record_keeps_them_from_leaving(
+    evening: Evening, plant: Plant
+) -> None:
+    evening.hear()
+
+    def reach(point: str) -> None:
+        if point == "setpoint journalled":
+            plant.kill.kill("a drill", Scope("enterprise", "steel"))
+
+    plant.reach = reach
+
+    told = evening.act()
+
+    assert STEEL not in told
+    assert METAL in told
+    assert plant.lives.standing(STEEL).reason == "the kill switch was set meanwhile"
 
 
 def test_what_one_in_hand_does_not_do_others_make_up_for(evening: Evening, plant: Plant) -> None:

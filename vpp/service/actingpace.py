@@ -26,10 +26,12 @@ def acting(plant: Plant, clock: Clock) -> Loop:
 
     async def loop(stop: asyncio.Event) -> None:
         due = latest_boundary(clock.now(), plant.file.control.period)
+        start = clock.now()  # the tick before it is made up for, and is no late one
         while await clock.wait_until(due, stop, plant.acting.nudge):
             now, began = clock.now(), perf_counter()
             if now >= due:
-                plant.metrics.control.late((now - due).total_seconds())
+                if due >= start:
+                    plant.metrics.control.late((now - due).total_seconds())
                 await cycle.act(plant, due)
             else:
                 await cycle.act(plant, now)

@@ -18,6 +18,7 @@ from vpp.model.command import Setpoint
 from vpp.model.time import isoformat
 from vpp.ports import Journal, Unsent
 from vpp.service.events import Severity
+from vpp.service.kill import ALL
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.steered import How
@@ -67,7 +68,9 @@ async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple
         plant.lives.unsent(setpoints, now, reason=str(error))
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
         return setpoints
-    unsent = await plant.sink.send(setpoints)
+    stopped_now = _stopped_meanwhile(plant, setpoints)
+    go = [one for one in setpoints if one not in stopped_now]
+    unsent = (*stopped_now.values(), *(await plant.sink.send(go) if go else ()))
     _note_unsent(plant, unsent, now)
     kept = {one.setpoint.command_id for one in unsent}
     sent = [setpoint for setpoint in setpoints if setpoint.command_id not in kept]
@@ -77,6 +80,19 @@ async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple
     plant.metrics.setpoints_sent(len(sent))
     plant.reach("setpoint sent")
     return setpoints
+
+
+def _stopped_meanwhile(plant: Plant, setpoints: tuple[Setpoint, ...]) -> dict[Setpoint, Unsent]:
+    """Commands whose enterprise, or everything, was killed while they were put on record."""
+    latched = plant.kill.latched()
+    if not latched:
+        return {}
+    names = {scope.name for scope in latched if scope.kind == "enterprise"}
+    return {
+        one: Unsent(setpoint=one, reason="the kill switch was set meanwhile")
+        for one in setpoints
+        if ALL in latched or one.enterprise_id in names
+    }
 
 
 def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> None:
