@@ -101,6 +101,8 @@ class Tracked:
     ticks: tuple[Tick, ...]
     failures: dict[ResourceId, list[Interval]] = field(default_factory=dict)
     """When each device failed."""
+    stores_kw: dict[ResourceId, list[float]] = field(default_factory=dict)
+    """Mean net injection of each storage by quarter-hour."""
     wall_s: float = 0.0
 
     @property
@@ -124,7 +126,7 @@ def track(
     faults: FaultPlan | None = None,
     lead: timedelta | None = None,
 ) -> Tracked:
-    """Live the beginning of the demo park's first day; `learn` False takes yesterday for every forecast.
+    """Live the beginning of the demo park's first day; `learn` False takes what needs no fit for forecasts.
 
     It opens as the demo does, in time for the day-ahead market, or `lead` before the day begins.
     """
@@ -136,7 +138,12 @@ def track(
     asked = BacktestOptions(span=span, every=plans_every, period=period)
     file = as_asked(shipped, asked, Way.POINT)
     if not learn:
-        plain = {"series": [{"match": "*", "candidates": ["yesterday"]}]}
+        plain = {
+            "series": [
+                {"match": "power.*", "candidates": ["mean-of-last", "seasonal-baseline"]},
+                {"match": "*", "candidates": ["yesterday"]},
+            ]
+        }
         file = replace(file, forecasts=ForecastsSection.model_validate(plain))
     if faults is None:
         faults = FaultPlan.at_random(failing_share, seed=seed) if failing_share else NO_FAULTS
@@ -224,6 +231,11 @@ async def _seen(
         quarters=tuple(quarters),
         ticks=tuple(ticks),
         failures=failures,
+        stores_kw={
+            name: lived.power_kw[row].tolist()
+            for row, name in enumerate(lived.resource_ids)
+            if name in lived.stored_kwh
+        },
         wall_s=perf_counter() - began,
     )
 
