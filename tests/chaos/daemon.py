@@ -32,6 +32,7 @@ import structlog
 from adapters.mqtt_life import BrokerAddress
 from vpp.clock import SimulatedClock, WallClock
 from vpp.model.time import isoformat, parse_utc
+from vpp.service import backfill
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.history import give_history
 from vpp.service.http import serve
@@ -91,6 +92,8 @@ def killer(point: str, hits: int) -> Callable[[str], None]:
 
 async def live(spec: Spec) -> None:
     """Open everything as the service does, and go on as long as the test says so."""
+    # It looks by the wall, where a minute of this laboratory takes a moment.
+    backfill.LOOK_S = 0.05
     file = load_park(Path(spec.park))
     assert file.simulation is not None
     start = parse_utc(spec.start, where="start")

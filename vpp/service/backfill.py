@@ -108,7 +108,9 @@ async def watch(plant: Plant, ask: AskAgain, stop: asyncio.Event) -> None:
 
 
 async def look(plant: Plant, ask: AskAgain, backfill: Backfill, now: datetime) -> None:
-    """Ask once for what is due, and tell who was asked often enough."""
+    """Ask once for what is due, and tell who was asked often enough; while nobody hears us nobody is asked."""
+    if not plant.source.connected:
+        return
     due = backfill.due(plant.intake.gaps(), now)
     if due:
         await ask(
