@@ -7,6 +7,7 @@ import gc
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from time import perf_counter
+from traceback import format_exception
 
 import msgspec
 import structlog
@@ -141,7 +142,8 @@ def _tell_failed(plant: Plant, error: BaseException) -> None:
             at=now,
             severity=Severity.ALARM,
         )
-        log.error("a message could not be taken", exc_info=error)
+        # As plain text: a renderer that shows local variables would hold the event loop for seconds.
+        log.error("a message could not be taken", trace="".join(format_exception(error))[-2000:])
 
 
 async def _read(plant: Plant) -> None:
