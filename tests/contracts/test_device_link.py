@@ -180,7 +180,9 @@ async def over_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
                 client_id="service",
                 now=lambda: NOON,
                 jitter=Random(1),
-                timing=LinkTiming(first_delay_s=0.01, longest_delay_s=0.05),
+                timing=LinkTiming(
+                    first_delay_s=0.01, longest_delay_s=0.05, attempts_a_minute=10_000
+                ),
             )
         )
         link: Link | Channels = own
@@ -214,7 +216,9 @@ async def over_foreign_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
                 client_id="service-neuron",
                 now=lambda: NOON,
                 jitter=Random(1),
-                timing=LinkTiming(first_delay_s=0.01, longest_delay_s=0.05),
+                timing=LinkTiming(
+                    first_delay_s=0.01, longest_delay_s=0.05, attempts_a_minute=10_000
+                ),
             )
         )
         link: Link | Channels = own

@@ -31,7 +31,11 @@ PATIENCE_S = 10.0
 WINDOW = 90
 """Messages that both brokers send a reader who confirms none."""
 QUICK = LinkTiming(
-    first_delay_s=0.01, longest_delay_s=0.05, connect_timeout_s=5, publish_timeout_s=10
+    first_delay_s=0.01,
+    longest_delay_s=0.05,
+    connect_timeout_s=5,
+    publish_timeout_s=10,
+    attempts_a_minute=10_000,
 )
 HOMES = {ResourceId(f"bess-{n}"): ("steel", "mill") for n in range(300)}
 
