@@ -198,8 +198,9 @@ def _does(field: Field, kw: Floats, told: Floats) -> tuple[Floats, Floats]:
     high = np.where(slow, np.maximum(high, by_then), high)
     heard = (seen.measured_age_s >= -5) & (seen.measured_age_s <= units.max_age_s)
     free = np.isnan(told)
+    last = field.before.lingers_kw
     worst_high = np.where(called, 0.0, units.feed_kw)
     return (
-        np.where(free, np.where(heard, now, -units.draw_kw), low),
-        np.where(free, np.where(heard, now, worst_high), high),
+        np.where(free, np.where(heard, np.fmin(now, last), -units.draw_kw), low),
+        np.where(free, np.where(heard, np.fmax(now, last), worst_high), high),
     )

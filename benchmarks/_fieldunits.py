@@ -68,6 +68,7 @@ def a_field(size: int, chance: np.random.Generator, *, tight: float) -> Field:
             power_kw=np.where(chance.random(size) < 0.5, 0.0, np.nan),
             age_s=np.full(size, 60.0),
             switched_s=np.full(size, np.nan),
+            lingers_kw=np.where(chance.random(size) < 0.1, 50.0, np.nan),
         ),
         stopped=chance.random(size) < 0.01,
     )

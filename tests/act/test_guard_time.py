@@ -32,6 +32,7 @@ def before(
         power_kw=np.array([power_kw]),
         age_s=np.array([age_s]),
         switched_s=np.array([switched_s]),
+        lingers_kw=np.array([nan]),
     )
 
 
@@ -118,6 +119,7 @@ def test_a_slow_device_counts_at_what_it_still_does(
         power_kw=np.array([500.0, nan]),
         age_s=np.full(2, 60.0),
         switched_s=np.full(2, nan),
+        lingers_kw=np.full(2, nan),
     )
 
     result = guard_of(
@@ -254,6 +256,31 @@ def test_who_is_stopped_is_released_and_counts_as_measured(
 
     assert result.power_kw == {"free": pytest.approx(300)}
     assert [clip.why for clip in result.clipped] == ["it is stopped", "export of park park"]
+
+
+def test_who_is_released_counts_at_what_his_last_command_still_says(
+    a_resource: Builder, a_park: Builder, a_state: Builder, a_reading: Builder, guard_of: Builder
+) -> None:
+    """It was told 800 kW a moment ago and has not moved yet; then its owner's set-points were stopped."""
+    stopped, free = a_resource("bess", "stopped"), a_resource("bess", "free")
+    park = a_park(stopped, free, park_limits=Limits(export_kw=1000))
+    was = Before(
+        period_s=60.0,
+        power_kw=np.full(2, nan),
+        age_s=np.full(2, 60.0),
+        switched_s=np.full(2, nan),
+        lingers_kw=np.array([800.0, nan]),
+    )
+
+    result = guard_of(
+        park,
+        a_state(park, a_reading(stopped), a_reading(free)),
+        {ResourceId("stopped"): 0.0, ResourceId("free"): 500.0},
+        stopped=np.array([True, False]),
+        before=was,
+    )
+
+    assert result.power_kw == {"free": pytest.approx(200)}
 
 
 @pytest.mark.parametrize("wish_kw", [5e-324, -2e-308])

@@ -233,6 +233,14 @@ def test_the_life_of_a_value_from_issued_to_effective_and_released(field: Field)
     assert field.lives.odd == {}
 
 
+def test_what_was_told_lingers_until_its_command_ends(field: Field) -> None:
+    field.sent(0, bess=100, shop=-50)
+    field.made(1)
+
+    assert field.units.by_name(field.lives.before(NOON + MINUTE).lingers_kw) == {BESS: 100}
+    assert field.units.by_name(field.lives.before(NOON + 5 * MINUTE).lingers_kw) == {}
+
+
 def test_when_nobody_may_command_everybody_is_released_and_says_why(field: Field) -> None:
     field.sent(0, bess=100, oven=0)
     field.lives.release(NOON + MINUTE, reason="killed: a drill")

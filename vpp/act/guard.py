@@ -90,6 +90,9 @@ class Before:
     switched_s: Floats
     """Since when its commands have it on, or off; NaN where nobody knows."""
 
+    lingers_kw: Floats
+    """What a command says that has not ended, of who is asked for nothing any more; NaN for others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
@@ -203,8 +206,9 @@ class _Guard:
         self._release(kw, runs[self._seen.phase[runs] != Phase.WAITING], Why.STARTED)
         self._run(kw)
         self._dwell(kw)
-        period_s = 0.0 if self._before is None else self._before.period_s
-        reach = Reach(units, self._seen, self._heard, period_s=period_s)
+        reach = Reach(units, self._seen, self._heard)
+        if self._before is not None:
+            reach.note(period_s=self._before.period_s, lingers_kw=self._before.lingers_kw)
         cutter = Cutter(units, reach, kw, self._floor_kw)
         cutter.cut()
         np.copyto(self._reason, Why.NODE, where=cutter.node >= 0)

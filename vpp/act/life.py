@@ -260,11 +260,15 @@ class Lives:
     def before(self, now: datetime) -> Before:
         """What is in force, for the guard."""
         n, live = len(self._units), _IS_LIVE[self._stage]
+        now_s = now.timestamp()
+        # It may have arrived, whatever the link said.
+        lingers = (self._stage == Stage.RELEASED) & (self._issued_s + self._ttl_s > now_s)
         return Before(
             period_s=self._period_s,
             power_kw=np.where(live, self._allowed_kw, np.nan),
-            age_s=np.full(n, now.timestamp() - self._allowed_s),
-            switched_s=now.timestamp() - self._switched_s,
+            age_s=np.full(n, now_s - self._allowed_s),
+            switched_s=now_s - self._switched_s,
+            lingers_kw=np.where(lingers & self._units.steered, self._told_kw, np.nan),
         )
 
     # ------------------------------------------------------------ hands

@@ -32,26 +32,36 @@ class Reach:
     columns of their own (`Units.beside`, `Units.late`).
     """
 
-    def __init__(self, units: Units, seen: Seen, heard: Bools, *, period_s: float) -> None:
-        """`heard` tells whose reading counts; `period_s` is the time until the next command."""
+    def __init__(self, units: Units, seen: Seen, heard: Bools) -> None:
+        """`heard` tells whose reading counts."""
         self._units, self._seen, self._heard = units, seen, heard
         size = len(units.beside.at)
         self._low_cap, self._low_floor = np.full(size, inf), np.full(size, -inf)
         self._high_cap, self._high_floor = np.full(size, inf), np.full(size, -inf)
         self._note_caps(units, seen)
-        at = units.late.at
-        moving_s = np.maximum(period_s - units.delay_s[at], 0.0)
-        # How far each can go in a period.
-        ramp_kw_per_s = units.ramp_kw_per_s[at]
-        self._step_kw = np.where(moving_s > 0, ramp_kw_per_s * np.maximum(moving_s, 1e-9), 0.0)
-        self._late = at.size > 0 and period_s > 0
+        self._step_kw: Floats | None = None
+        """How far each of `Units.late` can go until the next command."""
+        self._lingers_kw: Floats | None = None
+
+    def note(self, *, period_s: float, lingers_kw: Floats) -> None:
+        """Reckon with time: `period_s` until the next command, and what old commands still say."""
+        at = self._units.late.at
+        self._lingers_kw = lingers_kw
+        if at.size and period_s > 0:
+            moving_s = np.maximum(period_s - self._units.delay_s[at], 0.0)
+            step_kw = self._units.ramp_kw_per_s[at] * np.maximum(moving_s, 1e-9)
+            self._step_kw = np.where(moving_s > 0, step_kw, 0.0)
 
     def still_kw(self, at: Places) -> tuple[Floats, Floats]:
-        """Lowest and highest power of who is not commanded: as measured, or at its worst where nobody knows."""
+        """Lowest and highest power of who is not commanded.
+
+        As measured, or on the way to what an old command says; at its worst where nobody knows.
+        """
         units, heard, now = self._units, self._heard[at], self._seen.power_kw[at]
+        last = now if self._lingers_kw is None else self._lingers_kw[at]
         return (
-            np.where(heard, now, units.worst_low_kw[at]),
-            np.where(heard, now, units.worst_high_kw[at]),
+            np.where(heard, np.fmin(now, last), units.worst_low_kw[at]),
+            np.where(heard, np.fmax(now, last), units.worst_high_kw[at]),
         )
 
     def range_kw(self, some: Some, kw: Floats) -> tuple[Floats, Floats]:
@@ -60,7 +70,7 @@ class Reach:
         place, row = _of(self._units.beside, some)
         if place.size:
             low[place], high[place] = self._beside_kw(row, kw[place])
-        if self._late:
+        if self._step_kw is not None:
             place, row = _of(self._units.late, some)
             now, step = self._seen.power_kw[self._units.late.at[row]], self._step_kw[row]
             by_then = np.minimum(np.maximum(kw[place], now - step), now + step)

@@ -223,7 +223,7 @@ class Units:
     @cached_property
     def late(self) -> Part:
         """Who is not at once where its command wants it: on a ramp, or after a delay."""
-        late = self._on_a_ramp | (self._steered & (self.delay_s > 0))
+        late = self._on_a_ramp | (self.steered & (self.delay_s > 0))
         return Part.of((), np.flatnonzero(late), len(self))
 
     @cached_property
@@ -274,12 +274,13 @@ class Units:
         )
 
     @cached_property
-    def _steered(self) -> Bools:
+    def steered(self) -> Bools:
+        """Whose command is a power to run at, not a cap or a word."""
         return np.isin(self.kind, RUNS_AT_ITS_COMMAND) & ~self.weather_driven
 
     @cached_property
     def _on_a_ramp(self) -> Bools:
-        on_a_ramp: Bools = self._steered & (self.ramp_kw_per_s < inf) & (self.band_row < 0)
+        on_a_ramp: Bools = self.steered & (self.ramp_kw_per_s < inf) & (self.band_row < 0)
         return on_a_ramp
 
     # ------------------------------------------------------------ names
