@@ -158,10 +158,23 @@ class Talk:
         state.release_at = None
 
     async def release(self, state: DeviceState) -> None:
-        """Let the device go: the enable flag first, then what else has a value to go back to."""
-        for one in state.released():
+        """Let the device go: the enable flag first, then what else has a value to go back to.
+
+        Raises:
+            UnavailableError: It cannot be reached.
+            RejectedError: It refuses, or holds on to what it was told.
+        """
+        laid = state.released()
+        for one in laid:
             register = one.write.register
             await self._line.write(state.device.unit, register.at, one.words, code=one.write.code)
+        image = await self._read(state.device.unit, state.read_back(laid))
+        if (wrong := state.disagreement(laid, image)) is not None:
+            raise RejectedError(
+                f"was not let go: {wrong}",
+                where=state.device.device_id,
+                fix="Switch its remote mode off at the device",
+            )
         state.release_at = None
 
     async def let_go(self, states: Sequence[DeviceState]) -> None:

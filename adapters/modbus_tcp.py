@@ -195,6 +195,9 @@ class ModbusLink:
                     fix="Command only what the park file knows, under its own enterprise",
                 )
             if (why := self._deaf(state)) is not None:
+                if state.wanted is not None:  # written later it would undo what is wanted now
+                    self._talk.refuse(state, state.wanted, f"overtaken while it waited: {why}")
+                    state.wanted = None
                 reason = f"{self._line.address}: {why}"
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
             else:

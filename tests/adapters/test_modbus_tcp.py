@@ -456,6 +456,47 @@ def test_a_command_that_ends_is_let_go() -> None:
     run(check())
 
 
+def test_a_device_that_holds_on_is_let_go_again_and_shown_until_it_does() -> None:
+    async def check() -> None:
+        time = Time()
+        async with (
+            slaves({1: IDLE}) as there,
+            a_link(there.port, [a_device()], now=time) as (link, told),
+        ):
+            await commanded(link, told, a_setpoint(-2.5, life_s=60))
+            there.clamped[ENABLE] = [1]
+            time.now += timedelta(seconds=60)
+            await until(lambda: "was not let go: enable at 11 reads 1.0" in (link.fault or ""))
+            tried = len(there.written())
+            await until(lambda: len(there.written()) > tried)
+            del there.clamped[ENABLE]
+            await until(lambda: there.words[1][ENABLE] == 0)
+            await until(lambda: link.fault is None)
+
+    run(check())
+
+
+def test_a_command_that_waited_while_a_newer_one_could_not_leave_is_never_written() -> None:
+    """Row C10: what is wanted now must not be undone by what was wanted before."""
+
+    async def check() -> None:
+        async with (
+            slaves({1: IDLE}) as there,
+            a_link(there.port, [a_device(write_s=3600)]) as (link, told),
+        ):
+            await commanded(link, told, a_setpoint(-2.5))
+            assert await link.send([a_setpoint(5.0, seq=8)]) == ()
+            await there.stop()
+            await until(lambda: not link.connected)
+            assert "connection lost" in await unsent(link, a_setpoint(0.0, seq=9))
+            answer = await told.next(AckMessage)
+            assert (answer.seq, answer.accepted) == (8, False)
+            assert (answer.reason or "").startswith("overtaken while it waited")
+            await there.start()
+
+    run(check())
+
+
 def test_a_command_that_ended_while_it_waited_is_not_written() -> None:
     async def check() -> None:
         async with slaves({1: IDLE}) as there, a_link(there.port, [a_device()]) as (link, told):
