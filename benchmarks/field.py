@@ -2,6 +2,7 @@
 
     python benchmarks/field.py --json                 all parts, one JSON document on stdout
     python benchmarks/field.py --json --part ingest   one of them
+    python benchmarks/field.py --part tracking --plot FILE.png   and a picture of one tracked hour
 
 Each part is a file `_field_NAME.py` with `figures(*, small)`, measured after the other in a process
 of its own: what one part leaves in memory is not paid for by the next. Exit 0 also where a figure is
@@ -24,6 +25,8 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.field`
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import _field_tracking
+from benchmarks._fieldplot import plot_hour
 from benchmarks.harness import Benchmark, Figure, log_to_stderr, machine, show
 
 PREFIX = "_field_"
@@ -46,11 +49,15 @@ def main() -> int:
     parser.add_argument("--part", action="append", metavar="NAME", help="which; all where left out")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--small", action="store_true", help="the smallest sizes that run at all")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw one tracked hour")
     asked = parser.parse_args()
     known = find_parts()
     if stray := [name for name in asked.part or () if name not in known]:
         print(f"no part {', '.join(stray)}: use some of {', '.join(known)}", file=sys.stderr)
         return 2
+    if asked.plot is not None:
+        log_to_stderr()
+        plot_hour(asked.plot, seed=_field_tracking.SEED, failing_share=_field_tracking.FAILING)
     facts = machine()
     found: dict[str, Sequence[Figure]] = {}
     broken: dict[str, str] = {}
