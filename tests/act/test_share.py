@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpp.act.planned import least_draw_kw
-from vpp.act.share import Manner
+from vpp.act.rules import Rule
+from vpp.act.share import Bounds, Manner
+from vpp.act.units import Kind
 from vpp.model.measurement import EvSession, Reading, RunPhase
 from vpp.model.park import Limits
 from vpp.model.time import QUARTER
@@ -455,3 +458,116 @@ def test_what_is_shared_passes_the_guard(
     park = a_park(bess, base, **limits)
     assert wanted == {"bess": pytest.approx(700)}
     assert guard_of(park, a_state(park, members[0][2], members[1][2]), wanted).clipped == ()
+
+
+# ---------------------------------------------------------------- by which rule, over whom, within what
+
+
+ALL_KINDS = frozenset({Kind.STORAGE, Kind.EV_FLEET, Kind.GENERATOR, Kind.FLEXIBLE_LOAD})
+
+
+@pytest.mark.parametrize(
+    ("kind", "planned_kw", "fields", "residual_kw", "moved_kw"),
+    [
+        pytest.param("engine", 300, {}, 200, 500, id="an engine feeds more"),
+        pytest.param("engine", 300, {}, -500, 0, id="and no less than nothing"),
+        pytest.param("pv", 800, {"power_kw": 800, "available_kw": 800.0}, -300, 500, id="capped"),
+        pytest.param("mixer", -60, {}, 40, -20, id="work that waits"),
+        pytest.param("mixer", -60, {}, -90, -100, id="work that is done now"),
+    ],
+)
+def test_whoever_the_park_file_names_makes_up_for_what_is_owed_and_nobody_else(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    kind: str,
+    planned_kw: float,
+    fields: dict[str, Any],
+    residual_kw: float,
+    moved_kw: float,
+) -> None:
+    one = a_resource(kind)
+    members = [(one, planned_kw, a_reading(one, **fields))]
+    owed_kw = planned_kw + residual_kw
+
+    moved = shared(members, owed_kw=owed_kw, manner=Manner(kinds=ALL_KINDS))
+    still = shared(members, owed_kw=owed_kw, manner=Manner())
+
+    assert moved == {kind: pytest.approx(moved_kw)}
+    assert still == ({} if kind == "pv" else {kind: planned_kw})
+
+
+def test_a_fleet_waits_only_as_far_as_every_car_leaves_with_what_it_wants(
+    a_resource: Builder, a_reading: Builder, shared: Builder
+) -> None:
+    """Two cars at 10 kW each, one of which must charge now."""
+    fleet = a_resource("cars")
+    cars = (a_car("a", 5, 10), a_car("b", 1, 10))
+    members = [(fleet, -20, a_reading(fleet, sessions=cars))]
+
+    assert shared(members, owed_kw=0, manner=Manner(kinds=ALL_KINDS)) == {
+        "cars": pytest.approx(-10)
+    }
+
+
+def test_the_cheapest_by_the_plans_shadow_prices_moves_first(
+    a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder,
+    a_schedule: Builder, share_of: Builder,
+) -> None:  # fmt: skip
+    """What is in one store is worth 0.10 a kWh, in the other 0.20: the first feeds; the other draws."""
+    cheap, dear = a_resource("bess", "cheap"), a_resource("bess", "dear")
+    park = a_park(cheap, dear)
+    state = a_state(park, a_reading(cheap), a_reading(dear))
+    values = {"cheap": np.full(96, 0.10), "dear": np.full(96, 0.20)}
+    plan = replace(a_schedule(park, {}), stored_value_per_kwh=values)
+
+    assert share_of(park, state, plan, owed_kw=500.0) == {"cheap": pytest.approx(500), "dear": 0}
+    assert share_of(park, state, plan, owed_kw=-500.0) == {"cheap": 0, "dear": pytest.approx(-500)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "soc", "moved_kw"),
+    [
+        (Rule.PROPORTIONAL, (0.5, 0.5), (300, 100)),
+        (Rule.EQUAL_LEVEL, (0.5, 0.5), (200, 200)),
+        (Rule.EQUAL_SOC, (0.6, 0.2), (400, 0)),
+        (Rule.LEAST_CORRECTION, (0.5, 0.5), (200, 200)),
+    ],
+)
+def test_each_rule_shares_the_residual_in_its_own_way(
+    a_resource: Builder,
+    a_reading: Builder,
+    shared: Builder,
+    rule: Rule,
+    soc: tuple[float, float],
+    moved_kw: tuple[float, float],
+) -> None:
+    """Up to 600 and 200 kW."""
+    big = a_resource("bess", "big", max_discharge_kw=600.0)
+    small = a_resource("bess", "small", max_discharge_kw=200.0)
+    members = [(r, 0, a_reading(r, soc=s)) for r, s in zip((big, small), soc, strict=True)]
+
+    found = shared(members, owed_kw=400, manner=Manner(rule=rule))
+
+    assert (found["big"], found["small"]) == pytest.approx(moved_kw, abs=0.01)
+
+
+def test_the_share_of_one_that_is_left_out_or_held_goes_to_the_others(
+    a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder,
+    a_schedule: Builder, share_of: Builder,
+) -> None:  # fmt: skip
+    one, two = a_resource("bess", "one"), a_resource("bess", "two")
+    park = a_park(one, two)
+    state = a_state(park, a_reading(one), a_reading(two))
+    plan = a_schedule(park, {"one": 200.0, "two": 200.0})
+    nan, wide = np.full(2, np.nan), np.full(2, np.inf)
+
+    out = share_of(park, state, plan, owed_kw=400.0, usable=np.array([False, True]))
+    held = Bounds(low_kw=-wide, high_kw=wide, held_kw=np.array([-50.0, np.nan]))
+    in_hand = share_of(park, state, plan, owed_kw=400.0, bounds=held)
+    narrow = Bounds(low_kw=-wide, high_kw=np.array([100.0, np.inf]), held_kw=nan)
+    bound = share_of(park, state, plan, owed_kw=400.0, bounds=narrow)
+
+    assert out == {"two": pytest.approx(400)}
+    assert in_hand == {"one": -50, "two": pytest.approx(450)}
+    assert bound == {"one": 100, "two": pytest.approx(300)}

@@ -199,7 +199,10 @@ def _movers(
     rows, spans, costs = [], [], []
     capped = units.weather_driven
     electric = units.tree.point_of < units.tree.points
-    for at in np.flatnonzero(electric & MOVABLE[units.kind]).tolist():
+    free = electric & MOVABLE[units.kind]
+    if bounds is not None:
+        free &= np.isnan(bounds.held_kw)
+    for at in np.flatnonzero(free).tolist():
         seen = state.resources[at]
         if not isinstance(seen, Reading) or (np.isnan(asked[at]) and not capped[at]):
             continue
