@@ -103,6 +103,12 @@ class DeviceState:
     def dead(self) -> bool:
         return self.failures >= FAILURES
 
+    def lapsed(self, at: float) -> bool:
+        """Whether its revert timer may have run out by now: it could not be renewed in time."""
+        if self.map is None or self.map.revert_s is None or self.force is None:
+            return False
+        return at - self.written_at > self.map.revert_s
+
     def waits_s(self, dead_poll_s: float) -> float:
         """From one question to the next; a dead device is asked no more often than each `dead_poll_s`."""
         return max(dead_poll_s, self.device.poll_s) if self.dead else self.device.poll_s
@@ -118,8 +124,8 @@ class DeviceState:
 
     # ------------------------------------------------------------ in
 
-    def telemetry(self, now: datetime) -> TelemetryMessage | None:
-        """What the newest image says; None where it tells no power."""
+    def telemetry(self, now: datetime, *, follows: bool) -> TelemetryMessage | None:
+        """What the newest image says, and whether it follows its command; None where it tells no power."""
         values = self.values()
         power_kw = values.get("power_kw")
         if power_kw is None:
@@ -134,7 +140,7 @@ class DeviceState:
             for name in REGISTERS_WH
             if (value := values.get(name)) is not None and abs(value) < LARGEST_WH
         }
-        if self.force is not None:
+        if self.force is not None and follows:
             told["setpoint_seq"] = self.force.setpoint.seq
         self.seq += 1
         return TelemetryMessage(ts=isoformat(now), seq=self.seq, power_kw=power_kw, **told)

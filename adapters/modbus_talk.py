@@ -52,7 +52,8 @@ class Talk:
         unit = state.device.unit
         if state.map is None:
             state.map = await discover(self._line, unit, state.device.sunspec)
-        held = _watched(state.force.laid) if state.force is not None else ()
+        lapsed = state.lapsed(asyncio.get_running_loop().time())
+        held = _watched(state.force.laid) if state.force is not None and not lapsed else ()
         image = await self._read(unit, (*state.map.reads, *state.read_back(held)))
         state.image = image
         if (changed := state.disagreement(held, image)) is not None and state.force is not None:
@@ -61,7 +62,9 @@ class Talk:
         if not state.seen:
             state.seen = True
             await self._take_over(state)
-        told = state.telemetry(self._now())
+        if lapsed and state.force is not None:
+            state.force.refresh_at = 0.0
+        told = state.telemetry(self._now(), follows=not lapsed)
         if told is None:
             raise DataError(
                 "tells no power",

@@ -707,6 +707,34 @@ def test_an_outage_that_outlasts_the_timer_ends_no_command_that_still_lives() ->
     run(check())
 
 
+def test_a_device_that_was_silent_beyond_its_timer_is_commanded_again_and_nobody_is_blamed() -> (
+    None
+):
+    """Row C8: it went back by itself, as it should; the command still lives."""
+    timing = replace(QUICK, timeout_s=0.02, dead_poll_s=0.05)
+    short = replace(TIMED, revert_s=0.2)
+
+    async def check() -> None:
+        async with (
+            slaves({1: IDLE}) as there,
+            a_link(there.port, [a_device(1, short)], timing=timing) as (link, told),
+        ):
+            await commanded(link, told, a_setpoint(-2.5))
+            loop = asyncio.get_running_loop()
+            there.silent.add(1)
+            silent_until = loop.time() + 0.3
+            await until(lambda: loop.time() > silent_until)
+            there.set(1, ENABLE, 0)
+            there.silent.remove(1)
+            first = await told.next(TelemetryMessage, lambda t: t.setpoint_seq is None)
+            assert first.power_kw == 5.0
+            await told.next(TelemetryMessage, lambda t: t.setpoint_seq == 7)
+            assert there.words[1][ENABLE] == 1
+            assert (1, ENABLE, (0,)) not in there.written()
+
+    run(check())
+
+
 def test_of_many_commands_the_newest_is_written_and_no_faster_than_the_bus_takes() -> None:
     """Row C10: 20 events for each turn of the bus; a queue of one, and the last value arrives."""
     turn_s = 0.1
