@@ -138,6 +138,23 @@ def test_an_interval_owes_nothing_for_the_one_before_it() -> None:
     assert found.gap_kw == pytest.approx(memory.gap_kw, rel=0.2)
 
 
+def test_who_is_not_heard_any_more_moves_the_expectation_and_not_the_target_of_the_meters() -> None:
+    """A load of −600 kW falls silent, and the plan says −200 kW of it: the 400 kW are in the gap at once."""
+    shown = Shown(1000.0, START + MINUTE)
+    memory = asked(1, shown=shown).memory
+    found = correct(
+        memory,
+        now=START + 2 * MINUTE,
+        owed=Owed(interval=FIRST, mean_kw=1000.0),
+        metered=Metered(1000 * 2 / 60, START + 2 * MINUTE),
+        shown=Shown(1000.0, START + 2 * MINUTE),
+        expected=Expected(1500.0, OTHERS_KW + 400, turned_kw=400.0),
+        timing=AT_ONCE,
+    )
+    assert found.gap_kw == -400.0
+    assert found.due_kw == pytest.approx(1000.0)
+
+
 def test_where_nothing_is_owed_the_meters_are_watched_all_the_same() -> None:
     found = correct(
         Memory(),

@@ -20,7 +20,7 @@ so far is not made up for a second time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from vpp.model.time import Interval
@@ -78,6 +78,10 @@ class Expected:
 
     others_kw: float
     """By the newest readings of all that no command holds."""
+
+    turned_kw: float = 0.0
+    """By how much that changed for no other reason than that somebody is known otherwise than at the last call:
+    not heard any more, heard again, left to itself. Nothing changed at the meters, so the gap makes up for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ def correct(
     """
     step = _Step(now, expected.steered_kw, expected.others_kw)
     steps = (*(one for one in memory.steps if one.at < now), step)
+    if not _blind(memory.seen_at, now, timing):
+        memory = replace(memory, gap_kw=memory.gap_kw - expected.turned_kw)
     gap_kw, seen_at = _gap(memory, steps, shown, now, timing)
     known = metered or Metered(0.0, now if owed is None else owed.interval.start)
     oldest = min(known.until, now - timing.last - 2 * timing.period)
@@ -177,7 +183,7 @@ def correct(
         signal_kw=0.0 if owed is None else owed.signal_kw,
         steps=tuple(one for one in steps if one.at > oldest),
     )
-    blind = seen_at is None or now - seen_at > timing.last + 2 * timing.period
+    blind = _blind(seen_at, now, timing)
     if owed is None:
         return Corrected(
             target_kw=None,
@@ -197,6 +203,10 @@ def correct(
         blind=blind,
         memory=kept,
     )
+
+
+def _blind(seen_at: datetime | None, now: datetime, timing: Timing) -> bool:
+    return seen_at is None or now - seen_at > timing.last + 2 * timing.period
 
 
 def _due_kw(
@@ -239,8 +249,7 @@ def _gap(
     timing: Timing,
 ) -> tuple[float, datetime | None]:
     """The gap, and of when its newest reading is: moved by a new reading, faded without one."""
-    fresh = shown is not None and now - shown.at <= timing.last + 2 * timing.period
-    if shown is None or not fresh:
+    if shown is None or _blind(shown.at, now, timing):
         since = now - (memory.steps[-1].at if memory.steps else now)
         return memory.gap_kw * 0.5 ** (since / FADES), memory.seen_at
     if memory.seen_at is not None and shown.at <= memory.seen_at:

@@ -15,7 +15,7 @@ from vpp.act.results import Result
 from vpp.act.share import steps_of_movers
 from vpp.act.spread import Spread
 from vpp.act.steps import Steps
-from vpp.act.units import Units
+from vpp.act.units import Codes, Units
 from vpp.clock import Nudge
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
@@ -104,6 +104,15 @@ def patience_of(control: ControlSettings) -> Patience:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Known:
+    """How much each was expected to do, and how that is known; arrays of shape (N,)."""
+
+    by: Codes
+    """0: by the plan, for nobody hears it; 1: by its reading; 2: by its command."""
+    power_kw: Floats
+
+
 @dataclass(slots=True, kw_only=True)
 class ActDesk:
     """Filled from the journal where it must outlive the process; all else begins again."""
@@ -120,6 +129,9 @@ class ActDesk:
 
     memory: Memory = field(default_factory=Memory)
     """Of the correction by the main meters."""
+
+    known: Known | None = None
+    """Of the last cycle."""
 
     order: Order | None = None
     """Of those that were shared among last."""

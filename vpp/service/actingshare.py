@@ -19,7 +19,7 @@ from vpp.act.spread import moved_kw, spread
 from vpp.act.units import RUNS_AT_ITS_COMMAND, Bools, Kind, Units
 from vpp.model.horizon import Floats
 from vpp.service import actingclaims, ceilings, mainmeters
-from vpp.service.actdesk import Spreading
+from vpp.service.actdesk import Known, Spreading
 from vpp.service.acting import Picture, running, sharing_at
 from vpp.service.plant import Plant
 
@@ -104,6 +104,11 @@ def _corrected(plant: Plant, picture: Picture) -> Corrected:
     )
     does_kw = picture.seen.power_kw
     others_kw = np.where(np.isnan(does_kw), _planned_kw(plant, picture), does_kw)
+    known = Known(
+        by=np.where(steered, 2, ~np.isnan(does_kw)).astype(np.int8),
+        power_kw=np.where(steered, told_kw, others_kw),
+    )
+    before, plant.acting.known = plant.acting.known, known
     return correct(
         plant.acting.memory,
         now=now,
@@ -113,9 +118,16 @@ def _corrected(plant: Plant, picture: Picture) -> Corrected:
         expected=Expected(
             steered_kw=float(told_kw[steered].sum()),
             others_kw=float(others_kw[electric & ~steered].sum()),
+            turned_kw=0.0 if before is None else _turned_kw(before, known, electric),
         ),
         timing=_timing(units, steered, picture.period),
     )
+
+
+def _turned_kw(before: Known, known: Known, electric: Bools) -> float:
+    """What is expected otherwise only because somebody is known otherwise; a new command is meant to change it."""
+    turned = electric & (known.by != before.by) & (known.by < 2)
+    return float((known.power_kw - before.power_kw)[turned].sum())
 
 
 def _planned_kw(plant: Plant, picture: Picture) -> Floats:
