@@ -8,7 +8,17 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import backfill, cycle, feeds, linkwatch, openadr, venuedesk, venuewatch, window
+from vpp.service import (
+    backfill,
+    cycle,
+    feeds,
+    iec104,
+    linkwatch,
+    openadr,
+    venuedesk,
+    venuewatch,
+    window,
+)
 from vpp.service.actingpace import acting
 from vpp.service.forecasting.learning import learn
 from vpp.service.plant import Plant
@@ -55,7 +65,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         await linkwatch.watch(plant, stop)
 
     seatless = {"listen": listening, "probe": probing, "links": watching}
-    return loops | _window(plant) | _backfill(plant) | seatless
+    return loops | _window(plant) | _backfill(plant) | iec104.loops(plant) | seatless
 
 
 def _window(plant: Plant) -> dict[str, Loop]:

@@ -27,6 +27,7 @@ from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
 from vpp.service.gatewaychecks import check_mqtt_gateways
+from vpp.service.iec104checks import check_telecontrol
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.openadrchecks import check_programmes
@@ -58,6 +59,7 @@ def check(parts: Parts) -> list[Fault]:
     check_window(parts)
     check_gateways(parts)
     check_mqtt_gateways(parts)
+    check_telecontrol(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

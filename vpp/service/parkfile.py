@@ -44,6 +44,7 @@ from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.gatewaychecks import read_payload_maps
+from vpp.service.iec104schema import AnyStation
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
@@ -136,6 +137,9 @@ class ParkFile:
 
     payload_maps: Mapping[str, PayloadMap]
     """How they speak, as the park file names it."""
+
+    iec104: tuple[AnyStation, ...]
+    """Dispatch centres that read and command this park, and devices that we do."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -355,6 +359,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         telemetry=section.telemetry,
         mqtt_gateways=tuple(section.mqtt_gateways),
         payload_maps=parts.payload_maps,
+        iec104=tuple(section.iec104),
         openadr=tuple(section.openadr),
         redis=section.redis,
         folder=folder,

@@ -29,6 +29,7 @@ from vpp.service.controlschema import ControlSettings
 from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
+from vpp.service.iec104schema import AnyStation
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
@@ -87,6 +88,7 @@ class Parts:
     mqtt_gateways: list[tuple[KeyPath, MqttGatewaySection]] = field(default_factory=list)
     payload_maps: dict[str, PayloadMap] = field(default_factory=dict)
     """As `register_maps`."""
+    iec104: list[tuple[KeyPath, AnyStation]] = field(default_factory=list)
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -209,6 +211,10 @@ def _collect_gateways(parts: Parts) -> None:
         _note(parts, "gateway", path, item, "id")
         if (foreign := _valid(MqttGatewaySection, item)) is not None:
             parts.mqtt_gateways.append((path, foreign))
+    for path, item in _items(parts.document.tree, (), "iec104"):
+        _note(parts, "gateway", path, item, "id")
+        if (station := _valid(AnyStation, item)) is not None:
+            parts.iec104.append((path, station))
 
 
 def _collect_feeds(parts: Parts) -> None:

@@ -21,6 +21,7 @@ from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
+from vpp.service.iec104schema import AnyStation
 from vpp.service.marketschema import ProductName
 from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
@@ -361,6 +362,8 @@ class ParkSection(Section):
         default_factory=list
     )
     """Gateways that speak MQTT in words of their own."""
+    iec104: Annotated[list[AnyStation], Field(max_length=50)] = Field(default_factory=list)
+    """Dispatch centres that read and command this park over IEC 60870-5-104, and devices that we do."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)

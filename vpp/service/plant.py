@@ -44,6 +44,7 @@ from vpp.service.events import EventLog
 from vpp.service.executor import Executor
 from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
+from vpp.service.iec104desk import StationDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.linkhealth import Links, no_links
@@ -204,6 +205,8 @@ class Plant:
     """Utilities whose events are followed."""
     venues: tuple[VenueDesk, ...] = ()
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
+    stations: tuple[StationDesk, ...] = ()
+    """Where dispatch centres read and command the park."""
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links

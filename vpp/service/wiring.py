@@ -75,6 +75,8 @@ from vpp.service.forecasting import scoring
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
+from vpp.service.iec104desk import StationDesk
+from vpp.service.iec104wiring import stations_of
 from vpp.service.kill import KillSwitch
 from vpp.service.linkhealth import Links, no_links
 from vpp.service.linkwiring import open_links
@@ -158,6 +160,7 @@ def build_plant(
     programmes: tuple[OpenAdrDesk, ...] = (),
     venues: tuple[VenueDesk, ...] = (),
     boxes: Mapping[str, NominationBox] | None = None,
+    stations: tuple[StationDesk, ...] = (),
     links: Links = no_links,
     window: WindowDesk | None = None,
 ) -> Plant:
@@ -193,6 +196,7 @@ def build_plant(
         feeds=feeds,
         programmes=programmes,
         venues=venues,
+        stations=stations,
         links=links,
         window=window,
         positions=PositionDesk(boxes=boxes or {}),
@@ -493,6 +497,7 @@ async def open_plant(
             links=linked.channels.health,
             programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
+            stations=stations_of(file, clock),
             boxes=boxes_of(file),
             window=await open_window(file, stack),
         )
