@@ -123,8 +123,8 @@ def payload(moment: float, seq: int) -> bytes:
     """What a battery says at a Unix time: some 200 bytes of our contract."""
     at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
     return (
-        f'{{"ts":"{at}","seq":{seq},"power_kw":{-12.5 + seq % 7},"quality":"good",'
-        f'"energy_kwh":{1000.125 + seq},"soc":{0.25 + seq % 50 / 100},"temperature_degc":24.5,'
+        f'{{"ts":"{at}","seq":{seq},"power_kw":{-0.01 - seq % 7 / 1000},"quality":"good",'
+        f'"energy_kwh":-1000.125,"soc":0.375,"temperature_degc":24.5,'
         f'"setpoint_seq":{seq % 1000},"discharged_today_kwh":12.5}}'
     ).encode()
 
