@@ -9,6 +9,9 @@ from vpp.service.events import Severity
 from vpp.service.linkhealth import NATIVE, LinkHealth
 from vpp.service.plant import Plant
 
+STARTING_S = 5.0
+"""A link that is being opened is not one that is down."""
+
 LOOK_S = 1.0
 
 QUIET_S = 60.0
@@ -17,14 +20,14 @@ QUIET_S = 60.0
 
 async def watch(plant: Plant, stop: asyncio.Event) -> None:
     """Look at every link each second until `stop`. Time of the wall: a link's recovery is not simulated."""
-    teller = LinkTeller()
+    teller, wait_s = LinkTeller(), STARTING_S
     loop = asyncio.get_running_loop()
     while not stop.is_set():
-        teller.look(plant, at_s=loop.time(), now=plant.clock.now())
         try:
-            await asyncio.wait_for(stop.wait(), LOOK_S)
+            await asyncio.wait_for(stop.wait(), wait_s)
         except TimeoutError:
-            continue
+            teller.look(plant, at_s=loop.time(), now=plant.clock.now())
+            wait_s = LOOK_S
 
 
 def broker(plant: Plant) -> tuple[bool, datetime]:
