@@ -16,6 +16,9 @@ from vpp.model.measurement import RunPhase
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+EVERY_S = 10
+"""Between two readings of the random steps."""
+
 PATIENCE = Patience(tolerance_kw=10.0, settle_s=5.0)
 Builder = Callable[..., Any]
 
@@ -38,12 +41,19 @@ class Bench:
         self.follower.ask(at, np.array([kw]), seq, now_s, fresh)
 
     def look(
-        self, second: float, kw: float, *, taken: int | None = None, **fields: Any
+        self,
+        second: float,
+        kw: float,
+        *,
+        taken: int | None = None,
+        after_s: float = 0.0,
+        **fields: Any,
     ) -> tuple[bool, bool]:
-        """Whether it is there, and whether it strays, by one new reading."""
+        """Whether it is there, and whether it strays, by a reading that is looked at `after_s` later."""
         at = NOON + second * SECOND
         reading = self._reading(self.resource, kw, measured_at=at, **fields)
-        seen = Seen.of(self.units, self._state(self._park, reading, taken_at=at))
+        state = self._state(self._park, reading, taken_at=at + after_s * SECOND)
+        seen = Seen.of(self.units, state)
         newest = self._seq if taken is None else taken
         look = self.follower.look(seen, np.array([newest]), np.array([self._seq > 0]))
         return bool(look.there.any()), bool(look.stray.any())
@@ -131,9 +141,10 @@ def test_a_reading_that_was_seen_before_says_nothing_new(
     one = bench(a_resource("bess"))
     one.look(-5, 0)
     one.ask(0, 800)
-    one.look(60, 0)
+    one.look(60.123457, 0)
 
-    assert one.look(60, 0) == (False, False)
+    for after_s in np.arange(0, 40, 0.7):
+        assert one.look(60.123457, 0, after_s=float(after_s)) == (False, False)
 
 
 def test_a_thousand_random_steps_of_slow_devices_exclude_nobody(
@@ -153,9 +164,9 @@ def test_a_thousand_random_steps_of_slow_devices_exclude_nobody(
                 one.ask(second, orders[-1][1])
                 next_step, steps = second + float(chance.exponential(120)) + 1, steps + 1
             asked_kw = next(kw for due, kw in reversed(orders) if due <= second)
-            reach_kw = ramp_kw_per_min / 60 * 5
+            reach_kw = ramp_kw_per_min / 60 * EVERY_S
             power_kw += float(np.clip(asked_kw - power_kw, -reach_kw, reach_kw))
-            second += 5
+            second += EVERY_S
             assert not one.look(second, power_kw + float(chance.normal(0, 2)))[1]
 
 

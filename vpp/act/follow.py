@@ -24,6 +24,9 @@ from vpp.act.units import Bools, Kind, Phase, Seen, Units
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
 
+SAME_S = 1e-3
+"""Readings nearer to each other are one: their times are differences of floats."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -107,7 +110,7 @@ class Follower:
         `taken_seq` is the newest command that each is known to have.
         """
         seen_s = seen.taken_at.timestamp() - seen.measured_age_s
-        at = np.flatnonzero(seen_s > self._seen_s)
+        at = np.flatnonzero(seen_s > self._seen_s + SAME_S)
         passed_s = seen_s[at] - self._seen_s[at]
         self._seen_s[at], self._seen_kw[at] = seen_s[at], seen.power_kw[at]
         asked = watched[at]
