@@ -97,7 +97,7 @@ class Evening:
         )
         asyncio.run(overrides.take(self.plant, name, request, now=self.now))
 
-    def order(self, name: ResourceId, export_kw: float) -> None:
+    def order(self, name: ResourceId, **limits_kw: float) -> None:
         """The grid narrows the connection point of a resource for the evening."""
         point = self.plant.file.park.resource_by_id[name].connection_point_id
         request = LimitRequest.model_validate(
@@ -105,8 +105,8 @@ class Evening:
                 "place": point,
                 "start": "2025-12-03T17:00:00Z",
                 "end": "2025-12-03T23:00:00Z",
-                "export_kw": export_kw,
                 "source": "the grid",
+                **limits_kw,
             }
         )
         asyncio.run(limits.put_order(self.plant, "o-1", request, now=self.now))
@@ -173,6 +173,17 @@ def test_an_order_of_the_grid_outranks_an_override(evening: Evening) -> None:
 
     assert evening.batteries()[STEEL] == pytest.approx(200)
     assert evening.recorded(STEEL)["won"] == "grid"
+
+
+def test_what_an_order_leaves_to_an_override_is_on_record(evening: Evening) -> None:
+    """Nothing else behind that point can feed: what it may draw is the most that the battery may."""
+    evening.take(STEEL, power_kw=-500.0)
+    evening.order(STEEL, import_kw=300)
+    evening.hear()
+
+    assert evening.batteries()[STEEL] == pytest.approx(-300)
+    told = evening.recorded(STEEL)
+    assert (told["won"], told["left"]["operator"]) == ("operator", [-300, 2000])
 
 
 def test_an_empty_store_outranks_an_override(evening: Evening) -> None:
@@ -280,6 +291,28 @@ def test_who_does_not_follow_is_left_out_of_plans_and_bids_and_a_new_plan_is_mad
     seen = biddable(plant, evening.now).resources[at]
     assert isinstance(seen, Unknown)
     assert seen.reason == "it does not follow its set-points"
+
+
+def test_what_is_owed_and_finds_nobody_while_some_are_left_out_is_an_alarm_once(
+    evening: Evening, plant: Plant
+) -> None:
+    """Four batteries can feed 4700 kW together; 20 000 are owed."""
+    owed(plant, 20_000.0)
+    evening.hear()
+    evening.act()
+    assert evening.events("award_short") == [], "it is too much, and nobody is left out"
+    plant.acting.refused.add(STEEL)
+    for _ in range(2):
+        evening.hear(**told_to(plant))
+        evening.act()
+
+    (text,) = evening.events("award_short")
+    assert text.endswith("kW of what is owed find nobody while 1 resources are left out")
+
+    owed(plant, 0.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert evening.events("award_short")[1:] == ["all that is owed finds somebody again"]
 
 
 def test_a_device_that_somebody_else_changes_is_released_and_the_operator_is_told(

@@ -32,7 +32,7 @@ from tests.service.rebuilt import (
 from vpp.errors import RejectedError, UnavailableError, VppError
 from vpp.model.horizon import Horizon
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import awarding, cycle, series_door, trading
+from vpp.service import awarding, cycle, recovery, series_door, trading
 from vpp.service.plant import Plant
 from vpp.trade.book import BidSetStatus
 from vpp.wire import SeriesUpload
@@ -224,6 +224,23 @@ def test_command_numbers_rise_over_restarts_within_one_second_and_when_the_clock
             newest = max(numbers)
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("later", ["setpoint", "setpoints"])
+def test_command_numbers_rise_above_those_of_either_form_of_record(later: str) -> None:
+    """A row for each command, as it was written before, and a row for all commands of a cycle."""
+    far = int(EVENING.timestamp()) + 1_000_000
+    keys = {"setpoint": f"{far:012d}/steel-battery", "setpoints": f"{far:012d}/0123456789abcdef"}
+    journal = MemoryJournal()
+
+    async def write() -> None:
+        for kind, key in keys.items():
+            number = key if kind == later else f"{far - 5:012d}/{key.split('/')[1]}"
+            await journal.append(kind, number, b"[]", now=EVENING)
+
+    asyncio.run(write())
+
+    assert recovery.first_command_seq(journal, EVENING) == far + 1
 
 
 def test_what_was_measured_is_known_after_a_restart(bench: Callable[..., Bench]) -> None:
