@@ -16,8 +16,10 @@ from tests.service.regulationpark import HOUR, MILEAGE, D, a_park, regulating, s
 from vpp.clock import SimulatedClock
 from vpp.model.ids import ProductId
 from vpp.model.time import isoformat
-from vpp.service import agc, owing
+from vpp.service import agc, owing, tradelog
 from vpp.service.plant import Plant
+from vpp.service.reservedesk import ReserveDesk
+from vpp.trade.book import BidBook
 from vpp.wire import TelemetryMessage, topic
 
 SECOND = timedelta(seconds=1)
@@ -132,3 +134,41 @@ def test_a_course_of_many_set_points_is_handed_over_once(hunan: Plant) -> None:
     told = hunan.reserve.runs[PRODUCT].following.told()
     assert told.mileage_mw == Decimal(8)
     assert told.asked_mw == 8
+
+
+def test_what_settlement_judges_by_is_found_after_a_restart(hunan: Plant) -> None:
+    """A quarter-hour that is over is one entry; it is written once, and the delivery is settled by it."""
+
+    async def run() -> None:
+        await one_step(hunan)
+        await agc.keep(hunan, HOUR_FIRST.end - SECOND)
+        assert list(hunan.journal.entries(agc.KIND)) == [], "it is not over"
+        for _ in range(2):
+            await agc.keep(hunan, HOUR_FIRST.end)
+
+    asyncio.run(run())
+    before = [*hunan.reserve.samples]
+    assert len(list(hunan.journal.entries(agc.KIND))) == 1
+    hunan.reserve = ReserveDesk()
+    agc.recover(hunan, HOUR.end)
+    assert [*hunan.reserve.samples] == before
+    asyncio.run(agc.keep(hunan, HOUR.end))
+    assert len(list(hunan.journal.entries(agc.KIND))) == 1
+
+
+def test_a_set_point_that_moves_a_signal_is_a_few_bytes_of_the_journal(hunan: Plant) -> None:
+    async def run() -> None:
+        for number in range(10):
+            at = HOUR.start + 4 * number * SECOND
+            await signal(hunan, MILEAGE, str(5 - number), at, revision=number + 1, span=HOUR)
+
+    asyncio.run(run())
+    before = hunan.book.calls.standing()
+    (first,) = hunan.journal.entries(tradelog.ACTIVATION)
+    moves = list(hunan.journal.entries(tradelog.SIGNAL_MOVE))
+    assert len(moves) == 9
+    assert max(len(move.body) for move in moves) < len(first.body) / 10
+    hunan.book = BidBook(frozenset(hunan.products))
+    tradelog.recover(hunan)
+    assert [one.followed for one in hunan.book.calls.standing()] == [one.followed for one in before]
+    assert hunan.book.calls.standing()[0].same_order(before[0])

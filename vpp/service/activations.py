@@ -30,7 +30,7 @@ from vpp.service.events import Severity
 from vpp.service.marketpack import Pack
 from vpp.service.plant import Plant
 from vpp.trade.calendar import Refusal, TradeRefusal
-from vpp.trade.callrecords import activation_to_record
+from vpp.trade.callrecords import activation_to_record, is_move, move_to_record
 from vpp.trade.drlifecycle import OWED
 from vpp.trade.reservehold import serves
 from vpp.wire import ActivationRequest
@@ -65,9 +65,11 @@ async def take(
         _require_sound(plant, activation, now)
         key = f"{activation.activation_id}/{activation.revision}"
         plant.reach("activation checked")
-        await tradelog.append(
-            plant, tradelog.ACTIVATION, key, activation_to_record(activation), now=now
-        )
+        if is_move(activation, plant.book.calls.known(activation.activation_id)):
+            kind, body = tradelog.SIGNAL_MOVE, move_to_record(activation)
+        else:
+            kind, body = tradelog.ACTIVATION, activation_to_record(activation)
+        await tradelog.append(plant, kind, key, body, now=now)
         plant.reach("activation journalled")
         plant.book.activate(activation)
     if now in activation.interval:  # what is owed now is another

@@ -3,28 +3,43 @@
     act cycle ─▶ meters − what is owed beside the signal = response ─▶ samples    what settlement judges by
                                                                     └▶ Following  what people and metrics see
 
-Where two products' signals run at once, each is answered by what the other did not ask for.
+Samples of a quarter-hour that is over go to the journal in one entry: what settlement judges by outlives the
+process, but for the quarter-hour under way when it ends. Where two products' signals run at once, each is answered by what the other did not ask for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import msgspec
+
 from vpp.account.following import Following, Rule
 from vpp.account.regulation import Sample
+from vpp.errors import UnavailableError
 from vpp.model.activation import Activation
 from vpp.model.ids import ProductId
 from vpp.model.money import exact
-from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import activations, mainmeters, owing, reserves
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, parse_utc
+from vpp.service import activations, mainmeters, owing, record, reserves
 from vpp.service.plant import Plant
 from vpp.service.reservedesk import Run
 
+KIND = "regulation_samples"
+"""Of journal entries; keyed by the quarter-hour."""
+
+RECENT = timedelta(days=2)
 TICK = timedelta(microseconds=1)
 PAUSE = timedelta(minutes=1)
 """A signal that begins so long after the end of the one before is a run of its own."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """Samples of one quarter-hour: seconds after its beginning, and the response in MW."""
+
+    samples: list[tuple[float, str]]
 
 
 def note(plant: Plant, now: datetime) -> None:
@@ -107,6 +122,35 @@ def rule_of(plant: Plant, call: Activation, now: datetime) -> Rule:
         band_share=judged.params["pct"] if by_band else Decimal(0),
         band_mw=judged.params["abs_mw"] if by_band else awarded_mw * settings.regulation_band_share,
     )
+
+
+async def keep(plant: Plant, now: datetime) -> None:
+    """Put the samples of quarter-hours that are over on record, each once."""
+    desk, until = plant.reserve, latest_boundary(now, QUARTER)
+    fresh: dict[datetime, list[tuple[float, str]]] = {}
+    for one in reversed(desk.samples):
+        start = latest_boundary(one.at, QUARTER)
+        if desk.kept_until is not None and start < desk.kept_until:
+            break
+        if start < until:
+            after_s = round((one.at - start).total_seconds(), 3)
+            fresh.setdefault(start, []).append((after_s, str(one.response_mw)))
+    with suppress(UnavailableError):  # said and counted there; the next cycle writes them
+        for start, samples in sorted(fresh.items()):
+            body = msgspec.json.encode(_Kept(samples[::-1]))
+            await record.append(plant, KIND, isoformat(start), body, now=now)
+            desk.kept_until = start + QUARTER
+
+
+def recover(plant: Plant, now: datetime) -> None:
+    """Take up the samples that deliveries of the last two days may still be settled by."""
+    for entry in plant.journal.entries(KIND):
+        start = parse_utc(entry.key, where="journal")
+        plant.reserve.kept_until = start + QUARTER
+        if start >= now - RECENT:
+            for after_s, mw in msgspec.json.decode(entry.body, type=_Kept).samples:
+                at = start + timedelta(seconds=after_s)
+                plant.reserve.samples.append(Sample(at, Decimal(mw)))
 
 
 def runs_at(plant: Plant, now: datetime) -> list[tuple[ProductId, Run, bool]]:

@@ -363,6 +363,7 @@ async def account(plant: Plant, now: datetime) -> None:
     settled = accounting.settle_due(plant, now)
     await finality.note_final(plant, now)
     await demandresponse.advance(plant, now)
+    await agc.keep(plant, now)
     await reserves.settle_due(plant, now)
     await quotas.count(plant, now)
     plant.meters.thin(now - accounting.METERS_WHOLE, QUARTER)

@@ -21,6 +21,7 @@ from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
 from vpp.service import (
     accounting,
+    agc,
     cycle,
     finality,
     inputs,
@@ -70,6 +71,7 @@ def recover(plant: Plant) -> None:
     nominating.recover(plant)
     for entry in plant.journal.entries(reserves.KIND):
         reserves.replay(plant, entry)
+    agc.recover(plant, plant.clock.now())
     limits.recover(plant)
     overrides.recover(plant)
     openadr.recover(plant)

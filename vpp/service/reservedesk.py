@@ -47,9 +47,11 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class ReserveDesk:
-    """Results are filled from the journal; samples begin again with the process."""
+    """Results are filled from the journal, and samples of quarter-hours that were over."""
 
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    kept_until: datetime | None = None
+    """Samples before this are on record."""
     runs: dict[ProductId, Run] = field(default_factory=dict)
     """How signals are followed now, and were when they ran last; begins again with the process."""
 

@@ -152,6 +152,7 @@ async def _keep(plant: Plant, key: str, result: ReserveResult, now: datetime) ->
         body = msgspec.json.encode(result)
         await record.append(plant, KIND, f"{result.revision}/{key}", body, now=now)
         plant.reserve.settled[key] = result
+        plant.reserve.told.pop(key, None)
         plant.statements = None
         plant.events.emit(
             "reserve_settled",

@@ -11,14 +11,14 @@ from vpp.ports import JournalEntry
 from vpp.service import golive, presubmit, record
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
-from vpp.trade.callrecords import activation_from_record
+from vpp.trade.callrecords import activation_from_record, move_from_record
 from vpp.trade.invitations import invitation_from_record, step_from_record
 from vpp.trade.outsiderecords import outside_from_record
 from vpp.trade.records import award_from_record, bid_set_from_record, reasons_key
 
 BID_SET, WITHDRAWAL, AWARD = "bid_set", "withdrawal", "award"
 DISOWNED, LAPSED = "bid_set_disowned", "bid_set_lapsed"
-ACTIVATION = "activation"
+ACTIVATION, SIGNAL_MOVE = "activation", "signal_move"
 OUTSIDE_TRADE = "outside_trade"
 INVITATION, INVITATION_STEP = "invitation", "invitation_step"
 """Kinds of journal entries, replayed in the order in which they were written."""
@@ -29,7 +29,7 @@ REASONS = "bid_reasons"
 
 def recover(plant: Plant) -> None:
     """Rebuild book and position from the journal, in the order in which things happened."""
-    kinds = (BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION, OUTSIDE_TRADE)
+    kinds = (BID_SET, WITHDRAWAL, AWARD, DISOWNED, LAPSED, ACTIVATION, SIGNAL_MOVE, OUTSIDE_TRADE)
     for entry in plant.journal.entries(*kinds, INVITATION, INVITATION_STEP):
         _book(plant, entry)
     for product_id in sorted(plant.book.products_bid() - plant.products.keys()):
@@ -56,6 +56,9 @@ def _book(plant: Plant, entry: JournalEntry) -> None:
             give_up(plant, entry.kind, entry.key)
         case "activation":
             plant.book.activate(activation_from_record(entry.key, entry.body, entry.recorded_at))
+        case "signal_move":
+            before = plant.book.calls.newest(entry.key.rpartition("/")[0])
+            plant.book.activate(move_from_record(entry.key, entry.body, entry.recorded_at, before))
         case "outside_trade":
             plant.book.trade_outside(outside_from_record(entry.key, entry.body, entry.recorded_at))
         case "invitation":

@@ -1,7 +1,12 @@
-"""Activations as bytes in the record."""
+"""Activations as bytes in the record.
+
+activation    the whole of it, with what was planned without it
+signal_move   of a signal whose first set-point is there: where to, and no more; it moves 20 000 times a day
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite, nan
@@ -56,6 +61,38 @@ def activation_to_record(activation: Activation) -> bytes:
             invitation=activation.invitation_id,
             signal=activation.signal,
         )
+    )
+
+
+def is_move(activation: Activation, before: Activation | None) -> bool:
+    """Whether a revision only moves a signal that is on record."""
+    return (
+        before is not None
+        and activation.signal
+        and before.signal
+        and before.revision < activation.revision
+        and (before.product_id, before.unit_id, before.interval, before.source)
+        == (activation.product_id, activation.unit_id, activation.interval, activation.source)
+    )
+
+
+def move_to_record(activation: Activation) -> bytes:
+    """What the journal keeps of a move, beside its key (id/revision) and its time."""
+    return msgspec.json.encode(format(activation.activated_mw, "f"))
+
+
+def move_from_record(
+    key: str, body: bytes, received_at: datetime, before: Activation
+) -> Activation:
+    """The revision of `before` that a move is."""
+    mw = Decimal(msgspec.json.decode(body, type=str))
+    return replace(
+        before,
+        revision=int(key.rpartition("/")[2]),
+        side=Side.SELL if mw >= 0 else Side.BUY,
+        quantity_mw=abs(mw),
+        received_at=received_at,
+        followed=(),
     )
 
 

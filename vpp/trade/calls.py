@@ -46,6 +46,10 @@ class CallBook:
         """The highest revision of an activation that is known."""
         return self._newest[activation_id]
 
+    def known(self, activation_id: str) -> Activation | None:
+        """The same; None where nothing came of it yet."""
+        return self._newest.get(activation_id)
+
     def is_new(self, activation: Activation) -> bool:
         """Whether `add` would change something.
 
