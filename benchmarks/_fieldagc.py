@@ -23,6 +23,7 @@ from time import perf_counter
 from vpp.account.following import Following, Rule, Told
 from vpp.account.regulation import Sample
 from vpp.clock import SimulatedClock
+from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, Interval, local_day
 from vpp.service import activations
 from vpp.service.backtestasked import BacktestOptions, Way, as_asked
@@ -43,6 +44,7 @@ LEAD = timedelta(minutes=45)
 SETTLES = QUARTER
 """Of the signal: the park begins to trade as it begins, and moves its base by megawatts; not judged."""
 
+MADE = ProductId("made.agc")
 PRODUCT = """\
 id: made.agc
 version: 1.0.0
@@ -90,7 +92,9 @@ class Steps:
         """Let the market do what is due, and the signal move."""
         await self._world.trade(now)
         while self._due <= now and self._due < self._span.end:
-            mw = Decimal(str(round(self._dice.uniform(-1.0, 1.0), 3)))
+            unit = self._plant.file.park.bidding_units[0].unit_id
+            most_mw = activations.awarded_mw(self._plant, MADE, unit, now)
+            mw = round(most_mw * Decimal(str(self._dice.uniform(-1.0, 1.0))), 3)
             self._revision += 1
             request = ActivationRequest(
                 activation_id="made-steps",
@@ -101,7 +105,7 @@ class Steps:
                 quantity_mw=abs(mw),
                 source="made test signal",
             )
-            await activations.take(self._plant, "made.agc", request, now=now)
+            await activations.take(self._plant, MADE, request, now=now)
             self._due += self._every
 
 
@@ -186,7 +190,7 @@ async def _live(
     await lockstep(run, clock, asyncio.Event(), lambda plant: None, plan_limit_s=600.0)
     judged = Interval(span.start + SETTLES, span.end)
     calls = [call for call in plant.book.calls.standing_in(span) if call.signal]
-    trades = [t for t in plant.book.position().all_trades() if t.product_id == "made.agc"]
+    trades = [t for t in plant.book.position().all_trades() if t.product_id == MADE]
     return Regulated(
         course=[move for call in calls for move in call.followed],
         samples=[one for one in plant.reserve.samples if one.at in judged],

@@ -16,6 +16,8 @@ and must reach the top, where it stops the daemon.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class VppError(Exception):
     """Says what is wrong, where, and what to do about it."""
@@ -26,6 +28,14 @@ class VppError(Exception):
         self.where = where
         """Dotted path of the field, or id of the resource, bid or venue."""
         self.fix = fix
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process whole: a child's error must not end the pipe that brings it."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[VppError], args: tuple[object, ...]) -> VppError:
+    return kind.__new__(kind, *args)
 
 
 class ConfigError(VppError):

@@ -162,7 +162,7 @@ def _delivery(plant: Plant, product_id: ProductId, interval: Interval) -> Delive
 
 def _baseline_kwh(plant: Plant, product_id: ProductId, interval: Interval) -> float | None:
     """Net injection that was planned before the product's first call upon the interval."""
-    for one in plant.book.calls.standing():
+    for one in plant.book.calls.standing_in(interval):
         if one.product_id == product_id and interval.start in one.interval and one.quantity_mw:
             kw = activations.baseline_kw(one, interval.start)
             return None if kw is None else kw * interval.hours
