@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.service.conftest import NOW, QuietLink, Serving
@@ -243,6 +244,27 @@ def test_what_one_in_hand_does_not_do_others_make_up_for(evening: Evening, plant
     assert sum(told.values()) == pytest.approx(2000)
     assert evening.recorded(METAL)["won"] in ("award", "strategy")
     assert {evening.recorded(name)["won"] for name in (METAL, COLD, OFFICE)} >= {"award"}
+
+
+def test_where_much_moves_at_once_each_waits_for_its_turn_by_lot(
+    evening: Evening, plant: Plant
+) -> None:
+    """2000 kW stop within four minutes, one battery a minute."""
+    control = plant.file.control.model_copy(update={"spread_s": 240.0, "spread_above_kw": 100.0})
+    plant.file = replace(plant.file, control=control)
+    evening.hear()
+    assert evening.batteries() == PLANNED, "who was told nothing before waits for nobody"
+    assert plant.schedule is not None
+    still = replace(plant.schedule, power_kw=np.zeros_like(plant.schedule.power_kw))
+    plant.schedule = replace(still, net_kw=np.zeros_like(still.net_kw))
+
+    running_kw = []
+    for _ in range(6):
+        evening.hear(**told_to(plant))
+        evening.act()
+        running_kw.append(sum(told_kw(plant)[name] for name in PLANNED))
+
+    assert running_kw == [2000, 1500, 1000, 500, 0, 0]
 
 
 # ---------------------------------------------------------------- who is left out

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from vpp.act.correct import Owed
 from vpp.act.units import Bools, Seen, Units
 from vpp.model.ids import ProductId
-from vpp.model.measurement import ParkState
+from vpp.model.measurement import ParkState, Reading
 from vpp.model.park import Park
 from vpp.model.time import QUARTER, Interval, latest_boundary
 from vpp.sense.state import freeze
@@ -34,6 +34,9 @@ class Picture:
     units: Units
     state: ParkState
     seen: Seen
+    said: Seen
+    """The same as devices said it, spikes and all: a step that was commanded looks like a spike at first."""
+
     usable: Bools
     """Who is not left out for a while."""
 
@@ -54,10 +57,25 @@ def picture(plant: Plant, now: datetime) -> Picture:
         park=park,
         units=units,
         state=state,
-        seen=Seen.of(units, state),
+        seen=(seen := Seen.of(units, state)),
+        said=_as_said(seen, state),
         usable=plant.acting.health.usable(now.timestamp()),
         owed=owing.owed_at(plant, now),
     )
+
+
+def _as_said(seen: Seen, state: ParkState) -> Seen:
+    """With the raw power of each whose value is not believed yet."""
+    raw = {
+        at: one.raw_power_kw
+        for at, one in enumerate(state.resources)
+        if isinstance(one, Reading) and one.raw_power_kw is not None
+    }
+    if not raw:
+        return seen
+    power_kw = seen.power_kw.copy()
+    power_kw[list(raw)] = list(raw.values())
+    return replace(seen, power_kw=power_kw)
 
 
 def running(plant: Plant, now: datetime) -> frozenset[ProductId]:

@@ -44,7 +44,7 @@ def told(plant: Plant, picture: Picture, setpoints: Sequence[Setpoint]) -> None:
     same &= (asked_kw == 0) == (before_kw == 0)
     rows, asked_kw = rows[~same], asked_kw[~same]
     close(plant, units, rows[~np.isnan(account.asked_kw[rows])])
-    does_kw = picture.seen.power_kw[rows]
+    does_kw = picture.said.power_kw[rows]
     account.asked_kw[rows] = asked_kw
     account.from_kw[rows] = np.where(np.isnan(does_kw), asked_kw, does_kw)
     way_s = np.abs(asked_kw - account.from_kw[rows]) / units.ramp_kw_per_s[rows]
@@ -58,9 +58,9 @@ def told(plant: Plant, picture: Picture, setpoints: Sequence[Setpoint]) -> None:
 def watch(plant: Plant, picture: Picture) -> None:
     """Count what is measured; close what has ended, and everything at the end of a quarter-hour."""
     account, now_s = plant.acting.account, picture.now.timestamp()
-    does_kw = picture.seen.power_kw
+    does_kw = picture.said.power_kw
     running = ~np.isnan(account.asked_kw)
-    measured_s = picture.seen.taken_at.timestamp() - picture.seen.measured_age_s
+    measured_s = picture.said.taken_at.timestamp() - picture.said.measured_age_s
     fresh = (measured_s > account.looked_s) & (
         measured_s >= account.due_s
     )  # no reading counts twice

@@ -157,15 +157,14 @@ def _spread_out(plant: Plant, picture: Picture, power_kw: Floats) -> Floats:
     desk, settings = plant.acting, plant.file.control
     if not settings.spread_s:
         return power_kw
-    before_kw = plant.lives.told_kw
+    before_kw, window = plant.lives.told_kw, timedelta(seconds=settings.spread_s)
     both = ~np.isnan(power_kw) & ~np.isnan(before_kw)
     move_kw = np.where(both, power_kw - before_kw, 0.0)
     total_kw = float(np.abs(move_kw).sum())
     under_way = desk.spreading
-    if under_way is not None and picture.now >= under_way.since + timedelta(
-        seconds=settings.spread_s
-    ):
-        under_way = desk.spreading = None
+    if under_way is not None and under_way.since + window <= picture.now:
+        desk.spreading = None  # whoever is left moves now: it has waited its turn
+        return power_kw
     if under_way is None and total_kw > settings.spread_above_kw:
         starts = spread(
             move_kw,

@@ -34,7 +34,7 @@ def confirm(plant: Plant, picture: Picture) -> None:
     """
     lives, index = plant.lives, picture.units.index
     before = lives.stages
-    observed = lives.observe(picture.seen, picture.now)
+    observed = lives.observe(picture.said, picture.now)
     for name in observed.stray:
         outside = before[index[name]] == Stage.EFFECTIVE
         kind = "outside_change" if outside else "not_following"

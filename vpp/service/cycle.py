@@ -13,6 +13,7 @@ takes `now` and finishes before its next tick, or that tick is skipped and count
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from time import perf_counter
@@ -334,7 +335,7 @@ async def act(plant: Plant, now: datetime) -> None:
             wanted.power_kw,
             now=max(picture.state.taken_at, plant.clock.now()),
             stopped=setpoints.stopped(plant),
-            before=plant.lives.before(now),
+            before=replace(plant.lives.before(now), period_s=picture.period.total_seconds()),
             reserved_kwh=reservedcharge.reserved_kwh(plant, now),
         )
         for clip in guarded.clipped:
