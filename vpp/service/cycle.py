@@ -3,7 +3,8 @@
     every 15 min   plan      observe ▸ score ▸ forecast ▸ freeze ▸ strategies ▸ solve ▸ validate ▸ adopt
                              (where plans are made less often, the others only observe)
     every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
-    every 60 s     act       freeze ▸ rung of the ladder ▸ share ▸ guard ▸ journal ▸ send
+    1 s to 60 s    act       rung of the ladder ▸ freeze ▸ share ▸ guard ▸ journal ▸ send ▸ confirm ▸ track
+                             (how often: `actingpace.py`; the details: `acting*.py`)
     every 15 min   account   settle what was delivered ▸ money, carbon
 
 Bids are not made here but when a market asks (`trading.py`), from the plan that stands. Each cycle
