@@ -51,7 +51,12 @@ def test_no_row_is_missing_and_none_is_made_up() -> None:
     assert set(rows()) == {f"{part}{n}" for part, most in PARTS.items() for n in range(1, most + 1)}
 
 
-@pytest.mark.parametrize("row", sorted(rows(), key=lambda name: (name[0], int(name[1:]))))
+def place(name: str) -> tuple[str, int]:
+    """A10 stands after A9."""
+    return name[0], int(name[1:])
+
+
+@pytest.mark.parametrize("row", sorted(rows(), key=place))
 def test_what_a_row_names_exists(row: str) -> None:
     cell = rows()[row]
     names = NAME.findall(cell)
