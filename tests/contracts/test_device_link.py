@@ -1,5 +1,5 @@
 """What every link to devices promises inward, whatever it speaks outward: our MQTT, that of others,
-Modbus, and several at once."""
+Modbus, IEC 104, and several at once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import aiomqtt
 import msgspec
@@ -20,6 +21,9 @@ import pytest
 
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import EmbeddedBroker
+from adapters.iec104_client import RemoteLink, RemoteUnit
+from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
+from adapters.iec104_station import Station
 from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
@@ -32,6 +36,15 @@ from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.registers import Kind, Register, RegisterMap, What, Write
+from vpp.model.telecontrol import (
+    DispatchOrder,
+    Flaw,
+    Master,
+    OrderPoint,
+    Shown,
+    ShownPoint,
+    StationSpec,
+)
 from vpp.ports import Message
 from vpp.service.channels import Channels, Link
 from vpp.service.payloadmaps import load_payload_map
@@ -162,6 +175,43 @@ class OverModbus:
         await self.there.start()
 
 
+@dataclass
+class OverIec104:
+    """The other side is a controlled station that tells watts drawn."""
+
+    link: Link | Channels
+    station: Station
+    orders: asyncio.Queue[DispatchOrder]
+    stop: asyncio.Event
+    serving: asyncio.Task[None] | None = None
+
+    async def says(self, power_kw: float) -> None:
+        self.station.publish({1: Shown(-1000 * power_kw, Flaw.NONE, NOON)})
+
+    async def does(self, setpoint: Setpoint) -> float:
+        assert await self.link.send([setpoint]) == ()
+        while (order := await self.orders.get()).address != 2 or not order.value:
+            pass  # it was let go first: it might have followed somebody from before
+        assert (await self.orders.get()).address == 3  # and only then its switch
+        return -order.value / 1000
+
+    async def away(self) -> None:
+        assert self.serving is not None
+        self.stop.set()
+        await self.serving
+
+    async def back(self) -> None:
+        async def operate(order: DispatchOrder) -> None:
+            await self.orders.put(order)
+
+        self.stop = asyncio.Event()
+        self.station = Station(replace(self.station.spec, port=self.station.port), now=lambda: NOON)
+        self.serving = asyncio.create_task(
+            self.station.run(operate, lambda who, what: None, self.stop)
+        )
+        await until(lambda: bool(self.station.port))
+
+
 async def until(done: Callable[[], bool]) -> None:
     """Let other tasks run until something is true that no event tells of."""
     while not done():  # noqa: ASYNC110
@@ -271,14 +321,69 @@ def dead_gateway() -> ModbusLink:
     return a_gateway(PUMP, 1)
 
 
+@asynccontextmanager
+async def over_iec104(*, beside: bool = False) -> AsyncIterator[Bench]:
+    spec = StationSpec(
+        name="unit",
+        host="127.0.0.1",
+        port=0,
+        common_address=1,
+        zone=ZoneInfo("UTC"),
+        masters=(Master(host="127.0.0.1", may_order=True),),
+        points=(ShownPoint(address=1),),
+        orders=(OrderPoint(address=2), OrderPoint(address=3, is_switch=True)),
+    )
+    station = Station(spec, now=lambda: NOON)
+    bench = OverIec104(Channels({}, {}), station, asyncio.Queue(), asyncio.Event())
+    await bench.back()
+    async with AsyncExitStack() as stack:
+        own = await stack.enter_async_context(a_remote_unit(bench.station.port))
+        bench.link = own
+        if beside:
+            bench.link = Channels(
+                {"unit": own, "gateway": await stack.enter_async_context(dead_gateway())},
+                {BESS: "unit", PUMP: "gateway"},
+            )
+        yield bench
+    await bench.away()
+
+
+def a_remote_unit(port: int) -> RemoteLink:
+    return RemoteLink(
+        RemoteUnit(
+            host="127.0.0.1",
+            port=port,
+            common_address=1,
+            zone=ZoneInfo("UTC"),
+            interrogate_s=0.05,
+            report_s=0.01,
+            first_delay_s=0.01,
+            longest_delay_s=0.05,
+        ),
+        [
+            RemoteDevice(
+                device_id=BESS,
+                enterprise_id="steel",
+                site_id="mill",
+                points={"power_kw": ReadPoint(address=1, factor=-0.001)},
+                setpoint=WritePoint(address=2, factor=-0.001, enable_address=3),
+            )
+        ],
+        now=lambda: NOON,
+        jitter=Random(1),
+    )
+
+
 Over = Callable[..., AbstractAsyncContextManager[Bench]]
 BENCHES = [
     pytest.param(over_mqtt, False, id="mqtt"),
     pytest.param(over_foreign_mqtt, False, id="foreign mqtt"),
     pytest.param(over_modbus, False, id="modbus"),
+    pytest.param(over_iec104, False, id="iec 104"),
     pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
     pytest.param(over_foreign_mqtt, True, id="foreign mqtt beside a dead gateway"),
     pytest.param(over_modbus, True, id="modbus beside a dead gateway"),
+    pytest.param(over_iec104, True, id="iec 104 beside a dead gateway"),
 ]
 on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
 

@@ -1,19 +1,23 @@
-"""The controlled stations of a park file, each with its adapter: a part of the wiring.
+"""What a park file says of IEC 104, with its adapters: a part of the wiring.
 
-The links to devices that speak 104 are opened with all others, in `linkwiring.py`.
+Links to remote terminal units are opened with all others, in `linkwiring.py`.
 """
 
 from __future__ import annotations
 
+from random import Random
 from zoneinfo import ZoneInfo
 
+from adapters.iec104_client import RemoteLink, RemoteUnit
+from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
 from adapters.iec104_station import Station
 from vpp.clock import Watch
+from vpp.model.ids import ResourceId
 from vpp.model.telecontrol import Master, StationSpec
 from vpp.service.iec104desk import StationDesk
 from vpp.service.iec104orders import order_points
 from vpp.service.iec104points import shown_points
-from vpp.service.iec104schema import StationSection
+from vpp.service.iec104schema import ClientSection, Counts, DeviceSection, StationSection
 from vpp.service.parkfile import ParkFile
 
 
@@ -44,3 +48,52 @@ def spec_of(section: StationSection, zone: ZoneInfo) -> StationSpec:
         clock_tolerance_s=section.clock_tolerance_s,
         cyclic_time=section.cyclic_time,
     )
+
+
+def remote_link(
+    section: ClientSection, file: ParkFile, *, clock: Watch, jitter: Random
+) -> RemoteLink:
+    """The link to a remote terminal unit as its section says; not started."""
+    unit = RemoteUnit(
+        host=section.host,
+        port=section.port,
+        common_address=section.common_address,
+        zone=file.park.timezone if section.timezone is None else ZoneInfo(section.timezone),
+        originator=section.originator,
+        timing=section.timing.noun(),
+        interrogate_s=section.interrogate_s,
+        report_s=section.report_s,
+        answer_s=section.answer_s,
+    )
+    devices = [_device(device, file) for device in section.devices]
+    return RemoteLink(unit, devices, now=clock.now, jitter=jitter)
+
+
+def _device(section: DeviceSection, file: ParkFile) -> RemoteDevice:
+    device_id = ResourceId(section.resource)
+    enterprise_id, site_id = file.park.device_owner[device_id]
+    written = section.setpoint
+    return RemoteDevice(
+        device_id=device_id,
+        enterprise_id=enterprise_id,
+        site_id=site_id,
+        points={
+            name: ReadPoint(address=point.ioa, factor=_signed(point.scale, point.counts))
+            for name, point in section.points.items()
+        },
+        setpoint=None
+        if written is None
+        else WritePoint(
+            address=written.ioa,
+            factor=_signed(written.scale, written.counts),
+            selects=written.pace == "select",
+            enable_address=written.enable_ioa,
+            released=written.released,
+            reads_at=written.reads_at,
+            tolerance=written.tolerance,
+        ),
+    )
+
+
+def _signed(scale: float, counts: Counts) -> float:
+    return scale if counts == "feed" else -scale

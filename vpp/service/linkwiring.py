@@ -21,6 +21,8 @@ from vpp.model.sunspec import Choices
 from vpp.service.channels import Channels, Link
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
 from vpp.service.feedsecrets import read_secret
+from vpp.service.iec104schema import ClientSection
+from vpp.service.iec104wiring import remote_link
 from vpp.service.linkhealth import NATIVE
 from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import GatewayDeviceSection, MqttGatewaySection
@@ -72,6 +74,11 @@ async def open_links(
         speaker = mqtt_gateway_link(foreign, file, broker, clock=clock, jitter=jitter)
         links[foreign.id] = await stack.enter_async_context(speaker)
         carrier |= {ResourceId(device.resource): foreign.id for device in foreign.devices}
+    for number, unit in enumerate(file.iec104 if real else ()):
+        if isinstance(unit, ClientSection):
+            remote = remote_link(unit, file, clock=clock, jitter=Random(f"{seed}-iec104-{number}"))
+            links[unit.id] = await stack.enter_async_context(remote)
+            carrier |= {ResourceId(device.resource): unit.id for device in unit.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
     return Linked(channels=channels, native=native)
