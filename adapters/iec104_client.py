@@ -381,19 +381,18 @@ class RemoteLink:
             self._went_down(f"cannot connect: {error or 'no answer'}")
             return
         began_s = loop.time()
-        tasks = [asyncio.create_task(self._use(), name=f"104-{self._unit.host}-use")]
+        using = asyncio.create_task(self._use(), name=f"104-{self._unit.host}-use")
         gone = asyncio.create_task(self._gone.wait(), name=f"104-{self._unit.host}-gone")
         try:
-            await asyncio.wait({stopped, gone, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
+            await asyncio.wait({stopped, gone, using}, return_when=asyncio.FIRST_COMPLETED)
+            if using.done():
+                using.result()
             if stopped.done() and self._up:
-                await self._let_go(tasks)
+                await self._let_go(using)
         finally:
-            for task in (gone, *tasks):
-                task.cancel()
-            await asyncio.gather(gone, *tasks, return_exceptions=True)
+            gone.cancel()
+            using.cancel()
+            await asyncio.gather(gone, using, return_exceptions=True)
             self._line.close("we stop")
             self._line = None
         stood = self._up and loop.time() - began_s >= self._unit.stable_after_s
@@ -443,11 +442,10 @@ class RemoteLink:
                     self._tell(state, told)
             await asyncio.sleep(self._unit.report_s)
 
-    async def _let_go(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def _let_go(self, using: asyncio.Task[None]) -> None:
         """The last thing that is done: who follows us is let go, as far as time allows."""
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        using.cancel()
+        await asyncio.gather(using, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_S):
                 for state in self._states.values():
