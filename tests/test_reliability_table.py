@@ -56,7 +56,10 @@ def place(name: str) -> tuple[str, int]:
     return name[0], int(name[1:])
 
 
-@pytest.mark.parametrize("row", sorted(rows(), key=place))
+IN_ORDER = sorted(rows(), key=place)
+
+
+@pytest.mark.parametrize("row", IN_ORDER)
 def test_what_a_row_names_exists(row: str) -> None:
     cell = rows()[row]
     names = NAME.findall(cell)
