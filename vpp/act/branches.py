@@ -48,9 +48,14 @@ class Level:
 
     export_kw: Floats
 
+    is_points: bool = False
+    """Whether its nodes are the connection points themselves, in their order."""
+
     def sums(self, at_points_kw: Floats) -> Floats:
         """What powers at the connection points, shape (P + 1,), come to at each node; shape (M,)."""
         m = len(self.names)
+        if self.is_points:
+            return at_points_kw[:m].copy()
         return totals(self.of_point, at_points_kw, m + 1)[:m]
 
 
@@ -159,8 +164,9 @@ def branches(park: Park, index: Mapping[ResourceId, int]) -> Branches:
                 of_point=of_point,
                 import_kw=_sizes(limits, "import_kw"),
                 export_kw=_sizes(limits, "export_kw"),
+                is_points=number == 0,
             )
-            for names, of_point, limits in _levels(park)
+            for number, (names, of_point, limits) in enumerate(_levels(park))
         ),
     )
 

@@ -119,8 +119,6 @@ class Cutter:
 
     def cut(self) -> None:
         """Until nothing is over its limit; where nothing is, nothing is touched."""
-        if not any(self._over(stage).nodes.size for stage in self._stages):
-            return
         while True:
             for _ in range(PASSES):
                 if not self._pass():
@@ -170,12 +168,12 @@ class Cutter:
 
     def _put(self, at: Places, low_kw: Floats, high_kw: Floats) -> None:
         """Let these be the ranges of `at`."""
-        point, count = self._tree.point_of[at], self._tree.points + 1
+        point = self._tree.point_of[at]
         for every, now, sums in (
             (self._low_kw, low_kw, self._at_points[0]),
             (self._high_kw, high_kw, self._at_points[1]),
         ):
-            sums += totals(point, now - every[at], count)
+            np.add.at(sums, point, now - every[at])
             every[at] = now
 
     # ------------------------------------------------------------ cuts
@@ -240,12 +238,18 @@ class Cutter:
         return _Part(over, at, stage.level.of_point[self._tree.point_of[at]])
 
     def _curtail(self, stage: _Stage, part: _Part) -> None:
-        excess_kw, turn = part.over.high_kw, self._turns(part.at, CURTAILED)
+        excess_kw = part.over.high_kw
+        if not excess_kw.any():
+            return
+        turn = self._turns(part.at, CURTAILED)
         for which in range(LAST):
             excess_kw = self._scale(stage, part, turn == which, excess_kw, EXPORT)
 
     def _shed(self, stage: _Stage, part: _Part) -> None:
-        excess_kw, turn = part.over.low_kw, self._turns(part.at, SHED)
+        excess_kw = part.over.low_kw
+        if not excess_kw.any():
+            return
+        turn = self._turns(part.at, SHED)
         for which in range(LAST):
             excess_kw = self._scale(stage, part, turn == which, excess_kw, IMPORT)
         if not excess_kw.any():
@@ -299,13 +303,15 @@ class Cutter:
 
 
 def _stages(tree: Branches) -> tuple[_Stage, ...]:
+    """The stages that have a limit."""
     groups, stages = tree.groups, []
     if groups.names:
         no_limit = np.full(len(groups.names), np.inf)
         stages.append(_stage(None, 0, groups.import_kw, no_limit))
     first = len(groups.names)
     for level in tree.levels:
-        stages.append(_stage(level, first, level.import_kw, level.export_kw))
+        if min(level.import_kw.min(initial=np.inf), level.export_kw.min(initial=np.inf)) < np.inf:
+            stages.append(_stage(level, first, level.import_kw, level.export_kw))
         first += len(level.names)
     return tuple(stages)
 

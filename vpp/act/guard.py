@@ -252,18 +252,25 @@ class _Guard:
                 self._ramp_some(kw, ramps, self._before)
 
     def _ramp_some(self, kw: Floats, ramps: Ramps, before: Before) -> None:
-        at, draws, feeds = ramps.at, ramps.least_draw_kw, ramps.least_feed_kw
+        at = ramps.at
         wish_kw, from_kw, followed_s = kw[at], before.power_kw[at], before.age_s[at]
         new = from_kw != from_kw  # nothing is in force: from where it is, for as long as it has
         from_kw = np.where(new, self._seen.power_kw[at], from_kw)
         followed_s = np.where(new, before.period_s, followed_s)
         span_kw = ramps.kw_per_s * np.minimum(np.maximum(followed_s, 0.0), before.period_s)
+        beyond = np.flatnonzero(np.abs(wish_kw - from_kw) > span_kw)
+        if not beyond.size:
+            return
+        at, wish_kw, from_kw, span_kw = (
+            at[beyond], wish_kw[beyond], from_kw[beyond], span_kw[beyond]
+        )  # fmt: skip
+        draws, feeds = ramps.least_draw_kw[beyond], ramps.least_feed_kw[beyond]
         low_kw, high_kw = from_kw - span_kw, from_kw + span_kw
         # Starting and stopping are free of the ramp.
         np.copyto(low_kw, np.minimum(low_kw, -draws), where=(draws > 0) & (from_kw > -draws))
         np.copyto(high_kw, np.maximum(high_kw, feeds), where=(feeds > 0) & (from_kw < feeds))
         slow_kw = np.minimum(np.maximum(wish_kw, low_kw), high_kw)
-        slow_kw = np.minimum(np.maximum(slow_kw, ramps.low_kw), ramps.high_kw)
+        slow_kw = np.minimum(np.maximum(slow_kw, ramps.low_kw[beyond]), ramps.high_kw[beyond])
         np.copyto(slow_kw, 0.0, where=(wish_kw == 0) & ((draws > 0) | (feeds > 0)))
         self._change(kw, at, wish_kw, slow_kw, Why.RAMP)
 
@@ -285,9 +292,9 @@ class _Guard:
     def _run(self, kw: Floats) -> None:
         """Machines are told only what they can run at."""
         at = self._told(self._units.stepped, kw)
-        slack_kw = self._units.slack_kw[at]
-        runs_kw = runnable_kw(self._units, at, kw[at], slack_kw=slack_kw)
-        little = np.abs(runs_kw - kw[at]) > slack_kw
+        slack_kw, wish_kw = self._units.slack_kw[at], kw[at]
+        runs_kw = runnable_kw(self._units, at, wish_kw, slack_kw=slack_kw)
+        little = np.abs(runs_kw - wish_kw) > slack_kw
         kw[at] = runs_kw
         self._reason[at[little]] = Why.TOO_LITTLE
 
@@ -296,15 +303,17 @@ class _Guard:
         if self._before is None:
             return
         units, seen, before = self._units, self._seen, self._before
-        at = self._told(units.switched, kw)
+        at = units.switched
         phase = seen.phase[at]
         told = phase != Phase.NONE
-        on = np.where(told, phase == Phase.RUNNING, np.abs(before.power_kw[at]) > 0)
         age_s = np.where(told, seen.phase_age_s[at] + self._since_s, before.switched_s[at])
-        stays_on, stays_off = (
-            on & (age_s < units.min_up_s[at]),
-            ~on & (age_s < units.min_down_s[at]),
-        )
+        lately = (age_s < units.longest_dwell_s) & (kw[at] == kw[at])
+        if not lately.any():
+            return
+        at, phase, told, age_s = at[lately], phase[lately], told[lately], age_s[lately]
+        on = np.where(told, phase == Phase.RUNNING, np.abs(before.power_kw[at]) > 0)
+        stays_on = on & (age_s < units.min_up_s[at])
+        stays_off = ~on & (age_s < units.min_down_s[at])
         feeds_kw = units.least_feed_kw[at]
         least_kw = np.where(feeds_kw > 0, feeds_kw, -units.least_draw_kw[at])
         self._floor_kw[at[stays_on]] = least_kw[stays_on]

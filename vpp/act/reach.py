@@ -136,7 +136,9 @@ def runnable_kw(units: Units, at: Places, kw: Floats, *, slack_kw: Floats | floa
     found = np.where(size + slack_kw >= least, np.maximum(size, least), 0.0)
     row = units.band_row[at]
     if (banded := np.flatnonzero(row >= 0)).size:
-        bands = units.bands_kw[row[banded]]
-        reached = (bands <= (size + slack_kw)[banded, np.newaxis]).sum(axis=1)
-        found[banded] = bands[np.arange(banded.size), reached - 1]
+        enough, below = (size + slack_kw)[banded], np.zeros(banded.size)
+        for band in units.bands_kw.T:  # rising
+            at_band = band[row[banded]]
+            np.copyto(below, at_band, where=at_band <= enough)
+        found[banded] = below
     return np.copysign(found, kw) + 0.0  # no -0.0

@@ -221,6 +221,11 @@ class Units:
         return np.flatnonzero((self.min_up_s > 0) | (self.min_down_s > 0))
 
     @cached_property
+    def longest_dwell_s(self) -> Floats:
+        """How long `switched` stay on or off at most."""
+        return np.maximum(self.min_up_s, self.min_down_s)[self.switched]
+
+    @cached_property
     def late(self) -> Part:
         """Who is not at once where its command wants it: on a ramp, or after a delay."""
         late = self._on_a_ramp | (self.steered & (self.delay_s > 0))
