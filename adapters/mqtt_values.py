@@ -165,9 +165,11 @@ def quality_of(quality: QualityAt | None, element: object, document: object) -> 
     return "uncertain" if is_one_of(raw, quality.uncertain) else "bad"
 
 
-def is_one_of(raw: object, values: frozenset[Scalar]) -> bool:
+def is_one_of(raw: object, values: tuple[Scalar, ...]) -> bool:
     """Whether a value is one of these; true is no 1."""
-    return any(type(raw) is type(value) and raw == value for value in values)
+    return any(
+        isinstance(raw, bool) is isinstance(value, bool) and raw == value for value in values
+    )
 
 
 def shown(raw: object) -> str:

@@ -83,6 +83,14 @@ def test_however_the_stream_is_sliced_the_same_packets_come_out(
     assert rest == b"".join(part for part, one in parts if one is None)
 
 
+@pytest.mark.parametrize("size", [126, 127, 128, 129, 16_383, 16_384, 16_385])
+def test_lengths_of_one_two_and_three_bytes_meet_without_a_gap(size: int) -> None:
+    head = len(b"\x00\x01t")
+    stream = publication("t", b"x" * (size - head), None) + publication("u", b"y", None)
+
+    assert read([stream])[0] == [("t", b"x" * (size - head), b""), ("u", b"y", b"")]
+
+
 def test_a_message_too_large_to_gather_is_cut_and_the_next_one_is_whole() -> None:
     stream = publication("big", b"x" * (2 * MOST_BYTES), 7) + publication("small", b"{}", 8)
     found, rest = read([stream[at : at + 10_000] for at in range(0, len(stream), 10_000)])

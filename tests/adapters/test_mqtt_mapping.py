@@ -127,6 +127,19 @@ def test_a_quality_that_the_map_does_not_name_is_bad() -> None:
     assert telemetry([message])[0].quality == "bad"
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(1, "good"), (1.0, "good"), (True, "good"), (2, "uncertain"), (False, "bad"), ("1", "bad")],
+)
+def test_a_word_of_quality_is_compared_by_value_and_truth_is_no_number(
+    given: object, told: str
+) -> None:
+    body = {"v": "3", "t": "251203200000", "ok": given}
+    [message] = say(meters(), "meters/c1/000012345679/02030000", body)
+
+    assert telemetry([message])[0].quality == told
+
+
 # ---------------------------------------------------------------- several points a message: Neuron
 
 
@@ -285,6 +298,12 @@ def test_the_same_payload_again_and_again_without_a_time_is_bad_until_it_moves()
             json.dumps(upload(NOON_MS, active_power="NaN")).encode(),
             Nonsense.NOT_A_NUMBER,
             id="no number as text",
+        ),
+        pytest.param(
+            "neuron/app/upload",
+            json.dumps(upload(NOON_MS, active_power=True)).encode(),
+            Nonsense.NOT_A_NUMBER,
+            id="true",
         ),
         pytest.param(
             "neuron/app/upload",

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from vpp.errors import DataError
 
 Scalar: TypeAlias = str | int | float | bool
+"""Listed in tuples, never in sets: there true and 1 would be one."""
 Names: TypeAlias = Mapping[str, str]
 
 MISSING = object()
@@ -169,8 +170,8 @@ class QualityAt:
     """Where a message says how good it is; what is in neither list is bad."""
 
     path: JsonPath
-    good: frozenset[Scalar]
-    uncertain: frozenset[Scalar]
+    good: tuple[Scalar, ...]
+    uncertain: tuple[Scalar, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,7 @@ class PointAt:
     """Our unit (kW, kWh, Wh, degC, 1 for soc) for each of theirs, with the sign of ours."""
     when: Names = field(default_factory=dict)
     """Names that the message must carry for this point; none where every message has it."""
-    unknown: frozenset[Scalar] = frozenset()
+    unknown: tuple[Scalar, ...] = ()
     """What it holds where the device does not know."""
 
 
@@ -228,7 +229,7 @@ class Answer:
     command_id: JsonPath | None
     """None: the newest command to that device is meant."""
     accepted: JsonPath
-    values: frozenset[Scalar]
+    values: tuple[Scalar, ...]
     """What it says where it takes the command."""
     reason: JsonPath | None
 

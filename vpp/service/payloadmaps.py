@@ -137,8 +137,8 @@ def _incoming(section: IncomingSection) -> Incoming:
         if quality is None
         else QualityAt(
             path=JsonPath(text=quality.path),
-            good=frozenset(quality.good),
-            uncertain=frozenset(quality.uncertain),
+            good=tuple(quality.good),
+            uncertain=tuple(quality.uncertain),
         ),
         points={str(name): _point(point) for name, point in section.points.items()},
     )
@@ -149,7 +149,7 @@ def _point(section: PointSection) -> PointAt:
         path=JsonPath(text=section.path),
         scale=-section.scale if section.counts == "draw" else section.scale,
         when=section.when,
-        unknown=frozenset(section.unknown),
+        unknown=tuple(section.unknown),
     )
 
 
@@ -171,7 +171,7 @@ def _answer(section: AnswerSection) -> Answer:
         names={name: JsonPath(text=path) for name, path in section.names.items()},
         command_id=_path(section.command_id),
         accepted=JsonPath(text=section.accepted),
-        values=frozenset(section.values),
+        values=tuple(section.values),
         reason=_path(section.reason),
     )
 
