@@ -36,7 +36,7 @@ def test_a_delay_costs_a_thirtieth_for_each_ten_seconds_and_correlation_nothing(
 
 
 def test_half_of_what_is_asked_is_in_step_and_half_as_precise() -> None:
-    score = pjm_score_of(SIGNAL, SIGNAL / 2)
+    score = pjm_score_of(4 * SIGNAL, 2 * SIGNAL)
     assert score is not None
     assert score == pytest.approx((1, 1, 0.5))
     assert score.score == pytest.approx(2.5 / 3)
