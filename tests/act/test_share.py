@@ -552,6 +552,20 @@ def test_each_rule_shares_the_residual_in_its_own_way(
     assert (found["big"], found["small"]) == pytest.approx(moved_kw, abs=0.01)
 
 
+@pytest.mark.parametrize("rule", list(Rule))
+def test_a_store_that_holds_nothing_or_does_not_say_what_stops_no_share(
+    a_resource: Builder, a_reading: Builder, shared: Builder, rule: Rule
+) -> None:
+    empty = a_resource("bess", "none", capacity_kwh=0.0)
+    mute, bess = a_resource("bess", "mute"), a_resource("bess")
+    members = [(empty, 0, a_reading(empty)), (mute, 0, a_reading(mute, soc=None))]
+    members.append((bess, 0, a_reading(bess)))
+
+    found = shared(members, owed_kw=300, manner=Manner(rule=rule))
+
+    assert found == {"none": 0, "bess": pytest.approx(300)}
+
+
 def test_the_share_of_one_that_is_left_out_or_held_goes_to_the_others(
     a_resource: Builder, a_reading: Builder, a_park: Builder, a_state: Builder,
     a_schedule: Builder, share_of: Builder,

@@ -217,19 +217,26 @@ def _movers(
     if bounds is not None:
         low = np.minimum(np.maximum(low, bounds.low_kw[at_rows]), base)
         high = np.maximum(np.minimum(high, bounds.high_kw[at_rows]), base)
-    soc = np.array(
-        [getattr(state.resources[at], "soc", None) or 0.0 for at in rows], dtype=np.float64
+    told = (getattr(state.resources[at], "soc", None) for at in rows)
+    soc = np.array([np.nan if share is None else share for share in told], dtype=np.float64)
+    # A store that holds nothing, or does not say what it holds, is led to no state of charge.
+    capacity_kwh = np.where(
+        units.capacity_kwh[at_rows] > LEAST_KWH, units.capacity_kwh[at_rows], np.nan
     )
+    capacity_kwh = np.where(np.isnan(soc), np.nan, capacity_kwh)
     return _Movers(
         rows=at_rows,
         low_kw=low,
         high_kw=high,
         up_per_kwh=up,
         down_per_kwh=down,
-        stored_kwh=soc * units.capacity_kwh[at_rows],
-        capacity_kwh=units.capacity_kwh[at_rows],
+        stored_kwh=soc * capacity_kwh,
+        capacity_kwh=capacity_kwh,
     )
 
+
+LEAST_KWH = 1e-3
+"""A smaller store is none."""
 
 MOVABLE = np.zeros(len(Kind), dtype=np.bool_)
 MOVABLE[[Kind.STORAGE, Kind.EV_FLEET, Kind.GENERATOR, Kind.FLEXIBLE_LOAD]] = True
