@@ -145,6 +145,9 @@ def test_what_does_not_fit_the_park_is_told_where_it_stands(
         pytest.param("    time: {path: t, form: unix_s}\n", "", "frozen_after", id="no time"),
         pytest.param("path: p}", 'path: "p["}', "is no path at '['", id="no path"),
         pytest.param("up/{name}", "up/{other}", "capture 'name'", id="no capture"),
+        pytest.param(
+            "path: p}", 'path: "a[id={tag}].v"}', "capture 'tag'", id="no capture for a path"
+        ),
         pytest.param("up/{name}", "up/#/{name}", "is no topic pattern", id="no topic"),
         pytest.param("down/{name}", "down/{who}", "nobody knows ['who']", id="unknown name"),
         pytest.param("payloads: mine", "payloads: yours", "the file is called", id="other name"),

@@ -90,7 +90,9 @@ def _noun(document: Document, section: PayloadMapSection) -> PayloadMap:
             faults.append(document.fault(path, f"{error.what}: {error.fix}"))
             continue
         incoming.append(read)
-        needed = {*section.device_by, *(key for p in read.points.values() for key in p.when)}
+        needed = set(section.device_by)
+        for point in read.points.values():
+            needed |= point.when.keys() | point.path.placeholders()
         faults += _uncaptured(document, path, needed - {*read.topic.captures, *read.names})
     answer = None
     try:
