@@ -42,6 +42,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "demo_plan",
         "field",
         "forecast",
+        "iec104",
         "net_position",
         "planner",
         "programmes",
@@ -53,7 +54,15 @@ def test_every_benchmark_is_found_by_its_file() -> None:
 
 def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     done = bench(
-        "bid_curves", "bids_load", "demo_plan", "field", "forecast", "planner", "--small", "--json"
+        "bid_curves",
+        "bids_load",
+        "demo_plan",
+        "field",
+        "forecast",
+        "iec104",
+        "planner",
+        "--small",
+        "--json",
     )
 
     assert done.returncode == 0, done.stderr
@@ -74,6 +83,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["A 10: scipy / ours"] > 0
     assert (measured["ingest_lost"], measured["ingest_invalid_accepted"]) == (0, 0)
     assert measured["paced_lost"] == 0
+    assert (measured["points"], measured["setpoint_missed"]) == (50, 0)
 
 
 def test_a_name_that_does_not_exist_is_bad_input() -> None:
