@@ -4,7 +4,8 @@ Tracking is a day of the demo park with its own forecasts and a plan each quarte
 any time, for ten minutes each, in one of six ways drawn by seed. What counts, and what is left out: `_fieldtrack.py`.
 
 The regulation signals are made, not recorded (`_fieldagc.py`): one moves every 4 s about a level, and PJM's score is
-of that; the other steps once a minute, and the indices of single instructions are of that.
+of that; the other steps once a minute, and the indices of single instructions are of that. Three quarters of an hour
+of each are judged: what is left of the hour that is awarded after the first quarter-hour.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ STANDARD_RATE_SHARE = Decimal(1)
 
 def figures(*, small: bool) -> Sequence[Figure]:
     """All of them; small: an hour, and twelve minutes of one signal at five times the period, which stands for all."""
-    hours, minutes = (1, 12) if small else (24, 60)
+    hours, minutes = (1, 12) if small else (24, 45)
     period = timedelta(seconds=10 if small else 2)
     day = track(
         length=timedelta(hours=hours),
