@@ -52,6 +52,7 @@ class Lived:
     setpoints: list[dict[ResourceId, Setpoint]] = field(default_factory=list)
     unknown: list[dict[ResourceId, str]] = field(default_factory=list)
     raw_kw: list[dict[ResourceId, float]] = field(default_factory=list)
+    power_kw: list[dict[ResourceId, float]] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     planned: list[bool] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Lived:
         self.raw_kw.append(
             {r.resource_id: r.raw_power_kw for r in newest if r.raw_power_kw is not None}
         )
+        self.power_kw.append({r.resource_id: r.power_kw for r in newest})
         self.planned.append(plant.schedule is not None)
 
 
@@ -272,3 +274,18 @@ def test_a_clock_that_is_wrong_is_not_gone_by_and_told(
     assert all(BATTERY not in setpoints for setpoints in lived.setpoints)
     assert set(lived.refused) == ({refused} if refused else set())
     assert ("telemetry_refused" if refused else "telemetry_doubted") in told
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_somebody_at_a_panel_is_told_of_and_what_is_done_is_what_is_measured(
+    small: ParkFile, tmp_path: Path, refuses: bool
+) -> None:
+    """Reliability C11: the panel takes over for ten minutes, and whether it says so or not it is seen."""
+    plan = of(Panel(share=-0.3, refuses=refuses), who=BATTERY, begins=20, ends=30)
+    lived = live(small, tmp_path, plan, minutes=60)
+    kinds = {kind for kind, text in lived.events if BATTERY in text}
+    assert kinds & {"setpoint_refused", "not_following"}
+    measured = [kw.get(BATTERY) for kw in lived.power_kw]
+    assert measured[22:29] == [-150.0] * 7
+    assert -150.0 not in measured[35:]
+    assert lived.setpoints[-1][BATTERY].issued_at > lived.at(31)

@@ -1,30 +1,39 @@
-"""`vpp device test` on simulated devices over MQTT, 20 times as fast as the wall: a battery of 500 kW at idle."""
+"""`vpp device test` on simulated devices: its steps in lockstep, its channels over MQTT and Modbus. A battery of 500 kW."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
 from vpp.account.qualification import Direction, TestedPower
-from vpp.clock import WallClock
+from vpp.clock import SimulatedClock, WallClock
 from vpp.errors import ConfigError, UnavailableError
+from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.park import Limits
+from vpp.ports import Message, Unsent
 from vpp.service.deviceread import DeviceTestOptions
-from vpp.service.devicetestcommand import DeviceReport, run_device_test
+from vpp.service.devicetest import Trial
+from vpp.service.devicetestcommand import DeviceReport, run_device_test, step_while_heard
 from vpp.service.devicetestrecord import as_tested, on_record
+from vpp.service.devicetestwiring import under_test
+from vpp.service.inline import InlineExecutor
 from vpp.service.kill import KillSwitch
 from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.plant import Plant
+from vpp.service.run import until_heard
 from vpp.service.simulatedevices import modbus_faces
-from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, open_broker
+from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, build_plant, open_broker
 from vpp.simulate.devicefaults import (
     Fault,
     FaultPlan,
@@ -40,6 +49,7 @@ from vpp.simulate.devicefaults import (
 )
 from vpp.simulate.devicelinks import DeviceLinks
 from vpp.simulate.fleet import Fleet
+from vpp.wire import command_of, topic
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark
@@ -60,44 +70,60 @@ OPTIONS = DeviceTestOptions(
     hold=4 * SECOND,
     ttl=3 * SECOND,
 )
-UP = replace(OPTIONS, only=Direction.UP)
 
 
 @dataclass(kw_only=True)
 class Bench:
-    """Simulated devices on a broker, and everything that `vpp device test` is told."""
+    """Simulated devices in lockstep with a trial, and everything that a trial is told."""
 
     file: ParkFile
     data: Path
-    clock: WallClock
+    clock: SimulatedClock
     fleet: Fleet
-    url: str
+    plant: Plant
+    trial: Trial
+    testing: asyncio.Task[None] | None = None
 
-    async def test(
-        self,
-        name: ResourceId = BATTERY,
-        options: DeviceTestOptions = OPTIONS,
-        *,
-        write: bool = True,
-    ) -> DeviceReport:
-        return await run_device_test(
-            self.file,
-            name,
-            options,
-            clock=self.clock,
-            data=self.data,
-            broker_url=self.url,
-            say=lambda line: None,
-            agree=(lambda report: True) if write else None,
-        )
+    async def test(self) -> Trial:
+        """Step the battery as `vpp device test --write` does once a person has agreed."""
+        self.testing = asyncio.create_task(step_while_heard(self.trial))
+        await self.testing
+        return self.trial
 
-    def power_kw(self, name: ResourceId = BATTERY) -> float:
-        power: float = self.fleet.snapshot().devices[name]["_power_kw"]
+    def power_kw(self) -> float:
+        power: float = self.fleet.snapshot().devices[BATTERY]["_power_kw"]
         return power
+
+
+class Line:
+    """Messages and commands at once, in order, without a broker."""
+
+    connected = True
+    since = NIGHT
+
+    def __init__(self, file: ParkFile, fleet: Fleet) -> None:
+        self._file, self._fleet = file, fleet
+        self.arrived: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        while True:
+            yield await self.arrived.get()
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        for setpoint in setpoints:
+            name = setpoint.resource_id
+            answer = self._fleet.receive(name, command_of(setpoint), self._fleet.now)
+            if answer is not None:
+                where = topic(*self._file.park.device_owner[name], name, "ack")
+                body = msgspec.json.encode(answer)
+                self.arrived.put_nowait(Message(topic=where, payload=body))
+        return ()
 
 
 Play = Callable[[Bench], Awaitable[None]]
 OnTheBench = Callable[..., None]
+Meddle = Callable[[Bench], None]
+"""Looks on after each second, and may do something."""
 
 
 @pytest.fixture
@@ -107,48 +133,70 @@ def on_the_bench(small_park: MakePark, tmp_path: Path) -> OnTheBench:
         *whats: What,
         begins_after: timedelta = timedelta(0),
         change: Callable[[ParkFile], ParkFile] = lambda file: file,
+        options: DeviceTestOptions = OPTIONS,
+        meddle: Meddle = lambda bench: None,
     ) -> None:
         async def opened() -> None:
-            file = change(small_park())
+            file = change(with_control(small_park(), options))
             assert file.simulation is not None
-            clock = WallClock(start=NIGHT, speed=20)
+            clock, stop = SimulatedClock(NIGHT), asyncio.Event()
             faults = tuple(
                 Fault(whats=(what,), devices=frozenset({BATTERY}), begins_after=begins_after)
                 for what in whats
             )
-            fleet = Fleet(
-                file.park,
-                file.simulation,
-                opened_at=NIGHT,
-                step=SECOND,
-                faults=FaultPlan(faults=faults, seed=1),
+            plan = FaultPlan(faults=faults, seed=1)
+            fleet = Fleet(file.park, file.simulation, opened_at=NIGHT, step=SECOND, faults=plan)
+            line, devices, seat = Line(file, fleet), clock.seat("devices"), clock.seat("trial")
+            resource = file.park.resource_by_id[BATTERY]
+            trial = Trial(resource=resource, clock=seat, options=options, say=lambda said: None)
+            plant = trial.plant = build_plant(
+                file,
+                clock=clock,
+                data=tmp_path,
+                journal=MemoryJournal(),
+                source=line,
+                sink=line,
+                venue=None,
+                executor=InlineExecutor(),
+                record=trial.take,
             )
-            async with open_broker(None, file.park, embedded=False) as door:
-                access = {
-                    e.enterprise_id: door.gateway(e.enterprise_id) for e in file.park.enterprises
-                }
-                links = DeviceLinks(file.park, fleet, access, seed=1, now=clock.now)
-                await links.start()
-                stop = asyncio.Event()
-                living = asyncio.create_task(links.run(clock, stop, SECOND))
-                try:
-                    bench = Bench(
-                        file=file, data=tmp_path, clock=clock, fleet=fleet, url=url_of(door)
+            bench = Bench(
+                file=file, data=tmp_path, clock=clock, fleet=fleet, plant=plant, trial=trial
+            )
+
+            async def living() -> None:
+                due = NIGHT + SECOND
+                while await devices.wait_until(due, stop):
+                    fleet.step(due)
+                    messages = fleet.messages()
+                    for message in messages:
+                        line.arrived.put_nowait(
+                            Message(topic=message.topic, payload=message.payload)
+                        )
+                    await until_heard(
+                        plant, {m.device_id: m.seq for m in messages if m.sound}, timeout_s=10
                     )
+                    meddle(bench)
+                    due += SECOND
+
+            async def played() -> None:
+                try:
                     await play(bench)
                 finally:
                     stop.set()
-                    await living
-                    await links.stop()
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(living())
+                group.create_task(clock.run(stop))
+                group.create_task(played())
 
         asyncio.run(asyncio.wait_for(opened(), 60))
 
     return run
 
 
-def url_of(door: BrokerDoor) -> str:
-    address = door.access.address()
-    return f"mqtt://{address.username}:{address.password}@{address.host}:{address.port}"
+def with_control(file: ParkFile, options: DeviceTestOptions) -> ParkFile:
+    return under_test(file, period=options.period, ttl=options.ttl)
 
 
 def battery_silent_after(seconds: float) -> Callable[[ParkFile], ParkFile]:
@@ -162,149 +210,115 @@ def battery_silent_after(seconds: float) -> Callable[[ParkFile], ParkFile]:
     return changed
 
 
-def test_a_sound_battery_is_read_stepped_both_ways_certified_and_let_go(
+def test_a_sound_battery_is_stepped_both_ways_certified_and_let_go(
     on_the_bench: OnTheBench,
 ) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test(options=replace(OPTIONS, repeat=2))
-        assert report.failed is None
-        assert report.read.cadence_s == pytest.approx(1, abs=1)
-        assert report.proof.startswith("a second client at the broker saw 0 commands")
-        assert report.trial is not None
-        stages = [stage.value for stage, _ in report.trial.stages]
+        trial = await bench.test()
+        assert trial.stopped is None
+        stages = [stage.value for stage, _ in trial.stages]
         assert stages == [
             *("connected", "read"),
             *(("baseline_fixed", "stepped", "sustained", "released") * 4),
         ]
-        for response in report.trial.responses:
-            assert response.full_s is not None
-            assert response.full_s <= 6
-            assert response.accuracy == pytest.approx(1, abs=0.01)
-        tested = report.tested
-        assert tested is not None
-        # The first message after the step is a mean that holds a part of the way.
-        assert [tested.up_kw, tested.down_kw] == pytest.approx([500, 500], abs=10)
-        assert tested.runs == 2
+        for response in trial.responses:
+            assert (response.response_s, response.full_s, response.accuracy) == (1, 1, 1)
+            assert response.sustained_s == 5
+        assert trial.tested is not None
+        assert (trial.tested.up_kw, trial.tested.down_kw, trial.tested.runs) == (500, 500, 2)
         assert bench.power_kw() == 0  # the last command has run out
-        async with SqliteJournal.open(bench.data / JOURNAL_FILE) as journal:
-            assert on_record(journal) == {BATTERY: tested}
-            assert (
-                next(journal.entries("setpoints")).number
-                < next(journal.entries("device_test")).number
-            )
+        # Twice a command, and its renewals at half of its life: each on record before it left.
+        assert len([*bench.plant.journal.entries("setpoints")]) >= 4
 
-    on_the_bench(play)
-
-
-def test_reading_alone_writes_nothing_and_needs_no_record(on_the_bench: OnTheBench) -> None:
-    async def play(bench: Bench) -> None:
-        for name in (BATTERY, LOAD, METER):
-            report = await bench.test(name, write=False)
-            assert report.failed is None
-            assert report.read.messages >= OPTIONS.least_messages
-            assert report.document()["values"]["power_kw"] is not None
-        assert not (bench.data / JOURNAL_FILE).exists()
-        assert bench.fleet.received_seq(BATTERY) == 0
-
-    on_the_bench(play)
+    on_the_bench(play, options=replace(OPTIONS, repeat=2))
 
 
 def test_a_device_that_lies_proves_nothing(on_the_bench: OnTheBench) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test(options=UP)
-        assert report.trial is not None
-        assert [r.response_s for r in report.trial.responses] == [None]
-        assert report.tested is not None
-        assert report.tested.tested_kw == 0
+        trial = await bench.test()
+        assert [response.response_s for response in trial.responses] == [None, None]
+        assert trial.tested is not None
+        assert trial.tested.tested_kw == 0
 
     on_the_bench(play, Lie())
 
 
 def test_half_of_a_step_is_not_a_tested_half(on_the_bench: OnTheBench) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test(options=UP)
-        assert report.trial is not None
-        assert all(r.response_s is not None and r.full_s is None for r in report.trial.responses)
-        assert report.tested is not None
-        assert report.tested.tested_kw == 0
+        trial = await bench.test()
+        assert [(r.response_s, r.full_s) for r in trial.responses] == [(1, None), (1, None)]
+        assert trial.tested is not None
+        assert trial.tested.tested_kw == 0
 
     on_the_bench(play, Partial(share=0.5))
 
 
-def test_a_ramp_and_noise_are_measured(on_the_bench: OnTheBench) -> None:
-    async def play(bench: Bench) -> None:
-        report = await bench.test(
-            options=replace(OPTIONS, hold=20 * SECOND, patience=30 * SECOND, step_kw=200)
-        )
-        assert report.trial is not None
-        up = report.trial.responses[0]
-        assert up.ramp_kw_per_min == pytest.approx(1500, rel=0.25)
-        assert up.full_s == pytest.approx(8, abs=3)
-        assert up.accuracy == pytest.approx(0.98, abs=0.015)  # sd 5 of 200 kW
-        assert up.tested_kw == pytest.approx(200, abs=4)
-
-    on_the_bench(play, SlowRamp(share_per_min=3.0), Noise(sd_share=0.01))
-
-
-def test_a_unit_that_was_mistaken_is_named_and_the_device_is_not_driven(
+def test_a_ramp_and_noise_are_measured_from_a_baseline_that_stands(
     on_the_bench: OnTheBench,
 ) -> None:
     async def play(bench: Bench) -> None:
-        report = await bench.test()
-        assert report.trial is None
-        assert report.read.refused == {"wrong_unit": report.read.messages}
-        assert report.failed is not None
-        assert "Send kW, not W" in report.failed
+        trial = await bench.test()
+        up, down = trial.responses
+        # It takes 8 s from 200 kW to 0, and its last command lives for 3 s.
+        assert [up.step.base_kw, down.step.base_kw] == pytest.approx([0, 0], abs=10)
+        for response in (up, down):
+            assert response.ramp_kw_per_min == pytest.approx(1500, rel=0.1)
+            assert response.full_s == pytest.approx(8, abs=1)
+            assert response.accuracy == pytest.approx(0.98, abs=0.01)  # sd 5 of 200 kW
+            assert response.tested_kw == pytest.approx(200, abs=4)
 
-    # It charges by itself, so that its unit can be seen.
-    on_the_bench(play, Panel(share=-0.1), Scale(factor=1000.0))
+    options = replace(OPTIONS, hold=20 * SECOND, patience=30 * SECOND, step_kw=200)
+    on_the_bench(play, SlowRamp(share_per_min=3.0), Noise(sd_share=0.01), options=options)
 
 
-def test_who_refuses_or_goes_silent_is_let_go_and_nothing_is_certified(
-    on_the_bench: OnTheBench,
-) -> None:
-    async def refused(bench: Bench) -> None:
-        report = await bench.test()
-        assert report.trial is not None
-        assert report.failed == "it refuses its command"
+def test_who_refuses_is_let_go(on_the_bench: OnTheBench) -> None:
+    async def play(bench: Bench) -> None:
+        trial = await bench.test()
+        assert trial.stopped == "it refuses its command"
+        assert trial.tested is None
 
-    async def silent(bench: Bench) -> None:
-        report = await bench.test(options=replace(OPTIONS, hold=40 * SECOND))
-        assert report.trial is not None
-        assert report.failed is not None
-        assert "it is unknown: reading is" in report.failed
-        assert report.trial.stages[-1][0].value == "released"
-        assert report.tested is None
+    on_the_bench(play, Refuse())
+
+
+def test_who_goes_silent_is_let_go_and_nothing_is_certified(on_the_bench: OnTheBench) -> None:
+    async def play(bench: Bench) -> None:
+        trial = await bench.test()
+        assert trial.stopped == "it is unknown: reading is 7 s old, at most 6 s"
+        assert trial.stages[-1][0].value == "released"
+        assert trial.tested is None
         assert bench.power_kw() == 0
 
-    on_the_bench(refused, Refuse())
-    on_the_bench(silent, Silence(), begins_after=14 * SECOND, change=battery_silent_after(6))
+    options = replace(OPTIONS, hold=40 * SECOND)
+    change = battery_silent_after(6)
+    on_the_bench(play, Silence(), begins_after=14 * SECOND, change=change, options=options)
 
 
 def test_ctrl_c_in_the_middle_leaves_the_device_at_its_default(on_the_bench: OnTheBench) -> None:
+    def ctrl_c(bench: Bench) -> None:
+        if bench.power_kw() == 500 and bench.testing is not None and not bench.testing.cancelling():
+            bench.testing.cancel()
+
     async def play(bench: Bench) -> None:
-        testing = asyncio.create_task(bench.test(options=replace(OPTIONS, hold=300 * SECOND)))
-        while bench.power_kw() < 499:
-            await bench.clock.wait_until(bench.clock.now() + SECOND, asyncio.Event())
-        testing.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await testing
+            await bench.test()
+        assert bench.trial.stopped == "somebody stopped it"
+        assert bench.trial.stages[-1][0].value == "released"
         assert bench.power_kw() == 0
 
-    on_the_bench(play)
+    on_the_bench(play, options=replace(OPTIONS, hold=300 * SECOND), meddle=ctrl_c)
 
 
 def test_the_kill_switch_ends_a_step(on_the_bench: OnTheBench) -> None:
+    def smoke(bench: Bench) -> None:
+        if bench.power_kw() == 500:
+            KillSwitch(bench.data).kill("smoke")
+
     async def play(bench: Bench) -> None:
-        testing = asyncio.create_task(bench.test(options=replace(OPTIONS, hold=300 * SECOND)))
-        while bench.power_kw() < 499:
-            await bench.clock.wait_until(bench.clock.now() + SECOND, asyncio.Event())
-        KillSwitch(bench.data).kill("smoke")
-        report = await testing
-        assert report.failed == "killed: smoke"
+        trial = await bench.test()
+        assert trial.stopped == "killed: smoke"
         assert bench.power_kw() == 0
 
-    on_the_bench(play)
+    on_the_bench(play, options=replace(OPTIONS, hold=300 * SECOND), meddle=smoke)
 
 
 def test_the_connection_limits_the_step(on_the_bench: OnTheBench) -> None:
@@ -316,29 +330,11 @@ def test_the_connection_limits_the_step(on_the_bench: OnTheBench) -> None:
         return replace(file, park=replace(file.park, connection_points=points))
 
     async def play(bench: Bench) -> None:
-        report = await bench.test()
-        assert report.trial is not None
-        up, down = (response.step.target_kw for response in report.trial.responses)
+        trial = await bench.test()
+        up, down = (response.step.target_kw for response in trial.responses)
         assert [up, down] == pytest.approx([500, -300])  # the load draws 500 of 800 kW
 
     on_the_bench(play, change=narrow)
-
-
-def test_what_takes_no_set_points_is_not_driven_and_nobody_may_drive_beside_a_service(
-    on_the_bench: OnTheBench,
-) -> None:
-    async def play(bench: Bench) -> None:
-        with pytest.raises(ConfigError, match="takes no set-points"):
-            await bench.test(LOAD)
-        with pytest.raises(ConfigError, match="has no device ghost"):
-            await bench.test(ResourceId("ghost"), write=False)
-        bench.data.mkdir(exist_ok=True)
-        async with SqliteJournal.open(bench.data / JOURNAL_FILE):
-            with pytest.raises((ConfigError, UnavailableError), match="in use"):
-                await bench.test()
-        assert bench.fleet.received_seq(BATTERY) == 0
-
-    on_the_bench(play)
 
 
 def test_a_unit_is_tested_at_no_more_than_its_members(small_park: MakePark) -> None:
@@ -362,6 +358,105 @@ def test_a_unit_is_tested_at_no_more_than_its_members(small_park: MakePark) -> N
     one = {LOAD: TestedPower(up_kw=0, down_kw=0, at=NIGHT, runs=1)}
     assert as_tested(file, one).park.bidding_units[0].tested_kw == 1000  # the others add up to more
     assert as_tested(file, {}) is file
+
+
+def url_of(door: BrokerDoor) -> str:
+    address = door.access.address()
+    return f"mqtt://{address.username}:{address.password}@{address.host}:{address.port}"
+
+
+Asked = Callable[..., Awaitable[DeviceReport]]
+
+
+@pytest.fixture
+def over_mqtt(small_park: MakePark, tmp_path: Path) -> Callable[..., None]:
+    """Plays on simulated devices behind a real broker, five times as fast as the wall."""
+
+    def run(play: Callable[[Asked, Fleet], Awaitable[None]], *whats: What) -> None:
+        async def opened() -> None:
+            file, clock, stop = small_park(), WallClock(start=NIGHT, speed=5), asyncio.Event()
+            assert file.simulation is not None
+            faults = tuple(Fault(whats=(what,), devices=frozenset({BATTERY})) for what in whats)
+            plan = FaultPlan(faults=faults, seed=1)
+            fleet = Fleet(file.park, file.simulation, opened_at=NIGHT, step=SECOND, faults=plan)
+            async with open_broker(None, file.park, embedded=False) as door:
+                access = {
+                    e.enterprise_id: door.gateway(e.enterprise_id) for e in file.park.enterprises
+                }
+                links = DeviceLinks(file.park, fleet, access, seed=1, now=clock.now)
+                await links.start()
+                living = asyncio.create_task(links.run(clock, stop, SECOND))
+
+                async def asked(name: ResourceId = BATTERY, *, write: bool = False) -> DeviceReport:
+                    return await run_device_test(
+                        file,
+                        name,
+                        replace(OPTIONS, only=Direction.UP, patience=20 * SECOND, ttl=5 * SECOND),
+                        clock=clock,
+                        data=tmp_path,
+                        broker_url=url_of(door),
+                        say=lambda line: None,
+                        agree=(lambda report: True) if write else None,
+                    )
+
+                try:
+                    await play(asked, fleet)
+                finally:
+                    stop.set()
+                    await living
+                    await links.stop()
+
+        asyncio.run(asyncio.wait_for(opened(), 60))
+
+    return run
+
+
+def test_reading_over_mqtt_writes_nothing_and_stepping_ends_on_record(
+    over_mqtt: Callable[..., None], tmp_path: Path
+) -> None:
+    async def play(asked: Asked, fleet: Fleet) -> None:
+        for name in (BATTERY, METER):
+            report = await asked(name)
+            assert report.failed is None
+            assert report.read.messages >= OPTIONS.least_messages
+            assert report.document()["values"]["power_kw"] is not None
+            assert report.proof.startswith("a second client at the broker saw 0 commands")
+        assert not (tmp_path / JOURNAL_FILE).exists()
+        assert fleet.received_seq(BATTERY) == 0
+
+        with pytest.raises(ConfigError, match="takes no set-points"):
+            await asked(LOAD, write=True)
+        with pytest.raises(ConfigError, match="has no device ghost"):
+            await asked(ResourceId("ghost"))
+
+        report = await asked(write=True)
+        assert report.failed is None
+        assert report.tested is not None
+        assert report.tested.up_kw == pytest.approx(500, abs=25)
+        assert fleet.snapshot().devices[BATTERY]["_power_kw"] == 0
+        async with SqliteJournal.open(tmp_path / JOURNAL_FILE) as journal:
+            assert on_record(journal) == {BATTERY: report.tested}
+            first = next(journal.entries("setpoints")).number
+            assert first < next(journal.entries("device_test")).number
+            with pytest.raises((ConfigError, UnavailableError), match="in use"):
+                await asked(write=True)  # a service runs the park
+
+    over_mqtt(play)
+
+
+def test_a_unit_that_was_mistaken_is_named_and_the_device_is_not_driven(
+    over_mqtt: Callable[..., None],
+) -> None:
+    async def play(asked: Asked, fleet: Fleet) -> None:
+        report = await asked(write=True)
+        assert report.trial is None
+        assert report.read.refused == {"wrong_unit": report.read.messages}
+        assert report.failed is not None
+        assert "Send kW, not W" in report.failed
+        assert fleet.received_seq(BATTERY) == 0
+
+    # It charges by itself, so that its unit can be seen.
+    over_mqtt(play, Panel(share=-0.1), Scale(factor=1000.0))
 
 
 def test_over_modbus_no_writing_function_leaves_before_a_person_agrees(
@@ -396,28 +491,26 @@ def test_over_modbus_no_writing_function_leaves_before_a_person_agrees(
         await links.start()
         stop = asyncio.Event()
         living = asyncio.create_task(links.run(clock, stop, timedelta(milliseconds=200)))
-        data, say = tmp_path / "data", list[str]()
+        agreed: list[str] = []
 
-        async def test(agree: Callable[[DeviceReport], bool] | None) -> DeviceReport:
-            return await run_device_test(
+        def read_only_so_far(report: DeviceReport) -> bool:
+            assert "lets no writing function code" in report.proof
+            assert set(face.asked) <= {3, 4}
+            agreed.append(report.channel)
+            return True
+
+        try:
+            report = await run_device_test(
                 file,
                 BATTERY,
                 options,
                 clock=clock,
-                data=data,
+                data=tmp_path / "data",
                 broker_url=None,
-                say=say.append,
-                agree=agree,
+                say=lambda line: None,
+                agree=read_only_so_far,
             )
-
-        try:
-            report = await test(None)
-            assert report.failed is None
-            assert report.channel == "yard"
-            assert "lets no writing function code" in report.proof
-            assert set(face.asked) <= {3, 4}
-
-            report = await test(lambda report: True)
+            assert agreed == ["yard"]
             assert report.failed is None
             assert report.tested is not None
             assert report.tested.up_kw == pytest.approx(500, abs=10)

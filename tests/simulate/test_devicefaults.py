@@ -299,23 +299,44 @@ def test_a_plan_depends_on_its_seed_and_on_nothing_that_was_asked_before() -> No
     assert [third.active(MANY[0], now, START) for now in moments] != forward
 
 
+@pytest.mark.parametrize(
+    "whats",
+    [
+        pytest.param(
+            (
+                *(Delay(), SlowRamp(), Noise(), Drift(), Spike(chance=0.2), Partial(), Fallback()),
+                *(MeterRegister(), ClockSkew(seconds=-5.0)),
+            ),
+            id="all at once",
+        ),
+        pytest.param((Stuck(),), id="stuck"),
+        pytest.param((Stuck(fresh=False),), id="stuck at one message"),
+        pytest.param((Lie(),), id="lie"),
+        pytest.param((PowerLoss(),), id="power that is back"),
+        pytest.param(FAILURES, id="at random"),
+    ],
+)
 def test_a_restored_fleet_goes_on_byte_by_byte_as_the_first_did(
-    opened: Callable[..., Fleet],
+    opened: Callable[..., Fleet], whats: tuple[What, ...]
 ) -> None:
-    everything = (
-        *(Delay(), SlowRamp(), Noise(), Drift(), Spike(chance=0.2), Partial(), Fallback()),
-        *(MeterRegister(), ClockSkew(seconds=-5.0)),
-    )
-    first = opened(*everything)
+    def begun() -> Fleet:
+        if whats is FAILURES:
+            return opened(plan=FaultPlan.at_random(0.7, seed=3, lasts=4 * MINUTE))
+        back = 4 * MINUTE if whats == (PowerLoss(),) else None
+        return opened(*whats, ends_after=back)
+
+    first = begun()
     told(first, 50)
-    lived(first, 7)
-    second = opened(*everything)
+    for _ in range(7):
+        lived(first)
+    second = begun()
     second.restore(first.snapshot())
 
     def goes_on(fleet: Fleet) -> list[bytes]:
-        told(fleet, -40, seq=2)
         out = []
-        for _ in range(30):
+        for minute in range(30):
+            if minute == 3:
+                told(fleet, -40, seq=2)
             fleet.step(fleet.now + MINUTE)
             out += [m.payload for m in fleet.messages()]
         return out

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from statistics import fmean
 
 from vpp.account.qualification import (
     FULL_AT,
@@ -200,21 +201,33 @@ async def _until(trial: Trial, true: Callable[[], bool], why_not: str) -> None:
 
 
 async def _baseline(trial: Trial) -> float:
-    """The mean power of the next while, with nobody commanding."""
-    began, count = trial.clock.now(), len(trial.samples)
-    while trial.clock.now() - began < trial.options.baseline or len(trial.samples) < count + 2:
-        await _tick(trial)
-        _supervise(trial)
-        if trial.clock.now() - began > trial.options.most_wait:
-            raise _stopped(trial, "it told nothing while the baseline was to be fixed")
+    """The mean power of a while in which nobody commands and it stands, where it ever stands."""
+    size_kw = max(trial.resource.feed_kw, trial.resource.draw_kw)
+    began, patience_s = trial.clock.now(), _patience_s(trial, size_kw)
+    while True:
+        count, from_then = len(trial.samples), trial.clock.now()
+        while trial.clock.now() - from_then < trial.options.baseline or (
+            len(trial.samples) < count + 2
+        ):
+            await _tick(trial)
+            _supervise(trial)
+            if trial.clock.now() - from_then > trial.options.most_wait:
+                raise _stopped(trial, "it told nothing while the baseline was to be fixed")
+        powers_kw = [sample.power_kw for sample in trial.samples[count:]]
+        half = len(powers_kw) // 2
+        moved_kw = fmean(powers_kw[half:]) - fmean(powers_kw[:half])
+        if abs(moved_kw) <= LEAST_STEP_SHARE * size_kw:
+            break
+        if (trial.clock.now() - began).total_seconds() > patience_s:
+            trial.say(f"its baseline does not stand: it moved by {moved_kw:+.1f} kW")
+            break
     trial.reached(Stage.BASELINE_FIXED)
-    powers = [sample.power_kw for sample in trial.samples[count:]]
-    return sum(powers) / len(powers)
+    return fmean(powers_kw)
 
 
 async def _until_full(trial: Trial, step: Step) -> datetime | None:
     """Hold the command until 95 % of the change is seen; None where patience ends before."""
-    patience = timedelta(seconds=_patience_s(trial, step))
+    patience = timedelta(seconds=_patience_s(trial, step.change_kw))
     while trial.clock.now() - step.asked_at < patience:
         await _tick(trial)
         _supervise(trial)
@@ -252,8 +265,8 @@ async def _tick(trial: Trial) -> None:
     await trial.clock.wait_until(trial.clock.now() + trial.options.period, never)
 
 
-def _patience_s(trial: Trial, step: Step) -> float:
-    ramp_s = 60 * step.change_kw / trial.resource.ramp_kw_per_min
+def _patience_s(trial: Trial, change_kw: float) -> float:
+    ramp_s = 60 * change_kw / trial.resource.ramp_kw_per_min
     patience_s = trial.options.patience.total_seconds()
     return min(patience_s + 2 * (trial.resource.response_delay_s + ramp_s), MOST_PATIENCE_S)
 

@@ -42,7 +42,9 @@ class DeviceReport:
         """Why the test is not passed; None where all that was asked was done."""
         if not self.read.readings:
             return self.read.refusal or "nothing came"
-        return None if self.trial is None else self.trial.stopped
+        if self.trial is None or self.trial.stopped is not None or self.trial.responses:
+            return None if self.trial is None else self.trial.stopped
+        return "it could be stepped no way"
 
     def document(self) -> dict[str, Any]:
         """As one JSON document: powers in kW net injection, lengths in seconds."""
@@ -127,14 +129,14 @@ async def run_device_test(
         recorder=trial,
     ) as plant:
         trial.plant = plant
-        await _on_the_bench(trial)
+        await step_while_heard(trial)
         if (tested := trial.tested) is not None:
             await devicetestrecord.keep(plant.journal, name, tested, now=clock.now())
     return report
 
 
-async def _on_the_bench(trial: Trial) -> None:
-    """Step the device while its messages are listened to."""
+async def step_while_heard(trial: Trial) -> None:
+    """Step the device while its messages are listened to. Raises as `listen`."""
     stop = asyncio.Event()
     listening = asyncio.create_task(listen(trial.plant, stop), name="device-test-listen")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -58,8 +59,8 @@ def show_steps(report: DeviceReport, console: Console) -> None:
         said = ", ".join(f"{kw:.1f} kW {way}" for way, kw in ways.items() if kw is not None)
         runs = "one run" if tested.runs == 1 else f"the least of {tested.runs} runs"
         console.print(f"tested: {said} ({runs}); on record", highlight=False)
-    elif trial.stopped:
-        console.print(f"not passed: {trial.stopped}", highlight=False)
+    else:
+        console.print(f"not passed: {report.failed}", highlight=False)
 
 
 def asking(
@@ -99,4 +100,6 @@ def _s(seconds: float | None) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}"[:-5] + " UTC"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -122,12 +122,7 @@ async def open_bench(
         ConfigError: The journal is in use: a service runs the park.
         UnavailableError: The journal or the broker cannot be opened.
     """
-    control = file.control.model_dump() | {
-        "period_s": period.total_seconds(),
-        "setpoint_ttl_s": ttl.total_seconds(),
-        "deadband_kw": 0.0,
-    }
-    file = replace(file, control=ControlSettings.model_validate(control))
+    file = under_test(file, period=period, ttl=ttl)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         door = await stack.enter_async_context(open_broker(broker_url, file.park, embedded=False))
@@ -150,6 +145,16 @@ async def open_bench(
             executor=InlineExecutor(),
             record=recorder.take,
         )
+
+
+def under_test(file: ParkFile, *, period: timedelta, ttl: timedelta) -> ParkFile:
+    """The park file, steered by a test: often, with commands that live briefly, and without a dead band."""
+    control = file.control.model_dump() | {
+        "period_s": period.total_seconds(),
+        "setpoint_ttl_s": ttl.total_seconds(),
+        "deadband_kw": 0.0,
+    }
+    return replace(file, control=ControlSettings.model_validate(control))
 
 
 def require_writable(file: ParkFile, name: ResourceId) -> None:
