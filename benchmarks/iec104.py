@@ -212,7 +212,8 @@ async def _together(
 @contextmanager
 def _guarded(plant: Plant, ran: Ran) -> Iterator[None]:
     """Note when the guard was done with each call the first time."""
-    guard = cycle.guard
+    names = vars(cycle)  # where the act cycle finds it
+    guard = names["guard"]
 
     def noted(*args: Any, **named: Any) -> Any:
         found = guard(*args, **named)
@@ -220,11 +221,11 @@ def _guarded(plant: Plant, ran: Ran) -> Iterator[None]:
             ran.guarded.setdefault(round(float(call.quantity_mw) * 1000), time())
         return found
 
-    cycle.guard = noted  # type: ignore[assignment]
+    names["guard"] = noted
     try:
         yield
     finally:
-        cycle.guard = guard
+        names["guard"] = guard
 
 
 class Hearing:

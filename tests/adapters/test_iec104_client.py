@@ -266,6 +266,24 @@ def test_a_command_is_selected_executed_enabled_and_told_as_taken() -> None:
     run(check())
 
 
+def test_a_unit_that_confirms_and_does_nothing_is_not_taken_at_its_word() -> None:
+    async def check() -> None:
+        async with a_unit() as unit:
+            await unit.up()
+            await unit.link.send([a_setpoint()])
+            await unit.until(lambda: bool(unit.answers))
+            assert unit.answers[0].accepted
+            unit.shows(HELD, 0.0)
+            count = len(unit.telemetry)
+            unit.shows(POWER, 0.25)
+            await unit.until(lambda: len(unit.telemetry) > count + 2)
+            told = unit.telemetry[-1]
+            assert (told.power_kw, told.setpoint_seq) == (-250.0, None)
+            assert unit.link.fault is None
+
+    run(check())
+
+
 def test_a_command_that_ends_is_let_go_by_us() -> None:
     wall = Wall()
 

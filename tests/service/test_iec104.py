@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from vpp.model.telecontrol import DispatchOrder, Flaw
 from vpp.model.time import QUARTER, isoformat
 from vpp.service import iec104, iec104orders, iec104points, limits, setpoints
 from vpp.service.actingpace import acting
-from vpp.service.config import ConfigErrors
+from vpp.service.config import ConfigErrors, shipped
 from vpp.service.iec104desk import StationDesk
 from vpp.service.iec104schema import StationSection
 from vpp.service.iec104wiring import spec_of, stations_of
@@ -377,3 +378,18 @@ def test_what_does_not_fit_is_told_at_its_place(
     with pytest.raises(ConfigErrors) as raised:
         loaded(tmp_path, STATION.replace(*spoilt))
     assert any(told in f"{f.path}: {f.what}" for f in raised.value.faults), raised.value.faults
+
+
+@pytest.mark.parametrize("name", ["dispatch-centre", "remote-unit"])
+def test_the_templates_fit_a_park(name: str, tmp_path: Path) -> None:
+    template = shipped(f"devices/iec104/{name}.yaml").read_text(encoding="utf-8")
+    (one,) = loaded(tmp_path, template).iec104
+    assert one.id in {"dispatch", "substation"}
+
+
+def test_the_example_of_the_page_fits_a_park(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "iec104.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(iec104:.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        assert loaded(tmp_path, example).iec104
