@@ -8,10 +8,11 @@ Shape and ranges; what joins them with the park is in `iec104checks.py`.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from vpp.model.telecontrol import LinkTiming, Pace
 from vpp.service.marketschema import ProductName
@@ -23,11 +24,17 @@ def _an_address(text: str) -> str:
     return text
 
 
+def _number(given: Any) -> Any:
+    """An address as point tables show it: 0x4001."""
+    return int(given, 16) if isinstance(given, str) and _HEX.fullmatch(given) else given
+
+
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,6}")
 ShortId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,20}$")]
 """With an object address behind it, it is still an id."""
 Ip = Annotated[str, AfterValidator(_an_address)]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
-ObjectAddress = Annotated[int, Field(ge=1, le=0xFFFFFF)]
+ObjectAddress = Annotated[int, BeforeValidator(_number), Field(ge=1, le=0xFFFFFF)]
 CommonAddress = Annotated[int, Field(ge=1, le=65_534)]
 Counts = Literal["feed", "draw"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
