@@ -8,14 +8,13 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from vpp.act.parksteps import rebounds_of, steps_of
+from vpp.act.parksteps import steps_of
 from vpp.act.rules import Room, Rule
 from vpp.act.steps import Standing, hand_out_steps
 from vpp.act.units import Units
 from vpp.errors import DataError
 from vpp.model.park import Limits, Park
 from vpp.model.resource import OnOffRules, Resource
-from vpp.model.resource.loads import Rebound
 
 Make = Callable[..., Resource]
 
@@ -52,15 +51,6 @@ def test_a_dead_band_that_is_no_size_is_refused(
     park = a_park(a_resource("bess"))
     with pytest.raises(DataError, match="dead_kw"):
         steps_of(park, Units.of(park), dead_kw=float("nan"))
-
-
-def test_a_rebound_comes_from_the_park_and_others_have_none(
-    a_resource: Make, a_park: Callable[..., Park]
-) -> None:
-    rebound = Rebound(share=0.5, delay=timedelta(0), length=timedelta(hours=1))
-    park = a_park(a_resource("saw", rebound=rebound), a_resource("bess"))
-    after = rebounds_of(park).after(np.array([100.0, 50.0]), 3600).after(np.zeros(2), 60)
-    assert list(after.draw_kw(60).round(6)) == [50, 0]
 
 
 def test_steps_and_a_full_feeder_are_kept_together(

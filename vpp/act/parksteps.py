@@ -1,4 +1,4 @@
-"""The steps, dwell, notice and rebounds that the resources of a park know, compiled once.
+"""The steps, dwell and notice that the resources of a park know, compiled once.
 
 Order is park order throughout, as in `Units`; a dead band is the caller's, for everybody who follows a
 power. Words (hold, start, stop) are no powers: who takes those has no dead band.
@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vpp.act.rebound import Rebounds
 from vpp.act.steps import Steps
 from vpp.act.units import RUNS_AT_ITS_COMMAND, Units
 from vpp.model.horizon import Floats
@@ -22,7 +21,6 @@ from vpp.model.resource import (
     Resource,
     ShiftableRun,
 )
-from vpp.model.resource.loads import Rebound
 
 
 def steps_of(park: Park, units: Units, *, dead_kw: float) -> Steps:
@@ -50,18 +48,6 @@ def steps_of(park: Park, units: Units, *, dead_kw: float) -> Steps:
     return plain.with_levels({at: known for at, known in levels.items() if known})
 
 
-def rebounds_of(park: Park) -> Rebounds:
-    """What the resources of `park` make up for after a call; nothing is owed yet."""
-    kinds = [_rebound(resource) for resource in park.resources]
-    return Rebounds(
-        share=np.array([0.0 if kind is None else kind.share for kind in kinds]),
-        delay_s=np.array([0.0 if kind is None else kind.delay.total_seconds() for kind in kinds]),
-        length_s=np.array([1.0 if kind is None else kind.length.total_seconds() for kind in kinds]),
-        owed_kwh=np.zeros(len(kinds)),
-        since_s=np.zeros(len(kinds)),
-    )
-
-
 def _levels_kw(resource: Resource) -> list[float]:
     """The powers it knows; empty where it knows any."""
     match resource:
@@ -77,7 +63,3 @@ def _notice_s(resource: Resource) -> float:
     if isinstance(resource, CurtailableLoad | InterruptibleLoad):
         return resource.notice.total_seconds()
     return 0.0
-
-
-def _rebound(resource: Resource) -> Rebound | None:
-    return resource.rebound if isinstance(resource, InterruptibleLoad) else None
