@@ -78,9 +78,11 @@ class Talk:
         assert state.map is not None
         if state.device.read_only or state.map.revert_s is not None or state.wanted is not None:
             return
-        flags = [one for one in state.released() if one.write.what is What.ENABLE]
-        image = await self._read(state.device.unit, state.read_back(tuple(flags)))
-        if state.disagreement(tuple(flags), image) is not None:
+        laid = state.released()
+        # Where there is no flag, a power that is not the released one is such a command.
+        flags = tuple(one for one in laid if one.write.what is What.ENABLE) or laid
+        image = await self._read(state.device.unit, state.read_back(flags))
+        if state.disagreement(flags, image) is not None:
             state.release_at = 0.0
 
     async def _read(self, unit: int, asked: Iterable[Span]) -> dict[Place, int]:
@@ -189,9 +191,19 @@ class Talk:
         try:
             async with asyncio.timeout(LET_GO_S):
                 for state in waiting:
-                    await self.release(state)
-        except (AdapterError, TimeoutError) as error:
-            log.warning("not let go", where=str(self._line.address), reason=str(error))
+                    await self._let_go(state)
+        except TimeoutError:
+            left = [s.device.device_id for s in waiting if s.release_at is not None]
+            log.warning("not let go in time", where=str(self._line.address), devices=left)
+
+    async def _let_go(self, state: DeviceState) -> None:
+        """Let one go over a line that stands; one that does not let itself be holds up no other."""
+        try:
+            if not self._line.connected:  # closed after one that did not answer
+                await self._line.open()
+            await self.release(state)
+        except (AdapterError, DataError) as error:
+            log.warning("not let go", device=state.device.device_id, reason=str(error))
 
     def refuse(self, state: DeviceState, setpoint: Setpoint, reason: str) -> None:
         self._tell(state, state.answer(setpoint, self._now(), reason=reason))

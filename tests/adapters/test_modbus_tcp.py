@@ -795,6 +795,32 @@ def test_a_device_that_still_follows_a_command_of_before_our_start_is_let_go() -
     run(check())
 
 
+def test_a_device_without_a_flag_that_holds_a_command_of_before_our_start_is_let_go() -> None:
+    """Row C7: what lets such a device go is the value of its power register."""
+    flagless = replace(
+        PLAIN,
+        writes=(
+            Write(
+                register=Register(at=POWER, kind=Kind.INT32, scale=0.001),
+                what=What.POWER,
+                released=0.0,
+            ),
+        ),
+    )
+
+    async def check() -> None:
+        async with (
+            slaves({1: IDLE | {POWER: 0, POWER + 1: 2500}, 2: IDLE}) as there,
+            a_link(there.port, [a_device(1, flagless), a_device(2, flagless)]) as (_, told),
+        ):
+            await until(lambda: there.written() != [])
+            await told.next(TelemetryMessage, unit=2)
+            await told.next(TelemetryMessage, unit=2)
+            assert there.written() == [(1, POWER, (0, 0))]
+
+    run(check())
+
+
 @pytest.mark.parametrize(("the_map", "enabled"), [(PLAIN, 0), (TIMED, 1)])
 def test_at_the_end_a_device_without_a_timer_is_let_go(the_map: RegisterMap, enabled: int) -> None:
     """Row C7: one with a timer goes back by itself, and keeps its award over a quick restart."""
@@ -804,6 +830,30 @@ def test_at_the_end_a_device_without_a_timer_is_let_go(the_map: RegisterMap, ena
             async with a_link(there.port, [a_device(1, the_map)]) as (link, told):
                 await commanded(link, told, a_setpoint(-2.5))
             assert there.words[1][ENABLE] == enabled
+
+    run(check())
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_at_the_end_one_that_holds_on_or_is_silent_keeps_no_other_from_being_let_go(
+    silent: bool,
+) -> None:
+    async def check() -> None:
+        async with slaves({1: IDLE, 2: IDLE}) as there:
+            devices = [a_device(1, poll_s=60), a_device(2, poll_s=60)]
+            async with a_link(there.port, devices) as (link, told):
+                await told.next(TelemetryMessage, unit=2)
+                assert await link.send([a_setpoint(-2.5), a_setpoint(-2.5, unit=2)]) == ()
+                await told.next(AckMessage, unit=2)
+                assert [there.words[unit][ENABLE] for unit in (1, 2)] == [1, 1]
+                if silent:
+                    there.silent.add(1)
+                else:
+                    there.on_write = the_first_refuses
+            assert there.words[2][ENABLE] == 0
+
+    async def the_first_refuses(unit: int, at: int, words: list[int]) -> ExcCodes | None:
+        return ExcCodes.DEVICE_FAILURE if unit == 1 else None
 
     run(check())
 
