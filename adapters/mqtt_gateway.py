@@ -51,6 +51,8 @@ class GatewayLink(BrokerLink):
         self._translator = PayloadTranslator(payload_map, devices)
         self._let_go_at: dict[ResourceId, datetime] = {}
         """Until when devices hold a command that they will not drop by themselves."""
+        self._held: set[ResourceId] = set()
+        """Who could not be let go, as it was told."""
         self._refused_before = 0
         commanded = [device.device_id for device in devices if not device.read_only]
         release = self._translator.release(commanded[0]) if len(commanded) == 1 else None
@@ -93,14 +95,16 @@ class GatewayLink(BrokerLink):
             DataError: A device is not behind this gateway, another enterprise's, or only read.
         """
         now = self._now()
-        reasons = await self._publish_all([self._translator.command(s, now) for s in setpoints])
-        unsent = []
-        for setpoint, reason in zip(setpoints, reasons, strict=True):
-            if reason is not None:
-                unsent.append(Unsent(setpoint=setpoint, reason=reason))
-            # One that was not confirmed may have arrived all the same.
+        said = [self._translator.command(setpoint, now) for setpoint in setpoints]
+        for setpoint in setpoints:
+            # Before it leaves: one that is not confirmed may arrive all the same, and whoever waits
+            # for the confirmation may be stopped.
             if self._translator.release(setpoint.resource_id) is not None:
                 self._let_go_at[setpoint.resource_id] = setpoint.expires_at
+        unsent = []
+        for setpoint, reason in zip(setpoints, await self._publish_all(said), strict=True):
+            if reason is not None:
+                unsent.append(Unsent(setpoint=setpoint, reason=reason))
         return tuple(unsent)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -123,8 +127,15 @@ class GatewayLink(BrokerLink):
     async def _let_go(self, devices: Sequence[ResourceId]) -> None:
         """Publish what lets these go; whoever could not be told is tried again."""
         said = [release for d in devices if (release := self._translator.release(d)) is not None]
-        for device_id, reason in zip(devices, await self._publish_all(said), strict=True):
-            if reason is None:
-                self._let_go_at.pop(device_id, None)
-            else:
-                log.warning("a device could not be let go", device=device_id, reason=reason)
+        ended = [self._let_go_at[d] for d in devices]
+        reasons = await self._publish_all(said)
+        for device_id, until, reason in zip(devices, ended, reasons, strict=True):
+            if reason is not None:
+                if device_id not in self._held:
+                    log.warning("a device could not be let go", device=device_id, reason=reason)
+                self._held.add(device_id)
+                continue
+            self._held.discard(device_id)
+            # A newer command that left meanwhile has an end of its own.
+            if self._let_go_at.get(device_id) == until:
+                del self._let_go_at[device_id]

@@ -17,7 +17,7 @@ import pytest
 from adapters.brokers import MosquittoBroker
 from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_mapping import ForeignDevice
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import Proxy, Toxic
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.service.payloadmaps import load_payload_map
@@ -39,6 +39,8 @@ COMMAND = Setpoint(
 
 class Bench:
     """A link that has sent one command, and what the gateway at the other side of the broker hears."""
+
+    link: GatewayLink
 
     def __init__(self, line: Proxy, written: AsyncIterator[str]) -> None:
         self.line, self._written = line, written
@@ -84,6 +86,7 @@ async def commanded(program: Path) -> AsyncIterator[Bench]:
                 now=lambda: bench.now,
                 jitter=Random(1),
             )
+            bench.link = link
             running = asyncio.create_task(link.run(bench.stop))
             await link.wait_until(connected=True)
             assert await link.send([COMMAND]) == ()
@@ -120,6 +123,42 @@ def test_a_service_that_is_gone_without_a_word_is_spoken_for_by_the_broker(progr
     async def check() -> None:
         async with commanded(program) as bench:
             bench.line.cut()
+            assert await bench.next_tag() == "power_limit_enable"
+
+    asyncio.run(asyncio.wait_for(check(), 20))
+
+
+NEXT = replace(COMMAND, command_id="c-2", seq=2, issued_at=NOON + TTL, expires_at=NOON + 2 * TTL)
+
+
+def test_a_command_whose_sender_stopped_waiting_is_followed_by_a_release_all_the_same(
+    program: Path,
+) -> None:
+    async def check() -> None:
+        async with commanded(program) as bench:
+            bench.now = NOON + TTL
+            assert await bench.next_tag() == "power_limit_enable"
+            bench.line.down = Toxic(latency_s=0.5)
+            sending = asyncio.create_task(bench.link.send([NEXT]))
+            assert await bench.next_tag() == "power_limit"
+            sending.cancel()
+            bench.now = NOON + 2 * TTL
+            assert await bench.next_tag() == "power_limit_enable"
+
+    asyncio.run(asyncio.wait_for(check(), 20))
+
+
+def test_a_command_that_leaves_while_the_one_before_is_let_go_is_let_go_at_its_own_end(
+    program: Path,
+) -> None:
+    async def check() -> None:
+        async with commanded(program) as bench:
+            bench.line.down = Toxic(latency_s=0.5)
+            bench.now = NOON + TTL
+            assert await bench.next_tag() == "power_limit_enable"
+            assert await bench.link.send([NEXT]) == ()
+            assert await bench.next_tag() == "power_limit"
+            bench.now = NOON + 2 * TTL
             assert await bench.next_tag() == "power_limit_enable"
 
     asyncio.run(asyncio.wait_for(check(), 20))
