@@ -15,7 +15,6 @@ a time: selected, executed, each confirmed with the very same value, or told as 
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -29,10 +28,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from adapters.iec104_asdu import STATION, Asdu, Cause, Element, Type, command
-from adapters.iec104_device import RemoteDevice, RemoteState, Write
+from adapters.iec104_asdu import STATION, Asdu, Element, Type, command
+from adapters.iec104_device import RemoteDevice, RemoteState
 from adapters.iec104_line import Line
-from vpp.errors import AdapterError, DataError, RejectedError, UnavailableError
+from adapters.iec104_talk import COMMANDS, Talk
+from vpp.errors import AdapterError, DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.telecontrol import LinkTiming
 from vpp.ports import Message, Unsent
@@ -40,7 +40,6 @@ from vpp.wire import AckMessage, TelemetryMessage, topic
 
 log = structlog.get_logger(__name__)
 
-_SHORT = struct.Struct("<f")
 MEASURED = frozenset({Type.M_ME_NC_1, Type.M_ME_TF_1})
 LOOK_S = 1.0
 """How often at least it is looked whether a command has ended."""
@@ -99,9 +98,15 @@ class RemoteLink:
             written = state.device.setpoint
             if written is not None and written.reads_at is not None:
                 self._held[written.reads_at] = state
+        self._writable = {
+            address
+            for state in self._states.values()
+            if (write := state.device.setpoint) is not None
+            for address in (write.address, write.enable_address)
+        }
         self._line: Line | None = None
         self._out: deque[bytes] = deque()
-        self._asked: tuple[Write, bool, asyncio.Future[None]] | None = None
+        self._talk = Talk(unit.host, send=self._send, answer_s=unit.answer_s)
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled, self._wake = asyncio.Event(), asyncio.Event()
         self._turned, self._gone = asyncio.Event(), asyncio.Event()
@@ -174,8 +179,8 @@ class RemoteLink:
                 self._measured(element)
         elif asdu.type == Type.M_EI_NA_1:
             self._began_anew()
-        elif asdu.type in (Type.C_SC_NA_1, Type.C_SE_NC_1) and asdu.elements:
-            self._answered(asdu)
+        elif asdu.type in COMMANDS:
+            self._talk.answered(asdu)
 
     def _began_anew(self) -> None:
         """The unit has started: whether anything of ours is in force there, nobody knows."""
@@ -254,8 +259,7 @@ class RemoteLink:
             state.force = setpoint  # the value stands; its life goes on
             return
         try:
-            for write in state.writes(setpoint):
-                await self._do(state, write)
+            await self._talk.write_all(state.writes(setpoint), selects=state.selects)
         except AdapterError as error:
             # Half of it may be in force: whoever is stopped half way is let go.
             state.force, state.let_go, state.fault = None, True, error.what
@@ -267,63 +271,11 @@ class RemoteLink:
 
     async def _release(self, state: RemoteState) -> None:
         try:
-            for write in state.releases():
-                await self._do(state, write)
+            await self._talk.write_all(state.releases(), selects=state.selects)
         except AdapterError as error:
             state.fault = f"cannot be let go: {error.what}"
             return  # it is tried again at the next look
         state.let_go, state.written, state.agreed, state.fault = False, None, False, None
-
-    async def _do(self, state: RemoteState, write: Write) -> None:
-        """Select where that is needed, then execute.
-
-        Raises:
-            UnavailableError: No confirmation in time.
-            RejectedError: The unit says no, or confirms something else.
-        """
-        point = state.device.setpoint
-        assert point is not None
-        if point.selects:
-            await self._ask(write, select=True)
-        await self._ask(write, select=False)
-
-    async def _ask(self, write: Write, *, select: bool) -> None:
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked = write, select, answer
-        self._send(write.type, Element(write.address, write.value, select=select))
-        try:
-            async with asyncio.timeout(self._unit.answer_s):
-                await answer
-        except TimeoutError:
-            raise UnavailableError(
-                f"did not confirm {write.value:g} at {write.address} in {self._unit.answer_s:g} s",
-                where=self._unit.host,
-                fix="Look at the remote terminal unit",
-            ) from None
-        finally:
-            self._asked = None
-
-    def _answered(self, asdu: Asdu) -> None:
-        """A confirmation of what was asked last; everything else comes late and says nothing."""
-        if self._asked is None or asdu.cause == Cause.ACTIVATION_END:
-            return
-        write, select, answer = self._asked
-        element = asdu.elements[0]
-        if (asdu.type, element.address) != (write.type, write.address) or answer.done():
-            return
-        said = (element.value, element.select)
-        meant = (_short(write.value), select)
-        why = None
-        if asdu.negative or asdu.cause != Cause.ACTIVATION_CON:
-            why = f"{'selection' if select else 'order'} refused (cause {asdu.cause})"
-        elif said != meant:
-            why = f"confirms {element.value:g}, not {write.value:g}"
-        if why is None:
-            answer.set_result(None)
-        else:
-            fix = "Compare the point table with that of the unit"
-            where = f"{self._unit.host}, object {write.address}"
-            answer.set_exception(RejectedError(why, where=where, fix=fix))
 
     def _refuse(self, state: RemoteState, setpoint: Setpoint, reason: str) -> None:
         self._tell(state, state.answer(setpoint, self._now(), reason=reason))
@@ -472,6 +424,17 @@ class RemoteLink:
         self._send(Type.C_IC_NA_1, Element(0, qualifier=STATION))
 
     def _send(self, kind: Type, element: Element) -> None:
+        """Put one ASDU on its way; the only door to the line.
+
+        Raises:
+            RejectedError: It commands what the park file lets nobody write to.
+        """
+        if kind in COMMANDS and element.address not in self._writable:
+            raise RejectedError(
+                "nothing may be written here",
+                where=f"{self._unit.host}, object {element.address}",
+                fix="Give the device a setpoint in the park file",
+            )
         asdu = command(
             kind,
             element,
@@ -482,8 +445,3 @@ class RemoteLink:
         self._out.append(asdu.octets())
         if self._line is not None:
             self._line.pump()
-
-
-def _short(value: float) -> float:
-    """As a short float holds it."""
-    return float(_SHORT.unpack(_SHORT.pack(value))[0])

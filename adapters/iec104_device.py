@@ -159,6 +159,11 @@ class RemoteState:
 
     # ------------------------------------------------------------ out
 
+    @property
+    def selects(self) -> bool:
+        """Whether what is written is selected first."""
+        return self.device.setpoint is not None and self.device.setpoint.selects
+
     def writes(self, setpoint: Setpoint) -> tuple[Write, ...]:
         """What a command is written as, in order."""
         point = self.device.setpoint

@@ -10,6 +10,7 @@ ends the connection, with a reason, and nothing else.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from math import isfinite
 from zoneinfo import ZoneInfo
@@ -21,6 +22,11 @@ from adapters.iec104_frames import Word
 from adapters.iec104_session import Session
 from vpp.errors import AdapterError
 from vpp.model.telecontrol import LinkTiming
+
+SEND_BUFFER = 65_536
+"""Octets that the kernel may hold for the other side: what waits longer is told anew, with its newest value."""
+MOST_UNREAD = 262_144
+"""Octets beyond that, of answers that nobody reads, and the connection ends."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,9 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        endpoint = transport.get_extra_info("socket")
+        if endpoint is not None:
+            endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if not self._made(self):
             self.close("is not on the list")
         elif self._controlling:
@@ -113,6 +122,9 @@ class Line(asyncio.Protocol):
             self.session.send(asdu, now_s)
         if data := self.session.take():
             self._transport.write(data)
+            if self._transport.get_write_buffer_size() > MOST_UNREAD:
+                self.close("does not read what it is answered")
+                return
         self._set_timer()
 
     def close(self, why: str) -> None:

@@ -14,9 +14,8 @@ sent k frames and let go after t1; who is not on the list is not answered.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -24,12 +23,12 @@ import structlog
 from adapters.iec104_asdu import EVERYBODY, STATION, Asdu, Cause, Element, Type, command
 from adapters.iec104_line import Line
 from adapters.iec104_master import Outbox
+from adapters.iec104_selection import Selector
 from vpp.errors import UnavailableError
 from vpp.model.telecontrol import (
     DispatchOrder,
     Flaw,
     OrderPoint,
-    Pace,
     Shown,
     ShownPoint,
     StationSpec,
@@ -46,6 +45,8 @@ Tell = Callable[[str, str], None]
 MOST_ORDERS = 32
 """That wait for their turn; beyond, they are refused."""
 
+MINUTE_S = 60.0
+
 CONNECTIONS = 2
 """Of one master at a time; a further one ends the oldest, which may be half-open."""
 
@@ -54,14 +55,6 @@ MOST_STRANGERS = 100
 
 _CONTROL = {Type.C_SC_NA_1: True, Type.C_SE_NC_1: False}
 """Whether a command is a switch."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    line: Line
-    address: int
-    value: float
-    until_s: float
 
 
 class Station:
@@ -84,7 +77,11 @@ class Station:
         for addresses in self._cycles.values():  # kinds together: they share ASDUs
             addresses.sort(key=lambda address: (not self._points[address].is_state, address))
         self._waiting: asyncio.Queue[tuple[Line, Asdu, DispatchOrder]] = asyncio.Queue(MOST_ORDERS)
-        self._selection: _Selection | None = None
+        self._selector = Selector(spec.select_s)
+        self._ordered: dict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=spec.orders_per_minute)
+        )
+        """When each master gave its newest orders."""
         self._greeted: set[str] = set()
         self._strangers: set[str] = set()
         self._tell: Tell = _nobody
@@ -180,8 +177,7 @@ class Station:
         outbox = self._lines.pop(line, None)
         if outbox is None:
             return  # a stranger
-        if self._selection is not None and self._selection.line is line:
-            self._selection = None
+        self._selector.forget(line)
         if line.session.started:
             self._tell(line.peer, f"is gone: {why}")
         log.info("104 master gone", station=self.spec.name, master=line.peer, reason=why)
@@ -318,59 +314,40 @@ class Station:
         if point is None or point.is_switch is not _CONTROL[Type(asdu.type)] or asdu.count != 1:
             self._answer(line, asdu, Cause.UNKNOWN_OBJECT, negative=True)
             return
-        self._drop_old_selection()
+        now_s = asyncio.get_running_loop().time()
         if asdu.cause == Cause.DEACTIVATION:
-            held = self._holds(line, element.address)
-            if held:
-                self._selection = None
+            held = self._selector.cancel(line, element.address, now_s)
             self._answer(line, asdu, Cause.DEACTIVATION_CON, negative=not held)
-            return
-        refusal = self._refusal(line, asdu, point)
-        if refusal is not None:
-            self._refuse(line, asdu, refusal)
+        elif (why := self._refusal(line, asdu, point, now_s)) is not None:
+            self._refuse(line, asdu, why)
         elif element.select:
-            until_s = asyncio.get_running_loop().time() + self.spec.select_s
-            self._selection = _Selection(line, element.address, element.value, until_s)
             self._answer(line, asdu, Cause.ACTIVATION_CON)
         else:
-            self._execute(line, asdu)
+            self._execute(line, asdu, now_s)
 
-    def _refusal(self, line: Line, asdu: Asdu, point: OrderPoint) -> str | None:
+    def _refusal(self, line: Line, asdu: Asdu, point: OrderPoint, now_s: float) -> str | None:
         """Why a command is not taken; None where it is. A wrong execution ends the selection."""
-        element, selection = asdu.elements[0], self._selection
+        element = asdu.elements[0]
         if not self._masters[line.peer].may_order:
             return "this master may not order"
         if asdu.test:
             return "it is a test"
         if (why := point.refuses(element.value)) is not None:
             return why
-        if element.select:
-            if point.pace is Pace.DIRECT:
-                return "this point is not selected"
-            return None if selection is None else "another selection stands"
-        if not self._holds(line, element.address):
-            if selection is not None and selection.address == element.address:
-                return "another connection has selected it"
-            return "it was not selected before" if point.pace is Pace.SELECT else None
-        assert selection is not None
-        self._selection = None
-        return None if selection.value == element.value else "another value was selected"
-
-    def _holds(self, line: Line, address: int) -> bool:
-        held = self._selection
-        return held is not None and held.line is line and held.address == address
-
-    def _drop_old_selection(self) -> None:
-        held = self._selection
-        if held is not None and asyncio.get_running_loop().time() >= held.until_s:
-            self._selection = None
+        turn = self._selector.select if element.select else self._selector.execute
+        return turn(line, point, element, now_s)
 
     def _refuse(self, line: Line, asdu: Asdu, why: str) -> None:
         self._tell(line.peer, f"order at {asdu.elements[0].address} refused: {why}")
         self._answer(line, asdu, Cause.ACTIVATION_CON, negative=True)
 
-    def _execute(self, line: Line, asdu: Asdu) -> None:
-        element = asdu.elements[0]
+    def _execute(self, line: Line, asdu: Asdu, now_s: float) -> None:
+        """Let it wait for its turn, within what one master may order."""
+        element, given = asdu.elements[0], self._ordered[line.peer]
+        if len(given) == given.maxlen and now_s - given[0] < MINUTE_S:
+            self._refuse(line, asdu, f"more than {given.maxlen} orders a minute")
+            return
+        given.append(now_s)
         order = DispatchOrder(
             station=self.spec.name,
             master=line.peer,

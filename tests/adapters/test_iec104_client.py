@@ -12,11 +12,13 @@ from random import Random
 import msgspec
 import pytest
 
+from adapters.iec104_asdu import Element, Type
 from adapters.iec104_client import RemoteLink, RemoteUnit
 from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
 from adapters.iec104_station import Station
 from tests.adapters.dispatcher import NOON, ZONE, serving
 from tests.chaos.proxy import Proxy, Side, Toxic
+from vpp.errors import RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.telecontrol import (
@@ -390,6 +392,8 @@ def test_a_device_that_is_only_read_is_never_written_to() -> None:
                     await asyncio.sleep(0.001)
                 (refused,) = await reader.send([a_setpoint()])
                 assert "is read-only" in refused.reason
+                with pytest.raises(RejectedError, match="nothing may be written here"):
+                    reader._send(Type.C_SE_NC_1, Element(SETPOINT, 1.0))
                 unit.shows(POWER, 0.25)
                 await anext(aiter(reader.messages()))
             assert unit.orders == LET_GO

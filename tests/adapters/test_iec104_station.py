@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -350,6 +352,42 @@ async def _to_end(reader: asyncio.StreamReader) -> bytes:
     except ConnectionResetError:
         pass  # it was thrown out
     return found
+
+
+def test_a_master_that_asks_and_never_reads_is_let_go_within_bounded_room() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def check() -> None:
+        async with serving(SPEC, Orders(), told) as station:
+            endpoint = socket.socket()
+            endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            endpoint.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(endpoint, ("127.0.0.1", station.port))
+            _, writer = await asyncio.open_connection(sock=endpoint, limit=1)
+            writer.write(frame_bytes(Word.START_ACT))
+            tests = frame_bytes(Word.TEST_ACT) * 1000
+            with suppress(ConnectionError):
+                for _ in range(2000):
+                    writer.write(tests)
+                    await writer.drain()
+            writer.close()
+
+    run(check())
+    assert ("127.0.0.1", "is gone: does not read what it is answered") in told
+
+
+def test_orders_beyond_the_budget_of_a_minute_are_refused() -> None:
+    orders = Orders()
+
+    async def check() -> None:
+        async with serving(replace(SPEC, orders_per_minute=3), orders) as station:
+            centre = await dispatcher(station.port)
+            on = Element(SWITCH, 1.0)
+            answers = [await centre.asks(Type.C_SC_NA_1, on) for _ in range(5)]
+            assert [answer.negative for answer in answers] == [False] * 3 + [True] * 2
+
+    run(check())
+    assert len(orders.taken) == 3
 
 
 def test_a_half_open_master_is_let_go_and_its_selection_with_it() -> None:

@@ -23,7 +23,7 @@ from vpp.act.ladder import SafeState
 from vpp.clock import WallClock
 from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.model.telecontrol import DispatchOrder, Flaw
+from vpp.model.telecontrol import DispatchOrder, Flaw, Shown
 from vpp.model.time import QUARTER, isoformat
 from vpp.service import iec104, iec104orders, iec104points, limits, setpoints
 from vpp.service.actingpace import acting
@@ -168,6 +168,40 @@ def test_a_setpoint_becomes_a_limit_order_that_ends_by_itself(plant: Plant) -> N
     shown = iec104points.picture(plant, desk, NOW)[6]
     assert (shown.value, shown.flaw) == (2.5, Flaw.NONE)
     assert iec104points.picture(plant, desk, NOW + QUARTER)[6].flaw is Flaw.NOT_TOPICAL
+
+
+def test_what_stands_is_read_from_the_books_also_after_a_restart(plant: Plant) -> None:
+    points = [
+        {"ioa": n, "what": "order", "order": at} for n, at in enumerate((SWITCH, CALL, NET), 1)
+    ]
+    desk = desk_of(plant, points=points)
+    assert [iec104points.picture(plant, desk, NOW)[n].flaw for n in (1, 2, 3)] == [Flaw.INVALID] * 3
+    for address, value in ((SWITCH, 1), (CALL, -0.5), (NET, 1000.0)):
+        assert order(plant, desk, address, value) is None
+    again = desk_of(plant, points=points)  # knows nothing but what the plant does
+    shown = iec104points.picture(plant, again, NOW)
+    assert [shown[n].value for n in (1, 2, 3)] == [1, -0.5, pytest.approx(1000.0)]
+
+    order(plant, desk, SWITCH, 0)
+    assert iec104points.picture(plant, desk, NOW)[1] == Shown(0.0, Flaw.NONE, NOW)
+
+
+def test_a_call_is_refused_while_the_kill_switch_stops_the_plant_and_a_limit_is_not(
+    plant: Plant,
+) -> None:
+    desk = desk_of(plant)
+    plant.kill.kill("a test")
+    assert order(plant, desk, CALL, 0.8) == "the kill switch stops this plant"
+    assert called_mw(plant) == []
+    assert order(plant, desk, LIMIT, 2.5) is None
+
+
+def test_a_master_that_keeps_doing_wrong_does_not_fill_the_log(plant: Plant) -> None:
+    desk = desk_of(plant)
+    left_out = [desk.worth_telling("10.1.0.5", NOW) for _ in range(25)]
+    assert left_out == [0] * 20 + [None] * 5
+    assert desk.worth_telling("10.1.0.6", NOW) == 0
+    assert desk.worth_telling("10.1.0.5", NOW + timedelta(minutes=1)) == 5
 
 
 def test_the_same_limit_again_is_renewed_only_when_half_of_its_time_is_over(plant: Plant) -> None:

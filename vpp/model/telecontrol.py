@@ -108,6 +108,8 @@ class StationSpec:
     """How long a selection lives."""
     clock_tolerance_s: float = 1.0
     """A master's clock that is off by more is told, and its synchronisation refused."""
+    orders_per_minute: int = 300
+    """Of one master; beyond, they are refused."""
     cyclic_time: bool = False
     """Whether cyclic measurements carry their time: beyond the standard, and some centres ask for it."""
 

@@ -20,6 +20,7 @@ from vpp.ports import MessageSource
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
 from vpp.service.controlschema import ControlSettings
+from vpp.service.iec104schema import ClientSection
 from vpp.service.inline import InlineExecutor
 from vpp.service.linkhealth import NATIVE
 from vpp.service.linkwiring import open_links
@@ -42,14 +43,16 @@ class Reader:
     source: MessageSource
     intake: Intake
     channel: str
+    shut: str
+    """What the channel lets nobody send."""
     witness: CommandWitness | None
 
     def proof(self) -> str:
         """In words: how it is known that nothing was written."""
         if self.witness is None:
             return (
-                f"{self.channel}: no unit was opened for writing, so the connection lets no writing"
-                " function code (5, 6, 15, 16, 22, 23) leave"
+                f"{self.channel}: no unit was opened for writing, so the connection lets no"
+                f" {self.shut} leave"
             )
         seen = f"a second client at the broker saw {self.witness.seen} commands to it meanwhile"
         return seen if self.witness.alive else f"{seen}, and was cut off"
@@ -61,11 +64,24 @@ class Reader:
 
 
 def channel_of(file: ParkFile, name: ResourceId) -> str:
-    """The link that carries a device: a Modbus gateway of the park file by name, or `mqtt`."""
+    """The link that carries a device: a gateway or remote unit of the park file by name, or `mqtt`."""
     for section in file.modbus:
         if any(device.resource == name for device in section.devices):
             return section.id
+    for unit in _remote_units(file):
+        if any(device.resource == name for device in unit.devices):
+            return unit.id
     return NATIVE
+
+
+def _shut(file: ParkFile, channel: str) -> str:
+    if any(unit.id == channel for unit in _remote_units(file)):
+        return "command (types 45 and 50)"
+    return "writing function code (5, 6, 15, 16, 22, 23)"
+
+
+def _remote_units(file: ParkFile) -> tuple[ClientSection, ...]:
+    return tuple(one for one in file.iec104 if isinstance(one, ClientSection))
 
 
 @asynccontextmanager
@@ -101,6 +117,7 @@ async def open_reader(
                 frozenset(point.meter_id for point in park.connection_points),
             ),
             channel=channel,
+            shut=_shut(file, channel),
             witness=witness,
         )
 
@@ -171,6 +188,13 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
                     where=f"modbus device {name}",
                     fix="Say read_only: false where the park file names the device",
                 )
+    for unit in _remote_units(file):
+        if any(d.resource == name and d.setpoint is None for d in unit.devices):
+            raise ConfigError(
+                "is read-only",
+                where=f"IEC 104 device {name}",
+                fix="Give a setpoint where the park file names the device",
+            )
 
 
 def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -> str:
@@ -195,14 +219,22 @@ def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -
 
 
 def _reading(file: ParkFile) -> ParkFile:
-    """The park file with every Modbus device read-only."""
+    """The park file with every device behind Modbus or IEC 104 read-only."""
     closed = tuple(
         section.model_copy(
             update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
         )
         for section in file.modbus
     )
-    return replace(file, modbus=closed)
+    remote = tuple(
+        one.model_copy(
+            update={"devices": [d.model_copy(update={"setpoint": None}) for d in one.devices]}
+        )
+        if isinstance(one, ClientSection)
+        else one
+        for one in file.iec104
+    )
+    return replace(file, modbus=closed, iec104=remote)
 
 
 def _witness(file: ParkFile, name: ResourceId, access: BrokerAccess) -> CommandWitness:

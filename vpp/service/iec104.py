@@ -33,10 +33,15 @@ async def serve(plant: Plant, desk: StationDesk, stop: asyncio.Event) -> None:
     """Let masters connect until `stop`."""
 
     def tell(who: str, what: str) -> None:
+        now = plant.clock.now()
+        beyond = desk.worth_telling(who, now)
+        if beyond is None:
+            return
+        more = f" (and {beyond} more that were not told)" if beyond else ""
         plant.events.emit(
             "dispatch",
-            f"{desk.section.id}: {who} {what}",
-            at=plant.clock.now(),
+            f"{desk.section.id}: {who} {what}{more}",
+            at=now,
             severity=Severity.WARNING,
             station=desk.section.id,
         )

@@ -1,11 +1,11 @@
-"""What is remembered of the controlled stations of a park: what stands of the orders, and how each does."""
+"""What is remembered of the controlled stations of a park: how each does, and what was told of its masters."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from vpp.model.telecontrol import DispatchOrder, Shown
@@ -39,13 +39,19 @@ class DispatchDoor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingOrder:
-    """The newest order at one address that was taken."""
+MOST_TOLD = 20
+"""Of one master a minute: what is beyond is counted, and told with the next."""
 
-    value: float
-    at: datetime
-    until: datetime
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told of one master lately."""
+
+    since: datetime
+    count: int = 0
+    beyond: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +60,20 @@ class StationDesk:
 
     section: StationSection
     port: DispatchDoor
-    standing: dict[int, StandingOrder] = field(default_factory=dict)
     fault: str | None = None
-    """Why it does not listen, as it was told last."""
+    """Why it did not listen when that was told last."""
+    told: dict[str, Told] = field(default_factory=dict)
+    """By master; those who may connect are few."""
+
+    def worth_telling(self, who: str, now: datetime) -> int | None:
+        """How many things about `who` were left out before this one; None where this one is too."""
+        told = self.told.setdefault(who, Told(now))
+        beyond = 0
+        if now - told.since >= MINUTE:
+            beyond = told.beyond
+            self.told[who] = told = Told(now)
+        told.count += 1
+        if told.count > MOST_TOLD:
+            told.beyond += 1
+            return None
+        return beyond

@@ -18,11 +18,11 @@ from typing import assert_never
 from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.activation import Activation
 from vpp.model.market import Side
-from vpp.model.telecontrol import DispatchOrder, OrderPoint
+from vpp.model.telecontrol import DispatchOrder, Flaw, OrderPoint, Shown
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.service import activations, limits
 from vpp.service.events import Severity
-from vpp.service.iec104desk import StandingOrder, StationDesk
+from vpp.service.iec104desk import StationDesk
 from vpp.service.iec104schema import ActivationSection, AnyOrder, LimitSection
 from vpp.service.plant import Plant
 from vpp.service.record import append
@@ -66,9 +66,49 @@ async def take(plant: Plant, desk: StationDesk, order: DispatchOrder) -> str | N
                 assert_never(section)
     except (DataError, ConflictError, UnavailableError) as error:
         return error.what
-    until = now + timedelta(minutes=section.hold_minutes)
-    desk.standing[order.address] = StandingOrder(value=order.value, at=now, until=until)
     return None
+
+
+def standing(plant: Plant, station: str, section: AnyOrder, now: datetime) -> Shown | None:
+    """What stands of an order in the books, as the centre counts it; None where nothing was ordered.
+
+    Not topical once its time is over.
+    """
+    match section:
+        case LimitSection():
+            return _standing_limit(plant, station, section, now)
+        case ActivationSection():
+            return _standing_call(plant, station, section, now)
+        case _:
+            assert_never(section)
+
+
+def _standing_limit(
+    plant: Plant, station: str, section: LimitSection, now: datetime
+) -> Shown | None:
+    held = plant.limits.get(f"{station}-{section.ioa}")
+    if held is None:
+        return None
+    over = held.order.span.end <= now or (held.withdrawn and section.switch_kw is None)
+    flaw = Flaw.NOT_TOPICAL if over else Flaw.NONE
+    if section.switch_kw is not None:
+        return Shown(float(not (held.withdrawn or over)), Flaw.NONE, held.received_at)
+    limits_ = held.order.limits
+    kw = limits_.import_kw if section.side == "import" else limits_.export_kw
+    return Shown(kw / section.scale, flaw, held.received_at)
+
+
+def _standing_call(
+    plant: Plant, station: str, section: ActivationSection, now: datetime
+) -> Shown | None:
+    quarter = next(_quarters(now, 15))
+    call = _newest(plant, _call_id(station, section, quarter))
+    if call is None:
+        return None
+    kw = float(call.activated_mw) * 1000
+    if section.meaning == "net":
+        kw += activations.baseline_kw(call, quarter.start) or 0.0
+    return Shown(kw * _sign(section) / section.scale, Flaw.NONE, call.received_at)
 
 
 async def _put_on_record(plant: Plant, order: DispatchOrder, section: AnyOrder) -> None:
@@ -120,10 +160,14 @@ async def _limit(plant: Plant, order: DispatchOrder, section: LimitSection, now:
 async def _call(
     plant: Plant, order: DispatchOrder, section: ActivationSection, now: datetime
 ) -> None:
-    asked_kw = order.value * section.scale * (1 if section.counts == "feed" else -1)
+    if plant.kill.reason is not None:
+        raise DataError(
+            "the kill switch stops this plant", where="kill", fix="Order again when it is released"
+        )
+    asked_kw = order.value * section.scale * _sign(section)
     changed = 0
     for quarter in _quarters(now, section.hold_minutes):
-        call_id = f"{order.station}-{order.address}/{isoformat(quarter.start)}"
+        call_id = _call_id(order.station, section, quarter)
         standing = _newest(plant, call_id)
         change_kw = asked_kw
         if section.meaning == "net":
@@ -149,6 +193,14 @@ async def _call(
         )
         plant.replan = text
         plant.events.emit("activation", text, at=now, severity=Severity.WARNING)
+
+
+def _call_id(station: str, section: ActivationSection, quarter: Interval) -> str:
+    return f"{station}-{section.ioa}/{isoformat(quarter.start)}"
+
+
+def _sign(section: ActivationSection) -> int:
+    return 1 if section.counts == "feed" else -1
 
 
 def _quarters(now: datetime, minutes: int) -> Iterator[Interval]:

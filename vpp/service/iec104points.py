@@ -21,7 +21,7 @@ from vpp.model.measurement import ParkState, Quality, Reading, Unknown
 from vpp.model.resource import FixedLoad
 from vpp.model.telecontrol import Flaw, Shown, ShownPoint
 from vpp.sense.state import freeze
-from vpp.service import flexibility
+from vpp.service import flexibility, iec104orders
 from vpp.service.iec104desk import StationDesk
 from vpp.service.iec104schema import PointSection
 from vpp.service.plant import Plant
@@ -171,12 +171,10 @@ def _owed(view: View, point: PointSection) -> Shown:
 
 
 def _order(view: View, point: PointSection) -> Shown:
-    """The order that stands, as it was given; not topical once its time is over."""
-    standing = view.desk.standing.get(point.order or 0)
-    if standing is None:
-        return Shown(0.0, Flaw.INVALID, view.plant.started_at)
-    flaw = Flaw.NOT_TOPICAL if standing.until <= view.now else Flaw.NONE
-    return Shown(standing.value, flaw, standing.at)
+    """The order that stands in the books, as it was given; not topical once its time is over."""
+    section = next(one for one in view.desk.section.orders if one.ioa == point.order)
+    found = iec104orders.standing(view.plant, view.desk.section.id, section, view.now)
+    return found or Shown(0.0, Flaw.INVALID, view.plant.started_at)
 
 
 def _all_well(view: View, point: PointSection) -> Shown:

@@ -192,6 +192,8 @@ class StationSection(Section):
     """How long a selection lives."""
     clock_tolerance_s: Seconds = 1.0
     """A master's clock that is off by more is told, and its synchronisation refused."""
+    orders_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 300
+    """Of one master: more are refused, each of them costs a write to the disk."""
     cyclic_time: bool = False
     """Cyclic measurements with their time, which the standard does not foresee and some centres ask for."""
     scan_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0

@@ -46,6 +46,7 @@ def spec_of(section: StationSection, zone: ZoneInfo) -> StationSpec:
         timing=section.timing.noun(),
         select_s=section.select_s,
         clock_tolerance_s=section.clock_tolerance_s,
+        orders_per_minute=section.orders_per_minute,
         cyclic_time=section.cyclic_time,
     )
 
