@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,10 +17,12 @@ import pytest
 from tests.service.conftest import NOW, QuietLink, Serving
 from vpp.act.health import Fault
 from vpp.act.results import Delivered, Refused, Result, Short, UnknownResult
+from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Unknown
 from vpp.model.resource import Storage
 from vpp.model.time import Interval, isoformat
+from vpp.ports import Unsent
 from vpp.service import cycle, limits, overrides, setpoints
 from vpp.service.biddable import biddable
 from vpp.service.kill import Scope
@@ -435,6 +437,72 @@ def test_results_are_measured_and_a_part_that_fails_is_no_success(
     assert metal.measured_kw == pytest.approx(250)
 
 
+def test_an_instruction_that_gives_way_is_judged_by_what_was_measured_until_then(
+    evening: Evening, plant: Plant
+) -> None:
+    """A new value every minute: the reading of the minute before is the old value's."""
+    evening.hear()
+    evening.act()
+    planned(plant, 300.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+
+    steel = plant.acting.account.newest[STEEL]
+    assert isinstance(steel, Delivered)
+    assert steel.instruction.asked_kw == 500
+    assert steel.measured_kw == pytest.approx(500)
+
+
+def test_what_is_told_as_a_quarter_hour_begins_is_not_judged_by_the_one_that_ended(
+    evening: Evening, plant: Plant
+) -> None:
+    evening.now = EVENING + 13 * MINUTE
+    for _ in range(2):
+        evening.hear(**told_to(plant))
+        evening.act()
+    planned(plant, 300.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert evening.now == EVENING + 16 * MINUTE
+
+    steel = plant.acting.account.newest[STEEL]
+    assert (type(steel), steel.instruction.asked_kw) == (Delivered, 500)
+
+
+def test_what_was_delivered_stays_so_where_the_next_command_does_not_leave(
+    evening: Evening, plant: Plant
+) -> None:
+    evening.hear()
+    evening.act()
+    planned(plant, 300.0)
+    evening.hear(**told_to(plant))
+    plant.sink = DeadLink()
+    evening.act()
+    assert type(plant.acting.account.newest[STEEL]) is Delivered
+
+    evening.hear(**told_to(plant))
+    evening.act()
+    steel = plant.acting.account.newest[STEEL]
+    assert isinstance(steel, Refused)
+    assert (steel.reason, steel.instruction.asked_kw) == ("the cable is cut", 300)
+
+
+def test_what_a_device_does_after_it_was_released_is_no_answer(
+    evening: Evening, plant: Plant
+) -> None:
+    evening.hear()
+    evening.act()
+    evening.hear(**told_to(plant))
+    plant.kill.kill("a drill")
+    evening.act()
+    evening.hear()  # all are at 0 kW, their own default
+    evening.act()
+
+    steel = plant.acting.account.newest[STEEL]
+    assert type(steel) is Delivered
+    assert steel.measured_kw == pytest.approx(500)
+
+
 def test_the_api_shows_life_winner_bounds_health_and_result(
     evening: Evening, plant: Plant, serving: Serving
 ) -> None:
@@ -478,6 +546,24 @@ def owed(plant: Plant, kw: float) -> None:
     plant.file = replace(plant.file, park=replace(plant.file.park, bidding_units=units))
     plant.__class__ = _Sold
     plant.sold_kw = kw  # type: ignore[attr-defined]
+
+
+def planned(plant: Plant, kw: float) -> None:
+    """Another plan for the evening: each battery feeds `kw`."""
+    assert plant.schedule is not None
+    power_kw = plant.schedule.power_kw.copy()
+    for name in PLANNED:
+        power_kw[plant.units.index[name]] = kw
+    plant.schedule = replace(
+        plant.schedule, power_kw=power_kw, net_kw=power_kw.sum(axis=0, dtype=np.float64)
+    )
+
+
+class DeadLink(QuietLink):
+    """A link over which nothing leaves."""
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        return tuple(Unsent(setpoint=one, reason="the cable is cut") for one in setpoints)
 
 
 class _Sold(Plant):

@@ -75,6 +75,9 @@ class Account:
 
     kw_seconds: Floats
     seconds: Floats
+    closed_s: Floats
+    """When a result was last told of each: not twice at one moment."""
+
     looked_s: float = 0.0
     commands: dict[int, str] = field(default_factory=dict)
     """Ids of the commands that began each instruction."""
@@ -91,6 +94,7 @@ class Account:
             due_s=np.full(n, np.inf),
             kw_seconds=np.zeros(n),
             seconds=np.zeros(n),
+            closed_s=np.full(n, -np.inf),
         )
 
 

@@ -3,12 +3,13 @@
     told ──▶ its delay and ramp ──▶ watched: power over time ──▶ closed by another value, its end, or the quarter-hour
                                                                     └─▶ delivered, short, excess, refused, unknown
 
-Nothing is assumed: an instruction of which nothing was measured is unknown, whatever was acknowledged.
+A cycle watches before it tells: what was measured until now belongs to the instruction that ran until now, and
+so does whether that one was refused. Nothing is assumed: an instruction of which nothing was measured is unknown, whatever was acknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -43,7 +44,11 @@ def told(plant: Plant, picture: Picture, setpoints: Sequence[Setpoint]) -> None:
     same = np.abs(asked_kw - before_kw) <= deadband_kw
     same &= (asked_kw == 0) == (before_kw == 0)
     rows, asked_kw = rows[~same], asked_kw[~same]
-    close(plant, units, rows[~np.isnan(account.asked_kw[rows])])
+    # Those that were refused or never left are closed already; the stage is that of the new command.
+    gave_way = ~np.isnan(account.asked_kw[rows]) & (
+        account.closed_s[rows] < picture.now.timestamp()
+    )
+    _close(plant, picture, rows[gave_way], refused={})
     does_kw = picture.said.power_kw[rows]
     account.asked_kw[rows] = asked_kw
     account.from_kw[rows] = np.where(np.isnan(does_kw), asked_kw, does_kw)
@@ -56,15 +61,19 @@ def told(plant: Plant, picture: Picture, setpoints: Sequence[Setpoint]) -> None:
 
 
 def watch(plant: Plant, picture: Picture) -> None:
-    """Count what is measured; close what has ended, and everything at the end of a quarter-hour."""
+    """Count what is measured; close what has ended, and at the end of a quarter-hour what was due in it.
+
+    Before the commands of this cycle are made.
+    """
     account, now_s = plant.acting.account, picture.now.timestamp()
-    does_kw = picture.said.power_kw
+    does_kw, stages = picture.said.power_kw, plant.lives.stages
     running = ~np.isnan(account.asked_kw)
     measured_s = picture.said.taken_at.timestamp() - picture.said.measured_age_s
     fresh = (measured_s > account.looked_s) & (
         measured_s >= account.due_s
     )  # no reading counts twice
-    counts = running & ~np.isnan(does_kw) & fresh
+    # Who was released since the last look is asked for nothing: what it did then is no answer.
+    counts = running & ~np.isnan(does_kw) & fresh & (stages != Stage.RELEASED)
     since_s = np.where(counts, np.maximum(account.due_s, account.looked_s), now_s)
     span_s = np.maximum(now_s - since_s, 0.0)
     account.kw_seconds += np.where(counts, does_kw, 0.0) * span_s
@@ -72,8 +81,10 @@ def watch(plant: Plant, picture: Picture) -> None:
     quarter_s = latest_boundary(picture.now, QUARTER).timestamp()
     over = account.looked_s < quarter_s <= now_s and account.looked_s > 0
     account.looked_s = now_s
-    ended = running & ~np.isin(plant.lives.stages, LIVE)
-    close(plant, picture.units, np.flatnonzero(running if over else ended))
+    ended = running & ~np.isin(stages, LIVE)
+    closed = ended | (running & (account.due_s < quarter_s)) if over else ended
+    rows = np.flatnonzero(closed)
+    _close(plant, picture, rows, refused=_refused(plant, picture.units, rows))
     account.asked_kw[ended], account.due_s[ended] = np.nan, np.inf
 
 
@@ -81,19 +92,32 @@ def running(plant: Plant, units: Units, at: int) -> Result | None:
     """What the instruction that runs has come to so far; None where nothing is asked."""
     if np.isnan(plant.acting.account.asked_kw[at]):
         return None
-    return _result(plant, units, at)
+    refused = _refused(plant, units, np.array([at], dtype=np.intp))
+    return _result(plant, units, at, refused.get(at))
 
 
-def close(plant: Plant, units: Units, rows: Places) -> None:
+def _refused(plant: Plant, units: Units, rows: Places) -> dict[int, str]:
+    """Why the newest command of these was refused or did not leave; others are left out."""
+    stages = plant.lives.stages[rows]
+    said_no = rows[np.isin(stages, (Stage.REFUSED, Stage.UNSENT))]
+    return {
+        at: plant.lives.standing(units.names[at]).reason
+        or Stage(int(plant.lives.stages[at])).name.lower()
+        for at in said_no.tolist()
+    }
+
+
+def _close(plant: Plant, picture: Picture, rows: Places, *, refused: Mapping[int, str]) -> None:
     """Say what came of these instructions; what goes on is counted anew from here."""
-    account = plant.acting.account
+    account, units = plant.acting.account, picture.units
     for at in rows.tolist():
-        result = account.newest[units.names[at]] = _result(plant, units, at)
+        result = account.newest[units.names[at]] = _result(plant, units, at, refused.get(at))
         plant.metrics.control.result(NAMES[type(result)])
     account.kw_seconds[rows] = account.seconds[rows] = 0.0
+    account.closed_s[rows] = picture.now.timestamp()
 
 
-def _result(plant: Plant, units: Units, at: int) -> Result:
+def _result(plant: Plant, units: Units, at: int, refused: str | None) -> Result:
     account, name = plant.acting.account, units.names[at]
     settings = plant.file.control.following
     told_of = Instruction(
@@ -105,10 +129,6 @@ def _result(plant: Plant, units: Units, at: int) -> Result:
     watched = Watched(kw_seconds=float(account.kw_seconds[at]), seconds=float(account.seconds[at]))
     size_kw = float(max(units.draw_kw[at], units.feed_kw[at]))
     slack_kw = max(settings.tolerance_kw, settings.tolerance_share * size_kw)
-    stage = Stage(int(plant.lives.stages[at]))
-    refused = None
-    if stage in (Stage.REFUSED, Stage.UNSENT):
-        refused = plant.lives.standing(name).reason or stage.name.lower()
     mean_kw = watched.mean_kw
     if refused is None and mean_kw is not None and _is_allowed(units, at, told_of, mean_kw):
         return Delivered(instruction=told_of, measured_kw=mean_kw)

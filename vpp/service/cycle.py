@@ -328,6 +328,7 @@ async def act(plant: Plant, now: datetime) -> None:
     overrides.tell_expired(plant, now)
     rung = safestate.rung(plant, now)
     picture = acting.picture(plant, now)
+    actingresults.watch(plant, picture)
     if rung.may_command or (rung.state is SafeState.RELEASE and overrides.in_force(plant, now)):
         wanted = actingshare.share_out(plant, picture, may_plan=rung.may_command)
         guarded = guard(
@@ -347,7 +348,6 @@ async def act(plant: Plant, now: datetime) -> None:
     else:
         plant.lives.release(now, reason=f"{rung.state}: {rung.reason}")
     actingtrack.confirm(plant, picture)
-    actingresults.watch(plant, picture)
     actingtrack.judge(plant, picture)
     accounting.note_calls(plant)
     quotas.note_readings(plant)
