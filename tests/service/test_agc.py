@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,12 @@ async def _ready(plant: Plant) -> None:
 
 def show(plant: Plant, at: datetime, response_mw: str) -> None:
     """The mill's meter shows what is owed and so much more at a moment; the dairy's nothing."""
+    hear(plant, at, response_mw)
+    agc.note(plant, at)
+
+
+def hear(plant: Plant, at: datetime, response_mw: str) -> None:
+    """The same, not looked at yet."""
     plant.clock = SimulatedClock(at)
     base_kw = owing.mean_owed_kw(plant, HOUR_FIRST)
     assert base_kw is not None
@@ -51,7 +58,6 @@ def show(plant: Plant, at: datetime, response_mw: str) -> None:
         )
         raw = msgspec.json.encode(message)
         plant.intake.accept(topic(owner, site, device, "telemetry"), raw, at)
-    agc.note(plant, at)
 
 
 HOUR_FIRST = next(iter(HOUR.split(timedelta(minutes=15))))
@@ -118,6 +124,23 @@ def test_meters_that_say_nothing_new_are_not_counted_twice(hunan: Plant) -> None
     agc.note(hunan, HOUR.start + 305 * SECOND)
     assert len(hunan.reserve.samples) == 5
     assert hunan.reserve.runs[PRODUCT].following.told().samples == 5
+
+
+def test_a_reading_of_before_the_boundary_is_judged_by_what_was_owed_then(hunan: Plant) -> None:
+    """The plan of the quarter-hour that begins is 5 MW higher: no answer to the signal."""
+
+    async def run() -> None:
+        await signal(hunan, MILEAGE, "10", HOUR.start, revision=1, span=HOUR)
+        show(hunan, HOUR_FIRST.end - 60 * SECOND, "10")
+        hear(hunan, HOUR_FIRST.end - SECOND, "10")
+        assert hunan.schedule is not None
+        net_kw = hunan.schedule.net_kw.copy()
+        net_kw[hunan.schedule.horizon.index(HOUR_FIRST.end)] += 5000
+        hunan.schedule = replace(hunan.schedule, net_kw=net_kw)
+        agc.note(hunan, HOUR_FIRST.end)
+
+    asyncio.run(run())
+    assert [sample.response_mw for sample in hunan.reserve.samples] == [10, 10]
 
 
 def test_a_course_of_many_set_points_is_handed_over_once(hunan: Plant) -> None:

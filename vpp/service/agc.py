@@ -52,8 +52,8 @@ def note(plant: Plant, now: datetime) -> None:
     ]
     if not running:
         return
-    shown, base_kw = mainmeters.shown(plant, now), _base_kw(plant, now)
-    samples = plant.reserve.samples
+    shown, samples = mainmeters.shown(plant, now), plant.reserve.samples
+    base_kw = None if shown is None else _base_kw(plant, shown.at, now)
     if shown is not None and base_kw is not None and not (samples and samples[-1].at >= shown.at):
         samples.append(Sample(shown.at, round(exact((shown.kw - base_kw) / 1000), 6)))
         _answered(plant, running, samples[-1])
@@ -73,10 +73,18 @@ def _answered(plant: Plant, running: Sequence[Activation], sample: Sample) -> No
         plant.metrics.agc.followed(call.product_id, following)
 
 
-def _base_kw(plant: Plant, now: datetime) -> float | None:
-    """What the meters would show without the signal: what is owed beside it."""
-    start = latest_boundary(now, QUARTER)
-    return owing.mean_owed_kw(plant, Interval(start, start + QUARTER))
+def _base_kw(plant: Plant, shown_at: datetime, now: datetime) -> float | None:
+    """What the meters would show without the signal: what was owed beside it when they were read.
+
+    As it stood in that quarter-hour; None where nobody looked: the plan of now may not reach back.
+    """
+    start, before = latest_boundary(now, QUARTER), plant.reserve.base
+    base_kw = owing.mean_owed_kw(plant, Interval(start, start + QUARTER))
+    plant.reserve.base = start, base_kw
+    if shown_at >= start:
+        return base_kw
+    known = before is not None and before[0] == latest_boundary(shown_at, QUARTER)
+    return before[1] if before is not None and known else None
 
 
 def _instruct(plant: Plant, call: Activation, now: datetime) -> None:

@@ -52,6 +52,8 @@ class ReserveDesk:
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
     kept_until: datetime | None = None
     """Samples before this are on record."""
+    base: tuple[datetime, float | None] | None = None
+    """What was owed beside signals in the newest quarter-hour in which one ran, and when that began."""
     runs: dict[ProductId, Run] = field(default_factory=dict)
     """How signals are followed now, and were when they ran last; begins again with the process."""
 
