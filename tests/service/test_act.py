@@ -269,6 +269,27 @@ def test_where_much_moves_at_once_each_waits_for_its_turn_by_lot(
     assert running_kw == [2000, 1500, 1000, 500, 0, 0]
 
 
+def test_who_is_taken_in_hand_while_many_wait_for_their_turn_does_not_wait(
+    evening: Evening, plant: Plant
+) -> None:
+    control = plant.file.control.model_copy(update={"spread_s": 240.0, "spread_above_kw": 100.0})
+    plant.file = replace(plant.file, control=control)
+    evening.hear()
+    evening.act()
+    planned(plant, 0.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+    waiting = [name for name, kw in told_kw(plant).items() if name in PLANNED and kw == 500]
+    assert len(waiting) >= 2
+    evening.take(waiting[-1], power_kw=-100.0)
+    evening.take(waiting[-2], high_kw=50.0)
+
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert told_kw(plant)[waiting[-1]] == -100
+    assert told_kw(plant)[waiting[-2]] <= 50
+
+
 # ---------------------------------------------------------------- who is left out
 
 

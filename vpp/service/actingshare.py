@@ -74,7 +74,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
     rows = rows[(settled.winner[rows] == NOBODY) & picture.usable[rows]]
     power_kw[rows] = actingclaims.kept_within(units, picture.seen, settled, rows)
     return Wanted(
-        power_kw=_spread_out(plant, picture, power_kw),
+        power_kw=_spread_out(plant, picture, power_kw, above),
         settled=settled,
         sharing=sharing,
         corrected=corrected,
@@ -152,8 +152,8 @@ def _timing(units: Units, steered: Bools, period: timedelta) -> Timing:
     )
 
 
-def _spread_out(plant: Plant, picture: Picture, power_kw: Floats) -> Floats:
-    """Where much moves at once, each waits for its turn, drawn by lot."""
+def _spread_out(plant: Plant, picture: Picture, power_kw: Floats, above: Settled) -> Floats:
+    """Where much moves at once, each waits for its turn, drawn by lot; within what device, grid and operator ask."""
     desk, settings = plant.acting, plant.file.control
     if not settings.spread_s:
         return power_kw
@@ -180,4 +180,5 @@ def _spread_out(plant: Plant, picture: Picture, power_kw: Floats) -> Floats:
     since_s = (picture.now - under_way.since).total_seconds()
     waits = ~np.isnan(power_kw) & ~np.isnan(under_way.before_kw)
     spread_kw = moved_kw(under_way.before_kw, power_kw, under_way.starts, since_s=since_s)
-    return np.where(waits, spread_kw, power_kw)
+    within_kw = np.clip(spread_kw, above.low_kw, above.high_kw)  # a person waits for no lot
+    return np.where(waits, within_kw, power_kw)
