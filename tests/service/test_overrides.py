@@ -12,6 +12,7 @@ import pytest
 
 from adapters.memory_journal import MemoryJournal
 from tests.service.conftest import NOW, Serving
+from vpp.clock import SimulatedClock
 from vpp.errors import DataError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.service import overrides
@@ -68,6 +69,11 @@ def test_bounds_may_be_given_by_one_side_alone(plant: Plant) -> None:
             {"for_minutes": None, "end": "2025-12-02T10:00:00Z"},
             "ended at 2025-12-02T10:00:00Z",
         ),
+        (
+            BATTERY,
+            {"for_minutes": None, "end": "2199-12-02T10:00:00Z"},
+            "more than 31 days away",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_holds_nowhere(
@@ -104,6 +110,61 @@ def test_what_was_given_back_stays_so_after_a_restart(plant: Plant) -> None:
     overrides.recover(plant)
 
     assert plant.acting.overrides[BATTERY].ended
+
+
+def test_what_was_over_before_a_restart_is_not_told_again(plant: Plant) -> None:
+    take(plant)
+    plant.clock = SimulatedClock(NOW + 90 * MINUTE)
+    plant.acting.overrides.clear()
+    overrides.recover(plant)
+    overrides.tell_expired(plant, NOW + 90 * MINUTE)
+
+    texts = [e.text for e in plant.events.recent() if e.kind == "override"]
+    assert len(texts) == 1
+    assert "takes" in texts[0]
+
+
+class PatientJournal(MemoryJournal):
+    """Takes an entry when both are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = asyncio.Event()
+        self.waiting = 0
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        self.waiting += 1
+        if self.waiting == 2:
+            self.both.set()
+        await self.both.wait()
+        await super().append_all(entries, now=now)
+
+
+def test_of_two_who_take_it_at_once_both_are_on_record_and_the_later_one_holds(
+    plant: Plant,
+) -> None:
+    plant.journal = PatientJournal()
+
+    async def both() -> None:
+        await asyncio.gather(
+            *(
+                overrides.take(
+                    plant,
+                    BATTERY,
+                    OverrideRequest.model_validate(ORDER | {"power_kw": kw}),
+                    now=NOW,
+                )
+                for kw in (10.0, 20.0)
+            )
+        )
+
+    asyncio.run(both())
+    assert len(list(plant.journal.entries(overrides.OVERRIDE))) == 2
+    assert plant.acting.overrides[BATTERY].low_kw == 20
+    before = plant.acting.overrides[BATTERY]
+    plant.acting.overrides.clear()
+    overrides.recover(plant)
+    assert plant.acting.overrides == {BATTERY: before}
 
 
 class FullDisk(MemoryJournal):

@@ -28,6 +28,9 @@ from vpp.wirecontrol import OverrideRequest
 OVERRIDE, OVERRIDE_END = "override", "override_end"
 """Kinds of journal entries; both under `resource id/number of the override`."""
 
+LONGEST = timedelta(days=31)
+"""Nothing is in hand for longer without being renewed, however its end is given."""
+
 
 async def take(
     plant: Plant, resource_id: str, request: OverrideRequest, *, now: datetime
@@ -40,9 +43,11 @@ async def take(
         UnavailableError: The journal cannot be written: not in force.
     """
     held = _held(plant, resource_id, request, now)
+    plant.acting.overrides_made = held.number  # taken before the disk is: two at once are two
     await append(plant, OVERRIDE, _key(held), msgspec.json.encode(_record(held)), now=now)
-    plant.acting.overrides[held.resource_id] = held
-    plant.acting.overrides_made += 1
+    before = plant.acting.overrides.get(held.resource_id)
+    if before is None or before.number < held.number:  # no newer one meanwhile
+        plant.acting.overrides[held.resource_id] = held
     text = f"{held.by} takes {held.resource_id} in hand: {_words(held)}: {held.reason}"
     _tell(plant, held, text, now)
     return held
@@ -84,8 +89,9 @@ def tell_expired(plant: Plant, now: datetime) -> None:
 
 
 def recover(plant: Plant) -> None:
-    """Take up what the journal holds, in the order in which it came."""
+    """Take up what the journal holds, in the order in which it came; what was over before is not told again."""
     desk, known = plant.acting, plant.file.park.resource_by_id
+    now = plant.clock.now()
     for entry in plant.journal.entries(OVERRIDE, OVERRIDE_END):
         name, _, number = entry.key.rpartition("/")
         if entry.kind == OVERRIDE_END:
@@ -96,16 +102,21 @@ def recover(plant: Plant) -> None:
         desk.overrides_made = max(desk.overrides_made, int(number))
         if ResourceId(name) not in known:  # the park file lost it: nothing to hold
             continue
+        newer = desk.overrides.get(ResourceId(name))
+        if newer is not None and newer.number > int(number):  # two at once: the later one holds
+            continue
         told = msgspec.json.decode(entry.body, type=dict[str, str | float])
+        until = parse_utc(str(told["until"]), where=f"journal, {entry.key}")
         desk.overrides[ResourceId(name)] = HeldOverride(
             resource_id=ResourceId(name),
             number=int(number),
             low_kw=float(told["low_kw"]),
             high_kw=float(told["high_kw"]),
             since=entry.recorded_at,
-            until=parse_utc(str(told["until"]), where=f"journal, {entry.key}"),
+            until=until,
             by=str(told["by"]),
             reason=str(told["reason"]),
+            told_over=until <= now,
         )
 
 
@@ -123,6 +134,12 @@ def _held(plant: Plant, resource_id: str, request: OverrideRequest, now: datetim
         until = now + timedelta(minutes=request.for_minutes)
     if until <= now:
         raise DataError(f"ended at {isoformat(until)}", where=where, fix="Give a time to come")
+    if until > now + LONGEST:
+        raise DataError(
+            f"it would end at {isoformat(until)}, more than {LONGEST.days} days away",
+            where=where,
+            fix="Give a nearer end, and renew it",
+        )
     low_kw, high_kw = _bounds(resource, request, where)
     return HeldOverride(
         resource_id=resource.resource_id,
