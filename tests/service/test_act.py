@@ -216,6 +216,51 @@ def test_an_override_holds_where_the_service_lets_go_and_not_where_it_is_killed(
     assert evening.act() == {}
 
 
+def test_after_a_kill_nobody_decides_any_more_and_nobody_is_told_its_old_power(
+    evening: Evening, plant: Plant
+) -> None:
+    """Killed while three batteries wait to go from 500 kW to 100; given free they go there at once."""
+    control = plant.file.control.model_copy(update={"spread_s": 240.0, "spread_above_kw": 100.0})
+    plant.file = replace(plant.file, control=control)
+    evening.hear()
+    evening.act()
+    planned(plant, 100.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert plant.acting.spreading is not None
+    plant.kill.kill("a drill")
+    evening.hear(**told_to(plant))
+    evening.act()
+    assert plant.acting.steered is None
+    assert plant.acting.winners == {}
+
+    plant.kill.release()
+    evening.hear()
+    assert evening.batteries() == dict.fromkeys(PLANNED, 100.0)
+
+
+def test_who_is_let_go_while_many_wait_is_not_told_its_old_power_when_it_returns(
+    evening: Evening, plant: Plant
+) -> None:
+    control = plant.file.control.model_copy(update={"spread_s": 240.0, "spread_above_kw": 100.0})
+    plant.file = replace(plant.file, control=control)
+    evening.hear()
+    evening.act()
+    planned(plant, 100.0)
+    evening.hear(**told_to(plant))
+    evening.act()
+    waiting = [name for name, kw in told_kw(plant).items() if name in PLANNED and kw == 500]
+    gone = waiting[-1]
+    usable = plant.acting.health.until_s.copy()
+    usable[plant.units.index[gone]] = (evening.now + MINUTE).timestamp()
+    plant.acting.health = replace(plant.acting.health, until_s=usable)
+    evening.hear(**told_to(plant))
+    assert gone not in evening.act()
+
+    evening.hear(**(told_to(plant) | {gone.replace("-", "_"): 0.0}))
+    assert evening.act()[gone] == 100
+
+
 def test_a_kill_while_commands_are_put_on_record_keeps_them_from_leaving(
     evening: Evening, plant: Plant
 ) -> None:

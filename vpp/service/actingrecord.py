@@ -34,6 +34,13 @@ def steered(plant: Plant, picture: Picture, settled: Settled, guarded: Guarded) 
     return newest
 
 
+def let_go(plant: Plant) -> None:
+    """Nobody is steered: nobody decides, nobody waits for his turn, and nothing is asked that finds nobody."""
+    desk = plant.acting
+    desk.steered, desk.winners, desk.spreading, desk.known = None, {}, None, None
+    desk.left_kw = 0.0
+
+
 def _is_special(newest: Steered, at: int) -> bool:
     """Whether somebody else than award or plan decides."""
     winner = int(newest.settled.winner[at])

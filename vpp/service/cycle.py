@@ -347,6 +347,7 @@ async def act(plant: Plant, now: datetime) -> None:
         actingtrack.tell_shortfall(plant, picture, wanted)
     else:
         plant.lives.release(now, reason=f"{rung.state}: {rung.reason}")
+        actingrecord.let_go(plant)
     actingtrack.confirm(plant, picture)
     actingtrack.judge(plant, picture)
     accounting.note_calls(plant)
