@@ -17,13 +17,14 @@ import pytest
 from tests.service.conftest import NOW, QuietLink, Serving
 from vpp.act.health import Fault
 from vpp.act.results import Delivered, Refused, Result, Short, UnknownResult
+from vpp.act.units import Kind
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Unknown
 from vpp.model.resource import Storage
 from vpp.model.time import Interval, isoformat
 from vpp.ports import Unsent
-from vpp.service import cycle, limits, overrides, setpoints
+from vpp.service import actingresults, cycle, limits, overrides, setpoints
 from vpp.service.biddable import biddable
 from vpp.service.kill import Scope
 from vpp.service.plant import Plant
@@ -551,6 +552,26 @@ def test_what_was_delivered_stays_so_where_the_next_command_does_not_leave(
     steel = plant.acting.account.newest[STEEL]
     assert isinstance(steel, Refused)
     assert (steel.reason, steel.instruction.asked_kw) == ("the cable is cut", 300)
+
+
+@pytest.mark.parametrize(
+    ("was_kw", "asked_kw", "does_kw", "result"),
+    [
+        (-100.0, -40.0, -20.0, Delivered),  # turned down: less than allowed is as it was told
+        (-100.0, -40.0, -100.0, Short),
+        (0.0, -40.0, -40.0, Delivered),
+        (0.0, -40.0, 0.0, Short),  # it was to draw more, and nobody did
+    ],
+)
+def test_cars_that_were_to_draw_more_and_do_not_delivered_nothing(
+    plant: Plant, was_kw: float, asked_kw: float, does_kw: float, result: type[Result]
+) -> None:
+    account, units = plant.acting.account, plant.units
+    (at, *_) = units.by_kind[Kind.EV_FLEET].tolist()
+    account.from_kw[at], account.asked_kw[at], account.commands[at] = was_kw, asked_kw, "ev-1"
+    account.kw_seconds[at], account.seconds[at] = 60 * does_kw, 60.0
+
+    assert type(actingresults.running(plant, units, at)) is result
 
 
 def test_what_a_device_does_after_it_was_released_is_no_answer(

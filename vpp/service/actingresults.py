@@ -30,7 +30,7 @@ from vpp.model.time import QUARTER, latest_boundary
 from vpp.service.acting import Picture
 from vpp.service.plant import Plant
 
-AT_MOST = (Kind.EV_FLEET, Kind.FLEXIBLE_LOAD, Kind.CURTAILABLE_LOAD)
+AT_MOST = (Kind.EV_FLEET, Kind.CURTAILABLE_LOAD)
 """Loads that may draw less than they are allowed; sources that the weather drives may feed less."""
 
 
@@ -136,7 +136,11 @@ def _result(plant: Plant, units: Units, at: int, refused: str | None) -> Result:
 
 
 def _is_allowed(units: Units, at: int, told_of: Instruction, mean_kw: float) -> bool:
-    """Whether it stays under a cap: less than it is allowed is as it was told."""
+    """Whether it stays under a cap: less than it is allowed is as it was told.
+
+    A load that was to draw more and draws no more has done nothing, whatever kept it from it.
+    """
     if units.weather_driven[at]:
         return mean_kw <= told_of.asked_kw
-    return bool(np.isin(units.kind[at], AT_MOST)) and told_of.asked_kw <= mean_kw <= 0
+    turned_down = bool(np.isin(units.kind[at], AT_MOST)) and told_of.side > 0
+    return turned_down and told_of.asked_kw <= mean_kw <= 0
