@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vpp.act.health import BackOff, Fault, Health, judged, likely_kw
+from vpp.act.health import BackOff, Fault, Health, judged
 from vpp.act.rules import Room, Rule, hand_out
 from vpp.errors import DataError
 
@@ -83,17 +83,6 @@ def test_the_share_of_who_is_left_out_goes_to_the_others() -> None:
 
     assert shares(0) == [40, 0, 40, 40]
     assert shares(10) == [30, 30, 30, 30]
-
-
-def test_an_unseen_unit_is_reckoned_at_what_it_did_last_within_its_rating() -> None:
-    nan = float("nan")
-    likely = likely_kw(
-        np.array([7.0, nan, nan, nan]),
-        np.array([1.0, 30.0, 500.0, nan]),
-        np.full(4, -100.0),
-        np.full(4, 100.0),
-    )
-    assert list(likely) == [7, 30, 100, 0]
 
 
 @pytest.mark.parametrize(

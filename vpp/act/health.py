@@ -1,4 +1,4 @@
-"""Who is left out for a while, for how long, and what counts for a unit that cannot be seen.
+"""Who is left out for a while, and for how long.
 
     in use ──bad──▶ out for `first` ──wait over──▶ on trial ──bad──▶ out for twice as long, … `longest`
        ▲                                              │
@@ -10,8 +10,8 @@ while its data stay bad it never comes back, and each end of the wait doubles th
 forgotten only after a good time as long as the wait was, so a unit that fails every other minute is
 not asked every other minute (reliability row B2 says the same of connections).
 
-A unit that cannot be seen may still run: the sum is reckoned with what it was last seen to do, and
-the limits of the tree with its worst.
+A unit that cannot be seen may still run: the sum is reckoned with what is planned of it, what it does
+otherwise shows at the main meters, and the limits of the tree are kept against its worst (the guard).
 """
 
 from __future__ import annotations
@@ -122,20 +122,3 @@ def judged(health: Health, fault: NDArray[np.int8], back_off: BackOff, *, now_s:
         until_s=until_s,
         good_since_s=good_since_s,
     )
-
-
-def likely_kw(power_kw: Floats, last_kw: Floats, low_kw: Floats, high_kw: Floats) -> Floats:
-    """What each unit is reckoned to do for the sum that the others make up for, shape (n,).
-
-    As measured; where nothing is, as it was last seen, within its rating; 0 where it never was. Limits
-    are not kept against this but against the worst of its rating (reliability row A12): the guard
-    does that by itself (`vpp/act/reach.py`).
-
-    Args:
-        power_kw: What is measured and fresh; NaN where nothing is.
-        last_kw: The last power that could be trusted; NaN where there never was one.
-        low_kw: The least net injection of each, whatever happens.
-        high_kw: The most.
-    """
-    seen_kw = np.clip(np.nan_to_num(last_kw, nan=0.0), low_kw, high_kw)
-    return np.where(np.isfinite(power_kw), power_kw, seen_kw)
