@@ -17,7 +17,7 @@ from tests.service.regulationpark import HOUR, MILEAGE, D, a_park, regulating, s
 from vpp.clock import SimulatedClock
 from vpp.model.ids import ProductId
 from vpp.model.time import isoformat
-from vpp.service import agc, owing, tradelog
+from vpp.service import agc, mainmeters, owing, tradelog
 from vpp.service.plant import Plant
 from vpp.service.reservedesk import ReserveDesk
 from vpp.trade.book import BidBook
@@ -195,3 +195,15 @@ def test_a_set_point_that_moves_a_signal_is_a_few_bytes_of_the_journal(hunan: Pl
     tradelog.recover(hunan)
     assert [one.followed for one in hunan.book.calls.standing()] == [one.followed for one in before]
     assert hunan.book.calls.standing()[0].same_order(before[0])
+
+
+def test_a_meter_that_is_doubted_shows_nothing(hunan: Plant) -> None:
+    """Whose clock is two minutes behind tells of another moment: no loop is closed by it, and nothing judged."""
+    at = HOUR.start + 5 * SECOND
+    hear(hunan, at, "10")
+    meters = hunan.intake.newest_meter
+    name = next(iter(meters))
+    assert mainmeters.shown(hunan, at) is not None
+
+    meters[name] = replace(meters[name], doubt="its clock is behind: 120 s, message by message")
+    assert mainmeters.shown(hunan, at) is None

@@ -178,7 +178,9 @@ def _spread_out(plant: Plant, picture: Picture, power_kw: Floats, above: Settled
     if under_way is None:
         return power_kw
     since_s = (picture.now - under_way.since).total_seconds()
-    waits = both & ~np.isnan(under_way.before_kw)  # who was let go meanwhile is not told its old power
+    waits = both & ~np.isnan(
+        under_way.before_kw
+    )  # who was let go meanwhile is not told its old power
     spread_kw = moved_kw(under_way.before_kw, power_kw, under_way.starts, since_s=since_s)
     within_kw = np.clip(spread_kw, above.low_kw, above.high_kw)  # a person waits for no lot
     return np.where(waits, within_kw, power_kw)

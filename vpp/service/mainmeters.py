@@ -40,11 +40,11 @@ def metered_so_far(plant: Plant, interval: Interval, now: datetime) -> Metered |
 
 
 def shown(plant: Plant, now: datetime) -> Shown | None:
-    """The power of all main meters together, as old as the oldest of them; None where one is not heard lately."""
+    """The power of all main meters together, as old as the oldest; None where one is not heard lately, or doubted."""
     total_kw, oldest = 0.0, now
     for point in plant.file.park.connection_points:
         reading = plant.intake.newest_meter.get(point.meter_id)
-        if reading is None or now - reading.measured_at > FRESH:
+        if reading is None or now - reading.measured_at > FRESH or reading.doubt is not None:
             return None
         total_kw += reading.power_kw
         oldest = min(oldest, reading.measured_at)
