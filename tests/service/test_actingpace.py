@@ -11,13 +11,14 @@ import pytest
 from tests.service.conftest import NOW
 from vpp.clock import Nudge, SimulatedClock, WallClock
 from vpp.model.time import isoformat
-from vpp.service import activations, cycle
+from vpp.service import activations, cycle, limits, overrides
 from vpp.service.acting import period_at, sharing_at
 from vpp.service.actingpace import acting
 from vpp.service.controlschema import ControlSettings
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
-from vpp.wire import ActivationRequest
+from vpp.wire import ActivationRequest, LimitRequest
+from vpp.wirecontrol import OverrideRequest
 
 MINUTE = timedelta(minutes=1)
 
@@ -91,6 +92,54 @@ def test_a_call_that_counts_now_is_acted_upon_at_once_and_the_grid_stays(
 
     asyncio.run(play())
     assert [(moment - NOW).total_seconds() for moment in at] == [0, 60, 90, 120]
+
+
+def test_an_override_that_ends_and_an_order_that_begins_wait_for_no_tick(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken in hand until 10:01:20; the grid's order is of 10:02:30 to 10:02:45."""
+    at: list[datetime] = []
+
+    async def act(plant: Plant, now: datetime) -> None:
+        at.append(now)
+
+    monkeypatch.setattr(cycle, "act", act)
+
+    async def play() -> None:
+        clock = SimulatedClock(NOW)
+        stop = asyncio.Event()
+        world = clock.seat("world")
+        await overrides.take(
+            plant,
+            "office-battery",
+            OverrideRequest.model_validate(
+                {"power_kw": 0, "end": "2025-12-02T10:01:20Z", "by": "Li", "reason": "a drill"}
+            ),
+            now=NOW,
+        )
+        point = plant.file.park.connection_points[0].connection_point_id
+        order = {
+            "place": point,
+            "import_kw": 100,
+            "start": "2025-12-02T10:02:30Z",
+            "end": "2025-12-02T10:02:45Z",
+            "source": "the grid",
+        }
+        await limits.put_order(plant, "o-1", LimitRequest.model_validate(order), now=NOW)
+        plant.acting.nudge.spend()
+        loop = acting(plant, clock.seat("act"))
+
+        async def living() -> None:
+            await world.wait_until(NOW + 3 * MINUTE, stop)
+            stop.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(living())
+            group.create_task(alive(loop, stop))
+            group.create_task(clock.run(stop))
+
+    asyncio.run(play())
+    assert [(moment - NOW).total_seconds() for moment in at] == [0, 60, 80, 120, 150, 165]
 
 
 def test_ticks_that_a_cycle_overruns_are_told_and_not_made_up_for(

@@ -96,6 +96,16 @@ def period_at(plant: Plant, now: datetime) -> timedelta:
     return timedelta(seconds=min([settings.period_s, *asked]))
 
 
+def next_turn(plant: Plant, after: datetime) -> datetime | None:
+    """When the next override ends, or an order or a call begins or ends: steering waits for no tick then."""
+    moments = [held.until for held in plant.acting.overrides.values() if held.holds(after)]
+    spans = [order.span for order in limits.not_over(plant, after)]
+    soon = Interval(after, after + period_at(plant, after))
+    spans += [call.interval for call in plant.book.calls.standing_in(soon)]
+    moments += [moment for span in spans for moment in (span.start, span.end)]
+    return min((moment for moment in moments if moment > after), default=None)
+
+
 def sharing_at(plant: Plant, now: datetime) -> SharingSection:
     """By which rule, and over whom, the residual is shared now."""
     asked = (one.sharing for one in _steered(plant, now) if one.sharing is not None)

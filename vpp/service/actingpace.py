@@ -3,7 +3,8 @@
     12:00:00 ────────── 12:01:00 ─ 12:01:04 ─ 12:01:08 ──┬─ 12:01:12 ── …   a signal runs, its product says 4 s
                         a signal of that product begins  └ an award that counts now: a cycle beside the grid
 
-Ticks lie on multiples of the period, so that the grid stays the same however often the period changes.
+Ticks lie on multiples of the period, so that the grid stays the same however often the period changes. Where an
+override ends, or an order or a call begins or ends, between two of them, there is a cycle at that moment too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from time import perf_counter
 from vpp.clock import Clock
 from vpp.model.time import isoformat, latest_boundary
 from vpp.service import cycle
-from vpp.service.acting import period_at
+from vpp.service.acting import next_turn, period_at
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
@@ -55,4 +56,5 @@ def _following(plant: Plant, done: datetime, now: datetime) -> datetime:
             severity=Severity.WARNING,
             cycle="act",
         )
-    return max(following, newest)
+    tick, turn = max(following, newest), next_turn(plant, done)
+    return tick if turn is None else min(tick, turn)
