@@ -20,11 +20,13 @@ from vpp.ports import MessageSource
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
 from vpp.service.controlschema import ControlSettings
+from vpp.service.deviceschema import ModbusSection
 from vpp.service.iec104schema import ClientSection
 from vpp.service.inline import InlineExecutor
 from vpp.service.linkhealth import NATIVE
 from vpp.service.linkwiring import open_links
 from vpp.service.parkfile import ParkFile
+from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.plant import Plant
 from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
 from vpp.wire import topic
@@ -65,7 +67,8 @@ class Reader:
 
 def channel_of(file: ParkFile, name: ResourceId) -> str:
     """The link that carries a device: a gateway or remote unit of the park file by name, or `mqtt`."""
-    for section in file.modbus:
+    gateways: tuple[ModbusSection | MqttGatewaySection, ...] = (*file.modbus, *file.mqtt_gateways)
+    for section in gateways:
         if any(device.resource == name for device in section.devices):
             return section.id
     for unit in _remote_units(file):
@@ -77,6 +80,8 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
 def _shut(file: ParkFile, channel: str) -> str:
     if any(unit.id == channel for unit in _remote_units(file)):
         return "command (types 45 and 50)"
+    if any(section.id == channel for section in file.mqtt_gateways):
+        return "command"
     return "writing function code (5, 6, 15, 16, 22, 23)"
 
 
@@ -102,7 +107,7 @@ async def open_reader(
         if channel == NATIVE:
             witness = await stack.enter_async_context(_witness(file, name, door.access))
         linked = await open_links(
-            _reading(file),
+            _reading(file, channel),
             clock=clock,
             seed=0,
             broker=door.access.address(),
@@ -180,12 +185,13 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
     Raises:
         ConfigError: It is read-only.
     """
-    for section in file.modbus:
+    gateways: tuple[ModbusSection | MqttGatewaySection, ...] = (*file.modbus, *file.mqtt_gateways)
+    for section in gateways:
         for device in section.devices:
             if device.resource == name and device.read_only:
                 raise ConfigError(
                     "is read-only",
-                    where=f"modbus device {name}",
+                    where=f"{section.id} device {name}",
                     fix="Say read_only: false where the park file names the device",
                 )
     for unit in _remote_units(file):
@@ -203,7 +209,8 @@ def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -
             f"has no device {name}", where="park file", fix="Name a resource or a main meter"
         )
     channel = channel_of(file, name)
-    if channel == NATIVE and broker_url is None:
+    parks_broker = any(s.id == channel and s.broker is None for s in file.mqtt_gateways)
+    if (channel == NATIVE or parks_broker) and broker_url is None:
         raise ConfigError(
             f"{name} speaks MQTT, and nobody says where its broker is",
             where="--broker",
@@ -218,23 +225,33 @@ def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -
     return channel
 
 
-def _reading(file: ParkFile) -> ParkFile:
-    """The park file with every device behind Modbus or IEC 104 read-only."""
-    closed = tuple(
+def _reading(file: ParkFile, channel: str) -> ParkFile:
+    """The park file with one link beside the broker's own, and every device behind it read-only.
+
+    No other link is opened: a service may hold it, and a gateway may have room for one client.
+    """
+    modbus = tuple(
         section.model_copy(
             update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
         )
         for section in file.modbus
+        if section.id == channel
+    )
+    gateways = tuple(
+        section.model_copy(
+            update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
+        )
+        for section in file.mqtt_gateways
+        if section.id == channel
     )
     remote = tuple(
-        one.model_copy(
-            update={"devices": [d.model_copy(update={"setpoint": None}) for d in one.devices]}
+        unit.model_copy(
+            update={"devices": [d.model_copy(update={"setpoint": None}) for d in unit.devices]}
         )
-        if isinstance(one, ClientSection)
-        else one
-        for one in file.iec104
+        for unit in _remote_units(file)
+        if unit.id == channel
     )
-    return replace(file, modbus=closed, iec104=remote)
+    return replace(file, modbus=modbus, mqtt_gateways=gateways, iec104=remote)
 
 
 def _witness(file: ParkFile, name: ResourceId, access: BrokerAccess) -> CommandWitness:

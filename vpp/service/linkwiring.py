@@ -53,10 +53,11 @@ async def open_links(
     Where the market is simulated with the park so are its devices, and all of them speak MQTT: nothing
     that a simulation decides may reach a real machine.
     """
+    own_id = client_id or f"vpp-{file.park.park_id}"
     native = MqttLink(
         broker,
         homes_of(file.park),
-        client_id=client_id or f"vpp-{file.park.park_id}",
+        client_id=own_id,
         now=clock.now,
         jitter=Random(seed),
         quota=Quota(per_s=file.telemetry.messages_per_s, burst=file.telemetry.burst),
@@ -71,7 +72,9 @@ async def open_links(
         carrier |= {ResourceId(device.resource): section.id for device in section.devices}
     for number, foreign in enumerate(file.mqtt_gateways if real else ()):
         jitter = Random(seed - number - 1)
-        speaker = mqtt_gateway_link(foreign, file, broker, clock=clock, jitter=jitter)
+        speaker = mqtt_gateway_link(
+            foreign, file, broker, clock=clock, jitter=jitter, client_id=own_id
+        )
         links[foreign.id] = await stack.enter_async_context(speaker)
         carrier |= {ResourceId(device.resource): foreign.id for device in foreign.devices}
     for number, unit in enumerate(file.iec104 if real else ()):
@@ -106,8 +109,11 @@ def mqtt_gateway_link(
     *,
     clock: Watch,
     jitter: Random,
+    client_id: str,
 ) -> GatewayLink:
     """The link to gateways that speak words of their own; not started. `broker` is the park's own.
+
+    `client_id` is ours at the park's broker; this link goes by it and its own.
 
     Raises:
         UnavailableError: User or password of their broker are not where the file says.
@@ -125,7 +131,7 @@ def mqtt_gateway_link(
         broker,
         file.payload_maps[section.map],
         [_foreign(device, file, meters) for device in section.devices],
-        client_id=f"vpp-{file.park.park_id}-{section.id}",
+        client_id=f"{client_id}-{section.id}",
         now=clock.now,
         jitter=jitter,
     )
