@@ -75,20 +75,20 @@ def device_test(
     file = load_park(park_path(park))
     console = Console(stderr=True) if json_ else wide_console()
     confirm = (lambda question: True) if yes else typer.confirm
-    report = asyncio.run(
-        run_device_test(
-            file,
-            ResourceId(name),
-            DeviceTestOptions(
-                repeat=repeat, only=only, step_kw=step_kw, hold=timedelta(seconds=hold)
-            ),
-            clock=WallClock(),
-            data=data,
-            broker_url=broker,
-            say=lambda line: console.print(line, highlight=False),
-            agree=asking(file, console, confirm) if write else None,
-        )
+    testing = run_device_test(
+        file,
+        ResourceId(name),
+        DeviceTestOptions(repeat=repeat, only=only, step_kw=step_kw, hold=timedelta(seconds=hold)),
+        clock=WallClock(),
+        data=data,
+        broker_url=broker,
+        say=lambda line: console.print(line, highlight=False),
+        agree=asking(file, console, confirm) if write else None,
     )
+    try:
+        report = asyncio.run(testing)
+    except asyncio.CancelledError:  # a signal, after the device was let go
+        raise typer.Abort from None
     if json_:
         print(json.dumps(report.document()))
     elif not write:

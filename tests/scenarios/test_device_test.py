@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -293,10 +294,16 @@ def test_who_goes_silent_is_let_go_and_nothing_is_certified(on_the_bench: OnTheB
     on_the_bench(play, Silence(), begins_after=14 * SECOND, change=change, options=options)
 
 
-def test_ctrl_c_in_the_middle_leaves_the_device_at_its_default(on_the_bench: OnTheBench) -> None:
-    def ctrl_c(bench: Bench) -> None:
+@pytest.mark.parametrize("how", [None, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_a_stop_and_a_closed_terminal_leave_the_device_at_its_default(
+    on_the_bench: OnTheBench, how: signal.Signals | None
+) -> None:
+    def stop(bench: Bench) -> None:
         if bench.power_kw() == 500 and bench.testing is not None and not bench.testing.cancelling():
-            bench.testing.cancel()
+            if how is None:
+                bench.testing.cancel()
+            else:
+                signal.raise_signal(how)
 
     async def play(bench: Bench) -> None:
         with pytest.raises(asyncio.CancelledError):
@@ -305,7 +312,7 @@ def test_ctrl_c_in_the_middle_leaves_the_device_at_its_default(on_the_bench: OnT
         assert bench.trial.stages[-1][0].value == "released"
         assert bench.power_kw() == 0
 
-    on_the_bench(play, options=replace(OPTIONS, hold=300 * SECOND), meddle=ctrl_c)
+    on_the_bench(play, options=replace(OPTIONS, hold=300 * SECOND), meddle=stop)
 
 
 def test_the_kill_switch_ends_a_step(on_the_bench: OnTheBench) -> None:

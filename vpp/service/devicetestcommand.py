@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,7 +137,16 @@ async def run_device_test(
 
 
 async def step_while_heard(trial: Trial) -> None:
-    """Step the device while its messages are listened to. Raises as `listen`."""
+    """Step the device while its messages are listened to.
+
+    A closed terminal and a stop of the machine end it as Ctrl-C does, or a device without a timer of its
+    own would follow its last command for as long as nobody is there. Raises as `listen`.
+    """
+    loop, ours = asyncio.get_running_loop(), asyncio.current_task()
+    assert ours is not None
+    ending = (signal.SIGTERM, signal.SIGHUP)
+    for number in ending:
+        loop.add_signal_handler(number, lambda: ours.cancelling() or ours.cancel())
     stop = asyncio.Event()
     listening = asyncio.create_task(listen(trial.plant, stop), name="device-test-listen")
     try:
@@ -144,6 +154,8 @@ async def step_while_heard(trial: Trial) -> None:
     finally:
         stop.set()
         await asyncio.gather(listening, return_exceptions=True)
+        for number in ending:
+            loop.remove_signal_handler(number)
 
 
 def _run(response: Response) -> dict[str, Any]:
