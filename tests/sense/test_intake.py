@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement, Reading
 from vpp.sense.decode import Refusal, RefusalReason
-from vpp.sense.intake import Intake
+from vpp.sense.intake import MAX_GAP, Intake
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 BESS = ResourceId("bess-1")
@@ -128,3 +129,18 @@ def test_bad_traffic_beside_it_leaves_good_traffic_whole() -> None:
 
     assert (intake.accepted, intake.lost) == (100, 0)
     assert intake.received == 300 == intake.accepted + sum(intake.refused.values())
+
+
+def test_a_device_that_skips_thousands_of_numbers_each_time_costs_little_and_its_newest_gaps_are_kept() -> (
+    None
+):
+    """The oldest were given up one by one: two seconds of the whole service for each such message."""
+    intake, began_s = an_intake(), time.process_time()
+    for n in range(30):
+        take(intake, a_payload(n * MAX_GAP, minute=n, power_kw=1.0))
+
+    assert time.process_time() - began_s < 5
+    newest = 29 * MAX_GAP
+    assert intake.gaps() == {
+        BESS: [(newest - MAX_GAP - 1, newest - MAX_GAP - 1), (newest - MAX_GAP + 1, newest - 1)]
+    }

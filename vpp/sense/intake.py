@@ -165,8 +165,9 @@ class Intake:
         skipped = measurement.seq - stream.newest.seq - 1
         if 0 <= skipped <= MAX_GAP:
             stream.missing.update(range(stream.newest.seq + 1, measurement.seq))
-            while len(stream.missing) > MAX_GAP:  # very long outages: give the oldest up
-                stream.missing.remove(min(stream.missing))
+            if (too_many := len(stream.missing) - MAX_GAP) > 0:
+                # Very long outages: give the oldest up. At once, for a device may skip so many each time.
+                stream.missing.difference_update(sorted(stream.missing)[:too_many])
         else:
             self.restarts += 1
             stream.began_at, stream.first_seq = measurement.measured_at, measurement.seq
