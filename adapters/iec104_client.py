@@ -258,13 +258,17 @@ class RemoteLink:
         if same and not state.let_go:
             state.force = setpoint  # the value stands; its life goes on
             return
+        # Until it is confirmed half of it may be in force: whoever is stopped half way is let go.
+        state.force, state.let_go = None, True
         try:
             await self._talk.write_all(state.writes(setpoint), selects=state.selects)
         except AdapterError as error:
-            # Half of it may be in force: whoever is stopped half way is let go.
-            state.force, state.let_go, state.fault = None, True, error.what
+            state.fault = error.what
             self._refuse(state, setpoint, error.what)
             return
+        except asyncio.CancelledError:
+            self._refuse(state, setpoint, "the line went away before it was confirmed")
+            raise
         state.fault = None
         state.taken(setpoint)
         self._tell(state, state.answer(setpoint, self._now()))

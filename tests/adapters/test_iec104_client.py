@@ -353,6 +353,31 @@ def test_a_unit_that_does_not_confirm_is_told_as_refused_in_time() -> None:
     run(check())
 
 
+def test_a_command_that_is_cut_half_way_is_told_as_refused_and_let_go() -> None:
+    async def check() -> None:
+        proxies: list[Proxy] = []
+
+        def through(port: int) -> Proxy:
+            proxies.append(Proxy(port, seed=1))
+            return proxies[0]
+
+        async with a_unit(through=through) as unit:
+            await unit.up()
+            await unit.link.send([a_setpoint()])
+            await unit.until(lambda: len(unit.answers) == 1)
+            proxies[0].down = Toxic(latency_s=1.0)
+            await unit.link.send([a_setpoint(300.0, seq=8)])
+            await unit.until(lambda: len(unit.orders) > 3 or bool(unit.answers[1:]))
+            proxies[0].down = Toxic()
+            proxies[0].reset()
+            await unit.until(lambda: len(unit.answers) == 2)
+            assert not unit.answers[1].accepted
+            assert unit.answers[1].reason == "the line went away before it was confirmed"
+            await unit.until(lambda: unit.orders[-1:] == LET_GO)
+
+    run(check())
+
+
 def test_somebody_else_who_changes_the_device_is_told_and_it_is_let_go() -> None:
     async def check() -> None:
         async with a_unit() as unit:
