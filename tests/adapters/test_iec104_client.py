@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,9 +13,10 @@ from random import Random
 import msgspec
 import pytest
 
-from adapters.iec104_asdu import Element, Type
+from adapters.iec104_asdu import Asdu, Cause, Element, Type, command
 from adapters.iec104_client import RemoteLink, RemoteUnit
-from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
+from adapters.iec104_device import ReadPoint, RemoteDevice, RemoteState, WritePoint
+from adapters.iec104_line import Line
 from adapters.iec104_station import Station
 from tests.adapters.dispatcher import NOON, ZONE, serving
 from tests.chaos.proxy import Proxy, Side, Toxic
@@ -242,6 +244,18 @@ def test_nothing_is_told_of_a_power_that_did_not_come_anew() -> None:
     run(check())
 
 
+def test_a_reading_is_told_once() -> None:
+    state = RemoteState(device=DEVICE)
+    state.take("power_kw", Element(POWER, 0.25), NOON)
+    state.take("soc", Element(SOC, 50.0), NOON)
+    first = state.telemetry()
+    assert first is not None
+    assert (first.power_kw, first.soc) == (-250.0, 0.5)
+    assert state.telemetry() is None
+    state.take("soc", Element(SOC, 51.0), NOON)
+    assert state.telemetry() is None, "its power is as old as before"
+
+
 # ---------------------------------------------------------------- what it writes
 
 
@@ -349,6 +363,45 @@ def test_a_unit_that_does_not_confirm_is_told_as_refused_in_time() -> None:
             await unit.until(lambda: bool(unit.answers))
             assert not unit.answers[0].accepted
             assert "did not confirm -40 at 30 in 0.05 s" in (unit.answers[0].reason or "")
+
+    run(check())
+
+
+def test_a_unit_that_confirms_something_else_is_not_believed() -> None:
+    out: deque[bytes] = deque()
+
+    def lie(line: Line, asdu: Asdu) -> None:
+        element = asdu.elements[0]
+        if asdu.type == Type.C_SE_NC_1:
+            element = replace(element, value=element.value + 1)
+        kind = Type(asdu.type)
+        said = command(kind, element, common_address=1, zone=ZONE, cause=Cause.ACTIVATION_CON)
+        out.append(said.octets())
+
+    def liar() -> Line:
+        return Line(
+            FAST,
+            ZONE,
+            controlling=False,
+            made=lambda line: True,
+            take=lie,
+            give=lambda line: out.popleft() if out else None,
+            turned=lambda line: None,
+            lost=lambda line, why: None,
+        )
+
+    async def check() -> None:
+        server = await asyncio.get_running_loop().create_server(liar, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        unit = RemoteUnit(host="127.0.0.1", port=port, common_address=1, zone=ZONE, timing=FAST)
+        async with RemoteLink(unit, [DEVICE], now=Wall(), jitter=Random(1)) as link:
+            while not link.connected:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            await link.send([a_setpoint()])
+            message = await anext(aiter(link.messages()))
+            answer = msgspec.json.decode(message.payload, type=AckMessage)
+            assert (answer.accepted, answer.reason) == (False, "confirms -39, not -40")
+        server.close()
 
     run(check())
 

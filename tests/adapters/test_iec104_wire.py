@@ -224,7 +224,15 @@ def test_a_run_of_addresses_is_read() -> None:
     ]
 
 
-@given(st.binary(max_size=LONGEST_ASDU))
+heads = st.builds(
+    lambda kind, count, rest: bytes((kind, count)) + rest,
+    st.sampled_from([*Type, 2, 102, 255]),
+    st.integers(0, 255),
+    st.binary(max_size=LONGEST_ASDU - 2),
+)
+
+
+@given(st.binary(max_size=LONGEST_ASDU) | heads)
 def test_any_octets_are_an_asdu_or_refused(octets: bytes) -> None:
     try:
         asdu = parsed(octets, STOCKHOLM)
