@@ -56,6 +56,16 @@ def test_what_the_beginning_of_a_quarter_hour_drew_too_much_its_rest_draws_less(
     assert ceilings[MELT] == pytest.approx(may_draw_kw, abs=0.1)
 
 
+def test_a_meter_that_lags_is_gone_by_as_far_as_it_was_read(plant: Plant) -> None:
+    """600 kW too much for 5 minutes, and 10 seconds that were not read yet: 300 less for the other 10 minutes."""
+    read(plant, 0, 0)
+    read(plant, 5, 3650 / 12)
+
+    ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=5, seconds=10), MINUTE)
+
+    assert ceilings[MELT] == pytest.approx(2750, abs=0.1)
+
+
 def test_a_meter_that_is_not_read_leaves_the_peak_as_it_is(plant: Plant) -> None:
     ceilings = ceilings_kw(plant, plant.clock.now() + timedelta(minutes=5), MINUTE)
 

@@ -39,16 +39,18 @@ def _rest_kw(
 ) -> float:
     """What may be drawn in the rest of the measuring interval so that its mean reaches `ceiling_kw`.
 
-    The ceiling itself where the meter does not tell what was drawn so far.
+    Meters lag: what was not read yet counts to the rest. The ceiling itself where the meter does not tell what
+    was drawn so far.
     """
     measuring = plant.file.park.tariff_by_id[point.tariff_id].demand.measuring
     began = measuring.began(now, plant.file.park.timezone)
-    if now == began or ceiling_kw == inf:
+    read_at = plant.meters.last_read_at(point.meter_id, now)
+    if read_at is None or read_at <= began or ceiling_kw == inf:
         return ceiling_kw
-    energy = plant.meters.energy_wh(point.meter_id, Interval(began, now))
+    energy = plant.meters.energy_wh(point.meter_id, Interval(began, read_at))
     if energy is None:
         return ceiling_kw
     hour = timedelta(hours=1)
     left_kwh = ceiling_kw * (measuring.interval / hour) - energy.import_wh / 1000
-    rest = max(began + measuring.interval - now, period)  # nobody can act for less
+    rest = max(began + measuring.interval - read_at, period)  # nobody can act for less
     return max(left_kwh / (rest / hour), 0.0)
