@@ -57,6 +57,15 @@ def test_who_fails_again_before_that_is_not_asked_at_the_same_short_turns_for_ev
     assert after(every_fifteen, until_s=150).wait_s[0] == 40
 
 
+def test_who_takes_long_to_be_found_out_is_not_forgiven_before_that() -> None:
+    """It takes 25 s until it shows: out for 10 s, found out at 35 s, out for 20, found out at 80, out for 40."""
+    health, one = Health.well(1), {0, 35, 80}
+    for second in range(81):
+        fault = np.array([Fault.NOT_FOLLOWED if second in one else 0], dtype=np.int8)
+        health = judged(health, fault, TEN_TO_FORTY, now_s=second, shows_s=np.array([25.5]))
+    assert health.wait_s[0] == 40
+
+
 def test_the_reason_stays_until_it_is_well() -> None:
     faults = {0: Fault.NOT_FOLLOWED}
     assert after(faults, until_s=12).fault[0] == Fault.NOT_FOLLOWED

@@ -88,7 +88,14 @@ class Health:
         return self.until_s <= now_s
 
 
-def judged(health: Health, fault: NDArray[np.int8], back_off: BackOff, *, now_s: float) -> Health:
+def judged(
+    health: Health,
+    fault: NDArray[np.int8],
+    back_off: BackOff,
+    *,
+    now_s: float,
+    shows_s: Floats | float = 0.0,
+) -> Health:
     """`health` after what was seen of each unit at `now_s`.
 
     Args:
@@ -96,6 +103,8 @@ def judged(health: Health, fault: NDArray[np.int8], back_off: BackOff, *, now_s:
         fault: The `Fault` seen of each unit since the last call, NONE where it did well; shape (n,).
         back_off: The first and the longest wait.
         now_s: Not before that of the last call.
+        shows_s: How long a fault of each may take to show; nobody is believed sooner, or whoever is slow would
+            be forgiven before he can fail. Shape (n,) or one for all.
 
     Raises:
         DataError: `fault` has another shape, or a code that is no `Fault`.
@@ -115,7 +124,7 @@ def judged(health: Health, fault: NDArray[np.int8], back_off: BackOff, *, now_s:
     began = ~bad & np.isposinf(health.good_since_s)
     good_since_s = np.where(bad, np.inf, np.where(began, now_s, health.good_since_s))
     # On trial it must do well for as long as it was out, counted from its return.
-    proven = ~bad & (now_s - np.maximum(good_since_s, until_s) >= wait_s)
+    proven = ~bad & (now_s - np.maximum(good_since_s, until_s) >= np.maximum(wait_s, shows_s))
     return Health(
         fault=np.where(bad, fault, np.where(proven, np.int8(Fault.NONE), health.fault)),
         wait_s=np.where(proven, 0.0, wait_s),

@@ -11,7 +11,9 @@ import numpy as np
 from vpp.act.health import BackOff, Fault, judged
 from vpp.act.lifetable import Stage
 from vpp.act.units import Codes
+from vpp.model.horizon import Floats
 from vpp.model.measurement import Unknown
+from vpp.service.actdesk import patience_of
 from vpp.service.acting import Picture
 from vpp.service.actingshare import Wanted
 from vpp.service.events import Severity
@@ -66,6 +68,7 @@ def judge(plant: Plant, picture: Picture) -> None:
         fault,
         BackOff(first_s=first_s, longest_s=max(settings.longest_s, first_s)),
         now_s=now_s,
+        shows_s=_shows_s(plant, picture),
     )
     was, usable = picture.usable, desk.health.usable(now_s)
     for at in np.flatnonzero(was & ~usable).tolist():
@@ -87,6 +90,14 @@ def judge(plant: Plant, picture: Picture) -> None:
         overridden=sum(held.holds(picture.now) for held in desk.overrides.values()),
         lives={stage.name.lower(): int(stages[stage]) for stage in Stage},
     )
+
+
+def _shows_s(plant: Plant, picture: Picture) -> Floats:
+    """How long it may take until it shows that a unit does not follow: its way there, and two readings."""
+    units, patience = picture.units, patience_of(plant.file.control)
+    way_s = patience.slower * (units.draw_kw + units.feed_kw) / units.ramp_kw_per_s
+    readings_s = patience.strikes * picture.period.total_seconds()
+    return np.asarray(units.delay_s + patience.settle_s + way_s + readings_s)
 
 
 def _faults(plant: Plant, picture: Picture) -> Codes:
