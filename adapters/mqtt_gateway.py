@@ -6,7 +6,8 @@
 Commands to a gateway that knows their expiry carry it, and the device falls back by itself. To one that
 does not, what lets the device go is published by us when a command has expired unrenewed and when the
 service stops. Where a link commands one such device alone it is also the last will of the connection: the
-broker says it when we are killed. With several only the first two hold, so give each a link of its own.
+broker says it when we are killed. With several they are let go when we come back, if nobody commands them
+anew: give each a link of its own.
 """
 
 from __future__ import annotations
@@ -49,13 +50,15 @@ class GatewayLink(BrokerLink):
     ) -> None:
         """`devices` are all that stand behind these gateways; see `BrokerLink` for the others."""
         self._translator = PayloadTranslator(payload_map, devices)
-        self._let_go_at: dict[ResourceId, datetime] = {}
-        """Until when devices hold a command that they will not drop by themselves."""
+        commanded = [device.device_id for device in devices if not device.read_only]
+        releases = {d: r for d in commanded if (r := self._translator.release(d)) is not None}
+        self._let_go_at = dict.fromkeys(releases, now())
+        """Until when devices hold a command that they will not drop by themselves. At the start all may
+        hold one of before, if we were killed: who is not commanded soon is let go."""
         self._held: set[ResourceId] = set()
         """Who could not be let go, as it was told."""
         self._refused_before = 0
-        commanded = [device.device_id for device in devices if not device.read_only]
-        release = self._translator.release(commanded[0]) if len(commanded) == 1 else None
+        release = releases.get(commanded[0]) if len(commanded) == 1 else None
         super().__init__(
             broker,
             payload_map.subscriptions,
@@ -119,6 +122,8 @@ class GatewayLink(BrokerLink):
         while True:
             await asyncio.sleep(LOOK_S)
             now = self._now()
+            if not self.connected:
+                continue
             await self._let_go([d for d, until in self._let_go_at.items() if until <= now])
 
     async def _farewell(self) -> None:

@@ -33,6 +33,10 @@ MOST_TOPICS = 100_000
 """Topics whose pace is remembered; beyond, all begin anew, so that made-up topics cannot fill the memory."""
 
 
+LONGEST_TOPIC = 1_024
+"""Characters of a topic that are kept: no device of ours has more, and MQTT allows 65 535 bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """What one topic may bring before it has to wait behind the others."""
@@ -96,6 +100,7 @@ class Inbox:
     def put(self, sender: Confirms, topic: str, payload: bytes, packet_id: bytes) -> None:
         """Take a message that came."""
         self.received += 1
+        topic = topic[:LONGEST_TOPIC]
         message = Message(topic=topic, payload=payload)
         now = self._clock()
         due = self._due.get(topic, 0.0)

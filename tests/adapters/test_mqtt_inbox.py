@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -133,3 +134,16 @@ def test_made_up_topics_do_not_fill_the_memory() -> None:
         inbox.put(Broker(), f"made/up/{number}", b"", b"")
 
     assert len(inbox._due) <= MOST_TOPICS
+
+
+def test_topics_as_long_as_mqtt_allows_fill_no_memory() -> None:
+    inbox, broker = Inbox(10), Broker()
+    tracemalloc.start()
+    try:
+        for n in range(300):
+            inbox.put(broker, f"{'a' * 60_000}/{n}", b"", b"")
+            inbox.pop()
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 1_000_000  # 300 of them whole are 18 MB

@@ -53,7 +53,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def commanded(program: Path) -> AsyncIterator[Bench]:
+async def commanded(program: Path, *, sends: bool = True) -> AsyncIterator[Bench]:
     device = ForeignDevice(
         device_id=CHILLER,
         enterprise_id=MILL,
@@ -89,8 +89,9 @@ async def commanded(program: Path) -> AsyncIterator[Bench]:
             bench.link = link
             running = asyncio.create_task(link.run(bench.stop))
             await link.wait_until(connected=True)
-            assert await link.send([COMMAND]) == ()
-            assert await bench.next_tag() == "power_limit"
+            if sends:
+                assert await link.send([COMMAND]) == ()
+                assert await bench.next_tag() == "power_limit"
             yield bench
             bench.stop.set()
             await running
@@ -159,6 +160,16 @@ def test_a_command_that_leaves_while_the_one_before_is_let_go_is_let_go_at_its_o
             assert await bench.link.send([NEXT]) == ()
             assert await bench.next_tag() == "power_limit"
             bench.now = NOON + 2 * TTL
+            assert await bench.next_tag() == "power_limit_enable"
+
+    asyncio.run(asyncio.wait_for(check(), 20))
+
+
+def test_a_device_that_may_hold_a_command_of_before_our_start_is_let_go(program: Path) -> None:
+    """Row C7: behind a link with several devices no last will speaks for who was killed."""
+
+    async def check() -> None:
+        async with commanded(program, sends=False) as bench:
             assert await bench.next_tag() == "power_limit_enable"
 
     asyncio.run(asyncio.wait_for(check(), 20))
