@@ -96,7 +96,8 @@ async def _words(line: ModbusLine, unit: int, at: int, count: int) -> dict[Place
 
 async def _name(line: ModbusLine, unit: int, models: tuple[Model, ...]) -> str:
     """Maker and product, as model 1 tells them."""
-    common = next((m for m in models if m.id == 1), None)
+    # One that is too short for its names may end at the last address there is.
+    common = next((m for m in models if m.id == 1 and m.length + 2 >= sum(_PRODUCT)), None)
     if common is None:
         return "SunSpec device"
     told = []

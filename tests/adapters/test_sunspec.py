@@ -388,3 +388,18 @@ def test_models_we_do_not_know_are_passed_over() -> None:
             assert values_of(await found(there), words)["power_kw"] == pytest.approx(2.5)
 
     run(check())
+
+
+def test_a_model_of_names_too_short_for_them_at_the_last_registers_breaks_nothing() -> None:
+    """Asking for the names would ask beyond the last address there is, and end the link."""
+    words = laid_down([(103, INVERTER)], base=50000)
+    end = max(words) - 1
+    words |= {end: 9999, end + 1: 65520 - end - 2}  # unknown, and as long as it takes
+    words |= dict.fromkeys(range(end + 2, 65520), 0)
+    words |= {65520: 1, 65521: 2, 65522: 0, 65523: 0, 65524: 0xFFFF, 65525: 0}
+
+    async def check() -> None:
+        async with slaves({UNIT: words}) as there:
+            assert (await found(there)).name == "SunSpec device"
+
+    run(check())
