@@ -20,9 +20,10 @@ from vpp.model.resource import Storage
 from vpp.model.schedule import Reserve
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.terms import ReserveHeadroom
-from vpp.service import cycle
+from vpp.service import cycle, overrides
 from vpp.service.plant import Plant
 from vpp.service.reservedcharge import reserved_kwh
+from vpp.wirecontrol import OverrideRequest
 
 FCR = ProductId("fcr")
 STORE = ResourceId("steel-battery")
@@ -88,6 +89,45 @@ def test_while_it_is_called_it_may_be_used(plant: Plant) -> None:
 
     assert reserved_kwh(plant, NOW) is None
     assert reserved_kwh(plant, NOW + QUARTER) is not None
+
+
+def test_a_call_that_was_taken_back_frees_nothing(plant: Plant) -> None:
+    sold(plant)
+    plant.book.calls.add(
+        Activation(
+            activation_id="a", revision=2, product_id=FCR, unit_id=UnitId("u"),
+            interval=Interval(NOW, NOW + QUARTER), side=Side.SELL, quantity_mw=Decimal(0),
+            source="venue", received_at=NOW, baseline_kw=None,
+        )
+    )  # fmt: skip
+
+    assert reserved_kwh(plant, NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "told_kw"),
+    [
+        pytest.param({"power_kw": 200.0}, 200.0, id="a power: a person outranks what was sold"),
+        pytest.param({"high_kw": 200.0}, 0.0, id="bounds: what was sold holds inside of them"),
+    ],
+)
+def test_a_person_who_names_a_power_outranks_what_was_sold(
+    plant: Plant, asked: dict[str, float], told_kw: float
+) -> None:
+    sold(plant, firm_kw=1e6, kept_kw=1e6)
+    assert plant.schedule is not None
+    power_kw = plant.schedule.power_kw.copy()
+    power_kw[plant.units.index[STORE], :] = 300.0
+    plant.schedule = replace(plant.schedule, power_kw=power_kw)
+    request = OverrideRequest.model_validate(
+        {"for_minutes": 30, "by": "Li", "reason": "a drill", **asked}
+    )
+    asyncio.run(overrides.take(plant, STORE, request, now=NOW))
+    asyncio.run(cycle.act(plant, NOW))
+
+    newest = plant.lives.standing(STORE).setpoint
+    assert newest is not None
+    assert newest.power_kw == told_kw
 
 
 @pytest.mark.parametrize(

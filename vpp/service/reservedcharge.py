@@ -1,7 +1,8 @@
 """Energy that stores must keep for reserve that is sold: nothing else may spend it.
 
 The plan has put it there (`vpp/plan/reserve.py`). Between two plans it is the guard that sees to it, whatever
-makes up for the quarter-hour. While a product is called its energy is there to be used.
+makes up for the quarter-hour. While a product is called its energy is there to be used, and a person who takes a
+store in hand and names its power outranks what was sold of it, as everywhere (`vpp/act/arbitration.py`).
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ def reserved_kwh(plant: Plant, now: datetime) -> Floats | None:
     if schedule is None or made_from is None or now not in schedule.horizon.span:
         return None
     step = schedule.horizon.index(now)
-    called = {call.product_id for call in plant.book.calls.standing_in(Interval(now, now + MOMENT))}
+    calls = plant.book.calls.standing_in(Interval(now, now + MOMENT))
+    called = {call.product_id for call in calls if call.quantity_mw or call.signal}
     reserved = np.zeros(len(plant.units))
     for term in made_from[1]:
         if isinstance(term, ReserveHeadroom) and term.up and term.product_id not in called:
             kept = schedule.reserve.get(term.key)
             if kept is not None:
                 reserved += _stored_kwh(plant, term, kept, step)
+    for name, held in plant.acting.overrides.items():
+        if held.holds(now) and held.low_kw == held.high_kw:
+            reserved[plant.units.index[name]] = 0.0
     return reserved if reserved.any() else None
 
 
