@@ -50,6 +50,7 @@ EACH = (
     "resource_heard",
     "resource_follows",
 )
+WHOLE = ("park_power", "up", "down")
 WAIT_S = 60.0
 
 
@@ -95,7 +96,7 @@ def measure(small: bool) -> Sequence[Figure]:
     guarded = {kw: at for kw, at in ran.guarded.items() if kw in ran.sent}
     to_guard_ms = [1000 * (at - ran.sent[kw]) for kw, at in guarded.items()]
     to_answer_ms = [1000 * (ran.confirmed[kw] - at) for kw, at in ran.sent.items()]
-    points = size.devices * len(EACH)
+    points = size.devices * len(EACH) + len(WHOLE)
     return [
         Figure(name="points", measured=ran.heard["points"], at_least=points, at_most=points),
         Figure(name="cyclic_core_share", measured=100 * ran.cpu_share, unit="%", at_most=20),
@@ -121,6 +122,10 @@ def _section(file: ParkFile, size: Size) -> StationSection:
         | {"cyclic_s": size.cyclic_s}
         for number, r in enumerate(file.park.resources)
         for place, what in enumerate(EACH)
+    ]
+    points += [
+        {"ioa": CALL - 10 + place, "what": what, "cyclic_s": size.cyclic_s}
+        for place, what in enumerate(WHOLE)
     ]
     call = {
         "ioa": CALL,
