@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -168,3 +169,12 @@ def test_what_is_seen_before_the_first_instruction_says_nothing() -> None:
     following.see(START, D(3))
     assert following.told().samples == 0
     assert following.told().in_band is None
+
+
+def test_where_nothing_is_awarded_nothing_is_judged() -> None:
+    following = Following(replace(a_rule(), capacity_mw=D(0), standard_rate=D(0)))
+    step_up(following)
+    following.ask(at(300), D(0))
+
+    told = following.told()
+    assert (told.instructions, told.index, told.mileage_mw) == (0, None, 20)

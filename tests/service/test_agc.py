@@ -16,7 +16,7 @@ from tests.service.drpark import planned
 from tests.service.regulationpark import HOUR, MILEAGE, D, a_park, regulating, signal
 from vpp.clock import SimulatedClock
 from vpp.model.ids import ProductId
-from vpp.model.time import isoformat
+from vpp.model.time import Interval, isoformat
 from vpp.service import agc, mainmeters, owing, tradelog
 from vpp.service.plant import Plant
 from vpp.service.reservedesk import ReserveDesk
@@ -141,6 +141,25 @@ def test_a_reading_of_before_the_boundary_is_judged_by_what_was_owed_then(hunan:
 
     asyncio.run(run())
     assert [sample.response_mw for sample in hunan.reserve.samples] == [10, 10]
+
+
+def test_a_signal_that_outlasts_its_award_is_judged_by_it_and_ends_no_cycle(hunan: Plant) -> None:
+    """10 MW until the hour of the award is over, and back to 0 after that."""
+    span = Interval(HOUR.start, HOUR.end + 600 * SECOND)
+    after = HOUR.end + 5 * SECOND
+
+    async def run() -> None:
+        await signal(hunan, MILEAGE, "10", HOUR.start, revision=1, span=span)
+        for seconds in (1, 6, 90):
+            show(hunan, HOUR.start + seconds * SECOND, "10")
+        hunan.clock = SimulatedClock(after)
+        await signal(hunan, MILEAGE, "0", after, revision=2, span=span)
+        agc.note(hunan, after + SECOND)
+
+    asyncio.run(run())
+    told = hunan.reserve.runs[PRODUCT].following.told()
+    assert (told.instructions, told.asked_mw) == (1, 0)
+    assert hunan.reserve.runs[PRODUCT].following.rule.capacity_mw == 10
 
 
 def test_a_course_of_many_set_points_is_handed_over_once(hunan: Plant) -> None:

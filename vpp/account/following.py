@@ -155,7 +155,9 @@ class Following:
         return abs(response_mw - self.asked_mw) <= width
 
     def _close(self) -> None:
-        """Judge the instruction that is over."""
+        """Judge the instruction that is over; where nothing is awarded there is nothing to judge it by."""
+        if self.rule.capacity_mw <= 0 or self.rule.standard_rate <= 0:
+            return
         if self._since is None or self.asked_mw == self._from_mw or len(self._samples) < 2:
             return
         one = judged(self._since, self._from_mw, self.asked_mw, self._samples)

@@ -98,7 +98,9 @@ def _instruct(plant: Plant, call: Activation, now: datetime) -> None:
         )
         plant.reserve.runs[call.product_id] = run
     run.until = max(run.until, call.interval.end)
-    run.following.rule = rule_of(plant, call, now)
+    rule = rule_of(plant, call, now)
+    if rule.capacity_mw > 0:  # an award that is over: what it left behind is judged by it still
+        run.following.rule = rule
     known = run.told_until
     for at, mw in _since(call, known):
         if at <= now:
