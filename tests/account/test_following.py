@@ -177,4 +177,6 @@ def test_where_nothing_is_awarded_nothing_is_judged() -> None:
     following.ask(at(300), D(0))
 
     told = following.told()
-    assert (told.instructions, told.index, told.mileage_mw) == (0, None, 20)
+    assert told.instructions == 0
+    assert told.index is None
+    assert told.mileage_mw == 20
