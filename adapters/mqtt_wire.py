@@ -59,6 +59,8 @@ class WireClient(aiomqtt.Client):
         self._home = threading.get_ident()
         self.heard_at = self._loop.time()
         """When the broker last sent anything, by the clock of the loop."""
+        self.own_fault = False
+        """Whether we ended the connection, and not the broker or the network."""
 
     def confirm(self, packet_ids: Iterable[bytes]) -> None:
         """Tell the broker that these messages were taken; nothing where the connection is gone."""
@@ -160,6 +162,7 @@ class WireClient(aiomqtt.Client):
 
     def _fail(self, error: Exception) -> None:
         """End the connection: whoever waits for its loss is told why."""
+        self.own_fault = self.own_fault or not isinstance(error, OSError)
         if not self._disconnected.done():
             self._disconnected.set_exception(error)
         if self._wire is not None:

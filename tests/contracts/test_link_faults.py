@@ -101,17 +101,30 @@ def program(require_program: Callable[[str, str], Path]) -> Path:
 # ---------------------------------------------------------------- B3
 
 
+@pytest.mark.parametrize("telling", [False, True])
 def test_of_two_services_under_one_name_the_one_that_never_stood_for_long_gives_up(
-    program: Path,
+    program: Path, telling: bool
 ) -> None:
+    """Also while devices tell: what the second connection hears is no sign of its end."""
+
+    async def tell(access: BrokerAccess) -> None:
+        async with a_device(access) as device:
+            while True:
+                await device.publish(f"{WHERE}/telemetry", b"told", qos=1)
+                await asyncio.sleep(0.002)
+
     async def check() -> None:
         async with (
             MosquittoBroker([MILL], program=program) as access,
             a_link(access, timing=replace(QUICK, stable_after_s=0.0)) as first,
         ):
             await first.wait_until(connected=True)  # which is long enough, for this one
+            teller = asyncio.create_task(tell(access)) if telling else None
             with pytest.raises(RejectedError, match="another client uses our client id"):
                 await a_link(access, seed=2).run(asyncio.Event())
+            if teller is not None:
+                teller.cancel()
+                return
 
             await first.wait_until(connected=True)
             messages = first.messages()
