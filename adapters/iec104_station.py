@@ -46,6 +46,8 @@ MOST_ORDERS = 32
 """That wait for their turn; beyond, they are refused."""
 
 MINUTE_S = 60.0
+BEATS = 5
+"""Turns within t1. Who had none for all of t1 was frozen: a master has given up what it sent before."""
 
 CONNECTIONS = 2
 """Of one master at a time; a further one ends the oldest, which may be half-open."""
@@ -78,6 +80,8 @@ class Station:
             addresses.sort(key=lambda address: (not self._points[address].is_state, address))
         self._waiting: asyncio.Queue[tuple[Line, Asdu, DispatchOrder]] = asyncio.Queue(MOST_ORDERS)
         self._selector = Selector(spec.select_s)
+        self._beat_s = float("inf")
+        """When we last had our turn: what came while we stood still is old."""
         self._ordered: dict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=spec.orders_per_minute)
         )
@@ -131,6 +135,7 @@ class Station:
             ) from error
         self._port = server.sockets[0].getsockname()[1]
         tasks = [asyncio.create_task(self._work(operate), name=f"{self.spec.name}-orders")]
+        tasks.append(asyncio.create_task(self._beat(), name=f"{self.spec.name}-beat"))
         tasks += [
             asyncio.create_task(self._cycle(period_s), name=f"{self.spec.name}-{period_s:g}s")
             for period_s in self._cycles
@@ -201,6 +206,12 @@ class Station:
                 for point, now in moved:
                     outbox.changed(point, now)
                 line.pump()
+
+    async def _beat(self) -> None:
+        loop, every_s = asyncio.get_running_loop(), self.spec.timing.t1_s / BEATS
+        while True:
+            self._beat_s = loop.time()
+            await asyncio.sleep(every_s)
 
     async def _cycle(self, period_s: float) -> None:
         """Let points of one period be told; what a slow master has not taken counts once."""
@@ -332,6 +343,8 @@ class Station:
             return "this master may not order"
         if asdu.test:
             return "it is a test"
+        if now_s - self._beat_s > self.spec.timing.t1_s:
+            return "it came while we stood still, and nobody knows how old it is"
         if (why := point.refuses(element.value)) is not None:
             return why
         turn = self._selector.select if element.select else self._selector.execute

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapters.iec104_asdu import Asdu, Cause, Element, Type
+from adapters.iec104_asdu import Asdu, Cause, Element, Type, command
 from adapters.iec104_frames import FrameReader, Numbered, Word, frame_bytes
 from tests.adapters.dispatcher import NOON, ZONE, Dispatcher, serving
 from tests.chaos.proxy import Proxy, Toxic
@@ -374,6 +375,22 @@ def test_a_master_that_asks_and_never_reads_is_let_go_within_bounded_room() -> N
 
     run(check())
     assert ("127.0.0.1", "is gone: does not read what it is answered") in told
+
+
+def test_an_order_that_waited_while_the_service_was_frozen_is_not_done() -> None:
+    orders, told = Orders(), list[tuple[str, str]]()
+
+    async def check() -> None:
+        async with serving(replace(SPEC, timing=FAST), orders, told) as station:
+            centre = await dispatcher(station.port)
+            assert not (await centre.asks(Type.C_SC_NA_1, Element(SWITCH, 1.0))).negative
+            centre.says(command(Type.C_SC_NA_1, Element(SWITCH, 0.0), common_address=1, zone=ZONE))
+            time.sleep(2 * FAST.t1_s)  # noqa: ASYNC251  (all that runs here stands still)
+            await centre.until(lambda: centre.heard[-1].negative or centre.gone is not None)
+
+    run(check())
+    assert [order.value for order in orders.taken] == [1]
+    assert any("while we stood still" in what for _, what in told)
 
 
 def test_orders_beyond_the_budget_of_a_minute_are_refused() -> None:
