@@ -86,8 +86,10 @@ def draw(tracked: Tracked, hour: Interval, path: Path) -> None:
 
 
 def _draw_power(power: Any, tracked: Tracked, hour: Interval) -> None:
-    ticks = [tick for tick in tracked.ticks if hour.start <= tick.at < hour.end]
+    ticks = [tick for tick in tracked.ticks if hour.start <= tick.at <= hour.end]
     minutes = [_minutes(tick.at - hour.start) for tick in ticks]
+    asked = [minute for minute in minutes if minute < _minutes(HOUR)]
+    planned_kw = [tick.planned_kw for tick in ticks[: len(asked)]]
     quarters = [one for one in tracked.quarters if hour.covers(one.interval)]
     edges = [_minutes(one.interval.start - hour.start) for one in quarters] + [_minutes(HOUR)]
     power.stairs(
@@ -95,7 +97,7 @@ def _draw_power(power: Any, tracked: Tracked, hour: Interval) -> None:
         color=OWED, linewidth=2.5, label="owed, mean of the quarter-hour",
     )  # fmt: skip
     power.plot(
-        minutes, [tick.planned_kw for tick in ticks], color=PLANNED, linestyle="--",
+        [*asked, _minutes(HOUR)], [*planned_kw, *planned_kw[-1:]], color=PLANNED, linestyle="--",
         drawstyle="steps-post", label="planned",
     )  # fmt: skip
     power.plot(

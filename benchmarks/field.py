@@ -45,7 +45,11 @@ def find_parts() -> dict[str, Part]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python benchmarks/field.py", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/field.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--part", action="append", metavar="NAME", help="which; all where left out")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--small", action="store_true", help="the smallest sizes that run at all")
