@@ -64,7 +64,10 @@ class Session:
                 case Numbered(sent, received, asdu):
                     self._count(sent, now_s)
                     self._acknowledged(received)
-                    yield asdu
+                    if (
+                        self.started
+                    ):  # else it is counted and left aside: some masters ask too early
+                        yield asdu
                     if self._owed >= self._timing.w:
                         self._acknowledge()
                 case Acknowledgement(received):
@@ -73,8 +76,6 @@ class Session:
                     self._word(frame)
 
     def _count(self, sent: int, now_s: float) -> None:
-        if not self.started:
-            raise _foreign("data came before they were asked for")
         if sent != self._next_received:
             raise _foreign(f"frame {sent} came where {self._next_received} was due")
         self._next_received = (sent + 1) % MODULUS

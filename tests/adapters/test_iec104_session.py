@@ -110,10 +110,12 @@ def test_numbers_and_words_that_cannot_be_are_refused(frame: Frame) -> None:
         comes(station(), frame)
 
 
-def test_data_before_the_start_are_refused() -> None:
+def test_data_before_the_start_are_counted_and_left_aside() -> None:
     fresh = Session(LinkTiming(), controlling=False, now_s=0.0)
-    with pytest.raises(ForeignError, match="before they were asked for"):
-        comes(fresh, Numbered(0, 0, ASDU))
+    assert comes(fresh, Numbered(0, 0, ASDU)) == []
+    comes(fresh, Word.START_ACT)
+    assert comes(fresh, Numbered(1, 0, ASDU)) == [ASDU]
+    assert sent(fresh) == [Acknowledgement(1), Word.START_CON]
 
 
 def test_numbers_go_round() -> None:
