@@ -27,8 +27,8 @@ from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
 
-LET_GO_S = 2.0
-"""How long the last releases may take when the link is stopped."""
+LET_GO_S, LET_GO_EACH_S = 2.0, 0.3
+"""How long the last releases may take when the link is stopped, and how much longer for each device."""
 
 RETRY_S = 1.0
 """How soon a refresh that failed is tried again."""
@@ -189,7 +189,7 @@ class Talk:
                 state.release_at = 0.0
         waiting = [s for s in states if s.release_at is not None and not s.dead]
         try:
-            async with asyncio.timeout(LET_GO_S):
+            async with asyncio.timeout(LET_GO_S + LET_GO_EACH_S * len(waiting)):
                 for state in waiting:
                     await self._let_go(state)
         except TimeoutError:

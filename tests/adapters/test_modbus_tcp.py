@@ -858,6 +858,23 @@ def test_at_the_end_one_that_holds_on_or_is_silent_keeps_no_other_from_being_let
     run(check())
 
 
+def test_at_the_end_many_devices_behind_a_slow_gateway_are_all_let_go() -> None:
+    units = range(1, 13)
+
+    async def check() -> None:
+        async with slaves(dict.fromkeys(units, IDLE)) as there, Proxy(there.port) as line:
+            devices = [a_device(unit, poll_s=60) for unit in units]
+            async with a_link(line.port, devices) as (link, told):
+                await told.next(TelemetryMessage, unit=units[-1])
+                assert await link.send([a_setpoint(-2.5, unit=unit) for unit in units]) == ()
+                await told.next(AckMessage, unit=units[-1])
+                assert all(there.words[unit][ENABLE] == 1 for unit in units)
+                line.down = Toxic(latency_s=0.12)
+            assert [there.words[unit][ENABLE] for unit in units] == [0] * len(units)
+
+    run(check())
+
+
 def test_a_command_for_a_stranger_is_a_bug() -> None:
     async def check() -> None:
         async with slaves({1: IDLE}) as there, a_link(there.port, [a_device()]) as (link, _):
