@@ -37,11 +37,6 @@ class Outbox:
         self.late = 0
         """Cyclic values that were due again before they had left."""
 
-    @property
-    def interrogated(self) -> bool:
-        """Whether an interrogation is being answered."""
-        return self._interrogation is not None
-
     # ------------------------------------------------------------ in
 
     def confirm(self, asdu: bytes) -> bool:

@@ -267,6 +267,7 @@ class Station:
         line.pump()
 
     def _interrogation(self, line: Line, asdu: Asdu) -> None:
+        """Tell everything; asked again meanwhile, the answer begins anew."""
         outbox = self._lines[line]
         if asdu.cause == Cause.DEACTIVATION:
             outbox.stop_interrogation()
@@ -275,7 +276,7 @@ class Station:
         if asdu.cause != Cause.ACTIVATION:
             self._answer(line, asdu, Cause.UNKNOWN_CAUSE, negative=True)
             return
-        refused = asdu.elements[0].qualifier != STATION or outbox.interrogated
+        refused = asdu.elements[0].qualifier != STATION
         self._answer(line, asdu, Cause.ACTIVATION_CON, negative=refused)
         if not refused:
             outbox.interrogate(self._own(asdu).answered(Cause.ACTIVATION_END).octets())
