@@ -1,7 +1,7 @@
 """Messages between the client and the reader: bounded, with a quota for each topic.
 
     put ─▶ within its quota ─▶ first lane  ─▶ pop      confirmed to the broker when it was read
-      └──▶ beyond it ────────▶ second lane ─▶ pop, where the first is empty      confirmed at once
+      └──▶ beyond it ────────▶ second lane ─▶ pop, where the first is empty      confirmed after those before it
 
 A device that sends fifty times as much as it should delays nobody else: what it sends beyond its quota
 waits behind everything of the others, and is what gives way first. Where there is time it is read all
@@ -143,7 +143,7 @@ class Inbox:
     def _put_second(self, sender: Confirms, message: Message, packet_id: bytes) -> None:
         self.over_quota += 1
         if packet_id:
-            # At once: a flood that was not confirmed would fill the broker's window for all.
+            # Unread: a flood that was not confirmed would fill the broker's window for all.
             sender.confirm((packet_id,))
         if len(self._second) == self._capacity:
             self.lost_over_quota += 1

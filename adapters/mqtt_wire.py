@@ -29,12 +29,11 @@ import aiomqtt
 from paho.mqtt import client as paho
 
 from adapters.mqtt_frames import FrameReader, Taken
+from adapters.mqtt_order import ConfirmationOrder
 
 READ_BYTES = 256 * 1024
 LOOK_S, PATIENCE_S = 0.002, 2.0
 """How often room is looked for, and how long at most."""
-
-_PUBACK = b"\x40\x02"
 
 
 class WireClient(aiomqtt.Client):
@@ -63,10 +62,13 @@ class WireClient(aiomqtt.Client):
         """Whether we ended the connection, and not the broker or the network."""
 
     def confirm(self, packet_ids: Iterable[bytes]) -> None:
-        """Tell the broker that these messages were taken; nothing where the connection is gone."""
+        """Tell the broker that these messages were taken, in the order in which they came.
+
+        Nothing where the connection is gone.
+        """
         wire = self._wire
         if wire is not None:
-            wire.out += b"".join([_PUBACK + packet_id for packet_id in packet_ids])
+            wire.out += wire.order.read(packet_ids)
             self._flush()
 
     def drop(self, reason: str) -> None:
@@ -78,7 +80,7 @@ class WireClient(aiomqtt.Client):
     def _on_socket_open(self, client: paho.Client, userdata: object, sock: paho.SocketLike) -> None:
         assert isinstance(sock, socket.socket)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire = _Wire(sock, FrameReader(self._taken))
+        wire = _Wire(sock, self._taken)
         client._sock = self._wire = wire
         super()._on_socket_open(client, userdata, wire)
         # In the place of the base's reader, which would ask paho to read.
@@ -175,9 +177,16 @@ class WireClient(aiomqtt.Client):
 class _Wire:
     """A socket as paho sees one: it reads what is not ours, and sends into a buffer."""
 
-    def __init__(self, sock: socket.socket, frames: FrameReader) -> None:
+    def __init__(self, sock: socket.socket, taken: Taken) -> None:
         self._sock = sock
-        self.frames = frames
+        self.order = ConfirmationOrder()
+
+        def came(topic: str, payload: bytes, packet_id: bytes) -> None:
+            if packet_id:
+                self.order.came(packet_id)
+            taken(topic, payload, packet_id)
+
+        self.frames = FrameReader(came)
         self.out = bytearray()
         self.ended = False
         """Whether the other side has closed."""
