@@ -61,7 +61,9 @@ def figures(*, small: bool) -> Sequence[Figure]:
 def _tracking(day: Tracked) -> Sequence[Figure]:
     judged, all_of_them = day.judged, len(day.quarters)
     errors = [abs(q.error_kwh) / abs(q.owed_kwh) * 100 for q in judged if q.owed_kwh]
-    held = sum(quarter.held_by_ceiling for quarter in day.quarters)
+    held = sum(
+        bool(quarter.held_by_ceiling) for quarter in day.quarters
+    )  # not of numpy's own kind, for JSON
     return (
         Figure(name="tracking_within_2pct_share", measured=day.met_share, at_least=0.95),
         Figure(name="tracking_intervals_judged", measured=len(judged)),
