@@ -17,6 +17,7 @@ import pytest
 
 from adapters.broker_process import BrokerAccess, PrivateBroker
 from adapters.brokers import EmbeddedBroker, MosquittoBroker
+from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
@@ -268,5 +269,35 @@ def test_a_password_that_gets_no_answer_is_a_fault_of_the_link() -> None:
         ):
             await until(lambda: link.fault == "Operation timed out")
             assert not link.connected
+
+    run(check())
+
+
+def test_messages_beyond_a_quota_are_confirmed_in_their_turn(broker: PrivateBroker) -> None:
+    """The embedded broker hangs up on who confirms a later message before an earlier one."""
+
+    async def check() -> None:
+        async with broker as access, a_gateway(access) as device:
+            link = MqttLink(
+                access.address(),
+                HOMES,
+                client_id="service",
+                now=lambda: NOON,
+                jitter=Random(1),
+                timing=QUICK,
+                quota=Quota(per_s=0.001, burst=1),
+            )
+            async with link:
+                await link.wait_until(connected=True)
+                for name in ("bess-1", *("bess-2" for _ in range(40))):
+                    await device.publish(f"vpp/v1/steel/mill/{name}/telemetry", b"{}", qos=1)
+                await until(lambda: link.inbox.received == 41)
+                assert link.inbox.over_quota == 39
+                messages = link.messages()
+                for _ in range(41):
+                    await anext(messages)
+                await device.publish("vpp/v1/steel/mill/bess-3/telemetry", b"{}", qos=1)
+                assert (await anext(messages)).topic.endswith("bess-3/telemetry")
+                assert (link.connected, link.reconnects) == (True, 0)
 
     run(check())
