@@ -18,6 +18,7 @@ from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.ids import ResourceId
 from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.programme import EventList, ProgrammeReport
+from vpp.model.reporting import ReportAnswer, ReportHead
 from vpp.model.time import Interval
 from vpp.model.venue import Submission, VenueHealth
 from vpp.wire import AwardRequest, SeriesUpload
@@ -147,6 +148,17 @@ class ProgrammeServer(Protocol):
 
     def offer_power(self, power_kw: Callable[[], float | None]) -> None:
         """Where a server can ask for the power that is drawn now: kW, None where that is not known."""
+        ...
+
+
+class ReportPlatform(Protocol):
+    """A dispatch centre or platform that is told how a unit does."""
+
+    async def send(self, head: ReportHead, body: bytes) -> ReportAnswer:
+        """Hand one report over, as it is on record; a second time it is the same bytes under the same id.
+
+        What goes wrong is an answer too: it raises nothing but for a mistake of ours.
+        """
         ...
 
 
