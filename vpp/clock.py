@@ -19,12 +19,34 @@ simulated time). So the same inputs give the same run whatever the machine does 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from vpp.errors import DataError
 from vpp.model.time import require_utc
+
+WORN_OFF = 0.1
+"""Share of its rate that a clock gives up while it runs ahead of a machine that was set back."""
+
+_NOTED = timedelta(seconds=1)
+"""A leap of the machine's clock below this is its usual keeping of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How a clock stands to the machine's."""
+
+    ahead: timedelta = timedelta(0)
+    """So far it runs ahead of the machine's, which was set back; never below 0."""
+
+    leaps: int = 0
+    """How often the machine's was set forward by more than a second, or slept."""
+
+    leap: timedelta = timedelta(0)
+    """The newest of these."""
 
 
 class Watch(Protocol):
@@ -75,11 +97,47 @@ class Nudge:
         self._asked = False
 
 
+class _SteadyWall:
+    """The machine's time, which may leap forward, but never falls back.
+
+    Ages, deadlines and what was promised until when are differences of times: a clock that falls
+    back would let them stand still. One that was set back by 5 s is followed again after 50 s.
+    """
+
+    def __init__(self, wall: Callable[[], datetime], elapsed_s: Callable[[], float]) -> None:
+        self._wall, self._elapsed_s = wall, elapsed_s
+        self._now, self._read_s = wall(), elapsed_s()
+        self.drift = Drift()
+
+    def now(self) -> datetime:
+        wall, read_s = self._wall(), self._elapsed_s()
+        passed = timedelta(seconds=max(read_s - self._read_s, 0.0))
+        held = self._now + passed * (1 - WORN_OFF)
+        leap, before = wall - self._now - passed, self.drift
+        self._now, self._read_s = max(wall, held), read_s
+        leapt = leap > _NOTED and not before.ahead
+        self.drift = Drift(
+            ahead=self._now - wall,
+            leaps=before.leaps + leapt,
+            leap=leap if leapt else before.leap,
+        )
+        return self._now
+
+
 class WallClock:
     """The machine's clock. `speed` 60 lets a simulated hour pass in a minute from `start` on."""
 
-    def __init__(self, *, start: datetime | None = None, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        start: datetime | None = None,
+        speed: float = 1.0,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin at `start` (now, where None) and run `speed` times as fast as the wall.
+
+        `wall` tells the machine's time, aware UTC, and may leap; `elapsed_s` counts seconds and never does.
 
         Raises:
             DataError: `start` is not UTC, or `speed` not above 0.
@@ -88,7 +146,8 @@ class WallClock:
             require_utc(start, where="WallClock.start")
         if not speed > 0:
             raise DataError(f"speed is {speed}", where="WallClock", fix="Give a number above 0")
-        self._origin = datetime.now(UTC)
+        self._steady = _SteadyWall(wall, elapsed_s)
+        self._origin = self._steady.now()
         self._start = start or self._origin
         self._speed = speed
 
@@ -98,7 +157,11 @@ class WallClock:
         return self._speed
 
     def now(self) -> datetime:
-        return self._start + (datetime.now(UTC) - self._origin) * self._speed
+        return self._start + (self._steady.now() - self._origin) * self._speed
+
+    def drift(self) -> Drift:
+        """How it stood to the machine's clock when it was read last."""
+        return self._steady.drift
 
     async def wait_until(
         self, moment: datetime, stop: asyncio.Event, nudge: Nudge | None = None
@@ -107,7 +170,7 @@ class WallClock:
             return await self._wait_nudged(moment, stop, nudge)
         while not stop.is_set() and (left := (moment - self.now()) / self._speed) > timedelta(0):
             try:
-                # At most a minute at a time, so that a stepped wall clock is noticed.
+                # At most a minute at a time, so that a machine set forward is noticed.
                 await asyncio.wait_for(stop.wait(), min(left.total_seconds(), 60.0))
             except TimeoutError:
                 continue

@@ -10,6 +10,7 @@ from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import (
     backfill,
+    clockwatch,
     cycle,
     feeds,
     iec104,
@@ -64,7 +65,10 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     async def watching(stop: asyncio.Event) -> None:
         await linkwatch.watch(plant, stop)
 
-    seatless = {"listen": listening, "probe": probing, "links": watching}
+    async def timing(stop: asyncio.Event) -> None:
+        await clockwatch.watch(plant, stop)
+
+    seatless = {"listen": listening, "probe": probing, "links": watching, "clock": timing}
     return loops | _window(plant) | _backfill(plant) | iec104.loops(plant) | seatless
 
 

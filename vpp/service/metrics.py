@@ -178,6 +178,11 @@ class Metrics:
         )
 
     def _measure_service(self) -> None:
+        self._clock_ahead = Gauge(
+            "vpp_clock_ahead_seconds",
+            "Seconds by which our clock runs ahead of the machine's, which was set back.",
+            registry=self.registry,
+        )
         self._loop_lag = Histogram(
             "vpp_loop_lag_seconds",
             "Seconds by which the event loop woke late.",
@@ -343,6 +348,9 @@ class Metrics:
 
     def setpoint_rejected(self) -> None:
         self._rejected.inc()
+
+    def clock_ahead(self, seconds: float) -> None:
+        self._clock_ahead.set(seconds)
 
     def loop_lag(self, seconds: float) -> None:
         self._loop_lag.observe(seconds)

@@ -21,7 +21,7 @@ from vpp.account.statements import AccountedInterval, Call
 from vpp.act.ladder import SafeState
 from vpp.act.life import Lives
 from vpp.act.units import Units
-from vpp.clock import Watch
+from vpp.clock import Drift, Watch
 from vpp.model.command import Delivery, Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
@@ -187,6 +187,9 @@ class Plant:
 
     file: ParkFile
     clock: Watch
+    drift: Callable[[], Drift] = Drift
+    """How the clock stands to the machine's; a simulated one does not drift."""
+
     started_at: datetime
     strategies: tuple[Strategy, ...]
     strategy_version: str

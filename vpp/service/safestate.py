@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from vpp.act.ladder import Rung, decide
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER
+from vpp.service import clockwatch
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
@@ -26,7 +27,7 @@ def rung(plant: Plant, now: datetime) -> Rung:
         plan_every=plant.file.planning.every + timedelta(seconds=plant.file.most_plan_s),
         hold_for=HOLD_FOR,
         failure=outcome.reason if isinstance(outcome, Unsolved) else None,
-        doubts=[] if plant.journal_fault is None else [plant.journal_fault],
+        doubts=[one for one in (plant.journal_fault, clockwatch.doubt(plant.drift())) if one],
     )
     if found.state is not plant.safe_state:
         severity = Severity.INFO if found.may_bid else Severity.ALARM

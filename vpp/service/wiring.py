@@ -40,7 +40,7 @@ from vpp.account.meters import MeterBook
 from vpp.account.peaks import MonthlyPeaks
 from vpp.act.life import Lives
 from vpp.act.units import Units
-from vpp.clock import Watch
+from vpp.clock import Drift, WallClock, Watch
 from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId
 from vpp.model.measurement import Measurement
@@ -182,6 +182,7 @@ def build_plant(
     plant = Plant(
         file=file,
         clock=clock,
+        drift=clock.drift if isinstance(clock, WallClock) else Drift,
         started_at=now,
         tested=tested,
         strategies=load_strategies(file.strategies),
