@@ -18,20 +18,14 @@ from datetime import datetime
 from random import Random
 
 import aiomqtt
-import structlog
 
+from adapters.letting_go import LettingGo
 from adapters.mqtt_life import BrokerAddress, BrokerLink
-from adapters.mqtt_mapping import ForeignDevice, PayloadTranslator
 from adapters.mqtt_pace import LinkTiming
+from adapters.payload_mapping import ForeignDevice, PayloadTranslator
 from vpp.model.command import Setpoint
-from vpp.model.ids import ResourceId
 from vpp.model.payloads import PayloadMap
 from vpp.ports import Message, Unsent
-
-log = structlog.get_logger(__name__)
-
-LOOK_S = 1.0
-"""How often expired commands are looked for."""
 
 
 class GatewayLink(BrokerLink):
@@ -51,14 +45,9 @@ class GatewayLink(BrokerLink):
         """`devices` are all that stand behind these gateways; see `BrokerLink` for the others."""
         self._translator = PayloadTranslator(payload_map, devices)
         commanded = [device.device_id for device in devices if not device.read_only]
-        releases = {d: r for d in commanded if (r := self._translator.release(d)) is not None}
-        self._let_go_at = dict.fromkeys(releases, now())
-        """Until when devices hold a command that they will not drop by themselves. At the start all may
-        hold one of before, if we were killed: who is not commanded soon is let go."""
-        self._held: set[ResourceId] = set()
-        """Who could not be let go, as it was told."""
+        self._letting_go = LettingGo(self._translator, commanded, now=now, say=self._publish_all)
         self._refused_before = 0
-        release = releases.get(commanded[0]) if len(commanded) == 1 else None
+        release = self._letting_go.texts.get(commanded[0]) if len(commanded) == 1 else None
         super().__init__(
             broker,
             payload_map.subscriptions,
@@ -99,11 +88,7 @@ class GatewayLink(BrokerLink):
         """
         now = self._now()
         said = [self._translator.command(setpoint, now) for setpoint in setpoints]
-        for setpoint in setpoints:
-            # Before it leaves: one that is not confirmed may arrive all the same, and whoever waits
-            # for the confirmation may be stopped.
-            if self._translator.release(setpoint.resource_id) is not None:
-                self._let_go_at[setpoint.resource_id] = setpoint.expires_at
+        self._letting_go.note(setpoints)
         unsent = []
         for setpoint, reason in zip(setpoints, await self._publish_all(said), strict=True):
             if reason is not None:
@@ -112,35 +97,13 @@ class GatewayLink(BrokerLink):
 
     async def run(self, stop: asyncio.Event) -> None:
         """As of `BrokerLink`; beside it, devices whose commands have expired are let go."""
-        letting_go = asyncio.create_task(self._let_go_in_time(), name="mqtt-gateway-let-go")
+        letting_go = asyncio.create_task(
+            self._letting_go.run(lambda: self.connected), name="mqtt-gateway-let-go"
+        )
         try:
             await super().run(stop)
         finally:
             letting_go.cancel()
 
-    async def _let_go_in_time(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            now = self._now()
-            if not self.connected:
-                continue
-            await self._let_go([d for d, until in self._let_go_at.items() if until <= now])
-
     async def _farewell(self) -> None:
-        await self._let_go(list(self._let_go_at))
-
-    async def _let_go(self, devices: Sequence[ResourceId]) -> None:
-        """Publish what lets these go; whoever could not be told is tried again."""
-        said = [release for d in devices if (release := self._translator.release(d)) is not None]
-        ended = [self._let_go_at[d] for d in devices]
-        reasons = await self._publish_all(said)
-        for device_id, until, reason in zip(devices, ended, reasons, strict=True):
-            if reason is not None:
-                if device_id not in self._held:
-                    log.warning("a device could not be let go", device=device_id, reason=reason)
-                self._held.add(device_id)
-                continue
-            self._held.discard(device_id)
-            # A newer command that left meanwhile has an end of its own.
-            if self._let_go_at.get(device_id) == until:
-                del self._let_go_at[device_id]
+        await self._letting_go.all()

@@ -29,8 +29,8 @@ from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
 from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_link import MqttLink
-from adapters.mqtt_mapping import ForeignDevice
 from adapters.mqtt_pace import LinkTiming
+from adapters.payload_mapping import ForeignDevice
 from tests.adapters.slaves import Slaves
 from vpp.errors import DataError
 from vpp.model.command import Setpoint

@@ -16,7 +16,7 @@ import pytest
 
 from adapters.brokers import MosquittoBroker
 from adapters.mqtt_gateway import GatewayLink
-from adapters.mqtt_mapping import ForeignDevice
+from adapters.payload_mapping import ForeignDevice
 from tests.chaos.proxy import Proxy, Toxic
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId

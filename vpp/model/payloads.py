@@ -5,7 +5,7 @@
            └─ path ──▶ raw × scale × sign ─────┘
 
 A map speaks of a kind of gateway, never of one park: who is who stands in the park file, where each device
-is told by the names that its messages carry. Nothing here reads a message; see `adapters/mqtt_mapping.py`.
+is told by the names that its messages carry. Nothing here reads a message; see `adapters/payload_mapping.py`.
 """
 
 from __future__ import annotations

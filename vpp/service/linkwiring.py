@@ -13,7 +13,7 @@ from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
-from adapters.mqtt_mapping import ForeignDevice
+from adapters.payload_mapping import ForeignDevice
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park

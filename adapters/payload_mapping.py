@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from adapters.mqtt_values import (
+from adapters.payload_values import (
     Nonsense,
     NonsenseError,
     document_of,
@@ -243,7 +243,7 @@ class PayloadTranslator:
             raise DataError(
                 "is only read behind this gateway",
                 where=setpoint.resource_id,
-                fix="Give it `read_only: false` under mqtt_gateways, and a map with a command",
+                fix="Give it `read_only: false` where the park file names it, and a map with a command",
             )
         gathered.commands[setpoint.command_id] = setpoint
         while len(gathered.commands) > REMEMBERED_COMMANDS:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.mqtt_mapping import ForeignDevice, PayloadTranslator
-from adapters.mqtt_values import Nonsense
+from adapters.payload_mapping import ForeignDevice, PayloadTranslator
+from adapters.payload_values import Nonsense
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
