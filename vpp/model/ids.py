@@ -15,6 +15,7 @@ NodeId = NewType("NodeId", str)
 ResourceId = NewType("ResourceId", str)
 UnitId = NewType("UnitId", str)
 ProductId = NewType("ProductId", str)
+PersonId = NewType("PersonId", str)
 
 ID_PATTERN = r"^[a-z0-9-]{1,32}$"
 PRODUCT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
