@@ -14,6 +14,7 @@ from vpp.clock import WallClock
 from vpp.errors import ConfigError
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
+from vpp.service.outerfaces import serve_outside
 from vpp.service.parkfile import ParkFile
 from vpp.service.run import keep_start, run
 from vpp.service.security import require_loopback
@@ -58,7 +59,8 @@ async def run_daemon(
             )
         )
         address = await stack.enter_async_context(serve(opened.plant, host=host, port=port))
-        log.warning("serving", park=file.park.park_id, address=address)
+        outside = await stack.enter_async_context(serve_outside(opened.plant))
+        log.warning("serving", park=file.park.park_id, address=address, **outside)
         keep_start()
         grace = timedelta(seconds=file.most_plan_s + 5)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)
