@@ -16,6 +16,7 @@ from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.ids import ResourceId
+from vpp.model.message import Handover, Letter
 from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.programme import EventList, ProgrammeReport
 from vpp.model.reporting import ReportAnswer, ReportHead
@@ -372,6 +373,17 @@ class NominationBox(Protocol):
 
     def confirm(self, news: ConfirmationNews) -> None:
         """The news were dealt with: do not bring these files again as they are."""
+        ...
+
+
+class Messenger(Protocol):
+    """A way to people: a mail server, a receiver of webhooks."""
+
+    async def send(self, letter: Letter, *, to: str) -> Handover:
+        """Try once to hand a letter over, in a bounded time; whatever fails outside is an outcome.
+
+        `to` is an address as this channel understands it: that of a mailbox, or a person's id. The same letter again carries the same id, so that a receiver can tell that it has it.
+        """
         ...
 
 

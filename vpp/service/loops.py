@@ -16,6 +16,7 @@ from vpp.service import (
     iec104,
     linkwatch,
     openadr,
+    people,
     venuedesk,
     venuewatch,
     window,
@@ -43,6 +44,8 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     )
     if plant.programmes:
         fetching["openadr"] = _cycle(plant, seat("openadr"), openadr.look, openadr.TICK)
+    if plant.people.persons:
+        fetching["people"] = _people(plant, seat("people"))
     loops = (
         fetching
         | _venues(plant, seat)
@@ -76,6 +79,15 @@ def _window(plant: Plant) -> dict[str, Loop]:
     """Without a seat at the clock: time goes on while a server is slow, dead or frozen."""
     desk = plant.window
     return {} if desk is None else {"window": lambda stop: window.follow(plant, desk, stop)}
+
+
+def _people(plant: Plant, clock: Clock) -> Loop:
+    """Whoever is written to slowly keeps no cycle."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        await people.follow(plant, clock, stop)
+
+    return loop
 
 
 def _backfill(plant: Plant) -> dict[str, Loop]:

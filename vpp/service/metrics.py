@@ -20,6 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.linkmetrics import LinkMetrics
+from vpp.service.peoplemetrics import PeopleMetrics
 from vpp.service.venuemetrics import VenueMetrics
 from vpp.service.windowmetrics import WindowMetrics
 
@@ -66,6 +67,7 @@ class Metrics:
         self.control = ControlMetrics(self.registry)
         self.window = WindowMetrics(self.registry)
         self.links = LinkMetrics(self.registry)
+        self.people = PeopleMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

@@ -51,6 +51,7 @@ from vpp.service.linkhealth import Links, no_links
 from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.parkfile import ParkFile
+from vpp.service.peopledesk import PeopleDesk
 from vpp.service.positiondesk import PositionDesk
 from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
@@ -210,6 +211,8 @@ class Plant:
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
     stations: tuple[StationDesk, ...] = ()
     """Where dispatch centres read and command the park."""
+    people: PeopleDesk = field(default_factory=PeopleDesk)
+    """Who can be asked, and what is on its way to them."""
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links

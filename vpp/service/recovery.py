@@ -30,6 +30,7 @@ from vpp.service import (
     openadr,
     outside,
     overrides,
+    people,
     quotas,
     reserves,
     series_door,
@@ -75,6 +76,7 @@ def recover(plant: Plant) -> None:
     limits.recover(plant)
     overrides.recover(plant)
     openadr.recover(plant)
+    people.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)

@@ -1,0 +1,153 @@
+"""What is said to a person, in Chinese and English: the words of mails, receivers and the page, in one place.
+
+Times are those of the park, with its zone named once; a power is told as a size, with the direction in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from vpp.model.instruction import Instruction, Reason, Why
+from vpp.model.message import MAX_TEXT_CHARS, InBoth, Language, PersonMessage, Topic
+from vpp.model.time import Interval
+
+_WEEKDAYS: Mapping[Language, tuple[str, ...]] = {
+    "zh": ("一", "二", "三", "四", "五", "六", "日"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+SUBJECTS: Mapping[Topic, InBoth] = {
+    Topic.ASK: InBoth(zh="请答复：{what}", en="Please answer: {what}"),
+    Topic.REMIND: InBoth(zh="提醒，请答复：{what}", en="Reminder, please answer: {what}"),
+    Topic.WITHDRAWN: InBoth(zh="已取消：{what}", en="Withdrawn: {what}"),
+    Topic.LAPSED: InBoth(zh="未收到答复，已失效：{what}", en="No answer came, lapsed: {what}"),
+}
+_ENDINGS: Mapping[Topic, InBoth] = {
+    Topic.WITHDRAWN: InBoth(
+        zh="该请求已取消，请恢复正常运行，无需答复。",
+        en="This is not needed any more: go back to normal. No answer is needed.",
+    ),
+    Topic.LAPSED: InBoth(
+        zh="截止时间前未收到答复，份额已转给他人，您无需执行。",
+        en="No answer came in time and others take the share: nothing is expected of you.",
+    ),
+}
+_REASONS: Mapping[Reason, InBoth] = {
+    Reason.DEMAND_RESPONSE: InBoth(zh="需求响应", en="Demand response"),
+    Reason.PLAN: InBoth(zh="电价与交易计划", en="Prices, and what is sold"),
+    Reason.OPERATOR: InBoth(zh="控制室要求", en="The control room asks"),
+}
+_HELLO = InBoth(zh="{name}，您好：", en="Hello {name},")
+_WHEN = InBoth(zh="时间：{window}（{zone}）", en="When: {window} ({zone})")
+_WHY = InBoth(zh="原因：{why}", en="Why: {why}")
+_ANSWER = InBoth(
+    zh="请在 {by} 之前答复（接受、部分接受或拒绝）：\n{link}\n\n该链接仅供您本人使用，只能答复一次。"
+    "逾期未答复，份额将转给他人。",
+    en="Please answer by {by} (accept, accept less, or decline):\n{link}\n\nThe link is for you alone and"
+    " serves once. Without an answer in time, others take the share.",
+)
+
+
+def message_of(
+    instruction: Instruction, topic: Topic, *, message_id: str, place: str
+) -> PersonMessage:
+    """What a person is told of an instruction; `place` is what people call its load."""
+    return PersonMessage(
+        message_id=message_id,
+        instruction_id=instruction.instruction_id,
+        person_id=instruction.person_id,
+        topic=topic,
+        place=place,
+        change_kw=instruction.amount_kw,
+        window=instruction.window,
+        answer_by=instruction.answer_by,
+        why=reason(instruction.why),
+    )
+
+
+def reason(why: Why) -> InBoth:
+    """Why somebody is asked, in both languages; an operator's own words stand as they were written."""
+
+    def said(language: Language) -> str:
+        of, added = f"（{why.reference}）", f"：{why.words}"
+        if language == "en":
+            of, added = f" ({why.reference})", f": {why.words}"
+        whole = f"{_REASONS[why.reason].of(language)}{of if why.reference else ''}"
+        return f"{whole}{added if why.words else ''}"[:MAX_TEXT_CHARS]
+
+    return InBoth(zh=said("zh"), en=said("en"))
+
+
+def asked(language: Language, change_kw: float) -> str:
+    """What is asked in words, such as `draw 120 kW less`."""
+    less = change_kw > 0
+    if language == "zh":
+        return f"{'降低' if less else '增加'}用电 {power(change_kw)}"
+    return f"draw {power(change_kw)} {'less' if less else 'more'}"
+
+
+def power(kw: float) -> str:
+    """A size in kW, to a tenth."""
+    return f"{abs(kw):.1f}".removesuffix(".0") + " kW"
+
+
+def moment(language: Language, at: datetime, zone: ZoneInfo) -> str:
+    """A moment of the park's own time, such as `Thu 26 Nov, 14:00`."""
+    local = at.astimezone(zone)
+    return f"{_day(language, local)}{_gap(language)}{local:%H:%M}"
+
+
+def span(language: Language, window: Interval, zone: ZoneInfo) -> str:
+    """From when to when; the day of the end is named where it is another."""
+    start, end = window.start.astimezone(zone), window.end.astimezone(zone)
+    last = f"{end:%H:%M}" if start.date() == end.date() else moment(language, window.end, zone)
+    return f"{moment(language, window.start, zone)}–{last}"
+
+
+def subject(message: PersonMessage, language: Language, zone: ZoneInfo) -> str:
+    """One line without control characters: a name must not begin a new header."""
+    what = (
+        f"{message.place}{'，' if language == 'zh' else ', '}{asked(language, message.change_kw)}"
+    )
+    line = (
+        SUBJECTS[message.topic]
+        .of(language)
+        .format(
+            what=f"{what}{'，' if language == 'zh' else ', '}{span(language, message.window, zone)}"
+        )
+    )
+    return " ".join("".join(c if c.isprintable() else " " for c in line).split())
+
+
+def text(
+    message: PersonMessage, name: str, language: Language, zone: ZoneInfo, link: str | None
+) -> str:
+    """The whole message; with a `link` where it asks for an answer."""
+    ending = _ENDINGS.get(message.topic, _ANSWER).of(language)
+    by = moment(language, message.answer_by, zone)
+    lines = [
+        _HELLO.of(language).format(name=name),
+        "",
+        f"{message.place}{'：请' if language == 'zh' else ': please '}{asked(language, message.change_kw)}"
+        if message.topic.wants_answer
+        else f"{message.place}{'：' if language == 'zh' else ': '}{asked(language, message.change_kw)}",
+        _WHEN.of(language).format(window=span(language, message.window, zone), zone=zone.key),
+        _WHY.of(language).format(why=message.why.of(language)),
+        "",
+        ending.format(by=by, link=link) if message.topic.wants_answer else ending,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _day(language: Language, local: datetime) -> str:
+    weekday = _WEEKDAYS[language][local.weekday()]
+    if language == "zh":
+        return f"{local.month}月{local.day}日（周{weekday}）"
+    return f"{weekday} {local.day} {_MONTHS[local.month - 1]}"
+
+
+def _gap(language: Language) -> str:
+    return "" if language == "zh" else ", "
