@@ -175,6 +175,10 @@ class PlanningView:
     grid_kgco2_per_kwh: Profile | None = None
     """Expected carbon of a kWh imported; None where only the park's own figure is known."""
 
+    most_turned_down_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """Most that a CurtailableLoad may be turned down in each step, shape (T,), where that is less than its
+    share of what it draws: a person does it, who was asked already, or said no."""
+
     margins: tuple[Margin, ...] = ()
     """Room kept free below limits, one for each place at most."""
 

@@ -18,7 +18,7 @@ from vpp.act.share import Manner, Sharing, Stand, share
 from vpp.act.spread import moved_kw, spread
 from vpp.act.units import RUNS_AT_ITS_COMMAND, Bools, Kind, Units
 from vpp.model.horizon import Floats
-from vpp.service import actingclaims, ceilings, mainmeters
+from vpp.service import actingclaims, ceilings, instructionplan, mainmeters
 from vpp.service.actdesk import Known, Spreading
 from vpp.service.acting import Picture, running, sharing_at
 from vpp.service.plant import Plant
@@ -42,6 +42,7 @@ class Wanted:
 def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
     """What is wanted of each resource now; without `may_plan` by operators alone."""
     desk, units, now = plant.acting, picture.units, picture.now
+    usable = picture.usable & ~instructionplan.by_hand(plant, units)
     standing = actingclaims.standing(plant, units, picture.seen, now)
     above = arbitrate(standing, len(units), now=now)
     corrected = _corrected(plant, picture)
@@ -58,7 +59,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
         manner=Manner(
             rule=Rule(manner.rule), kinds=frozenset(Kind[kind.upper()] for kind in manner.kinds)
         ),
-        usable=picture.usable,
+        usable=usable,
         bounds=actingclaims.bounds_of(above),
         stand=_stand(plant, picture),
         import_ceiling_kw=ceilings.ceilings_kw(plant, now, picture.period),
@@ -68,10 +69,10 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
     serves = ", ".join(sorted(running(plant, now))) or NOTHING
     ours = actingclaims.of_sharing(plant, sharing, serves, now)
     settled = arbitrate([*standing, *ours], len(units), now=now)
-    power_kw = np.where(picture.usable, settled.wish_kw, np.nan)
+    power_kw = np.where(usable, settled.wish_kw, np.nan)
     in_hand = [units.index[name] for name, one in desk.overrides.items() if one.holds(now)]
     rows = np.array(in_hand, dtype=np.intp)
-    rows = rows[(settled.winner[rows] == NOBODY) & picture.usable[rows]]
+    rows = rows[(settled.winner[rows] == NOBODY) & usable[rows]]
     power_kw[rows] = actingclaims.kept_within(units, picture.seen, settled, rows)
     return Wanted(
         power_kw=_spread_out(plant, picture, power_kw, above),

@@ -35,7 +35,7 @@ from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.series import SeriesStore
-from vpp.service import carbonseries
+from vpp.service import carbonseries, instructionplan
 from vpp.service.biddable import biddable
 from vpp.service.limits import not_over
 from vpp.service.plant import Closed, Plant
@@ -110,7 +110,9 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
 
 
 def _turned_down(plant: Plant, load_id: ResourceId, interval: Interval) -> bool:
-    """Whether a load was called, or capped by a set-point of ours, at any time of `interval`."""
+    """Whether a load was called, capped by a set-point of ours, or turned down by hand, at any time of `interval`."""
+    if plant.instructions.turned_down(load_id, interval):
+        return True
     reading, newest = plant.intake.newest.get(load_id), plant.setpoints.get(load_id)
     if newest is not None and newest.expires_at > interval.start:
         return True
@@ -192,7 +194,7 @@ def build_view(
     called_kw = position.activated_kw(horizon) - position.activated_kw(horizon, energy)
     committed = position.committed_kw(horizon, energy) + called_kw
     network = {t.tariff_id: t.import_per_kwh(horizon, park.timezone) for t in park.tariffs}
-    return PlanningView(
+    view = PlanningView(
         now=now,
         park=park,
         horizon=horizon,
@@ -214,6 +216,7 @@ def build_view(
         limit_orders=tuple(o for o in not_over(plant, now) if o.span.start < horizon.end),
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
     )
+    return instructionplan.counted(plant, view)
 
 
 def _by_resource(

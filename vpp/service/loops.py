@@ -14,6 +14,7 @@ from vpp.service import (
     cycle,
     feeds,
     iec104,
+    instructionloop,
     linkwatch,
     openadr,
     people,
@@ -44,6 +45,9 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     )
     if plant.programmes:
         fetching["openadr"] = _cycle(plant, seat("openadr"), openadr.look, openadr.TICK)
+    if plant.file.instructions.resources:
+        turn = seat("instructions")
+        fetching["instructions"] = _cycle(plant, turn, instructionloop.look, instructionloop.TICK)
     if plant.people.persons:
         fetching["people"] = _people(plant, seat("people"))
     loops = (

@@ -19,6 +19,7 @@ from vpp.errors import DataError
 from vpp.model.ids import ResourceId
 from vpp.model.resource import FixedLoad, Resource
 from vpp.model.time import isoformat, parse_utc
+from vpp.service import instructionplan
 from vpp.service.actdesk import HeldOverride
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
@@ -125,6 +126,10 @@ def _held(plant: Plant, resource_id: str, request: OverrideRequest, now: datetim
     resource = plant.file.park.resource_by_id.get(ResourceId(resource_id))
     if resource is None:
         raise DataError("there is no such resource", where=where, fix="Look at GET /v1/resources")
+    if resource.resource_id in instructionplan.reached(plant):
+        raise DataError(
+            "a person turns it by hand", where=where, fix="Ask them: POST /v1/instructions"
+        )
     if isinstance(resource, FixedLoad):
         raise DataError("a fixed load cannot be steered", where=where, fix="Name another resource")
     if request.end is not None:

@@ -28,6 +28,7 @@ from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
 from vpp.service.gatewaychecks import check_mqtt_gateways
 from vpp.service.iec104checks import check_telecontrol
+from vpp.service.instructionchecks import check_instructions
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.openadrchecks import check_programmes
@@ -67,6 +68,7 @@ def check(parts: Parts) -> list[Fault]:
         _check_trading(parts, parts.trading)
     check_control(parts)
     check_demand_response(parts)
+    check_instructions(parts)
     if parts.calendar is not None:
         _check_country(parts, parts.calendar)
     if parts.simulation is not None:

@@ -45,6 +45,7 @@ from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.gatewaychecks import read_payload_maps
 from vpp.service.iec104schema import AnyStation
+from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
@@ -105,6 +106,9 @@ class ParkFile:
     trading: TradingSection
     demand_response: DemandResponseSection
     """How invitations are answered."""
+
+    instructions: InstructionsSection
+    """Loads that people turn down by hand."""
 
     contracts: tuple[ContractSection, ...]
     nominations: tuple[NominationSection, ...]
@@ -340,6 +344,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         },
         trading=section.trading,
         demand_response=section.demand_response,
+        instructions=section.instructions,
         contracts=tuple(section.contracts),
         nominations=tuple(section.nominations),
         gap_rules=tuple(

@@ -30,6 +30,7 @@ from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.iec104schema import AnyStation
+from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
@@ -96,6 +97,8 @@ class Parts:
     control: ControlSettings | None = None
     redis: RedisSection | None = None
     demand_response: DemandResponseSection | None = None
+    instructions: InstructionsSection | None = None
+    planning: schema.PlanningSettings | None = None
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -170,6 +173,8 @@ def collect(document: Document) -> Parts:
     parts.control = _valid(ControlSettings, tree.get("control", {}))
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
+    parts.instructions = _valid(InstructionsSection, tree.get("instructions", {}))
+    parts.planning = _valid(schema.PlanningSettings, tree.get("planning", {}))
     return parts
 
 

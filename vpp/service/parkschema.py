@@ -22,6 +22,7 @@ from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.iec104schema import AnyStation
+from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketschema import ProductName
 from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
@@ -346,6 +347,8 @@ class ParkSection(Section):
     trading: TradingSection = TradingSection()
     demand_response: DemandResponseSection = DemandResponseSection()
     """How invitations are answered."""
+    instructions: InstructionsSection = InstructionsSection()
+    """Loads that people turn down by hand, and how they are asked."""
     contracts: Annotated[list[ContractSection], Field(max_length=200)] = Field(default_factory=list)
     """Mid- and long-term contracts whose daily curves come as series."""
     nominations: Annotated[list[NominationSection], Field(max_length=100)] = Field(

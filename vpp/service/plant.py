@@ -45,6 +45,7 @@ from vpp.service.executor import Executor
 from vpp.service.feeddesk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.iec104desk import StationDesk
+from vpp.service.instructiondesk import InstructionDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.linkhealth import Links, no_links
@@ -211,6 +212,7 @@ class Plant:
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
     stations: tuple[StationDesk, ...] = ()
     """Where dispatch centres read and command the park."""
+    instructions: InstructionDesk = field(default_factory=InstructionDesk)
     people: PeopleDesk = field(default_factory=PeopleDesk)
     """Who can be asked, and what is on its way to them."""
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)

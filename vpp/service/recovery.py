@@ -25,6 +25,7 @@ from vpp.service import (
     cycle,
     finality,
     inputs,
+    instructing,
     limits,
     nominating,
     openadr,
@@ -75,6 +76,7 @@ def recover(plant: Plant) -> None:
     agc.recover(plant, plant.clock.now())
     limits.recover(plant)
     overrides.recover(plant)
+    instructing.recover(plant)
     openadr.recover(plant)
     people.recover(plant)
     quotas.recover(plant)

@@ -30,7 +30,7 @@ from vpp.model.settlement import StatementLine
 from vpp.model.time import QUARTER, Interval, isoformat, parse_utc
 from vpp.plan.terms import ReserveHeadroom
 from vpp.ports import JournalEntry
-from vpp.service import record
+from vpp.service import instructionplan, record
 from vpp.service.activations import listed
 from vpp.service.inputs import trading_unit
 from vpp.service.marketpack import Pack
@@ -48,11 +48,12 @@ ZERO = Decimal(0)
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
     """Headroom for all reserve that is sold and not called yet."""
-    unit = trading_unit(plant)
+    unit, by_hand = trading_unit(plant), instructionplan.reached(plant)
     keepers = frozenset(
         r.resource_id
         for r in plant.file.park.resources
         if r.resource_id in unit.resource_ids
+        and r.resource_id not in by_hand
         and isinstance(r, Storage | Generator | CurtailableLoad | FlexibleLoad)
         and r.node_id is None
     )

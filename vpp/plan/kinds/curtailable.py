@@ -79,6 +79,9 @@ def add(b: Builder) -> Curtailables:
     which = b.rows([unit.resource_id for unit in units])
     share = column(unit.curtailable_share for unit in units)
     most_kw = share * np.maximum(-stack([b.base_kw[row] for row in which], b.steps), 0.0)
+    for at, unit in enumerate(units):
+        if (bound_kw := b.view.most_turned_down_kw.get(unit.resource_id)) is not None:
+            most_kw[at] = np.minimum(most_kw[at], bound_kw)
     less = b.add_columns(most_kw.shape, upper=most_kw)
     b.price(less, column(u.curtailment_cost_per_kwh for u in units) * b.hours, "curtailment")
     b.inject(which[:, None], less, 1.0)

@@ -33,6 +33,7 @@ PARAMETERS = {
     "product": "Id of a product of `GET /v1/markets`.",
     "bid_set_id": "As the answer to a bid request named it; slashes may be percent-encoded.",
     "invitation_id": "As the platform named it that invites.",
+    "instruction_id": "As `GET /v1/instructions` names it.",
     "held_id": "As the refusal `needs_approval` named it.",
     "nomination_id": "As `GET /v1/positions/nominations` names it.",
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
