@@ -56,6 +56,11 @@ class LettingGo:
             if setpoint.resource_id in self.texts:
                 self._ends_at[setpoint.resource_id] = setpoint.expires_at
 
+    def at_once(self, device_id: ResourceId) -> None:
+        """Let a device go at the next look: somebody else has taken it over."""
+        if device_id in self.texts:
+            self._ends_at[device_id] = self._now()
+
     async def run(self, standing: Callable[[], bool]) -> None:
         """Let go, for ever, whose command has ended, while the link is `standing`."""
         while True:

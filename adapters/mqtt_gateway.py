@@ -75,7 +75,10 @@ class GatewayLink(BrokerLink):
         """Yield what comes in our words; as of `BrokerLink` otherwise."""
         async for message in super().messages():
             refused = self.refused
-            for ours in self._translator.read(message.topic, message.payload, self._now()):
+            found = self._translator.read(message.topic, message.payload, self._now())
+            for device_id in self._translator.taken_over():
+                self._letting_go.at_once(device_id)
+            for ours in found:
                 yield ours
             if self.refused == refused:
                 self._refused_before = refused

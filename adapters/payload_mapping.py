@@ -1,7 +1,9 @@
-"""Foreign payloads become our telemetry, our commands become theirs: by a map, without code.
+"""Foreign payloads become our telemetry, our commands become theirs: by a map, without code, over any carrier.
 
     their topic, JSON ──▶ read ──▶ [Message(our topic, our TelemetryMessage or AckMessage)] ──▶ intake
     Setpoint ──▶ command ──▶ their topic, JSON
+
+A topic is what the carrier has for one: a topic of MQTT, a path of HTTP, the name of a recording.
 
 Pure: no connection, time comes in. Whatever a gateway sends is translated or counted in `refused`, and
 nothing is ever raised.
@@ -98,6 +100,10 @@ class _Gathered:
     same: int = 0
     """How often the very same was told."""
     commands: OrderedDict[str, Setpoint] = field(default_factory=OrderedDict)
+    shown_id: str | None = None
+    """The newest command whose power was read back."""
+    shown_at: datetime | None = None
+    """When the device showed that, by its own clock."""
     taken_seq: int | None = None
 
     @property
@@ -120,6 +126,7 @@ class PayloadTranslator:
         self.refused: Counter[Nonsense] = Counter()
         self.repeated = 0
         """Messages that came again."""
+        self._taken_over: list[ResourceId] = []
         self.unasked = 0
         """Answers to what we did not say, or no longer know: others may command these devices too."""
 
@@ -177,7 +184,8 @@ class PayloadTranslator:
     ) -> Iterator[Message]:
         measured_at = time_of(incoming.time, element, document, received_at)
         seq = seq_of(incoming, element, document)
-        self._note_read_back(gathered, points, received_at)
+        if (told := self._note_read_back(gathered, points, measured_at)) is not None:
+            yield told
         for name, value in points.items():
             held = gathered.points.get(name)
             if held is None or held[1] <= measured_at or name in gathered.required:
@@ -268,15 +276,46 @@ class PayloadTranslator:
         words: dict[str, object] = dict(self._by_id[device_id].device.names)
         return fill(said.topic, words), self._encode(fill_all(said.release, words))
 
-    def _note_read_back(self, gathered: _Gathered, points: dict[str, float], now: datetime) -> None:
-        """A device that shows the power it was told has taken that command."""
+    def answered(self, setpoint: Setpoint, now: datetime, *, refused: str | None) -> Message:
+        """What is told of a command that its carrier answers, where the map has no words for an answer.
+
+        `refused` says why it was not taken; None where it was.
+        """
+        gathered = self._by_id[setpoint.resource_id]
+        return self._told(gathered, setpoint, now, refused=refused)
+
+    def taken_over(self) -> tuple[ResourceId, ...]:
+        """Devices that somebody else has commanded since the last call: they are to be let go."""
+        found, self._taken_over = tuple(self._taken_over), []
+        return found
+
+    def _note_read_back(
+        self, gathered: _Gathered, points: dict[str, float], at: datetime
+    ) -> Message | None:
+        """A device that shows the power it was told has taken that command.
+
+        One that did, and shows another while the command lives, was commanded by somebody else: the
+        command is told as refused. Before it has shown it once the command may be on its way, and a buffer
+        that is sent late shows what was before.
+        """
         shown_kw = points.pop(READ_BACK, None)
         said = self._map.command
         if shown_kw is None or said is None or not gathered.commands:
-            return
+            return None
         newest = next(reversed(gathered.commands.values()))
-        if newest.expires_at > now and abs(newest.power_kw - shown_kw) <= said.tolerance_kw:
-            gathered.taken_seq = newest.seq
+        if newest.expires_at <= at:
+            return None
+        if abs(newest.power_kw - shown_kw) <= said.tolerance_kw:
+            gathered.taken_seq, gathered.shown_id = newest.seq, newest.command_id
+            gathered.shown_at = at
+            return None
+        if gathered.shown_id != newest.command_id or at <= (gathered.shown_at or at):
+            return None
+        gathered.commands.clear()
+        gathered.shown_id = gathered.taken_seq = None
+        self._taken_over.append(gathered.device.device_id)
+        why = f"somebody else has set it to {shown_kw:g} kW"
+        return self._told(gathered, newest, at, refused=why)
 
     def _answer(
         self, answer: Answer, names: dict[str, str], document: object, received_at: datetime
@@ -286,19 +325,27 @@ class PayloadTranslator:
         if meant is None:
             self.unasked += 1
             return
-        accepted = is_one_of(answer.accepted.find(document, names), answer.values)
-        reason = None if answer.reason is None else answer.reason.find(document, names)
-        if accepted:
-            gathered.taken_seq = max(meant.seq, gathered.taken_seq or 0)
-        yield self._ours(
+        refused = None
+        if not is_one_of(answer.accepted.find(document, names), answer.values):
+            reason = None if answer.reason is None else answer.reason.find(document, names)
+            refused = "" if reason in (None, MISSING) else shown(reason)
+        yield self._told(gathered, meant, received_at, refused=refused)
+
+    def _told(
+        self, gathered: _Gathered, setpoint: Setpoint, at: datetime, *, refused: str | None
+    ) -> Message:
+        """A command as taken, or as refused for a reason, which may be empty."""
+        if refused is None:
+            gathered.taken_seq = max(setpoint.seq, gathered.taken_seq or 0)
+        return self._ours(
             gathered.device,
             "ack",
             AckMessage(
-                command_id=meant.command_id,
-                seq=meant.seq,
-                ts=isoformat(received_at),
-                accepted=accepted,
-                reason=None if accepted or reason in (None, MISSING) else shown(reason),
+                command_id=setpoint.command_id,
+                seq=setpoint.seq,
+                ts=isoformat(at),
+                accepted=refused is None,
+                reason=refused or None,
             ),
         )
 

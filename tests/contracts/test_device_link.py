@@ -1,5 +1,5 @@
 """What every link to devices promises inward, whatever it speaks outward: our MQTT, that of others,
-Modbus, IEC 104, and several at once."""
+Modbus, IEC 104, HTTP both ways, and several at once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import aiomqtt
@@ -24,18 +22,25 @@ from adapters.brokers import EmbeddedBroker
 from adapters.iec104_client import RemoteLink, RemoteUnit
 from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
 from adapters.iec104_station import Station
-from adapters.modbus_device import ModbusDevice
-from adapters.modbus_tcp import GatewayTiming, ModbusLink
-from adapters.modbus_wire import GatewayAddress
 from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
 from adapters.payload_mapping import ForeignDevice
 from tests.adapters.slaves import Slaves
+from tests.contracts.httpbenches import over_http_pull, over_http_push
+from tests.contracts.linkbench import (
+    BESS,
+    NOON,
+    PUMP,
+    Bench,
+    a_gateway,
+    a_setpoint,
+    dead_gateway,
+    until,
+)
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
-from vpp.model.registers import Kind, Register, RegisterMap, What, Write
 from vpp.model.telecontrol import (
     DispatchOrder,
     Flaw,
@@ -49,58 +54,6 @@ from vpp.ports import Message
 from vpp.service.channels import Channels, Link
 from vpp.service.payloadmaps import load_payload_map
 from vpp.wire import CommandMessage, TelemetryMessage
-
-NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
-BESS, PUMP = ResourceId("bess"), ResourceId("pump")
-MAP = RegisterMap(
-    map_id="watts",
-    name="Takes watts",
-    points={"power_kw": Register(at=0, kind=Kind.INT32, scale=0.001)},
-    writes=(
-        Write(register=Register(at=4, kind=Kind.INT32, scale=0.001), what=What.POWER),
-        Write(register=Register(at=6), what=What.ENABLE, value=1, released=0),
-    ),
-)
-
-
-def a_setpoint(
-    resource: ResourceId = BESS, power_kw: float = -4.0, *, enterprise: str = "steel"
-) -> Setpoint:
-    return Setpoint(
-        command_id=f"c-{resource}",
-        seq=7,
-        resource_id=resource,
-        enterprise_id=EnterpriseId(enterprise),
-        issued_at=NOON,
-        expires_at=NOON + timedelta(minutes=15),
-        power_kw=power_kw,
-        serves="plan-1",
-    )
-
-
-class Bench(Protocol):
-    """A link to the device `bess`, and the other side of it."""
-
-    @property
-    def link(self) -> Link | Channels:
-        """The link under test."""
-        ...
-
-    async def says(self, power_kw: float) -> None:
-        """The device tells its power."""
-        ...
-
-    async def does(self, setpoint: Setpoint) -> float:
-        """Send a command; the power that arrives at the device."""
-        ...
-
-    async def away(self) -> None:
-        """The other side is killed."""
-        ...
-
-    async def back(self) -> None:
-        """It listens again."""
-        ...
 
 
 @dataclass
@@ -212,12 +165,6 @@ class OverIec104:
         await until(lambda: bool(self.station.port))
 
 
-async def until(done: Callable[[], bool]) -> None:
-    """Let other tasks run until something is true that no event tells of."""
-    while not done():  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
-
-
 @asynccontextmanager
 async def over_mqtt(*, beside: bool = False) -> AsyncIterator[Bench]:
     broker = EmbeddedBroker([EnterpriseId("steel")])
@@ -296,31 +243,6 @@ async def over_modbus(*, beside: bool = False) -> AsyncIterator[Bench]:
     await there.stop()
 
 
-def a_gateway(device: ResourceId, port: int) -> ModbusLink:
-    return ModbusLink(
-        GatewayAddress(host="127.0.0.1", port=port),
-        [
-            ModbusDevice(
-                device_id=device,
-                enterprise_id="steel",
-                site_id="mill",
-                unit=1,
-                map=MAP,
-                poll_s=0.02,
-                read_only=False,
-                write_s=0.0,
-            )
-        ],
-        now=lambda: NOON,
-        jitter=Random(1),
-        timing=GatewayTiming(first_delay_s=0.01, longest_delay_s=0.05),
-    )
-
-
-def dead_gateway() -> ModbusLink:
-    return a_gateway(PUMP, 1)
-
-
 @asynccontextmanager
 async def over_iec104(*, beside: bool = False) -> AsyncIterator[Bench]:
     spec = StationSpec(
@@ -380,10 +302,14 @@ BENCHES = [
     pytest.param(over_foreign_mqtt, False, id="foreign mqtt"),
     pytest.param(over_modbus, False, id="modbus"),
     pytest.param(over_iec104, False, id="iec 104"),
+    pytest.param(over_http_pull, False, id="http pull"),
+    pytest.param(over_http_push, False, id="http push"),
     pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
     pytest.param(over_foreign_mqtt, True, id="foreign mqtt beside a dead gateway"),
     pytest.param(over_modbus, True, id="modbus beside a dead gateway"),
     pytest.param(over_iec104, True, id="iec 104 beside a dead gateway"),
+    pytest.param(over_http_pull, True, id="http pull beside a dead gateway"),
+    pytest.param(over_http_push, True, id="http push beside a dead gateway"),
 ]
 on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
 

@@ -1,4 +1,4 @@
-"""Payloads of foreign MQTT gateways as data: which topic and which JSON path mean which of our points.
+"""Payloads of foreign gateways as data: which topic and which JSON path mean which of our points.
 
     topic  ── pattern with captures ──▶ names ─┐
     JSON   ── paths ──▶ names, time, number ───┼──▶ a device and its points, in our units
@@ -218,6 +218,9 @@ class Command:
     """What the device does when we fall silent, in words; empty where commands carry their expiry."""
     tolerance_kw: float
     """How far a value that is read back may lie from what was sent."""
+
+    method: str = "POST"
+    """Of HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

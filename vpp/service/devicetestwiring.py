@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from adapters.broker_process import BrokerAccess
 from adapters.mqtt_witness import CommandWitness
@@ -21,15 +21,20 @@ from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
 from vpp.service.controlschema import ControlSettings
 from vpp.service.deviceschema import ModbusSection
+from vpp.service.httpdeviceschema import HttpGatewaySection
 from vpp.service.iec104schema import ClientSection
 from vpp.service.inline import InlineExecutor
 from vpp.service.linkhealth import NATIVE
 from vpp.service.linkwiring import open_links
+from vpp.service.listeners import serve_face
 from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.plant import Plant
+from vpp.service.replayschema import ReplaySection
 from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
 from vpp.wire import topic
+
+AnyGateway = TypeVar("AnyGateway", ModbusSection, MqttGatewaySection, HttpGatewaySection)
 
 
 class Recorder(Protocol):
@@ -67,8 +72,7 @@ class Reader:
 
 def channel_of(file: ParkFile, name: ResourceId) -> str:
     """The link that carries a device: a gateway or remote unit of the park file by name, or `mqtt`."""
-    gateways: tuple[ModbusSection | MqttGatewaySection, ...] = (*file.modbus, *file.mqtt_gateways)
-    for section in gateways:
+    for section in _gateways(file):
         if any(device.resource == name for device in section.devices):
             return section.id
     for unit in _remote_units(file):
@@ -77,10 +81,18 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
     return NATIVE
 
 
+def _gateways(
+    file: ParkFile,
+) -> tuple[ModbusSection | MqttGatewaySection | HttpGatewaySection | ReplaySection, ...]:
+    return (*file.modbus, *file.mqtt_gateways, *file.http_devices.gateways, *file.replays)
+
+
 def _shut(file: ParkFile, channel: str) -> str:
     if any(unit.id == channel for unit in _remote_units(file)):
         return "command (types 45 and 50)"
-    if any(section.id == channel for section in file.mqtt_gateways):
+    if any(section.id == channel for section in file.http_devices.gateways):
+        return "request but GET, and no command in an answer"
+    if channel in {*(g.id for g in file.mqtt_gateways), *(one.id for one in file.replays)}:
         return "command"
     return "writing function code (5, 6, 15, 16, 22, 23)"
 
@@ -114,6 +126,8 @@ async def open_reader(
             stack=stack,
             client_id=f"vpp-test-read-{name}",
         )
+        for face in linked.faces:
+            await stack.enter_async_context(serve_face(face, folder=file.folder))
         yield Reader(
             source=linked.channels,
             intake=Intake(
@@ -156,6 +170,8 @@ async def open_bench(
             stack=stack,
             client_id=f"vpp-test-{file.park.park_id}",
         )
+        for face in linked.faces:
+            await stack.enter_async_context(serve_face(face, folder=file.folder))
         yield build_plant(
             file,
             clock=clock,
@@ -185,8 +201,7 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
     Raises:
         ConfigError: It is read-only.
     """
-    gateways: tuple[ModbusSection | MqttGatewaySection, ...] = (*file.modbus, *file.mqtt_gateways)
-    for section in gateways:
+    for section in _gateways(file):
         for device in section.devices:
             if device.resource == name and device.read_only:
                 raise ConfigError(
@@ -230,20 +245,12 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
 
     No other link is opened: a service may hold it, and a gateway may have room for one client.
     """
-    modbus = tuple(
-        section.model_copy(
-            update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
-        )
-        for section in file.modbus
-        if section.id == channel
+    modbus = tuple(_shown_only(section) for section in file.modbus if section.id == channel)
+    gateways = tuple(_shown_only(one) for one in file.mqtt_gateways if one.id == channel)
+    http = file.http_devices.model_copy(
+        update={"gateways": [_shown_only(g) for g in file.http_devices.gateways if g.id == channel]}
     )
-    gateways = tuple(
-        section.model_copy(
-            update={"devices": [d.model_copy(update={"read_only": True}) for d in section.devices]}
-        )
-        for section in file.mqtt_gateways
-        if section.id == channel
-    )
+    replays = tuple(one for one in file.replays if one.id == channel)
     remote = tuple(
         unit.model_copy(
             update={"devices": [d.model_copy(update={"setpoint": None}) for d in unit.devices]}
@@ -251,7 +258,20 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         for unit in _remote_units(file)
         if unit.id == channel
     )
-    return replace(file, modbus=modbus, mqtt_gateways=gateways, iec104=remote)
+    return replace(
+        file,
+        modbus=modbus,
+        mqtt_gateways=gateways,
+        http_devices=http,
+        replays=replays,
+        iec104=remote,
+    )
+
+
+def _shown_only(section: AnyGateway) -> AnyGateway:
+    """A gateway with every device read-only."""
+    devices = [device.model_copy(update={"read_only": True}) for device in section.devices]
+    return section.model_copy(update={"devices": devices})
 
 
 def _witness(file: ParkFile, name: ResourceId, access: BrokerAccess) -> CommandWitness:

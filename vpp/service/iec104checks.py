@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vpp.service.config import KeyPath
+from vpp.service.gatewaychecks import mapped_gateways
 from vpp.service.iec104schema import (
     ActivationSection,
     ClientSection,
@@ -21,7 +22,8 @@ REGISTERS = ("import_wh", "export_wh")
 def check_telecontrol(parts: Parts) -> None:
     """Addresses are given once, and what they name is of the park."""
     carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
-    carried |= {device.resource: g.id for _, g in parts.mqtt_gateways for device in g.devices}
+    for _, mapped in mapped_gateways(parts):
+        carried |= {device.resource: mapped.id for device in mapped.devices}
     bound: dict[tuple[str, int], str] = {}
     for path, one in parts.iec104:
         if one.id == NATIVE:

@@ -13,7 +13,6 @@ from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
-from adapters.payload_mapping import ForeignDevice
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
@@ -21,11 +20,15 @@ from vpp.model.sunspec import Choices
 from vpp.service.channels import Channels, Link
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
 from vpp.service.feedsecrets import read_secret
+from vpp.service.httpdeviceschema import HttpGatewaySection
 from vpp.service.iec104schema import ClientSection
 from vpp.service.iec104wiring import remote_link
 from vpp.service.linkhealth import NATIVE
+from vpp.service.listeners import OuterFace
+from vpp.service.mappedwiring import foreign_devices, open_mapped_links
 from vpp.service.parkfile import ParkFile
-from vpp.service.payloadschema import GatewayDeviceSection, MqttGatewaySection
+from vpp.service.payloadschema import MqttGatewaySection
+from vpp.service.replayschema import ReplaySection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Linked:
 
     channels: Channels
     native: MqttLink
+    faces: tuple[OuterFace, ...] = ()
+    """Where devices call that are not called."""
 
 
 async def open_links(
@@ -82,9 +87,17 @@ async def open_links(
             remote = remote_link(unit, file, clock=clock, jitter=Random(f"{seed}-iec104-{number}"))
             links[unit.id] = await stack.enter_async_context(remote)
             carrier |= {ResourceId(device.resource): unit.id for device in unit.devices}
+    faces: tuple[OuterFace, ...] = ()
+    if real:
+        mapped, faces = await open_mapped_links(file, clock=clock, seed=seed, stack=stack)
+        links |= mapped
+        read: tuple[HttpGatewaySection | ReplaySection, ...]
+        read = (*file.http_devices.gateways, *file.replays)
+        for told in read:
+            carrier |= {ResourceId(device.resource): told.id for device in told.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
-    return Linked(channels=channels, native=native)
+    return Linked(channels=channels, native=native, faces=faces)
 
 
 def modbus_link(
@@ -126,29 +139,13 @@ def mqtt_gateway_link(
             username=None if own.username is None else read_secret(own.username, file.folder),
             password=None if own.password is None else read_secret(own.password, file.folder),
         )
-    meters = {point.meter_id for point in file.park.connection_points}
     return GatewayLink(
         broker,
         file.payload_maps[section.map],
-        [_foreign(device, file, meters) for device in section.devices],
+        foreign_devices(section.devices, file),
         client_id=f"{client_id}-{section.id}",
         now=clock.now,
         jitter=jitter,
-    )
-
-
-def _foreign(
-    section: GatewayDeviceSection, file: ParkFile, meters: set[ResourceId]
-) -> ForeignDevice:
-    device_id = ResourceId(section.resource)
-    enterprise_id, site_id = file.park.device_owner[device_id]
-    return ForeignDevice(
-        device_id=device_id,
-        enterprise_id=enterprise_id,
-        site_id=site_id,
-        names=section.names,
-        is_meter=device_id in meters,
-        read_only=section.read_only,
     )
 
 

@@ -16,7 +16,7 @@ def outer_faces(plant: Plant) -> tuple[OuterFace, ...]:
     """What this plant shows to others than its operator; nothing where its market is simulated with it."""
     if plant.file.trading.mode == "simulated":
         return ()
-    return tuple(face for faces_of in FACES for face in faces_of(plant))
+    return (*plant.link_faces, *(face for faces_of in FACES for face in faces_of(plant)))
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from vpp.service.devicechecks import check_gateways
 from vpp.service.drchecks import check_demand_response
 from vpp.service.feedschema import HttpFeedSection
 from vpp.service.feedsecrets import read_secret
-from vpp.service.gatewaychecks import check_mqtt_gateways
+from vpp.service.gatewaychecks import check_mapped_gateways
 from vpp.service.iec104checks import check_telecontrol
 from vpp.service.instructionchecks import check_instructions
 from vpp.service.marketschema import MarketSection
@@ -59,7 +59,7 @@ def check(parts: Parts) -> list[Fault]:
     check_venues(parts)
     check_window(parts)
     check_gateways(parts)
-    check_mqtt_gateways(parts)
+    check_mapped_gateways(parts)
     check_telecontrol(parts)
     _check_waivers(parts)
     _check_bids(parts)

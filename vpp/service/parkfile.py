@@ -44,6 +44,7 @@ from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
 from vpp.service.gatewaychecks import read_payload_maps
+from vpp.service.httpdeviceschema import HttpDevicesSection
 from vpp.service.iec104schema import AnyStation
 from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack, pack_of
@@ -62,6 +63,7 @@ from vpp.service.parkseries import SeriesReader
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
+from vpp.service.replayschema import ReplaySection
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
@@ -138,6 +140,12 @@ class ParkFile:
     telemetry: TelemetrySection
     mqtt_gateways: tuple[MqttGatewaySection, ...]
     """Gateways that speak MQTT in words of their own."""
+
+    http_devices: HttpDevicesSection
+    """Devices that are asked over HTTP, or that call."""
+
+    replays: tuple[ReplaySection, ...]
+    """Recordings that are told in place of devices."""
 
     payload_maps: Mapping[str, PayloadMap]
     """How they speak, as the park file names it."""
@@ -363,6 +371,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         register_maps=parts.register_maps,
         telemetry=section.telemetry,
         mqtt_gateways=tuple(section.mqtt_gateways),
+        http_devices=section.http_devices,
+        replays=tuple(section.replays),
         payload_maps=parts.payload_maps,
         iec104=tuple(section.iec104),
         openadr=tuple(section.openadr),

@@ -29,6 +29,7 @@ from vpp.service.controlschema import ControlSettings
 from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection
 from vpp.service.feedschema import AnyFeed
+from vpp.service.httpdeviceschema import HttpGatewaySection
 from vpp.service.iec104schema import AnyStation
 from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack
@@ -39,6 +40,7 @@ from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
+from vpp.service.replayschema import ReplaySection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
@@ -87,6 +89,8 @@ class Parts:
     register_maps: dict[str, RegisterMap] = field(default_factory=dict)
     """By the name that the park file gives; one whose file is faulty is left out."""
     mqtt_gateways: list[tuple[KeyPath, MqttGatewaySection]] = field(default_factory=list)
+    http_gateways: list[tuple[KeyPath, HttpGatewaySection]] = field(default_factory=list)
+    replays: list[tuple[KeyPath, ReplaySection]] = field(default_factory=list)
     payload_maps: dict[str, PayloadMap] = field(default_factory=dict)
     """As `register_maps`."""
     iec104: list[tuple[KeyPath, AnyStation]] = field(default_factory=list)
@@ -216,6 +220,16 @@ def _collect_gateways(parts: Parts) -> None:
         _note(parts, "gateway", path, item, "id")
         if (foreign := _valid(MqttGatewaySection, item)) is not None:
             parts.mqtt_gateways.append((path, foreign))
+    http = parts.document.tree.get("http_devices")
+    if isinstance(http, dict):
+        for path, item in _items(http, ("http_devices",), "gateways"):
+            _note(parts, "gateway", path, item, "id")
+            if (web_gateway := _valid(HttpGatewaySection, item)) is not None:
+                parts.http_gateways.append((path, web_gateway))
+    for path, item in _items(parts.document.tree, (), "replays"):
+        _note(parts, "gateway", path, item, "id")
+        if (replay := _valid(ReplaySection, item)) is not None:
+            parts.replays.append((path, replay))
     for path, item in _items(parts.document.tree, (), "iec104"):
         _note(parts, "gateway", path, item, "id")
         if (station := _valid(AnyStation, item)) is not None:

@@ -21,6 +21,7 @@ from vpp.service.deviceschema import ModbusSection
 from vpp.service.drschema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feedschema import AnyFeed
 from vpp.service.forecastschema import ForecastsSection
+from vpp.service.httpdeviceschema import HttpDevicesSection
 from vpp.service.iec104schema import AnyStation
 from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketschema import ProductName
@@ -29,6 +30,7 @@ from vpp.service.openadrschema import AnyUtility
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.redisschema import RedisSection
+from vpp.service.replayschema import ReplaySection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
     Cost,
@@ -365,6 +367,10 @@ class ParkSection(Section):
         default_factory=list
     )
     """Gateways that speak MQTT in words of their own."""
+    http_devices: HttpDevicesSection = HttpDevicesSection()
+    """Devices that are asked over HTTP, or that call us."""
+    replays: Annotated[list[ReplaySection], Field(max_length=100)] = Field(default_factory=list)
+    """Recordings that are told in place of devices."""
     iec104: Annotated[list[AnyStation], Field(max_length=50)] = Field(default_factory=list)
     """Dispatch centres that read and command this park over IEC 60870-5-104, and devices that we do."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)

@@ -1,6 +1,6 @@
-"""Maps of foreign MQTT payloads: from a file to a noun.
+"""Maps of foreign payloads: from a file to a noun.
 
-config/devices/mqtt/NAME.yaml ──load_payload_map──▶ PayloadMap     every part says where it is from
+config/devices/{mqtt,http,csv}/NAME.yaml ──load_payload_map──▶ PayloadMap     every part says where it is from
 """
 
 from __future__ import annotations
@@ -33,14 +33,19 @@ from vpp.service.payloadschema import (
     PointSection,
 )
 
-FOLDER = "devices/mqtt"
+FOLDERS = ("devices/mqtt", "devices/http", "devices/csv")
+"""A name is in one of them alone: a map fits every carrier that can do what it says."""
 
 _MAP: TypeAdapter[PayloadMapSection] = TypeAdapter(PayloadMapSection)
 
 
 def shipped_payload_maps() -> list[str]:
     """The names of the maps that come with the package."""
-    return sorted(file.stem for file in shipped(FOLDER).glob("*.yaml"))
+    return sorted(_shipped())
+
+
+def _shipped() -> dict[str, Path]:
+    return {file.stem: file for folder in FOLDERS for file in shipped(folder).glob("*.yaml")}
 
 
 def load_payload_map(name: str, folder: Path) -> PayloadMap:
@@ -49,8 +54,8 @@ def load_payload_map(name: str, folder: Path) -> PayloadMap:
     Raises:
         ConfigErrors: Every fault of the file, or that there is none.
     """
-    file = folder / name if name.endswith(".yaml") else shipped(FOLDER) / f"{name}.yaml"
-    document = read_document(file)
+    own = folder / name if name.endswith(".yaml") else Path(f"{name}.yaml")
+    document = read_document(_shipped().get(name, own))
     section = document.parse(_MAP, (), document.tree)
     faults = list(document.faults)
     faults += section if isinstance(section, list) else _unfounded(document, section)
@@ -164,6 +169,7 @@ def _command(section: CommandSection) -> Command:
         release=section.release,
         without_expiry=section.without_expiry or "",
         tolerance_kw=section.tolerance_kw,
+        method=section.method,
     )
 
 

@@ -115,6 +115,8 @@ class CommandSection(Section):
     """What the device does when we fall silent, in words, where commands carry no expiry."""
     tolerance_kw: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """How far a set-point that is read back may lie from the one sent."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """Of HTTP, where devices are asked."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:

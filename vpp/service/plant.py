@@ -49,6 +49,7 @@ from vpp.service.instructiondesk import InstructionDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.limitdesk import HeldOrder
 from vpp.service.linkhealth import Links, no_links
+from vpp.service.listeners import OuterFace
 from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.parkfile import ParkFile
@@ -218,6 +219,9 @@ class Plant:
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links
+    link_faces: tuple[OuterFace, ...] = ()
+    """Where devices call that are not called."""
+
     """How each link to devices does now."""
     ask_again: AskAgain | None = None
     """Asks devices for what never came; None where nothing can be lost."""

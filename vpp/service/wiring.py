@@ -503,6 +503,7 @@ async def open_plant(
             window=await open_window(file, stack),
         )
         plant.ask_again = linked.native.ask_again
+        plant.link_faces = linked.faces
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 
