@@ -103,6 +103,22 @@ async def test_the_journal_holds_the_message_and_a_hash_and_never_the_link(scene
 
 
 @acted
+async def test_a_server_that_repeats_the_link_puts_it_on_no_record(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.plant.people.links, "mint", lambda: "t" * 43)
+    link = f"https://park.example/answer/{'t' * 43}"
+    scene.mail.outcomes = [Refused(what=f"554 listed: {link}")]
+    await people.tell(scene.plant, a_message(NOW), NOW)
+    await settle(scene.plant)
+
+    assert "554 listed: https://park.example/answer/(link)" in scene.told("person_not_reached")[0]
+    said = [str(event) for event in scene.plant.events.recent()]
+    kept = [entry.body.decode() for entry in scene.plant.journal.entries("person_message_end")]
+    assert all("t" * 43 not in text for text in said + kept)
+
+
+@acted
 async def test_the_same_message_again_is_not_said_twice(scene: Scene) -> None:
     for _ in range(2):
         await people.tell(scene.plant, a_message(NOW), NOW)

@@ -33,6 +33,7 @@ from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
 from vpp.service.openadrchecks import check_programmes
 from vpp.service.parkparts import Parts, require
+from vpp.service.peoplechecks import check_people
 from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 from vpp.service.tradingschema import TradingSection
@@ -57,6 +58,7 @@ def check(parts: Parts) -> list[Fault]:
     _check_feeds(parts)
     check_programmes(parts)
     check_venues(parts)
+    check_people(parts)
     check_window(parts)
     check_gateways(parts)
     check_mapped_gateways(parts)

@@ -61,6 +61,7 @@ from vpp.service.parkschema import (
 )
 from vpp.service.parkseries import SeriesReader
 from vpp.service.payloadschema import MqttGatewaySection
+from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
@@ -155,6 +156,9 @@ class ParkFile:
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
+
+    people: PeopleSection
+    """Who can be asked, and how each is reached."""
 
     redis: RedisSection | None
     """Where other processes look at us; None where nobody does."""
@@ -376,6 +380,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         payload_maps=parts.payload_maps,
         iec104=tuple(section.iec104),
         openadr=tuple(section.openadr),
+        people=section.people,
         redis=section.redis,
         folder=folder,
         forecasts=section.forecasts,

@@ -38,6 +38,7 @@ from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.payloadschema import MqttGatewaySection
+from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
@@ -67,7 +68,8 @@ class Parts:
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
-    unit, contract, feed, venue, gateway), even of invalid parts. A device is a resource or a meter."""
+    unit, contract, feed, venue, gateway,
+    receiver, person), even of invalid parts. A device is a resource or a meter."""
     points: list[tuple[KeyPath, schema.PointSection]] = field(default_factory=list)
     resources: list[Found] = field(default_factory=list)
     tariffs: list[tuple[KeyPath, TwoPartTariff]] = field(default_factory=list)
@@ -99,6 +101,7 @@ class Parts:
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
     control: ControlSettings | None = None
+    people: PeopleSection | None = None
     redis: RedisSection | None = None
     demand_response: DemandResponseSection | None = None
     instructions: InstructionsSection | None = None
@@ -175,6 +178,7 @@ def collect(document: Document) -> Parts:
     parts.simulation = _valid(schema.SimulationSection, tree.get("simulation"))
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
     parts.control = _valid(ControlSettings, tree.get("control", {}))
+    _collect_people(parts)
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     parts.instructions = _valid(InstructionsSection, tree.get("instructions", {}))
@@ -234,6 +238,14 @@ def _collect_gateways(parts: Parts) -> None:
         _note(parts, "gateway", path, item, "id")
         if (station := _valid(AnyStation, item)) is not None:
             parts.iec104.append((path, station))
+
+
+def _collect_people(parts: Parts) -> None:
+    section = parts.document.tree.get("people", {})
+    parts.people = _valid(PeopleSection, section)
+    for kind, key in (("receiver", "webhooks"), ("person", "persons")):
+        for path, item in _items(section if isinstance(section, dict) else {}, ("people",), key):
+            _note(parts, kind, path, item, "id")
 
 
 def _collect_feeds(parts: Parts) -> None:

@@ -28,6 +28,7 @@ from vpp.service.marketschema import ProductName
 from vpp.service.nominationschema import NominationSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.payloadschema import MqttGatewaySection
+from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
@@ -377,6 +378,8 @@ class ParkSection(Section):
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)
     """Utilities whose programmes this park takes part in."""
+    people: PeopleSection = PeopleSection()
+    """Who can be asked, and how each is reached."""
     redis: RedisSection | None = None
     """A window for other processes; left out: there is none."""
     forecasts: ForecastsSection = ForecastsSection()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from traceback import format_exception
@@ -199,7 +200,13 @@ async def _try(plant: Plant, tracked: Tracked, errand: Errand) -> Handover:
         letter = await _letter(plant, tracked)
     except UnavailableError as error:  # the journal, which said so
         return NotYet(what=str(error))
-    return await errand.address.channel.port.send(letter, to=errand.address.to)
+    outcome = await errand.address.channel.port.send(letter, to=errand.address.to)
+    return outcome if letter.link is None else _without(letter.link, outcome)
+
+
+def _without(link: str, outcome: Handover) -> Handover:
+    """An outcome without the link: servers repeat what they refuse, and a link is a secret."""
+    return replace(outcome, what=outcome.what.replace(link.rpartition("/")[2], "(link)"))
 
 
 async def _letter(plant: Plant, tracked: Tracked) -> Letter:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from vpp.model.instruction import Instruction, Reason, Why
-from vpp.model.message import MAX_TEXT_CHARS, InBoth, Language, PersonMessage, Topic
+from vpp.model.message import InBoth, Language, PersonMessage, Topic
 from vpp.model.time import Interval
 
 _WEEKDAYS: Mapping[Language, tuple[str, ...]] = {
@@ -35,11 +34,6 @@ _ENDINGS: Mapping[Topic, InBoth] = {
         en="No answer came in time and others take the share: nothing is expected of you.",
     ),
 }
-_REASONS: Mapping[Reason, InBoth] = {
-    Reason.DEMAND_RESPONSE: InBoth(zh="需求响应", en="Demand response"),
-    Reason.PLAN: InBoth(zh="电价与交易计划", en="Prices, and what is sold"),
-    Reason.OPERATOR: InBoth(zh="控制室要求", en="The control room asks"),
-}
 _HELLO = InBoth(zh="{name}，您好：", en="Hello {name},")
 _WHEN = InBoth(zh="时间：{window}（{zone}）", en="When: {window} ({zone})")
 _WHY = InBoth(zh="原因：{why}", en="Why: {why}")
@@ -49,36 +43,6 @@ _ANSWER = InBoth(
     en="Please answer by {by} (accept, accept less, or decline):\n{link}\n\nThe link is for you alone and"
     " serves once. Without an answer in time, others take the share.",
 )
-
-
-def message_of(
-    instruction: Instruction, topic: Topic, *, message_id: str, place: str
-) -> PersonMessage:
-    """What a person is told of an instruction; `place` is what people call its load."""
-    return PersonMessage(
-        message_id=message_id,
-        instruction_id=instruction.instruction_id,
-        person_id=instruction.person_id,
-        topic=topic,
-        place=place,
-        change_kw=instruction.amount_kw,
-        window=instruction.window,
-        answer_by=instruction.answer_by,
-        why=reason(instruction.why),
-    )
-
-
-def reason(why: Why) -> InBoth:
-    """Why somebody is asked, in both languages; an operator's own words stand as they were written."""
-
-    def said(language: Language) -> str:
-        of, added = f"（{why.reference}）", f"：{why.words}"
-        if language == "en":
-            of, added = f" ({why.reference})", f": {why.words}"
-        whole = f"{_REASONS[why.reason].of(language)}{of if why.reference else ''}"
-        return f"{whole}{added if why.words else ''}"[:MAX_TEXT_CHARS]
-
-    return InBoth(zh=said("zh"), en=said("en"))
 
 
 def asked(language: Language, change_kw: float) -> str:

@@ -84,6 +84,8 @@ from vpp.service.metrics import Metrics
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
+from vpp.service.peopledesk import PeopleDesk
+from vpp.service.peoplewiring import open_people
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.positiondesk import PositionDesk
 from vpp.service.venueschema import (
@@ -161,6 +163,7 @@ def build_plant(
     venues: tuple[VenueDesk, ...] = (),
     boxes: Mapping[str, NominationBox] | None = None,
     stations: tuple[StationDesk, ...] = (),
+    people: PeopleDesk | None = None,
     links: Links = no_links,
     window: WindowDesk | None = None,
 ) -> Plant:
@@ -198,6 +201,7 @@ def build_plant(
         programmes=programmes,
         venues=venues,
         stations=stations,
+        people=people or PeopleDesk(),
         links=links,
         window=window,
         positions=PositionDesk(boxes=boxes or {}),
@@ -499,6 +503,7 @@ async def open_plant(
             programmes=await open_programmes(file, clock, seed, stack),
             venues=await open_venues(file, clock, stack),
             stations=stations_of(file, clock),
+            people=await open_people(file, clock, stack),
             boxes=boxes_of(file),
             window=await open_window(file, stack),
         )
