@@ -5,13 +5,22 @@ Every adapter of a port passes the same contract test (`tests/contracts`), the s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, TypeAlias
 
 import msgspec
 
+from vpp.model.charging import StayBegun
 from vpp.model.command import Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
@@ -120,6 +129,31 @@ class Journal(Protocol):
 
     def greatest_key(self, kind: str) -> str | None:
         """The key of that kind that sorts last, code point by code point; None where there is none."""
+        ...
+
+
+class StayLedger(Protocol):
+    """The record of stays: what a station told once it does not tell again after a restart of ours."""
+
+    def going_on(self) -> Iterable[StayBegun]:
+        """Those that have begun and not ended, oldest first."""
+        ...
+
+    async def began(self, stay: StayBegun) -> StayBegun:
+        """Put it on record; on return it is on disk.
+
+        A stay that began at the same point at the same moment is the same one, told again: it is returned as
+        it stands on record, with the transaction that it was given first.
+
+        Raises:
+            UnavailableError: The record refuses; nothing was written.
+        """
+        ...
+
+    async def ended(
+        self, station_id: str, transaction: str, at: datetime, energy_wh: float | None
+    ) -> None:
+        """Put its end on record; again changes nothing. Raises as `began`."""
         ...
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from adapters.brokers import EmbeddedBroker
+from adapters.memory_journal import MemoryJournal
 from tests.adapters.slaves import Slaves, slaves
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
@@ -54,7 +55,12 @@ def test_what_a_gateway_tells_passes_the_door_of_all_telemetry(tmp_path: Path) -
             AsyncExitStack() as stack,
         ):
             linked = await open_links(
-                file, clock=clock, seed=1, broker=access.address(), stack=stack
+                file,
+                clock=clock,
+                seed=1,
+                broker=access.address(),
+                stack=stack,
+                journal=MemoryJournal(),
             )
             found = {}
             async for message in linked.channels.messages():
@@ -89,7 +95,12 @@ def test_a_simulation_reaches_no_machine(tmp_path: Path) -> None:
                 AsyncExitStack() as stack,
             ):
                 linked = await open_links(
-                    file, clock=WallClock(), seed=1, broker=access.address(), stack=stack
+                    file,
+                    clock=WallClock(),
+                    seed=1,
+                    broker=access.address(),
+                    stack=stack,
+                    journal=MemoryJournal(),
                 )
                 await linked.native.wait_until(connected=True)
                 assert [h.name for h in linked.channels.health()] == ["mqtt"]

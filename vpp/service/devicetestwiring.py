@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from adapters.broker_process import BrokerAccess
+from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_witness import CommandWitness
 from adapters.sqlite_journal import SqliteJournal
 from vpp.clock import Watch
@@ -124,6 +125,7 @@ async def open_reader(
             seed=0,
             broker=door.access.address(),
             stack=stack,
+            journal=MemoryJournal(),
             client_id=f"vpp-test-read-{name}",
         )
         for face in linked.faces:
@@ -168,6 +170,7 @@ async def open_bench(
             seed=0,
             broker=door.access.address(),
             stack=stack,
+            journal=journal,
             client_id=f"vpp-test-{file.park.park_id}",
         )
         for face in linked.faces:

@@ -17,6 +17,7 @@ from vpp.clock import Watch
 from vpp.model.ids import ResourceId
 from vpp.model.park import Park
 from vpp.model.sunspec import Choices
+from vpp.ports import Journal
 from vpp.service.channels import Channels, Link
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
 from vpp.service.feedsecrets import read_secret
@@ -26,6 +27,9 @@ from vpp.service.iec104wiring import remote_link
 from vpp.service.linkhealth import NATIVE
 from vpp.service.listeners import OuterFace
 from vpp.service.mappedwiring import foreign_devices, open_mapped_links
+from vpp.service.ocppdesk import ChargerDesk
+from vpp.service.ocppledger import JournalLedger
+from vpp.service.ocppwiring import charger_link
 from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.replayschema import ReplaySection
@@ -39,6 +43,8 @@ class Linked:
     native: MqttLink
     faces: tuple[OuterFace, ...] = ()
     """Where devices call that are not called."""
+    chargers: tuple[ChargerDesk, ...] = ()
+    """Those that charging stations connect to, once somebody listens."""
 
 
 async def open_links(
@@ -48,6 +54,7 @@ async def open_links(
     seed: int,
     broker: BrokerAddress,
     stack: AsyncExitStack,
+    journal: Journal,
     client_id: str | None = None,
 ) -> Linked:
     """Start every link of a park; `stack` stops them.
@@ -95,9 +102,15 @@ async def open_links(
         read = (*file.http_devices.gateways, *file.replays)
         for told in read:
             carrier |= {ResourceId(device.resource): told.id for device in told.devices}
+    chargers = []
+    for central in file.ocpp if real else ():
+        port = charger_link(central, file, clock=clock, ledger=JournalLedger(journal, clock))
+        links[central.id] = await stack.enter_async_context(port)
+        carrier |= {ResourceId(park.resource): central.id for park in central.car_parks}
+        chargers.append(ChargerDesk(section=central, port=port))
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
-    return Linked(channels=channels, native=native, faces=faces)
+    return Linked(channels=channels, native=native, faces=faces, chargers=tuple(chargers))
 
 
 def modbus_link(

@@ -16,6 +16,7 @@ from vpp.service import (
     iec104,
     instructionloop,
     linkwatch,
+    ocpp,
     openadr,
     people,
     venuedesk,
@@ -76,7 +77,14 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         await clockwatch.watch(plant, stop)
 
     seatless = {"listen": listening, "probe": probing, "links": watching, "clock": timing}
-    return loops | _window(plant) | _backfill(plant) | iec104.loops(plant) | seatless
+    return (
+        loops
+        | _window(plant)
+        | _backfill(plant)
+        | iec104.loops(plant)
+        | ocpp.loops(plant)
+        | seatless
+    )
 
 
 def _window(plant: Plant) -> dict[str, Loop]:

@@ -31,6 +31,7 @@ from vpp.service.iec104checks import check_telecontrol
 from vpp.service.instructionchecks import check_instructions
 from vpp.service.marketschema import MarketSection
 from vpp.service.networkchecks import check_networks
+from vpp.service.ocppchecks import check_charging
 from vpp.service.openadrchecks import check_programmes
 from vpp.service.parkparts import Parts, require
 from vpp.service.peoplechecks import check_people
@@ -63,6 +64,7 @@ def check(parts: Parts) -> list[Fault]:
     check_gateways(parts)
     check_mapped_gateways(parts)
     check_telecontrol(parts)
+    check_charging(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from vpp.account.settlement import GapRule
 from vpp.errors import ConfigError, DataError
 from vpp.model.calendar import Calendar
+from vpp.model.charging import StationKind
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Binding, MarketProduct
 from vpp.model.park import Park
@@ -50,6 +51,8 @@ from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack, pack_of
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
+from vpp.service.ocppchecks import read_station_kinds
+from vpp.service.ocppschema import OcppSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parkchecks import check
 from vpp.service.parknouns import park_noun
@@ -153,6 +156,12 @@ class ParkFile:
 
     iec104: tuple[AnyStation, ...]
     """Dispatch centres that read and command this park, and devices that we do."""
+
+    ocpp: tuple[OcppSection, ...]
+    """Charging stations that connect to us."""
+
+    station_kinds: Mapping[str, StationKind]
+    """What they are like, as the park file names it."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -273,6 +282,7 @@ def load_park(source: Path | Traversable) -> ParkFile:
     faults += _read_mappings(parts, source.parent)
     faults += read_register_maps(parts, source.parent)
     faults += read_payload_maps(parts, source.parent)
+    faults += read_station_kinds(parts, source.parent)
     faults += check(parts)
     if isinstance(section, list) or faults or document.faults:
         raise ConfigErrors(_in_order(document, faults))
@@ -379,6 +389,8 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         replays=tuple(section.replays),
         payload_maps=parts.payload_maps,
         iec104=tuple(section.iec104),
+        ocpp=tuple(section.ocpp),
+        station_kinds=parts.station_kinds,
         openadr=tuple(section.openadr),
         people=section.people,
         redis=section.redis,

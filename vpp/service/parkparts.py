@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from vpp.errors import DataError
+from vpp.model.charging import StationKind
 from vpp.model.network import Pipe
 from vpp.model.park import PowerGroup
 from vpp.model.payloads import PayloadMap
@@ -35,6 +36,7 @@ from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketpack import Pack
 from vpp.service.marketschema import MarketSection
 from vpp.service.nominationschema import NominationSection
+from vpp.service.ocppschema import OcppSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.parknouns import group_noun, pipe_noun
 from vpp.service.payloadschema import MqttGatewaySection
@@ -96,6 +98,9 @@ class Parts:
     payload_maps: dict[str, PayloadMap] = field(default_factory=dict)
     """As `register_maps`."""
     iec104: list[tuple[KeyPath, AnyStation]] = field(default_factory=list)
+    ocpp: list[tuple[KeyPath, OcppSection]] = field(default_factory=list)
+    station_kinds: dict[str, StationKind] = field(default_factory=dict)
+    """As `register_maps`."""
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -238,6 +243,10 @@ def _collect_gateways(parts: Parts) -> None:
         _note(parts, "gateway", path, item, "id")
         if (station := _valid(AnyStation, item)) is not None:
             parts.iec104.append((path, station))
+    for path, item in _items(parts.document.tree, (), "ocpp"):
+        _note(parts, "gateway", path, item, "id")
+        if (central := _valid(OcppSection, item)) is not None:
+            parts.ocpp.append((path, central))
 
 
 def _collect_people(parts: Parts) -> None:

@@ -26,6 +26,7 @@ from vpp.service.iec104schema import AnyStation
 from vpp.service.instructionschema import InstructionsSection
 from vpp.service.marketschema import ProductName
 from vpp.service.nominationschema import NominationSection
+from vpp.service.ocppschema import OcppSection
 from vpp.service.openadrschema import AnyUtility
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.peopleschema import PeopleSection
@@ -374,6 +375,8 @@ class ParkSection(Section):
     """Recordings that are told in place of devices."""
     iec104: Annotated[list[AnyStation], Field(max_length=50)] = Field(default_factory=list)
     """Dispatch centres that read and command this park over IEC 60870-5-104, and devices that we do."""
+    ocpp: Annotated[list[OcppSection], Field(max_length=20)] = Field(default_factory=list)
+    """Charging stations that connect to us."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)

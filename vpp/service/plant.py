@@ -51,6 +51,7 @@ from vpp.service.limitdesk import HeldOrder
 from vpp.service.linkhealth import Links, no_links
 from vpp.service.listeners import OuterFace
 from vpp.service.metrics import Metrics
+from vpp.service.ocppdesk import ChargerDesk
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.parkfile import ParkFile
 from vpp.service.peopledesk import PeopleDesk
@@ -216,6 +217,8 @@ class Plant:
     instructions: InstructionDesk = field(default_factory=InstructionDesk)
     people: PeopleDesk = field(default_factory=PeopleDesk)
     """Who can be asked, and what is on its way to them."""
+    chargers: tuple[ChargerDesk, ...] = ()
+    """Where charging stations connect to."""
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links

@@ -81,6 +81,7 @@ from vpp.service.kill import KillSwitch
 from vpp.service.linkhealth import Links, no_links
 from vpp.service.linkwiring import open_links
 from vpp.service.metrics import Metrics
+from vpp.service.ocppdesk import ChargerDesk
 from vpp.service.openadrdesk import OpenAdrDesk
 from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.parkfile import ParkFile, StrategyUse
@@ -164,6 +165,7 @@ def build_plant(
     boxes: Mapping[str, NominationBox] | None = None,
     stations: tuple[StationDesk, ...] = (),
     people: PeopleDesk | None = None,
+    chargers: tuple[ChargerDesk, ...] = (),
     links: Links = no_links,
     window: WindowDesk | None = None,
 ) -> Plant:
@@ -202,6 +204,7 @@ def build_plant(
         venues=venues,
         stations=stations,
         people=people or PeopleDesk(),
+        chargers=chargers,
         links=links,
         window=window,
         positions=PositionDesk(boxes=boxes or {}),
@@ -477,7 +480,9 @@ async def open_plant(
         journal = await stack.enter_async_context(SqliteJournal.open(data / JOURNAL_FILE))
         historian = await stack.enter_async_context(SqliteTelemetry(data / TELEMETRY_FILE))
         forecasts = stack.enter_context(SqliteForecasts(data / FORECASTS_FILE))
-        linked = await open_links(file, clock=clock, seed=seed, broker=broker, stack=stack)
+        linked = await open_links(
+            file, clock=clock, seed=seed, broker=broker, stack=stack, journal=journal
+        )
         venue = None
         if venue_url is not None:
             venue = HttpVenue(HttpVenueAccess(url=venue_url), now=clock.now)
@@ -504,6 +509,7 @@ async def open_plant(
             venues=await open_venues(file, clock, stack),
             stations=stations_of(file, clock),
             people=await open_people(file, clock, stack),
+            chargers=linked.chargers,
             boxes=boxes_of(file),
             window=await open_window(file, stack),
         )

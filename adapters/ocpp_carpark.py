@@ -1,0 +1,226 @@
+"""One car park: what its stations add up to inward, and what it may draw, split among its cars.
+
+samples ─▶ tick ─▶ TelemetryMessage, net injection          Setpoint ─▶ share ─▶ Point.wanted ─▶ stations
+                                                             all in force ─▶ AckMessage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal
+
+from adapters.ocpp_late import Gap, Late, Mended
+from adapters.ocpp_shown import ill
+from adapters.ocpp_split import Seeker, split
+from adapters.ocpp_station import Point, Station, Wanted
+from adapters.ocpp_words import Plug
+from vpp.model.charging import CarParkSpec
+from vpp.model.command import Setpoint
+from vpp.model.time import isoformat
+from vpp.wire import AckMessage, SessionMessage, TelemetryMessage
+
+OVER_KW = 0.5
+"""So much more than allowed may be fixed before a set-point is refused."""
+
+STARTS = timedelta(seconds=60)
+"""After our start, before a car park is told without stations that were never heard."""
+
+
+class CarPark:
+    """An EV fleet of the park."""
+
+    def __init__(self, spec: CarParkSpec, *, sample_s: float, began_at: datetime) -> None:
+        """Nothing is known of its cars but what is taken up with `Station` objects."""
+        self.spec = spec
+        self.stations = tuple(Station(spec=one, park=spec) for one in spec.stations)
+        self.setpoint: Setpoint | None = None
+        self._acknowledged: int | None = None
+        """Number of the set-point that was answered."""
+        self._taken_seq: int | None = None
+        self._seq = 0
+        self._began_at = began_at
+        self._fresh = timedelta(seconds=3 * sample_s + 5)
+        self.late = Late(self._fresh)
+
+    # ------------------------------------------------------------ inward
+
+    def tick(self, now: datetime) -> Iterator[TelemetryMessage]:
+        """What is told now; numbers of ticks that are not sure are kept free for what comes later."""
+        away = {
+            station.name: {
+                point.number: None if point.stay is None else point.power_kw
+                for point in station.points
+            }
+            for station in self.stations
+            if station.heard and not station.connected
+        }
+        somebody = any(station.connected for station in self.stations)
+        unheard = not all(station.heard for station in self.stations)
+        if not any(station.heard for station in self.stations) or (
+            unheard and now - self._began_at < STARTS
+        ):
+            return
+        kw = sum(point.power_kw for station in self.stations for point in station.points)
+        self._seq += 1
+        if somebody:
+            doubtful = bool(away) or unheard or self._has_stale(now)
+            yield self._telemetry(now, self._seq, kw, "uncertain" if doubtful else "good", now)
+            self._seq += bool(away)
+        if away:
+            gap = Gap(at=now, seq=self._seq, kw=kw, told=somebody, away=dict(away))
+            if (mended := self.late.gap(gap)) is not None:
+                yield self.mended(mended)
+
+    def mended(self, tick: Mended) -> TelemetryMessage:
+        """A tick of before, as it really was."""
+        return TelemetryMessage(
+            ts=isoformat(tick.at),
+            seq=tick.seq,
+            power_kw=_net(tick.kw),
+            quality="good" if tick.sure else "uncertain",
+        )
+
+    def _telemetry(
+        self,
+        at: datetime,
+        seq: int,
+        draw_kw: float,
+        quality: Literal["good", "uncertain"],
+        now: datetime,
+    ) -> TelemetryMessage:
+        return TelemetryMessage(
+            ts=isoformat(at),
+            seq=seq,
+            power_kw=_net(draw_kw),
+            quality=quality,
+            sessions=tuple(self._sessions(now)),
+            setpoint_seq=self._taken_seq,
+        )
+
+    def _sessions(self, now: datetime) -> Iterator[SessionMessage]:
+        for station in self.stations:
+            for point, stay in station.stays():
+                yield SessionMessage(
+                    f"{station.name}-{stay.transaction}"[:80],
+                    isoformat(stay.leaves_at(now)),
+                    round(stay.left_kwh(point.plug), 3),
+                )
+
+    def _has_stale(self, now: datetime) -> bool:
+        """Whether a meter of a car that charges was not heard for three samples."""
+        return any(
+            point.newest is None or now - point.newest.at > self._fresh
+            for station in self.stations
+            for point, _ in station.stays()
+            if point.plug is Plug.CHARGING
+        )
+
+    # ------------------------------------------------------------ outward
+
+    def take(self, setpoint: Setpoint, now: datetime) -> None:
+        """The newest command counts."""
+        self.setpoint, self._acknowledged = setpoint, None
+        self.share(now)
+
+    def share(self, now: datetime) -> None:
+        """Split what may be drawn among the cars that are here now."""
+        setpoint = self.setpoint
+        if setpoint is not None and setpoint.expires_at <= now:
+            self.setpoint = setpoint = None
+        seekers: list[Seeker] = []
+        points: dict[str, Point] = {}
+        for station, point in self._cars():
+            if setpoint is None or not self._can_steer(station, point, now):
+                point.wanted = None
+                continue
+            name = f"{station.name}/{point.number}"
+            points[name] = point
+            seekers.append(_seeker(name, station, point, now))
+        if setpoint is None:
+            return
+        given = split(-setpoint.power_kw - self.fixed_kw(now), seekers, now)
+        for name, point in points.items():
+            point.wanted = Wanted(kw=given[name], until=setpoint.expires_at)
+
+    def fixed_kw(self, now: datetime) -> float:
+        """What cars draw that nobody can steer now."""
+        return sum(
+            max(point.power_kw, 0.0)
+            for station, point in self._cars()
+            if not self._can_steer(station, point, now)
+        )
+
+    def _cars(self) -> Iterator[tuple[Station, Point]]:
+        for station in self.stations:
+            for point in station.points:
+                if point.stay is not None:
+                    yield station, point
+                else:
+                    point.wanted = None
+
+    @staticmethod
+    def _can_steer(station: Station, point: Point, now: datetime) -> bool:
+        alone = point.alone_until is not None and now < point.alone_until
+        return station.connected and not station.is_put_off(now) and not (point.stray or alone)
+
+    def answer(self, now: datetime) -> AckMessage | None:
+        """What became of the set-point in force, once; None while that is not known yet."""
+        setpoint = self.setpoint
+        if setpoint is None or self._acknowledged == setpoint.seq:
+            return None
+        if any(point.wanted is not None and not _in_force(point) for _, point in self._cars()):
+            return None
+        self._acknowledged = setpoint.seq
+        over_kw = self.fixed_kw(now) + setpoint.power_kw
+        why = None
+        if over_kw > OVER_KW:
+            why = (
+                f"{over_kw:.1f} kW more than that are drawn and cannot be steered: {self.ill(now)}"
+            )
+        else:
+            self._taken_seq = setpoint.seq
+        return AckMessage(
+            command_id=setpoint.command_id,
+            seq=setpoint.seq,
+            ts=isoformat(now),
+            accepted=why is None,
+            reason=None if why is None else why[:200],
+        )
+
+    # ------------------------------------------------------------ how it does
+
+    def ill(self, now: datetime) -> str:
+        """What is wrong with its stations, the first few of them; empty while all is well."""
+        found = [text for station in self.stations if (text := ill(station, now))]
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        return "; ".join(found[:5]) + more
+
+
+def _in_force(point: Point) -> bool:
+    wanted, limit = point.wanted, point.limit
+    return (
+        wanted is not None
+        and limit is not None
+        and point.limit_kw == wanted.kw
+        and limit.ends_at == wanted.until
+    )
+
+
+def _seeker(name: str, station: Station, point: Point, now: datetime) -> Seeker:
+    kind, stay = station.spec.kind, point.stay
+    assert stay is not None
+    caps = [kw for kw in (point.shown_kw, point.car_kw) if kw is not None]
+    most_kw = min([kind.max_kw, *caps])
+    return Seeker(
+        name=name,
+        least_kw=min(kind.min_kw, kind.max_kw),
+        most_kw=max(most_kw, min(kind.min_kw, kind.max_kw)) if point.shown_kw is None else most_kw,
+        left_kwh=stay.left_kwh(point.plug),
+        leaves_at=stay.leaves_at(now),
+    )
+
+
+def _net(draw_kw: float) -> float:
+    """OCPP counts draw: here it becomes net injection."""
+    return -draw_kw + 0.0

@@ -1,0 +1,104 @@
+"""The record of stays in the journal: who began to charge, and when it ended.
+
+    StartTransaction ─▶ journal ─▶ its number goes to the station          a station tells it once
+    restart ─▶ begun and not ended ─▶ cars that are taken to be here still
+
+A station sends a start again, under another message id, when it had no answer: the same point at the same
+moment is the same stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from vpp.clock import Watch
+from vpp.errors import ConflictError
+from vpp.model.charging import StayBegun
+from vpp.model.time import isoformat, parse_utc
+from vpp.ports import Journal
+
+BEGAN, ENDED = "charging_began", "charging_ended"
+"""Kinds of journal entries."""
+
+
+class _Began(msgspec.Struct):
+    station: str
+    point: int
+    transaction: str
+    tag: str
+    at: str
+    energy_wh: float | None
+
+
+class _Ended(msgspec.Struct):
+    station: str
+    transaction: str
+    at: str
+    energy_wh: float | None
+
+
+_began = msgspec.json.Decoder(_Began)
+_ended = msgspec.json.Decoder(_Ended)
+
+
+class JournalLedger:
+    """A `StayLedger` in a journal."""
+
+    def __init__(self, journal: Journal, clock: Watch) -> None:
+        """Take up what the journal holds."""
+        self._journal, self._clock = journal, clock
+
+    def going_on(self) -> Iterable[StayBegun]:
+        """See `StayLedger.going_on`."""
+        open_: dict[tuple[str, str], StayBegun] = {}
+        for entry in self._journal.entries(BEGAN, ENDED):
+            if entry.kind == BEGAN:
+                stay = _stay(_began.decode(entry.body))
+                open_[stay.station_id, stay.transaction] = stay
+            else:
+                over = _ended.decode(entry.body)
+                open_.pop((over.station, over.transaction), None)
+        return open_.values()
+
+    async def began(self, stay: StayBegun) -> StayBegun:
+        """See `StayLedger.began`."""
+        key = f"{stay.station_id}/{stay.point}/{isoformat(stay.at)}"
+        if (known := self._journal.find(BEGAN, key)) is not None:
+            return _stay(_began.decode(known.body))
+        body = _Began(
+            station=stay.station_id,
+            point=stay.point,
+            transaction=stay.transaction,
+            tag=stay.tag,
+            at=isoformat(stay.at),
+            energy_wh=stay.energy_wh,
+        )
+        await self._journal.append(BEGAN, key, msgspec.json.encode(body), now=self._clock.now())
+        return stay
+
+    async def ended(
+        self, station_id: str, transaction: str, at: datetime, energy_wh: float | None
+    ) -> None:
+        """See `StayLedger.ended`; the first end counts."""
+        body = _Ended(
+            station=station_id, transaction=transaction, at=isoformat(at), energy_wh=energy_wh
+        )
+        key = f"{station_id}/{transaction}"
+        try:
+            await self._journal.append(ENDED, key, msgspec.json.encode(body), now=self._clock.now())
+        except ConflictError:
+            return  # told again, with another end
+
+
+def _stay(said: _Began) -> StayBegun:
+    return StayBegun(
+        station_id=said.station,
+        point=said.point,
+        transaction=said.transaction,
+        tag=said.tag,
+        at=parse_utc(said.at, where="journal"),
+        energy_wh=said.energy_wh,
+    )
