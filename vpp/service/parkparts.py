@@ -221,32 +221,23 @@ def _collect_utilities(parts: Parts) -> None:
 
 
 def _collect_gateways(parts: Parts) -> None:
-    for path, item in _items(parts.document.tree, (), "modbus"):
-        _note(parts, "gateway", path, item, "id")
-        if (gateway := _valid(ModbusSection, item)) is not None:
-            parts.modbus.append((path, gateway))
-    for path, item in _items(parts.document.tree, (), "mqtt_gateways"):
-        _note(parts, "gateway", path, item, "id")
-        if (foreign := _valid(MqttGatewaySection, item)) is not None:
-            parts.mqtt_gateways.append((path, foreign))
-    http = parts.document.tree.get("http_devices")
-    if isinstance(http, dict):
-        for path, item in _items(http, ("http_devices",), "gateways"):
+    """Links to devices: their ids are of one kind, since events and metrics tell them apart by it."""
+    tree = parts.document.tree
+    http = tree.get("http_devices")
+    http = http if isinstance(http, dict) else {}
+    kinds: tuple[tuple[Any, KeyPath, str, Any, list[Any]], ...] = (
+        (tree, (), "modbus", ModbusSection, parts.modbus),
+        (tree, (), "mqtt_gateways", MqttGatewaySection, parts.mqtt_gateways),
+        (http, ("http_devices",), "gateways", HttpGatewaySection, parts.http_gateways),
+        (tree, (), "replays", ReplaySection, parts.replays),
+        (tree, (), "iec104", AnyStation, parts.iec104),
+        (tree, (), "ocpp", OcppSection, parts.ocpp),
+    )
+    for within, at, key, kind, found in kinds:
+        for path, item in _items(within, at, key):
             _note(parts, "gateway", path, item, "id")
-            if (web_gateway := _valid(HttpGatewaySection, item)) is not None:
-                parts.http_gateways.append((path, web_gateway))
-    for path, item in _items(parts.document.tree, (), "replays"):
-        _note(parts, "gateway", path, item, "id")
-        if (replay := _valid(ReplaySection, item)) is not None:
-            parts.replays.append((path, replay))
-    for path, item in _items(parts.document.tree, (), "iec104"):
-        _note(parts, "gateway", path, item, "id")
-        if (station := _valid(AnyStation, item)) is not None:
-            parts.iec104.append((path, station))
-    for path, item in _items(parts.document.tree, (), "ocpp"):
-        _note(parts, "gateway", path, item, "id")
-        if (central := _valid(OcppSection, item)) is not None:
-            parts.ocpp.append((path, central))
+            if (section := _valid(kind, item)) is not None:
+                found.append((path, section))
 
 
 def _collect_people(parts: Parts) -> None:
