@@ -122,6 +122,8 @@ class PayloadTranslator:
         }
         self._by_id = {one.device.device_id: one for one in self._by_names.values()}
         self._encode = msgspec.json.Encoder().encode
+        self._reads_back = any(READ_BACK in one.points for one in payload_map.incoming)
+        """Whether devices show what they were told: then a word for it is not enough."""
         self._said: set[tuple[str, Nonsense]] = set()
         self.refused: Counter[Nonsense] = Counter()
         self.repeated = 0
@@ -335,7 +337,7 @@ class PayloadTranslator:
         self, gathered: _Gathered, setpoint: Setpoint, at: datetime, *, refused: str | None
     ) -> Message:
         """A command as taken, or as refused for a reason, which may be empty."""
-        if refused is None:
+        if refused is None and not self._reads_back:
             gathered.taken_seq = max(setpoint.seq, gathered.taken_seq or 0)
         return self._ours(
             gathered.device,

@@ -208,7 +208,8 @@ def test_a_command_goes_out_as_the_gateway_wants_it_and_its_answer_comes_back() 
     assert msgspec.json.decode(taken.payload, type=AckMessage) == AckMessage(
         command_id="cmd-1", seq=1, ts="2025-12-03T12:00:00Z", accepted=True
     )
-    [after] = telemetry(say(gateway, "neuron/app/upload", upload(NOON_MS, active_power=1)))
+    shows = upload(NOON_MS, active_power=1, power_limit=30_500)
+    [after] = telemetry(say(gateway, "neuron/app/upload", shows))
     assert after.setpoint_seq == 1
 
     [refused] = say(gateway, "neuron/vpp/write/resp", echo | {"error": 2006})
