@@ -35,6 +35,8 @@ class CarPark:
         self.spec = spec
         self.stations = tuple(Station(spec=one, park=spec) for one in spec.stations)
         self.setpoint: Setpoint | None = None
+        self.changed = False
+        """Whether it was split anew since the stations were told."""
         self._acknowledged: int | None = None
         """Number of the set-point that was answered."""
         self._taken_seq: int | None = None
@@ -125,6 +127,7 @@ class CarPark:
 
     def share(self, now: datetime) -> None:
         """Split what may be drawn among the cars that are here now."""
+        self.changed = True
         setpoint = self.setpoint
         if setpoint is not None and setpoint.expires_at <= now:
             self.setpoint = setpoint = None
@@ -169,7 +172,7 @@ class CarPark:
         setpoint = self.setpoint
         if setpoint is None or self._acknowledged == setpoint.seq:
             return None
-        if any(point.wanted is not None and not _in_force(point) for _, point in self._cars()):
+        if any(not point.obeys for _, point in self._cars()):
             return None
         self._acknowledged = setpoint.seq
         over_kw = self.fixed_kw(now) + setpoint.power_kw
@@ -195,16 +198,6 @@ class CarPark:
         found = [text for station in self.stations if (text := ill(station, now))]
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         return "; ".join(found[:5]) + more
-
-
-def _in_force(point: Point) -> bool:
-    wanted, limit = point.wanted, point.limit
-    return (
-        wanted is not None
-        and limit is not None
-        and point.limit_kw == wanted.kw
-        and limit.ends_at == wanted.until
-    )
 
 
 def _seeker(name: str, station: Station, point: Point, now: datetime) -> Seeker:

@@ -220,10 +220,14 @@ class OcppLink:
 
     def _settle(self, park: CarPark) -> None:
         """Let the stations of a park do what is wanted now, and tell what became of its command."""
+        now, park.changed = self._now(), False
         for station in park.stations:
             worker = self._seats[station.name].worker
             if worker is not None:
-                worker.wake()
+                worker.look(now)
+        self._answer(park)
+
+    def _answer(self, park: CarPark) -> None:
         if (answer := park.answer(self._now())) is not None:
             self._say(park, answer)
 
@@ -343,7 +347,9 @@ class OcppLink:
             spec=self._spec,
             now=self._now,
             tell=self._tell,
-            changed=lambda: self._settle(seat.park),
+            changed=lambda: (
+                self._settle(seat.park) if seat.park.changed else self._answer(seat.park)
+            ),
         )
         if station.subprotocol not in ("", dialect.subprotocol):
             for point in station.points:  # its transactions have other names now
@@ -437,9 +443,12 @@ class OcppLink:
         seat.answers[key] = text
         if len(seat.answers) > ANSWERS:
             seat.answers.popitem(last=False)
-        if isinstance(word, Booted) and seat.worker is not None:
-            seat.worker.booted(accepted=reply.status == "Accepted")
-        self._settle(seat.park)
+        if seat.worker is not None:
+            if isinstance(word, Booted):
+                seat.worker.booted(accepted=reply.status == "Accepted")
+            seat.worker.spoke()
+        if seat.park.changed:
+            self._settle(seat.park)
         return text
 
     # ------------------------------------------------------------ its own time

@@ -94,6 +94,27 @@ class Point:
     """Until when it is left alone, and `why`."""
     why: str = ""
 
+    @property
+    def obeys(self) -> bool:
+        """Whether what is wanted is in force, as far as the station has confirmed; so where nothing is."""
+        wanted, limit = self.wanted, self.limit
+        return wanted is None or (
+            limit is not None and self.limit_kw == wanted.kw and limit.ends_at == wanted.until
+        )
+
+    def has_work(self, now: datetime, read_back: timedelta) -> bool:
+        """Whether its station is to be asked for something."""
+        if self.stay is None:
+            return False
+        if self.wanted is None:
+            return self.limit is not None or self.may_hold
+        return not self.obeys or self.is_to_be_read(now, read_back)
+
+    def is_to_be_read(self, now: datetime, read_back: timedelta) -> bool:
+        """Whether it was not asked for a while what limit it goes by."""
+        at = self.shown_at or self.taken_at
+        return at is not None and now - at >= read_back
+
     def take(self, sample: Sample) -> float | None:
         """A meter's sample: its power in kW; None where nothing is to be learnt of it, or it is older."""
         before, self_kw = self.newest, sample.power_kw

@@ -46,28 +46,36 @@ class Worker:
         """`changed` is called when something happened that may be an answer to a command."""
         self._park, self._station, self._dialect, self._talk = park, station, dialect, talk
         self._spec, self._now, self._tell, self._changed = spec, now, tell, changed
-        self._awake, self._boot = asyncio.Event(), asyncio.Event()
+        self._awake, self._spoke = asyncio.Event(), asyncio.Event()
         self._prepared = False
+        self._read_back = timedelta(seconds=spec.read_back_s)
         self._asks = True
         """Whether the station can say what limit it goes by."""
 
-    def wake(self) -> None:
-        """Something may be wanted."""
-        self._awake.set()
+    def look(self, now: datetime) -> None:
+        """Wake where something is to be asked of the station."""
+        if self._station.is_put_off(now) or self._park.spec.read_only:
+            return
+        if any(point.has_work(now, self._read_back) for point in self._station.points):
+            self._awake.set()
+
+    def spoke(self) -> None:
+        """The station says something: it is ready to be asked."""
+        self._spoke.set()
 
     def booted(self, *, accepted: bool) -> None:
         """The station has booted: what it was told before is to be told again."""
         self._prepared = not accepted
         for point in self._station.points:
             point.lost()
-        self._boot.set()
+        self._spoke.set()
         self._awake.set()
 
     async def run(self) -> None:
         """See to the station until cancelled, or until it does not answer any more."""
         try:
             async with asyncio.timeout(SPEAKS_FIRST_S):
-                await self._boot.wait()
+                await self._spoke.wait()
         except TimeoutError:
             pass
         while True:
@@ -108,15 +116,12 @@ class Worker:
     async def _see_to(self, point: Point) -> None:
         if self._park.spec.read_only or point.stay is None:
             return
-        wanted = point.wanted
-        if wanted is None:
+        if not point.obeys:
+            await self._set(point)
+        elif point.wanted is None:
             if point.limit is not None or point.may_hold:
                 await self._take_back(point)
-            return
-        limit = point.limit
-        if limit is None or limit.ends_at != wanted.until or point.limit_kw != wanted.kw:
-            await self._set(point)
-        elif self._asks and self._read_back_is_due(point):
+        elif self._asks and point.is_to_be_read(self._now(), self._read_back):
             await self._ask(point)
 
     async def _set(self, point: Point) -> None:
@@ -164,11 +169,6 @@ class Worker:
             self._tell(
                 "charger_limit", self._where(point), f"its limit could not be taken back: {why}"
             )
-
-    def _read_back_is_due(self, point: Point) -> bool:
-        at = point.shown_at or point.taken_at
-        due = timedelta(seconds=self._spec.read_back_s)
-        return at is not None and self._now() - at >= due
 
     async def _ask(self, point: Point) -> None:
         kind = self._station.spec.kind
