@@ -90,6 +90,8 @@ class PeopleDesk:
     links: OneTimeLinks = field(default_factory=OneTimeLinks)
     tracked: dict[str, Tracked] = field(default_factory=dict)
     """By message id; let go of some time after its window."""
+    answering: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while an answer over a link is taken: a link serves once."""
     sending: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
