@@ -25,7 +25,9 @@ FAILURES = 3
 """So many questions in a row without an answer, and a device counts as dead."""
 
 TELEMETRY = frozenset(
-    name for name in TelemetryMessage.__struct_fields__ if name.endswith(("_kw", "_kwh", "_degc"))
+    name
+    for name in TelemetryMessage.__struct_fields__
+    if name.endswith(("_kw", "_kwh", "_kvar", "_degc"))
 ) | {"soc"}
 """Points that are numbers of a telemetry message as they are."""
 

@@ -33,14 +33,14 @@ from vpp.model.time import EPOCH, Interval
 
 log = structlog.get_logger(__name__)
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE reading (
     device TEXT NOT NULL, ts_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
     enterprise TEXT NOT NULL, received_ms INTEGER NOT NULL, quality TEXT NOT NULL,
     power_kw REAL NOT NULL, energy_kwh REAL, soc REAL, temperature_degc REAL, available_kw REAL,
     phase TEXT, phase_since_ms INTEGER, calls_today INTEGER, sessions BLOB, setpoint_seq INTEGER,
-    hours_on_today REAL, done_kwh REAL, discharged_today_kwh REAL,
+    hours_on_today REAL, done_kwh REAL, discharged_today_kwh REAL, reactive_kvar REAL,
     PRIMARY KEY (device, ts_ms, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meter_reading (
@@ -55,10 +55,11 @@ UPGRADES = {
 ALTER TABLE reading ADD COLUMN hours_on_today REAL;
 ALTER TABLE reading ADD COLUMN done_kwh REAL;
 ALTER TABLE reading ADD COLUMN discharged_today_kwh REAL
-"""
+""",
+    2: "ALTER TABLE reading ADD COLUMN reactive_kvar REAL",
 }
 ONCE = "ON CONFLICT (device, ts_ms, seq) DO NOTHING"
-READING_COLUMNS, METER_COLUMNS = 19, 8
+READING_COLUMNS, METER_COLUMNS = 20, 8
 ROWS_A_STATEMENT = 100
 """Python takes its lock back after each statement, up to 5 ms later while the event loop is busy: a row a
 statement would be 2 000 rows a second then."""
@@ -327,6 +328,7 @@ def _reading_row(reading: Reading) -> tuple[object, ...]:
         reading.hours_on_today,
         reading.done_kwh,
         reading.discharged_today_kwh,
+        reading.reactive_kvar,
     )
 
 
@@ -351,6 +353,7 @@ def _reading(row: sqlite3.Row) -> Reading:
         hours_on_today=row["hours_on_today"],
         done_kwh=row["done_kwh"],
         discharged_today_kwh=row["discharged_today_kwh"],
+        reactive_kvar=row["reactive_kvar"],
     )
 
 

@@ -73,6 +73,7 @@ class TelemetryMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     done_kwh: float | None = None
     """Energy drawn so far in the window of work that is open now."""
     discharged_today_kwh: float | None = None
+    reactive_kvar: float | None = None
     sessions: tuple[SessionMessage, ...] | None = None
     setpoint_seq: int | None = None
     import_wh: int | None = None

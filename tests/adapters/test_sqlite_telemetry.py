@@ -72,7 +72,7 @@ def test_a_file_of_the_first_format_is_brought_up_and_loses_nothing(tmp_path: Pa
 
     run(path, write)
     with sqlite3.connect(path) as old:  # as the first release made it
-        for name in ("hours_on_today", "done_kwh", "discharged_today_kwh"):
+        for name in ("hours_on_today", "done_kwh", "discharged_today_kwh", "reactive_kvar"):
             old.execute(f"ALTER TABLE reading DROP COLUMN {name}")
         old.execute("PRAGMA user_version=1")
     old.close()
@@ -92,6 +92,7 @@ def test_a_reading_comes_back_whole(tmp_path: Path) -> None:
         soc=0.5,
         temperature_degc=-18.0,
         available_kw=0.1,
+        reactive_kvar=-3.5,
         phase=RunPhase.CALLED,
         phase_since=NOON,
         calls_today=2,

@@ -36,7 +36,7 @@ def duty(**changes: object) -> Duty:
         "forecast_steps": 0,
         "plan_points": None,
         "holds": (),
-        "members": True,
+        "members": None,
     }
     return Duty(**(given | changes))  # type: ignore[arg-type]
 

@@ -120,6 +120,18 @@ BROKEN = [
     ),
     ("bands_are_contiguous", "35:8", "from: 0.5, factor", "from: 0.6, factor"),
     ("bands_are_contiguous", "35:19", "from: 0.5, factor", "from: 0.5, to: 2, factor"),
+    *(
+        ("reports_on_their_grid", place, "kind: dr_event", f"kind: dr_event\nreporting: {{{said}}}")
+        for place, said in (
+            ("7:13", "telemetry_s: 7"),
+            ("7:30", "telemetry_s: 60, members_s: 90"),
+            ("7:13", "holds: [PT1H, PT15M]"),
+            ("7:24", "forecast: {step: PT10M, horizon: PT4H}"),
+            ("7:37", "forecast: {step: PT15M, horizon: PT50M}"),
+            ("7:13", "schedule_points: 95"),
+            ("7:13", "schedule_at: T-25min"),
+        )
+    ),
     (
         "unverified_names_a_field",
         "8:14",

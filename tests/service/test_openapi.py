@@ -102,6 +102,9 @@ LIVE = {
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
+    "GET /v1/reports",
+    "GET /v1/reports/{product}",
+    "POST /v1/reports/replays",
     "GET /openapi.json",
 }
 """Of a plant."""

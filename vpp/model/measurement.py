@@ -48,7 +48,7 @@ class EvSession:
 
 _NUMBERS = (
     *("power_kw", "energy_kwh", "soc", "temperature_degc", "available_kw"),
-    *("hours_on_today", "done_kwh", "discharged_today_kwh"),
+    *("hours_on_today", "done_kwh", "discharged_today_kwh", "reactive_kvar"),
 )
 _numbers = attrgetter(*_NUMBERS)
 
@@ -85,6 +85,9 @@ class Reading:
 
     discharged_today_kwh: float | None = None
     """Taken out of a store since local midnight."""
+
+    reactive_kvar: float | None = None
+    """Reactive power fed: above 0 as a capacitor does; None where the device does not tell it."""
 
     sessions: tuple[EvSession, ...] | None = None
     setpoint_seq: int | None = None

@@ -50,11 +50,11 @@ class Duty:
     """Of a day of 24 hours; a longer or shorter day has more or fewer."""
     holds: tuple[timedelta, ...]
     """For how long the room that is told could be held, shortest first."""
-    members: bool
-    """Whether each resource is told on its own beside the sum."""
+    members: timedelta | None
+    """How often each resource is told on its own beside the sum."""
 
     def __post_init__(self) -> None:
-        for name in ("telemetry", "forecast_step"):
+        for name in ("telemetry", "members", "forecast_step"):
             step = getattr(self, name)
             if step is not None and (step <= timedelta(0) or timedelta(days=1) % step):
                 raise DataError(
@@ -67,6 +67,16 @@ class Duty:
     def duty_id(self) -> str:
         """Names it in keys of the record."""
         return f"{self.product_id}/{self.unit_id}"
+
+    def step(self, kind: ReportKind) -> timedelta | None:
+        """How often a report of a kind is owed; None where it never is, and of a day's plan, which is owed once a day."""
+        match kind:
+            case ReportKind.POINT:
+                return self.telemetry
+            case ReportKind.FORECAST:
+                return self.forecast_step
+            case ReportKind.DAY_PLAN:
+                return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +95,14 @@ class ReportHead:
         require_utc(self.made_at, where="ReportHead.made_at")
 
     @property
+    def duty_id(self) -> str:
+        """Of the duty it fulfils."""
+        return f"{self.product_id}/{self.unit_id}"
+
+    @property
     def report_id(self) -> str:
         """The same for the same duty, kind and moment: one that is sent twice is counted once."""
-        return f"{self.product_id}/{self.unit_id}/{self.kind}/{isoformat(self.due_at)}"
+        return f"{self.duty_id}/{self.kind}/{isoformat(self.due_at)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ _RANGES = (
     ("hours_on_today", 0.0, 25.0),
     ("done_kwh", 0.0, 1e9),
     ("discharged_today_kwh", 0.0, 1e9),
+    ("reactive_kvar", -1e7, 1e7),
 )
 _ranged = attrgetter(*(name for name, _, _ in _RANGES))
 
@@ -323,6 +324,7 @@ def _reading(
         hours_on_today=message.hours_on_today,
         done_kwh=message.done_kwh,
         discharged_today_kwh=message.discharged_today_kwh,
+        reactive_kvar=message.reactive_kvar,
         sessions=_sessions(topic, message),
         setpoint_seq=message.setpoint_seq,
     )

@@ -157,12 +157,15 @@ def baseline_kw(call: Activation, moment: datetime) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def uncalled_kw(plant: Plant, interval: Interval) -> Profile | None:
+def uncalled_kw(
+    plant: Plant, interval: Interval, part: tuple[UnitId, Floats] | None = None
+) -> Profile | None:
     """Net injection as it is planned now, less what calls have asked of that plan; NaN beyond it.
 
-    None where no plan reaches `interval`.
+    Of the park; or of a `part` of it: a unit, and its plan on the plan's horizon. None where no plan reaches
+    `interval`.
     """
-    return _baseline(plant, None, interval)
+    return _baseline(plant, None, interval, part)
 
 
 def listed(plant: Plant, product_id: str) -> Pack:
@@ -229,7 +232,12 @@ def _invitation(plant: Plant, product_id: ProductId, interval: Interval) -> str 
     return None
 
 
-def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Profile | None:
+def _baseline(
+    plant: Plant,
+    first: Activation | None,
+    interval: Interval,
+    part: tuple[UnitId, Floats] | None = None,
+) -> Profile | None:
     """As it was when the first revision came, and beyond that as it is now: without what calls have asked for."""
     before = None if first is None else first.baseline_kw
     schedule = plant.schedule
@@ -243,9 +251,14 @@ def _baseline(plant: Plant, first: Activation | None, interval: Interval) -> Pro
     horizon = Horizon.over(whole, QUARTER)
     values = np.full(horizon.steps, np.nan)
     if schedule is not None:
-        planned = Profile(schedule.horizon, schedule.net_kw)
+        unit_id, planned_kw = (None, schedule.net_kw) if part is None else part
+        planned = Profile(schedule.horizon, planned_kw)
         calls = plant.book.calls.standing_in(horizon.span)
-        known = [c for c in calls if (c.activation_id, c.revision) in plant.calls_planned]
+        known = [
+            c
+            for c in calls
+            if (c.activation_id, c.revision) in plant.calls_planned and unit_id in (None, c.unit_id)
+        ]
         asked = _called_kw(known, horizon)
         for step, start in enumerate(horizon.starts()):
             if start in schedule.horizon.span:

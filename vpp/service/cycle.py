@@ -5,6 +5,7 @@
     every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
     1 s to 60 s    act       rung of the ladder ▸ freeze ▸ share ▸ guard ▸ journal ▸ send ▸ confirm ▸ track
                              (how often: `actingpace.py`; the details: `acting*.py`)
+    1 s to 1 h     report    what a market owes its dispatch centre or platform (`reporting.py`)
     every 15 min   account   settle what was delivered ▸ money, carbon
 
 Bids are not made here but when a market asks (`trading.py`), from the plan that stands. Each cycle
@@ -57,6 +58,7 @@ from vpp.service import (
     owing,
     positions,
     quotas,
+    reporting,
     reservedcharge,
     reserves,
     safestate,
@@ -116,7 +118,7 @@ async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
 
 async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     try:
-        horizon = drplan.reaching(plant, inputs.horizon_of(plant, now))
+        horizon = reporting.reaching(plant, drplan.reaching(plant, inputs.horizon_of(plant, now)))
         carbon = carbonseries.usable(plant, horizon, now)
         forecasts = await issue(plant, [*inputs.series_needed(plant), *carbon], horizon, now)
         view = inputs.build_view(plant, now, horizon, forecasts)

@@ -25,6 +25,7 @@ PointName = Literal[
     "hours_on_today",
     "done_kwh",
     "discharged_today_kwh",
+    "reactive_kvar",
     "import_wh",
     "export_wh",
     "rated_kw",

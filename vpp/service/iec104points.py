@@ -1,10 +1,7 @@
 """What each point of a dispatch centre's table shows now: a value, what is wrong with it, and since when.
 
-    never heard, or marked bad by its device      invalid
-    older than it may be                          the last value, not topical, with the time it was measured
-    uncertain, as its device says                 substituted
-
-Never a value that only looks new: the time told is that of the measurement.
+Powers are those that reports tell (`reportvalues.py`, which says what is flagged and when); here they get the unit
+and the sign of the table, beside states that only a dispatch centre asks for.
 """
 
 from __future__ import annotations
@@ -12,46 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from math import isfinite
 
 from vpp.act.ladder import SafeState
 from vpp.model.ids import ResourceId
-from vpp.model.measurement import ParkState, Quality, Reading, Unknown
-from vpp.model.resource import FixedLoad
 from vpp.model.telecontrol import Flaw, Shown, ShownPoint
-from vpp.sense.state import freeze
-from vpp.service import flexibility, iec104orders
+from vpp.service import iec104orders, reportvalues
 from vpp.service.iec104desk import StationDesk
 from vpp.service.iec104schema import PointSection
 from vpp.service.plant import Plant
+from vpp.service.reportvalues import Look, Told
 
-PERIODS = 3
-"""What the act cycle found is not topical after so many of its periods."""
+_TOLD: Mapping[str, Told] = {
+    "resource_power": "power_kw",
+    "resource_reactive": "reactive_kvar",
+    "resource_soc": "soc",
+    "resource_available": "available_kw",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What one look at the plant is made from; what is dear is worked out once, and only where it is asked for."""
+class View(Look):
+    """One look at the whole park, for one station."""
 
-    plant: Plant
     desk: StationDesk
-    now: datetime
-
-    @cached_property
-    def state(self) -> ParkState:
-        return freeze(self.plant.file.park, self.plant.intake.newest, self.now)
-
-    @cached_property
-    def room(self) -> tuple[flexibility.Room, Flaw]:
-        """None where nobody may be commanded; not topical where somebody who could move is not heard."""
-        plant, park = self.plant, self.plant.file.park
-        if plant.safe_state in (SafeState.RELEASE, SafeState.KILLED):
-            return flexibility.Room(0.0, 0.0), Flaw.NONE
-        movers = {r.resource_id for r in park.electric if not isinstance(r, FixedLoad)}
-        deaf = any(isinstance(s, Unknown) and s.resource_id in movers for s in self.state.resources)
-        found = flexibility.room(park, plant.units, self.state)
-        return found, Flaw.NOT_TOPICAL if deaf else Flaw.NONE
 
 
 def shown_points(points: list[PointSection]) -> tuple[ShownPoint, ...]:
@@ -88,37 +69,16 @@ def _counted(point: PointSection, shown: Shown) -> Shown:
 # ---------------------------------------------------------------- resources
 
 
-def _reading(view: View, point: PointSection) -> Reading | None:
-    return view.plant.intake.newest.get(ResourceId(str(point.resource)))
-
-
-def _flaw_of(view: View, reading: Reading) -> Flaw:
-    resource = view.plant.file.park.resource_by_id[reading.resource_id]
-    flaw = Flaw.NONE
-    if view.now - reading.measured_at > timedelta(seconds=resource.max_age_s):
-        flaw |= Flaw.NOT_TOPICAL
-    if reading.quality is Quality.BAD:
-        flaw |= Flaw.INVALID
-    elif reading.quality is Quality.UNCERTAIN:
-        flaw |= Flaw.SUBSTITUTED
-    return flaw
-
-
 def _measured(view: View, point: PointSection) -> Shown:
-    reading = _reading(view, point)
-    name = {"resource_power": "power_kw", "resource_soc": "soc"}.get(point.what, "available_kw")
-    value = None if reading is None else getattr(reading, name)
-    if reading is None or value is None:
-        return Shown(0.0, Flaw.INVALID, view.plant.started_at)
-    return Shown(value, _flaw_of(view, reading), reading.measured_at)
+    return reportvalues.told_by(view, ResourceId(str(point.resource)), _TOLD[point.what])
 
 
 def _heard(view: View, point: PointSection) -> Shown:
-    reading = _reading(view, point)
+    reading = view.plant.intake.newest.get(ResourceId(str(point.resource)))
     if reading is None:
         return Shown(0.0, Flaw.NONE, view.plant.started_at)
-    fine = not _flaw_of(view, reading) & (Flaw.NOT_TOPICAL | Flaw.INVALID)
-    return Shown(float(fine), Flaw.NONE, view.now)
+    wrong = reportvalues.flaw_of(view, reading) & (Flaw.NOT_TOPICAL | Flaw.INVALID)
+    return Shown(float(not wrong), Flaw.NONE, view.now)
 
 
 def _follows(view: View, point: PointSection) -> Shown:
@@ -130,44 +90,32 @@ def _follows(view: View, point: PointSection) -> Shown:
 
 
 def _park_power(view: View, point: PointSection) -> Shown:
-    total_kw, oldest = 0.0, view.now
-    for place in view.plant.file.park.connection_points:
-        reading = view.plant.intake.newest_meter.get(place.meter_id)
-        if reading is None:
-            return Shown(0.0, Flaw.INVALID, view.plant.started_at)
-        total_kw += reading.power_kw
-        oldest = min(oldest, reading.measured_at)
-    most = timedelta(seconds=view.desk.section.meters_max_age_s)
-    flaw = Flaw.NOT_TOPICAL if view.now - oldest > most else Flaw.NONE
-    return Shown(total_kw, flaw, oldest)
+    most_s = view.desk.section.meters_max_age_s
+    return reportvalues.metered(view, timedelta(seconds=most_s))
+
+
+def _sum_power(view: View, point: PointSection) -> Shown:
+    return reportvalues.power(view)
+
+
+def _reactive(view: View, point: PointSection) -> Shown:
+    return reportvalues.reactive(view)
 
 
 def _up(view: View, point: PointSection) -> Shown:
-    found, flaw = view.room
-    return Shown(found.available_up_kw, flaw, view.now)
+    return reportvalues.room(view)[0]
 
 
 def _down(view: View, point: PointSection) -> Shown:
-    found, flaw = view.room
-    return Shown(found.available_down_kw, flaw, view.now)
+    return reportvalues.room(view)[1]
 
 
 def _planned(view: View, point: PointSection) -> Shown:
-    schedule = view.plant.schedule
-    if schedule is None or view.now not in schedule.horizon.span:
-        return Shown(0.0, Flaw.INVALID, view.now)
-    kw = float(schedule.net_kw[schedule.horizon.index(view.now)])
-    return Shown(kw, Flaw.NONE, view.now)
+    return reportvalues.planned(view)
 
 
 def _owed(view: View, point: PointSection) -> Shown:
-    """What the newest act cycle found; invalid where the park owes nothing to anybody yet."""
-    trace = view.plant.trace
-    if not trace or trace[-1].owed_kw is None:
-        return Shown(0.0, Flaw.INVALID, view.now)
-    most = PERIODS * view.plant.file.control.period
-    flaw = Flaw.NOT_TOPICAL if view.now - trace[-1].at > most else Flaw.NONE
-    return Shown(trace[-1].owed_kw, flaw, trace[-1].at)
+    return reportvalues.owed(view)
 
 
 def _order(view: View, point: PointSection) -> Shown:
@@ -192,6 +140,8 @@ def _links_up(view: View, point: PointSection) -> Shown:
 
 _READ: Mapping[str, Callable[[View, PointSection], Shown]] = {
     "park_power": _park_power,
+    "sum_power": _sum_power,
+    "reactive": _reactive,
     "up": _up,
     "down": _down,
     "planned": _planned,
@@ -201,6 +151,7 @@ _READ: Mapping[str, Callable[[View, PointSection], Shown]] = {
     "killed": _killed,
     "links_up": _links_up,
     "resource_power": _measured,
+    "resource_reactive": _measured,
     "resource_soc": _measured,
     "resource_available": _measured,
     "resource_heard": _heard,

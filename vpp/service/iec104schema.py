@@ -42,6 +42,8 @@ Value = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 PlantPoint = Literal[
     "park_power",
+    "sum_power",
+    "reactive",
     "up",
     "down",
     "planned",
@@ -52,6 +54,7 @@ PlantPoint = Literal[
 ]
 ResourcePoint = Literal[
     "resource_power",
+    "resource_reactive",
     "resource_soc",
     "resource_available",
     "resource_heard",
@@ -215,6 +218,7 @@ DevicePoint = Literal[
     "hours_on_today",
     "done_kwh",
     "discharged_today_kwh",
+    "reactive_kvar",
     "import_wh",
     "export_wh",
 ]

@@ -19,6 +19,8 @@ from vpp.service import (
     ocpp,
     openadr,
     people,
+    reporting,
+    reportsending,
     venuedesk,
     venuewatch,
     window,
@@ -79,12 +81,22 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
     seatless = {"listen": listening, "probe": probing, "links": watching, "clock": timing}
     return (
         loops
+        | _reports(plant, seat)
         | _window(plant)
         | _backfill(plant)
         | iec104.loops(plant)
         | ocpp.loops(plant)
         | seatless
     )
+
+
+def _reports(plant: Plant, seat: Seat) -> dict[str, Loop]:
+    """After all that reports tell of; sending has no seat, for platforms have their own time."""
+    step = reporting.tick(plant)
+    making = (
+        {} if step is None else {"report": _cycle(plant, seat("report"), reporting.report, step)}
+    )
+    return making | reportsending.loops(plant)
 
 
 def _window(plant: Plant) -> dict[str, Loop]:

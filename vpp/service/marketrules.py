@@ -16,6 +16,7 @@ from typing import TypeAlias
 from vpp.account import rulebook
 from vpp.account.rulebook import NamedRule
 from vpp.model.gate import HOUR, DayMoment
+from vpp.model.time import QUARTER
 from vpp.service.config import KeyPath
 from vpp.service.marketschema import MarketSection, PriceRange
 from vpp.service.markettime import duration, gate_moment, wall
@@ -264,6 +265,33 @@ def real_time_is_named(market: MarketSection) -> Broken:
         yield ("settlement", "price_refs"), "two_settlement: give both clearing and rt, or neither"
 
 
+def reports_on_their_grid(market: MarketSection) -> Broken:
+    """Every report has a moment of the day at which it is owed, the same on each day."""
+    owed = market.reporting
+    if owed is None:
+        return
+    for key in ("telemetry_s", "members_s"):
+        step_s = getattr(owed, key)
+        if step_s is not None and 86_400 % step_s:
+            yield ("reporting", key), f"{step_s} s do not divide a day"
+    if owed.members_s is not None and (not owed.telemetry_s or owed.members_s % owed.telemetry_s):
+        yield ("reporting", "members_s"), "is no multiple of telemetry_s, with which it is told"
+    holds = [duration(hold) for hold in owed.holds]
+    if any(later <= sooner for sooner, later in pairwise(holds)):
+        yield ("reporting", "holds"), "are not in order, shortest first"
+    if owed.forecast is not None:
+        step, horizon = duration(owed.forecast.step), duration(owed.forecast.horizon)
+        if DAY % step or step % QUARTER:
+            yield ("reporting", "forecast", "step"), "is no number of quarter-hours in a day"
+        if horizon % step or horizon > DAY:
+            yield ("reporting", "forecast", "horizon"), "is no number of steps up to a day"
+    if owed.schedule_points is not None and 96 % owed.schedule_points:
+        what = f"{owed.schedule_points} points do not divide a day into quarter-hours"
+        yield ("reporting", "schedule_points"), what
+    if isinstance(gate_moment(owed.schedule_at), timedelta):
+        yield ("reporting", "schedule_at"), "is no local time of a day, such as D-1T18:00"
+
+
 RULES: dict[str, MarketRule] = {
     rule.__name__: rule
     for rule in (
@@ -288,6 +316,7 @@ RULES: dict[str, MarketRule] = {
         bands_are_contiguous,
         gaps_are_ruled,
         real_time_is_named,
+        reports_on_their_grid,
     )
 }
 

@@ -319,9 +319,20 @@ class ForecastDuty(Section):
 class Reporting(Section):
     """What the dispatch centre or the platform is owed."""
 
-    telemetry_s: Seconds | None = None
+    telemetry_s: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """How often the unit's powers, room and working point are told; left out: never."""
+    members_s: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """How often each resource is told beside the sum; left out: never."""
+    holds: Annotated[list[Duration], Field(min_length=1, max_length=8)] = Field(
+        default_factory=lambda: ["PT15M", "PT1H"]
+    )
+    """For how long the room that is told could be held, shortest first."""
     forecast: ForecastDuty | None = None
+    """At the beginning of each `step`, what is planned over the `horizon`, and the room beside it."""
     schedule_points: Annotated[int, Field(ge=1, le=1440)] | None = None
+    """So many points of each day's plan, on a day without a clock change."""
+    schedule_at: GateText = "D-1T18:00"
+    """When the plan of a day is told."""
     settlement_lag_days: Annotated[int, Field(ge=0, le=366)] | None = None
     objection_days: Annotated[int, Field(ge=0, le=366)] | None = None
 

@@ -21,6 +21,7 @@ from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.linkmetrics import LinkMetrics
 from vpp.service.peoplemetrics import PeopleMetrics
+from vpp.service.reportmetrics import ReportMetrics
 from vpp.service.venuemetrics import VenueMetrics
 from vpp.service.windowmetrics import WindowMetrics
 
@@ -68,6 +69,7 @@ class Metrics:
         self.window = WindowMetrics(self.registry)
         self.links = LinkMetrics(self.registry)
         self.people = PeopleMetrics(self.registry)
+        self.reports = ReportMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

@@ -68,6 +68,7 @@ from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
+from vpp.service.reportschema import ReportingSection
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
@@ -162,6 +163,8 @@ class ParkFile:
 
     station_kinds: Mapping[str, StationKind]
     """What they are like, as the park file names it."""
+    reporting: ReportingSection
+    """Where reports are sent."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -391,6 +394,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         iec104=tuple(section.iec104),
         ocpp=tuple(section.ocpp),
         station_kinds=parts.station_kinds,
+        reporting=section.reporting,
         openadr=tuple(section.openadr),
         people=section.people,
         redis=section.redis,

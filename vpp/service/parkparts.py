@@ -44,6 +44,7 @@ from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
+from vpp.service.reportschema import ReportingSection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
@@ -108,6 +109,7 @@ class Parts:
     control: ControlSettings | None = None
     people: PeopleSection | None = None
     redis: RedisSection | None = None
+    reporting: ReportingSection | None = None
     demand_response: DemandResponseSection | None = None
     instructions: InstructionsSection | None = None
     planning: schema.PlanningSettings | None = None
@@ -185,6 +187,7 @@ def collect(document: Document) -> Parts:
     parts.control = _valid(ControlSettings, tree.get("control", {}))
     _collect_people(parts)
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
+    parts.reporting = _valid(ReportingSection, tree.get("reporting", {}))
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     parts.instructions = _valid(InstructionsSection, tree.get("instructions", {}))
     parts.planning = _valid(schema.PlanningSettings, tree.get("planning", {}))

@@ -33,6 +33,7 @@ from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import QuotaList
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
+from vpp.service.reportschema import ReportingSection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.schematypes import (
     Cost,
@@ -379,6 +380,8 @@ class ParkSection(Section):
     """Charging stations that connect to us."""
     venues: Annotated[list[AnyVenue], Field(max_length=20)] = Field(default_factory=list)
     """Markets that bids are sent to and whose awards are fetched; the others ask us."""
+    reporting: ReportingSection = ReportingSection()
+    """Reports to dispatch centres and platforms; what is owed stands in each market file."""
     openadr: Annotated[list[AnyUtility], Field(max_length=20)] = Field(default_factory=list)
     """Utilities whose programmes this park takes part in."""
     people: PeopleSection = PeopleSection()

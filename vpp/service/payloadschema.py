@@ -34,6 +34,7 @@ TelemetryPoint = Literal[
     "hours_on_today",
     "done_kwh",
     "discharged_today_kwh",
+    "reactive_kvar",
     "import_wh",
     "export_wh",
     "setpoint_kw",

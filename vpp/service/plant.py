@@ -59,6 +59,7 @@ from vpp.service.positiondesk import PositionDesk
 from vpp.service.quotapeaks import PeakState
 from vpp.service.quotaprices import QuotaState
 from vpp.service.quotatally import Tally
+from vpp.service.reportdesk import ReportDesk
 from vpp.service.reservedesk import ReserveDesk
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.service.venuestate import VenueDesk
@@ -219,6 +220,7 @@ class Plant:
     """Who can be asked, and what is on its way to them."""
     chargers: tuple[ChargerDesk, ...] = ()
     """Where charging stations connect to."""
+    reports: ReportDesk = field(default_factory=ReportDesk)
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links

@@ -33,6 +33,7 @@ from vpp.service import (
     overrides,
     people,
     quotas,
+    reporting,
     reserves,
     series_door,
     setpoints,
@@ -79,6 +80,7 @@ def recover(plant: Plant) -> None:
     instructing.recover(plant)
     openadr.recover(plant)
     people.recover(plant)
+    reporting.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)

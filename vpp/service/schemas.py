@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from vpp import wire, wirebackfill, wirewindow
 from vpp.service.bidcase import CaseBids
@@ -16,6 +16,9 @@ from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schem
 from vpp.service.payloadmaps import payload_map_schema
 from vpp.service.planviews import WhatIfView
 from vpp.service.registermaps import map_schema
+from vpp.wirereports import AnyReportMessage
+
+_ANY_REPORT: TypeAdapter[AnyReportMessage] = TypeAdapter(AnyReportMessage)
 
 
 def _of(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
@@ -47,4 +50,5 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "bid-set": _of(wire.BidSetResponse),
     "award": _of(wire.AwardRequest),
     "series": _of(wire.SeriesUpload),
+    "report": lambda: _ANY_REPORT.json_schema(),
 }

@@ -89,6 +89,7 @@ from vpp.service.peopledesk import PeopleDesk
 from vpp.service.peoplewiring import open_people
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
 from vpp.service.positiondesk import PositionDesk
+from vpp.service.reportwiring import open_platforms
 from vpp.service.venueschema import (
     AnyVenue,
 )
@@ -515,6 +516,7 @@ async def open_plant(
         )
         plant.ask_again = linked.native.ask_again
         plant.link_faces = linked.faces
+        await open_platforms(plant, stack)
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 

@@ -39,6 +39,8 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_trade": (404, "No such outside trade"),
         "unknown_snapshot": (404, "No such snapshot"),
         "unknown_venue": (404, "No such venue"),
+        "unknown_report": (404, "No such reports are owed"),
+        "unknown_platform": (404, "No such platform"),
         "method_not_allowed": (405, "Not with this method"),
         "request_timeout": (408, "The body did not arrive in time"),
         "conflict": (409, "Known already, with other content"),

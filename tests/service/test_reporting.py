@@ -1,0 +1,527 @@
+"""Reports of a unit: what they tell, when they are due, that they are on record before they leave, and leave again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.service.conftest import NOW, Serving, hear
+from tests.service.drpark import NOW as DR_NOW
+from tests.service.drpark import a_plant as a_dr_plant
+from tests.service.drpark import write_park
+from vpp.clock import SimulatedClock
+from vpp.errors import UnavailableError
+from vpp.model.ids import ResourceId
+from vpp.model.measurement import Reading
+from vpp.model.reporting import (
+    DayPlanReport,
+    Declined,
+    ForecastReport,
+    NotTaken,
+    PointReport,
+    ReportAnswer,
+    ReportHead,
+    ReportKind,
+    Taken,
+    is_known,
+)
+from vpp.model.telecontrol import Flaw
+from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.service import cycle, iec104points, inputs, reporting, reportmaking, reportsending
+from vpp.service.marketschema import Reporting
+from vpp.service.plant import Plant
+from vpp.service.reportdesk import PlatformDesk
+from vpp.service.reportschema import PlatformSection
+from vpp.service.reportvalues import Look
+from vpp.wire import TelemetryMessage, topic
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+ALL: dict[str, Any] = {
+    "telemetry_s": 60,
+    "members_s": 60,
+    "holds": ["PT15M", "PT4H"],
+    "forecast": {"step": "PT15M", "horizon": "PT4H"},
+    "schedule_points": 96,
+}
+
+
+def owing(plant: Plant, **said: Any) -> Plant:
+    """The plant, whose first product owes reports now."""
+    first = plant.file.packs[0]
+    section = first.section.model_copy(update={"reporting": Reporting.model_validate(said)})
+    packs = (replace(first, section=section), *plant.file.packs[1:])
+    plant.file = replace(plant.file, packs=packs)
+    reporting.recover(plant)
+    return plant
+
+
+def at(plant: Plant, moment: datetime) -> None:
+    """The present of the plant is `moment`, and a report cycle happens."""
+    plant.clock = SimulatedClock(moment)
+    asyncio.run(reporting.report(plant, moment))
+
+
+def newest(plant: Plant, kind: ReportKind = ReportKind.POINT) -> Any:
+    (owed,) = plant.reports.owed
+    return plant.reports.stream(owed.duty, kind).newest
+
+
+def point(plant: Plant) -> PointReport:
+    found = newest(plant)
+    assert isinstance(found, PointReport)
+    return found
+
+
+def says(plant: Plant, name: str, moment: datetime, seq: int = 2, **values: Any) -> None:
+    """One device is heard."""
+    owner, site = plant.file.park.device_owner[ResourceId(name)]
+    message = TelemetryMessage(ts=isoformat(moment), seq=seq, **values)
+    taken = plant.intake.accept(
+        topic(owner, site, name, "telemetry"), msgspec.json.encode(message), moment
+    )
+    assert isinstance(taken, Reading), taken
+
+
+class Platform:
+    """Takes reports, or does not, as it is told."""
+
+    def __init__(self, *answers: ReportAnswer) -> None:
+        self.answers = list(answers)
+        """The next ones; then it takes all."""
+        self.got: list[tuple[ReportHead, bytes]] = []
+
+    async def send(self, head: ReportHead, body: bytes) -> ReportAnswer:
+        self.got.append((head, body))
+        return self.answers.pop(0) if self.answers else Taken()
+
+    @property
+    def minutes(self) -> list[int]:
+        """Of the moments of what came, in order."""
+        return [head.due_at.minute for head, _ in self.got]
+
+
+def platform(plant: Plant, port: Platform, **said: Any) -> PlatformDesk:
+    section = PlatformSection.model_validate(
+        {"id": "centre", "url": "https://centre.example"} | said
+    )
+    desk = PlatformDesk(section=section, port=port)
+    plant.reports.platforms = (desk,)
+    return desk
+
+
+def send_all(plant: Plant, desk: PlatformDesk) -> None:
+    """Until nothing waits or the platform does not answer."""
+
+    async def go_on() -> None:
+        while desk.waiting and await reportsending.send_next(plant, desk):
+            pass
+
+    asyncio.run(go_on())
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def test_the_power_of_a_unit_is_the_sum_of_what_its_members_show(plant: Plant) -> None:
+    at(owing(plant, **ALL), NOW)
+    says(plant, "steel-battery", NOW + 30 * SECOND, power_kw=120.0004, soc=0.5)
+    says(plant, "office-base", NOW + 30 * SECOND, power_kw=-80.0)
+    at(plant, NOW + MINUTE)
+
+    told = point(plant)
+    shown = {member.resource_id: member.power for member in told.members}
+    assert shown[ResourceId("steel-battery")].value == 120.0
+    assert told.power.value == 40.0 == sum(one.value for one in shown.values())
+    assert told.power.flaw is Flaw.NONE
+    assert told.power.at == NOW - 30 * SECOND  # as old as the oldest of them
+    assert told.heard == told.resources == len(plant.file.park.electric)
+
+
+def test_a_value_that_is_too_old_says_so_and_keeps_its_time_and_then_there_is_none(
+    plant: Plant,
+) -> None:
+    heard_at = NOW - 30 * SECOND
+    at(owing(plant, **ALL), NOW)
+    hear(plant, NOW + 10 * MINUTE, seq=2)
+    name = ResourceId("steel-battery")
+    old = replace(plant.intake.newest[name], measured_at=heard_at)
+    plant.intake.newest[name] = replace(old, power_kw=75.0)
+    at(plant, NOW + 10 * MINUTE)
+
+    told = point(plant)
+    (battery,) = [one for one in told.members if one.resource_id == name]
+    assert (battery.power.value, battery.power.flaw) == (75.0, Flaw.NOT_TOPICAL)
+    assert battery.power.at == told.power.at == heard_at
+    assert (told.power.value, told.power.flaw) == (75.0, Flaw.NOT_TOPICAL)
+    assert told.heard == told.resources - 1
+    assert told.capability[0].up.flaw is Flaw.NOT_TOPICAL
+
+    hear(plant, NOW + 31 * MINUTE, seq=3)
+    plant.intake.newest[name] = old
+    at(plant, NOW + 31 * MINUTE)
+    told = point(plant)
+    (battery,) = [one for one in told.members if one.resource_id == name]
+    assert not is_known(battery.power)
+    assert (told.power.value, told.power.flaw) == (0.0, Flaw.NOT_TOPICAL)
+
+
+def test_what_nobody_may_go_by_is_no_value_and_what_was_corrected_says_so(plant: Plant) -> None:
+    name, other = ResourceId("steel-battery"), ResourceId("office-battery")
+    newest_of = plant.intake.newest
+    newest_of[name] = replace(newest_of[name], doubt="has not moved for an hour")
+    newest_of[other] = replace(newest_of[other], power_kw=5.0, raw_power_kw=900.0)
+    at(owing(plant, **ALL), NOW)
+
+    shown = {member.resource_id: member.power for member in point(plant).members}
+    assert not is_known(shown[name])
+    assert (shown[other].value, shown[other].flaw) == (5.0, Flaw.SUBSTITUTED)
+
+
+def test_reactive_power_is_the_sum_of_those_that_tell_it(plant: Plant) -> None:
+    owing(plant, **ALL)
+    says(plant, "steel-battery", NOW, power_kw=0.0, soc=0.5, reactive_kvar=40.0)
+    says(plant, "office-battery", NOW, power_kw=0.0, soc=0.5, reactive_kvar=-15.5)
+    at(plant, NOW)
+    assert point(plant).reactive.value == 24.5
+
+
+def test_room_that_is_held_longer_is_smaller_where_energy_is_behind_it(plant: Plant) -> None:
+    at(owing(plant, **ALL), NOW)
+    quarter, four_hours = point(plant).capability
+    assert (quarter.hold, four_hours.hold) == (QUARTER, timedelta(hours=4))
+    assert 0 < four_hours.up.value < quarter.up.value
+    assert 0 < four_hours.down.value < quarter.down.value
+
+
+def test_a_unit_is_told_with_its_working_point_and_what_it_would_do_uncalled(plant: Plant) -> None:
+    at(owing(plant, **ALL), NOW)
+    told = point(plant)
+    assert plant.schedule is not None
+    assert told.planned.value == plant.schedule.net_kw[0] < 0
+    assert (told.baseline.value, told.baseline.flaw) == (told.planned.value, Flaw.SUBSTITUTED)
+    assert not is_known(told.owed)  # nothing was sold yet
+
+
+def test_the_baseline_of_a_product_is_that_of_its_method(tmp_path: Path) -> None:
+    plant = a_dr_plant(write_park(tmp_path), tmp_path)
+    packs = [p for p in plant.file.packs if p.section.baseline.n_days]
+    plant.file = replace(plant.file, packs=(*packs, *plant.file.packs[:1]))
+    at(owing(plant, **ALL), DR_NOW)
+    assert point(plant).baseline.value == -2800.0  # a mill of 2 MW and a dairy of 0.8, each day
+
+
+def test_a_forecast_tells_what_is_planned_and_the_room_beside_it(plant: Plant) -> None:
+    owing(plant, **ALL)
+    at(plant, NOW)
+    assert newest(plant, ReportKind.FORECAST) is None  # the plan of this quarter-hour is awaited
+    at(plant, NOW + 30 * SECOND)
+
+    told = newest(plant, ReportKind.FORECAST)
+    assert isinstance(told, ForecastReport)
+    assert plant.schedule is not None
+    assert told.head.due_at == NOW == told.horizon.start
+    assert len(told.planned) == len(told.up) == len(told.down) == len(told.baseline) == 16
+    assert [one.value for one in told.planned] == [*plant.schedule.net_kw[:16]]
+    assert all(one.flaw & Flaw.SUBSTITUTED and one.value > 0 for one in told.up)
+
+
+def test_a_store_that_the_plan_empties_has_no_room_left_to_feed(plant: Plant) -> None:
+    assert plant.schedule is not None
+    for kwh in plant.schedule.stored_kwh.values():
+        kwh[7:] = 0.0
+    owing(plant, **ALL)
+    at(plant, NOW)
+    at(plant, NOW + 30 * SECOND)
+    told = newest(plant, ReportKind.FORECAST)
+    assert told.up[7].value > 0 == told.up[8].value
+
+
+def test_what_no_plan_reaches_is_unknown_and_not_zero(plant: Plant) -> None:
+    plant.schedule = None
+    at(owing(plant, **ALL), NOW)
+    at(plant, NOW + 30 * SECOND)
+    told = newest(plant, ReportKind.FORECAST)
+    for values in (told.planned, told.baseline, told.up, told.down):
+        assert not any(map(is_known, values))
+    assert not is_known(point(plant).planned)
+
+
+def test_the_plan_of_a_day_is_told_the_evening_before(plant: Plant) -> None:
+    owing(plant, **ALL)
+    evening = datetime(2025, 12, 2, 17, tzinfo=UTC)  # 18:00 in Stockholm
+    at(plant, NOW)
+    at(plant, evening)
+    assert newest(plant, ReportKind.DAY_PLAN).day == date(2025, 12, 2)
+    at(plant, evening + 30 * SECOND)
+
+    told = newest(plant, ReportKind.DAY_PLAN)
+    assert isinstance(told, DayPlanReport)
+    assert (told.day, told.head.due_at) == (date(2025, 12, 3), evening)
+    assert told.horizon.start == datetime(2025, 12, 2, 23, tzinfo=UTC)
+    assert len(told.planned) == 96
+    assert all(map(is_known, told.planned))  # the plan reaches the end of that day
+
+
+@pytest.mark.parametrize(
+    ("day", "points"), [(date(2026, 3, 29), 92), (date(2025, 10, 26), 100), (date(2026, 1, 1), 96)]
+)
+def test_a_day_has_as_many_points_as_it_has_quarter_hours(
+    plant: Plant, day: date, points: int
+) -> None:
+    (owed,) = owing(plant, **ALL).reports.owed
+    look = Look(plant=plant, now=NOW, unit=owed.unit)
+    assert len(reportmaking.day_plan(look, owed, day, NOW).planned) == points
+
+
+def test_a_plan_reaches_the_end_of_the_day_that_is_told_next(plant: Plant) -> None:
+    owing(plant, **ALL)
+    noon, evening = NOW, datetime(2025, 12, 2, 16, 45, tzinfo=UTC)
+    end_of_tomorrow = datetime(2025, 12, 3, 23, tzinfo=UTC)
+    at(plant, noon)
+    plain = replace(inputs.horizon_of(plant, noon), steps=4)
+    assert reporting.reaching(plant, plain).end == plain.end
+    before = replace(plain, start=evening)
+    assert reporting.reaching(plant, before).end == end_of_tomorrow
+
+
+def test_a_dispatch_centre_and_a_platform_are_told_the_same(plant: Plant) -> None:
+    from tests.service.test_iec104 import desk_of
+
+    says(plant, "steel-battery", NOW, power_kw=77.0, soc=0.5, reactive_kvar=3.0)
+    at(owing(plant, **ALL), NOW)
+    points = [
+        {"ioa": ioa, "what": what}
+        for ioa, what in enumerate(("sum_power", "reactive", "up", "down", "planned", "owed"), 1)
+    ]
+    shown = iec104points.picture(plant, desk_of(plant, points=points, orders=[]), NOW)
+    told = point(plant)
+    assert [shown[ioa] for ioa in range(1, 7)] == [
+        told.power,
+        told.reactive,
+        told.capability[0].up,
+        told.capability[0].down,
+        told.planned,
+        told.owed,
+    ]
+
+
+# ---------------------------------------------------------------- when
+
+
+def test_each_kind_is_made_once_at_its_moment(plant: Plant) -> None:
+    owing(plant, **{**ALL, "telemetry_s": 20})
+    step = reporting.tick(plant)
+    assert step == 10 * SECOND  # 20 s, and half a minute after a quarter-hour
+    for k in range(31):
+        at(plant, NOW + k * step)
+    (owed,) = plant.reports.owed
+    streams = {kind: plant.reports.stream(owed.duty, kind) for kind in ReportKind}
+    assert {kind: s.made for kind, s in streams.items()} == {
+        ReportKind.POINT: 16,
+        ReportKind.FORECAST: 1,
+        ReportKind.DAY_PLAN: 1,  # of the running day: nobody has told it yet
+    }
+    assert not any(s.missed for s in streams.values())
+
+
+def test_moments_that_passed_are_missed_and_not_made_up(plant: Plant) -> None:
+    at(owing(plant, telemetry_s=60), NOW)
+    at(plant, NOW + 5 * MINUTE)
+    (owed,) = plant.reports.owed
+    stream = plant.reports.stream(owed.duty, ReportKind.POINT)
+    assert (stream.made, stream.missed) == (2, 4)
+
+
+def test_members_are_told_as_often_as_they_are_owed(plant: Plant) -> None:
+    owing(plant, telemetry_s=60, members_s=120)
+    told = []
+    for k in range(4):
+        at(plant, NOW + k * MINUTE)
+        told.append(bool(point(plant).members))
+    assert told == [True, False, True, False]
+
+
+def test_a_service_that_begins_tells_nothing_of_a_moment_that_it_has_not_seen(
+    plant: Plant,
+) -> None:
+    plant.started_at = NOW + 20 * SECOND
+    at(owing(plant, telemetry_s=60), NOW + 20 * SECOND)
+    assert newest(plant) is None
+    at(plant, NOW + 60 * SECOND)
+    assert point(plant).head.due_at == NOW + 60 * SECOND
+
+
+# ---------------------------------------------------------------- on record, and away
+
+
+def test_a_report_is_on_record_before_it_leaves(plant: Plant) -> None:
+    port = Platform()
+    desk = platform(owing(plant, telemetry_s=60), port)
+    at(plant, NOW)
+    entries = {entry.key: entry.body for entry in plant.journal.entries(reporting.REPORT)}
+    send_all(plant, desk)
+    ((head, body),) = port.got
+    assert entries == {head.report_id: body}
+    assert json.loads(body)["report_id"] == head.report_id
+
+
+def test_what_cannot_be_put_on_record_does_not_leave(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = Platform()
+    desk = platform(owing(plant, telemetry_s=60), port)
+
+    async def full(entries: object, *, now: datetime) -> None:
+        raise UnavailableError("the disk is full", where="journal", fix="Make room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plant.journal, "append_all", full)
+        at(plant, NOW)
+    at(plant, NOW + MINUTE)
+    send_all(plant, desk)
+    (owed,) = plant.reports.owed
+    assert port.minutes == [1]
+    assert plant.reports.stream(owed.duty, ReportKind.POINT).missed == 1
+
+
+def test_after_an_outage_what_is_new_comes_first_and_then_what_was_missed_in_order(
+    plant: Plant,
+) -> None:
+    port = Platform(*[NotTaken(why="503")] * 3)
+    desk = platform(owing(plant, telemetry_s=60), port)
+    for minute in range(3):
+        at(plant, NOW + minute * MINUTE)
+        send_all(plant, desk)
+    assert (desk.waiting, desk.fault) == (3, "does not take reports: 503")
+    at(plant, NOW + 3 * MINUTE)
+    send_all(plant, desk)
+    assert port.minutes == [0, 1, 2, 3, 0, 1, 2]
+    assert desk.waiting == 0
+    told = [event.text for event in plant.events.recent() if event.kind == "report"]
+    assert told == [
+        "platform centre does not take reports: 503",
+        "platform centre takes reports again",
+    ]
+
+
+def test_what_a_platform_declines_is_not_sent_again(plant: Plant) -> None:
+    port = Platform(Declined(why="422 no such unit"))
+    desk = platform(owing(plant, telemetry_s=60), port)
+    at(plant, NOW)
+    send_all(plant, desk)
+    at(plant, NOW + MINUTE)
+    send_all(plant, desk)
+    assert port.minutes == [0, 1]
+    assert (desk.declined, desk.taken) == (1, 1)
+
+
+def test_what_waits_is_bounded_and_what_finds_no_room_is_counted(plant: Plant) -> None:
+    desk = platform(owing(plant, telemetry_s=60), Platform(), backlog=3)
+    for minute in range(10):
+        at(plant, NOW + minute * MINUTE)
+    assert (desk.waiting, desk.dropped) == (4, 6)  # the newest beside the backlog
+    assert [parcel.head.due_at.minute for parcel in desk.backlog] == [6, 7, 8]
+
+
+def test_a_platform_gets_reports_of_its_products_alone(plant: Plant) -> None:
+    desk = platform(owing(plant, telemetry_s=60), Platform(), products=["another"])
+    at(plant, NOW)
+    assert desk.waiting == 0
+
+
+def test_what_was_sent_can_be_sent_again_byte_for_byte(plant: Plant) -> None:
+    port = Platform()
+    desk = platform(owing(plant, telemetry_s=60), port)
+    for minute in range(5):
+        at(plant, NOW + minute * MINUTE)
+        send_all(plant, desk)
+    first = list(port.got)
+    says(plant, "steel-battery", NOW + 4 * MINUTE, power_kw=99.0, soc=0.5)
+    port.got.clear()
+    (owed,) = plant.reports.owed
+    span = Interval(NOW + MINUTE, NOW + 4 * MINUTE)
+    assert reportsending.replay(plant, desk, owed, ReportKind.POINT, span) == (3, 0, None)
+    send_all(plant, desk)
+    assert [body for _, body in port.got] == [body for _, body in first[1:4]]
+
+
+def test_a_service_that_begins_again_sends_what_was_not_answered_and_nothing_twice(
+    plant: Plant,
+) -> None:
+    port = Platform(Taken(), NotTaken(why="away"), NotTaken(why="away"))
+    desk = platform(owing(plant, telemetry_s=60), port)
+    for minute in range(3):
+        at(plant, NOW + minute * MINUTE)
+        send_all(plant, desk)
+    sent = [body for _, body in port.got]
+
+    again = Platform()
+    desk = platform(plant, again)
+    plant.reports.streams.clear()
+    plant.clock = SimulatedClock(NOW + 2 * MINUTE + SECOND)
+    plant.started_at = plant.clock.now()
+    reportsending.recover(plant)
+    send_all(plant, desk)
+    assert [body for _, body in again.got] == sent[1:]
+
+    at(plant, NOW + 2 * MINUTE + SECOND)  # the moment that the one before has told
+    assert newest(plant) is None
+    at(plant, NOW + 3 * MINUTE)
+    assert len(list(plant.journal.entries(reporting.REPORT))) == 4
+
+
+# ---------------------------------------------------------------- read
+
+
+def test_reports_are_read_as_they_were_made_and_gaps_are_told(
+    plant: Plant, serving: Serving
+) -> None:
+    port = Platform()
+    platform(owing(plant, **ALL), port)
+    for minute in (0, 1, 3):
+        at(plant, NOW + minute * MINUTE)
+    product = plant.reports.owed[0].duty.product_id
+
+    async def ask() -> tuple[Any, ...]:
+        async with serving(plant) as client:
+            whole = await (await client.get("/v1/reports")).json()
+            query = {"start": isoformat(NOW), "end": isoformat(NOW + 4 * MINUTE), "limit": "3"}
+            page = await (await client.get(f"/v1/reports/{product}", params=query)).json()
+            again = await client.post(
+                "/v1/reports/replays",
+                json={
+                    "platform": "centre",
+                    "product": product,
+                    "kind": "point",
+                    "start": isoformat(NOW),
+                    "end": isoformat(NOW + 4 * MINUTE),
+                },
+            )
+            unknown = await client.get("/v1/reports/nothing")
+            turned = {"start": isoformat(NOW), "end": isoformat(NOW)}
+            wrong = await client.get(f"/v1/reports/{product}", params=turned)
+            return whole, page, await again.json(), unknown.status, wrong.status
+
+    whole, page, again, unknown, wrong = asyncio.run(ask())
+    kinds = [(stream["kind"], stream["made"], stream["missed"]) for stream in whole["streams"]]
+    assert kinds == [("point", 3, 1), ("forecast", 1, 0), ("day-plan", 1, 0)]
+    assert whole["streams"][0]["newest"]["power_kw"]["value"] == 0.0
+    assert whole["platforms"][0]["platform"] == "centre"
+    assert [one["due_at"][11:16] for one in page["reports"]] == ["10:00", "10:01"]
+    assert (page["missing"], page["next_from"]) == (1, isoformat(NOW + 3 * MINUTE))
+    assert again == {"queued": 3, "missing": 1, "next_from": None}
+    assert (unknown, wrong) == (404, 422)
+
+
+def test_a_simulated_day_of_the_act_cycle_is_reported_like_any_other(plant: Plant) -> None:
+    owing(plant, telemetry_s=60)
+    asyncio.run(cycle.act(plant, NOW))
+    at(plant, NOW)
+    assert is_known(point(plant).power)
