@@ -93,8 +93,8 @@ class _Line:
 class S2Link:
     """A `MessageSource` and `SetpointSink` over resource managers that connect to us.
 
-    Hang `handle` into a web application, and use the link as an async context manager: it lets go of all
-    devices when it is left, so the application must be served for longer.
+    Hang `handle` into a web application, and use the link as an async context manager. All devices are let
+    go when it is closed, so `close` is called while their connections stand; leaving the context calls it too.
     """
 
     def __init__(
@@ -314,8 +314,8 @@ class S2Link:
 
     async def _next(self, line: _Line, session: Session) -> None:
         state, now = line.state, self._now()
-        if line.details is None or state.device.read_only:
-            return  # nothing that steers ever leaves for it
+        if line.details is None or state.device.read_only or not self._open:
+            return  # nothing that steers ever leaves for it, or it is let go by `close`
         if (why := line.unoffered()) is not None:
             self._give_up(state, why)
             return
@@ -396,6 +396,10 @@ class S2Link:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Take no more connections, and let go of all devices; once."""
         self._open = False
         with suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_S):
@@ -409,7 +413,7 @@ class S2Link:
         if session is None:
             return
         try:
-            if line.selected is not None:
+            if line.details is not None and not line.state.device.read_only:
                 await self._select(line, session, Control.NONE)
             await session.tell(SessionRequest(message_id=self._new_id(), request="TERMINATE"))
         except AdapterError as error:

@@ -32,10 +32,11 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.plant import Plant
 from vpp.service.replayschema import ReplaySection
+from vpp.service.s2schema import S2Section
 from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
 from vpp.wire import topic
 
-AnyGateway = TypeVar("AnyGateway", ModbusSection, MqttGatewaySection, HttpGatewaySection)
+AnyGateway = TypeVar("AnyGateway", ModbusSection, MqttGatewaySection, HttpGatewaySection, S2Section)
 
 
 class Recorder(Protocol):
@@ -84,8 +85,16 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
 
 def _gateways(
     file: ParkFile,
-) -> tuple[ModbusSection | MqttGatewaySection | HttpGatewaySection | ReplaySection, ...]:
-    return (*file.modbus, *file.mqtt_gateways, *file.http_devices.gateways, *file.replays)
+) -> tuple[
+    ModbusSection | MqttGatewaySection | HttpGatewaySection | ReplaySection | S2Section, ...
+]:
+    mapped: tuple[MqttGatewaySection | HttpGatewaySection | ReplaySection, ...]
+    mapped = (*file.mqtt_gateways, *file.http_devices.gateways, *file.replays)
+    return (*file.modbus, *mapped, *_managed(file))
+
+
+def _managed(file: ParkFile) -> tuple[S2Section, ...]:
+    return () if file.s2 is None else (file.s2,)
 
 
 def _shut(file: ParkFile, channel: str) -> str:
@@ -93,6 +102,8 @@ def _shut(file: ParkFile, channel: str) -> str:
         return "command (types 45 and 50)"
     if any(section.id == channel for section in file.http_devices.gateways):
         return "request but GET, and no command in an answer"
+    if any(section.id == channel for section in _managed(file)):
+        return "choice of a control type and no instruction"
     if channel in {*(g.id for g in file.mqtt_gateways), *(one.id for one in file.replays)}:
         return "command"
     return "writing function code (5, 6, 15, 16, 22, 23)"
@@ -254,6 +265,7 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         update={"gateways": [_shown_only(g) for g in file.http_devices.gateways if g.id == channel]}
     )
     replays = tuple(one for one in file.replays if one.id == channel)
+    s2 = next((_shown_only(one) for one in _managed(file) if one.id == channel), None)
     remote = tuple(
         unit.model_copy(
             update={"devices": [d.model_copy(update={"setpoint": None}) for d in unit.devices]}
@@ -267,6 +279,7 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         mqtt_gateways=gateways,
         http_devices=http,
         replays=replays,
+        s2=s2,
         iec104=remote,
     )
 

@@ -33,6 +33,7 @@ from vpp.service.ocppwiring import charger_link
 from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.replayschema import ReplaySection
+from vpp.service.s2wiring import s2_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,11 @@ async def open_links(
         links[central.id] = await stack.enter_async_context(port)
         carrier |= {ResourceId(park.resource): central.id for park in central.car_parks}
         chargers.append(ChargerDesk(section=central, port=port))
+    if real and file.s2 is not None:
+        named, face = s2_link(file.s2, file, clock=clock, jitter=Random(f"{seed}-s2"))
+        links[file.s2.id] = await stack.enter_async_context(named)
+        carrier |= {ResourceId(device.resource): file.s2.id for device in file.s2.devices}
+        faces += (face,)
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
     return Linked(channels=channels, native=native, faces=faces, chargers=tuple(chargers))

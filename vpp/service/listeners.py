@@ -71,6 +71,9 @@ class OuterFace:
     routes: tuple[web.RouteDef, ...]
     """`web.get("/ocpp/{id}", desk.connect)`; a websocket passes `max_msg_size=face.listen.body_bytes`."""
 
+    closing: Callable[[], Awaitable[None]] | None = None
+    """Called when no more connections are taken and those that stand still do: a goodbye, in a bounded time."""
+
 
 @asynccontextmanager
 async def serve_face(face: OuterFace, *, folder: Path) -> AsyncIterator[str]:
@@ -105,6 +108,8 @@ async def serve_face(face: OuterFace, *, folder: Path) -> AsyncIterator[str]:
         accepting.cancel()
         await asyncio.gather(accepting, return_exceptions=True)
         opened.close()
+        if face.closing is not None:
+            await face.closing()  # aiohttp's own signal comes when nothing is read any more
         await runner.cleanup()
         await gate.empty()
 

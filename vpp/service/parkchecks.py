@@ -38,6 +38,7 @@ from vpp.service.peoplechecks import check_people
 from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 from vpp.service.reportchecks import check_reporting
+from vpp.service.s2checks import check_s2
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venuechecks import check_venues
 from vpp.service.windowchecks import check_window
@@ -67,6 +68,7 @@ def check(parts: Parts) -> list[Fault]:
     check_telecontrol(parts)
     check_charging(parts)
     check_reporting(parts)
+    check_s2(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

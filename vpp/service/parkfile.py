@@ -69,6 +69,7 @@ from vpp.service.quotaschema import AnyQuota
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
+from vpp.service.s2schema import S2Section
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
@@ -148,6 +149,9 @@ class ParkFile:
 
     http_devices: HttpDevicesSection
     """Devices that are asked over HTTP, or that call."""
+
+    s2: S2Section | None
+    """Devices that speak S2 and connect to us."""
 
     replays: tuple[ReplaySection, ...]
     """Recordings that are told in place of devices."""
@@ -389,6 +393,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         telemetry=section.telemetry,
         mqtt_gateways=tuple(section.mqtt_gateways),
         http_devices=section.http_devices,
+        s2=section.s2,
         replays=tuple(section.replays),
         payload_maps=parts.payload_maps,
         iec104=tuple(section.iec104),

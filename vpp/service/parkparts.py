@@ -46,6 +46,7 @@ from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
 from vpp.service.resourceschema import AnyResource
+from vpp.service.s2schema import S2Section
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, MappingSection
@@ -102,6 +103,7 @@ class Parts:
     ocpp: list[tuple[KeyPath, OcppSection]] = field(default_factory=list)
     station_kinds: dict[str, StationKind] = field(default_factory=dict)
     """As `register_maps`."""
+    s2: S2Section | None = None
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
@@ -186,6 +188,7 @@ def collect(document: Document) -> Parts:
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
     parts.control = _valid(ControlSettings, tree.get("control", {}))
     _collect_people(parts)
+    parts.s2 = _valid(S2Section, tree["s2"]) if "s2" in tree else None
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.reporting = _valid(ReportingSection, tree.get("reporting", {}))
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))

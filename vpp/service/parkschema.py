@@ -35,6 +35,7 @@ from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
 from vpp.service.resourceschema import AnyResource
+from vpp.service.s2schema import S2Section
 from vpp.service.schematypes import (
     Cost,
     Count,
@@ -372,6 +373,8 @@ class ParkSection(Section):
     """Gateways that speak MQTT in words of their own."""
     http_devices: HttpDevicesSection = HttpDevicesSection()
     """Devices that are asked over HTTP, or that call us."""
+    s2: S2Section | None = None
+    """Devices that speak S2 and connect to us; left out: nobody does."""
     replays: Annotated[list[ReplaySection], Field(max_length=100)] = Field(default_factory=list)
     """Recordings that are told in place of devices."""
     iec104: Annotated[list[AnyStation], Field(max_length=50)] = Field(default_factory=list)
