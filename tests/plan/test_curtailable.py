@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vpp.model.ids import ResourceId
@@ -178,3 +180,21 @@ def test_calls_are_counted_by_the_local_day_on_which_they_begin(lab: Any) -> Non
     # 22:00 on Wednesday, and from midnight on Thursday.
     assert schedule.starts == {"shop": (0, 2)}
     assert schedule.start_lengths == {"shop": (1, 2)}
+
+
+def test_a_load_that_a_person_turns_is_turned_down_no_further_than_may_be_asked(lab: Any) -> None:
+    view = lab.view(
+        lab.curtailable(),
+        price=[DEAR] * 3,
+        readings=[lab.reading("shop", power_kw=-100.0)],
+        base_kw={"shop": DRAW[:3]},
+    )
+    bounded = replace(view, most_turned_down_kw={ResourceId("shop"): np.array([0.0, 20.0, 999.0])})
+    schedule = lab.plan(bounded)
+
+    assert schedule.curtailed_kw[ResourceId("shop")].tolist() == pytest.approx([0, 20, 50])
+    unbounded = lab.plan(view)
+    assert any(
+        "curtailable_share" in fault
+        for fault in lab.violations(unbounded, bounded, lab.terms(bounded))
+    )

@@ -2,8 +2,8 @@
 
 Each device is asked for the most, and the least, that its state lets it do over the next quarter-hour, or over
 longer; the guard cuts that down to what all limits of the tree allow; what is left less what is measured is
-the room. Who is not heard, or cannot be commanded, has none. The longer it is to be held, the less there is of it
-where energy is behind it: a store, a car that must be charged in time, a zone that must stay in its band.
+the room. Who is not heard, cannot be commanded, or must be told longer before, has none. The longer it is to be
+held, the less there is of it where energy is behind it: a store, a car that must be charged in time, a zone that must stay in its band.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
+from vpp.model.time import QUARTER
 
 UP, DOWN = "flexibility.up", "flexibility.down"
 """Series of `available_up_kw` and `available_down_kw`."""
@@ -90,7 +91,9 @@ def _reach_kw(
             return resource.must_run_share * now.available_kw, now.available_kw
         case Generator(weather_driven=False):
             return 0.0, resource.max_feed_kw
-        case CurtailableLoad() if resource.longest_call is None or hold <= resource.longest_call:
+        case CurtailableLoad() if resource.notice <= QUARTER and (
+            resource.longest_call is None or hold <= resource.longest_call
+        ):
             return kw, kw * (1 - resource.curtailable_share)
         case InterruptibleLoad() if (
             now.phase is RunPhase.RUNNING
