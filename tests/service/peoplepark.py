@@ -11,20 +11,25 @@ import msgspec
 from adapters.memory_journal import MemoryJournal
 from tests.service.conftest import QuietLink
 from tests.service.drpark import DAY_AHEAD, FIRST, read
+from tests.service.peoplebench import Postbox
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
-from vpp.model.ids import ResourceId
+from vpp.model.demandresponse import Stage
+from vpp.model.ids import PersonId, ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.ports import Journal
-from vpp.service import cycle
+from vpp.service import awarding, cycle, demandresponse
 from vpp.service.config import shipped
 from vpp.service.history import give_history
 from vpp.service.inline import InlineExecutor
 from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.peopledesk import Address, Channel, PeopleDesk, Person
 from vpp.service.plant import Plant
 from vpp.service.wiring import build_plant
-from vpp.wire import TelemetryMessage, topic
+from vpp.trade.invitations import Story
+from vpp.wire import AwardRequest, TelemetryMessage, topic
+from vpp.wiredr import InvitationRequest
 
 NOW = datetime(2026, 7, 15, 4, tzinfo=UTC)
 """Wednesday noon in Shanghai."""
@@ -178,10 +183,32 @@ def write_park(
     return load_park(folder / "park.yaml")
 
 
+def staff(file: ParkFile, box: Postbox) -> PeopleDesk:
+    """Everybody whom the park file knows, by mail."""
+    mail = Channel(name="mail", port=box)
+    persons = [
+        Person(
+            person_id=PersonId(one.id),
+            name=one.name,
+            language=one.language,
+            addresses=(Address(channel=mail, to=one.mail or ""),),
+        )
+        for one in file.people.persons
+    ]
+    return PeopleDesk(
+        persons={one.person_id: one for one in persons}, page_url="http://127.0.0.1:8443"
+    )
+
+
 def a_plant(
-    file: ParkFile, folder: Path, *, now: datetime = NOW, journal: Journal | None = None
+    file: ParkFile,
+    folder: Path,
+    *,
+    box: Postbox | None = None,
+    now: datetime = NOW,
+    journal: Journal | None = None,
 ) -> Plant:
-    """Metered for two weeks at what everybody draws, and in full swing but for a plan."""
+    """In full swing but for a plan; what people are told lies in `box`."""
     link = QuietLink()
     plant = build_plant(
         file,
@@ -193,6 +220,7 @@ def a_plant(
         venue=None,
         executor=InlineExecutor(),
         record=lambda measurement: True,
+        people=staff(file, box or Postbox()),
     )
     assert file.simulation is not None
     give_history(plant, file.simulation, now)
@@ -256,6 +284,52 @@ def meter(plant: Plant, start: datetime, end: datetime, draw_kw: Mapping[str, fl
             read(plant, point.meter_id, point.enterprise_id, quarter.start, begun)
             after = begun + round(kw * 250)
             read(plant, point.meter_id, point.enterprise_id, quarter.end, after)
+
+
+async def called(plant: Plant, wanted_mw: str) -> Story:
+    """The platform invites to peak-1, we nominate from the plan, it confirms all of it; an hour has passed since."""
+    request = {
+        "invitation_id": "peak-1",
+        "revision": 1,
+        "start": WINDOW.start,
+        "end": WINDOW.end,
+        "wanted_mw": wanted_mw,
+        "price_cap_per_mwh": "3000",
+        "reply_by": NOW + timedelta(minutes=45),
+        "area": "east",
+        "source": "the load-management platform",
+    }
+    meter(plant, FIRST, NOW, {})
+    at(plant, NOW)
+    invitation = InvitationRequest.model_validate(request)
+    await demandresponse.take(plant, PRODUCT, invitation, now=NOW)
+    await planned(plant, NOW)
+    moment = NOW + timedelta(minutes=15)
+    await demandresponse.advance(plant, moment)
+    (story,) = plant.dr.book.stories()
+    assert story.nomination is not None, story
+    bids = plant.book.answer(story.nomination.bid_set_id).bid_set.bids
+    award = {
+        "award_id": "a",
+        "revision": 1,
+        "final": True,
+        "bid_set_id": story.nomination.bid_set_id,
+        "cleared": [
+            {
+                "bid_id": bid.bid_id,
+                "start": bid.interval.start,
+                "end": bid.interval.end,
+                "quantity_mw": story.nomination.quantity_mw,
+                "price_per_mwh": "3000",
+            }
+            for bid in bids
+        ],
+    }
+    await awarding.book_award(plant, PRODUCT, AwardRequest.model_validate(award), now=moment)
+    await demandresponse.advance(plant, moment)
+    (story,) = plant.dr.book.stories()
+    assert story.stage is Stage.CONFIRMED
+    return story
 
 
 def _register(plant: Plant, meter_id: ResourceId, moment: datetime) -> int:

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpp.act.instructionlife import (
-    PROMISED,
     Happening,
     due,
     happening_of,
@@ -45,6 +44,7 @@ from vpp.service import instructionplan, people
 from vpp.service.events import Severity
 from vpp.service.instructiondesk import Detail, Lost, Step, Story, step_from_record, step_to_record
 from vpp.service.instructionwords import message_of, words_of
+from vpp.service.kill import ALL, Scope
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.trade.drlifecycle import CALLED
@@ -194,6 +194,7 @@ async def look(plant: Plant, now: datetime) -> None:
         for story in list(desk.stories.values()):
             with suppress(UnavailableError):  # said and counted there
                 await _advance(plant, story, now)
+        _note_known(plant)
         with suppress(UnavailableError):
             await _ask_of_plan(plant, now)
             await _note_taken_over(plant, now)
@@ -259,10 +260,13 @@ async def _take_back(plant: Plant, story: Story, why: str, now: datetime) -> Sto
 async def _ask_of_plan(plant: Plant, now: datetime) -> None:
     """Tell people of the calls of a plan that was not looked at yet, and of those that begin soon now."""
     schedule, made = plant.schedule, plant.made_from
-    if schedule is None or made is None:
-        return
-    settings = plant.file.instructions
+    if schedule is None or made is None or plant.replan is not None:
+        return  # what is about to be replaced is told to nobody
+    settings, latched = plant.file.instructions, plant.kill.latched()
     for wish in list(instructionplan.wishes(plant, schedule, made[0], now)):
+        owner = plant.file.park.resource_by_id[wish.resource_id].enterprise_id
+        if ALL in latched or Scope("enterprise", owner) in latched:
+            continue  # what stops set-points stops instructions
         section = instructionplan.reached(plant)[wish.resource_id]
         late = wish.window.start - settings.answer_before(section) <= now
         if late or wish.amount_kw < settings.least_kw:
@@ -361,19 +365,23 @@ def _note_lost(plant: Plant, before: Story, after: Story, now: datetime) -> None
     )
 
 
+def _note_known(plant: Plant) -> None:
+    """Take over what the newest view knew, once its plan stands: it may be under way, or was refused."""
+    desk, made = plant.instructions, plant.made_from
+    if made is not None and desk.seen is not None and made[0].most_turned_down_kw is desk.seen[0]:
+        desk.known = desk.seen[1]
+
+
 async def _note_taken_over(plant: Plant, now: datetime) -> None:
     """Say who does what fell out, once a plan knows of it."""
     desk, schedule = plant.instructions, plant.schedule
-    if not desk.lost or schedule is None or desk.seen is None or plant.made_from is None:
+    if schedule is None:
         return
-    most_kw, versions = desk.seen
-    if plant.made_from[0].most_turned_down_kw is not most_kw:
-        return  # a plan is under way, or was refused: what stands does not know
     for name, lost in list(desk.lost.items()):
-        if versions.get(name, 0) < lost.steps:
+        if desk.known.get(name, 0) < lost.steps:
             continue
-        story = find(plant, name)
-        if lost.before is not None:
+        story = desk.find(name)
+        if story is not None and story.instruction.window.end > now and lost.before is not None:
             after_s = (plant.clock.now() - lost.since).total_seconds()
             found = instructionplan.resplit(
                 lost.before, schedule, story, lost_kw=lost.kw, after_s=after_s
@@ -388,6 +396,7 @@ async def _note_taken_over(plant: Plant, now: datetime) -> None:
 
 
 _LOUD = frozenset({State.DECLINED, State.UNANSWERED, State.ACCEPTED_LESS})
+"""Something fell out that was counted on."""
 
 
 async def _step(
@@ -414,7 +423,7 @@ async def _step(
     plant.instructions.happen(step)
     if happening is Happening.TAKE_BACK:
         plant.replan = f"{name} is taken back"
-    elif happening is not Happening.RESPLIT and told.state not in PROMISED - {State.ACCEPTED_LESS}:
+    elif told.state in _LOUD and happening is not Happening.RESPLIT:
         _note_lost(plant, story, told, now)
     plant.events.emit(
         "instruction",
@@ -450,7 +459,7 @@ async def _say(plant: Plant, story: Story, topic: Topic, now: datetime) -> None:
 
 
 def recover(plant: Plant) -> None:
-    """Take up what the journal holds. A share that fell out and was not given to others is looked for again."""
+    """Take up what the journal holds; the first plan after it knows what fell out meanwhile."""
     desk = plant.instructions
     for entry in plant.journal.entries(INSTRUCTION, STEP, METERED):
         match entry.kind:

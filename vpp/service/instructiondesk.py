@@ -138,6 +138,9 @@ class InstructionDesk:
     seen: tuple[Mapping[ResourceId, Floats], Mapping[str, int]] | None = None
     """What the newest view holds, and how many steps of each story went into it."""
 
+    known: Mapping[str, int] = field(default_factory=dict)
+    """How many steps of each story the plan that stands knows."""
+
     lost: dict[str, Lost] = field(default_factory=dict)
     """By instruction: what nobody does yet."""
 
@@ -159,6 +162,13 @@ class InstructionDesk:
     def counted(self) -> Iterator[Story]:
         """Those that the plan counts on."""
         return (story for story in self.stories.values() if story.state in COUNTED)
+
+    def knows(self, resource_id: ResourceId) -> bool:
+        """Whether the plan that stands knows all that happened to instructions for a load."""
+        return all(
+            self.known.get(story.instruction.instruction_id, -1) >= len(story.steps)
+            for story in self.of(resource_id)
+        )
 
     def turned_down(self, resource_id: ResourceId, interval: Interval) -> bool:
         """Whether a load may have drawn what it was told in `interval`, not what it would have drawn."""

@@ -176,6 +176,8 @@ def wishes(plant: Plant, schedule: Schedule, view: PlanningView, now: datetime) 
     """The calls of a plan that begin soon, and nobody was told of."""
     settings = plant.file.instructions
     for name in reached(plant):
+        if not plant.instructions.knows(name):
+            continue  # the next plan knows what was answered meanwhile
         starts = schedule.starts.get(name, ())
         for start, length in zip(starts, schedule.start_lengths.get(name, ()), strict=False):
             window = _span(schedule.horizon, start, length)
