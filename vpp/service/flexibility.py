@@ -3,7 +3,8 @@
 Each device is asked for the most, and the least, that its state lets it do over the next quarter-hour, or over
 longer; the guard cuts that down to what all limits of the tree allow; what is left less what is measured is
 the room. Who is not heard, cannot be commanded, or must be told longer before, has none. The longer it is to be
-held, the less there is of it where energy is behind it: a store, a car that must be charged in time, a zone that must stay in its band.
+held, the less there is of it where energy is behind it: a store, a car that must be charged in time, a zone that
+must stay in its band.
 """
 
 from __future__ import annotations
