@@ -148,7 +148,7 @@ def test_a_foreign_battery_is_read_commanded_and_let_go(python: Path) -> None:
     said = asyncio.run(asyncio.wait_for(talk_about(python, Control.FRBC, "frbc", check), 60))
     watts = [line["watts"] for line in said if "watts" in line and not line["later"]]
     assert watts == pytest.approx([5000, -4000])
-    assert {"session": "TERMINATE"} in said
+    assert sum(line == {"deactivated": "frbc"} for line in said) == 2  # at its end, and at ours
 
 
 def test_a_foreign_roof_is_curtailed_for_as_long_as_the_command_lives(python: Path) -> None:
@@ -164,4 +164,4 @@ def test_a_foreign_roof_is_curtailed_for_as_long_as_the_command_lives(python: Pa
     limits = [line for line in said if "lower" in line]
     assert [line["lower"] for line in limits] == [-3000, -10_000]
     assert all(299_000 < line["lasts_ms"] <= 300_000 for line in limits)
-    assert {"session": "TERMINATE"} in said
+    assert {"deactivated": "pebc"} in said
