@@ -88,6 +88,7 @@ LIVE = {
     "GET /v1/venues",
     "POST /v1/venues/{venue}/release",
     "GET /v1/park",
+    "GET /v1/people",
     "GET /v1/resources",
     "GET /v1/plan",
     "GET /v1/programmes",

@@ -124,13 +124,17 @@ async def test_the_page_says_what_when_until_when_and_why_in_the_language_of_its
         for said in (
             'lang="zh-CN"',
             "请降低用电 120 kW",
-            "12月2日（周二）14:00–16:00",
+            "12月2日（周二）14:00&#8288;–&#8288;16:00",
             "13:00",
             "今晚寒潮",
         ):
             assert said in page
         _, english = await scene.get(f"{token}?lang=en")
-        for said in ('lang="en"', "Please draw 120 kW less", "Tue 2 Dec, 14:00–16:00"):
+        for said in (
+            'lang="en"',
+            "Please draw 120 kW less",
+            "Tue 2 Dec, 14:00&#8288;–&#8288;16:00",
+        ):
             assert said in english
 
 

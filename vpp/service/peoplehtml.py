@@ -19,6 +19,7 @@ _WORDS: Mapping[str, InBoth] = {
     "asked": InBoth(zh="请您答复", en="Please answer"),
     "done": InBoth(zh="已收到您的答复", en="Your answer is taken"),
     "please": InBoth(zh="请{what}", en="Please {what}"),
+    "what": InBoth(zh="请求", en="Asked"),
     "place": InBoth(zh="设备", en="Where"),
     "when": InBoth(zh="时间", en="When"),
     "why": InBoth(zh="原因", en="Why"),
@@ -110,7 +111,9 @@ def _asked(of: Instruction, language: Language, zone: ZoneInfo, fault: str) -> s
         if fault
         else ""
     )
-    return f"""{told}{_facts(of, language, zone)}
+    what = _word("please", language, what=peoplewords.asked(language, of.amount_kw))
+    return f"""{told}<p class="what">{what}</p>
+{_facts(of, language, zone)}
 <form method="post" action="?lang={language}">
 <button class="accept" name="answer" value="accept">{_word("accept", language, power=power)}</button>
 </form>
@@ -138,26 +141,32 @@ def _answered(of: Instruction, given: Given, language: Language, zone: ZoneInfo)
         case _:
             assert_never(given)
     return f"""<p class="said">{said}</p>
-{_facts(of, language, zone)}
+{_facts(of, language, zone, what=peoplewords.asked(language, of.amount_kw))}
 <p class="note">{_word("change", language)}</p>"""
 
 
-def _facts(of: Instruction, language: Language, zone: ZoneInfo) -> str:
-    what = peoplewords.asked(language, of.amount_kw)
+def _facts(of: Instruction, language: Language, zone: ZoneInfo, *, what: str = "") -> str:
     rows = {
+        "what": what,
         "place": of.resource_id,
         "when": peoplewords.span(language, of.window, zone),
         "by": peoplewords.moment(language, of.answer_by, zone),
         "why": why_in_both(of.why).of(language),
     }
     listed = "\n".join(
-        f"<dt>{_word(key, language)}</dt><dd>{escape(value)}</dd>" for key, value in rows.items()
+        f"<dt>{_word(key, language)}</dt><dd>{_unbroken(escape(value))}</dd>"
+        for key, value in rows.items()
+        if value
     )
-    return f"""<p class="what">{_word("please", language, what=what)}</p>
-<dl>
+    return f"""<dl>
 {listed}
 </dl>
 <p class="note">{_word("zone", language, zone=zone.key)}</p>"""
+
+
+def _unbroken(text: str) -> str:
+    """From 14:00–16:00 no line breaks away."""
+    return text.replace("–", "&#8288;–&#8288;")
 
 
 def _word(key: str, language: Language, **values: str) -> str:
