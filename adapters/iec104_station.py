@@ -23,11 +23,13 @@ import structlog
 from adapters.iec104_asdu import EVERYBODY, STATION, Asdu, Cause, Element, Type, command
 from adapters.iec104_line import Line
 from adapters.iec104_master import Outbox
+from adapters.iec104_record import Record
 from adapters.iec104_selection import Selector
 from vpp.errors import UnavailableError
 from vpp.model.telecontrol import (
     DispatchOrder,
     Flaw,
+    MasterHealth,
     OrderPoint,
     Shown,
     ShownPoint,
@@ -71,6 +73,7 @@ class Station:
         self._points = {point.address: point for point in spec.points}
         self._orders = {point.address: point for point in spec.orders}
         self._masters = {master.host: master for master in spec.masters}
+        self._records = {master.host: Record() for master in spec.masters}
         self._lines: dict[Line, Outbox] = {}
         self._cycles: dict[float, list[int]] = defaultdict(list)
         for point in spec.points:
@@ -90,6 +93,7 @@ class Station:
         self._strangers: set[str] = set()
         self._tell: Tell = _nobody
         self._port = spec.port
+        self._listens = False
         self._begun = command(
             Type.M_EI_NA_1,
             Element(0),
@@ -106,14 +110,18 @@ class Station:
         return self._port
 
     @property
-    def masters(self) -> tuple[str, ...]:
-        """Addresses of those that get data now."""
-        return tuple(line.peer for line in self._lines if line.session.started)
+    def listens(self) -> bool:
+        """Whether masters can connect now."""
+        return self._listens
 
-    @property
-    def given_way(self) -> int:
-        """Changes of states that the masters who are here have not been told."""
-        return sum(outbox.lost for outbox in self._lines.values())
+    def health(self) -> tuple[MasterHealth, ...]:
+        """How each master on the list does, in the order of the list."""
+        return tuple(
+            self._records[host].health(
+                master, {line: box for line, box in self._lines.items() if line.peer == host}
+            )
+            for host, master in self._masters.items()
+        )
 
     # ------------------------------------------------------------ its life
 
@@ -133,7 +141,7 @@ class Station:
                 where=f"{self.spec.host}:{self.spec.port}",
                 fix="Give an address of this machine and a port that is free",
             ) from error
-        self._port = server.sockets[0].getsockname()[1]
+        self._port, self._listens = server.sockets[0].getsockname()[1], True
         tasks = [asyncio.create_task(self._work(operate), name=f"{self.spec.name}-orders")]
         tasks.append(asyncio.create_task(self._beat(), name=f"{self.spec.name}-beat"))
         tasks += [
@@ -146,6 +154,7 @@ class Station:
             for task in done - {stopped}:
                 task.result()
         finally:
+            self._listens = False
             for task in (stopped, *tasks):
                 task.cancel()
             server.close()
@@ -176,6 +185,7 @@ class Station:
         if len(same) >= CONNECTIONS:
             same[0].close("gave way to a newer connection")
         self._lines[line] = Outbox(self.spec, self._shown)
+        self._records[host].made(self._now())
         return True
 
     def _lost(self, line: Line, why: str) -> None:
@@ -183,6 +193,8 @@ class Station:
         if outbox is None:
             return  # a stranger
         self._selector.forget(line)
+        if not any(one.peer == line.peer for one in self._lines):
+            self._records[line.peer].lost(self._now(), why)
         if line.session.started:
             self._tell(line.peer, f"is gone: {why}")
         log.info("104 master gone", station=self.spec.name, master=line.peer, reason=why)
@@ -352,6 +364,7 @@ class Station:
         return turn(line, point, element, now_s)
 
     def _refuse(self, line: Line, asdu: Asdu, why: str) -> None:
+        self._records[line.peer].refused += 1
         self._tell(line.peer, f"order at {asdu.elements[0].address} refused: {why}")
         self._answer(line, asdu, Cause.ACTIVATION_CON, negative=True)
 
@@ -382,6 +395,7 @@ class Station:
             if why is not None:
                 self._refuse(line, asdu, why)
                 continue
+            self._records[order.master].ordered(order.received_at)
             self._answer(line, asdu, Cause.ACTIVATION_CON)
             self._answer(line, asdu, Cause.ACTIVATION_END)
 

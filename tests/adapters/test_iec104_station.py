@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -221,9 +220,16 @@ def test_what_comes_in_a_wrong_order_or_does_not_fit_is_refused(steps: list[Elem
     assert orders.taken == []
 
 
-def test_a_selection_ends_by_itself_and_by_its_maker() -> None:
+def let_pass(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that runs in this loop stood still for so long: its time goes on from there."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + seconds)
+
+
+def test_a_selection_ends_by_itself_and_by_its_maker(monkeypatch: pytest.MonkeyPatch) -> None:
     async def check() -> None:
-        async with serving(replace(SPEC, select_s=0.05), Orders()) as station:
+        async with serving(replace(SPEC, select_s=2.0), Orders()) as station:
             centre = await dispatcher(station.port)
             assert not (await centre.asks(Type.C_SE_NC_1, select())).negative
             taken_back = await centre.asks(Type.C_SE_NC_1, select(), Cause.DEACTIVATION)
@@ -231,7 +237,7 @@ def test_a_selection_ends_by_itself_and_by_its_maker() -> None:
             assert (await centre.asks(Type.C_SE_NC_1, execute())).negative
 
             assert not (await centre.asks(Type.C_SE_NC_1, select())).negative
-            await asyncio.sleep(0.06)
+            let_pass(2.0, monkeypatch)
             assert (await centre.asks(Type.C_SE_NC_1, execute())).negative
 
     run(check())
@@ -377,7 +383,9 @@ def test_a_master_that_asks_and_never_reads_is_let_go_within_bounded_room() -> N
     assert ("127.0.0.1", "is gone: does not read what it is answered") in told
 
 
-def test_an_order_that_waited_while_the_service_was_frozen_is_not_done() -> None:
+def test_an_order_that_waited_while_the_service_was_frozen_is_not_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     orders, told = Orders(), list[tuple[str, str]]()
 
     async def check() -> None:
@@ -385,7 +393,7 @@ def test_an_order_that_waited_while_the_service_was_frozen_is_not_done() -> None
             centre = await dispatcher(station.port)
             assert not (await centre.asks(Type.C_SC_NA_1, Element(SWITCH, 1.0))).negative
             centre.says(command(Type.C_SC_NA_1, Element(SWITCH, 0.0), common_address=1, zone=ZONE))
-            time.sleep(2 * FAST.t1_s)  # noqa: ASYNC251  (all that runs here stands still)
+            let_pass(2 * FAST.t1_s, monkeypatch)
             await centre.until(lambda: centre.heard[-1].negative or centre.gone is not None)
 
     run(check())
@@ -416,7 +424,7 @@ def test_a_half_open_master_is_let_go_and_its_selection_with_it() -> None:
             lost = await dispatcher(proxy.port)
             assert not (await lost.asks(Type.C_SE_NC_1, select())).negative
             proxy.up = proxy.down = Toxic(swallow=True)
-            while station.masters:  # noqa: ASYNC110
+            while station.health()[0].connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             centre = await dispatcher(station.port, t3_s=0.1)
             assert not (await centre.asks(Type.C_SE_NC_1, select())).negative
@@ -486,3 +494,30 @@ def test_bits_that_flip_on_the_way_order_nothing_beyond_what_may_be_ordered(seed
 
     run(check())
     assert all(-100 <= order.value <= 100 for order in orders.taken)
+
+
+def test_it_is_known_of_each_master_whether_it_is_here_and_what_it_ordered() -> None:
+    spec = replace(
+        SPEC,
+        masters=(Master(host="127.0.0.1", may_order=True), Master(host="127.0.0.2")),
+    )
+
+    async def check() -> None:
+        async with serving(spec, Orders()) as station:
+            assert station.listens
+            centre = await dispatcher(station.port)
+            assert not (await centre.asks(Type.C_SC_NA_1, Element(SWITCH, 1.0))).negative
+            assert (await centre.asks(Type.C_SE_NC_1, execute())).negative  # not selected before
+            here, nobody = station.health()
+            assert (here.connections, here.gets_data, here.since) == (1, True, NOON)
+            assert (here.orders, here.refused, here.ordered_at) == (1, 1, NOON)
+            assert (nobody.host, nobody.connections, nobody.since) == ("127.0.0.2", 0, None)
+            centre.close()
+            while station.health()[0].connections:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            (gone, _) = station.health()
+            assert not gone.gets_data
+            assert gone.gone_because is not None
+        assert not station.listens
+
+    run(check())

@@ -17,7 +17,7 @@ import pytest
 from adapters.iec104_asdu import Element, Type
 from adapters.iec104_station import Station
 from tests.adapters.dispatcher import Dispatcher
-from tests.service.conftest import NOW
+from tests.service.conftest import NOW, Serving
 from tests.service.smallpark import MARKET, PARK
 from vpp.act.ladder import SafeState
 from vpp.clock import WallClock
@@ -427,3 +427,37 @@ def test_the_example_of_the_page_fits_a_park(tmp_path: Path) -> None:
     assert len(examples) == 2
     for example in examples:
         assert loaded(tmp_path, example).iec104
+
+
+def test_masters_are_shown_over_http_and_in_the_metrics(plant: Plant, serving: Serving) -> None:
+    desk = desk_of(plant)
+    assert isinstance(desk.port, Station)
+
+    async def play() -> tuple[Any, str, Any]:
+        stop, centre = asyncio.Event(), Dispatcher()
+        running = asyncio.create_task(
+            run_loops(iec104.loops(plant), stop, grace=timedelta(seconds=5))
+        )
+        while not desk.port.listens:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await centre.connect(desk.port.port)  # type: ignore[attr-defined]
+        await centre.started()
+        assert not (await centre.asks(Type.C_SE_NC_1, Element(LIMIT, 2.5))).negative
+        async with serving(plant) as client:
+            here = await (await client.get("/v1/stations")).json()
+            metrics = await (await client.get("/metrics")).text()
+            centre.close()
+            stop.set()
+            await running
+            closed = await (await client.get("/v1/stations")).json()
+        return here["stations"][0], metrics, closed["stations"][0]
+
+    here, metrics, closed = asyncio.run(asyncio.wait_for(play(), 20))
+    (master,) = here["masters"]
+    assert (here["station"], here["fault"], here["points"]) == ("dispatch", None, len(POINTS))
+    assert (master["host"], master["gets_data"], master["orders"]) == ("127.0.0.1", True, 1)
+    of_it = '{master="127.0.0.1",station="dispatch"}'
+    assert f"vpp_dispatch_master_connected{of_it} 1.0" in metrics
+    assert f"vpp_dispatch_orders{of_it} 1.0" in metrics
+    assert 'vpp_dispatch_listens{station="dispatch"} 1.0' in metrics
+    assert not closed["masters"][0]["gets_data"]

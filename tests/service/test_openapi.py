@@ -104,6 +104,7 @@ LIVE = {
     "GET /readyz",
     "GET /metrics",
     "GET /v1/reports",
+    "GET /v1/stations",
     "GET /v1/reports/{product}",
     "POST /v1/reports/replays",
     "GET /openapi.json",

@@ -477,6 +477,51 @@ def test_a_service_that_begins_again_sends_what_was_not_answered_and_nothing_twi
     assert len(list(plant.journal.entries(reporting.REPORT))) == 4
 
 
+def test_the_pause_between_tries_grows_and_the_sender_ends_in_good_order(plant: Plant) -> None:
+    desk = platform(owing(plant, telemetry_s=60), Platform(), longest_retry_s=10)
+    assert [reportsending.retry_s(desk, n) for n in (1, 2, 3, 10, 10_000)] == [0.5, 1, 2, 10, 10]
+
+    async def play() -> None:
+        stop = asyncio.Event()
+        (serve,) = reportsending.loops(plant).values()
+        running = asyncio.ensure_future(serve(stop))
+        await asyncio.sleep(0)  # it waits for news
+        plant.clock = SimulatedClock(NOW)
+        await reporting.report(plant, NOW)
+        while not desk.taken:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        stop.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+    assert isinstance(desk.port, Platform)
+    assert desk.port.minutes == [0]
+
+
+def test_a_platform_that_hangs_keeps_no_report_from_being_made(plant: Plant) -> None:
+    class Hanging(Platform):
+        async def send(self, head: ReportHead, body: bytes) -> ReportAnswer:
+            await asyncio.Event().wait()
+            raise AssertionError("it never ends")
+
+    desk = platform(owing(plant, telemetry_s=60), Hanging(), backlog=2)
+
+    async def play() -> None:
+        stop = asyncio.Event()
+        sending = asyncio.create_task(reportsending.serve(plant, desk, stop))
+        for minute in range(6):
+            plant.clock = SimulatedClock(NOW + minute * MINUTE)
+            await reporting.report(plant, NOW + minute * MINUTE)
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+    (owed,) = plant.reports.owed
+    assert plant.reports.stream(owed.duty, ReportKind.POINT).made == 6
+    assert desk.waiting == 3
+
+
 # ---------------------------------------------------------------- read
 
 

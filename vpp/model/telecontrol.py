@@ -92,6 +92,28 @@ class Master:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MasterHealth:
+    """How one master on the list does; counted since the station began."""
+
+    host: str
+    may_order: bool
+    connections: int
+    """That stand now; a second one is half-open, or takes over."""
+    gets_data: bool
+    since: datetime | None
+    """When the newest connection was made, or the last one ended; None where there never was one."""
+    gone_because: str | None
+    """Why the last one ended; None while one stands."""
+    orders: int
+    """Taken and confirmed."""
+    refused: int
+    ordered_at: datetime | None
+    """When the newest was taken."""
+    given_way: int
+    """Changes of states that its connections which stand have not been told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationSpec:
     """A controlled station: where it listens, whom it lets in, what it shows and takes."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from vpp.model.telecontrol import DispatchOrder, Shown
+from vpp.model.telecontrol import DispatchOrder, MasterHealth, Shown
 from vpp.service.iec104schema import StationSection
 
 Operate = Callable[[DispatchOrder], Awaitable[str | None]]
@@ -34,8 +34,12 @@ class DispatchDoor(Protocol):
         ...
 
     @property
-    def masters(self) -> tuple[str, ...]:
-        """Addresses of those that get data now."""
+    def listens(self) -> bool:
+        """Whether masters can connect now."""
+        ...
+
+    def health(self) -> tuple[MasterHealth, ...]:
+        """How each master on the list does."""
         ...
 
 
@@ -61,7 +65,7 @@ class StationDesk:
     section: StationSection
     port: DispatchDoor
     fault: str | None = None
-    """Why it did not listen when that was told last."""
+    """Why it could not listen when it was tried last."""
     told: dict[str, Told] = field(default_factory=dict)
     """By master; those who may connect are few."""
 

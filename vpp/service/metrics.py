@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
+from vpp.service.iec104metrics import StationMetrics
 from vpp.service.linkmetrics import LinkMetrics
 from vpp.service.peoplemetrics import PeopleMetrics
 from vpp.service.reportmetrics import ReportMetrics
@@ -70,6 +71,7 @@ class Metrics:
         self.links = LinkMetrics(self.registry)
         self.people = PeopleMetrics(self.registry)
         self.reports = ReportMetrics(self.registry)
+        self.stations = StationMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

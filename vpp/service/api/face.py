@@ -35,6 +35,7 @@ from vpp.service.api import (
     reports,
     series,
     simulations,
+    stations,
     stream,
     venues,
 )
@@ -115,6 +116,7 @@ def plant_routes() -> list[AnyRoute]:
         *park.ROUTES,
         *people.ROUTES,
         *links.ROUTES,
+        *stations.ROUTES,
         *planning.ROUTES,
         *programmes.ROUTES,
         *forecasts.ROUTES,
