@@ -35,7 +35,7 @@ KEPT_CHARS = 500
 """Of an event that cannot be read."""
 
 Version = Literal["3.0", "3.1"]
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Whole = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
@@ -49,32 +49,40 @@ LONGEST_SHIFT = timedelta(days=1)
 """By more no start is moved at random: nothing could be planned for it."""
 
 
-class _Values(msgspec.Struct):
-    type: _Name
+class Values(msgspec.Struct, omit_defaults=True):
+    """A type and its values."""
+
+    type: Name
     values: list[bool | int | float | str | dict[str, Any]]
 
 
-class _Period(msgspec.Struct):
+class Period(msgspec.Struct, omit_defaults=True):
+    """When something begins, and how long it lasts."""
+
     start: str | None = None
     duration: str | None = None
     randomizeStart: str | None = None  # noqa: N815 - as the wire writes it
 
 
-class _Interval(msgspec.Struct):
+class Interval(msgspec.Struct, omit_defaults=True):
+    """One stretch of an event or a report."""
+
     id: _Whole
-    payloads: list[_Values]
-    intervalPeriod: _Period | None = None  # noqa: N815
+    payloads: list[Values]
+    intervalPeriod: Period | None = None  # noqa: N815
 
 
-class _Descriptor(msgspec.Struct):
-    payloadType: _Name  # noqa: N815
+class Descriptor(msgspec.Struct, omit_defaults=True):
+    """In what the values of a payload type are counted."""
+
+    payloadType: Name  # noqa: N815
     objectType: str | None = None  # noqa: N815
     units: str | None = None
     currency: str | None = None
 
 
 class _Asked(msgspec.Struct):
-    payloadType: _Name  # noqa: N815
+    payloadType: Name  # noqa: N815
     readingType: str | None = None  # noqa: N815
     units: str | None = None
     startInterval: _Whole = -1  # noqa: N815
@@ -85,26 +93,26 @@ class _Asked(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    id: _Name
-    programID: _Name  # noqa: N815
-    intervals: Annotated[list[_Interval], msgspec.Meta(max_length=MOST_INTERVALS)]
+    id: Name
+    programID: Name  # noqa: N815
+    intervals: Annotated[list[Interval], msgspec.Meta(max_length=MOST_INTERVALS)]
     objectType: Literal["EVENT"] | None = None  # noqa: N815
     createdDateTime: str | None = None  # noqa: N815
     modificationDateTime: str | None = None  # noqa: N815
     eventName: str | None = None  # noqa: N815
     priority: _Count | None = None
-    targets: list[str | _Values] | None = None
+    targets: list[str | Values] | None = None
     reportDescriptors: list[_Asked] | None = None  # noqa: N815
-    payloadDescriptors: list[_Descriptor] | None = None  # noqa: N815
-    intervalPeriod: _Period | None = None  # noqa: N815
+    payloadDescriptors: list[Descriptor] | None = None  # noqa: N815
+    intervalPeriod: Period | None = None  # noqa: N815
     duration: str | None = None
 
 
 class _Program(msgspec.Struct):
-    id: _Name
-    programName: _Name  # noqa: N815
+    id: Name
+    programName: Name  # noqa: N815
     objectType: Literal["PROGRAM"] | None = None  # noqa: N815
-    payloadDescriptors: list[_Descriptor] | None = None  # noqa: N815
+    payloadDescriptors: list[Descriptor] | None = None  # noqa: N815
 
 
 class _Named(msgspec.Struct):
@@ -152,8 +160,8 @@ def _event_noun(event: _Event) -> ProgrammeEvent:
         event_id=event.id,
         program_id=event.programID,
         name=event.eventName or "",
-        created_at=_moment(event.createdDateTime, "createdDateTime"),
-        modified_at=_moment(event.modificationDateTime, "modificationDateTime"),
+        created_at=read_moment(event.createdDateTime, "createdDateTime"),
+        modified_at=read_moment(event.modificationDateTime, "modificationDateTime"),
         priority=event.priority,
         targets=_targets(event.targets),
         period=_period(event.intervalPeriod, "intervalPeriod"),
@@ -194,7 +202,7 @@ def _asked(one: _Asked) -> ReportAsked:
     )
 
 
-def _targets(targets: list[str | _Values] | None) -> tuple[str, ...]:
+def _targets(targets: list[str | Values] | None) -> tuple[str, ...]:
     """3.0 writes `{type, values}`, 3.1 texts alone."""
     names: list[str] = []
     for target in targets or ():
@@ -206,7 +214,7 @@ def _targets(targets: list[str | _Values] | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _units(descriptors: list[_Descriptor] | None) -> tuple[PayloadUnits, ...]:
+def _units(descriptors: list[Descriptor] | None) -> tuple[PayloadUnits, ...]:
     return tuple(
         PayloadUnits(payload_type=one.payloadType, units=one.units, currency=one.currency)
         for one in descriptors or ()
@@ -214,7 +222,7 @@ def _units(descriptors: list[_Descriptor] | None) -> tuple[PayloadUnits, ...]:
     )
 
 
-def _period(period: _Period | None, where: str) -> EventPeriod | None:
+def _period(period: Period | None, where: str) -> EventPeriod | None:
     if period is None:
         return None
     randomize = read_duration(period.randomizeStart, f"{where}.randomizeStart")
@@ -225,13 +233,13 @@ def _period(period: _Period | None, where: str) -> EventPeriod | None:
             fix="Write PT15M",
         )
     return EventPeriod(
-        start=_moment(period.start, f"{where}.start"),
+        start=read_moment(period.start, f"{where}.start"),
         duration=read_duration(period.duration, f"{where}.duration"),
         randomize=randomize or None,
     )
 
 
-def _moment(text: str | None, where: str) -> datetime | None:
+def read_moment(text: str | None, where: str) -> datetime | None:
     """A time; None where there is none, or where it says the beginning of time."""
     if text is None or text.startswith(("0001-01-01", "0000-")):
         return None

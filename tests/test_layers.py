@@ -57,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.iec104wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.peoplewiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.ocppwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.vtnwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.windowwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.reportwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.devicetestwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},

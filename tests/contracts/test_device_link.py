@@ -1,5 +1,5 @@
 """What every link to devices promises inward, whatever it speaks outward: our MQTT, that of others,
-Modbus, IEC 104, HTTP both ways, S2, and several at once."""
+Modbus, IEC 104, HTTP both ways, OpenADR, S2, and several at once."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from tests.contracts.linkbench import (
     dead_gateway,
     until,
 )
+from tests.contracts.openadrbench import over_openadr
 from tests.contracts.s2bench import over_s2_envelope, over_s2_fill_rate
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
@@ -307,6 +308,8 @@ BENCHES = [
     pytest.param(over_http_push, False, id="http push"),
     pytest.param(over_s2_fill_rate, False, id="s2 fill rate"),
     pytest.param(over_s2_envelope, False, id="s2 envelope"),
+    pytest.param(over_openadr, False, id="openadr"),
+    pytest.param(over_openadr, True, id="openadr beside a dead gateway"),
     pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
     pytest.param(over_foreign_mqtt, True, id="foreign mqtt beside a dead gateway"),
     pytest.param(over_modbus, True, id="modbus beside a dead gateway"),

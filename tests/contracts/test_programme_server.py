@@ -19,6 +19,7 @@ from adapters.http_token import TokenSource
 from adapters.openadr2b import OpenAdr2b, Vtn2b
 from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.openadr3_wire import Version
+from tests.contracts.ownvtn import OwnVtn
 from tests.contracts.vtn import SmallVtn
 from vpp.errors import UnavailableError
 from vpp.model.programme import ProgrammeReport
@@ -43,6 +44,8 @@ class Utility:
     add: Callable[[str, float], None]
     cancel: Callable[[str], None]
     stop: Callable[[], Awaitable[None]]
+    id_of: Callable[[str], str] = str
+    """What the server calls an event that we added."""
 
 
 @asynccontextmanager
@@ -71,6 +74,22 @@ async def rest(version: Version) -> AsyncIterator[Utility]:
     async with OpenAdr3(asked, now=lambda: datetime.now(UTC)) as client:
         yield Utility(client, add, cancel, stop)
     await stop()
+
+
+@asynccontextmanager
+async def ours(version: Version) -> AsyncIterator[Utility]:
+    """Our client of our own server."""
+    async with OwnVtn.serving(reports=False) as vtn:
+        stood: dict[str, str] = {}
+
+        def add(event_id: str, level: float) -> None:
+            stood[event_id] = vtn.add_level(level, start=START, duration=HOUR).event_id
+
+        def cancel(event_id: str) -> None:
+            vtn.shelf.drop_event(stood[event_id])
+
+        async with OpenAdr3(vtn.asked(version), now=lambda: datetime.now(UTC)) as client:
+            yield Utility(client, add, cancel, vtn.stop, lambda event_id: stood[event_id])
 
 
 @asynccontextmanager
@@ -113,6 +132,8 @@ async def xml() -> AsyncIterator[Utility]:
 SERVERS: dict[str, Callable[[], AbstractAsyncContextManager[Utility]]] = {
     "3.0": lambda: rest("3.0"),
     "3.1": lambda: rest("3.1"),
+    "3.0 of our own": lambda: ours("3.0"),
+    "3.1 of our own": lambda: ours("3.1"),
     "2.0b": xml,
 }
 
@@ -153,10 +174,11 @@ def test_the_whole_list_is_given_and_what_is_cancelled_is_not_in_it(play: Play) 
         assert await levels(utility) == {}
         utility.add("a", 1)
         utility.add("b", 2)
-        assert await levels(utility) == {"a": 1, "b": 2}
-        assert await levels(utility) == {"a": 1, "b": 2}
+        both = {utility.id_of("a"): 1, utility.id_of("b"): 2}
+        assert await levels(utility) == both
+        assert await levels(utility) == both
         utility.cancel("a")
-        assert await levels(utility) == {"b": 2}
+        assert await levels(utility) == {utility.id_of("b"): 2}
 
     play(story)
 
@@ -173,7 +195,7 @@ def test_we_may_make_ourselves_known_again_and_again(play: Play) -> None:
 def test_a_server_that_is_gone_is_unavailable_and_never_an_empty_list(play: Play) -> None:
     async def story(utility: Utility) -> None:
         utility.add("a", 1)
-        assert await levels(utility) == {"a": 1}
+        assert await levels(utility) == {utility.id_of("a"): 1}
         await utility.stop()
         with pytest.raises(UnavailableError):
             await utility.client.events([FLEX])

@@ -33,6 +33,7 @@ from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.plant import Plant
 from vpp.service.replayschema import ReplaySection
 from vpp.service.s2schema import S2Section
+from vpp.service.vtnschema import SiteSection
 from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
 from vpp.wire import topic
 
@@ -80,6 +81,9 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
     for unit in _remote_units(file):
         if any(device.resource == name for device in unit.devices):
             return unit.id
+    for site in _sites(file):
+        if any(device.resource == name for device in site.devices):
+            return site.id
     return NATIVE
 
 
@@ -100,6 +104,8 @@ def _managed(file: ParkFile) -> tuple[S2Section, ...]:
 def _shut(file: ParkFile, channel: str) -> str:
     if any(unit.id == channel for unit in _remote_units(file)):
         return "command (types 45 and 50)"
+    if any(site.id == channel for site in _sites(file)):
+        return "event with a signal"
     if any(section.id == channel for section in file.http_devices.gateways):
         return "request but GET, and no command in an answer"
     if any(section.id == channel for section in _managed(file)):
@@ -107,6 +113,10 @@ def _shut(file: ParkFile, channel: str) -> str:
     if channel in {*(g.id for g in file.mqtt_gateways), *(one.id for one in file.replays)}:
         return "command"
     return "writing function code (5, 6, 15, 16, 22, 23)"
+
+
+def _sites(file: ParkFile) -> tuple[SiteSection, ...]:
+    return () if file.openadr_vtn is None else tuple(file.openadr_vtn.sites)
 
 
 def _remote_units(file: ParkFile) -> tuple[ClientSection, ...]:
@@ -230,6 +240,13 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
                 where=f"IEC 104 device {name}",
                 fix="Give a setpoint where the park file names the device",
             )
+    for site in _sites(file):
+        if any(d.resource == name and d.sends is None for d in site.devices):
+            raise ConfigError(
+                "is read-only",
+                where=f"OpenADR device {name}",
+                fix="Say with `sends` what it is sent where the park file names the device",
+            )
 
 
 def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -> str:
@@ -273,8 +290,17 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         for unit in _remote_units(file)
         if unit.id == channel
     )
+    sites = [
+        site.model_copy(
+            update={"devices": [d.model_copy(update={"sends": None}) for d in site.devices]}
+        )
+        for site in _sites(file)
+        if site.id == channel
+    ]
+    vtn = file.openadr_vtn
     return replace(
         file,
+        openadr_vtn=vtn.model_copy(update={"sites": sites}) if vtn and sites else None,
         modbus=modbus,
         mqtt_gateways=gateways,
         http_devices=http,

@@ -34,6 +34,8 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.s2wiring import s2_link
+from vpp.service.vtndesk import VtnDesk
+from vpp.service.vtnwiring import vtn_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class Linked:
     """Where devices call that are not called."""
     chargers: tuple[ChargerDesk, ...] = ()
     """Those that charging stations connect to, once somebody listens."""
+    vtn: VtnDesk | None = None
+    """Our OpenADR server, whose sites are links too."""
 
 
 async def open_links(
@@ -114,9 +118,17 @@ async def open_links(
         links[file.s2.id] = await stack.enter_async_context(named)
         carrier |= {ResourceId(device.resource): file.s2.id for device in file.s2.devices}
         faces += (face,)
+    vtn = None
+    if real and file.openadr_vtn is not None:
+        server = vtn_of(file.openadr_vtn, file, clock)
+        vtn, faces = server.desk, (*faces, server.face)
+        await stack.enter_async_context(server.notifier)
+        for site in file.openadr_vtn.sites:
+            links[site.id] = await stack.enter_async_context(server.links[site.id])
+            carrier |= {ResourceId(device.resource): site.id for device in site.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
-    return Linked(channels=channels, native=native, faces=faces, chargers=tuple(chargers))
+    return Linked(channels=channels, native=native, faces=faces, chargers=tuple(chargers), vtn=vtn)
 
 
 def modbus_link(

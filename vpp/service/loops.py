@@ -23,6 +23,7 @@ from vpp.service import (
     reportsending,
     venuedesk,
     venuewatch,
+    vtn,
     window,
 )
 from vpp.service.actingpace import acting
@@ -86,6 +87,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         | _backfill(plant)
         | iec104.loops(plant)
         | ocpp.loops(plant)
+        | vtn.loops(plant)
         | seatless
     )
 

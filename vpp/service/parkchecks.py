@@ -41,6 +41,7 @@ from vpp.service.reportchecks import check_reporting
 from vpp.service.s2checks import check_s2
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venuechecks import check_venues
+from vpp.service.vtnchecks import check_vtn
 from vpp.service.windowchecks import check_window
 
 
@@ -69,6 +70,7 @@ def check(parts: Parts) -> list[Fault]:
     check_charging(parts)
     check_reporting(parts)
     check_s2(parts)
+    check_vtn(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)

@@ -73,6 +73,7 @@ from vpp.service.s2schema import S2Section
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
+from vpp.service.vtnschema import VtnSection
 from vpp.service.waivers import WaiverSection
 from vpp.simulate.spec import Scenario
 
@@ -169,6 +170,8 @@ class ParkFile:
     """What they are like, as the park file names it."""
     reporting: ReportingSection
     """Where reports are sent."""
+    openadr_vtn: VtnSection | None
+    """Our own OpenADR server, whose sites reach devices."""
 
     openadr: tuple[AnyUtility, ...]
     """Utilities whose programmes this park takes part in."""
@@ -402,6 +405,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         reporting=section.reporting,
         openadr=tuple(section.openadr),
         people=section.people,
+        openadr_vtn=section.openadr_vtn,
         redis=section.redis,
         folder=folder,
         forecasts=section.forecasts,

@@ -50,6 +50,7 @@ from vpp.service.s2schema import S2Section
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, MappingSection
+from vpp.service.vtnschema import VtnSection
 from vpp.service.waivers import WaiverSection
 
 
@@ -105,6 +106,7 @@ class Parts:
     """As `register_maps`."""
     s2: S2Section | None = None
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
+    openadr_vtn: VtnSection | None = None
     calendar: CalendarSection | None = None
     simulation: schema.SimulationSection | None = None
     trading: TradingSection | None = None
@@ -191,6 +193,7 @@ def collect(document: Document) -> Parts:
     parts.s2 = _valid(S2Section, tree["s2"]) if "s2" in tree else None
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.reporting = _valid(ReportingSection, tree.get("reporting", {}))
+    parts.openadr_vtn = _valid(VtnSection, tree["openadr_vtn"]) if "openadr_vtn" in tree else None
     parts.demand_response = _valid(DemandResponseSection, tree.get("demand_response", {}))
     parts.instructions = _valid(InstructionsSection, tree.get("instructions", {}))
     parts.planning = _valid(schema.PlanningSettings, tree.get("planning", {}))

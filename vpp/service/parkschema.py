@@ -58,6 +58,7 @@ from vpp.service.tariffschema import TariffSection
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue
+from vpp.service.vtnschema import VtnSection
 from vpp.service.waivers import WaiverSection
 
 Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
@@ -389,6 +390,8 @@ class ParkSection(Section):
     """Utilities whose programmes this park takes part in."""
     people: PeopleSection = PeopleSection()
     """Who can be asked, and how each is reached."""
+    openadr_vtn: VtnSection | None = None
+    """Our own OpenADR server, and the sites that ask it."""
     redis: RedisSection | None = None
     """A window for other processes; left out: there is none."""
     forecasts: ForecastsSection = ForecastsSection()

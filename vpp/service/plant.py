@@ -63,6 +63,7 @@ from vpp.service.reportdesk import ReportDesk
 from vpp.service.reservedesk import ReserveDesk
 from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
 from vpp.service.venuestate import VenueDesk
+from vpp.service.vtndesk import VtnDesk
 from vpp.service.windowdesk import WindowDesk
 from vpp.trade.book import BidBook
 from vpp.trade.calls import CallKey
@@ -215,6 +216,8 @@ class Plant:
     """Markets that bids are sent to; `venue` is that of the others, which ask us."""
     stations: tuple[StationDesk, ...] = ()
     """Where dispatch centres read and command the park."""
+    vtn: VtnDesk | None = None
+    """Our OpenADR server towards sites; None where there is none."""
     instructions: InstructionDesk = field(default_factory=InstructionDesk)
     people: PeopleDesk = field(default_factory=PeopleDesk)
     """Who can be asked, and what is on its way to them."""
@@ -224,10 +227,9 @@ class Plant:
     tested: Mapping[ResourceId, TestedPower] = field(default_factory=dict)
     """What devices proved in a test; `file` has the units that follow from it."""
     links: Links = no_links
+    """How each link to devices does now."""
     link_faces: tuple[OuterFace, ...] = ()
     """Where devices call that are not called."""
-
-    """How each link to devices does now."""
     ask_again: AskAgain | None = None
     """Asks devices for what never came; None where nothing can be lost."""
 

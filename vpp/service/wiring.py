@@ -1,6 +1,6 @@
 """Put a plant together from a park file and the adapters it is given: no global state.
 
-With `venuewiring.py` and `linkwiring.py` the only module that names adapters and strategies.
+With the other `*wiring.py` the only module that names adapters and strategies.
 """
 
 from __future__ import annotations
@@ -515,8 +515,8 @@ async def open_plant(
             window=await open_window(file, stack),
         )
         plant.ask_again = linked.native.ask_again
-        plant.link_faces = linked.faces
         await open_platforms(plant, stack)
+        plant.link_faces, plant.vtn = linked.faces, linked.vtn
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 

@@ -1,0 +1,359 @@
+"""The link to devices of one site over our OpenADR 3 server: set-points become events, reports become telemetry.
+
+    Setpoint ─▶ an event of its device, until it ends ─▶ the site reads it: acknowledged
+                                                      ─▶ reports SETPOINT: read back, or somebody else's
+    READING, DEMAND, USAGE of a report ─▶ TelemetryMessage ─▶ inbox ─▶ messages()
+
+The site asks us, so the link stands while it was heard of lately. One event stands for what is asked of a device now: a
+refresh makes it longer, another value changes it, and when its time is over, or somebody else has set the device, it
+is off the list, which is how OpenADR cancels. An event of its own, without an end, asks for reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+
+from adapters.openadr3_reports import SiteReading
+from adapters.openadr3_shelf import Shelf
+from vpp.errors import DataError
+from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
+from vpp.model.programme import (
+    OPEN_END,
+    EventInterval,
+    EventPeriod,
+    Payload,
+    PayloadUnits,
+    ProgrammeEvent,
+    ReportAsked,
+)
+from vpp.model.time import isoformat
+from vpp.ports import Message, Unsent
+from vpp.wire import AckMessage, TelemetryMessage, topic
+
+LOOK_S = 1.0
+"""How often at least it is looked whether an event has ended."""
+
+SAME_KW = 0.5
+"""So far may what a device says to hold lie from what it was asked for: people round."""
+
+Sends = Literal["DISPATCH_SETPOINT", "IMPORT_CAPACITY_LIMIT", "EXPORT_CAPACITY_LIMIT"]
+"""What a set-point is written as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteDevice:
+    """One device of the site."""
+
+    device_id: ResourceId
+    enterprise_id: str
+    site_id: str
+    sends: Sends | None = "DISPATCH_SETPOINT"
+    """None: nothing is ever asked of it."""
+    report_s: float = 60.0
+    """How long an interval of its reports is to be."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    device: SiteDevice
+    seq: int = 0
+    force: Setpoint | None = None
+    """What the event on the shelf asks for."""
+    event_id: str = ""
+    read_seq: int = -1
+    """The newest command that the site has read."""
+    agreed: bool = False
+    """Whether the device has said to hold what is in force."""
+
+
+class SiteLink:
+    """A `MessageSource` and `SetpointSink` over the shelf of one client; an async context manager."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        devices: Iterable[SiteDevice],
+        *,
+        now: Callable[[], datetime],
+        silent_after: timedelta,
+        capacity: int = 10_000,
+    ) -> None:
+        """`silent_after` is how long the site may say nothing; `capacity` bounds what waits for the reader."""
+        self.shelf, self._now, self._silent_after = shelf, now, silent_after
+        self._states = {d.device_id: _State(device=d) for d in devices}
+        self._by_event: dict[str, _State] = {}
+        self._inbox: deque[Message] = deque(maxlen=capacity)
+        self._filled, self._wake = asyncio.Event(), asyncio.Event()
+        self._closed, self._overflowing, self.lost = False, False, 0
+        self._opened_at = now()
+        self._heard_at: datetime | None = None
+        self._heard_from = ""
+        self._up_since: datetime | None = None
+        self._times_up = 0
+        self._tending: asyncio.Task[None] | None = None
+        for device in (state.device for state in self._states.values()):
+            shelf.put_event(_asks_for_reports(device, self._opened_at))
+
+    async def __aenter__(self) -> Self:
+        self._tending = asyncio.create_task(self._tend(), name=f"openadr-{self.shelf.owner.name}")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+        for state in self._states.values():
+            self._withdraw(state)
+        self._closed = True
+        self._filled.set()
+
+    # ------------------------------------------------------------ how it does
+
+    @property
+    def connected(self) -> bool:
+        """Whether the site was heard of lately."""
+        return self._heard_at is not None and self._now() - self._heard_at <= self._silent_after
+
+    @property
+    def since(self) -> datetime:
+        """When `connected` last changed."""
+        if self._heard_at is None:
+            return self._opened_at
+        if self.connected:
+            return self._up_since or self._heard_at
+        return self._heard_at + self._silent_after
+
+    @property
+    def reconnects(self) -> int:
+        """How often the site came back after a silence."""
+        return max(0, self._times_up - 1)
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is not as it should be; None while all is well."""
+        if not self.connected:
+            name, last = self.shelf.owner.name, ""
+            if self._heard_at is not None:
+                last = f" since {isoformat(self._heard_at)}, then from {self._heard_from}"
+            return f"the site {name} has not asked{last}"
+        return f"the reader is late: {self.lost} messages gave way" if self._overflowing else None
+
+    def heard(self, address: str) -> None:
+        """The site has asked or told something with its own token, from an address."""
+        now = self._now()
+        if not self.connected:
+            self._up_since, self._times_up = now, self._times_up + 1
+        self._heard_at, self._heard_from = now, address
+
+    # ------------------------------------------------------------ in
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield telemetry and answers as they come, until the link is closed. One reader."""
+        while True:
+            while self._inbox:
+                yield self._inbox.popleft()
+            self._overflowing = False
+            if self._closed:
+                return
+            self._filled.clear()
+            await self._filled.wait()
+
+    def read(self, event_id: str, modified_at: datetime | None) -> None:
+        """The site has read an event in a version: it has the command that stands behind it."""
+        state = self._by_event.get(event_id)
+        if state is None or state.force is None or state.read_seq == state.force.seq:
+            return
+        event = self.shelf.event(event_id)
+        if event is not None and event.modified_at == modified_at:
+            state.read_seq = state.force.seq
+            self._answer(state, state.force)
+
+    def tell(self, readings: Iterable[SiteReading]) -> None:
+        """A report of the site: what is not of a device of ours was refused before."""
+        for reading in readings:
+            device_id = self.shelf.device(reading.resource_name)
+            assert device_id is not None
+            state = self._states[ResourceId(device_id)]
+            if reading.held_kw is not None:
+                self._holds(state, reading.held_kw)
+            if reading.power_kw is None:
+                continue
+            state.seq += 1
+            self._say(
+                state,
+                TelemetryMessage(
+                    ts=isoformat(reading.at),
+                    seq=state.seq,
+                    power_kw=reading.power_kw,
+                    quality=reading.quality,
+                    soc=reading.soc,
+                    setpoint_seq=state.force.seq if state.force and state.agreed else None,
+                ),
+            )
+
+    def _holds(self, state: _State, held_kw: float) -> None:
+        """What the device says it is set to: ours, not ours yet, or not ours any more."""
+        force = state.force
+        if force is None:
+            return
+        if abs(held_kw - _asked_kw(state.device, force)) <= SAME_KW:
+            state.agreed = True
+        elif state.agreed:
+            self._answer(state, force, f"somebody else changed it: it holds {held_kw:g} kW")
+            self._withdraw(state)
+
+    def _answer(self, state: _State, setpoint: Setpoint, refused: str | None = None) -> None:
+        self._say(
+            state,
+            AckMessage(
+                command_id=setpoint.command_id,
+                seq=setpoint.seq,
+                ts=isoformat(self._now()),
+                accepted=refused is None,
+                reason=refused,
+            ),
+        )
+
+    def _say(self, state: _State, told: TelemetryMessage | AckMessage) -> None:
+        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
+        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
+        if len(self._inbox) == self._inbox.maxlen:
+            self._overflowing, self.lost = True, self.lost + 1
+        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
+        self._filled.set()
+
+    # ------------------------------------------------------------ out
+
+    async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
+        """Put each command on the list that the site reads; return those that it may not read in time.
+
+        These too are on the list, for a site that comes back: their end bounds what comes of it.
+
+        Raises:
+            DataError: A set-point names no device of this site, or another enterprise's.
+        """
+        unsent = []
+        for setpoint in setpoints:
+            state = self._states.get(setpoint.resource_id)
+            if state is None or state.device.enterprise_id != setpoint.enterprise_id:
+                raise DataError(
+                    f"is no resource of {setpoint.enterprise_id}",
+                    where=setpoint.resource_id,
+                    fix="Command only what the park file knows, under its own enterprise",
+                )
+            if state.device.sends is None:
+                unsent.append(Unsent(setpoint=setpoint, reason="is read-only"))
+                continue
+            self._ask(state, setpoint)
+            if not self.connected:
+                unsent.append(Unsent(setpoint=setpoint, reason=self.fault or ""))
+        self._wake.set()
+        return tuple(unsent)
+
+    def _ask(self, state: _State, setpoint: Setpoint) -> None:
+        before, event = state.force, self.shelf.event(state.event_id)
+        same = before is not None and event is not None and before.power_kw == setpoint.power_kw
+        start = setpoint.issued_at
+        if (
+            same
+            and event is not None
+            and event.period is not None
+            and event.period.start is not None
+        ):
+            start = event.period.start  # it goes on
+        state.agreed = state.agreed and same
+        put = self.shelf.put_event(_asks_for_power(state.device, setpoint, start, state.event_id))
+        state.event_id, state.force = put.event_id, setpoint
+        self._by_event[put.event_id] = state
+
+    def _withdraw(self, state: _State) -> None:
+        if state.event_id:
+            del self._by_event[state.event_id]
+            self.shelf.drop_event(state.event_id)
+        state.event_id, state.force, state.agreed, state.read_seq = "", None, False, -1
+
+    async def _tend(self) -> None:
+        """Take what has ended off the list."""
+        while True:
+            self._wake.clear()
+            for state in self._states.values():
+                if state.force is not None and state.force.expires_at <= self._now():
+                    self._withdraw(state)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+
+
+def _asked_kw(device: SiteDevice, setpoint: Setpoint) -> float:
+    """Net injection that the device can be expected to name: a limit says nothing of the other direction."""
+    if device.sends == "IMPORT_CAPACITY_LIMIT":
+        return min(setpoint.power_kw, 0.0)
+    if device.sends == "EXPORT_CAPACITY_LIMIT":
+        return max(setpoint.power_kw, 0.0)
+    return setpoint.power_kw
+
+
+def _asks_for_power(
+    device: SiteDevice, setpoint: Setpoint, start: datetime, event_id: str
+) -> ProgrammeEvent:
+    assert device.sends is not None
+    fed_kw = _asked_kw(device, setpoint)
+    drawn_kw = -fed_kw + 0.0  # OpenADR counts what is drawn
+    value = fed_kw if device.sends == "EXPORT_CAPACITY_LIMIT" else drawn_kw
+    return replace(
+        _of_one_interval(device, start, setpoint.expires_at - start, device.sends, value),
+        event_id=event_id,
+        name=f"{device.device_id} power",
+        priority=1,
+    )
+
+
+def _of_one_interval(
+    device: SiteDevice, start: datetime, length: timedelta, kind: str, value: float
+) -> ProgrammeEvent:
+    return ProgrammeEvent(
+        event_id="",
+        program_id="",
+        targets=(device.device_id,),
+        period=EventPeriod(start=start, duration=length),
+        units=(PayloadUnits(payload_type=kind, units="KW"),),
+        intervals=(
+            EventInterval(
+                interval_id=0, payloads=(Payload(payload_type=kind, values=(round(value, 3),)),)
+            ),
+        ),
+    )
+
+
+def _asks_for_reports(device: SiteDevice, now: datetime) -> ProgrammeEvent:
+    """An interval without a signal that is repeated without an end: a report is wanted after each."""
+    length = timedelta(seconds=device.report_s)
+    asked = ReportAsked(
+        payload_type="READING", reading_type="DIRECT_READ", units="KW", num_intervals=1, frequency=1,
+        start_interval=0, repeat=-1,
+    )  # fmt: skip
+    return ProgrammeEvent(
+        event_id="",
+        program_id="",
+        name=f"{device.device_id} reports",
+        targets=(device.device_id,),
+        period=EventPeriod(start=now.replace(microsecond=0), duration=length),
+        duration=OPEN_END,
+        reports=(asked,),
+        intervals=(EventInterval(interval_id=0, payloads=()),),
+    )
