@@ -146,6 +146,15 @@ class CarPark:
         for name, point in points.items():
             point.wanted = Wanted(kw=given[name], until=setpoint.expires_at)
 
+    def is_to_be_shared(self, now: datetime) -> bool:
+        """Whether time alone has changed what each may draw: a command has ended, a point may be tried again."""
+        if self.setpoint is None:
+            return False
+        return self.setpoint.expires_at <= now or any(
+            point.wanted is None and self._can_steer(station, point, now)
+            for station, point in self._cars()
+        )
+
     def fixed_kw(self, now: datetime) -> float:
         """What cars draw that nobody can steer now."""
         return sum(
@@ -203,12 +212,14 @@ class CarPark:
 def _seeker(name: str, station: Station, point: Point, now: datetime) -> Seeker:
     kind, stay = station.spec.kind, point.stay
     assert stay is not None
-    caps = [kw for kw in (point.shown_kw, point.car_kw) if kw is not None]
-    most_kw = min([kind.max_kw, *caps])
+    most_kw = kind.max_kw if point.car_kw is None else min(kind.max_kw, point.car_kw)
+    most_kw = max(most_kw, kind.min_kw)
+    if point.shown_kw is not None and point.shown_until is not None and now < point.shown_until:
+        most_kw = min(most_kw, point.shown_kw)
     return Seeker(
         name=name,
-        least_kw=min(kind.min_kw, kind.max_kw),
-        most_kw=max(most_kw, min(kind.min_kw, kind.max_kw)) if point.shown_kw is None else most_kw,
+        least_kw=kind.min_kw,
+        most_kw=most_kw,
         left_kwh=stay.left_kwh(point.plug),
         leaves_at=stay.leaves_at(now),
     )

@@ -85,13 +85,16 @@ class Point:
     shown_at: datetime | None = None
     """When it was asked last what it goes by."""
     shown_kw: float | None = None
-    """What it goes by where that is less than we allow."""
+    """What it goes by where that is less than we allow; until `shown_until` no more is asked of it."""
+    shown_until: datetime | None = None
     car_kw: float | None = None
     """The most that its car takes, where that was seen."""
     strikes: int = 0
     stray: bool = False
     alone_until: datetime | None = None
     """Until when it is left alone, and `why`."""
+    refusals: int = 0
+    """Of its limit, in a row."""
     why: str = ""
 
     @property
@@ -159,7 +162,8 @@ class Point:
 
     def _forget_limit(self) -> None:
         self.limit = self.taken_at = self.shown_at = self.shown_kw = self.car_kw = None
-        self.strikes, self.stray, self.alone_until, self.why = 0, False, None, ""
+        self.strikes, self.refusals, self.stray, self.alone_until, self.why = 0, 0, False, None, ""
+        self.shown_until = None
 
     def lost(self) -> None:
         """Its station went away: what it holds, nobody knows."""
@@ -175,7 +179,7 @@ class Point:
         if self.limit is None or self.limit_kw != kw:
             self.taken_at, self.strikes = now, 0
         self.limit, self.limit_kw, self.may_hold = limit, kw, True
-        self.alone_until, self.why = None, ""
+        self.alone_until, self.why, self.refusals = None, "", 0
 
     def let_go(self) -> None:
         """It holds no limit of ours."""
@@ -202,15 +206,26 @@ class Point:
         return None
 
     def compare(self, shown_kw: float | None, asked_kw: float, now: datetime) -> str | None:
-        """What the station goes by, beside what it was told: a text where somebody else changed it."""
+        """What the station goes by, beside what it was told: a text where somebody else changed it.
+
+        Where it goes by more than we allow it is left alone, where by less that counts.
+        """
         self.shown_at = now
         if self.limit is None:
             return None
         room = max(0.2, 0.02 * asked_kw)
         if shown_kw is None or shown_kw > asked_kw + room:
             goes_by = "no limit" if shown_kw is None else f"{shown_kw:.1f} kW"
-            return f"goes by {goes_by}, asked for {asked_kw:.1f} kW: somebody else changed it"
-        self.shown_kw = shown_kw if shown_kw < asked_kw - room else None
+            why = f"goes by {goes_by}, asked for {asked_kw:.1f} kW: somebody else changed it"
+            self.leave_alone(why, now)
+            return why
+        if shown_kw < asked_kw - room:
+            known = self.shown_kw is not None and abs(self.shown_kw - shown_kw) <= room
+            self.shown_kw, self.shown_until = shown_kw, now + LEFT_ALONE
+            goes_by = f"goes by {shown_kw:.1f} kW, less than the {asked_kw:.1f} kW that we allow"
+            return None if known else f"{goes_by}: somebody else limits it"
+        if self.shown_kw is not None and asked_kw > self.shown_kw + room:
+            self.shown_kw = self.shown_until = None
         return None
 
 

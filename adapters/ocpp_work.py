@@ -24,8 +24,10 @@ from vpp.model.charging import CentralSpec
 
 SPEAKS_FIRST_S = 2.0
 """A station that comes begins with its boot; one that does not has only lost its line."""
-TRY_AGAIN_S = 30.0
-"""After a call without an answer, its point is tried again."""
+TAKES_IN_S = 0.1
+"""A station that was just told the number of a transaction may not know it yet when the next call comes."""
+TRIES_S = (2.0, 10.0)
+"""A point that does not take its limit is tried again after these; then it is left alone for long."""
 
 
 class Worker:
@@ -47,7 +49,8 @@ class Worker:
         self._park, self._station, self._dialect, self._talk = park, station, dialect, talk
         self._spec, self._now, self._tell, self._changed = spec, now, tell, changed
         self._awake, self._spoke = asyncio.Event(), asyncio.Event()
-        self._prepared = False
+        self._idle = asyncio.Event()
+        self._prepared, self._quiet_until_s = False, 0.0
         self._read_back = timedelta(seconds=spec.read_back_s)
         self._asks = True
         """Whether the station can say what limit it goes by."""
@@ -57,11 +60,23 @@ class Worker:
         if self._station.is_put_off(now) or self._park.spec.read_only:
             return
         if any(point.has_work(now, self._read_back) for point in self._station.points):
-            self._awake.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._awake.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing is wanted of the station that it was not asked for."""
+        await self._idle.wait()
 
     def spoke(self) -> None:
         """The station says something: it is ready to be asked."""
         self._spoke.set()
+
+    def began(self) -> None:
+        """A transaction is being answered: its limit may come a moment later."""
+        self._quiet_until_s = asyncio.get_running_loop().time() + TAKES_IN_S
 
     def booted(self, *, accepted: bool) -> None:
         """The station has booted: what it was told before is to be told again."""
@@ -69,7 +84,7 @@ class Worker:
         for point in self._station.points:
             point.lost()
         self._spoke.set()
-        self._awake.set()
+        self._wake()
 
     async def run(self) -> None:
         """See to the station until cancelled, or until it does not answer any more."""
@@ -84,6 +99,8 @@ class Worker:
                 await self._prepare()
                 for point in self._station.points:
                     await self._see_to(point)
+            if not self._awake.is_set():
+                self._idle.set()
             await self._awake.wait()
 
     async def _prepare(self) -> None:
@@ -125,10 +142,11 @@ class Worker:
             await self._ask(point)
 
     async def _set(self, point: Point) -> None:
+        quiet_s = self._quiet_until_s - asyncio.get_running_loop().time()
+        if quiet_s > 0:
+            await asyncio.sleep(quiet_s)
         kind, stay, wanted, now = self._station.spec.kind, point.stay, point.wanted, self._now()
-        assert stay is not None
-        assert wanted is not None
-        if wanted.until <= now:
+        if stay is None or wanted is None or wanted.until <= now:
             return
         limit = Limit(
             point=point.number,
@@ -142,23 +160,26 @@ class Worker:
         try:
             payload = await self._talk.call(*self._dialect.limit(limit))
             why = self._dialect.accepted(payload)
-            wait = None
-        except RejectedError as error:
-            why, wait = error.what, None
+        except (RejectedError, UnavailableError) as error:
+            why = error.what
         except WordError as error:
-            why, wait = str(error), None
-        except UnavailableError as error:
-            why, wait = error.what, timedelta(seconds=TRY_AGAIN_S)
+            why = str(error)
         if point.stay is not stay:
             return  # that car has gone meanwhile
         now = self._now()
         if why is None:
             point.took(limit, wanted.kw, now)
         else:
-            point.leave_alone(f"does not take its limit: {why}", now, wait)
-            self._tell("charger_limit", self._where(point), point.why)
+            self._was_refused(point, why, now)
             self._park.share(now)
         self._changed()
+
+    def _was_refused(self, point: Point, why: str, now: datetime) -> None:
+        tried, point.refusals = point.refusals, point.refusals + 1
+        wait = timedelta(seconds=TRIES_S[tried]) if tried < len(TRIES_S) else None
+        point.leave_alone(f"does not take its limit: {why}", now, wait)
+        if tried == 0:
+            self._tell("charger_limit", self._where(point), point.why)
 
     async def _take_back(self, point: Point) -> None:
         why = await self._try(*self._dialect.clear(point.number))
@@ -186,15 +207,11 @@ class Worker:
         if shown is None:
             return
         shown_kw = None if shown.most is None else kind.kw(shown.most, shown.unit)
-        before = point.shown_kw
-        if (
-            said := point.compare(shown_kw, kind.kw(kind.counts(point.limit_kw), kind.unit), now)
-        ) is not None:
+        before, asked_kw = point.shown_kw, kind.kw(kind.counts(point.limit_kw), kind.unit)
+        said = point.compare(shown_kw, asked_kw, now)
+        if said is not None:
             self._tell("charger_limit", self._where(point), said)
-            point.leave_alone(said, now)
-            self._park.share(now)
-            self._changed()
-        elif point.shown_kw != before:
+        if said is not None or point.shown_kw != before:
             self._park.share(now)
             self._changed()
 
