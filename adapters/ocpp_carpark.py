@@ -136,6 +136,9 @@ class CarPark:
         for station, point in self._cars():
             if setpoint is None or not self._can_steer(station, point, now):
                 point.wanted = None
+                if setpoint is not None and point.stray and station.connected:
+                    # It is asked for its limit still: it may come to its senses.
+                    point.wanted = Wanted(kw=point.limit_kw, until=setpoint.expires_at)
                 continue
             name = f"{station.name}/{point.number}"
             points[name] = point

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -72,8 +72,6 @@ class OcppLink:
             tell=self._tell,
             changed=self._settle,
         )
-        self.connect: Callable[[web.Request], Awaitable[web.StreamResponse]] = self._door.connect
-        """Serves one station, named by the last part of its path, until it goes."""
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled = asyncio.Event()
         self._closed, self._stopping = False, False
@@ -89,6 +87,10 @@ class OcppLink:
             point = None if seat is None else seat.station.point(stay.point)
             if seat is not None and point is not None:
                 point.begin(stay, seat.park.spec, fresh=False)
+
+    async def connect(self, request: web.Request) -> web.StreamResponse:
+        """Serve one station, named by the last part of its path, until it goes."""
+        return await self._door.connect(request)
 
     # ------------------------------------------------------------ how it does
 
