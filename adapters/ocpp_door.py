@@ -35,6 +35,8 @@ from vpp.model.charging import CentralSpec
 DIALECTS: dict[str, Dialect] = {one.subprotocol: one for one in (Ocpp201(), Ocpp16())}
 PING_S = 30.0
 """A connection whose ping is not answered in half of that is gone."""
+CLOSE_S = 1.0
+"""How long a station may take to say goodbye."""
 STRANGERS = 20
 """Unknown stations that are connected at one time; more are turned away."""
 STRANGER_S = 600.0
@@ -73,8 +75,13 @@ class Door:
         now: Callable[[], datetime],
         tell: Tell,
         changed: Callable[[CarPark], None],
+        broken: Callable[[BaseException], None],
     ) -> None:
-        """`changed` is called when a station of a car park came, went or did something about a command."""
+        """`changed` is called when a station of a car park came, went or did something about a command.
+
+        `broken` is called with what is a bug of ours.
+        """
+        self._broken = broken
         self._spec, self._seats, self._hearing = spec, seats, hearing
         self._now, self._tell, self._changed = now, tell, changed
         self._strangers = 0
@@ -113,6 +120,7 @@ class Door:
             max_msg_size=frames.MAX_BYTES,
             heartbeat=PING_S,
             compress=False,
+            timeout=CLOSE_S,
         )
         await socket.prepare(request)
         return socket
@@ -202,13 +210,13 @@ class Door:
             changed=lambda: self._changed(seat.park),
         )
         if station.subprotocol not in ("", dialect.subprotocol):
-            for point in station.points:  # its transactions have other names now
-                point.end()
+            await self._hearing.forget(station, self._now())
         seat.talk, seat.worker = talk, worker
         station.came(self._now(), dialect.subprotocol)
         seat.park.share(self._now())
         self._changed(seat.park)
         working = asyncio.create_task(worker.run(), name=f"ocpp-{station.name}")
+        working.add_done_callback(self._worker_ended)
         try:
             await self._read(seat, socket, dialect, talk)
         finally:
@@ -217,17 +225,22 @@ class Door:
             await talk.close("the connection is gone")
             self._gone(seat, talk)
 
+    def _worker_ended(self, working: asyncio.Task[None]) -> None:
+        """It is cancelled when the station goes; whatever else ends it is a bug, and reaches the top."""
+        if not working.cancelled() and (error := working.exception()) is not None:
+            self._broken(error)
+
     def _gone(self, seat: Seat, talk: Talk) -> None:
         if seat.talk is not talk:
             return  # a newer one took its place, and said so
         now = self._now()
         seat.talk = seat.worker = None
-        for point in seat.station.points:
-            if (
-                point.stay is not None and point.newest is not None
-            ):  # the course begins where it broke off
-                at = point.newest.at
-                seat.park.late.sample(seat.station.name, point.number, at, point.power_kw)
+        last = {
+            point.number: (point.newest.at, point.power_kw)
+            for point in seat.station.points
+            if point.stay is not None and point.newest is not None
+        }
+        seat.park.late.begins(seat.station.name, last)
         seat.station.went(now)
         seat.park.share(now)
         self._changed(seat.park)

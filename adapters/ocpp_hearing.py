@@ -64,7 +64,7 @@ class Hearing:
             case Booted():
                 return self._booted(station, word, now)
             case Status():
-                self._status(park, station, word, now)
+                await self._status(park, station, word, now)
             case Metered():
                 await self._metered(park, station, word, now)
             case Began():
@@ -93,7 +93,7 @@ class Hearing:
         )
         return Reply(status="Rejected", interval_s=wait_s)
 
-    def _status(self, park: CarPark, station: Station, word: Status, now: datetime) -> None:
+    async def _status(self, park: CarPark, station: Station, word: Status, now: datetime) -> None:
         point = station.point(word.point)
         if point is None:
             if word.point == 0:
@@ -108,7 +108,7 @@ class Hearing:
         if point.plug is not word.plug:
             point.plug = word.plug
             if word.plug is Plug.FREE:
-                point.power_kw = 0.0
+                await self._leave(station, point, word.at or now)
             park.share(now)
 
     # ------------------------------------------------------------ stays
@@ -125,8 +125,7 @@ class Hearing:
         known = point.stay
         if known is None or known.transaction != stay.transaction:
             if known is not None:  # its end never came
-                await self._ledger.ended(station.name, known.transaction, word.at, None)
-                point.end()
+                await self._leave(station, point, word.at)
             point.begin(stay, park.spec, fresh=not self._is_late(station, word.at))
         if word.plug is not None:
             point.plug = word.plug
@@ -178,8 +177,7 @@ class Hearing:
         energy = next((s.energy_wh for s in samples if s.energy_wh is not None), None)
         stay = await self._record(station, point, transaction, "", at, energy, now)
         if point.stay is not None:
-            await self._ledger.ended(station.name, point.stay.transaction, at, None)
-            point.end()
+            await self._leave(station, point, at)
         point.begin(stay, park.spec, fresh=False)
         if point.plug is Plug.OCCUPIED:
             point.plug = Plug.CHARGING
@@ -197,6 +195,21 @@ class Hearing:
         if point.plug is not Plug.FREE:
             point.plug = Plug.OCCUPIED
         park.share(now)
+
+    async def _leave(self, station: Station, point: Point, at: datetime) -> None:
+        """No car is here any more, whether or not the end of its transaction was told."""
+        if point.stay is not None:
+            await self._ledger.ended(station.name, point.stay.transaction, at, None)
+        point.end()
+
+    async def forget(self, station: Station, now: datetime) -> None:
+        """A station speaks another version than before: its transactions have other names now.
+
+        Raises:
+            UnavailableError: The record refuses.
+        """
+        for point in station.points:
+            await self._leave(station, point, now)
 
     def _needs(self, park: CarPark, station: Station, word: Needs, now: datetime) -> None:
         """What a car says itself goes before what is assumed."""

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 MOST_TICKS = 8640
 """A day of ticks of ten seconds; of a longer absence the beginning is given up."""
 MOST_SAMPLES = 20_000
-"""Of one station that comes back; the oldest give way."""
+"""Of one station that comes back; of more the newest mend nothing."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,14 @@ class Late:
         self._holds = holds
         self._gaps: deque[Gap] = deque()
         self._courses: dict[str, dict[int, _Course]] = {}
+        """Of each station that is away, or has not brought all; by point."""
         self._samples: dict[str, int] = {}
+
+    def begins(self, station: str, last: Mapping[int, tuple[datetime, float]]) -> None:
+        """A station goes away; `last` is when each point with a car was heard, and what it drew."""
+        courses = self._courses.setdefault(station, {})
+        for point, (at, kw) in last.items():
+            courses.setdefault(point, _Course()).add(at, kw)
 
     def gap(self, gap: Gap) -> Mended | None:
         """A tick at which somebody was away; the oldest one where it has to give way to it."""
@@ -86,15 +93,15 @@ class Late:
         return Mended(old.at, old.seq, old.kw, False) if old.mended and old.told else None
 
     def sample(self, station: str, point: int, at: datetime, kw: float) -> None:
-        """A sample from when the station was away."""
-        count = self._samples.get(station, 0)
-        if count < MOST_SAMPLES:
+        """A sample from when the station was away; later than everything else it mends nothing."""
+        courses, count = self._courses.get(station), self._samples.get(station, 0)
+        if courses is not None and count < MOST_SAMPLES:
             self._samples[station] = count + 1
-            self._courses.setdefault(station, {}).setdefault(point, _Course()).add(at, kw)
+            courses.setdefault(point, _Course()).add(at, kw)
 
     def is_waiting(self, station: str) -> bool:
-        """Whether something is to be told anew once the station has brought all."""
-        return any(station in gap.away for gap in self._gaps)
+        """Whether it went away and has not brought all yet."""
+        return station in self._courses
 
     def through(self, station: str) -> list[Mended]:
         """The station has brought all that it kept: the ticks that are whole now, oldest first."""

@@ -71,6 +71,7 @@ class OcppLink:
             now=now,
             tell=self._tell,
             changed=self._settle,
+            broken=self._break,
         )
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled = asyncio.Event()
@@ -131,6 +132,11 @@ class OcppLink:
         notice = Notice(kind, who, text)
         if notice not in self.notices:  # nobody has heard it yet
             self.notices.append(notice)
+
+    def _break(self, error: BaseException) -> None:
+        """A bug: whoever reads is told of it."""
+        self._broken = self._broken or error
+        self._filled.set()
 
     def _count(self) -> None:
         up = any(seat.talk is not None for seat in self._seats.values())
@@ -245,7 +251,7 @@ class OcppLink:
                 self.look(report=report)
                 await asyncio.wait({stopped}, timeout=step_s)
         except Exception as error:
-            self._broken = error
+            self._break(error)
             raise
         finally:
             stopped.cancel()
@@ -260,7 +266,7 @@ class OcppLink:
             if park.is_to_be_shared(now):
                 park.share(now)
             for station in park.stations:
-                if self._has_brought_all(station, now) and park.late.is_waiting(station.name):
+                if park.late.is_waiting(station.name) and self._has_brought_all(station, now):
                     for tick in park.late.through(station.name):
                         self._say(park, park.mended(tick))
                 self._look_at(station, now)

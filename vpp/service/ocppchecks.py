@@ -71,6 +71,10 @@ def check_charging(parts: Parts) -> None:
             _check_stations(parts, where, central, park, seen)
 
 
+MOST_POINTS = 90
+"""Of one car park: all its cars stand in one message inward, which has a size."""
+
+
 def _check_fleet(parts: Parts, where: KeyPath, park: CarParkSection) -> None:
     if not require(parts, (*where, "resource"), park.resource, parts.known("resource"), "resource"):
         return
@@ -80,8 +84,11 @@ def _check_fleet(parts: Parts, where: KeyPath, park: CarParkSection) -> None:
     if not isinstance(fleet, EvFleet):
         parts.fault((*where, "resource"), "is no ev_fleet: charging stations are one")
         return
-    for place, station in enumerate(park.stations):
-        kind = parts.station_kinds.get(station.kind or park.kind)
+    kinds = [parts.station_kinds.get(station.kind or park.kind) for station in park.stations]
+    if (points := sum(kind.points for kind in kinds if kind is not None)) > MOST_POINTS:
+        what = f"{points} points are more than {MOST_POINTS}: make several fleets of them"
+        parts.fault((*where, "stations"), what)
+    for place, kind in enumerate(kinds):
         if kind is not None and kind.max_kw > fleet.charger_kw + 0.5:
             what = f"gives {kind.max_kw:g} kW, and the fleet's charger_kw is {fleet.charger_kw:g}"
             parts.fault((*where, "stations", place), what)

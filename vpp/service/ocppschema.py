@@ -106,7 +106,7 @@ class CarParkSection(Section):
     """True: a card that is not among them is refused."""
     read_only: bool = True
     """True: no limit, no default and no setting ever leaves for its stations."""
-    stations: Annotated[list[StationSection], Field(min_length=1, max_length=100)]
+    stations: Annotated[list[StationSection], Field(min_length=1, max_length=90)]
 
 
 class OcppSection(Section):
