@@ -62,7 +62,8 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.reportwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.devicetestwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.devicecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
-    "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli"},
+    "vpp.timelinecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
+    "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli", "vpp.timelinecli"},
     "vpp.__main__": {"vpp.cli"},
 }
 
