@@ -276,12 +276,15 @@ class Hearing:
                 continue
             if station.fault == "its clock is wrong":
                 station.fault = ""
-            kw = point.take(replace(sample, power_kw=_believable(sample.power_kw, station)))
+            late = self._is_late(station, sample.at)
+            believed = replace(sample, power_kw=_believable(sample.power_kw, station))
+            kw = point.take(believed, late=late)
             if kw is None:
                 continue
-            if self._is_late(station, sample.at):
+            if late:
                 station.late_at = now
-                park.late.sample(station.name, point.number, sample.at, kw)
+                if station.lost_at is not None:  # else nobody was told of that time
+                    park.late.sample(station.name, point.number, sample.at, kw)
                 continue
             said = point.watched(sample, kw, timedelta(seconds=self._spec.settle_s))
             if said is not None:
@@ -290,8 +293,8 @@ class Hearing:
 
     @staticmethod
     def _is_late(station: Station, at: datetime) -> bool:
-        """Whether it is of before the station came back."""
-        return station.lost_at is not None and station.back_at is not None and at < station.back_at
+        """Whether it is of before the station came: it says nothing of now."""
+        return station.back_at is not None and at < station.back_at
 
 
 def _believable(kw: float | None, station: Station) -> float | None:

@@ -192,7 +192,8 @@ class OcppLink:
                 reason = "is read-only" if park.spec.read_only else "the service stops"
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
             elif not any(station.connected for station in park.stations):
-                unsent.append(Unsent(setpoint=setpoint, reason="none of its stations is connected"))
+                why = f"none of its stations is connected: {park.ill(now)}"
+                unsent.append(Unsent(setpoint=setpoint, reason=why))
             else:
                 park.take(setpoint, now)
                 self._settle(park)

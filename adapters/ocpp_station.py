@@ -118,8 +118,11 @@ class Point:
         at = self.shown_at or self.taken_at
         return at is not None and now - at >= read_back
 
-    def take(self, sample: Sample) -> float | None:
-        """A meter's sample: its power in kW; None where nothing is to be learnt of it, or it is older."""
+    def take(self, sample: Sample, *, late: bool) -> float | None:
+        """A meter's sample: its power in kW; None where nothing is to be learnt of it, or it is older.
+
+        `late`: it is of before, and says nothing of what is drawn now.
+        """
         before, self_kw = self.newest, sample.power_kw
         if before is not None and sample.at <= before.at:
             return None
@@ -133,7 +136,7 @@ class Point:
             if stay.begun_wh is None:
                 stay.begun_wh = sample.energy_wh
             stay.got_kwh = max((sample.energy_wh - stay.begun_wh) / 1000, 0.0)
-        if self_kw is not None:
+        if self_kw is not None and not late:
             self.power_kw = self_kw
         return self_kw
 

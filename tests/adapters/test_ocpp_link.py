@@ -156,7 +156,7 @@ def test_a_command_to_stations_that_are_away_is_told_as_unsent() -> None:
     async def check() -> None:
         async with a_bench() as bench:
             [unsent] = await bench.link.send([bench.a_setpoint(-6.0)])
-            assert unsent.reason == "none of its stations is connected"
+            assert unsent.reason == "none of its stations is connected: cp-1: never came"
             with pytest.raises(DataError, match="is no resource of mine"):
                 await bench.link.send(
                     [replace(bench.a_setpoint(-6.0), enterprise_id=EnterpriseId("mine"))]

@@ -268,7 +268,7 @@ def test_troubles_change_what_it_says_and_does() -> None:
             point.suffer({Ignores()})
             answer = await centre.ask("SetChargingProfile", profile_of(1000, transaction="42"))
             assert answer == {"status": "Accepted"}
-            assert point.charger.limit_kw(1, NOON) == 4.0
+            assert point.charger.draw_kw(1) == 4.0
             point.suffer({Meddled(limit_kw=2.0)})
             asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "W"}
             schedule = (await centre.ask("GetCompositeSchedule", asked))["chargingSchedule"]

@@ -186,7 +186,7 @@ class Charger:
     spec: ChargerSpec
     now: datetime
     obeys: bool = True
-    """Whether profiles that it takes have any effect."""
+    """Whether profiles that it takes have any effect; what it shows of them is the same."""
 
     profiles: list[ChargingProfile] = field(default_factory=list)
     connectors: Mapping[int, Connector] = field(init=False)
@@ -247,7 +247,7 @@ class Charger:
         hours = (now - self.now) / HOUR
         if hours <= 0:
             return
-        left_kw = self._bound_kw(self.now)
+        left_kw = self._bound_kw(self.now, believed=self.obeys)
         for number, outlet in self.connectors.items():
             draw_kw = min(self.draw_kw(number), left_kw)
             if outlet.stay is not None and draw_kw > 0:
@@ -264,7 +264,8 @@ class Charger:
         stay = self.connectors[connector].stay
         if stay is None or stay.left_kwh <= 0:
             return 0.0
-        draw_kw = min(self.limit_kw(connector, self.now), stay.car.most_kw)
+        limit_kw = self.limit_kw(connector, self.now, believed=self.obeys)
+        draw_kw = min(limit_kw, stay.car.most_kw)
         return 0.0 if draw_kw < self.spec.least_kw else draw_kw
 
     # ------------------------------------------------------------ profiles
@@ -338,17 +339,20 @@ class Charger:
                 )
             )
 
-    def limit_kw(self, connector: int, moment: datetime) -> float:
-        """The most a connector gives at `moment`; 0 asks for the whole station."""
+    def limit_kw(self, connector: int, moment: datetime, *, believed: bool = True) -> float:
+        """The most a connector gives at `moment`; 0 asks for the whole station.
+
+        `believed`: as its profiles say; else as somebody draws who does not look at them.
+        """
         if connector == 0:
             whole_kw = sum(self.limit_kw(number, moment) for number in self.connectors)
-            return min(whole_kw, self._bound_kw(moment))
+            return min(whole_kw, self._bound_kw(moment, believed=True))
         own_kw = self._strongest_kw(Purpose.TRANSACTION, connector, moment)
         if own_kw is None:
             own_kw = self._strongest_kw(Purpose.DEFAULT, connector, moment)
-        if own_kw is None or not self.obeys:
+        if own_kw is None or not believed:
             own_kw = self.spec.default_kw
-        return min(own_kw, self.spec.max_kw, self._bound_kw(moment))
+        return min(own_kw, self.spec.max_kw, self._bound_kw(moment, believed=believed))
 
     def composite(
         self, connector: int, duration_s: int, unit: Unit, starts_at: datetime
@@ -365,10 +369,10 @@ class Charger:
                 periods.append(Period(starts_s=into_s, limit=limit))
         return periods
 
-    def _bound_kw(self, moment: datetime) -> float:
+    def _bound_kw(self, moment: datetime, *, believed: bool) -> float:
         """What all connectors may draw together."""
         bounds = [self._strongest_kw(Purpose.EXTERNAL, 0, moment)]
-        if self.obeys:
+        if believed:
             bounds.append(self._strongest_kw(Purpose.STATION, 0, moment))
         return min((bound for bound in bounds if bound is not None), default=inf)
 

@@ -285,11 +285,13 @@ class ChargerLine:
                 self.counts["asked"] += 1
                 if not self.mute:
                     await ws.send_str(self._reply(*frame[1:]))
-            elif frame[0] in (RESULT, ERROR) and frame[1] in self._waiting:
-                if not self._waiting[frame[1]].done():
-                    self._waiting[frame[1]].set_result(frame)
+            elif frame[0] in (RESULT, ERROR) and self._awaits(frame[1]):
+                self._waiting[frame[1]].set_result(frame)
             else:
                 self.counts["unasked"] += 1
+
+    def _awaits(self, unique_id: str) -> bool:
+        return unique_id in self._waiting and not self._waiting[unique_id].done()
 
     def _reply(self, unique_id: str, action: str, asked: Payload) -> str:
         try:
