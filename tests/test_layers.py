@@ -63,7 +63,9 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.devicetestwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.devicecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
     "vpp.timelinecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
-    "vpp.cli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli", "vpp.timelinecli"},
+    "vpp.peoplecli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli"},
+    "vpp.cli": EVERYTHING_BELOW_SERVICE
+    | {"vpp.service", "vpp.devicecli", "vpp.timelinecli", "vpp.peoplecli"},
     "vpp.__main__": {"vpp.cli"},
 }
 

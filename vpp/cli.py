@@ -21,6 +21,7 @@ from rich.console import Console
 
 from vpp.devicecli import FAULTS_HELP, Json, device_app, park_path, simulate_app, wide_console
 from vpp.errors import ConfigError, DataError, VppError
+from vpp.peoplecli import people_app
 from vpp.timelinecli import timeline
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(device_app, name="device")
 app.command()(timeline)
+app.add_typer(people_app, name="people")
 
 _LENGTH = re.compile(r"^(\d+)(m|h|d)$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

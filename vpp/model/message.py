@@ -43,6 +43,9 @@ class Topic(StrEnum):
     LAPSED = "lapsed"
     """The deadline passed without an answer: nothing is expected."""
 
+    TRIAL = "trial"
+    """Nothing: somebody looks whether it arrives."""
+
     @property
     def wants_answer(self) -> bool:
         return self in (Topic.ASK, Topic.REMIND)

@@ -23,6 +23,7 @@ SUBJECTS: Mapping[Topic, InBoth] = {
     Topic.REMIND: InBoth(zh="提醒，请答复：{what}", en="Reminder, please answer: {what}"),
     Topic.WITHDRAWN: InBoth(zh="已取消：{what}", en="Withdrawn: {what}"),
     Topic.LAPSED: InBoth(zh="未收到答复，已失效：{what}", en="No answer came, lapsed: {what}"),
+    Topic.TRIAL: InBoth(zh="测试消息，无需答复", en="A trial: nothing is asked"),
 }
 _ENDINGS: Mapping[Topic, InBoth] = {
     Topic.WITHDRAWN: InBoth(
@@ -32,6 +33,10 @@ _ENDINGS: Mapping[Topic, InBoth] = {
     Topic.LAPSED: InBoth(
         zh="截止时间前未收到答复，份额已转给他人，您无需执行。",
         en="No answer came in time and others take the share: nothing is expected of you.",
+    ),
+    Topic.TRIAL: InBoth(
+        zh="这是一条测试消息，用于确认您能收到通知。您无需执行任何操作。",
+        en="This is a trial, to see that messages reach you. Nothing is asked of you.",
     ),
 }
 _HELLO = InBoth(zh="{name}，您好：", en="Hello {name},")
@@ -73,16 +78,13 @@ def span(language: Language, window: Interval, zone: ZoneInfo) -> str:
 
 def subject(message: PersonMessage, language: Language, zone: ZoneInfo) -> str:
     """One line without control characters: a name must not begin a new header."""
-    what = (
-        f"{message.place}{'，' if language == 'zh' else ', '}{asked(language, message.change_kw)}"
+    parts = (
+        message.place,
+        asked(language, message.change_kw),
+        span(language, message.window, zone),
     )
-    line = (
-        SUBJECTS[message.topic]
-        .of(language)
-        .format(
-            what=f"{what}{'，' if language == 'zh' else ', '}{span(language, message.window, zone)}"
-        )
-    )
+    what = ("，" if language == "zh" else ", ").join(parts)
+    line = SUBJECTS[message.topic].of(language).format(what=what)
     return " ".join("".join(c if c.isprintable() else " " for c in line).split())
 
 
@@ -92,18 +94,21 @@ def text(
     """The whole message; with a `link` where it asks for an answer."""
     ending = _ENDINGS.get(message.topic, _ANSWER).of(language)
     by = moment(language, message.answer_by, zone)
-    lines = [
-        _HELLO.of(language).format(name=name),
-        "",
-        f"{message.place}{'：请' if language == 'zh' else ': please '}{asked(language, message.change_kw)}"
-        if message.topic.wants_answer
-        else f"{message.place}{'：' if language == 'zh' else ': '}{asked(language, message.change_kw)}",
+    told = [] if message.topic is Topic.TRIAL else [*_facts(message, language, zone), ""]
+    lines = [_HELLO.of(language).format(name=name), "", *told]
+    lines.append(ending.format(by=by, link=link) if message.topic.wants_answer else ending)
+    return "\n".join(lines) + "\n"
+
+
+def _facts(message: PersonMessage, language: Language, zone: ZoneInfo) -> list[str]:
+    """What, when and why, a line each."""
+    colon, please = ("：", "请") if language == "zh" else (": ", "please ")
+    what = asked(language, message.change_kw)
+    return [
+        f"{message.place}{colon}{please if message.topic.wants_answer else ''}{what}",
         _WHEN.of(language).format(window=span(language, message.window, zone), zone=zone.key),
         _WHY.of(language).format(why=message.why.of(language)),
-        "",
-        ending.format(by=by, link=link) if message.topic.wants_answer else ending,
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _day(language: Language, local: datetime) -> str:

@@ -13,6 +13,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 
+def say(what: object) -> None:
+    """One line on standard output, at once."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -29,7 +35,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
         self.wfile.flush()
-        print(json.dumps(said), flush=True)
+        say(json.dumps(said))
 
     def _answer(self, link: str) -> None:
         request = urllib.request.Request(
@@ -38,12 +44,12 @@ class Receiver(BaseHTTPRequestHandler):
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            print(json.dumps({"answered": answer.status, **json.load(answer)}), flush=True)
+            say(json.dumps({"answered": answer.status, **json.load(answer)}))
 
     def log_message(self, *_: object) -> None:
         """Says nothing: what is printed is read."""
 
 
 server = HTTPServer(("127.0.0.1", 0), Receiver)
-print(server.server_port, flush=True)
+say(server.server_port)
 server.serve_forever()
