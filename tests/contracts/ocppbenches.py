@@ -21,6 +21,7 @@ from aiohttp import web
 from adapters.memory_journal import MemoryJournal
 from adapters.ocpp_link import OcppLink
 from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway, until
+from vpp.clock import Watch
 from vpp.model.charging import CarParkSpec, CentralSpec, StationKind, StationSpec, Wish
 from vpp.model.command import Setpoint
 from vpp.service.channels import Channels, Link
@@ -98,7 +99,7 @@ class OverOcpp:
 
 
 def a_central(
-    time: Time, *, stations: Sequence[str] = ("cp-1",), spec: CentralSpec = SPEC
+    time: Watch, *, stations: Sequence[str] = ("cp-1",), spec: CentralSpec = SPEC
 ) -> OcppLink:
     """One car park of some stations."""
     park = CarParkSpec(
