@@ -158,8 +158,8 @@ def mail_of(letter: Letter, server: MailServer, to: str) -> bytes:
     begins = int(message.window.start.timestamp())
     mail["Message-ID"] = f"<{message.message_id}.{begins}.{server.origin}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note comes back
-    mail["Content-Language"] = letter.language
     mail.set_content(letter.text, cte="base64")
+    mail["Content-Language"] = letter.language
     return mail.as_bytes()
 
 

@@ -455,7 +455,7 @@ def main() -> NoReturn:
         ],
     )
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # where a command says how it ended, it is given back here
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -465,9 +465,7 @@ def main() -> NoReturn:
     except typer.TyperException as error:  # an unknown flag, a missing argument; or the help
         print(error, file=sys.stderr)
         sys.exit(2)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except typer.Abort:
         print("vpp: stopped", file=sys.stderr)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

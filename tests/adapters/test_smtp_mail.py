@@ -58,6 +58,7 @@ def test_a_mail_arrives_whole_in_chinese_and_says_that_a_machine_wrote_it() -> N
     assert mail["To"] == "王工 <wang@park.example>"
     assert mail["Subject"] == "请答复：3号冷库"
     assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Content-Language"] == "zh"
     assert mail["Date"].datetime == NOW
     assert mail.get_content().splitlines() == ["王工，您好：", f"请答复 {LINK}"]
     assert all(byte < 128 for byte in room.mails[0])  # whatever server is on the way can carry it

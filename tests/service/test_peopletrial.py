@@ -15,6 +15,7 @@ from tests.adapters.letters import Mailroom
 from tests.service.conftest import NOW
 from tests.service.rebuilt import HandClock
 from tests.service.test_calendars import demo_with
+from vpp.cli import main
 from vpp.errors import ConfigError
 from vpp.model.message import Handed, Handover, NotYet, Refused, Unsure
 from vpp.peoplecli import people_app
@@ -90,6 +91,23 @@ def test_the_command_says_what_came_of_each_way(
     ran = CliRunner().invoke(people_app, ["test", "park.yaml", "wang"])
 
     assert (ran.stdout, ran.exit_code) == (said, code)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(Handed(what="250 queued"), 0), (Refused(what="550 nobody"), 1)]
+)
+def test_the_shell_sees_whether_a_way_worked(
+    monkeypatch: pytest.MonkeyPatch, outcome: Handover, code: int
+) -> None:
+    async def answered(*_: object) -> dict[str, Handover]:
+        return {"mail": outcome}
+
+    monkeypatch.setattr(peopletrial, "try_person", answered)
+    monkeypatch.setattr("sys.argv", ["vpp", "people", "test", "park.yaml", "wang"])
+    monkeypatch.setattr("structlog.configure", lambda **_: None)  # of the whole process
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
 
 
 def test_a_trial_in_the_next_second_is_another_message(tmp_path: Path) -> None:
