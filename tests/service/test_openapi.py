@@ -105,6 +105,7 @@ LIVE = {
     "GET /metrics",
     "GET /v1/reports",
     "GET /v1/stations",
+    "GET /v1/chargers",
     "GET /v1/reports/{product}",
     "POST /v1/reports/replays",
     "GET /openapi.json",

@@ -21,6 +21,7 @@ from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.iec104metrics import StationMetrics
 from vpp.service.linkmetrics import LinkMetrics
+from vpp.service.ocppmetrics import ChargerMetrics
 from vpp.service.peoplemetrics import PeopleMetrics
 from vpp.service.reportmetrics import ReportMetrics
 from vpp.service.venuemetrics import VenueMetrics
@@ -72,6 +73,7 @@ class Metrics:
         self.people = PeopleMetrics(self.registry)
         self.reports = ReportMetrics(self.registry)
         self.stations = StationMetrics(self.registry)
+        self.chargers = ChargerMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

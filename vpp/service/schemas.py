@@ -12,6 +12,7 @@ from vpp import wire, wirebackfill, wirewindow
 from vpp.service.bidcase import CaseBids
 from vpp.service.caseschema import CaseSection
 from vpp.service.faultfile import FaultsSection
+from vpp.service.ocppkinds import kind_schema
 from vpp.service.parkfile import market_schema, park_schema, venue_mapping_schema
 from vpp.service.payloadmaps import payload_map_schema
 from vpp.service.planviews import WhatIfView
@@ -35,6 +36,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "venue-mapping": venue_mapping_schema,
     "registers": map_schema,
     "payload-map": payload_map_schema,
+    "charging-station": kind_schema,
     "case": _of(CaseSection),
     "faults": _of(FaultsSection),
     "plan": _of(WhatIfView),

@@ -14,6 +14,7 @@ from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
     calls,
+    chargers,
     control,
     decisions,
     forecasts,
@@ -116,6 +117,7 @@ def plant_routes() -> list[AnyRoute]:
         *park.ROUTES,
         *people.ROUTES,
         *links.ROUTES,
+        *chargers.ROUTES,
         *stations.ROUTES,
         *planning.ROUTES,
         *programmes.ROUTES,

@@ -135,6 +135,7 @@ async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Respon
     plant.metrics.broker_connected(broker(plant)[0])
     plant.metrics.links.are(plant.links())
     plant.metrics.stations.are(plant.stations)
+    plant.metrics.chargers.are(plant.chargers)
     plant.metrics.telemetry_lost(plant.intake.lost)
     plant.metrics.resources_unknown(_unknown(plant, call.now))
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
