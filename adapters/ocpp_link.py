@@ -128,6 +128,12 @@ class OcppLink:
             for station in park.stations
         )
 
+    def news(self) -> list[Notice]:
+        """What happened since this was asked last, oldest first."""
+        told = list(self.notices)
+        self.notices.clear()
+        return told
+
     def _tell(self, kind: str, who: str, text: str) -> None:
         notice = Notice(kind, who, text)
         if notice not in self.notices:  # nobody has heard it yet

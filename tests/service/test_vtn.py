@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from adapters.brokers import EmbeddedBroker
-from adapters.memory_journal import MemoryJournal
 from adapters.http_token import TokenSource
+from adapters.memory_journal import MemoryJournal
 from adapters.openadr3 import OpenAdr3, Vtn
 from tests.service.conftest import NOW
 from tests.service.smallpark import MARKET, PARK

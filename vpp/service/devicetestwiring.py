@@ -84,6 +84,9 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
     for site in _sites(file):
         if any(device.resource == name for device in site.devices):
             return site.id
+    for central in file.ocpp:
+        if any(park.resource == name for park in central.car_parks):
+            return central.id
     return NATIVE
 
 
@@ -106,6 +109,8 @@ def _shut(file: ParkFile, channel: str) -> str:
         return "command (types 45 and 50)"
     if any(site.id == channel for site in _sites(file)):
         return "event with a signal"
+    if any(central.id == channel for central in file.ocpp):
+        return "charging profile and no setting"
     if any(section.id == channel for section in file.http_devices.gateways):
         return "request but GET, and no command in an answer"
     if any(section.id == channel for section in _managed(file)):
@@ -240,6 +245,13 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
                 where=f"IEC 104 device {name}",
                 fix="Give a setpoint where the park file names the device",
             )
+    for park in [park for central in file.ocpp for park in central.car_parks]:
+        if park.resource == name and park.read_only:
+            raise ConfigError(
+                "is read-only",
+                where=f"OCPP car park {name}",
+                fix="Say read_only: false where the park file names the car park",
+            )
     for site in _sites(file):
         if any(d.resource == name and d.sends is None for d in site.devices):
             raise ConfigError(
@@ -297,9 +309,21 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         for site in _sites(file)
         if site.id == channel
     ]
+    ocpp = tuple(
+        central.model_copy(
+            update={
+                "car_parks": [
+                    park.model_copy(update={"read_only": True}) for park in central.car_parks
+                ]
+            }
+        )
+        for central in file.ocpp
+        if central.id == channel
+    )
     vtn = file.openadr_vtn
     return replace(
         file,
+        ocpp=ocpp,
         openadr_vtn=vtn.model_copy(update={"sites": sites}) if vtn and sites else None,
         modbus=modbus,
         mqtt_gateways=gateways,

@@ -47,7 +47,7 @@ class Linked:
     faces: tuple[OuterFace, ...] = ()
     """Where devices call that are not called."""
     chargers: tuple[ChargerDesk, ...] = ()
-    """Those that charging stations connect to, once somebody listens."""
+    """Those that charging stations connect to."""
     vtn: VtnDesk | None = None
     """Our OpenADR server, whose sites are links too."""
 
@@ -113,6 +113,7 @@ async def open_links(
         links[central.id] = await stack.enter_async_context(port)
         carrier |= {ResourceId(park.resource): central.id for park in central.car_parks}
         chargers.append(ChargerDesk(section=central, port=port))
+        faces += (chargers[-1].face,)
     if real and file.s2 is not None:
         named, face = s2_link(file.s2, file, clock=clock, jitter=Random(f"{seed}-s2"))
         links[file.s2.id] = await stack.enter_async_context(named)

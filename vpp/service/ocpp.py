@@ -8,29 +8,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from aiohttp import web
-
 from vpp.service.events import Severity
-from vpp.service.listeners import OuterFace
 from vpp.service.ocppdesk import ChargerDesk
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
 
 LOOK_S = 0.5
-PATH = "/ocpp/{station}"
-"""Where stations connect to: the last part is their identity."""
-
-
-def faces(plant: Plant) -> tuple[OuterFace, ...]:
-    """A listener for each central system."""
-    return tuple(
-        OuterFace(
-            name=f"ocpp-{desk.section.id}",
-            listen=desk.section.listen,
-            routes=(web.get(PATH, desk.port.connect),),
-        )
-        for desk in plant.chargers
-    )
 
 
 def loops(plant: Plant) -> dict[str, Loop]:
@@ -54,8 +37,7 @@ async def watch(plant: Plant, desk: ChargerDesk, stop: asyncio.Event) -> None:
 def tell(plant: Plant, desk: ChargerDesk) -> None:
     """Tell what happened since it was looked last."""
     now = plant.clock.now()
-    while desk.port.notices:
-        notice = desk.port.notices.popleft()
+    for notice in desk.port.news():
         beyond = desk.worth_telling(notice, now)
         if beyond is None:
             continue

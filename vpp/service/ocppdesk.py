@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,8 +10,11 @@ from typing import Protocol
 from aiohttp import web
 
 from vpp.model.charging import Notice, StationShown
+from vpp.service.listeners import OuterFace
 from vpp.service.ocppschema import OcppSection
 
+PATH = "/ocpp/{station}"
+"""Where stations connect to: the last part is their identity."""
 MOST_TOLD = 10
 """Of one kind about one station a minute: what is beyond is counted, and told with the next."""
 MOST_KNOWN = 2000
@@ -23,9 +25,8 @@ MINUTE = timedelta(minutes=1)
 class CentralSystem(Protocol):
     """The door that charging stations come through."""
 
-    @property
-    def notices(self) -> deque[Notice]:
-        """What happened and was not told yet, oldest first."""
+    def news(self) -> Iterable[Notice]:
+        """What happened since this was asked last, oldest first."""
         ...
 
     def shown(self) -> Iterable[StationShown]:
@@ -57,6 +58,15 @@ class ChargerDesk:
     section: OcppSection
     port: CentralSystem
     told: dict[tuple[str, str], Told] = field(default_factory=dict)
+
+    @property
+    def face(self) -> OuterFace:
+        """Where its stations connect to."""
+        return OuterFace(
+            name=f"ocpp-{self.section.id}",
+            listen=self.section.listen,
+            routes=(web.get(PATH, self.port.connect),),
+        )
 
     def worth_telling(self, notice: Notice, now: datetime) -> int | None:
         """How many like it were left out before this one; None where it is left out too."""

@@ -23,7 +23,9 @@ class ChargerMetrics:
         self._gauges = {
             "stations": of_park("vpp_charger_stations", "Charging stations of the park file."),
             "connected": of_park("vpp_charger_connected", "Of them, those that are connected."),
-            "faulty": of_park("vpp_charger_faulty", "Of them, those with which something is wrong."),
+            "faulty": of_park(
+                "vpp_charger_faulty", "Of them, those with which something is wrong."
+            ),
             "connections": of_park(
                 "vpp_charger_connections", "Connections they made since the service began."
             ),
@@ -31,7 +33,9 @@ class ChargerMetrics:
                 "vpp_charger_messages_refused", "Messages of them that could not be read."
             ),
             "sessions": of_park("vpp_charger_sessions", "Cars that charge, or could."),
-            "limited": of_park("vpp_charger_limited", "Points at which a limit of ours is in force."),
+            "limited": of_park(
+                "vpp_charger_limited", "Points at which a limit of ours is in force."
+            ),
         }
 
     def are(self, desks: Iterable[ChargerDesk]) -> None:

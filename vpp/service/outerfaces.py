@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from vpp.service import ocpp, peoplepage
+from vpp.service import peoplepage
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.plant import Plant
 
-FACES: tuple[Callable[[Plant], tuple[OuterFace, ...]], ...] = (ocpp.faces, peoplepage.faces)
+FACES: tuple[Callable[[Plant], tuple[OuterFace, ...]], ...] = (peoplepage.faces,)
 """Whoever takes connections says here with what."""
 
 
