@@ -28,7 +28,7 @@ from vpp.service.channels import Channels, Link
 from vpp.service.http import reserved_port
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.ocpp import PATH
+from vpp.service.ocppdesk import PATH
 from vpp.service.ocppledger import JournalLedger
 from vpp.simulate.charger import Car, ChargerSpec, Dialect, Purpose
 from vpp.simulate.chargerline import LineTiming
