@@ -279,11 +279,11 @@ def meter(plant: Plant, start: datetime, end: datetime, draw_kw: Mapping[str, fl
     for point in plant.file.park.connection_points:
         usual = BASE_KW + (PRESS_KW if point.enterprise_id.startswith("hand") else 0.0)
         kw = draw_kw.get(point.enterprise_id, usual)
+        register_wh = _register(plant, point.meter_id, start)
+        read(plant, point.meter_id, point.enterprise_id, start, register_wh)
         for quarter in Interval(start, end).split(QUARTER):
-            begun = _register(plant, point.meter_id, quarter.start)
-            read(plant, point.meter_id, point.enterprise_id, quarter.start, begun)
-            after = begun + round(kw * 250)
-            read(plant, point.meter_id, point.enterprise_id, quarter.end, after)
+            register_wh += round(kw * 250)
+            read(plant, point.meter_id, point.enterprise_id, quarter.end, register_wh)
 
 
 async def called(plant: Plant, wanted_mw: str) -> Story:

@@ -18,6 +18,7 @@ from vpp.act.share import Bounds, Sharing
 from vpp.act.units import Kind, Seen, Units
 from vpp.model.horizon import Floats
 from vpp.plan.tree import points_below
+from vpp.service import instructionplan
 from vpp.service.limits import not_over
 from vpp.service.plant import Plant
 
@@ -27,7 +28,8 @@ SOON = timedelta(days=1)
 
 def standing(plant: Plant, units: Units, seen: Seen, now: datetime) -> list[Claim]:
     """What device protection, the grid and operators ask, whatever is planned or sold."""
-    return [_protection(units, seen, now), *_orders(plant, units, now), *_overrides(plant, now)]
+    hands = [*_overrides(plant, now), *_simulated_hands(plant, units, now)]
+    return [_protection(units, seen, now), *_orders(plant, units, now), *hands]
 
 
 def of_sharing(plant: Plant, sharing: Sharing, award: str, now: datetime) -> list[Claim]:
@@ -106,6 +108,23 @@ def _overrides(plant: Plant, now: datetime) -> list[Claim]:
             )
         )
     return claims
+
+
+def _simulated_hands(plant: Plant, units: Units, now: datetime) -> list[Claim]:
+    """What people do in a simulation, where machines have no other hands."""
+    turned = instructionplan.simulated_kw(plant, now)
+    return [
+        Claim(
+            source=Source.OPERATOR,
+            name="simulated person",
+            rows=np.array([units.index[name]]),
+            low_kw=kw,
+            high_kw=kw,
+            wish_kw=kw,
+            expires_at=now + SOON,
+        )
+        for name, kw in turned.items()
+    ]
 
 
 def kept_within(units: Units, seen: Seen, settled: Settled, rows: Places) -> Floats:

@@ -24,9 +24,11 @@ from vpp.act.instructionlife import (
     require_in_time,
 )
 from vpp.act.kept import kept_of
+from vpp.act.ladder import SafeState
 from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import (
+    Accepted,
     Given,
     Instruction,
     Kept,
@@ -72,6 +74,7 @@ async def ask(plant: Plant, instruction: Instruction, *, now: datetime) -> Story
     await append(plant, INSTRUCTION, name, msgspec.json.encode(instruction), now=now)
     plant.reach("instruction journalled")
     story = plant.instructions.take(instruction)
+    plant.metrics.instructions.happened("ask")
     plant.events.emit(
         "instruction",
         f"{name}: {words_of(instruction)}",
@@ -80,6 +83,9 @@ async def ask(plant: Plant, instruction: Instruction, *, now: datetime) -> Story
         resource_id=instruction.resource_id,
         state=story.state.value,
     )
+    if instructionplan.is_simulated(plant, instruction.person_id):
+        given = Accepted(at=now, by="simulated")
+        return await _step(plant, story, Happening.ACCEPT, "it is a simulation", now, given)
     await _say(plant, story, Topic.ASK, now)
     return story
 
@@ -262,6 +268,8 @@ async def _ask_of_plan(plant: Plant, now: datetime) -> None:
     schedule, made = plant.schedule, plant.made_from
     if schedule is None or made is None or plant.replan is not None:
         return  # what is about to be replaced is told to nobody
+    if plant.safe_state in (SafeState.RELEASE, SafeState.KILLED):
+        return  # nobody is steered by a plan that is too old
     settings, latched = plant.file.instructions, plant.kill.latched()
     for wish in list(instructionplan.wishes(plant, schedule, made[0], now)):
         owner = plant.file.park.resource_by_id[wish.resource_id].enterprise_id
@@ -387,6 +395,7 @@ async def _note_taken_over(plant: Plant, now: datetime) -> None:
                 lost.before, schedule, story, lost_kw=lost.kw, after_s=after_s
             )
             words = instructionplan.taken_over(found)
+            plant.metrics.instructions.resplit(after_s, found.left_kw)
             await _step(plant, story, Happening.RESPLIT, words, now, found)
             plant.acting.nudge.ask()
         del desk.lost[name]
@@ -421,6 +430,7 @@ async def _step(
     await append(plant, STEP, step.key, step_to_record(step), now=now)
     plant.reach(f"instruction {happening} journalled")
     plant.instructions.happen(step)
+    plant.metrics.instructions.happened(happening)
     if happening is Happening.TAKE_BACK:
         plant.replan = f"{name} is taken back"
     elif told.state in _LOUD and happening is not Happening.RESPLIT:
@@ -440,6 +450,8 @@ async def _step(
 
 async def _say(plant: Plant, story: Story, topic: Topic, now: datetime) -> None:
     """Let the person be told; what cannot be told is told in the control room."""
+    if instructionplan.is_simulated(plant, story.instruction.person_id):
+        return
     place = story.instruction.resource_id
     message = message_of(story.instruction, topic, place)
     try:

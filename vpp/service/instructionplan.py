@@ -21,7 +21,7 @@ from vpp.act.kept import reliability, share_kept
 from vpp.act.units import Bools, Units
 from vpp.model.demandresponse import Stage
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.ids import ResourceId
+from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import Reason, State, Why
 from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import CurtailableLoad
@@ -46,9 +46,32 @@ def reached(plant: Plant) -> Mapping[ResourceId, ReachedSection]:
     return {ResourceId(one.resource): one for one in plant.file.instructions.resources}
 
 
+def is_simulated(plant: Plant, person_id: PersonId) -> bool:
+    """Whether a person is part of a simulation: nobody has a channel where the market is simulated with the park.
+
+    Such a one says yes to everything at once, and the load does as it is told like every simulated device.
+    """
+    person = plant.people.persons.get(person_id)
+    return person is None or not person.addresses
+
+
 def by_hand(plant: Plant, units: Units) -> Bools:
     """Which units a person turns, shape (N,): no set-point is sent to them."""
-    return plant.instructions.hands(units, frozenset(reached(plant)))
+    names = (
+        n for n, one in reached(plant).items() if not is_simulated(plant, PersonId(one.person))
+    )
+    return plant.instructions.hands(units, frozenset(names))
+
+
+def simulated_kw(plant: Plant, now: datetime) -> Mapping[ResourceId, float]:
+    """Net injection of loads whose simulated person turns them down now."""
+    found = {}
+    for story in plant.instructions.counted():
+        one = story.instruction
+        if now in one.window and is_simulated(plant, one.person_id):
+            at = (now - one.window.start) // QUARTER
+            found[one.resource_id] = -max(one.course_kw[at] - story.promised_kw, 0.0)
+    return found
 
 
 def load_of(plant: Plant, name: ResourceId) -> CurtailableLoad:

@@ -20,6 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from vpp.service.agcmetrics import AgcMetrics
 from vpp.service.controlmetrics import ControlMetrics
 from vpp.service.iec104metrics import StationMetrics
+from vpp.service.instructionmetrics import InstructionMetrics
 from vpp.service.linkmetrics import LinkMetrics
 from vpp.service.ocppmetrics import ChargerMetrics
 from vpp.service.peoplemetrics import PeopleMetrics
@@ -71,6 +72,7 @@ class Metrics:
         self.window = WindowMetrics(self.registry)
         self.links = LinkMetrics(self.registry)
         self.people = PeopleMetrics(self.registry)
+        self.instructions = InstructionMetrics(self.registry)
         self.reports = ReportMetrics(self.registry)
         self.stations = StationMetrics(self.registry)
         self.chargers = ChargerMetrics(self.registry)
