@@ -11,7 +11,7 @@ class InstructionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._happened = Counter(
             "vpp_instructions",
-            "What happened to instructions to people: ask, accept, decline, pass, verify …",
+            "What happened to instructions to people, step by step.",
             ["happening"],
             registry=registry,
         )
