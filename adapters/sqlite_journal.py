@@ -5,6 +5,9 @@ runs goes into the next one, so a hundred callers share one fsync.
 
     append ─▶ queue ─▶ [writer: check, insert, COMMIT (fsync)] ─▶ call_soon_threadsafe ─▶ caller goes on
 
+Old entries of some kinds can be *set aside*: into a compressed file for each month, in the folder
+`archive/` beside the journal. Only then, and no further than that, does the file let them be deleted.
+
 A commit that fails says nothing about what is on the disk. The writer then closes the file, opens
 it again, writes the log home and reads by key what is there; only then does it answer.
 """
@@ -12,6 +15,7 @@ it again, writes the log home and reads by key what is there; only then does it 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,15 +24,23 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from adapters.archive_file import Stored, add_lines, month_file
 from adapters.sqlite_file import FolderLock, connect, connect_to_read, unavailable
 from vpp.errors import ConfigError, ConflictError, DataError, UnavailableError
 from vpp.model.time import isoformat, parse_utc, require_utc
 from vpp.ports import JournalEntry
 
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+_SET_ASIDE = """
+CREATE TABLE set_aside (kind TEXT PRIMARY KEY, up_to INTEGER NOT NULL) STRICT;
+CREATE TABLE archive (name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL) STRICT;
+CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+    WHEN OLD.number > coalesce((SELECT up_to FROM set_aside WHERE kind = OLD.kind), 0)
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
+"""
+SCHEMA = f"""
 CREATE TABLE journal (
     number INTEGER PRIMARY KEY,
     recorded_at TEXT NOT NULL,
@@ -39,14 +51,38 @@ CREATE TABLE journal (
 ) STRICT;
 CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
-    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
+{_SET_ASIDE}
 """
+UPGRADES = {1: f"DROP TRIGGER journal_never_forgets; {_SET_ASIDE}"}
+ARCHIVE = "archive"
 COLUMNS = "number, recorded_at, kind, key, body"
 PAGE = 500
 """Entries read at a time: a long-lived reader would keep the write-ahead log from shrinking."""
 
+ASIDE_BYTES = 1_000_000
+"""Set aside at a time: what waits to be written waits for no more than that."""
+
 _Row = tuple[int, str, str, str, bytes]
+
+
+_T = TypeVar("_T")
+
+
+def _wake(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[_T], outcome: _T | Exception
+) -> None:
+    """Let a caller go on, from the writer's thread."""
+
+    def wake() -> None:
+        if future.done():  # cancelled while it waited; what was written stays
+            return
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(wake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +95,21 @@ class _Request:
     future: asyncio.Future[list[JournalEntry]]
 
     def answer(self, outcome: list[JournalEntry] | Exception) -> None:
-        """Wake the caller, from the writer's thread."""
+        _wake(self.loop, self.future, outcome)
 
-        def wake() -> None:
-            if self.future.done():  # cancelled while it waited; the entry stays
-                return
-            if isinstance(outcome, Exception):
-                self.future.set_exception(outcome)
-            else:
-                self.future.set_result(outcome)
 
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(wake)
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """What may go out of the file, and where its page begins."""
+
+    kinds: Sequence[str]
+    before: datetime
+    after: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[int | None]
+
+    def answer(self, outcome: int | Exception | None) -> None:
+        _wake(self.loop, self.future, outcome)
 
 
 class SqliteJournal:
@@ -90,7 +129,7 @@ class SqliteJournal:
         except ConfigError:
             self._lock.release()
             raise
-        self._queue: SimpleQueue[_Request | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Request | _Old | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
@@ -149,20 +188,33 @@ class SqliteJournal:
         rows = self._read(query, (kind,))
         return rows[0][3] if rows else None
 
+    async def set_aside(
+        self, kinds: Sequence[str], before: datetime, *, after: int = 0
+    ) -> int | None:
+        """As `vpp.ports.SetAside`; a page is some hundred entries, or a megabyte."""
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        asked = _Old(tuple(kinds), before, after, loop, loop.create_future())
+        self._queue.put(asked)
+        return await asked.future
+
     def _read(self, query: str, values: Sequence[object]) -> list[_Row]:
         try:
             return self._reading.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise unavailable(self._path, error) from error
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UnavailableError(
+                "the journal is closed", where=str(self._path), fix="Ask before closing it"
+            )
+
     async def _submit(
         self, entries: Sequence[tuple[str, str, bytes]], now: datetime
     ) -> list[JournalEntry]:
         require_writable(entries, now)
-        if self._closed:
-            raise UnavailableError(
-                "the journal is closed", where=str(self._path), fix="Append before closing it"
-            )
+        self._require_open()
         loop = asyncio.get_running_loop()
         request = _Request(tuple(entries), now, loop, loop.create_future())
         self._queue.put(request)
@@ -171,34 +223,43 @@ class SqliteJournal:
     # ------------------------------------------------------------ the writer's thread
 
     def _connect(self) -> sqlite3.Connection:
-        return connect(self._path, schema=SCHEMA, version=VERSION, synchronous="FULL")
+        return connect(
+            self._path, schema=SCHEMA, version=VERSION, synchronous="FULL", upgrades=UPGRADES
+        )
 
     def _write(self) -> None:
         closing = False
         while not closing:
-            batch, closing = self._gather()
-            if not batch:
-                continue
-            try:
-                outcomes = self._commit(batch)
-            except Exception as error:  # noqa: BLE001  a bug: its place is with the callers
-                self._drop_connection()
-                outcomes = [error] * len(batch)
-            for request, outcome in zip(batch, outcomes, strict=True):
-                request.answer(outcome)
+            batch, old, closing = self._gather()
+            if batch:
+                self._answer(batch)
+            if old is not None:  # after those who came before it
+                old.answer(self._page_aside(old))
         self._drop_connection()
 
-    def _gather(self) -> tuple[list[_Request], bool]:
-        """All requests that wait (at least one), and whether to end after them."""
+    def _answer(self, batch: list[_Request]) -> None:
+        outcomes: Sequence[list[JournalEntry] | Exception]
+        try:
+            outcomes = self._commit(batch)
+        except Exception as error:  # noqa: BLE001  a bug: its place is with the callers
+            self._drop_connection()
+            outcomes = [error] * len(batch)
+        for request, outcome in zip(batch, outcomes, strict=True):
+            request.answer(outcome)
+
+    def _gather(self) -> tuple[list[_Request], _Old | None, bool]:
+        """All requests that wait (or one to set aside), and whether to end after them."""
         batch: list[_Request] = []
         item = self._queue.get()
         while item is not None:
+            if isinstance(item, _Old):
+                return batch, item, False
             batch.append(item)
             try:
                 item = self._queue.get_nowait()
             except Empty:
-                return batch, False
-        return batch, True
+                return batch, None, False
+        return batch, None, True
 
     def _commit(self, batch: list[_Request]) -> Sequence[list[JournalEntry] | Exception]:
         """Write the batch in one transaction; one outcome for each request."""
@@ -210,6 +271,19 @@ class SqliteJournal:
         except (sqlite3.Error, ConfigError) as error:
             return self._after_failure(batch, error)
         return outcomes
+
+    def _page_aside(self, old: _Old) -> int | Exception | None:
+        """First into the archive, then out of the file."""
+        try:
+            writing = self._writing or self._reopen()
+            page, reached = _old_page(writing, old)
+            if page:
+                files = _into_archive(writing, self._path.parent / ARCHIVE, page)
+                _delete(writing, page, files)
+        except (sqlite3.Error, ConfigError, OSError) as error:
+            self._drop_connection()
+            return unavailable(self._path, error)
+        return reached
 
     def _after_failure(
         self, batch: list[_Request], error: Exception
@@ -274,6 +348,61 @@ def _insert(writing: sqlite3.Connection, request: _Request) -> list[JournalEntry
                 body=body,
             )
     return [known[kind, key] for kind, key, _ in request.entries]
+
+
+def _old_page(writing: sqlite3.Connection, old: _Old) -> tuple[list[_Row], int | None]:
+    """Entries that may go out of the next `PAGE` numbers, and the last number that was looked at."""
+    first = writing.execute(
+        "SELECT number, recorded_at FROM journal WHERE number > ? ORDER BY number LIMIT 1",
+        (old.after,),
+    ).fetchone()
+    if first is None or first[1] >= isoformat(old.before):
+        return [], None
+    last = int(first[0]) + PAGE - 1
+    marks = ",".join("?" * len(old.kinds))
+    rows = writing.execute(
+        f"SELECT {COLUMNS} FROM journal AS it NOT INDEXED WHERE number > ? AND number <= ?"
+        f" AND recorded_at < ? AND kind IN ({marks})"
+        " AND key < (SELECT max(key) FROM journal WHERE kind = it.kind) ORDER BY number",
+        (old.after, last, isoformat(old.before), *old.kinds),
+    )
+    page: list[_Row] = []
+    size_bytes = 0
+    for row in rows:
+        page.append(row)
+        size_bytes += len(row[4])
+        if size_bytes >= ASIDE_BYTES:
+            return page, row[0]
+    return page, last
+
+
+def _into_archive(writing: sqlite3.Connection, folder: Path, page: Sequence[_Row]) -> list[Stored]:
+    months: dict[str, list[bytes]] = {}
+    for number, recorded_at, kind, key, body in page:
+        head = {"number": number, "recorded_at": recorded_at, "kind": kind, "key": key}
+        shown = json.dumps(head, ensure_ascii=False).encode()
+        one_line = body.replace(b"\n", b" ")  # between two parts of it: inside a text it is escaped
+        line = shown.removesuffix(b"}") + b', "body": ' + one_line + b"}"
+        months.setdefault(month_file("journal", recorded_at), []).append(line)
+    known: dict[str, int] = dict(writing.execute("SELECT name, size_bytes FROM archive"))
+    return [
+        add_lines(folder, Stored(name, known.get(name, 0)), lines) for name, lines in months.items()
+    ]
+
+
+def _delete(writing: sqlite3.Connection, page: Sequence[_Row], files: Sequence[Stored]) -> None:
+    """In one transaction with how far the archive is good."""
+    writing.execute("BEGIN IMMEDIATE")
+    writing.executemany(
+        "INSERT INTO archive VALUES (?,?) ON CONFLICT DO UPDATE SET size_bytes=excluded.size_bytes",
+        [(file.name, file.size_bytes) for file in files],
+    )
+    writing.executemany(
+        "INSERT INTO set_aside VALUES (?,?) ON CONFLICT DO UPDATE SET up_to=excluded.up_to",
+        [(kind, number) for number, _, kind, _, _ in page],
+    )
+    writing.executemany("DELETE FROM journal WHERE number=?", [(row[0],) for row in page])
+    writing.execute("COMMIT")
 
 
 def _find(connection: sqlite3.Connection, kind: str, key: str) -> JournalEntry | None:

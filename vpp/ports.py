@@ -132,6 +132,23 @@ class Journal(Protocol):
         ...
 
 
+class SetAside(Protocol):
+    """Takes old entries out of the journal's file and into its archive, a page at a time."""
+
+    async def __call__(
+        self, kinds: Sequence[str], before: datetime, *, after: int = 0
+    ) -> int | None:
+        """The number up to which this page reached; None where nothing more is old enough.
+
+        Entries of `kinds` that were recorded before `before` go, above the number `after`; the one of each
+        kind whose key sorts last stays, for numbers go on from there.
+
+        Raises:
+            UnavailableError: The disk refuses; what was not set aside is in the journal still.
+        """
+        ...
+
+
 class StayLedger(Protocol):
     """The record of stays: what a station told once it does not tell again after a restart of ours."""
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import (
+    archiving,
     backfill,
     clockwatch,
     cycle,
@@ -64,6 +65,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
             "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
             "act": acting(plant, seat("act")),
             "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
+            "archive": _cycle(plant, seat("archive"), archiving.archive, archiving.EVERY),
         }
     )
 

@@ -66,6 +66,7 @@ from vpp.service.parkseries import SeriesReader
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import AnyQuota
+from vpp.service.recordschema import RecordSection
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
@@ -179,6 +180,7 @@ class ParkFile:
     people: PeopleSection
     """Who can be asked, and how each is reached."""
 
+    record: RecordSection
     redis: RedisSection | None
     """Where other processes look at us; None where nobody does."""
 
@@ -406,6 +408,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         openadr=tuple(section.openadr),
         people=section.people,
         openadr_vtn=section.openadr_vtn,
+        record=section.record,
         redis=section.redis,
         folder=folder,
         forecasts=section.forecasts,

@@ -31,6 +31,7 @@ from vpp.service.openadrschema import AnyUtility
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.peopleschema import PeopleSection
 from vpp.service.quotaschema import QuotaList
+from vpp.service.recordschema import RecordSection
 from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
@@ -394,6 +395,7 @@ class ParkSection(Section):
     """Our own OpenADR server, and the sites that ask it."""
     redis: RedisSection | None = None
     """A window for other processes; left out: there is none."""
+    record: RecordSection = RecordSection()
     forecasts: ForecastsSection = ForecastsSection()
     planning: PlanningSettings = PlanningSettings()
     control: ControlSettings = ControlSettings()

@@ -515,6 +515,7 @@ async def open_plant(
             window=await open_window(file, stack),
         )
         plant.ask_again = linked.native.ask_again
+        plant.set_aside = journal.set_aside
         await open_platforms(plant, stack)
         plant.link_faces, plant.vtn = linked.faces, linked.vtn
         recovery.read_back(plant, historian, clock.now())

@@ -1,0 +1,60 @@
+"""Lines that are set aside for good: one compressed file for each month, which a torn write never spoils."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How far a file is good: what lies beyond was never acknowledged."""
+
+    name: str
+    size_bytes: int
+
+
+def month_file(stem: str, recorded_at: str) -> str:
+    """`journal-2026-08.jsonl.gz` of something that was recorded at `2026-08-17T…`."""
+    return f"{stem}-{recorded_at[:7]}.jsonl.gz"
+
+
+def add_lines(folder: Path, good: Stored, lines: Sequence[bytes]) -> Stored:
+    """Write lines behind what is good of a file; on return they are on disk.
+
+    Each call adds one gzip member: `zcat` and every gzip reader show the members of a file as one text.
+    What a write that was cut off left behind is cut off here.
+
+    Raises:
+        OSError: The disk refuses; what was good still is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    member = gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0)
+    file = os.open(folder / good.name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.ftruncate(file, good.size_bytes)
+        _write_all(file, member, good.size_bytes)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    if good.size_bytes == 0:
+        _sync_folder(folder)
+    return Stored(good.name, good.size_bytes + len(member))
+
+
+def _write_all(file: int, content: bytes, at: int) -> None:
+    while content:
+        written = os.pwrite(file, content, at)
+        content, at = content[written:], at + written
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name of a new file is on disk only with its folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
