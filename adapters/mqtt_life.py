@@ -164,13 +164,18 @@ class BrokerLink:
 
     # ------------------------------------------------------------ out
 
-    async def _publish_all(self, addressed: Sequence[tuple[str, bytes]]) -> list[str | None]:
-        """Publish at QoS 1, never retained, all at once; why each was not confirmed, None where it was."""
+    async def _publish_all(
+        self, addressed: Sequence[tuple[str, bytes]], *, qos: int = 1
+    ) -> list[str | None]:
+        """Publish, never retained, all at once; why each was not confirmed, None where it was.
+
+        At `qos` 0 nobody confirms: what has left counts.
+        """
         client = self._client
         if client is None:
             return [f"{self._where}: not sent: {self._fault}"] * len(addressed)
         tasks = [
-            asyncio.ensure_future(client.publish(where, body, qos=1, timeout=inf))
+            asyncio.ensure_future(client.publish(where, body, qos=qos, timeout=inf))
             for where, body in addressed
         ]
         try:

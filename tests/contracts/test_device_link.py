@@ -1,5 +1,5 @@
 """What every link to devices promises inward, whatever it speaks outward: our MQTT, that of others,
-Modbus, IEC 104, HTTP both ways, OCPP, OpenADR, S2, and several at once."""
+Modbus, IEC 104, HTTP both ways, OCPP, OpenADR, S2, Sparkplug B, and several at once."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from tests.contracts.linkbench import (
 from tests.contracts.ocppbenches import OverOcpp, over_ocpp16, over_ocpp201
 from tests.contracts.openadrbench import over_openadr
 from tests.contracts.s2bench import over_s2_envelope, over_s2_fill_rate
+from tests.contracts.sparkplugbench import over_sparkplug
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -313,6 +314,7 @@ BENCHES = [
     pytest.param(over_s2_envelope, False, id="s2 envelope"),
     pytest.param(over_openadr, False, id="openadr"),
     pytest.param(over_openadr, True, id="openadr beside a dead gateway"),
+    pytest.param(over_sparkplug, False, id="sparkplug"),
     pytest.param(over_mqtt, True, id="mqtt beside a dead gateway"),
     pytest.param(over_foreign_mqtt, True, id="foreign mqtt beside a dead gateway"),
     pytest.param(over_modbus, True, id="modbus beside a dead gateway"),
@@ -322,6 +324,7 @@ BENCHES = [
     pytest.param(over_ocpp16, True, id="ocpp 1.6 beside a dead gateway"),
     pytest.param(over_ocpp201, True, id="ocpp 2.0.1 beside a dead gateway"),
     pytest.param(over_s2_fill_rate, True, id="s2 fill rate beside a dead gateway"),
+    pytest.param(over_sparkplug, True, id="sparkplug beside a dead gateway"),
 ]
 on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
 
