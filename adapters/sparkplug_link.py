@@ -138,7 +138,7 @@ class SparkplugLink(BrokerLink):
             return []
         at_birth = kind in (Kind.NBIRTH, Kind.DBIRTH)
         told = state.take(metrics, payload.timestamp_ms, now, at_birth=at_birth)
-        if state.let_go and at_birth:
+        if state.let_go:
             self._wake.set()
         return [self._ours(state, one) for one in told]
 
