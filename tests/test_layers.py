@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters", "strategies"},
     "vpp.service.venuewiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.linkwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.sparkplugwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.s2wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.mappedwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.iec104wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},

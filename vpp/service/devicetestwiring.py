@@ -33,11 +33,13 @@ from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.plant import Plant
 from vpp.service.replayschema import ReplaySection
 from vpp.service.s2schema import S2Section
+from vpp.service.sparkplugschema import SparkplugSection
 from vpp.service.vtnschema import SiteSection
 from vpp.service.wiring import JOURNAL_FILE, build_plant, open_broker
 from vpp.wire import topic
 
 AnyGateway = TypeVar("AnyGateway", ModbusSection, MqttGatewaySection, HttpGatewaySection, S2Section)
+AnyWritten = TypeVar("AnyWritten", ClientSection, SparkplugSection)
 
 
 class Recorder(Protocol):
@@ -81,6 +83,9 @@ def channel_of(file: ParkFile, name: ResourceId) -> str:
     for unit in _remote_units(file):
         if any(device.resource == name for device in unit.devices):
             return unit.id
+    for group in file.sparkplug:
+        if any(device.resource == name for device in group.devices):
+            return group.id
     for site in _sites(file):
         if any(device.resource == name for device in site.devices):
             return site.id
@@ -115,7 +120,8 @@ def _shut(file: ParkFile, channel: str) -> str:
         return "request but GET, and no command in an answer"
     if any(section.id == channel for section in _managed(file)):
         return "choice of a control type and no instruction"
-    if channel in {*(g.id for g in file.mqtt_gateways), *(one.id for one in file.replays)}:
+    told = (*(g.id for g in file.mqtt_gateways), *(one.id for one in file.replays))
+    if channel in {*told, *(group.id for group in file.sparkplug)}:
         return "command"
     return "writing function code (5, 6, 15, 16, 22, 23)"
 
@@ -238,11 +244,13 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
                     where=f"{section.id} device {name}",
                     fix="Say read_only: false where the park file names the device",
                 )
-    for unit in _remote_units(file):
+    written: tuple[ClientSection | SparkplugSection, ...]
+    written = (*_remote_units(file), *file.sparkplug)
+    for unit in written:
         if any(d.resource == name and d.setpoint is None for d in unit.devices):
             raise ConfigError(
                 "is read-only",
-                where=f"IEC 104 device {name}",
+                where=f"{unit.id} device {name}",
                 fix="Give a setpoint where the park file names the device",
             )
     for park in [park for central in file.ocpp for park in central.car_parks]:
@@ -267,7 +275,9 @@ def _require_channel(file: ParkFile, name: ResourceId, broker_url: str | None) -
             f"has no device {name}", where="park file", fix="Name a resource or a main meter"
         )
     channel = channel_of(file, name)
-    parks_broker = any(s.id == channel and s.broker is None for s in file.mqtt_gateways)
+    over_mqtt: tuple[MqttGatewaySection | SparkplugSection, ...]
+    over_mqtt = (*file.mqtt_gateways, *file.sparkplug)
+    parks_broker = any(one.id == channel and one.broker is None for one in over_mqtt)
     if (channel == NATIVE or parks_broker) and broker_url is None:
         raise ConfigError(
             f"{name} speaks MQTT, and nobody says where its broker is",
@@ -295,13 +305,8 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
     )
     replays = tuple(one for one in file.replays if one.id == channel)
     s2 = next((_shown_only(one) for one in _managed(file) if one.id == channel), None)
-    remote = tuple(
-        unit.model_copy(
-            update={"devices": [d.model_copy(update={"setpoint": None}) for d in unit.devices]}
-        )
-        for unit in _remote_units(file)
-        if unit.id == channel
-    )
+    remote = tuple(_unwritten(unit) for unit in _remote_units(file) if unit.id == channel)
+    sparkplug = tuple(_unwritten(group) for group in file.sparkplug if group.id == channel)
     sites = [
         site.model_copy(
             update={"devices": [d.model_copy(update={"sends": None}) for d in site.devices]}
@@ -330,6 +335,7 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
         http_devices=http,
         replays=replays,
         s2=s2,
+        sparkplug=sparkplug,
         iec104=remote,
     )
 
@@ -337,6 +343,12 @@ def _reading(file: ParkFile, channel: str) -> ParkFile:
 def _shown_only(section: AnyGateway) -> AnyGateway:
     """A gateway with every device read-only."""
     devices = [device.model_copy(update={"read_only": True}) for device in section.devices]
+    return section.model_copy(update={"devices": devices})
+
+
+def _unwritten(section: AnyWritten) -> AnyWritten:
+    """A section whose devices have nothing that could be written."""
+    devices = [device.model_copy(update={"setpoint": None}) for device in section.devices]
     return section.model_copy(update={"devices": devices})
 
 

@@ -12,7 +12,7 @@ from vpp.service.httpdeviceschema import HttpGatewaySection, PullSection
 from vpp.service.linkhealth import NATIVE
 from vpp.service.parkparts import Parts, require
 from vpp.service.payloadmaps import load_payload_map, shipped_payload_maps
-from vpp.service.payloadschema import GatewayDeviceSection, MqttGatewaySection
+from vpp.service.payloadschema import BrokerSection, GatewayDeviceSection, MqttGatewaySection
 from vpp.service.replayschema import ReplaySection
 
 REGISTERS = ("import_wh", "export_wh")
@@ -68,7 +68,7 @@ def check_mapped_gateways(parts: Parts) -> None:
             if payload_map is not None and known:
                 _check_device(parts, where, device, payload_map, told)
     for path, broker_gateway in parts.mqtt_gateways:
-        _check_broker(parts, path, broker_gateway)
+        check_broker(parts, path, broker_gateway.broker)
     for path, web_gateway in parts.http_gateways:
         _check_http(parts, path, web_gateway)
     _check_tokens(parts)
@@ -102,9 +102,8 @@ def _check_device(
         parts.fault((*where, "read_only"), f"the map {payload_map.name!r} has no command")
 
 
-def _check_broker(parts: Parts, path: KeyPath, gateway: MqttGatewaySection) -> None:
+def check_broker(parts: Parts, path: KeyPath, broker: BrokerSection | None) -> None:
     """User and password come together, and are there; they are not shown."""
-    broker = gateway.broker
     if broker is None:
         return
     if (broker.username is None) != (broker.password is None):

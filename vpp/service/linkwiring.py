@@ -20,13 +20,12 @@ from vpp.model.sunspec import Choices
 from vpp.ports import Journal
 from vpp.service.channels import Channels, Link
 from vpp.service.deviceschema import ModbusDeviceSection, ModbusSection
-from vpp.service.feedsecrets import read_secret
 from vpp.service.httpdeviceschema import HttpGatewaySection
 from vpp.service.iec104schema import ClientSection
 from vpp.service.iec104wiring import remote_link
 from vpp.service.linkhealth import NATIVE
 from vpp.service.listeners import OuterFace
-from vpp.service.mappedwiring import foreign_devices, open_mapped_links
+from vpp.service.mappedwiring import broker_of, foreign_devices, open_mapped_links
 from vpp.service.ocppdesk import ChargerDesk
 from vpp.service.ocppledger import JournalLedger
 from vpp.service.ocppwiring import charger_link
@@ -34,6 +33,7 @@ from vpp.service.parkfile import ParkFile
 from vpp.service.payloadschema import MqttGatewaySection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.s2wiring import s2_link
+from vpp.service.sparkplugwiring import sparkplug_link
 from vpp.service.vtndesk import VtnDesk
 from vpp.service.vtnwiring import vtn_of
 
@@ -94,6 +94,11 @@ async def open_links(
         )
         links[foreign.id] = await stack.enter_async_context(speaker)
         carrier |= {ResourceId(device.resource): foreign.id for device in foreign.devices}
+    for group in file.sparkplug if real else ():
+        jitter = Random(f"{seed}-{group.id}")
+        nodes = sparkplug_link(group, file, broker, clock=clock, jitter=jitter, client_id=own_id)
+        links[group.id] = await stack.enter_async_context(nodes)
+        carrier |= {ResourceId(device.resource): group.id for device in group.devices}
     for number, unit in enumerate(file.iec104 if real else ()):
         if isinstance(unit, ClientSection):
             remote = remote_link(unit, file, clock=clock, jitter=Random(f"{seed}-iec104-{number}"))
@@ -163,16 +168,8 @@ def mqtt_gateway_link(
     Raises:
         UnavailableError: User or password of their broker are not where the file says.
     """
-    own = section.broker
-    if own is not None:
-        broker = BrokerAddress(
-            host=own.host,
-            port=own.port,
-            username=None if own.username is None else read_secret(own.username, file.folder),
-            password=None if own.password is None else read_secret(own.password, file.folder),
-        )
     return GatewayLink(
-        broker,
+        broker_of(section.broker, file, broker),
         file.payload_maps[section.map],
         foreign_devices(section.devices, file),
         client_id=f"{client_id}-{section.id}",

@@ -13,6 +13,7 @@ from random import Random
 from adapters.csv_replay import Recording, ReplayLink
 from adapters.http_pull import PullAddress, PullLink, PullTiming
 from adapters.http_push import PushDoor, PushLink
+from adapters.mqtt_life import BrokerAddress
 from adapters.payload_mapping import ForeignDevice
 from vpp.clock import Watch
 from vpp.errors import UnavailableError
@@ -22,7 +23,7 @@ from vpp.service.feedsecrets import headers_of, read_secret
 from vpp.service.httpdeviceschema import HttpGatewaySection, PullSection, PushSection
 from vpp.service.listeners import OuterFace
 from vpp.service.parkfile import ParkFile
-from vpp.service.payloadschema import GatewayDeviceSection
+from vpp.service.payloadschema import BrokerSection, GatewayDeviceSection
 from vpp.service.replayschema import ReplaySection
 
 
@@ -115,6 +116,18 @@ def foreign_devices(
             )
         )
     return found
+
+
+def broker_of(own: BrokerSection | None, file: ParkFile, parks: BrokerAddress) -> BrokerAddress:
+    """The broker that a section names, else the park's. Raises UnavailableError: see `read_secret`."""
+    if own is None:
+        return parks
+    return BrokerAddress(
+        host=own.host,
+        port=own.port,
+        username=None if own.username is None else read_secret(own.username, file.folder),
+        password=None if own.password is None else read_secret(own.password, file.folder),
+    )
 
 
 def _headers(pull: PullSection, folder: Path) -> Mapping[str, str]:

@@ -39,6 +39,7 @@ from vpp.service.quotapeaks import faults_of as peak_faults
 from vpp.service.quotaprices import faults_of
 from vpp.service.reportchecks import check_reporting
 from vpp.service.s2checks import check_s2
+from vpp.service.sparkplugchecks import check_sparkplug
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venuechecks import check_venues
 from vpp.service.vtnchecks import check_vtn
@@ -70,6 +71,7 @@ def check(parts: Parts) -> list[Fault]:
     check_charging(parts)
     check_reporting(parts)
     check_s2(parts)
+    check_sparkplug(parts)
     check_vtn(parts)
     _check_waivers(parts)
     _check_bids(parts)

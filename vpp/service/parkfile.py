@@ -71,6 +71,7 @@ from vpp.service.redisschema import RedisSection
 from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
 from vpp.service.s2schema import S2Section
+from vpp.service.sparkplugschema import SparkplugSection
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, HttpVenueSection, MappingSection
@@ -151,6 +152,9 @@ class ParkFile:
 
     http_devices: HttpDevicesSection
     """Devices that are asked over HTTP, or that call."""
+
+    sparkplug: tuple[SparkplugSection, ...]
+    """Edge nodes of Sparkplug B with devices behind them."""
 
     s2: S2Section | None
     """Devices that speak S2 and connect to us."""
@@ -398,6 +402,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         telemetry=section.telemetry,
         mqtt_gateways=tuple(section.mqtt_gateways),
         http_devices=section.http_devices,
+        sparkplug=tuple(section.sparkplug),
         s2=section.s2,
         replays=tuple(section.replays),
         payload_maps=parts.payload_maps,

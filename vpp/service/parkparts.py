@@ -47,6 +47,7 @@ from vpp.service.replayschema import ReplaySection
 from vpp.service.reportschema import ReportingSection
 from vpp.service.resourceschema import AnyResource
 from vpp.service.s2schema import S2Section
+from vpp.service.sparkplugschema import SparkplugSection
 from vpp.service.tariffschema import TariffSection, tariff_noun
 from vpp.service.tradingschema import TradingSection
 from vpp.service.venueschema import AnyVenue, MappingSection
@@ -105,6 +106,7 @@ class Parts:
     station_kinds: dict[str, StationKind] = field(default_factory=dict)
     """As `register_maps`."""
     s2: S2Section | None = None
+    sparkplug: list[tuple[KeyPath, SparkplugSection]] = field(default_factory=list)
     openadr: list[tuple[KeyPath, AnyUtility]] = field(default_factory=list)
     openadr_vtn: VtnSection | None = None
     calendar: CalendarSection | None = None
@@ -239,6 +241,7 @@ def _collect_gateways(parts: Parts) -> None:
         (tree, (), "mqtt_gateways", MqttGatewaySection, parts.mqtt_gateways),
         (http, ("http_devices",), "gateways", HttpGatewaySection, parts.http_gateways),
         (tree, (), "replays", ReplaySection, parts.replays),
+        (tree, (), "sparkplug", SparkplugSection, parts.sparkplug),
         (tree, (), "iec104", AnyStation, parts.iec104),
         (tree, (), "ocpp", OcppSection, parts.ocpp),
     )

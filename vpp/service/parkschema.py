@@ -55,6 +55,7 @@ from vpp.service.schematypes import (
     Zone,
     whole_minute,
 )
+from vpp.service.sparkplugschema import SparkplugSection
 from vpp.service.tariffschema import TariffSection
 from vpp.service.telemetryschema import TelemetrySection
 from vpp.service.tradingschema import TradingSection
@@ -375,6 +376,8 @@ class ParkSection(Section):
     """Gateways that speak MQTT in words of their own."""
     http_devices: HttpDevicesSection = HttpDevicesSection()
     """Devices that are asked over HTTP, or that call us."""
+    sparkplug: Annotated[list[SparkplugSection], Field(max_length=50)] = Field(default_factory=list)
+    """Edge nodes of Sparkplug B with devices behind them."""
     s2: S2Section | None = None
     """Devices that speak S2 and connect to us; left out: nobody does."""
     replays: Annotated[list[ReplaySection], Field(max_length=100)] = Field(default_factory=list)

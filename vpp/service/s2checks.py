@@ -36,7 +36,7 @@ def check_s2(parts: Parts) -> None:
         return
     if section.id == NATIVE:
         parts.fault(("s2", "id"), f"{NATIVE!r} is the name of the link to our own broker")
-    carried = _carried(parts)
+    carried = carried_elsewhere(parts)
     used: dict[str, str] = {}
     for place, device in enumerate(section.devices):
         where: KeyPath = ("s2", "devices", place)
@@ -51,8 +51,8 @@ def check_s2(parts: Parts) -> None:
             _check_limits(parts, where, device, parts.by_id().get(device.resource))
 
 
-def _carried(parts: Parts) -> dict[str, str]:
-    """Which other link carries each device."""
+def carried_elsewhere(parts: Parts) -> dict[str, str]:
+    """Which link carries each device: those over S2 and Sparkplug B left out."""
     carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
     for _, mapped in mapped_gateways(parts):
         carried |= {device.resource: mapped.id for device in mapped.devices}
