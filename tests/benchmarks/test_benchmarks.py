@@ -38,6 +38,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "bid_curves",
         "bids_load",
         "cloud_front",
+        "crosssite",
         "demo_day",
         "demo_plan",
         "field",
@@ -90,7 +91,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, cloud_front, demo_day, demo_plan, field, forecast" in done.stderr
+    assert "bids_load, cloud_front, crosssite, demo_day, demo_plan, field, forecast" in done.stderr
 
 
 @pytest.mark.parametrize(

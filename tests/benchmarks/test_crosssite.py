@@ -1,0 +1,101 @@
+"""Requests across owners: a sample of the ten thousand, and that what would be a leak or an act is seen as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import pytest
+
+from benchmarks._crossattempts import Attempt
+from benchmarks._crossowners import Owner, settled
+from benchmarks._crosspark import World, a_world, secret_of
+from benchmarks.crosssite import SMALL, Found, attempt_all, make
+
+
+def test_nothing_shows_and_nothing_happens_across_owners() -> None:
+    found = asyncio.run(attempt_all(SMALL, seed=3))
+
+    assert (found.leaks, found.acts, found.oracles) == ([], [], [])
+    assert (found.requests, found.silent) == (SMALL, 0)
+    doors = {name.split()[0] for name in found.answers}
+    assert doors == {"http_devices", "openadr_vtn", "people", "ocpp", "s2"}
+
+
+def mills_commands(world: World, owner: Owner) -> Attempt:
+    return Attempt(
+        door="http_devices",
+        how="by right",
+        method="GET",
+        path="/push/mill-gateway",
+        headers={"Authorization": f"Bearer {secret_of('mill', 'push')}"},
+    )
+
+
+def mills_events(world: World, owner: Owner) -> Attempt:
+    return Attempt(
+        door="openadr_vtn",
+        how="by right",
+        method="GET",
+        path="/openadr3/3.1.0/events",
+        headers=owner.headers,
+    )
+
+
+def mills_question(world: World, owner: Owner) -> Attempt:
+    return Attempt(door="people", how="by right", method="GET", path=f"/{world.open['mill']}")
+
+
+def mills_reading(world: World, owner: Owner) -> Attempt:
+    return Attempt(
+        door="http_devices",
+        how="by right",
+        method="POST",
+        path="/push/mill-gateway/devices/mill-bess",
+        headers={"Authorization": f"Bearer {secret_of('mill', 'push')}"},
+        body=b'{"time": "2026-01-01T00:00:00Z", "power_kw": 2}',
+        sees=frozenset({"mill"}),
+    )
+
+
+def mills_answer(world: World, owner: Owner) -> Attempt:
+    return Attempt(
+        door="people",
+        how="by right",
+        method="POST",
+        path=f"/{world.open['mill']}",
+        headers={"Content-Type": "application/json"},
+        body=b'{"answer": "accept"}',
+        sees=frozenset({"mill"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "leaks", "acts"),
+    [
+        pytest.param(mills_commands, 1, 0, id="commands"),
+        pytest.param(mills_events, 1, 0, id="events"),
+        pytest.param(mills_question, 1, 0, id="a question"),
+        pytest.param(mills_reading, 0, 1, id="a reading"),
+        pytest.param(mills_answer, 0, 1, id="an answer"),
+    ],
+)
+def test_what_an_owner_sees_and_does_by_right_would_be_found_in_another(
+    tmp_path: Path, attempt: Callable[[World, Owner], Attempt], leaks: int, acts: int
+) -> None:
+    async def check() -> Found:
+        async with (
+            a_world(tmp_path, Random(1)) as world,
+            aiohttp.ClientSession() as http,
+            settled(world, http) as owners,
+        ):
+            world.told.clear()
+            found = Found()
+            await make(world, owners, http, attempt(world, owners["mill"]), found)
+            return found
+
+    found = asyncio.run(check())
+    assert (len(found.leaks), len(found.acts)) == (leaks, acts)
