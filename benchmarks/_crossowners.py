@@ -123,7 +123,7 @@ async def _objects(
 ) -> dict[str, str]:
     """The first of each kind; a report is made first, so that there is one."""
     url, headers = f"{world.urls['openadr_vtn']}{ROOT}", {"Authorization": f"Bearer {token}"}
-    found = {}
+    found: dict[str, str] = {}
     for kind in ("programs", "events", "vens", "resources", "reports"):
         if kind == "reports":
             async with http.post(

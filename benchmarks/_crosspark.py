@@ -36,7 +36,7 @@ from vpp.wire import LimitRequest
 
 OWNERS = ("mill", "farm", "yard")
 FAR = timedelta(days=1)
-LATE = timedelta(seconds=1)
+LATE = timedelta(seconds=0.5)
 """So soon the first question to each person is over."""
 
 MEMBER = """\

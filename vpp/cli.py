@@ -455,7 +455,9 @@ def main() -> NoReturn:
         ],
     )
     try:
-        code = app(standalone_mode=False)  # where a command says how it ended, it is given back here
+        code = app(
+            standalone_mode=False
+        )  # where a command says how it ended, it is given back here
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

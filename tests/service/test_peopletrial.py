@@ -69,8 +69,10 @@ def test_a_stranger_to_the_park_file_is_not_written_to(tmp_path: Path) -> None:
     [
         (
             {"mail": Handed(what="250 queued"), "webhook-erp": NotYet(what="answered 503")},
-            ("mail: handed over: 250 queued\n"
-            "webhook-erp: not handed over, and worth another try: answered 503\n"),
+            (
+                "mail: handed over: 250 queued\n"
+                "webhook-erp: not handed over, and worth another try: answered 503\n"
+            ),
             0,
         ),
         ({"mail": Refused(what="550 nobody")}, "mail: refused: 550 nobody\n", 1),
