@@ -260,8 +260,9 @@ class S2Link:
 
     def _gone(self, line: _Line, why: str) -> None:
         state = line.state
-        for setpoint in {one for one in (state.wanted, state.force) if one is not None}:
-            self._refuse(state, setpoint, f"its connection ended: {why}")
+        for setpoint in dict.fromkeys((state.force, state.wanted)):
+            if setpoint is not None:
+                self._refuse(state, setpoint, f"its connection ended: {why}")
         state.wanted, state.let_go, state.fault = None, False, None
         state.forget()
         line.session, line.details, line.selected, line.away = None, None, None, why
@@ -351,7 +352,7 @@ class S2Link:
                 state.said(setpoint, None)
             await self._leave_end(state, session, setpoint)
         except (AdapterError, DataError) as error:
-            state.let_go = state.force is not None
+            state.let_go = state.let_go or state.force is not None
             state.fault = error.what
             self._refuse(state, setpoint, error.what)
             return

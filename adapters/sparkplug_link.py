@@ -21,6 +21,7 @@ from random import Random
 import msgspec
 import structlog
 
+from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress, BrokerLink
 from adapters.mqtt_pace import LinkTiming
 from adapters.mqtt_wire import WireClient
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 1.0
 """How often it is looked who must be asked, and who let go."""
 KINDS = frozenset(kind.value for kind in Kind)
+IN_ORDER = Quota(per_s=1e6, burst=10_000_000)
+"""Numbers run over all topics of a node: a topic that had to wait behind others would look like a gap."""
 SHOWN = 5
 """Devices that a fault names."""
 
@@ -77,6 +80,7 @@ class SparkplugLink(BrokerLink):
             now=now,
             jitter=jitter,
             timing=timing,
+            quota=IN_ORDER,
         )
 
     @property

@@ -527,13 +527,15 @@ def test_a_device_that_withdraws_its_control_type_is_told_nothing_more() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "token"), [("bess", "of-another"), ("bess", ""), ("stranger", TOKEN), ("stranger", "")]
+    ("name", "token"),
+    [("bess", "of-pump"), ("pump", TOKEN), ("bess", ""), ("stranger", TOKEN), ("stranger", "")],
 )
 def test_a_wrong_token_and_a_device_that_nobody_knows_are_answered_alike(
     name: str, token: str
 ) -> None:
     async def check() -> None:
-        async with s2_served(an_s2_device()) as (link, url):
+        other = replace(an_s2_device(), device_id=ResourceId("pump"), enterprise_id="office")
+        async with s2_served(an_s2_device(), other) as (link, url):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await Manager(tells=BATTERY).connect(f"{url}{name}", token)
             assert refused.value.status == 401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
@@ -52,6 +52,8 @@ class Bench:
     answers: list[AckMessage] = field(default_factory=list)
     heard: list[tuple[str, Payload]] = field(default_factory=list)
     """Commands that came to the edge node."""
+    standing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closed early by a test that looks at how the link ends."""
     seconds: float = 0.0
     seq: int = 1
     at_ms: int = NOON_MS - 60_000
@@ -121,8 +123,9 @@ async def bench(*devices: SparkplugDevice) -> AsyncIterator[Bench]:
         await edge.subscribe(f"{ROOT}/NCMD/edge")
         await edge.subscribe(f"{ROOT}/DCMD/edge/+")
         listening = asyncio.create_task(found[0].listen())
-        async with link:
-            reading = asyncio.create_task(found[0].read())
+        reading = asyncio.create_task(found[0].read())
+        async with found[0].standing:
+            await found[0].standing.enter_async_context(link)
             await link.wait_until(connected=True)
             yield found[0]
         await reading
@@ -278,11 +281,8 @@ def test_somebody_else_who_writes_the_set_point_is_told_of_and_the_device_let_go
 
 
 def test_a_command_that_ends_is_let_go_and_so_is_one_in_force_when_we_stop() -> None:
-    found: list[Bench] = []
-
     async def check() -> None:
         async with bench() as b:
-            found.append(b)
             await b.born(0)
             await b.told(1)
             await until(lambda: b.enables() == [False])
@@ -291,8 +291,8 @@ def test_a_command_that_ends_is_let_go_and_so_is_one_in_force_when_we_stop() -> 
             await until(lambda: b.enables() == [False, True, False])
             later = replace(a_setpoint(-3.0, 8), expires_at=NOON + timedelta(hours=1))
             await b.link.send([later])
-            await until(lambda: len(b.enables()) == 4)
-        await until(lambda: b.enables()[3:] == [True, False])
+            await b.standing.aclose()
+            await until(lambda: b.enables()[3:] == [True, False])
 
     run(check())
 

@@ -47,7 +47,7 @@ async def s2_served(
         link = S2Link(
             f"127.0.0.1:{port}",
             devices,
-            token_of=lambda device: TOKEN,
+            token_of=lambda device: TOKEN if device == BESS else f"of-{device}",
             now=now,
             jitter=Random(1),
             timing=SessionTiming(answer_s=answer_s),
