@@ -51,6 +51,7 @@ from vpp.service import (
     instructionloop,
     instructionplan,
     overrides,
+    reserves,
 )
 from vpp.service.instructiondesk import Story
 from vpp.service.kill import Scope
@@ -192,6 +193,10 @@ async def test_no_set_point_is_sent_to_what_a_person_turns(bench: Bench) -> None
         hear(plant, moment)
         await cycle.act(plant, moment)
     assert {one.resource_id for one in link.sent} == {BATTERY}
+
+
+def test_what_a_person_turns_keeps_no_reserve(bench: Bench) -> None:
+    assert reserves.keepers_of(bench.plant) == {BATTERY}
 
 
 @acted

@@ -22,7 +22,7 @@ from vpp.account import formulas, regulation
 from vpp.errors import DataError, UnavailableError
 from vpp.model.activation import Activation
 from vpp.model.horizon import Horizon
-from vpp.model.ids import EnterpriseId
+from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.money import exact, split_exactly, to_minor
 from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Storage
@@ -48,15 +48,7 @@ ZERO = Decimal(0)
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
     """Headroom for all reserve that is sold and not called yet."""
-    unit, by_hand = trading_unit(plant), instructionplan.reached(plant)
-    keepers = frozenset(
-        r.resource_id
-        for r in plant.file.park.resources
-        if r.resource_id in unit.resource_ids
-        and r.resource_id not in by_hand
-        and isinstance(r, Storage | Generator | CurtailableLoad | FlexibleLoad)
-        and r.node_id is None
-    )
+    keepers = keepers_of(plant)
     nothing = np.zeros(horizon.steps)
     products = {n: p for n, p in plant.products.items() if not p.by_invitation}
     return tuple(
@@ -72,6 +64,19 @@ def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
             survives_largest=_survives(products[name]),
         )
         for (name, up), kw in held_kw(plant.book.position(), products, horizon).items()
+    )
+
+
+def keepers_of(plant: Plant) -> frozenset[ResourceId]:
+    """Who may keep reserve: machines of the unit that can be moved at once, and no load that a person turns."""
+    unit, by_hand = trading_unit(plant), instructionplan.reached(plant)
+    return frozenset(
+        r.resource_id
+        for r in plant.file.park.resources
+        if r.resource_id in unit.resource_ids
+        and r.resource_id not in by_hand
+        and isinstance(r, Storage | Generator | CurtailableLoad | FlexibleLoad)
+        and r.node_id is None
     )
 
 
