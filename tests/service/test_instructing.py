@@ -188,6 +188,7 @@ async def test_no_set_point_is_sent_to_what_a_person_turns(bench: Bench) -> None
     schedule = plant.schedule
     assert schedule is not None
     assert schedule.curtailed_kw[PRESS][schedule.horizon.index(WINDOW.start)] == 300
+    plant.schedule = replace(schedule, issued_at=WINDOW.start)  # no newer plan has come
     for moment in (TOLD_AT + MINUTE, WINDOW.start + MINUTE):
         at(plant, moment)
         hear(plant, moment)
