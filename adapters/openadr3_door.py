@@ -13,7 +13,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,7 +32,7 @@ from adapters.openadr3_written import (
     ven_object,
 )
 from vpp.errors import ConflictError, DataError, RejectedError
-from vpp.model.programme import FOREVER, OPEN_END, ProgrammeEvent
+from vpp.model.programme import ProgrammeEvent
 
 ROOTS: Mapping[str, Version] = {"/openadr3/3.1.0": "3.1", "/openadr3/3.0.1": "3.0"}
 MOST_AT_ONCE = 50
@@ -231,9 +231,8 @@ def _touches(event: ProgrammeEvent, since: datetime | None, until: datetime | No
     period = event.period
     if period is None or period.start is None:
         return True
-    length = period.duration if event.duration is None else event.duration
-    endless = not length or length == OPEN_END
-    end = FOREVER if endless or length is None else period.start + length * len(event.intervals)
+    length = (period.duration or timedelta(0)) * len(event.intervals)
+    end = period.start + (event.duration or length)
     return (since is None or end > since) and (until is None or period.start < until)
 
 

@@ -6,7 +6,7 @@
 
 The site asks us, so the link stands while it was heard of lately. One event stands for what is asked of a device now: a
 refresh makes it longer, another value changes it, and when its time is over, or somebody else has set the device, it
-is off the list, which is how OpenADR cancels. An event of its own, without an end, asks for reports.
+is off the list, which is how OpenADR cancels. An event of its own asks for reports.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.programme import (
-    OPEN_END,
     EventInterval,
     EventPeriod,
     Payload,
@@ -42,6 +41,9 @@ from vpp.wire import AckMessage, TelemetryMessage, topic
 
 LOOK_S = 1.0
 """How often at least it is looked whether an event has ended."""
+
+REPORTS_FOR = timedelta(days=31)
+"""So long reports are asked for at a time; asked for anew at half of it. Strangers fail at a P9999Y."""
 
 SAME_KW = 0.5
 """So far may what a device says to hold lie from what it was asked for: people round."""
@@ -70,6 +72,8 @@ class _State:
     force: Setpoint | None = None
     """What the event on the shelf asks for."""
     event_id: str = ""
+    asking: ProgrammeEvent
+    """The event that asks for reports."""
     read_seq: int = -1
     """The newest command that the site has read."""
     agreed: bool = False
@@ -90,7 +94,12 @@ class SiteLink:
     ) -> None:
         """`silent_after` is how long the site may say nothing; `capacity` bounds what waits for the reader."""
         self.shelf, self._now, self._silent_after = shelf, now, silent_after
-        self._states = {d.device_id: _State(device=d) for d in devices}
+        self._states = {
+            device.device_id: _State(
+                device=device, asking=shelf.put_event(_asks_for_reports(device, now(), ""))
+            )
+            for device in devices
+        }
         self._by_event: dict[str, _State] = {}
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled, self._wake = asyncio.Event(), asyncio.Event()
@@ -101,8 +110,6 @@ class SiteLink:
         self._up_since: datetime | None = None
         self._times_up = 0
         self._tending: asyncio.Task[None] | None = None
-        for device in (state.device for state in self._states.values()):
-            shelf.put_event(_asks_for_reports(device, self._opened_at))
 
     async def __aenter__(self) -> Self:
         self._tending = asyncio.create_task(self._tend(), name=f"openadr-{self.shelf.owner.name}")
@@ -294,9 +301,19 @@ class SiteLink:
             for state in self._states.values():
                 if state.force is not None and state.force.expires_at <= self._now():
                     self._withdraw(state)
+                self._ask_for_reports(state)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()
+
+    def _ask_for_reports(self, state: _State) -> None:
+        """Ask anew when half of the time is over that was asked for."""
+        now, period = self._now(), state.asking.period
+        assert period is not None
+        assert period.start is not None
+        if now - period.start > REPORTS_FOR / 2:
+            event_id = state.asking.event_id
+            state.asking = self.shelf.put_event(_asks_for_reports(state.device, now, event_id))
 
 
 def _asked_kw(device: SiteDevice, setpoint: Setpoint) -> float:
@@ -340,20 +357,20 @@ def _of_one_interval(
     )
 
 
-def _asks_for_reports(device: SiteDevice, now: datetime) -> ProgrammeEvent:
-    """An interval without a signal that is repeated without an end: a report is wanted after each."""
+def _asks_for_reports(device: SiteDevice, now: datetime, event_id: str) -> ProgrammeEvent:
+    """An interval without a signal that is repeated: a report is wanted after each."""
     length = timedelta(seconds=device.report_s)
     asked = ReportAsked(
         payload_type="READING", reading_type="DIRECT_READ", units="KW", num_intervals=1, frequency=1,
         start_interval=0, repeat=-1,
     )  # fmt: skip
     return ProgrammeEvent(
-        event_id="",
+        event_id=event_id,
         program_id="",
         name=f"{device.device_id} reports",
         targets=(device.device_id,),
         period=EventPeriod(start=now.replace(microsecond=0), duration=length),
-        duration=OPEN_END,
+        duration=REPORTS_FOR,
         reports=(asked,),
         intervals=(EventInterval(interval_id=0, payloads=()),),
     )

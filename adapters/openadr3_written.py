@@ -1,7 +1,7 @@
 """OpenADR 3 as a server writes it: programs, events, VENs, resources as JSON objects. Pure, both dialects.
 
 3.1 differs in targets, which are texts, and in an event's own `duration`, which repeats its intervals; 3.0
-has neither, so an event without an end is an interval of duration 0 there: until further notice.
+has neither: what is repeated is one long interval there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 from adapters.openadr3_wire import Version
 from vpp.model.programme import (
-    OPEN_END,
     EventInterval,
     EventPeriod,
     PayloadUnits,
@@ -21,8 +20,6 @@ from vpp.model.programme import (
     ReportAsked,
 )
 from vpp.model.time import isoformat
-
-FOR_EVER = "P9999Y"
 
 
 def program_object(program: Program, *, created_at: datetime) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def event_object(event: ProgrammeEvent, version: Version) -> dict[str, Any]:
     """An event in its newest version. It has both of its times: a server gives them."""
     assert event.created_at is not None
     assert event.modified_at is not None
-    endless = version == "3.0" and event.duration == OPEN_END
+    whole = event.duration if version == "3.0" else None
     found = {
         **head("EVENT", event.event_id, event.created_at, event.modified_at),
         "programID": event.program_id,
@@ -51,7 +48,7 @@ def event_object(event: ProgrammeEvent, version: Version) -> dict[str, Any]:
     if event.priority is not None:
         found["priority"] = event.priority
     if event.period is not None:
-        found["intervalPeriod"] = _period(event.period, endless=endless)
+        found["intervalPeriod"] = _period(event.period, whole)
     if event.duration is not None and version == "3.1":
         found["duration"] = duration_text(event.duration)
     return found
@@ -95,9 +92,7 @@ def targets_object(names: tuple[str, ...], version: Version) -> list[Any]:
 
 
 def duration_text(length: timedelta) -> str:
-    """ISO 8601 in days and seconds: what every client reads."""
-    if length == OPEN_END:
-        return FOR_EVER
+    """ISO 8601 in seconds: what every client reads."""
     seconds = length.total_seconds()
     return f"PT{seconds:.0f}S" if seconds == round(seconds) else f"PT{seconds:.3f}S"
 
@@ -129,15 +124,15 @@ def _interval(interval: EventInterval) -> dict[str, Any]:
         "payloads": [{"type": p.payload_type, "values": list(p.values)} for p in interval.payloads],
     }
     if interval.period is not None:
-        found["intervalPeriod"] = _period(interval.period, endless=False)
+        found["intervalPeriod"] = _period(interval.period, None)
     return found
 
 
-def _period(period: EventPeriod, *, endless: bool) -> dict[str, Any]:
+def _period(period: EventPeriod, whole: timedelta | None) -> dict[str, Any]:
     found = {}
     if period.start is not None:
         found["start"] = isoformat(period.start)
-    length = timedelta(0) if endless else period.duration
+    length = whole or period.duration
     if length is not None:
         found["duration"] = duration_text(length)
     return found

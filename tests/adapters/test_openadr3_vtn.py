@@ -6,24 +6,19 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 from aiohttp import web
 
-from adapters.openadr3_site import SiteLink
 from adapters.openadr3_wire import Version
-from tests.contracts.ownvtn import SECRETS, OwnVtn
+from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
-from vpp.model.ids import EnterpriseId, ResourceId
-from vpp.ports import Message
 from vpp.wire import AckMessage, TelemetryMessage
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BOTH: tuple[Version, ...] = ("3.0", "3.1")
 in_both = pytest.mark.parametrize("version", BOTH)
 
@@ -84,21 +79,6 @@ def run(check: Coroutine[None, None, None]) -> None:
     asyncio.run(asyncio.wait_for(check, 20))
 
 
-def a_setpoint(
-    power_kw: float = -40.0, *, seq: int = 1, at: datetime = NOON, life_s: float = 300
-) -> Setpoint:
-    return Setpoint(
-        command_id=f"bess-{seq}",
-        seq=seq,
-        resource_id=ResourceId("bess"),
-        enterprise_id=EnterpriseId("steel"),
-        issued_at=at,
-        expires_at=at + timedelta(seconds=life_s),
-        power_kw=power_kw,
-        serves="plan-1",
-    )
-
-
 def a_report(event_id: str, *payloads: tuple[str, Any], **more: Any) -> dict[str, Any]:
     interval: dict[str, Any] = {
         "id": 0,
@@ -124,22 +104,6 @@ async def asks_reports(client: Stranger) -> str:
     _, events = await client.ask("GET", "/events")
     (found,) = [event["id"] for event in events if event["reportDescriptors"]]
     return str(found)
-
-
-async def said(link: SiteLink, count: int) -> list[TelemetryMessage | AckMessage]:
-    """The next messages of the device."""
-    found: list[TelemetryMessage | AckMessage] = []
-    messages = link.messages()
-    while len(found) < count:
-        found.append(decoded(await anext(messages)))
-    return found
-
-
-def decoded(message: Message) -> TelemetryMessage | AckMessage:
-    assert message.topic.startswith("vpp/v1/steel/mill/bess/")
-    if message.topic.endswith("ack"):
-        return msgspec.json.decode(message.payload, type=AckMessage)
-    return msgspec.json.decode(message.payload, type=TelemetryMessage)
 
 
 # ---------------------------------------------------------------- tokens and rights

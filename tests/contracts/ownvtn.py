@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from adapters.http_token import TokenSource
 from adapters.openadr3 import Vtn
 from adapters.openadr3_door import ROOTS, Door, Site
@@ -16,12 +18,16 @@ from adapters.openadr3_shelf import Owner, Shelf
 from adapters.openadr3_site import Sends, SiteDevice, SiteLink
 from adapters.openadr3_tokens import SCOPES, Credentials, Tokens
 from adapters.openadr3_wire import Version
-from vpp.model.ids import ResourceId
+from vpp.model.command import Setpoint
+from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.programme import EventInterval, EventPeriod, Payload, ProgrammeEvent
+from vpp.ports import Message
 from vpp.service.http import reserved_port
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
+from vpp.wire import AckMessage, TelemetryMessage
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FLEX = "oadr://flex"
 SECRETS = {"steel": "steel-secret-0123456789", "glass": "glass-secret-0123456789"}
 DEVICES = {"steel": "bess", "glass": "furnace"}
@@ -132,3 +138,34 @@ class OwnVtn:
                 ),
             )
         )
+
+
+def a_setpoint(
+    power_kw: float = -40.0, *, seq: int = 1, at: datetime = NOON, life_s: float = 300
+) -> Setpoint:
+    return Setpoint(
+        command_id=f"bess-{seq}",
+        seq=seq,
+        resource_id=ResourceId("bess"),
+        enterprise_id=EnterpriseId("steel"),
+        issued_at=at,
+        expires_at=at + timedelta(seconds=life_s),
+        power_kw=power_kw,
+        serves="plan-1",
+    )
+
+
+async def said(link: SiteLink, count: int) -> list[TelemetryMessage | AckMessage]:
+    """The next messages of the device."""
+    found: list[TelemetryMessage | AckMessage] = []
+    messages = link.messages()
+    while len(found) < count:
+        found.append(decoded(await anext(messages)))
+    return found
+
+
+def decoded(message: Message) -> TelemetryMessage | AckMessage:
+    assert message.topic.startswith("vpp/v1/steel/mill/bess/")
+    if message.topic.endswith("ack"):
+        return msgspec.json.decode(message.payload, type=AckMessage)
+    return msgspec.json.decode(message.payload, type=TelemetryMessage)

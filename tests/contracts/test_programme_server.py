@@ -1,5 +1,6 @@
 """Every `ProgrammeServer` keeps the same promises, whatever dialect the utility speaks.
 
+Over OpenADR 3 the other side is our own server. What a server may do wrong is in `tests/adapters/test_openadr3.py`.
 That of 2.0b is tried where openleadr is installed; `tests/peers/test_openadr.py` tries it in an environment of its own.
 """
 
@@ -15,15 +16,12 @@ from typing import Any
 
 import pytest
 
-from adapters.http_token import TokenSource
 from adapters.openadr2b import OpenAdr2b, Vtn2b
-from adapters.openadr3 import OpenAdr3, Vtn
+from adapters.openadr3 import OpenAdr3
 from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import OwnVtn
-from tests.contracts.vtn import SmallVtn
 from vpp.errors import UnavailableError
 from vpp.model.programme import ProgrammeReport
-from vpp.model.time import isoformat
 from vpp.ports import ProgrammeServer
 from vpp.service.http import reserved_port
 
@@ -46,34 +44,6 @@ class Utility:
     stop: Callable[[], Awaitable[None]]
     id_of: Callable[[str], str] = str
     """What the server calls an event that we added."""
-
-
-@asynccontextmanager
-async def rest(version: Version) -> AsyncIterator[Utility]:
-    vtn = SmallVtn(version=version)
-    program = vtn.add_program(FLEX)
-    serving = vtn.serving()
-    url = await serving.__aenter__()
-    stopped: list[bool] = []
-
-    def add(event_id: str, level: float) -> None:
-        vtn.add_event(event_id, program, "SIMPLE", level, start=isoformat(START))
-
-    def cancel(event_id: str) -> None:
-        vtn.events = [event for event in vtn.events if event["id"] != event_id]
-
-    async def stop() -> None:
-        if not stopped:
-            stopped.append(True)
-            await serving.__aexit__(None, None, None)
-
-    token = TokenSource(
-        url=f"{url}/auth/token", client_id=lambda: "us", client_secret=lambda: "secret"
-    )
-    asked = Vtn(url=url, version=version, ven_name="park", token=token)
-    async with OpenAdr3(asked, now=lambda: datetime.now(UTC)) as client:
-        yield Utility(client, add, cancel, stop)
-    await stop()
 
 
 @asynccontextmanager
@@ -130,10 +100,8 @@ async def xml() -> AsyncIterator[Utility]:
 
 
 SERVERS: dict[str, Callable[[], AbstractAsyncContextManager[Utility]]] = {
-    "3.0": lambda: rest("3.0"),
-    "3.1": lambda: rest("3.1"),
-    "3.0 of our own": lambda: ours("3.0"),
-    "3.1 of our own": lambda: ours("3.1"),
+    "3.0": lambda: ours("3.0"),
+    "3.1": lambda: ours("3.1"),
     "2.0b": xml,
 }
 

@@ -1,4 +1,4 @@
-"""OpenADR as others speak it: the standard's own mock, two foreign readers of 3.0 and 3.1, and a server of 2.0b.
+"""OpenADR as others speak it: the standard's own mock, two foreign sites of 3.0 and 3.1, and a server of 2.0b.
 
 Each foreigner runs in an environment of its own, made here or named by VPP_PEERS_TOADR3, VPP_PEERS_OA3,
 VPP_PEERS_OPENLEADR and VPP_PEERS_PRISM (a folder with node_modules). It takes downloads, so it is run where
@@ -25,7 +25,7 @@ import pytest
 from adapters.http_token import TokenSource
 from adapters.openadr3 import OpenAdr3, Vtn
 from adapters.openadr3_wire import Version
-from tests.contracts.vtn import SmallVtn
+from tests.contracts.ownvtn import FLEX, OwnVtn, a_setpoint, said, wall
 from vpp.model.programme import (
     EventList,
     Payload,
@@ -34,6 +34,7 @@ from vpp.model.programme import (
     ReportInterval,
 )
 from vpp.service.http import reserved_port
+from vpp.wire import AckMessage, TelemetryMessage
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "openadr"
@@ -84,39 +85,51 @@ def as_read_by_us(listed: EventList) -> list[Any]:
     ]
 
 
-# ---------------------------------------------------------------- two readers of one server
+# ---------------------------------------------------------------- two strangers are sites of ours
 
 
 @pytest.mark.parametrize(
     ("version", "variable", "package", "script"),
     [
-        ("3.0", "VPP_PEERS_TOADR3", "toadr3==0.29.0", "read_toadr3.py"),
-        ("3.1", "VPP_PEERS_OA3", "python-oa3-client==0.5.0", "read_oa3.py"),
+        ("3.0", "VPP_PEERS_TOADR3", "toadr3==0.29.0", "site_toadr3.py"),
+        ("3.1", "VPP_PEERS_OA3", "python-oa3-client[webhooks]==0.5.0", "site_oa3.py"),
     ],
 )
-def test_a_foreign_client_reads_of_our_server_what_we_read(
+def test_a_stranger_is_a_site_it_reads_reports_subscribes_and_is_notified(
     version: Version, variable: str, package: str, script: str, tmp_path: Path
 ) -> None:
     home = environment(variable, package, tmp_path / "venv")
-    vtn = SmallVtn(version=version)
-    vtn.add_program("flex")
-    vtn.add_event("e-1", "p-1", "PRICE", 0.25, 0.5, priority=1)
-    vtn.add_event("e-2", "p-1", "IMPORT_CAPACITY_LIMIT", 500, duration="PT4H")
-    vtn.add_event("e-3", "p-1", "SIMPLE", 0, 1, 2)
 
-    async def both() -> tuple[Any, EventList]:
-        async with vtn.serving() as url:
-            theirs = await asyncio.to_thread(
-                result, home / "bin/python", SCRIPTS / script, url, cwd=tmp_path
-            )
-            async with client_of(url, version) as client:
-                return theirs, await client.events(["flex"])
+    async def both() -> tuple[Any, EventList, list[TelemetryMessage | AckMessage]]:
+        with reserved_port() as port:
+            named = f"http://127.0.0.1:{port}"
+            async with OwnVtn.serving(callbacks=(named,)) as vtn:
+                link, url = vtn.links["steel"], vtn.root(version)
+                await link.send([a_setpoint(-40.0, seq=7, at=wall())])
+                async with OpenAdr3(vtn.asked(version), now=wall) as client:
+                    ours = await client.events([FLEX])
+                theirs = asyncio.create_task(
+                    asyncio.to_thread(
+                        result, home / "bin/python", SCRIPTS / script, url, str(port), cwd=tmp_path
+                    )
+                )
+                while not link.shelf.subscriptions and not theirs.done():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                await link.send([a_setpoint(-30.0, seq=8, at=wall())])
+                return await theirs, ours, await said(link, 3)
 
-    theirs, ours = asyncio.run(both())
+    theirs, ours, told = asyncio.run(both())
 
-    assert theirs["programs"] == ["flex"]
+    assert theirs["programs"] == [FLEX]
     assert theirs["events"] == as_read_by_us(ours)
-    assert not ours.faults
+    assert theirs["notified"] == [["EVENT", {"3.0": "PUT", "3.1": "UPDATE"}[version], 30.0]]
+    assert theirs["knocks"] == ["Bearer knock"]
+    assert theirs["refused"] == [403, 404, 400]  # to write programs, what is not there, to call
+    assert theirs["reports"] == 1
+    acks = [one for one in told if isinstance(one, AckMessage)]
+    readings = [one for one in told if isinstance(one, TelemetryMessage)]
+    assert {one.seq for one in acks} == {7, 8}
+    assert [(one.power_kw, one.quality) for one in readings] == [(-40.0, "good")]
 
 
 # ---------------------------------------------------------------- the standard's own mock
