@@ -294,14 +294,17 @@ class SiteLink:
             self.shelf.drop_event(state.event_id)
         state.event_id, state.force, state.agreed, state.read_seq = "", None, False, -1
 
+    def end_what_is_over(self) -> None:
+        """Take what has ended off the list, and ask for reports anew in time."""
+        for state in self._states.values():
+            if state.force is not None and state.force.expires_at <= self._now():
+                self._withdraw(state)
+            self._ask_for_reports(state)
+
     async def _tend(self) -> None:
-        """Take what has ended off the list."""
         while True:
             self._wake.clear()
-            for state in self._states.values():
-                if state.force is not None and state.force.expires_at <= self._now():
-                    self._withdraw(state)
-                self._ask_for_reports(state)
+            self.end_what_is_over()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()

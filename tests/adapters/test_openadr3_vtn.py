@@ -299,8 +299,7 @@ def test_a_set_point_is_an_event_until_it_ends_and_draw_counts_positive_in_it(
             )
             assert event["targets"] == targets
             clock.pass_s(300)
-            await vtn.links["steel"].send([])  # wakes whoever looks for what has ended
-            await asyncio.sleep(0)
+            vtn.links["steel"].end_what_is_over()
             assert await listed(client) == []
 
     run(check())
@@ -389,6 +388,43 @@ def test_a_command_is_acknowledged_when_the_site_has_read_it_and_once() -> None:
             assert isinstance(ack, AckMessage)
             assert (ack.command_id, ack.seq, ack.accepted) == ("bess-7", 7, True)
             assert isinstance(telemetry, TelemetryMessage)
+
+    run(check())
+
+
+def test_who_has_read_an_older_version_has_not_read_the_newer_one() -> None:
+    async def check() -> None:
+        async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
+            link = vtn.links["steel"]
+            await link.send([a_setpoint(-40.0, seq=7)])
+            old = link.shelf.events[-1]
+            await link.send([a_setpoint(-30.0, seq=8)])
+            link.read(old.event_id, old.modified_at)  # a notification that was long on its way
+            link.read("another", old.modified_at)
+            await client.ask(
+                "POST", "/reports", a_report(await asks_reports(client), ("READING", 5))
+            )
+            ack, _ = await said(link, 2)
+            assert isinstance(ack, AckMessage)
+            assert ack.seq == 8
+
+    run(check())
+
+
+def test_reports_are_asked_for_anew_before_the_month_is_over() -> None:
+    async def check() -> None:
+        clock = Ticking()
+        async with OwnVtn.serving(now=clock) as vtn, stranger(vtn) as client:
+            event = await asks_reports(client)
+            (before,) = (await client.ask("GET", "/events"))[1]
+            clock.pass_s(16 * 86_400)
+            vtn.links["steel"].end_what_is_over()
+            await client.log_in("steel")
+            (after,) = (await client.ask("GET", "/events"))[1]
+            assert after["id"] == event
+            assert before["intervalPeriod"]["start"] == "2026-03-02T12:00:00Z"
+            assert after["intervalPeriod"] == {"start": "2026-03-18T12:00:00Z", "duration": "PT60S"}
+            assert after["duration"] == "PT2678400S"
 
     run(check())
 
@@ -572,8 +608,7 @@ def test_an_event_that_is_over_may_still_be_reported_on() -> None:
             await vtn.links["steel"].send([a_setpoint()])
             (event,) = await listed(client)
             clock.pass_s(300)
-            await vtn.links["steel"].send([])
-            await asyncio.sleep(0)
+            vtn.links["steel"].end_what_is_over()
             report = a_report(event["id"], ("READING", 40))
             assert (await client.ask("POST", "/reports", report))[0] == 201
 
@@ -677,12 +712,31 @@ def test_a_subscriber_is_told_of_its_own_events_as_they_come_change_and_go(
             await link.send([a_setpoint(-40.0)])
             await link.send([a_setpoint(-30.0, seq=2)])
             clock.pass_s(300)
-            await link.send([])  # wakes whoever looks for what has ended
+            link.end_what_is_over()
             heard = [await told.get() for _ in range(3)]
             assert {knock for knock, _ in heard} == {"Bearer knock"}
             assert [body["operation"] for _, body in heard] == list(words)
             values = [b["object"]["intervals"][0]["payloads"][0]["values"][0] for _, b in heard]
             assert values == [40.0, 30.0, 30.0]
+
+    run(check())
+
+
+def test_a_subscriber_is_told_of_what_it_asked_for_alone() -> None:
+    async def check() -> None:
+        async with (
+            receiver() as (url, told),
+            OwnVtn.serving(now=(clock := Ticking()), callbacks=(url,)) as vtn,
+            stranger(vtn) as client,
+        ):
+            await client.ask("POST", "/subscriptions", a_wish(f"{url}/told", operations=["DELETE"]))
+            await client.ask("POST", "/subscriptions", a_wish(f"{url}/told", objects=["REPORT"]))
+            await vtn.links["steel"].send([a_setpoint()])
+            clock.pass_s(300)
+            vtn.links["steel"].end_what_is_over()
+            _, body = await told.get()
+            assert body["operation"] == "DELETE"
+            assert told.empty()
 
     run(check())
 
@@ -718,6 +772,7 @@ def test_a_subscriber_that_takes_a_notification_has_read_the_command() -> None:
         "file://gateway.example/told",
         "https://gateway.example/told#x",
         "https://gateway.example/ told",
+        "https://gateway.example/\\told",
         "//gateway.example/told",
         "https://[::1/told",
     ],
