@@ -395,16 +395,16 @@ def test_a_command_is_acknowledged_when_the_site_has_read_it_and_once() -> None:
 def test_who_has_read_an_older_version_has_not_read_the_newer_one() -> None:
     async def check() -> None:
         async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
-            link = vtn.links["steel"]
+            link, asks = vtn.links["steel"], await asks_reports(client)
             await link.send([a_setpoint(-40.0, seq=7)])
             old = link.shelf.events[-1]
             await link.send([a_setpoint(-30.0, seq=8)])
             link.read(old.event_id, old.modified_at)  # a notification that was long on its way
             link.read("another", old.modified_at)
-            await client.ask(
-                "POST", "/reports", a_report(await asks_reports(client), ("READING", 5))
-            )
-            ack, _ = await said(link, 2)
+            await client.ask("POST", "/reports", a_report(asks, ("READING", 5)))
+            await listed(client)
+            telemetry, ack = await said(link, 2)
+            assert isinstance(telemetry, TelemetryMessage)
             assert isinstance(ack, AckMessage)
             assert ack.seq == 8
 
