@@ -1,56 +1,29 @@
-"""Requests that cross from one owner to another: stolen, others', expired and mutated credentials and ids, from a seed.
-
-An attempt says by whose right it is made (`actor`: what changes of that owner's is no act) and whose words it may
-see (`sees`). Everything else that shows or changes is a leak or an act.
-"""
+"""Requests that cross from one owner to another: stolen, others', expired and mutated credentials and ids, from a seed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks._crossowners import Owner, a_report, basic
+from benchmarks._crossloot import Attempt
+from benchmarks._crossopenadr import VERSIONS, OpenAdrAttempts
+from benchmarks._crossowners import Owner, basic
 from benchmarks._crosspark import OWNERS, World, secret_of
 
-VERSIONS = ("/openadr3/3.1.0", "/openadr3/3.0.1")
-KINDS = ("programs", "events", "vens", "resources", "reports", "subscriptions")
-METHODS = ("GET", "POST", "PUT", "DELETE")
-NOBODY: frozenset[str] = frozenset()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One request."""
-
-    door: str
-    """As `World.urls` names it."""
-    how: str
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    actor: str | None = None
-    """By whose right; None: nobody's."""
-    sees: frozenset[str] = NOBODY
-    twin: str | None = None
-    """Attempts of one twin that must be answered alike: on what is another's and on what was never there."""
-    calls: tuple[tuple[str, Any], ...] = ()
-    """What is said over a websocket, where one opens; with `actor` over that owner's standing connection."""
-
-
-class Attempts:
+class Attempts(OpenAdrAttempts):
     """Makes them, one door at a time."""
 
     def __init__(self, world: World, owners: Mapping[str, Owner], random: Random) -> None:
-        self._world, self._owners, self._random = world, owners, random
+        super().__init__(world, owners, random)
         self._makers: tuple[tuple[int, Callable[[str, str], Attempt]], ...] = (
             (20, self._vtn_object),
             (6, self._vtn_list),
             (5, self._vtn_token),
+            (3, self._vtn_scope),
             (6, self._vtn_report),
             (12, self._push_other),
             (8, self._push_credentials),
@@ -71,164 +44,6 @@ class Attempts:
             [maker for _, maker in self._makers], [weight for weight, _ in self._makers]
         )
         return made(thief, victim)
-
-    # ------------------------------------------------------------ what is stolen, and mutated
-
-    def _mutated(self, text: str) -> str:
-        """Nearly the same, and never the same."""
-        random, at = self._random, self._random.randrange(len(text))
-        return random.choice(
-            [
-                text[:at] + random.choice("abcXYZ019-_") * 2 + text[at + 1 :],
-                text[:at],
-                text[at + 1 :],
-                text + random.choice(["=", "0", "%00", ".", "a"]),
-                text.swapcase(),
-                text[::-1] + "x",
-                "",
-                "*",
-                "null",
-                "../" + text,
-            ]
-        )
-
-    def _made_up(self) -> str:
-        return f"{self._random.getrandbits(128):032x}"
-
-    def _credentials(self, thief: str, victim: str, door: str) -> str:
-        """None that opens the victim's door."""
-        random = self._random
-        return random.choice(
-            [
-                secret_of(thief, door),
-                self._mutated(secret_of(victim, door)),
-                secret_of(
-                    victim, random.choice([d for d in ("push", "s2", "vtn", "ocpp") if d != door])
-                ),
-                self._owners[victim].token,
-                self._world.late[victim],
-                self._made_up(),
-            ]
-        )
-
-    # ------------------------------------------------------------ OpenADR
-
-    def _vtn_object(self, thief: str, victim: str) -> Attempt:
-        """An object of the victim, or one that never was, by the thief's own right."""
-        random, root = self._random, self._random.choice(VERSIONS)
-        kind, method = random.choice(KINDS), random.choice(["GET", "PUT", "DELETE"])
-        stolen = random.random() < 0.7
-        objects = self._owners[victim].objects
-        name = objects.get(kind, objects["reports"]) if stolen else self._made_up()
-        path = f"/{kind}/{name}"
-        if root.endswith("3.0.1") and kind == "resources":
-            path = f"/vens/{self._owners[thief].objects['vens']}{path}"
-        body = None
-        if method == "PUT":
-            report = a_report(self._world, thief, self._owners[thief].objects)
-            body = json.dumps(report | {"reportName": "none"}).encode()
-        return Attempt(
-            door="openadr_vtn",
-            how=f"{method} of another's {kind}" if stolen else f"{method} of no {kind}",
-            method=method,
-            path=root + path,
-            headers=self._owners[thief].headers | {"Content-Type": "application/json"},
-            body=body,
-            actor=thief,
-            sees=frozenset({thief}),
-            twin=f"{root} {method} {kind}",
-        )
-
-    def _vtn_list(self, thief: str, victim: str) -> Attempt:
-        """A list, narrowed or widened to what is the victim's."""
-        random, theirs = self._random, self._owners[victim].objects
-        query = random.choice(
-            [
-                f"programID={theirs['programs']}",
-                f"targetType=VEN_NAME&targetValues={victim}-site",
-                f"venName={victim}-site",
-                f"venID={theirs['vens']}",
-                f"clientName={victim}",
-                f"eventID={theirs['events']}",
-                f"resourceName={victim}-pv",
-                "skip=0&limit=50&programID=*",
-                f"access_token={self._owners[victim].token}",
-            ]
-        )
-        root, kind = random.choice(VERSIONS), random.choice(KINDS)
-        path = f"{root}/{kind}"
-        if root.endswith("3.0.1") and kind == "resources":
-            path = f"{root}/vens/{theirs['vens']}/resources"
-        return Attempt(
-            door="openadr_vtn",
-            how=f"a list of another's {kind}",
-            method="GET",
-            path=f"{path}?{query}",
-            headers=self._owners[thief].headers
-            | random.choice([{}, {"X-Forwarded-For": "127.0.0.1"}, {"X-VEN": f"{victim}-site"}]),
-            actor=thief,
-            sees=frozenset({thief}),
-        )
-
-    def _vtn_token(self, thief: str, victim: str) -> Attempt:
-        """The victim's objects with a token that is none, or a token for the victim that is not due."""
-        random, root = self._random, self._random.choice(VERSIONS)
-        if random.random() < 0.5:
-            token = self._credentials(thief, victim, "vtn")
-            token = (
-                self._mutated(self._owners[victim].token)
-                if token == self._owners[victim].token
-                else token
-            )
-            kind = random.choice(KINDS)
-            return Attempt(
-                door="openadr_vtn",
-                how="a token that is none",
-                method=random.choice(METHODS),
-                path=f"{root}/{kind}/{self._owners[victim].objects.get(kind, 'x')}",
-                headers={
-                    "Authorization": random.choice(["Bearer ", "bearer  ", "Token "]) + quote(token)
-                },
-            )
-        secret = self._credentials(thief, victim, "vtn")
-        form = (
-            f"grant_type=client_credentials&client_id=client-{victim}&client_secret={quote(secret)}"
-        )
-        return Attempt(
-            door="openadr_vtn",
-            how="another's name with a secret that is not its",
-            method="POST",
-            path=f"{root}/auth/token",
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=form.encode(),
-        )
-
-    def _vtn_report(self, thief: str, victim: str) -> Attempt:
-        """A report on the victim's event, program or device."""
-        random = self._random
-        mine, theirs = self._owners[thief].objects, self._owners[victim].objects
-        report = a_report(self._world, thief, mine, kw=random.uniform(-9, 9)) | {
-            "reportName": "none"
-        }
-        spoilt = random.choice(["event", "device", "program", "client"])
-        if spoilt == "event":
-            report["eventID"] = theirs["events"]
-        elif spoilt == "device":
-            report["resources"][0]["resourceName"] = f"{victim}-pv"
-        elif spoilt == "program":
-            report["programID"] = theirs["programs"]
-        else:
-            report["clientName"] = victim
-        return Attempt(
-            door="openadr_vtn",
-            how=f"a report with another's {spoilt}",
-            method="POST",
-            path=f"{random.choice(VERSIONS)}/reports",
-            headers=self._owners[thief].headers | {"Content-Type": "application/json"},
-            body=json.dumps(report).encode(),
-            actor=thief,
-            sees=frozenset({thief}),
-        )
 
     # ------------------------------------------------------------ HTTP devices
 

@@ -53,6 +53,10 @@ class Owner:
     name: str
     token: str
     """Of the OpenADR server."""
+    ended: str
+    """The one before: it was given for a secret that is another by now."""
+    narrow: str
+    """One that may write reports, and read nothing."""
     objects: dict[str, str]
     """Ids of what it has there, by the kind of object as it stands in a path."""
     station: Station
@@ -85,10 +89,13 @@ async def settled(world: World, http: aiohttp.ClientSession) -> AsyncIterator[di
                     "timestamp": isoformat(world.plant.clock.now()),
                 },
             )
+            ended = await _ended_token(world, http, name)
             token = await _token(world, http, name)
             owners[name] = Owner(
                 name=name,
                 token=token,
+                ended=ended,
+                narrow=await _token(world, http, name, scope="write_reports"),
                 objects=await _objects(world, http, name, token),
                 station=station,
                 transaction=began[2]["transactionId"],
@@ -107,11 +114,23 @@ async def _push(world: World, http: aiohttp.ClientSession, name: str) -> None:
         assert answer.status == 200, await answer.text()
 
 
-async def _token(world: World, http: aiohttp.ClientSession, name: str) -> str:
+async def _ended_token(world: World, http: aiohttp.ClientSession, name: str) -> str:
+    """A token that was given for a secret of before."""
+    kept, secret = world.plant.file.folder / f"vtn.{name}", secret_of(name, "vtn")
+    kept.write_text(f"before-{secret}\n")
+    token = await _token(world, http, name, secret=f"before-{secret}")
+    kept.write_text(f"{secret}\n")
+    return token
+
+
+async def _token(
+    world: World, http: aiohttp.ClientSession, name: str, *, scope: str = "", secret: str = ""
+) -> str:
     form = {
         "grant_type": "client_credentials",
         "client_id": f"client-{name}",
-        "client_secret": secret_of(name, "vtn"),
+        "client_secret": secret or secret_of(name, "vtn"),
+        "scope": scope,
     }
     url = f"{world.urls['openadr_vtn']}{ROOT}/auth/token"
     async with http.post(url, data=form) as answer:

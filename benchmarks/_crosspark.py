@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from adapters.mqtt_life import BrokerAddress
-from vpp.clock import WallClock
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, PersonId, ResourceId
 from vpp.model.instruction import Accepted, Instruction, Reason, Why
@@ -36,7 +35,7 @@ from vpp.wire import LimitRequest
 
 OWNERS = ("mill", "farm", "yard")
 FAR = timedelta(days=1)
-LATE = timedelta(seconds=0.5)
+LATE = timedelta(minutes=30)
 """So soon the first question to each person is over."""
 
 MEMBER = """\
@@ -163,6 +162,17 @@ def write_park(folder: Path, ports: Mapping[str, int]) -> ParkFile:
 
 
 @dataclass
+class LeapingClock:
+    """The wall's clock, which is set ahead once."""
+
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        """The present."""
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class Mailbox:
     """Where the letters to people end up; a person alone reads his."""
 
@@ -227,11 +237,11 @@ async def a_world(folder: Path, random: Random) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         held = stack.enter_context(ExitStack())
         ports = {door: held.enter_context(reserved_port()) for door in (*DOORS, "broker")}
-        file = write_park(folder, ports)
+        file, clock = write_park(folder, ports), LeapingClock()
         opened = await stack.enter_async_context(
             open_plant(
                 file,
-                clock=WallClock(),
+                clock=clock,
                 seed=1,
                 data=folder / "data",
                 broker=BrokerAddress(host="127.0.0.1", port=ports["broker"]),
@@ -257,7 +267,7 @@ async def a_world(folder: Path, random: Random) -> AsyncIterator[World]:
         world = World(plant, urls, mail, canaries)
         listening = asyncio.create_task(_listen(world))
         stack.push_async_callback(_stopped, listening)
-        await _tell(world)
+        await _tell(world, clock)
         yield world
         await people.close(plant.people)
 
@@ -272,14 +282,14 @@ async def _listen(world: World) -> None:
         world.told.append(message.topic.split("/")[2])
 
 
-async def _tell(world: World) -> None:
+async def _tell(world: World, clock: LeapingClock) -> None:
     """What each owner alone is to know: limits over OpenADR, commands over HTTP, questions to people."""
     plant, now = world.plant, world.plant.clock.now()
     for owner in OWNERS:
         canary = world.canaries[owner]
-        world.late[owner] = await _ask(world, owner, 1, now + LATE, canary)
-        world.used[owner] = await _ask(world, owner, 2, now + FAR, canary)
-        world.open[owner] = await _ask(world, owner, 3, now + FAR, canary)
+        world.late[owner] = await _ask(world, owner, 1, LATE, canary)
+        world.used[owner] = await _ask(world, owner, 2, FAR, canary)
+        world.open[owner] = await _ask(world, owner, 3, FAR, canary)
         await instructing.answer(
             plant,
             f"{owner}-press-2",
@@ -293,10 +303,10 @@ async def _tell(world: World) -> None:
     assert plant.vtn is not None
     for site in plant.vtn.sites.values():
         vtn.tell_limits(plant, site)
-    await asyncio.sleep(LATE.total_seconds())
+    clock.ahead += LATE
 
 
-async def _ask(world: World, owner: str, number: int, answer_by: datetime, canary: str) -> str:
+async def _ask(world: World, owner: str, number: int, answer_within: timedelta, canary: str) -> str:
     """A question to an owner's person; the token of its link."""
     now = world.plant.clock.now()
     start = latest_boundary(now + 2 * FAR, QUARTER) + 8 * number * QUARTER
@@ -310,7 +320,7 @@ async def _ask(world: World, owner: str, number: int, answer_by: datetime, canar
             amount_kw=120.0,
             course_kw=(200.0,) * 4,
             window=Interval(start, start + 4 * QUARTER),
-            answer_by=answer_by,
+            answer_by=now + answer_within,
             made_at=now,
             why=Why(reason=Reason.OPERATOR, words=canary),
         ),

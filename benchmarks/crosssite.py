@@ -25,7 +25,8 @@ from random import Random
 import aiohttp
 from yarl import URL
 
-from benchmarks._crossattempts import Attempt, Attempts
+from benchmarks._crossattempts import Attempts
+from benchmarks._crossloot import Attempt
 from benchmarks._crossowners import Owner, settled
 from benchmarks._crosspark import OWNERS, World, a_world
 from benchmarks.harness import Benchmark, Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -103,18 +104,20 @@ class Units:
     headers: dict[str, str] = field(default_factory=dict)
     written: list[tuple[str, float | None]] = field(default_factory=list)
     obeys: bool = True
+    tls: ssl.SSLContext | None = None
     _runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
+        await site.start()
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -139,9 +142,11 @@ class Units:
 
 
 @asynccontextmanager
-async def units(**tells: dict[str, Any]) -> AsyncIterator[Units]:
+async def units(
+    tls: ssl.SSLContext | None = None, /, **tells: dict[str, Any]
+) -> AsyncIterator[Units]:
     with reserved_port() as port:
-        there = Units(port, tells=tells)
+        there = Units(port, tells=tells, tls=tls)
         await there.start()
         try:
             yield there

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,7 @@ from aiohttp import web
 from adapters import letting_go
 from adapters.http_pull import PullAddress, PullLink, PullTiming
 from tests.adapters.httpdevices import (
+    MAP,
     NOON,
     Units,
     Wall,
@@ -27,6 +29,7 @@ from tests.adapters.httpdevices import (
     units,
     until,
 )
+from tests.adapters.papers import Papers
 from vpp.errors import UnavailableError
 from vpp.wire import AckMessage, TelemetryMessage
 
@@ -73,12 +76,13 @@ async def asked(
     timing: PullTiming = QUICK,
     wall: Wall | None = None,
     headers: Any = dict,
+    text: str = MAP,
 ) -> AsyncIterator[Heard]:
     names = names or ("u1",)
     async with units(**{name: telling() for name in names}) as there:
         link = PullLink(
             PullAddress(url=there.url, headers=headers),
-            a_map(folder),
+            a_map(folder, text),
             [a_device(name, read_only=read_only) for name in names],
             now=(wall or Wall()).now,
             jitter=Random(1),
@@ -367,5 +371,68 @@ def test_a_secret_that_is_not_there_is_a_fault_that_names_its_place(tmp_path: Pa
         async with asked(tmp_path, headers=headers) as heard:
             await until(lambda: "environment variable KEY" in (heard.link.fault or ""))
             assert not heard.there.asked
+
+    run(check())
+
+
+ANSWERING = MAP.replace(
+    "sources:",
+    "answer:\n  topic: units/{unit}/limit\n  command_id: id\n  accepted: ok\n  values: [true]\n"
+    "  reason: why\nsources:\n  answer: {ref: a test, mark: ours, confidence: H, valid: all}",
+).replace('payload: {kw: "{power}"}', 'payload: {kw: "{power}", id: "{command_id}"}')
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "reason"),
+    [
+        pytest.param({"id": "c1", "ok": True}, True, None, id="taken"),
+        pytest.param({"id": "c1", "ok": False, "why": "too hot"}, False, "'too hot'", id="refused"),
+    ],
+)
+def test_an_answer_in_words_says_more_than_its_status(
+    tmp_path: Path, answer: dict[str, Any], accepted: bool, reason: str | None
+) -> None:
+    async def check() -> None:
+        async with asked(tmp_path, text=ANSWERING) as heard:
+
+            async def words(request: web.Request) -> web.Response:
+                return web.json_response(answer)
+
+            await until(lambda: heard.link.connected)
+            heard.there.odd["units/u1/limit"] = words
+            assert await heard.link.send([a_setpoint(-3.0)]) == ()
+            await until(lambda: bool(heard.acks))
+            assert (heard.acks[0].accepted, heard.acks[0].reason) == (accepted, reason)
+
+    run(check())
+
+
+def test_a_gateway_with_a_certificate_of_its_own_is_asked_by_who_trusts_that_alone(
+    tmp_path: Path, require_program: Callable[[str, str], Path]
+) -> None:
+    papers = Papers(tmp_path, require_program("openssl", "apt-get install openssl"))
+    papers.authority()
+    papers.make("unit", 2)
+    shows = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shows.load_cert_chain(tmp_path / "unit.pem", tmp_path / "unit.key")
+    trusts = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+
+    def a_link(url: str, context: ssl.SSLContext | None) -> PullLink:
+        return PullLink(
+            PullAddress(url=url, context=lambda: context),
+            a_map(tmp_path),
+            [a_device()],
+            now=Wall().now,
+            jitter=Random(1),
+            timing=QUICK,
+        )
+
+    async def check() -> None:
+        async with units(shows, u1=telling()) as there:
+            async with a_link(there.url, None) as stranger:
+                await until(lambda: "certificate verify failed" in (stranger.fault or ""))
+                assert not there.asked
+            async with a_link(there.url, trusts) as trusting:
+                await until(lambda: trusting.connected)
 
     run(check())

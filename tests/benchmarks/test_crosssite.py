@@ -8,7 +8,7 @@ from random import Random
 
 import aiohttp
 
-from benchmarks._crossattempts import Attempt
+from benchmarks._crossloot import Attempt
 from benchmarks._crossowners import Owner, settled
 from benchmarks._crosspark import World, a_world, secret_of
 from benchmarks.crosssite import SMALL, Found, attempt_all, make

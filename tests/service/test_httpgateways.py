@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +20,8 @@ from vpp.model.ids import ResourceId
 from vpp.model.time import isoformat
 from vpp.service.channels import Channels
 from vpp.service.config import ConfigErrors
+from vpp.service.deviceread import DeviceTestOptions
+from vpp.service.devicetestcommand import run_device_test
 from vpp.service.devicetestwiring import channel_of
 from vpp.service.http import reserved_port
 from vpp.service.listeners import serve_face
@@ -244,3 +249,51 @@ def test_two_gateways_have_no_token_in_common(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as raised:
         loaded(tmp_path, text)
     assert "is that of gateway 'kiln': give each its own" in [f.what for f in raised.value.faults]
+
+
+@pytest.mark.parametrize("name", ["battery", "pv", "mill-meter"])
+def test_a_device_behind_any_of_them_is_read_by_a_device_test_and_nothing_is_written(
+    tmp_path: Path, require_program: Callable[[str, str], Path], name: str
+) -> None:
+    require_program("mosquitto", "apt-get install mosquitto (or: make system)")
+
+    async def check() -> None:
+        clock = WallClock()
+        now = clock.now()
+        rows = [f"{isoformat(now + timedelta(seconds=n / 10))},m,-{n},{n},0" for n in range(100)]
+        with reserved_port() as port:
+            async with units(b1={"t": now.timestamp(), "kw": 5}) as there:
+                text = SECTIONS.replace("8084", str(there.port)).replace("8443", str(port))
+                recording = "\n".join([FILES["summer.csv"].splitlines()[0], *rows]) + "\n"
+                file = loaded(tmp_path, text, **{"summer.csv": recording})
+
+                async def telling() -> None:
+                    headers = {"Authorization": f"Bearer {FILES['kiln.secret']}"}
+                    url = f"http://127.0.0.1:{port}/push/kiln/devices/p1"
+                    async with aiohttp.ClientSession(headers=headers) as http:
+                        for number in count():
+                            there.tells["b1"] = {"t": clock.now().timestamp(), "kw": 5 + number}
+                            body = {"time": isoformat(clock.now()), "power_kw": number}
+                            with suppress(
+                                aiohttp.ClientError
+                            ):  # it may not listen yet, or any more
+                                async with http.post(url, json=body) as answer:
+                                    await answer.read()
+                            await asyncio.sleep(0.02)
+
+                told = asyncio.create_task(telling())
+                report = await run_device_test(
+                    file,
+                    ResourceId(name),
+                    DeviceTestOptions(read_for=timedelta(seconds=0.3), least_messages=2),
+                    clock=clock,
+                    data=tmp_path / "data",
+                    broker_url=None,
+                    say=lambda line: None,
+                    agree=None,
+                )
+                told.cancel()
+                assert (report.failed, report.channel) == (None, channel_of(file, ResourceId(name)))
+                assert "PUT" not in there.methods
+
+    asyncio.run(asyncio.wait_for(check(), 30))
