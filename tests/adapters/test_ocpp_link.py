@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
@@ -18,9 +18,11 @@ from tests.adapters.ocppbench import (
     run,
     until,
 )
-from vpp.errors import DataError
+from vpp.errors import DataError, UnavailableError
 from vpp.model.charging import Wish
 from vpp.model.ids import EnterpriseId
+from vpp.model.time import isoformat
+from vpp.ports import JournalEntry
 from vpp.simulate.charger import Car, Dialect, Purpose
 from vpp.simulate.chargerfaults import (
     Away,
@@ -323,6 +325,36 @@ def test_a_stay_that_ended_is_over_after_a_restart_too() -> None:
             await bench.settled()
         async with a_bench(journal=journal) as bench:
             assert bench.shown().points[0].session is None
+
+    run(check())
+
+
+class Full(MemoryJournal):
+    """A journal without room, until there is."""
+
+    full = True
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        if self.full:
+            raise UnavailableError("no room", where="journal", fix="Make room")
+        return await super().append(kind, key, body, now=now)
+
+
+def test_a_start_that_cannot_be_recorded_is_told_again_by_the_station() -> None:
+    async def check() -> None:
+        journal = Full()
+        async with a_bench(journal=journal) as bench:
+            line = await bench.raw()
+            start = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": isoformat(NOON)}
+            await line.send_json([2, "1", "StartTransaction", start])
+            answer = await line.receive_json()
+            assert answer[:3] == [4, "1", "InternalError"]
+            assert bench.shown().points[0].session is None
+            journal.full = False
+            await line.send_json([2, "1", "StartTransaction", start])
+            while (answer := await line.receive_json())[0] != 3:
+                pass  # it asks something of its own
+            assert answer[2]["transactionId"] == int(bench.shown().points[0].session or 0)
 
     run(check())
 

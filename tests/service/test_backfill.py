@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from adapters.brokers import MosquittoBroker
 from adapters.mqtt_link import MqttLink
+from tests.service.conftest import NOW, hear
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.sense.intake import Intake
+from vpp.service import backfill
 from vpp.service.backfill import MOST_NUMBERS, Backfill, newest_of
+from vpp.service.plant import Plant
 from vpp.simulate.fleet import DeviceMessage
 from vpp.simulate.gateway import BrokerAccess, Gateway
 from vpp.wirebackfill import ResendMessage
@@ -29,8 +32,8 @@ SECOND = timedelta(seconds=1)
 
 def asked_at(gaps: Callable[[int], dict[ResourceId, list[tuple[int, int]]]]) -> list[int]:
     """Seconds at which the device is asked, looked at each second for two hours."""
-    backfill = Backfill()
-    return [s for s in range(7200) if backfill.due(gaps(s), NOON + s * SECOND)]
+    patient = Backfill()
+    return [s for s in range(7200) if patient.due(gaps(s), NOON + s * SECOND)]
 
 
 def test_a_gap_settles_for_ten_seconds_and_one_that_is_not_filled_is_asked_for_eight_times() -> (
@@ -49,13 +52,30 @@ def test_a_device_that_sends_some_is_asked_for_the_rest_at_once() -> None:
 
 
 def test_who_was_asked_often_enough_is_told_once() -> None:
-    backfill, told = Backfill(), []
+    patient, told = Backfill(), []
     for second in range(7200):
         now = NOON + second * SECOND
-        backfill.due({BESS: [(1, 3), (7, 7)]}, now)
-        told += [(second, dict(gone)) for gone in [backfill.given_up(now)] if gone]
+        patient.due({BESS: [(1, 3), (7, 7)]}, now)
+        told += [(second, dict(gone)) for gone in [patient.given_up(now)] if gone]
 
     assert told == [(2740, {BESS: 4})]
+
+
+def test_over_other_links_than_our_own_nobody_is_asked(plant: Plant) -> None:
+    asked: list[ResourceId] = []
+
+    async def ask(wanted: Mapping[ResourceId, ResendMessage]) -> None:
+        asked.extend(wanted)
+
+    async def check() -> None:
+        hear(plant, NOW, seq=5)  # 2, 3 and 4 never came
+        patience = Backfill()
+        for seconds in (0, 15):
+            await backfill.look(plant, ask, patience, NOW + seconds * SECOND)
+
+    plant.resends = frozenset({ResourceId("steel-battery")})
+    asyncio.run(check())
+    assert asked == ["steel-battery"]
 
 
 @given(

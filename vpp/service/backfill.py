@@ -108,10 +108,16 @@ async def watch(plant: Plant, ask: AskAgain, stop: asyncio.Event) -> None:
 
 
 async def look(plant: Plant, ask: AskAgain, backfill: Backfill, now: datetime) -> None:
-    """Ask once for what is due, and tell who was asked often enough; while nobody hears us nobody is asked."""
+    """Ask once for what is due, and tell who was asked often enough; while nobody hears us nobody is asked.
+
+    Over other links than our own nobody can be asked: what lacks there comes by itself, or never.
+    """
     if not plant.source.connected:
         return
-    due = backfill.due(plant.intake.gaps(), now)
+    gaps = plant.intake.gaps()
+    if plant.resends is not None:
+        gaps = {device: ranges for device, ranges in gaps.items() if device in plant.resends}
+    due = backfill.due(gaps, now)
     if due:
         await ask(
             {

@@ -44,6 +44,8 @@ class Linked:
 
     channels: Channels
     native: MqttLink
+    native_devices: frozenset[ResourceId]
+    """What `native` carries."""
     faces: tuple[OuterFace, ...] = ()
     """Where devices call that are not called."""
     chargers: tuple[ChargerDesk, ...] = ()
@@ -134,7 +136,15 @@ async def open_links(
             carrier |= {ResourceId(device.resource): site.id for device in site.devices}
     channels = Channels(links, carrier)
     stack.push_async_callback(channels.close)
-    return Linked(channels=channels, native=native, faces=faces, chargers=tuple(chargers), vtn=vtn)
+    alone = frozenset(device for device, link in carrier.items() if link == NATIVE)
+    return Linked(
+        channels=channels,
+        native=native,
+        native_devices=alone,
+        faces=faces,
+        chargers=tuple(chargers),
+        vtn=vtn,
+    )
 
 
 def modbus_link(

@@ -235,6 +235,8 @@ class Plant:
 
     ask_again: AskAgain | None = None
     """Asks devices for what never came; None where nothing can be lost."""
+    resends: frozenset[ResourceId] | None = None
+    """Who can be asked; None: everybody."""
 
     window: WindowDesk | None = None
     """Where other processes look at us; nothing depends on it."""

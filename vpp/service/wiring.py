@@ -514,7 +514,7 @@ async def open_plant(
             boxes=boxes_of(file),
             window=await open_window(file, stack),
         )
-        plant.ask_again = linked.native.ask_again
+        plant.ask_again, plant.resends = linked.native.ask_again, linked.native_devices
         plant.set_aside = journal.set_aside
         await open_platforms(plant, stack)
         plant.link_faces, plant.vtn = linked.faces, linked.vtn
