@@ -253,6 +253,9 @@ async def test_a_fault_of_ours_costs_one_letter_and_no_loop(scene: Scene) -> Non
     await people.tell(scene.plant, a_message(NOW, ANNA), NOW)
     await settle(scene.plant)
     assert people.delivered(scene.plant, "m-1") == Reached(channel="erp", at=NOW)
+    assert len(scene.mail.given) == 1
+    (told,) = scene.told("message_not_handed_over")
+    assert "a fault of our own: RuntimeError" in told
 
     scene.mail.breaks = False
     await people.tell(scene.plant, a_message(NOW, message_id="m-2"), NOW)

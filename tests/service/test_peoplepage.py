@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.service.conftest import NOW
@@ -24,7 +25,7 @@ from vpp.service.http import reserved_port
 from vpp.service.instructiondesk import InstructionDesk, Story
 from vpp.service.listeners import serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.onetimelinks import random_token
+from vpp.service.onetimelinks import hash_of, random_token
 from vpp.service.peoplepage import faces
 from vpp.service.peopleschema import PageSection, PeopleSection
 from vpp.service.plant import Plant
@@ -249,9 +250,19 @@ async def test_a_link_used_twice_acts_once(plant: Plant) -> None:
 
 
 @acted
-async def test_of_many_answers_at_the_same_moment_one_counts(plant: Plant) -> None:
+async def test_of_many_answers_at_the_same_moment_one_counts(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = plant.journal.append_all
+
+    async def slow(*given: Any, **named: Any) -> None:
+        for _ in range(50):  # so that all of them have arrived before the first is on disk
+            await asyncio.sleep(0)
+        await write(*given, **named)
+
     async with opened(plant) as scene:
         token = await scene.ask()
+        monkeypatch.setattr(plant.journal, "append_all", slow)
         forms = [
             {"answer": "accept"},
             {"answer": "decline"},
@@ -325,6 +336,18 @@ async def test_one_persons_link_opens_nothing_of_another(plant: Plant) -> None:
         assert (await scene.post(annas, answer="decline"))[0] == 303
         assert [story.state for story in scene.stories] == [State.ASKED, State.DECLINED]
         assert (await scene.get(wangs))[0] == 200
+
+
+@acted
+async def test_a_link_that_names_another_person_than_its_question_is_nobodys(plant: Plant) -> None:
+    async with opened(plant) as scene:
+        token = await scene.ask()
+        links = scene.plant.people.links.links
+        key = hash_of(token)
+        links[key] = msgspec.structs.replace(links[key], person_id=ANNA)
+        assert (await scene.get(token))[0] == 404
+        assert (await scene.post(token, answer="accept"))[0] == 404
+        assert scene.stories[0].state is State.ASKED
 
 
 @acted
