@@ -225,6 +225,7 @@ def _seeker(name: str, station: Station, point: Point, now: datetime) -> Seeker:
         most_kw=most_kw,
         left_kwh=stay.left_kwh(point.plug),
         leaves_at=stay.leaves_at(now),
+        charges=point.wanted is not None and point.wanted.kw > 0,
     )
 
 

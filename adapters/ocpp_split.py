@@ -3,7 +3,8 @@
     allowed − what nobody can steer ─▶ by laxity ─▶ each the most it takes, or nothing below its least
 
 Laxity is how long a car could wait before it must charge without pause. Cars that take nothing now come last.
-A car gives up what the next one lacks to begin with, so that as little as possible is left over. Pure.
+Who charges already goes on until somebody else can wait less by a turn: cars that want alike would else take each
+other's place at every message, since waiting is what makes a car the next. A car gives up what the next one lacks to begin with, so that as little as possible is left over. Pure.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 TINY_KW = 1e-6
+TURN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,14 @@ class Seeker:
     most_kw: float
     left_kwh: float
     leaves_at: datetime
+    charges: bool = False
+    """Whether it was given something before."""
 
     def laxity(self, now: datetime) -> timedelta:
-        """How long it could wait."""
+        """How long it could wait, less a turn for one that charges."""
         hours = self.left_kwh / self.most_kw if self.most_kw > 0 else 0.0
-        return self.leaves_at - now - timedelta(hours=hours)
+        turn = TURN if self.charges else timedelta(0)
+        return self.leaves_at - now - timedelta(hours=hours) - turn
 
 
 def split(allowed_kw: float, seekers: Sequence[Seeker], now: datetime) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -31,6 +32,13 @@ def test_who_can_wait_the_least_comes_first() -> None:
 
 def test_a_car_that_needs_more_can_wait_less() -> None:
     assert split(10, [a_car("a", 8, 10), a_car("b", 8, 60)], NOON) == {"a": 0, "b": 10}
+
+
+def test_who_charges_goes_on_until_another_can_wait_less_by_a_turn() -> None:
+    charging = replace(a_car("b", 8), charges=True)
+    assert split(10, [a_car("a", 8), charging], NOON) == {"a": 0, "b": 10}
+    assert split(10, [a_car("a", 7.8), charging], NOON) == {"a": 0, "b": 10}
+    assert split(10, [a_car("a", 7.7), charging], NOON) == {"a": 10, "b": 0}
 
 
 def test_a_car_gives_up_what_the_next_one_lacks_to_begin_with() -> None:

@@ -45,6 +45,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "forecast",
         "iec104",
         "net_position",
+        "ocpp",
         "planner",
         "programmes",
         "robust_bids",
@@ -61,6 +62,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "field",
         "forecast",
         "iec104",
+        "ocpp",
         "planner",
         "--small",
         "--json",
@@ -85,6 +87,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert (measured["ingest_lost"], measured["ingest_invalid_accepted"]) == (0, 0)
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
+    assert (measured["stations"], measured["messages_lost"]) == (6, 0)
 
 
 def test_a_name_that_does_not_exist_is_bad_input() -> None:

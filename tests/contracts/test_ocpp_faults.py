@@ -8,14 +8,22 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from random import Random
 
 import aiohttp
 import msgspec
+import pytest
 
+from tests.adapters.ocppbench import SPEC as QUIET
+from tests.adapters.ocppbench import a_bench as central_bench
+from tests.adapters.ocppbench import a_park
 from tests.contracts.linkbench import NOON, a_setpoint, until
 from tests.contracts.ocppbenches import SPEC, OverOcpp, a_bench, a_station
-from vpp.model.time import parse_utc
+from vpp.model.time import Interval, parse_utc
+from vpp.simulate.charger import Car, Dialect
 from vpp.simulate.chargerfaults import (
+    TROUBLES,
+    BootLoop,
     Garbled,
     Ignores,
     Mute,
@@ -23,6 +31,8 @@ from vpp.simulate.chargerfaults import (
     Skewed,
     Twice,
     Wiped,
+    active,
+    drawn,
 )
 from vpp.wire import AckMessage, TelemetryMessage
 
@@ -310,5 +320,45 @@ def test_a_station_of_no_park_file_is_told_of_and_nothing_that_it_says_is_used()
             assert stranger.counts["asked"] == 0
             stop.set()
             await running
+
+    run(check())
+
+
+# ---------------------------------------------------------------- all of it, at random
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_befalls_stations_at_random_the_plant_goes_on_and_all_are_steered_afterwards(
+    seed: int,
+) -> None:
+    names = tuple(f"cp-{number}" for number in range(6))
+    hour = Interval(NOON, NOON + timedelta(minutes=20))
+    # Of connections only so many are let in within a minute of the wall, whatever our clock says.
+    whats = tuple(what for what in TROUBLES if not isinstance(what, BootLoop | Mute))
+    faults = drawn(
+        names, Random(seed), share=1.0, within=hour, whats=(*whats, BootLoop(every_s=50.0))
+    )
+
+    async def check() -> None:
+        spec = replace(QUIET, answer_s=0.05)
+        async with central_bench(a_park(*names), spec=spec) as bench:
+            for number, name in enumerate(names):
+                point = await bench.station(name, dialect=list(Dialect)[number % 2])
+                point.plug_in(car=Car(wanted_kwh=200.0, most_kw=20.0, holds_kwh=300.0))
+            seq = 0
+            while bench.clock.at < NOON + timedelta(minutes=50):
+                for name, point in bench.points.items():
+                    point.suffer(active(faults, name, bench.clock.at))
+                if bench.clock.at.second == 0:
+                    seq += 1
+                    await bench.link.send([bench.a_setpoint(-60.0, seq=seq)])
+                await bench.pass_s(10)
+            assert len({type(fault.what) for fault in faults}) > 2
+            assert all(-120.0 <= one.power_kw <= 0.0 for one in bench.told)
+            assert all(one.connected and not one.fault for one in bench.link.shown())
+            assert (await bench.asks(-60.0, seq=seq + 1)).accepted
+            await bench.pass_s(10)
+            assert len(bench.told[-1].sessions or ()) == len(names)
+            assert bench.told[-1].power_kw == -60.0 == -bench.draw_kw()
 
     run(check())

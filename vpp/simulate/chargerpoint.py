@@ -57,7 +57,6 @@ class ChargePoint:
     ) -> None:
         """`url` is that of the central system, to which the station adds its own name."""
         self.spec, self._now = spec, now
-        self._timing = timing or LineTiming()
         self.charger = Charger(spec, now())
         self._words: Words = Words16() if spec.dialect is Dialect.V16 else Words201()
         self._answers = Answers(
@@ -70,13 +69,15 @@ class ChargePoint:
             session,
             chance=chance,
             password=password,
-            timing=self._timing,
+            timing=timing or LineTiming(),
             opened=self._opened,
             answer=self._answers.to,
         )
         self.standing: str | None = None
         """What the central system made of the newest BootNotification: `Accepted`, `Pending`, `Rejected`."""
         self._boot_due, self._why = True, "power"
+        self._boots_at: datetime | None = None
+        """When it says again who it is, after it was not accepted."""
         self._troubles: frozenset[ChargerTrouble] = frozenset()
         self._skew = timedelta(0)
         self._meter_due = self._beat_due = self._restart_due = now()
@@ -132,6 +133,9 @@ class ChargePoint:
             self._meter_due = max(self._meter_due, now - self._answers.sample)
             self._meter_due += self._answers.sample
             self.tell()
+        if self._boots_at is not None and now >= self._boots_at and self.line.connected.is_set():
+            self._boots_at = None
+            self._boot()
         if now >= self._beat_due:
             self._beat_due = now + self._answers.heartbeat
             self._say("Heartbeat", {})
@@ -224,18 +228,13 @@ class ChargePoint:
         interval, self.standing = said.get("interval"), str(said.get("status"))
         every_s = interval if isinstance(interval, int) and interval > 0 else 60
         if self.standing != "Accepted":
-            wait_s = self._timing.longest_delay_s if answer is None else every_s
-            asyncio.get_running_loop().call_later(wait_s, self._boot_if_due)
+            self._boots_at = self._now() + timedelta(seconds=every_s)
             return
-        self._boot_due = False
+        self._boot_due, self._boots_at = False, None
         self.line.admit(admitted=True)
         self._answers.settings["HeartbeatInterval"] = str(every_s)
         self._beat_due = self._now() + timedelta(seconds=every_s)
         self._tell_all_statuses()
-
-    def _boot_if_due(self) -> None:
-        if self.line.connected.is_set() and not self.line.admitted:
-            self._boot()
 
     def _tell_all_statuses(self) -> None:
         for connector in self.charger.connectors:
