@@ -223,4 +223,6 @@ def _share(before: dict[str, float], after: dict[str, float]) -> float:
     return (after["cpu_s"] - before["cpu_s"]) / (after["at_s"] - before["at_s"])
 
 
-BENCHMARK = Benchmark(about="500 charging stations over OCPP: cost, and how soon a limit", measure=measure)
+BENCHMARK = Benchmark(
+    about="500 charging stations over OCPP: cost, and how soon a limit", measure=measure
+)
