@@ -57,12 +57,14 @@ class CarPark:
             for station in self.stations
             if station.heard and not station.connected
         }
-        somebody = any(station.connected for station in self.stations)
+        somebody = any(station.connected for station in self.stations) and not self._is_deaf(now)
         unheard = not all(station.heard for station in self.stations)
         if not any(station.heard for station in self.stations) or (
             unheard and now - self._began_at < STARTS
         ):
             return
+        if not (somebody or away):
+            return  # what was told grows old where it is used
         kw = sum(point.power_kw for station in self.stations for point in station.points)
         self._seq += 1
         if somebody:
@@ -111,12 +113,22 @@ class CarPark:
 
     def _has_stale(self, now: datetime) -> bool:
         """Whether a meter of a car that charges was not heard for three samples."""
-        return any(
-            point.newest is None or now - point.newest.at > self._fresh
+        return any(self._stale(now))
+
+    def _is_deaf(self, now: datetime) -> bool:
+        """Whether cars charge and none of their meters was."""
+        stale = self._stale(now)
+        return bool(stale) and all(stale)
+
+    def _stale(self, now: datetime) -> list[bool]:
+        """Of each car that charges at a station that is connected."""
+        return [
+            now - (point.newest.at if point.newest else stay.began_at) > self._fresh
             for station in self.stations
-            for point, _ in station.stays()
+            if station.connected
+            for point, stay in station.stays()
             if point.plug is Plug.CHARGING
-        )
+        ]
 
     # ------------------------------------------------------------ outward
 

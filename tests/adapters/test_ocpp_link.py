@@ -518,6 +518,25 @@ def test_while_one_station_is_away_the_others_are_told_and_what_lacks_is_mended_
     run(check())
 
 
+def test_a_meter_that_is_silent_makes_no_value_that_stands_still() -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            line = await bench.raw()
+            status = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+            start = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": isoformat(NOON)}
+            for action, payload in (("StatusNotification", status), ("StartTransaction", start)):
+                await line.send_json([2, action, action, payload])
+                while (await line.receive_json())[1] != action:
+                    pass
+            for seconds in (10, 20, 30, 40, 50):
+                bench.clock.at = NOON + timedelta(seconds=seconds)
+                bench.link.look(report=True)
+            await until(lambda: len(bench.told) > 2)
+            assert [told.ts[17:19] for told in bench.told] == ["10", "20", "30"]
+
+    run(check())
+
+
 def test_after_the_line_came_back_the_limit_is_set_anew() -> None:
     async def check() -> None:
         async with a_bench() as bench:
