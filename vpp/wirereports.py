@@ -61,7 +61,8 @@ class MemberMessage(WireModel):
 
     resource_id: str
     power_kw: ValueMessage
-    reactive_kvar: ValueMessage
+    reactive_kvar: ValueMessage | None
+    """null where the device does not tell it."""
     soc: ValueMessage | None
     """Share of its capacity; null where it has none."""
 
@@ -195,7 +196,7 @@ def _member(one: MemberPoint) -> MemberMessage:
     return MemberMessage(
         resource_id=one.resource_id,
         power_kw=_value(one.power),
-        reactive_kvar=_value(one.reactive),
+        reactive_kvar=None if one.reactive is None else _value(one.reactive),
         soc=None if one.soc is None else _value(one.soc),
     )
 

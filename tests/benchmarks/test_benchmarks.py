@@ -48,6 +48,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "ocpp",
         "planner",
         "programmes",
+        "reporting",
         "robust_bids",
         "runaway",
         "venue_faults",
@@ -64,6 +65,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "iec104",
         "ocpp",
         "planner",
+        "reporting",
         "--small",
         "--json",
     )
@@ -88,6 +90,8 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
     assert (measured["stations"], measured["messages_lost"]) == (6, 0)
+    assert (measured["points_1s"], measured["points_4s"], measured["points_60s"]) == (120, 30, 2)
+    assert (measured["sum_error_w"], measured["old_values_frozen"]) == (0, 0)
 
 
 def test_a_name_that_does_not_exist_is_bad_input() -> None:

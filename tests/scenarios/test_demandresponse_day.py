@@ -11,6 +11,13 @@ import pytest
 from tests.service.drpark import write_park
 from vpp.model.demandresponse import Stage
 from vpp.model.ids import ResourceId
+from vpp.model.reporting import (
+    DayPlanReport,
+    ForecastReport,
+    PointReport,
+    ReportKind,
+    is_known,
+)
 from vpp.service import accounting
 from vpp.service.drmoney import paid
 from vpp.service.plant import Plant
@@ -79,3 +86,21 @@ def test_the_park_prepared_before_the_window_and_let_go_after_it(played: Played)
     assert degc[first + 7] > degc[first - 1] + 0.5
     cold = course.power_kw[course.resource_ids.index(ResourceId("cold"))]
     assert cold[first + 8 : first + 11].mean() < cold[first : first + 8].mean() - 50
+
+
+def test_the_day_is_reported_whole(played: Played) -> None:
+    plant: Plant = played.plant
+    (owed,) = plant.reports.owed
+    streams = {kind: plant.reports.stream(owed.duty, kind) for kind in ReportKind}
+    assert {kind: one.missed for kind, one in streams.items()} == dict.fromkeys(ReportKind, 0)
+    assert streams[ReportKind.POINT].made >= 80  # each quarter-hour, as the control cycle
+    assert streams[ReportKind.FORECAST].made >= 80
+    point, ahead = streams[ReportKind.POINT].newest, streams[ReportKind.FORECAST].newest
+    tomorrow = streams[ReportKind.DAY_PLAN].newest
+    assert isinstance(point, PointReport)
+    assert point.heard == point.resources == 4
+    assert point.baseline.value == pytest.approx(-3000, rel=0.05)  # as on all days before
+    assert isinstance(ahead, ForecastReport)
+    assert all(map(is_known, (*ahead.planned, *ahead.up, *ahead.down)))
+    assert isinstance(tomorrow, DayPlanReport)
+    assert all(map(is_known, tomorrow.planned))

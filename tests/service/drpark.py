@@ -173,7 +173,11 @@ def write_park(
     (folder / "da.yaml").write_text(DAY_AHEAD)
     rules = shipped("markets/cn_generic_dr_peak_day_ahead.yaml").read_text()
     assert "min_mw: 1," in rules
-    (folder / "dr.yaml").write_text(rules.replace("min_mw: 1,", "min_mw: 0.1,"))
+    assert "telemetry_s: 60" in rules  # more rarely, as the control cycles of these days
+    rules = rules.replace("min_mw: 1,", "min_mw: 0.1,").replace(
+        "telemetry_s: 60", "telemetry_s: 900"
+    )
+    (folder / "dr.yaml").write_text(rules)
     (folder / "park.yaml").write_text(text)
     return load_park(folder / "park.yaml")
 

@@ -63,7 +63,10 @@ def test_what_is_taken_back_while_it_is_under_way_is_owed_no_more(making: Making
 def test_what_is_taken_back_after_it_was_evaluated_is_not_paid(tmp_path: Path) -> None:
     write_park(tmp_path)
     rules = tmp_path / "dr.yaml"
-    rules.write_text(rules.read_text() + "reporting: {settlement_lag_days: 5}\n")
+    owed = "reporting:\n"
+    text = rules.read_text()
+    assert owed in text
+    rules.write_text(text.replace(owed, f"{owed}  settlement_lag_days: 5\n"))
     plant = a_plant(load_park(tmp_path / "park.yaml"), tmp_path)
 
     async def run() -> None:

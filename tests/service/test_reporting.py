@@ -68,6 +68,12 @@ def at(plant: Plant, moment: datetime) -> None:
     asyncio.run(reporting.report(plant, moment))
 
 
+def plans_at(plant: Plant, moment: datetime) -> None:
+    """The same of what is planned."""
+    plant.clock = SimulatedClock(moment)
+    asyncio.run(reporting.report_planned(plant, moment))
+
+
 def newest(plant: Plant, kind: ReportKind = ReportKind.POINT) -> Any:
     (owed,) = plant.reports.owed
     return plant.reports.stream(owed.duty, kind).newest
@@ -219,9 +225,7 @@ def test_the_baseline_of_a_product_is_that_of_its_method(tmp_path: Path) -> None
 
 def test_a_forecast_tells_what_is_planned_and_the_room_beside_it(plant: Plant) -> None:
     owing(plant, **ALL)
-    at(plant, NOW)
-    assert newest(plant, ReportKind.FORECAST) is None  # the plan of this quarter-hour is awaited
-    at(plant, NOW + 30 * SECOND)
+    plans_at(plant, NOW + 2 * MINUTE)
 
     told = newest(plant, ReportKind.FORECAST)
     assert isinstance(told, ForecastReport)
@@ -237,8 +241,7 @@ def test_a_store_that_the_plan_empties_has_no_room_left_to_feed(plant: Plant) ->
     for kwh in plant.schedule.stored_kwh.values():
         kwh[7:] = 0.0
     owing(plant, **ALL)
-    at(plant, NOW)
-    at(plant, NOW + 30 * SECOND)
+    plans_at(plant, NOW + 2 * MINUTE)
     told = newest(plant, ReportKind.FORECAST)
     assert told.up[7].value > 0 == told.up[8].value
 
@@ -246,7 +249,7 @@ def test_a_store_that_the_plan_empties_has_no_room_left_to_feed(plant: Plant) ->
 def test_what_no_plan_reaches_is_unknown_and_not_zero(plant: Plant) -> None:
     plant.schedule = None
     at(owing(plant, **ALL), NOW)
-    at(plant, NOW + 30 * SECOND)
+    plans_at(plant, NOW + 2 * MINUTE)
     told = newest(plant, ReportKind.FORECAST)
     for values in (told.planned, told.baseline, told.up, told.down):
         assert not any(map(is_known, values))
@@ -256,10 +259,9 @@ def test_what_no_plan_reaches_is_unknown_and_not_zero(plant: Plant) -> None:
 def test_the_plan_of_a_day_is_told_the_evening_before(plant: Plant) -> None:
     owing(plant, **ALL)
     evening = datetime(2025, 12, 2, 17, tzinfo=UTC)  # 18:00 in Stockholm
-    at(plant, NOW)
-    at(plant, evening)
+    plans_at(plant, evening - 13 * MINUTE)
     assert newest(plant, ReportKind.DAY_PLAN).day == date(2025, 12, 2)
-    at(plant, evening + 30 * SECOND)
+    plans_at(plant, evening + 2 * MINUTE)
 
     told = newest(plant, ReportKind.DAY_PLAN)
     assert isinstance(told, DayPlanReport)
@@ -284,7 +286,7 @@ def test_a_plan_reaches_the_end_of_the_day_that_is_told_next(plant: Plant) -> No
     owing(plant, **ALL)
     noon, evening = NOW, datetime(2025, 12, 2, 16, 45, tzinfo=UTC)
     end_of_tomorrow = datetime(2025, 12, 3, 23, tzinfo=UTC)
-    at(plant, noon)
+    plans_at(plant, noon)
     plain = replace(inputs.horizon_of(plant, noon), steps=4)
     assert reporting.reaching(plant, plain).end == plain.end
     before = replace(plain, start=evening)
@@ -316,11 +318,11 @@ def test_a_dispatch_centre_and_a_platform_are_told_the_same(plant: Plant) -> Non
 
 
 def test_each_kind_is_made_once_at_its_moment(plant: Plant) -> None:
-    owing(plant, **{**ALL, "telemetry_s": 20})
-    step = reporting.tick(plant)
-    assert step == 10 * SECOND  # 20 s, and half a minute after a quarter-hour
+    owing(plant, **{**ALL, "telemetry_s": 20, "members_s": 40})
+    assert reporting.tick(plant) == 20 * SECOND
     for k in range(31):
-        at(plant, NOW + k * step)
+        at(plant, NOW + k * 10 * SECOND)
+        plans_at(plant, NOW + k * 10 * SECOND)
     (owed,) = plant.reports.owed
     streams = {kind: plant.reports.stream(owed.duty, kind) for kind in ReportKind}
     assert {kind: s.made for kind, s in streams.items()} == {
@@ -329,6 +331,16 @@ def test_each_kind_is_made_once_at_its_moment(plant: Plant) -> None:
         ReportKind.DAY_PLAN: 1,  # of the running day: nobody has told it yet
     }
     assert not any(s.missed for s in streams.values())
+
+
+def test_the_plan_of_a_day_waits_for_a_plan(plant: Plant) -> None:
+    owing(plant, **ALL)
+    schedule, plant.schedule = plant.schedule, None
+    plans_at(plant, NOW + 2 * MINUTE)
+    assert newest(plant, ReportKind.DAY_PLAN) is None
+    plant.schedule = schedule
+    plans_at(plant, NOW + 17 * MINUTE)
+    assert newest(plant, ReportKind.DAY_PLAN).day == date(2025, 12, 2)
 
 
 def test_moments_that_passed_are_missed_and_not_made_up(plant: Plant) -> None:
@@ -532,6 +544,7 @@ def test_reports_are_read_as_they_were_made_and_gaps_are_told(
     platform(owing(plant, **ALL), port)
     for minute in (0, 1, 3):
         at(plant, NOW + minute * MINUTE)
+    plans_at(plant, NOW + 3 * MINUTE)
     product = plant.reports.owed[0].duty.product_id
 
     async def ask() -> tuple[Any, ...]:

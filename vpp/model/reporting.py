@@ -121,8 +121,8 @@ class MemberPoint:
     resource_id: ResourceId
     power: Shown
     """kW."""
-    reactive: Shown
-    """kvar, fed above 0; invalid where the device does not tell it."""
+    reactive: Shown | None
+    """kvar, fed above 0; None where the device does not tell it."""
     soc: Shown | None
     """Share of its capacity; None where it has none."""
 

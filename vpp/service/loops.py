@@ -96,10 +96,12 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
 
 def _reports(plant: Plant, seat: Seat) -> dict[str, Loop]:
     """After all that reports tell of; sending has no seat, for platforms have their own time."""
-    step = reporting.tick(plant)
-    making = (
-        {} if step is None else {"report": _cycle(plant, seat("report"), reporting.report, step)}
-    )
+    step, making = reporting.tick(plant), dict[str, Loop]()
+    if step is not None:
+        making["report"] = _cycle(plant, seat("report"), reporting.report, step)
+    if reporting.owes_plans(plant):
+        one, place = reporting.report_planned, seat("report_planned")
+        making["report_planned"] = _cycle(plant, place, one, QUARTER, AFTER_RESULTS)
     return making | reportsending.loops(plant)
 
 

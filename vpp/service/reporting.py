@@ -32,9 +32,6 @@ from vpp.wirereports import message_of
 REPORT, ANSWER = "report", "report_answer"
 """Kinds of journal entries: the bytes of each report by its id; what a platform made of it, by platform and id."""
 
-AFTER_PLAN = timedelta(seconds=30)
-"""Forecasts and plans of a day are made so long after their moment: the plan of that quarter-hour is in them."""
-
 ONE_DAY = timedelta(days=1)
 
 
@@ -71,15 +68,18 @@ def _seconds(count: int | None) -> timedelta | None:
 
 
 def tick(plant: Plant) -> timedelta | None:
-    """How often to look: each moment at which something may be owed is one of these; None: nothing ever is."""
-    steps_s: list[int] = []
-    for owed in plant.reports.owed:
-        duty = owed.duty
-        if duty.telemetry is not None:
-            steps_s.append(duty.telemetry // timedelta(seconds=1))
-        if duty.forecast_step is not None or duty.plan_points is not None:
-            steps_s.append(AFTER_PLAN // timedelta(seconds=1))
+    """How often points are looked for: each moment at which one is owed is a multiple; None: none ever is."""
+    steps = (owed.duty.telemetry for owed in plant.reports.owed)
+    steps_s = [step // timedelta(seconds=1) for step in steps if step is not None]
     return timedelta(seconds=gcd(*steps_s)) if steps_s else None
+
+
+def owes_plans(plant: Plant) -> bool:
+    """Whether forecasts or plans of a day are owed."""
+    return any(
+        owed.duty.forecast_step is not None or owed.duty.plan_points is not None
+        for owed in plant.reports.owed
+    )
 
 
 def reaching(plant: Plant, horizon: Horizon) -> Horizon:
@@ -101,9 +101,25 @@ def reaching(plant: Plant, horizon: Horizon) -> Horizon:
 
 
 async def report(plant: Plant, now: datetime) -> None:
-    """Make every report that is due, put all of them on record, and hand them to the platforms."""
+    """Make every point that is due."""
+    await _make(plant, (ReportKind.POINT,), now)
+
+
+async def report_planned(plant: Plant, now: datetime) -> None:
+    """Make every forecast and plan of a day that is due."""
+    await _make(plant, (ReportKind.FORECAST, ReportKind.DAY_PLAN), now)
+
+
+async def _make(plant: Plant, kinds: tuple[ReportKind, ...], now: datetime) -> None:
+    """Make what is due, put all of it on record, and hand it to the platforms."""
     looks: dict[UnitId, Look] = {}
-    reports = [one for owed in plant.reports.owed for one in _due(plant, owed, looks, now)]
+    reports = [
+        one
+        for owed in plant.reports.owed
+        for kind in kinds
+        if (moment := _newly_due(plant, owed, kind, now)) is not None
+        for one in _made(owed, kind, moment, _look(plant, owed, looks, now))
+    ]
     parcels = [
         Parcel(head=one.head, body=message_of(one).model_dump_json().encode()) for one in reports
     ]
@@ -119,7 +135,7 @@ async def report(plant: Plant, now: datetime) -> None:
             _note_missed(plant, one.head, 1)
         return
     for desk, said in unsaid:
-        del desk.unsaid[: len(said)]
+        desk.unsaid = [one for one in desk.unsaid if one not in said]
     for one, parcel in zip(reports, parcels, strict=True):
         _hand_over(plant, one, parcel)
 
@@ -137,33 +153,36 @@ def _hand_over(plant: Plant, one: Report, parcel: Parcel) -> None:
             desk.put(key, parcel)
 
 
-def _due(plant: Plant, owed: Owed, looks: dict[UnitId, Look], now: datetime) -> Iterator[Report]:
-    """What one duty asks for now."""
-    due = {kind: _newly_due(plant, owed, kind, now) for kind in ReportKind}
-    if not any(due.values()):
-        return
+def _look(plant: Plant, owed: Owed, looks: dict[UnitId, Look], now: datetime) -> Look:
+    """The same for all that one unit owes now."""
     unit = owed.unit
     if unit.unit_id not in looks:
         looks[unit.unit_id] = Look(plant=plant, now=max(now, plant.clock.now()), unit=unit)
-    look, duty = looks[unit.unit_id], owed.duty
-    if (moment := due[ReportKind.POINT]) is not None:
-        members = duty.members is not None and latest_boundary(moment, duty.members) == moment
-        yield reportmaking.point(look, owed, moment, members=members)
-    if (moment := due[ReportKind.FORECAST]) is not None:
-        yield reportmaking.forecast(look, owed, moment)
-    if (moment := due[ReportKind.DAY_PLAN]) is not None:
-        span = Interval(moment, moment + timedelta.resolution)
-        for _, day in _plan_days(plant, owed, span):
-            yield reportmaking.day_plan(look, owed, day, moment)
+    return looks[unit.unit_id]
+
+
+def _made(owed: Owed, kind: ReportKind, moment: datetime, look: Look) -> Iterator[Report]:
+    match kind:
+        case ReportKind.POINT:
+            every = owed.duty.members
+            members = every is not None and latest_boundary(moment, every) == moment
+            yield reportmaking.point(look, owed, moment, members=members)
+        case ReportKind.FORECAST:
+            yield reportmaking.forecast(look, owed, moment)
+        case ReportKind.DAY_PLAN:
+            span = Interval(moment, moment + timedelta.resolution)
+            for _, day in _plan_days(look.plant, owed, span):
+                yield reportmaking.day_plan(look, owed, day, moment)
 
 
 def _newly_due(plant: Plant, owed: Owed, kind: ReportKind, now: datetime) -> datetime | None:
     """The newest moment of a kind that is owed and was not looked at; those between are missed."""
     stream = plant.reports.stream(owed.duty, kind)
-    newest = _newest(plant, owed, kind, now if kind is ReportKind.POINT else now - AFTER_PLAN)
-    last = stream.last_due
+    newest, last = _newest(plant, owed, kind, now), stream.last_due
     if newest is None or (last is not None and newest <= last):
         return None
+    if kind is ReportKind.DAY_PLAN and plant.schedule is None:
+        return None  # later: its day lasts
     stream.last_due = newest
     if last is None:
         return newest if _wanted_at_start(plant, owed, kind, newest, now) else None

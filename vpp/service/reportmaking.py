@@ -103,7 +103,7 @@ def _member(look: Look, resource: Resource) -> MemberPoint:
     return MemberPoint(
         resource_id=name,
         power=told_by(look, name, "power_kw"),
-        reactive=told_by(look, name, "reactive_kvar"),
+        reactive=told_by(look, name, "reactive_kvar") if name in look.reactive_names else None,
         soc=told_by(look, name, "soc") if isinstance(resource, Storage) else None,
     )
 

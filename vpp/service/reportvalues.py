@@ -77,6 +77,16 @@ class Look:
         return frozenset(r.resource_id for r in self.members)
 
     @cached_property
+    def reactive_names(self) -> frozenset[ResourceId]:
+        """Members whose device tells its reactive power: most small ones do not."""
+        newest = self.plant.intake.newest
+        return frozenset(
+            name
+            for name in self.names
+            if (reading := newest.get(name)) is not None and reading.reactive_kvar is not None
+        )
+
+    @cached_property
     def heard(self) -> int:
         """How many members are heard and believed."""
         states = self.state.resources
@@ -128,14 +138,10 @@ def power(look: Look) -> Shown:
 
 
 def reactive(look: Look) -> Shown:
-    """The sum of those members whose device tells it, kvar: most small ones do not."""
-    newest = look.plant.intake.newest
-    telling = (
-        r.resource_id
-        for r in look.members
-        if (reading := newest.get(r.resource_id)) is not None and reading.reactive_kvar is not None
+    """The sum of those members whose device tells it, kvar."""
+    return total(
+        (told_by(look, name, "reactive_kvar") for name in sorted(look.reactive_names)), look.now
     )
-    return total((told_by(look, name, "reactive_kvar") for name in telling), look.now)
 
 
 def metered(look: Look, max_age: timedelta) -> Shown:
