@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from adapters.openadr3_calls import callbacks_of, read_subscription, subscription_object
@@ -42,6 +43,8 @@ READS = frozenset({"read_all", "read_targets"})
 READS_OWN = frozenset({"read_all", "read_ven_objects"})
 
 Object = dict[str, Any]
+
+log = structlog.get_logger("vpp.audit")
 T = TypeVar("T")
 
 
@@ -124,6 +127,7 @@ class Door:
             return _json({"error": "invalid_request"}, status=400)
         given = self._tokens.grant(name, secret, form.get("scope", ""))
         if not isinstance(given, Granted):
+            log.warning("no token is given", reason=given.error, source=request.remote)
             status = 401 if given.error == "invalid_client" else 400
             return _json({"error": given.error}, status=status)
         answer = _json(

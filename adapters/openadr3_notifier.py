@@ -49,6 +49,8 @@ class _Waiting:
 class _Client:
     name: str
     read: Read
+    told: int = 0
+    given_up: int = 0
     waiting: deque[_Waiting] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     filled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,23 +60,25 @@ class Notifier(HttpExchange):
 
     def __init__(self) -> None:
         super().__init__()
-        self._clients: list[_Client] = []
+        self._clients: dict[str, _Client] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self.told = 0
-        self.given_up = 0
-        """Notifications that were not taken, or gave way."""
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Notifications that a client has taken, and those that it has not, or that gave way."""
+        client = self._clients[name]
+        return client.told, client.given_up
 
     def follow(self, shelf: Shelf, read: Read) -> None:
         """Tell the client of `shelf` what changes there."""
         client = _Client(name=shelf.owner.name, read=read)
-        self._clients.append(client)
+        self._clients[client.name] = client
 
         def changed(operation: Operation, event: ProgrammeEvent) -> None:
             for one in shelf.subscriptions:
                 body = notification(operation, event, old_words=one.old_words)
                 for callback in one.callbacks:
                     if "EVENT" in callback.objects and operation in callback.operations:
-                        self.given_up += len(client.waiting) == MOST_WAITING
+                        client.given_up += len(client.waiting) == MOST_WAITING
                         client.waiting.append(
                             _Waiting(callback, body, event.event_id, event.modified_at)
                         )
@@ -86,7 +90,7 @@ class Notifier(HttpExchange):
         await super().__aenter__()
         self._tasks = [
             asyncio.create_task(self._serve(client), name=f"openadr-notify-{client.name}")
-            for client in self._clients
+            for client in self._clients.values()
         ]
         return self
 
@@ -123,13 +127,13 @@ class Notifier(HttpExchange):
                 max_bytes=ANSWER_BYTES,
             )
             if isinstance(answered, Answered) and 200 <= answered.reply.status < 300:
-                self.told += 1
+                client.told += 1
                 client.read(waiting.event_id, waiting.modified_at)
                 return
             why = str(answered.reply.status) if isinstance(answered, Answered) else answered.what
             if attempt + 1 < TRIES:
                 await self._pause(FIRST_RETRY_S * 2**attempt)
-        self.given_up += 1
+        client.given_up += 1
         log.warning("a site was not notified", site=client.name, why=why[:200])
 
     async def _pause(self, seconds: float) -> None:

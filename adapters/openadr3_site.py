@@ -160,6 +160,11 @@ class SiteLink:
             return f"the site {name} has not asked{last}"
         return f"the reader is late: {self.lost} messages gave way" if self._overflowing else None
 
+    @property
+    def heard_from(self) -> str:
+        """Address of its newest request; empty where there was none."""
+        return self._heard_from
+
     def heard(self, address: str) -> None:
         """The site has asked or told something with its own token, from an address."""
         now = self._now()

@@ -117,6 +117,11 @@ class Tokens:
             del kept[digest]
         return None
 
+    def valid(self, name: str) -> int:
+        """How many tokens of a client have not ended."""
+        now = self._now()
+        return sum(one.until > now for one in self._kept[name].values())
+
     def _shown(self, client_id: str, client_secret: str) -> tuple[str, bytes] | None:
         """Whose credentials these are. Every client is compared: the time tells nothing."""
         found = None

@@ -106,6 +106,7 @@ LIVE = {
     "GET /v1/reports",
     "GET /v1/stations",
     "GET /v1/chargers",
+    "GET /v1/sites",
     "GET /v1/reports/{product}",
     "POST /v1/reports/replays",
     "GET /openapi.json",

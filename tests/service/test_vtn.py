@@ -17,7 +17,7 @@ from adapters.brokers import EmbeddedBroker
 from adapters.http_token import TokenSource
 from adapters.memory_journal import MemoryJournal
 from adapters.openadr3 import OpenAdr3, Vtn
-from tests.service.conftest import NOW
+from tests.service.conftest import NOW, Serving
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.model.command import Setpoint
@@ -31,6 +31,7 @@ from vpp.model.programme import (
     ProgrammeReport,
     ReportInterval,
 )
+from vpp.model.site import SiteHealth
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
 from vpp.service import limits, vtn
@@ -40,7 +41,7 @@ from vpp.service.linkwiring import open_links
 from vpp.service.listeners import serve_face
 from vpp.service.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.vtndesk import SiteDesk
+from vpp.service.vtndesk import SiteDesk, VtnDesk
 from vpp.service.vtnschema import SiteSection
 from vpp.wire import LimitRequest
 
@@ -203,6 +204,10 @@ def test_a_site_is_a_link_like_all_others_and_our_own_client_can_be_one(tmp_path
                     True,
                     1,
                 )
+                assert linked.vtn is not None
+                (site,) = linked.vtn.health()
+                assert (site.connected, site.heard_from, site.tokens) == (True, "127.0.0.1", 1)
+                assert (site.reports, site.subscriptions, site.notified) == (1, 0, 0)
 
     run(check())
 
@@ -263,7 +268,12 @@ def a_site(*places: str) -> tuple[SiteDesk, Kept]:
 
 
 def put(plant: Plant, order_id: str, place: str, *, revision: int = 1, import_kw: float) -> None:
-    request = LimitRequest.model_validate(
+    request = limit(place, revision=revision, import_kw=import_kw)
+    asyncio.run(limits.put_order(plant, order_id, request, now=NOW))
+
+
+def limit(place: str, *, revision: int = 1, import_kw: float) -> LimitRequest:
+    return LimitRequest.model_validate(
         {
             "place": place,
             "start": "2025-12-02T10:00:00Z",
@@ -273,7 +283,6 @@ def put(plant: Plant, order_id: str, place: str, *, revision: int = 1, import_kw
             "revision": revision,
         }
     )
-    asyncio.run(limits.put_order(plant, order_id, request, now=NOW))
 
 
 def told_kw(shelf: Kept) -> list[tuple[str, Any]]:
@@ -303,3 +312,39 @@ def test_a_limit_order_of_its_place_is_told_to_the_site_and_changes_and_goes_wit
     vtn.tell_limits(plant, site)
     assert told_kw(shelf) == []
     assert shelf.versions == 2
+
+
+# ---------------------------------------------------------------- what the operator sees
+
+
+def test_the_operator_sees_who_was_heard_and_what_each_site_is_asked_for(
+    plant: Plant, serving: Serving
+) -> None:
+    async def check() -> None:
+        async with serving(plant) as client:
+            assert (await (await client.get("/v1/sites")).json())["sites"] == []
+            site, _ = a_site("steel")
+            await limits.put_order(plant, "o-1", limit("steel", import_kw=800), now=NOW)
+            vtn.tell_limits(plant, site)
+            health = SiteHealth(
+                name="hall", ven_name="hall", connected=True, since=NOW, heard_from="192.0.2.7",
+                tokens=1, reports=2, subscriptions=1, notified=3, not_notified=4,
+            )  # fmt: skip
+            plant.vtn = VtnDesk(sites={"hall": site}, health=lambda: (health,))
+            (seen,) = (await (await client.get("/v1/sites")).json())["sites"]
+            assert (seen["site"], seen["connected"], seen["heard_from"]) == (
+                "hall",
+                True,
+                "192.0.2.7",
+            )
+            (event,) = seen["events"]
+            assert event["signals"] == [{"payload": "IMPORT_CAPACITY_LIMIT", "kw": 800.0}]
+            assert (event["start"], event["until"]) == (
+                "2025-12-02T10:00:00Z",
+                "2025-12-02T12:00:00Z",
+            )
+            text = await (await client.get("/metrics")).text()
+            assert 'vpp_openadr_site_events{link="hall"} 1.0' in text
+            assert 'vpp_openadr_site_not_notified{link="hall"} 4.0' in text
+
+    run(check())

@@ -26,6 +26,7 @@ from vpp.service.ocppmetrics import ChargerMetrics
 from vpp.service.peoplemetrics import PeopleMetrics
 from vpp.service.reportmetrics import ReportMetrics
 from vpp.service.venuemetrics import VenueMetrics
+from vpp.service.vtnmetrics import SiteMetrics
 from vpp.service.windowmetrics import WindowMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -76,6 +77,7 @@ class Metrics:
         self.reports = ReportMetrics(self.registry)
         self.stations = StationMetrics(self.registry)
         self.chargers = ChargerMetrics(self.registry)
+        self.sites = SiteMetrics(self.registry)
         info = Gauge(
             "vpp_park_info", "The park in service; always 1.", ["park"], registry=self.registry
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vpp.model.programme import ProgrammeEvent
+from vpp.model.site import SiteHealth
 from vpp.service.vtnschema import SiteSection
 
 
@@ -42,3 +43,5 @@ class VtnDesk:
     """The server."""
 
     sites: Mapping[str, SiteDesk]
+    health: Callable[[], tuple[SiteHealth, ...]]
+    """How each does now."""

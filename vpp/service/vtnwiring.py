@@ -14,6 +14,7 @@ from adapters.openadr3_site import SiteDevice, SiteLink
 from adapters.openadr3_tokens import Credentials, Tokens
 from vpp.clock import Watch
 from vpp.model.ids import ResourceId
+from vpp.model.site import SiteHealth
 from vpp.service.feedsecrets import read_secret
 from vpp.service.listeners import OuterFace
 from vpp.service.parkfile import ParkFile
@@ -49,13 +50,35 @@ def vtn_of(section: VtnSection, file: ParkFile, clock: Watch) -> VtnParts:
         },
         tokens,
     )
+
+    def health() -> tuple[SiteHealth, ...]:
+        return tuple(_health(link, tokens, notifier) for link in links.values())
+
     desk = VtnDesk(
+        health=health,
         sites={
             site.id: SiteDesk(section=site, shelf=links[site.id].shelf) for site in section.sites
         },
     )
     face = OuterFace(name="openadr_vtn", listen=section.listen, routes=door.routes())
     return VtnParts(desk=desk, face=face, links=links, notifier=notifier)
+
+
+def _health(link: SiteLink, tokens: Tokens, notifier: Notifier) -> SiteHealth:
+    shelf, owner = link.shelf, link.shelf.owner
+    notified, not_notified = notifier.counts(owner.name)
+    return SiteHealth(
+        name=owner.name,
+        ven_name=owner.ven_name,
+        connected=link.connected,
+        since=link.since,
+        heard_from=link.heard_from,
+        tokens=tokens.valid(owner.name),
+        reports=len(shelf.reports),
+        subscriptions=len(shelf.subscriptions),
+        notified=notified,
+        not_notified=not_notified,
+    )
 
 
 def _credentials(site: SiteSection, file: ParkFile) -> Credentials:

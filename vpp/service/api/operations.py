@@ -136,6 +136,7 @@ async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Respon
     plant.metrics.links.are(plant.links())
     plant.metrics.stations.are(plant.stations)
     plant.metrics.chargers.are(plant.chargers)
+    plant.metrics.sites.are(plant.vtn)
     plant.metrics.telemetry_lost(plant.intake.lost)
     plant.metrics.resources_unknown(_unknown(plant, call.now))
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
