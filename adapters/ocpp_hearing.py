@@ -32,7 +32,8 @@ AHEAD = timedelta(seconds=5)
 """How far a station's clock may run ahead of ours."""
 OLDEST = timedelta(days=31)
 """An older message is no buffer but a wrong clock."""
-PUT_OFF = "put off"
+CAR_KW = 0.5
+"""A car that takes more or less than before by this is worth a new split."""
 
 Tell = Callable[[str, str, str], None]
 """A kind of event, who it is about, and what a person should hear of it."""
@@ -286,15 +287,24 @@ class Hearing:
                 if station.lost_at is not None:  # else nobody was told of that time
                     park.late.sample(station.name, point.number, sample.at, kw)
                 continue
+            before_kw = point.car_kw
             said = point.watched(sample, kw, timedelta(seconds=self._spec.settle_s))
             if said is not None:
                 self._tell("charger_limit", f"{station.name}/{point.number}", said)
+            if said is not None or _differs(before_kw, point.car_kw):
                 park.share(now)
 
     @staticmethod
     def _is_late(station: Station, at: datetime) -> bool:
         """Whether it is of before the station came: it says nothing of now."""
         return station.back_at is not None and at < station.back_at
+
+
+def _differs(before_kw: float | None, kw: float | None) -> bool:
+    """Whether what a car takes at most is another now, by enough to split anew for."""
+    if before_kw is None or kw is None:
+        return before_kw is not kw
+    return abs(before_kw - kw) > CAR_KW
 
 
 def _believable(kw: float | None, station: Station) -> float | None:

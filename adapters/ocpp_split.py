@@ -4,7 +4,8 @@
 
 Laxity is how long a car could wait before it must charge without pause. Cars that take nothing now come last.
 Who charges already goes on until somebody else can wait less by a turn: cars that want alike would else take each
-other's place at every message, since waiting is what makes a car the next. A car gives up what the next one lacks to begin with, so that as little as possible is left over. Pure.
+other's place at every message, since waiting is what makes a car the next. A car gives up what the next one lacks
+to begin with, so that as little as possible is left over. Pure.
 """
 
 from __future__ import annotations

@@ -95,6 +95,24 @@ def test_what_is_allowed_is_split_and_a_new_car_makes_the_others_give_way() -> N
     run(check())
 
 
+def test_what_a_car_does_not_take_goes_to_another() -> None:
+    async def check() -> None:
+        async with a_bench(a_park("cp-1", "cp-2")) as bench:
+            first, second = [await bench.station(name) for name in ("cp-1", "cp-2")]
+            first.plug_in(1, Car(wanted_kwh=30.0, most_kw=10.0))
+            await bench.pass_s(10)
+            second.plug_in(1, CAR)
+            await bench.settled()
+            await bench.asks(-24.0)
+            assert (first.charger.draw_kw(1), second.charger.draw_kw(1)) == (10.0, 4.0)
+            await bench.pass_s(20)
+            # it is allowed a tenth more than it takes, so that it shows when it takes more
+            assert (first.charger.draw_kw(1), second.charger.draw_kw(1)) == (10.0, 13.0)
+            assert bench.kinds() == []
+
+    run(check())
+
+
 def test_too_little_to_begin_with_is_told_as_nothing() -> None:
     async def check() -> None:
         async with a_bench() as bench:
