@@ -90,8 +90,9 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
     assert (measured["stations"], measured["messages_lost"]) == (6, 0)
-    assert (measured["points_1s"], measured["points_4s"], measured["points_60s"]) == (120, 30, 2)
+    assert (measured["points_1s"], measured["points_4s"], measured["points_60s"]) == (240, 60, 4)
     assert (measured["sum_error_w"], measured["old_values_frozen"]) == (0, 0)
+    assert measured["old_values_told"] > 60
 
 
 def test_a_name_that_does_not_exist_is_bad_input() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.service.conftest import NOW, Serving, hear
+from tests.service.conftest import NOW, QuietLink, Serving, hear
 from tests.service.drpark import NOW as DR_NOW
 from tests.service.drpark import a_plant as a_dr_plant
 from tests.service.drpark import write_park
+from tests.service.smallpark import MARKET, PARK
+from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
@@ -35,11 +39,16 @@ from vpp.model.reporting import (
 from vpp.model.telecontrol import Flaw
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.service import cycle, iec104points, inputs, reporting, reportmaking, reportsending
+from vpp.service.config import ConfigErrors
+from vpp.service.inline import InlineExecutor
 from vpp.service.marketschema import Reporting
+from vpp.service.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.reportdesk import PlatformDesk
 from vpp.service.reportschema import PlatformSection
 from vpp.service.reportvalues import Look
+from vpp.service.reportwiring import open_platforms
+from vpp.service.wiring import plant_in_memory
 from vpp.wire import TelemetryMessage, topic
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -583,3 +592,110 @@ def test_a_simulated_day_of_the_act_cycle_is_reported_like_any_other(plant: Plan
     asyncio.run(cycle.act(plant, NOW))
     at(plant, NOW)
     assert is_known(point(plant).power)
+
+
+# ---------------------------------------------------------------- the park file
+
+PLATFORM = """\
+reporting:
+  carried_minutes: 10
+  platforms:
+    - id: load-centre
+      url: https://platform.example/vpp
+      products: [quarter]
+      headers: {X-Api-Key: {env: VPP_TEST_PLATFORM_KEY}}
+      backlog: 5
+"""
+
+
+def loaded(folder: Path, text: str) -> ParkFile:
+    park = PARK.replace(
+        "with: {spread: 4.0}", "with: {quarter_hour_spread_per_mwh: 4, imbalance_spread_per_mwh: 9}"
+    )
+    (folder / "park.yaml").write_text(park + text, encoding="utf-8")
+    owed = "reporting: {telemetry_s: 4, members_s: 60}\n"
+    (folder / "market.yaml").write_text(MARKET + owed, encoding="utf-8")
+    return load_park(folder / "park.yaml")
+
+
+def test_platforms_of_a_park_file_are_opened_and_none_beside_a_simulation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a_link: Callable[[], QuietLink]
+) -> None:
+    monkeypatch.setenv("VPP_TEST_PLATFORM_KEY", "secret")
+    file = loaded(tmp_path, PLATFORM)
+
+    async def opened(file: ParkFile) -> Plant:
+        link = a_link()
+        plant = plant_in_memory(
+            file,
+            clock=SimulatedClock(NOW),
+            data=tmp_path,
+            source=link,
+            sink=link,
+            executor=InlineExecutor(),
+        )
+        async with AsyncExitStack() as stack:
+            await open_platforms(plant, stack)
+        return plant
+
+    plant = asyncio.run(opened(file))
+    (desk,), (owed,) = plant.reports.platforms, plant.reports.owed
+    assert (desk.name, desk.section.backlog) == ("load-centre", 5)
+    assert (owed.duty.telemetry, owed.duty.members) == (4 * SECOND, MINUTE)
+    assert {r.resource_id for r in Look(plant=plant, now=NOW, unit=owed.unit).members} == {
+        "battery",
+        "pv",
+    }
+    assert asyncio.run(opened(file.in_simulation())).reports.platforms == ()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        (("[quarter]", "[hour]"), "platforms.0.products.0: unknown product with reports 'hour'"),
+        (("VPP_TEST_PLATFORM_KEY", "VPP_TEST_NOT_SET"), "headers.X-Api-Key: "),
+        (("backlog: 5", "backlog: -1"), "reporting.platforms.0.backlog"),
+        (("X-Api-Key: {env: VPP_TEST_PLATFORM_KEY}", "X-Api-Key: abc"), "headers"),
+        (("backlog: 5", "frozen: true"), "reporting.platforms.0.frozen"),
+        (
+            (
+                "      backlog: 5\n",
+                "    - {id: load-centre, url: https://other.example}\n",
+            ),
+            "platforms.1.id: 'load-centre' is given twice",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_at_its_place(
+    spoilt: tuple[str, str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VPP_TEST_PLATFORM_KEY", "secret")
+    assert spoilt[0] in PLATFORM
+    with pytest.raises(ConfigErrors) as raised:
+        loaded(tmp_path, PLATFORM.replace(*spoilt))
+    assert any(told in f"{f.path}: {f.what}" for f in raised.value.faults), raised.value.faults
+
+
+def test_a_part_of_a_park_has_a_plan_and_a_room_of_its_own(
+    tmp_path: Path, a_link: Callable[[], QuietLink]
+) -> None:
+    link = a_link()
+    plant = plant_in_memory(
+        loaded(tmp_path, ""),
+        clock=SimulatedClock(NOW),
+        data=tmp_path,
+        source=link,
+        sink=link,
+        executor=InlineExecutor(),
+    )
+    plant.safe_state = SafeState.NORMAL
+    for seq, name in enumerate(("battery", "pv", "base", "hall", "saw", "kiln")):
+        more = {"soc": 0.5} if name == "battery" else {}
+        more |= {"available_kw": 100.0} if name == "pv" else {}
+        says(plant, name, NOW, seq, power_kw=0.0 if name in ("battery", "pv") else -10.0, **more)
+    at(plant, NOW)
+    told = point(plant)
+    assert told.resources == told.heard == 2
+    assert told.power.value == 0.0
+    assert told.capability[0].up.value == pytest.approx(200.0)  # the battery's 100, the roof's 100
+    assert told.capability[1].down.value == pytest.approx(100.0)
