@@ -412,6 +412,31 @@ async def test_a_call_that_is_called_off_is_taken_back_and_its_person_told(bench
     assert bench.net_kw(PRESS) == pytest.approx(-400)
 
 
+@acted
+async def test_a_plan_that_is_about_to_be_replaced_is_told_to_nobody(bench: Bench) -> None:
+    await called(bench.plant, "0.4")
+    await bench.planned(TOLD_AT)
+    bench.plant.replan = "an order of the grid"
+    await bench.look(TOLD_AT + 15 * SECOND)
+    assert bench.topics == []
+    bench.plant.replan = None
+    await bench.look(TOLD_AT + 30 * SECOND)
+    assert bench.topics == ["ask"]
+
+
+@acted
+async def test_an_old_plan_does_not_ask_again_for_what_was_taken_back(bench: Bench) -> None:
+    """The next one fails, and the old one still has the call."""
+    await bench.asked()
+    moment = TOLD_AT + MINUTE
+    at(bench.plant, moment)
+    await instructing.take_back(bench.plant, "press-1-1", "not needed", now=moment)
+    bench.plant.executor = NoSolver()
+    await cycle.replan(bench.plant, moment)
+    await bench.look(moment + 15 * SECOND)
+    assert bench.topics == ["ask", "withdrawn"]
+
+
 # ---------------------------------------------------------------- the meter, and the next time
 
 
