@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,13 +24,18 @@ def planned(
     lab: Any, price: list[float], *, said: dict[str, Any] | None = None, **process: Any
 ) -> Schedule:
     """A plan from noon on of a mill of 100 kW that may be called at any hour, for 0.50 a kWh."""
-    view = lab.view(
+    schedule: Schedule = lab.plan(_view(lab, price, said=said, **process))
+    return schedule
+
+
+def _view(
+    lab: Any, price: list[float], *, said: dict[str, Any] | None = None, **process: Any
+) -> Any:
+    return lab.view(
         lab.process(**({"callable_hours": ANY_HOUR} | process)),
         price=price,
         readings=[lab.reading("mill", **(said or {}))],
     )
-    schedule: Schedule = lab.plan(view)
-    return schedule
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,15 @@ def test_a_call_is_announced_in_time(lab: Any) -> None:
     schedule = planned(lab, [0.9, 0.8, 0.7], notice=90 * timedelta(minutes=1))
 
     assert schedule.starts == {"mill": (2,)}
+
+
+def test_a_call_that_was_announced_in_time_is_made_when_its_time_has_come(lab: Any) -> None:
+    view = _view(lab, [0.9, 0.8, 0.7], notice=3 * HOUR)
+    assert lab.plan(view).starts == {}
+    told = replace(view, announced={ResourceId("mill"): (view.horizon.starts()[0],)})
+    schedule = lab.plan(told)
+    assert schedule.starts == {"mill": (0,)}
+    assert any("notice" in fault for fault in lab.violations(schedule, view, lab.terms(view)))
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,22 @@ def test_calls_are_counted_by_the_local_day_on_which_they_begin(lab: Any) -> Non
     assert schedule.start_lengths == {"shop": (1, 2)}
 
 
+def test_a_call_that_was_announced_in_time_is_made_when_its_time_has_come(lab: Any) -> None:
+    """Every plan would move it on for ever otherwise: what is near is always too near to be announced."""
+    view = lab.view(
+        lab.curtailable(notice=3 * HOUR),
+        price=[CHEAP, DEAR, CHEAP, CHEAP],
+        readings=[lab.reading("shop", power_kw=-100.0)],
+        base_kw={"shop": DRAW[:4]},
+    )
+    assert lab.plan(view).starts == {}
+    at = view.horizon.starts()[1]
+    told = replace(view, announced={ResourceId("shop"): (at, at - timedelta(days=1))})
+    schedule = lab.plan(told)
+    assert schedule.starts == {"shop": (1,)}
+    assert any("notice" in fault for fault in lab.violations(schedule, view, lab.terms(view)))
+
+
 def test_a_load_that_a_person_turns_is_turned_down_no_further_than_may_be_asked(lab: Any) -> None:
     view = lab.view(
         lab.curtailable(),

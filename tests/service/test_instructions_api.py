@@ -162,6 +162,22 @@ async def test_in_a_simulation_everybody_says_yes_and_his_machine_does_as_it_is_
 
 
 @acted
+async def test_a_load_that_needs_notice_is_called_when_its_time_has_come(tmp_path: Path) -> None:
+    """One that nobody turns by hand: each plan keeps what the one before announced."""
+    reached = "    - {resource: press-1, person: person-1}\n"
+    file = write_park(tmp_path, changes={f"  resources:\n{reached}": "  resources: []\n"})
+    plant = a_plant(file, tmp_path)
+    await called(plant, "0.7")
+    for hours in (3, 2, 1, 0):
+        await planned(plant, WINDOW.start - timedelta(hours=hours))
+    await cycle.act(plant, WINDOW.start)
+    link = plant.sink
+    assert isinstance(link, QuietLink)
+    told = {one.resource_id: one.power_kw for one in link.sent}
+    assert told[ResourceId("press-1")] == pytest.approx(-100)
+
+
+@acted
 async def test_a_time_line_of_what_is_not_there_says_so(plant: Plant, serving: Serving) -> None:
     at(plant, NOW)
     async with serving(plant) as client:

@@ -179,6 +179,9 @@ class PlanningView:
     """Most that a CurtailableLoad may be turned down in each step, shape (T,), where that is less than its
     share of what it draws: a person does it, who was asked already, or said no."""
 
+    announced: Mapping[ResourceId, tuple[datetime, ...]] = field(default_factory=dict)
+    """When calls of the plan before begin, of loads that must be told some time ahead: these were."""
+
     margins: tuple[Margin, ...] = ()
     """Room kept free below limits, one for each place at most."""
 

@@ -23,7 +23,14 @@ from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.measurement import EvSession, RunPhase
 from vpp.model.park import BiddingUnit
-from vpp.model.resource import CurtailableLoad, EvFleet, FixedLoad, Generator, Resource
+from vpp.model.resource import (
+    CurtailableLoad,
+    EvFleet,
+    FixedLoad,
+    Generator,
+    InterruptibleLoad,
+    Resource,
+)
 from vpp.model.resource.series import (
     available_series,
     needed_series,
@@ -215,8 +222,27 @@ def build_view(
         paid_peaks=_paid_peaks(plant, horizon, now),
         limit_orders=tuple(o for o in not_over(plant, now) if o.span.start < horizon.end),
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
+        announced=_announced(plant),
     )
     return instructionplan.counted(plant, view)
+
+
+def _announced(plant: Plant) -> dict[ResourceId, tuple[datetime, ...]]:
+    """Calls that the plan that stands has of loads which need notice: the next plan may still make them.
+
+    Not of loads that people turn: what was told to a person is counted on, and what was not is too late.
+    """
+    schedule, by_hand = plant.schedule, instructionplan.reached(plant)
+    if schedule is None:
+        return {}
+    start, step = schedule.horizon.start, schedule.horizon.step
+    return {
+        r.resource_id: tuple(start + at * step for at in schedule.starts.get(r.resource_id, ()))
+        for r in plant.file.park.resources
+        if isinstance(r, CurtailableLoad | InterruptibleLoad)
+        and r.notice
+        and r.resource_id not in by_hand
+    }
 
 
 def _by_resource(

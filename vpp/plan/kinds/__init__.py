@@ -44,6 +44,12 @@ def said_on(view: PlanningView, resource_id: ResourceId, day: date) -> Reading |
     return reading
 
 
+def announced_steps(view: PlanningView, resource_id: ResourceId) -> tuple[int, ...]:
+    """Steps of the horizon in which a call begins that was announced before."""
+    steps = (view.horizon.index(start) for start in view.announced.get(resource_id, ()))
+    return tuple(step for step in steps if 0 <= step < view.horizon.steps)
+
+
 def column(values: Iterable[float]) -> Floats:
     """Values of one kind as a column, shape (k, 1), to broadcast over steps."""
     return np.array(list(values), dtype=np.float64)[:, None]

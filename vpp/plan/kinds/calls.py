@@ -24,6 +24,7 @@ from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import InterruptibleLoad
+from vpp.plan.kinds import announced_steps
 from vpp.plan.kinds.clock import Clock
 from vpp.plan.kinds.start import Start
 from vpp.plan.programme import Builder
@@ -41,6 +42,12 @@ class _Process:
 
     free_from: int
     """The first step in which a call may start, for all that was called before."""
+
+    soonest: int
+    """The first step of which there is still time to tell."""
+
+    announced: tuple[int, ...]
+    """Steps before it of which was told in time."""
 
     longest: int
     """Steps of the longest call."""
@@ -82,6 +89,8 @@ def possible(
         clock=clock,
         runs=runs,
         free_from=_free_from(load, reading, clock, under_way),
+        soonest=max(horizon.next_index(clock.now + load.notice), 0) if load.notice else 0,
+        announced=announced_steps(b.view, load.resource_id),
         longest=(load.longest_call or load.call_length) // horizon.step,
         rest=max(-(-load.rest // horizon.step), 1),
     )
@@ -115,10 +124,8 @@ def _free_from(
     clock: Clock,
     under_way: tuple[datetime, datetime] | None,
 ) -> int:
-    """The first step in which a call may start: announced in time, and rested from the last one."""
+    """The first step in which a call may start, rested from the last one."""
     first, horizon = 0, clock.horizon
-    if load.notice:
-        first = max(horizon.next_index(clock.now + load.notice), 0)
     if under_way is not None:
         _, ends = under_way
         return max(
@@ -143,6 +150,8 @@ def _calls(process: _Process, group: int) -> Iterator[Start]:
         for hour in load.callable_hours:
             step = clock.hour(day, hour)
             if step is None or not first <= step < steps:
+                continue
+            if step < process.soonest and step not in process.announced:
                 continue
             for length in range(shortest, min(process.longest, unbroken[step]) + 1):
                 yield Start(

@@ -25,7 +25,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import CurtailableLoad
 from vpp.model.time import local_date
-from vpp.plan.kinds import column, of_kind, onoff, readings, stack
+from vpp.plan.kinds import announced_steps, column, of_kind, onoff, readings, stack
 from vpp.plan.programme import Builder, Counted, Ints, Side
 from vpp.plan.view import PlanningView
 
@@ -118,7 +118,10 @@ def _calls(
     soonest = column(
         b.view.horizon.next_index(b.view.now + unit.notice) if unit.notice else 0 for unit in units
     )
-    started = onoff.switch(b, down, called, may_start=(np.arange(b.steps) >= soonest).astype(float))
+    may_start = np.arange(b.steps) >= soonest
+    for k, unit in enumerate(units):
+        may_start[k, announced_steps(b.view, unit.resource_id)] = True
+    started = onoff.switch(b, down, called, may_start=may_start.astype(float))
     names = [unit.resource_id for unit in units]
     b.name([f"{name}: notice" for name in names], Side.UPPER, started)
     b.count(Counted.STARTS, b.rows(names)[:, None], started, 1.0)

@@ -187,7 +187,8 @@ def _promised(case: Case, load: InterruptibleLoad, call: Interval) -> Iterator[s
             f"{name}: call_length: the call at {local:%Y-%m-%d %H:%M} lasts {length}, allowed"
             f" {load.call_length} … {longest}"
         )
-    if call.start < view.now + load.notice:
+    told = view.announced.get(name, ())
+    if call.start < view.now + load.notice and call.start not in told:
         yield f"{name}: notice: the call at {local:%Y-%m-%d %H:%M} is less than {load.notice} ahead"
     inside = [t for t in case.starts if t in call]
     if call.end > view.horizon.end or not all(operates(case, load, t) for t in inside):

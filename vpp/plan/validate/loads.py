@@ -67,7 +67,8 @@ def _calls(case: Case, load: CurtailableLoad, curtailed: Floats) -> Iterator[str
     yield from _lengths(case, load, spans, before)
     yield from _pauses(case, load, spans, before)
     for start, _ in spans:
-        if case.starts[start] < case.view.now + load.notice:
+        begins, told = case.starts[start], case.view.announced.get(name, ())
+        if begins < case.view.now + load.notice and begins not in told:
             yield f"{name}: notice: called in step {start}, less than {load.notice} ahead"
     yield from _per_day(case, load, [start for start, _ in spans])
 
