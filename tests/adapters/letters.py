@@ -58,6 +58,7 @@ class Mailroom:
     recipients: list[str] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
+    arrived: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
     async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
@@ -71,6 +72,7 @@ class Mailroom:
         answer = self.answers.get("DATA", "250 queued as 42")
         if answer.startswith("2"):
             self.mails.append(envelope.content)
+            self.arrived.put_nowait(envelope.content)
             self.senders.append(envelope.mail_from)
             self.recipients += envelope.rcpt_tos
             self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)

@@ -203,9 +203,12 @@ def test_a_login_is_shown_to_an_encrypted_server_alone(papers: Papers, tls: str)
     assert room.encrypted == [True]
 
 
-def test_a_server_that_offers_no_encryption_gets_neither_login_nor_letter() -> None:
-    talker = Talker({})
-    server = replace(SERVER, tls="starttls", username="park", password=lambda: "hush")
+@pytest.mark.parametrize("username", [None, "park"])
+def test_a_server_that_offers_no_encryption_gets_neither_login_nor_letter(
+    username: str | None,
+) -> None:
+    talker = Talker({"EHLO": "250-mail.test\r\n250 AUTH PLAIN LOGIN", "AUTH": "235 welcome"})
+    server = replace(SERVER, tls="starttls", username=username, password=lambda: "hush")
 
     assert isinstance(handed_over(talker.open(), server), NotYet)
     assert not {"AUTH", "MAIL"} & set(talker.heard)

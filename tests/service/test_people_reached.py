@@ -17,7 +17,7 @@ import pytest
 from tests.adapters.letters import Mailroom, Talker
 from tests.service.conftest import NOW
 from tests.service.peoplebench import acted
-from tests.service.rebuilt import HandClock
+from tests.service.rebuilt import HandClock, Killed
 from tests.service.test_calendars import demo_with
 from tests.service.test_peoplepage import an_instruction
 from vpp.clock import WallClock
@@ -25,9 +25,11 @@ from vpp.model.instruction import State
 from vpp.model.message import OnItsWay, Reached
 from vpp.service import cycle, instructing, people
 from vpp.service.http import reserved_port
+from vpp.service.instructiondesk import InstructionDesk
 from vpp.service.outerfaces import serve_outside
 from vpp.service.peoplewiring import open_people
 from vpp.service.plant import Plant
+from vpp.service.wiring import nowhere
 
 PARK = """\
 people:
@@ -47,12 +49,11 @@ class Site:
     plant: Plant
     room: Mailroom
 
-    async def until_mailed(self, count: int = 1) -> str:
-        """The link of the newest mail, as the person reads it."""
+    async def until_mailed(self) -> str:
+        """The link of the next mail, as the person reads it."""
         async with asyncio.timeout(10):
-            while len(self.room.mails) < count:
-                await asyncio.gather(*self.plant.people.sending)
-        mail = email.message_from_bytes(self.room.mails[-1], policy=email.policy.default)
+            raw = await self.room.arrived.get()
+        mail = email.message_from_bytes(raw, policy=email.policy.default)
         assert isinstance(mail, email.message.EmailMessage)
         found = re.search(r"http://\S+", mail.get_content())
         assert found is not None
@@ -114,3 +115,43 @@ async def test_a_mail_server_that_hangs_holds_up_neither_the_act_cycle_nor_a_sto
         async with asyncio.timeout(4):
             await people.follow(plant, WallClock(start=NOW), stop)
         assert not plant.people.sending
+
+
+@acted
+async def test_a_service_that_ended_between_an_instruction_and_its_message_says_it_after_its_start(
+    plant: Plant, tmp_path: Path
+) -> None:
+    def dies(point: str) -> None:
+        if point == "instruction journalled":
+            raise Killed(point)
+
+    room = Mailroom()
+    async with room.open() as port, site(plant, tmp_path, port, room) as here:
+        plant.reach = dies
+        with pytest.raises(Killed):
+            await instructing.ask(plant, an_instruction(plant), now=NOW)
+        assert not plant.people.tracked
+        plant.reach = nowhere
+        plant.instructions = InstructionDesk()
+        instructing.recover(plant)
+        for _ in range(3):
+            await instructing.look(plant, NOW)
+        assert "answer/" in await here.until_mailed()
+        assert len(room.mails) == 1
+
+
+@acted
+async def test_a_message_that_could_not_be_taken_is_taken_later_and_told_once(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Mailroom()
+    async with room.open() as port, site(plant, tmp_path, port, room) as here:
+        with monkeypatch.context() as full:
+            full.setattr(people, "MOST_WAITING", 0)
+            await instructing.ask(plant, an_instruction(plant), now=NOW)
+            for _ in range(3):
+                await instructing.look(plant, NOW)
+            told = [e for e in plant.events.recent() if "was not told" in e.text]
+            assert len(told) == 1
+        await instructing.look(plant, NOW)
+        assert "answer/" in await here.until_mailed()

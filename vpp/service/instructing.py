@@ -220,6 +220,7 @@ def try_again(plant: Plant, now: datetime) -> None:
 
 
 async def _advance(plant: Plant, story: Story, now: datetime) -> None:
+    await _say_what_was_not_said(plant, story, now)
     if story.state in (State.TAKEN_BACK, State.DECLINED, State.UNANSWERED, State.VERIFIED):
         return
     if _needed_no_more(plant, story):
@@ -448,6 +449,25 @@ async def _step(
     return told
 
 
+_TOPICS = {
+    State.ASKED: Topic.ASK,
+    State.REMINDED: Topic.REMIND,
+    State.UNANSWERED: Topic.LAPSED,
+    State.TAKEN_BACK: Topic.WITHDRAWN,
+}
+"""What a person has been told of whose instruction stands so."""
+
+
+async def _say_what_was_not_said(plant: Plant, story: Story, now: datetime) -> None:
+    """Say it now: the service may have ended between a step and its message, or the message was not taken."""
+    topic = _TOPICS.get(story.state)
+    if topic is None or now >= story.instruction.window.end:
+        return
+    message = message_of(story.instruction, topic, story.instruction.resource_id)
+    if people.delivered(plant, message.message_id) is None and now < message.deliver_until:
+        await _say(plant, story, topic, now)
+
+
 async def _say(plant: Plant, story: Story, topic: Topic, now: datetime) -> None:
     """Let the person be told; what cannot be told is told in the control room."""
     if instructionplan.is_simulated(plant, story.instruction.person_id):
@@ -457,6 +477,9 @@ async def _say(plant: Plant, story: Story, topic: Topic, now: datetime) -> None:
     try:
         await people.tell(plant, message, now)
     except (UnavailableError, DataError) as error:
+        if plant.instructions.told.get(message.message_id) == str(error):
+            return
+        plant.instructions.told[message.message_id] = str(error)
         plant.events.emit(
             "instruction",
             f"{story.instruction.person_id} was not told of {story.instruction.instruction_id}"

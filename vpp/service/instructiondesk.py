@@ -145,7 +145,7 @@ class InstructionDesk:
     """By instruction: what nobody does yet."""
 
     told: dict[str, str] = field(default_factory=dict)
-    """What was said last of each load that cannot be asked."""
+    """What was said last of each load that cannot be asked, and of each message that was not taken."""
 
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a story is moved on: a person's answer and a deadline come one after the other."""
