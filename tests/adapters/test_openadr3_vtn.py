@@ -525,6 +525,22 @@ def test_somebody_else_who_sets_the_device_is_told_and_the_event_is_taken_back()
     run(check())
 
 
+def test_a_site_that_reads_and_does_nothing_is_not_taken_at_its_word() -> None:
+    async def check() -> None:
+        async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
+            link = vtn.links["steel"]
+            await link.send([a_setpoint(-40.0, seq=7)])
+            event = await asks_reports(client)
+            report = a_report(event, ("READING", 0), ("SETPOINT", 0))
+            assert (await client.ask("POST", "/reports", report))[0] == 201
+            ack, told = await said(link, 2)
+            assert isinstance(ack, AckMessage)
+            assert isinstance(told, TelemetryMessage)
+            assert (told.power_kw, told.setpoint_seq) == (0.0, None)
+
+    run(check())
+
+
 def test_what_is_missing_is_no_reading() -> None:
     async def check() -> None:
         async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
