@@ -44,7 +44,7 @@ STRANGER_S = 600.0
 STRANGER_MESSAGES = 100
 STRANGER_INTERVAL_S = 3600
 ANSWERS = 50
-"""Of one station: a call that comes again is answered as before."""
+"""Of one connection: a call that comes again is answered as before. Over a new one its numbers may begin anew."""
 NONSENSE = 20
 """Frames of one connection that are none; then it is closed."""
 CONNECTIONS_A_MINUTE = 12
@@ -212,6 +212,7 @@ class Door:
         if station.subprotocol not in ("", dialect.subprotocol):
             await self._hearing.forget(station, self._now())
         seat.talk, seat.worker = talk, worker
+        seat.answers.clear()
         station.came(self._now(), dialect.subprotocol)
         seat.park.share(self._now())
         self._changed(seat.park)

@@ -300,6 +300,23 @@ def test_what_is_said_twice_is_booked_once() -> None:
     run(check())
 
 
+def test_a_call_that_comes_again_is_answered_as_before_but_not_after_a_new_connection() -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            answers: list[tuple[str, str]] = []
+            for name in ("one", "one", "two"):
+                if name not in (said for said, _ in answers):
+                    line = await bench.raw()  # a station that began to count anew
+                await line.send_json([2, "1", "Heartbeat", {}])
+                while (answer := await line.receive_json())[0] != 3:
+                    pass  # it asks something of its own
+                answers.append((name, answer[2]["currentTime"][11:19]))
+                bench.clock.at += timedelta(seconds=5)
+            assert answers == [("one", "12:00:00"), ("one", "12:00:00"), ("two", "12:00:10")]
+
+    run(check())
+
+
 def test_broken_frames_between_sound_ones_harm_nothing() -> None:
     async def check() -> None:
         async with a_bench() as bench:
