@@ -21,7 +21,6 @@ import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from types import TracebackType
@@ -34,6 +33,7 @@ from aiohttp import web
 
 from adapters.s2_device import S2Device, S2State
 from adapters.s2_hearing import hear
+from adapters.s2_line import CONNECTIONS_PER_MINUTE, Line
 from adapters.s2_session import MAX_BYTES, Session, SessionTiming
 from adapters.s2_wire import (
     Control,
@@ -56,38 +56,9 @@ LOOK_S = 1.0
 """How often at least it is looked whether a command has ended."""
 LET_GO_S = 2.0
 """How long the last releases may take when the link is stopped."""
-CONNECTIONS_PER_MINUTE = 12
-"""Of one device: one that starts in a loop is sent away for the rest of the minute."""
 ANOTHER = "another connection took its place"
 SHOWN = 5
 """Devices that a fault names."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """A device and the connection that it has now."""
-
-    state: S2State
-    session: Session | None = None
-    details: ResourceManagerDetails | None = None
-    selected: Control | None = None
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: int = 0
-    lately_s: deque[float] = field(default_factory=lambda: deque(maxlen=CONNECTIONS_PER_MINUTE))
-    away: str | None = "has not connected yet"
-
-    def unoffered(self) -> str | None:
-        """Why it cannot be steered as the park file has it; None where it can."""
-        wanted = self.state.device.control.value
-        if self.state.device.read_only or self.details is None:
-            return None
-        if wanted in self.details.available_control_types:
-            return None
-        return f"it does not offer {wanted}"
-
-    def ill(self) -> str | None:
-        """What is wrong with it; None while all is well."""
-        return self.away or self.unoffered() or self.state.fault
 
 
 class S2Link:
@@ -114,7 +85,7 @@ class S2Link:
         """
         self._where, self._now, self._jitter = where, now, jitter
         self._token_of, self._timing = token_of, timing or SessionTiming()
-        self._lines = {d.device_id: _Line(state=S2State(device=d)) for d in devices}
+        self._lines = {d.device_id: Line(state=S2State(device=d)) for d in devices}
         self._inbox: deque[Message] = deque(maxlen=capacity)
         self._filled = asyncio.Event()
         self._open, self._closed = False, False
@@ -201,7 +172,7 @@ class S2Link:
         await self._serve(line, session)
         return socket
 
-    def _who(self, request: web.Request) -> _Line:
+    def _who(self, request: web.Request) -> Line:
         """The device whose token this is; strangers learn nothing of who is here."""
         line = self._lines.get(ResourceId(request.match_info["device"]))
         given = request.headers.get("Authorization", "")[:8300]
@@ -216,7 +187,7 @@ class S2Link:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         return line
 
-    async def _serve(self, line: _Line, session: Session) -> None:
+    async def _serve(self, line: Line, session: Session) -> None:
         """One connection, from its handshake to its end."""
         steering = asyncio.create_task(
             self._steer(line, session), name=f"s2-{line.state.device.device_id}"
@@ -232,7 +203,7 @@ class S2Link:
             if line.session is session:
                 self._gone(line, why)
 
-    def _take(self, line: _Line, session: Session, message: Incoming) -> Reception:
+    def _take(self, line: Line, session: Session, message: Incoming) -> Reception:
         """What a device tells; how it was received."""
         if line.session is not session:
             return Reception.TEMPORARY_ERROR  # its newer connection counts
@@ -247,7 +218,7 @@ class S2Link:
         line.wake.set()
         return heard.reception
 
-    def _introduced(self, line: _Line, details: ResourceManagerDetails) -> None:
+    def _introduced(self, line: Line, details: ResourceManagerDetails) -> None:
         state = line.state
         if line.details is None:
             line.connections += 1
@@ -258,7 +229,7 @@ class S2Link:
         self._look_up()
         line.wake.set()
 
-    def _gone(self, line: _Line, why: str) -> None:
+    def _gone(self, line: Line, why: str) -> None:
         state = line.state
         for setpoint in dict.fromkeys((state.force, state.wanted)):
             if setpoint is not None:
@@ -301,7 +272,7 @@ class S2Link:
             line.wake.set()
         return tuple(unsent)
 
-    async def _steer(self, line: _Line, session: Session) -> None:
+    async def _steer(self, line: Line, session: Session) -> None:
         """Tell one device what is wanted, one thing after the other, while its connection stands."""
         while True:
             line.wake.clear()
@@ -313,7 +284,7 @@ class S2Link:
                 async with asyncio.timeout(LOOK_S):
                     await line.wake.wait()
 
-    async def _next(self, line: _Line, session: Session) -> None:
+    async def _next(self, line: Line, session: Session) -> None:
         state, now = line.state, self._now()
         if line.details is None or state.device.read_only or not self._open:
             return  # nothing that steers ever leaves for it, or it is let go by `close`
@@ -331,11 +302,11 @@ class S2Link:
         if state.wanted is not None and state.ready:
             await self._command(state, session, state.wanted)
 
-    async def _select(self, line: _Line, session: Session, control: Control) -> None:
+    async def _select(self, line: Line, session: Session, control: Control) -> None:
         await session.ask(SelectControlType(message_id=self._new_id(), control_type=control))
         line.selected, line.state.fault = control, None
 
-    async def _release(self, line: _Line, session: Session) -> None:
+    async def _release(self, line: Line, session: Session) -> None:
         """It runs as it would alone; what it can do it tells anew when it is selected again."""
         await self._select(line, session, Control.NONE)
         line.state.let_go = False
@@ -408,7 +379,7 @@ class S2Link:
         self._closed = True
         self._filled.set()
 
-    async def _farewell(self, line: _Line) -> None:
+    async def _farewell(self, line: Line) -> None:
         """The last thing that a device hears: it is let go."""
         session = line.session
         if session is None:
