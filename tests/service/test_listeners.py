@@ -298,8 +298,8 @@ def test_a_certificate_that_is_not_there_is_a_fault_of_the_park_file(tmp_path: P
 def test_a_key_behind_a_password_is_a_fault_too_and_nobody_is_asked_for_it(papers: Papers) -> None:
     put(papers, "first")
     key, kept = papers.folder / "first.key", papers.folder / "here.key"
-    locked = ["pkey", "-in", key, "-out", kept, "-aes256", "-passout", "pass:word"]
-    subprocess.run([papers.openssl, *locked], check=True, capture_output=True)
+    locked = ["-in", str(key), "-out", str(kept), "-aes256", "-passout", "pass:word"]
+    subprocess.run([papers.openssl, "pkey", *locked], check=True, capture_output=True)
 
     async def test() -> None:
         with pytest.raises(ConfigError, match="without a password"):
