@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import count
 from typing import TypeVar
 
 import pytest
@@ -52,8 +53,11 @@ async def platform(
     app = web.Application()
     app.router.add_post("/vpp/{kind}", handler)
 
+    numbers = count(1)
+
     async def give_token(request: web.Request) -> web.Response:
-        return web.json_response({"access_token": "t1", "token_type": "Bearer", "expires_in": 60})
+        named = f"t{next(numbers)}"
+        return web.json_response({"access_token": named, "token_type": "Bearer", "expires_in": 60})
 
     app.router.add_post("/token", give_token)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -142,10 +146,9 @@ def test_a_platform_that_hangs_or_is_not_there_has_not_taken_it() -> None:
 
 
 def test_a_token_that_is_refused_is_asked_for_again() -> None:
-    answers = [401, 200]
-
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(status=answers.pop(0))
+        good = request.headers["Authorization"] == "Bearer t2"
+        return web.Response(status=200 if good else 401)
 
     async def check() -> list[ReportAnswer]:
         async with platform(answer, token=True) as ours:

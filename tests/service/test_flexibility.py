@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.service.smallpark import MARKET, PARK
 from vpp.act.units import Units
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
+from vpp.model.park import Limits
 from vpp.service.flexibility import Room, room
-from vpp.service.parkfile import ParkFile
+from vpp.service.parkfile import ParkFile, load_park
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
 
@@ -110,10 +114,6 @@ def test_a_full_connection_point_leaves_no_room_for_drawing(park_file: ParkFile)
 
 
 def _without_limits(file: ParkFile) -> ParkFile:
-    from dataclasses import replace
-
-    from vpp.model.park import Limits
-
     park = file.park
     return replace(
         file,
@@ -124,3 +124,68 @@ def _without_limits(file: ParkFile) -> ParkFile:
             connection_points=tuple(replace(p, limits=Limits()) for p in park.connection_points),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "hours", "expected"),
+    [
+        pytest.param(
+            "battery", {"power_kw": 0.0, "soc": 0.5}, 1.0, Room(76.8, 100.0),
+            id="80 kWh above its least charge, at 96 %, are 76.8 kW for an hour",
+        ),
+        pytest.param(
+            "battery", {"power_kw": 0.0, "soc": 0.5}, 2.0, Room(38.4, 100 / 0.96 / 2),
+            id="and half of that for two",
+        ),
+        pytest.param(
+            "saw", {"power_kw": -60.0, "phase": RunPhase.RUNNING}, 1.0, Room(60.0, 0.0),
+            id="a call may last an hour",
+        ),
+        pytest.param(
+            "saw", {"power_kw": -60.0, "phase": RunPhase.RUNNING}, 1.25, Room(0.0, 0.0),
+            id="and no longer",
+        ),
+        pytest.param(
+            "kiln", {"power_kw": 0.0, "phase": RunPhase.WAITING}, 0.5, Room(0.0, 40.0),
+            id="a run of half an hour can draw for half an hour",
+        ),
+        pytest.param(
+            "kiln", {"power_kw": 0.0, "phase": RunPhase.WAITING}, 0.75, Room(0.0, 0.0),
+            id="and not for longer",
+        ),
+        pytest.param(
+            "hall", {"power_kw": -30.0, "temperature_degc": 20.0}, 4.0, Room(30.0, 20.0),
+            id="a hall of 300 kWh a degree stands four hours without heat",
+        ),
+        pytest.param(
+            "hall", {"power_kw": -30.0, "temperature_degc": 20.0}, 20.0, Room(10.0, 10.0),
+            id="and two degrees either way are 10 kW for twenty",
+        ),
+    ],
+)  # fmt: skip
+def test_the_longer_it_is_held_the_less_there_is(
+    tmp_path: Path, name: str, said: dict[str, Any], hours: float, expected: Room
+) -> None:
+    (tmp_path / "park.yaml").write_text(PARK, encoding="utf-8")
+    (tmp_path / "market.yaml").write_text(MARKET, encoding="utf-8")
+    file = _without_limits(load_park(tmp_path / "park.yaml"))
+    names = frozenset({ResourceId(name)})
+
+    found = room(
+        file.park, Units.of(file.park), a_state(file, {name: said}), hours=hours, among=names
+    )
+
+    assert tuple(found) == pytest.approx(tuple(expected))
+
+
+def test_cars_draw_later_what_they_do_not_draw_now_as_long_as_they_can(
+    park_file: ParkFile,
+) -> None:
+    """30 kWh in four hours at 22 kW: after three and a half there is time for 11, so 19 must be drawn before."""
+    park, car = _without_limits(park_file), replace(CAR, wanted_kwh=30 * 0.92)
+    state = a_state(park, {"office-cars": {"power_kw": -22.0, "sessions": (car,)}})
+    units = Units.of(park.park)
+
+    assert room(park.park, units, state, hours=1.0).available_up_kw == pytest.approx(22.0)
+    held = room(park.park, units, state, hours=3.5)
+    assert held.available_up_kw == pytest.approx(22.0 - 19 / 3.5)

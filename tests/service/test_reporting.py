@@ -432,6 +432,17 @@ def test_after_an_outage_what_is_new_comes_first_and_then_what_was_missed_in_ord
     ]
 
 
+def test_what_waits_keeps_its_order_though_one_of_it_fails_again(plant: Plant) -> None:
+    away = NotTaken(why="away")
+    port = Platform(away, away, away, Taken(), away)
+    desk = platform(owing(plant, telemetry_s=60), port)
+    for minute in range(4):
+        at(plant, NOW + minute * MINUTE)
+        send_all(plant, desk)
+    send_all(plant, desk)
+    assert port.minutes == [0, 1, 2, 3, 0, 0, 1, 2]
+
+
 def test_what_a_platform_declines_is_not_sent_again(plant: Plant) -> None:
     port = Platform(Declined(why="422 no such unit"))
     desk = platform(owing(plant, telemetry_s=60), port)
@@ -486,13 +497,13 @@ def test_a_service_that_begins_again_sends_what_was_not_answered_and_nothing_twi
     again = Platform()
     desk = platform(plant, again)
     plant.reports.streams.clear()
-    plant.clock = SimulatedClock(NOW + 2 * MINUTE + SECOND)
-    plant.started_at = plant.clock.now()
+    plant.clock = SimulatedClock(NOW + 2 * MINUTE)
+    plant.started_at = NOW + 2 * MINUTE
     reportsending.recover(plant)
     send_all(plant, desk)
     assert [body for _, body in again.got] == sent[1:]
 
-    at(plant, NOW + 2 * MINUTE + SECOND)  # the moment that the one before has told
+    at(plant, NOW + 2 * MINUTE)  # the moment that the one before has told
     assert newest(plant) is None
     at(plant, NOW + 3 * MINUTE)
     assert len(list(plant.journal.entries(reporting.REPORT))) == 4
@@ -690,8 +701,9 @@ def test_a_part_of_a_park_has_a_plan_and_a_room_of_its_own(
     )
     plant.safe_state = SafeState.NORMAL
     for seq, name in enumerate(("battery", "pv", "base", "hall", "saw", "kiln")):
-        more = {"soc": 0.5} if name == "battery" else {}
+        more: dict[str, Any] = {"soc": 0.5} if name == "battery" else {}
         more |= {"available_kw": 100.0} if name == "pv" else {}
+        more |= {"phase": "running"} if name == "saw" else {}  # of another's, and could be called
         says(plant, name, NOW, seq, power_kw=0.0 if name in ("battery", "pv") else -10.0, **more)
     at(plant, NOW)
     told = point(plant)
