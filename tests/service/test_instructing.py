@@ -50,6 +50,7 @@ from vpp.service import (
     instructing,
     instructionloop,
     instructionplan,
+    instructionturn,
     overrides,
     reserves,
 )
@@ -392,6 +393,37 @@ async def test_an_answer_that_is_not_on_disk_is_none_and_a_deadline_passes_when_
     assert bench.story.state is State.UNANSWERED
 
 
+class LyingDisk(MemoryJournal):
+    """Says once that it did not write what it wrote."""
+
+    lies_about: str | None = None
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        await super().append_all(entries, now=now)
+        if self.lies_about in {kind for kind, _, _ in entries}:
+            self.lies_about = None
+            raise UnavailableError("no answer", where="journal", fix="Look at the disk")
+
+
+@acted
+async def test_what_reached_the_disk_though_it_said_no_stands(bench: Bench) -> None:
+    disk = bench.plant.journal = LyingDisk()
+    await called(bench.plant, "0.4")
+    await bench.planned(TOLD_AT)
+    disk.lies_about = instructing.INSTRUCTION
+    await bench.look(TOLD_AT + 15 * SECOND)
+    assert bench.topics == []
+    await bench.look(TOLD_AT + 30 * SECOND)
+    assert bench.topics == ["ask"]
+    assert bench.story.instruction.made_at == TOLD_AT + 15 * SECOND
+
+    disk.lies_about = instructing.STEP
+    for seconds in (0, 15, 30):
+        await bench.look(DEADLINE + seconds * SECOND)
+    assert [step.happening.value for step in bench.story.steps] == ["pass", "resplit"]
+    assert bench.story.steps[0].at == DEADLINE
+
+
 @acted
 async def test_a_call_that_is_called_off_is_taken_back_and_its_person_told(bench: Bench) -> None:
     await bench.asked()
@@ -533,7 +565,7 @@ async def test_a_window_that_nobody_metered_is_not_verified_and_changes_nothing(
     await bench.look(WINDOW.start)
     await bench.look(WINDOW.end)
     assert bench.story.state is State.UNDER_WAY  # late meters are waited for
-    await bench.look(WINDOW.end + instructing.METER_GRACE)
+    await bench.look(WINDOW.end + instructionturn.METER_GRACE)
     assert bench.story.verification == Unverified(reason="0 of 8 quarter-hours were metered")
     assert instructionplan.reliability_of(bench.plant, PRESS) == 1
 

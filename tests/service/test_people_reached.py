@@ -23,7 +23,7 @@ from tests.service.test_peoplepage import an_instruction
 from vpp.clock import WallClock
 from vpp.model.instruction import State
 from vpp.model.message import OnItsWay, Reached
-from vpp.service import cycle, instructing, people
+from vpp.service import cycle, instructing, instructionturn, people
 from vpp.service.http import reserved_port
 from vpp.service.instructiondesk import InstructionDesk
 from vpp.service.outerfaces import serve_outside
@@ -135,7 +135,7 @@ async def test_a_service_that_ended_between_an_instruction_and_its_message_says_
         plant.instructions = InstructionDesk()
         instructing.recover(plant)
         for _ in range(3):
-            await instructing.look(plant, NOW)
+            await instructionturn.look(plant, NOW)
         assert "answer/" in await here.until_mailed()
         assert len(room.mails) == 1
 
@@ -150,8 +150,8 @@ async def test_a_message_that_could_not_be_taken_is_taken_later_and_told_once(
             full.setattr(people, "MOST_WAITING", 0)
             await instructing.ask(plant, an_instruction(plant), now=NOW)
             for _ in range(3):
-                await instructing.look(plant, NOW)
+                await instructionturn.look(plant, NOW)
             told = [e for e in plant.events.recent() if "was not told" in e.text]
             assert len(told) == 1
-        await instructing.look(plant, NOW)
+        await instructionturn.look(plant, NOW)
         assert "answer/" in await here.until_mailed()

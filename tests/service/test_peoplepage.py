@@ -20,7 +20,7 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import Accepted, AcceptedLess, Declined, Instruction, Reason, State, Why
 from vpp.model.time import QUARTER, Interval
-from vpp.service import instructing, people
+from vpp.service import instructing, instructionturn, people
 from vpp.service.http import reserved_port
 from vpp.service.instructiondesk import InstructionDesk, Story
 from vpp.service.listeners import serve_face
@@ -283,7 +283,7 @@ async def test_a_link_that_comes_late_acts_not_and_shows_nothing(plant: Plant) -
                 assert status == 410
                 assert "120" not in page
                 assert scene.stories[0].instruction.resource_id not in page
-            await instructing.look(scene.plant, scene.clock.at)  # the deadline is booked now
+            await instructionturn.look(scene.plant, scene.clock.at)  # the deadline is booked now
         assert scene.stories[0].state is State.UNANSWERED
         scene.clock.at = NOW + timedelta(days=30)
         await look(scene.plant, scene.clock.at)
@@ -315,7 +315,9 @@ async def test_all_links_to_one_question_are_spent_by_one_answer(plant: Plant) -
     async with opened(plant) as scene:
         first = await scene.ask()
         scene.clock.at = NOW + 2 * HOUR - timedelta(minutes=10)
-        await instructing.look(scene.plant, scene.clock.at)  # the reminder, with a link of its own
+        await instructionturn.look(
+            scene.plant, scene.clock.at
+        )  # the reminder, with a link of its own
         await settle(scene.plant)
         link = scene.mail.given[-1][1].link
         assert link is not None

@@ -7,7 +7,7 @@ kept in memory, all others are on record.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -32,6 +32,7 @@ from vpp.model.instruction import (
     Verification,
     promised_kw,
 )
+from vpp.model.message import Topic
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
 
@@ -132,6 +133,12 @@ class InstructionDesk:
     stories: dict[str, Story] = field(default_factory=dict)
     """By instruction, the oldest first."""
 
+    live: set[str] = field(default_factory=set)
+    """Of those, the ones whose windows are not over, or that may still move on."""
+
+    by_load: dict[ResourceId, list[str]] = field(default_factory=dict)
+    """The same by load, the oldest first."""
+
     made: int = 0
     """Instructions in the whole life of the record: the next one's number less 1."""
 
@@ -157,11 +164,21 @@ class InstructionDesk:
 
     def of(self, resource_id: ResourceId) -> list[Story]:
         """All of one load, the oldest first."""
-        return [s for s in self.stories.values() if s.instruction.resource_id == resource_id]
+        return [self.stories[name] for name in self.by_load.get(resource_id, ())]
 
-    def counted(self) -> Iterator[Story]:
-        """Those that the plan counts on."""
-        return (story for story in self.stories.values() if story.state in COUNTED)
+    def counted(self) -> list[Story]:
+        """Those that the plan counts on, and that may still move on."""
+        return [story for story in self.alive() if story.state in COUNTED]
+
+    def alive(self) -> list[Story]:
+        """Those that there may still be something to say of."""
+        return [self.stories[name] for name in sorted(self.live)]
+
+    def retire(self, story: Story) -> None:
+        """Nothing more comes of it."""
+        self.live.discard(story.instruction.instruction_id)
+        for topic in Topic:
+            self.told.pop(f"{story.instruction.instruction_id}.{topic}", None)
 
     def knows(self, resource_id: ResourceId) -> bool:
         """Whether the plan that stands knows all that happened to instructions for a load."""
@@ -180,11 +197,18 @@ class InstructionDesk:
 
     def take(self, instruction: Instruction) -> Story:
         """Book an instruction that is on disk; the same again changes nothing."""
-        story = self.stories.setdefault(instruction.instruction_id, Story(instruction=instruction))
-        over = self.of(instruction.resource_id)[:-KEPT_STORIES]
-        for one in over:
-            del self.stories[one.instruction.instruction_id]
-        self.made = max(self.made, int(instruction.instruction_id.rpartition("-")[2]))
+        name = instruction.instruction_id
+        if (known := self.stories.get(name)) is not None:
+            return known
+        names = self.by_load.setdefault(instruction.resource_id, [])
+        names.append(name)
+        for over in names[:-KEPT_STORIES]:
+            del self.stories[over]
+            self.live.discard(over)
+        del names[:-KEPT_STORIES]
+        self.made = max(self.made, int(name.rpartition("-")[2]))
+        self.live.add(name)
+        story = self.stories[name] = Story(instruction=instruction)
         return story
 
     def happen(self, step: Step) -> Story | None:

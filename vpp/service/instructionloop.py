@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpp.service import cycle, instructing
+from vpp.service import cycle, instructionturn
 from vpp.service.plant import Plant
 
 TICK = timedelta(seconds=15)
@@ -13,9 +13,9 @@ TICK = timedelta(seconds=15)
 
 async def look(plant: Plant, now: datetime) -> None:
     """Move every instruction on; where a share fell out make a plan at once, and say who takes it."""
-    await instructing.look(plant, now)
-    if not instructing.waiting(plant, now):
+    await instructionturn.look(plant, now)
+    if not instructionturn.waiting(plant, now):
         return
-    instructing.try_again(plant, now)
+    instructionturn.try_again(plant, now)
     await cycle.replan(plant, now)
-    await instructing.look(plant, now)
+    await instructionturn.look(plant, now)
