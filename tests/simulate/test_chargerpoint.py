@@ -208,8 +208,10 @@ def test_who_is_not_accepted_says_nothing_but_who_it_is(boots: str) -> None:
                 await centre.until(lambda: bool(centre.said))
                 point.plug_in()
                 point.tell()
-                answer = await centre.ask("TriggerMessage", {"requestedMessage": "MeterValues"})
-                assert answer == {"status": "Accepted"}
+                for _ in range(3):  # what was to leave would have left before the last of them
+                    asked = {"requestedMessage": "MeterValues"}
+                    answer = await centre.ask("TriggerMessage", asked)
+                    assert answer == {"status": "Accepted"}
                 assert [action for action, _ in centre.said] == ["BootNotification"]
                 assert point.standing == boots
 
