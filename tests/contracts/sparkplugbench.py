@@ -24,6 +24,8 @@ from vpp.model.ids import EnterpriseId
 from vpp.service.channels import Channels, Link
 
 NOON_MS = round(NOON.timestamp() * 1000)
+LONG_AGO_MS = NOON_MS - 3_600_000
+"""When the power changed last: a birth says it all the same, as of now."""
 ROOT = "spBv1.0/plant"
 
 BATTERY = SparkplugDevice(
@@ -49,7 +51,7 @@ def births(watts: float, *, at_ms: int, bd_seq: int = 0) -> list[tuple[str, byte
     """What the edge node says when it is born: itself, and its battery."""
     number = Metric(name=BD_SEQ, datatype=DataType.INT64, value=bd_seq)
     battery = (
-        Metric(name="P", alias=1, datatype=DataType.DOUBLE, value=watts),
+        Metric(name="P", alias=1, datatype=DataType.DOUBLE, value=watts, timestamp_ms=LONG_AGO_MS),
         Metric(name="SoC", alias=2, datatype=DataType.FLOAT, value=55.0),
         Metric(name="Pset", alias=3, datatype=DataType.DOUBLE, value=0.0),
         Metric(name="Remote", alias=4, datatype=DataType.BOOLEAN, value=False),
