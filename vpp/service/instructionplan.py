@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -292,7 +292,3 @@ def taken_over(found: Resplit) -> str:
         f"{found.lost_kw:.0f} kW are taken over {found.after_s:.0f} s later ({found.plan_id}):"
         f" {who}{rest}"
     )
-
-
-LONGEST_RESPLIT = timedelta(seconds=60)
-"""Within this a share that fell out has been given to others."""
