@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -289,6 +290,15 @@ def test_a_day_has_as_many_points_as_it_has_quarter_hours(
     (owed,) = owing(plant, **ALL).reports.owed
     look = Look(plant=plant, now=NOW, unit=owed.unit)
     assert len(reportmaking.day_plan(look, owed, day, NOW).planned) == points
+
+
+def test_a_day_that_is_no_whole_number_of_points_is_told_to_its_end(plant: Plant) -> None:
+    (owed,) = owing(plant, **ALL | {"schedule_points": 24}).reports.owed
+    zone = ZoneInfo("Australia/Lord_Howe")  # where clocks change by half an hour
+    plant.file = replace(plant.file, park=replace(plant.file.park, timezone=zone))
+    look = Look(plant=plant, now=NOW, unit=owed.unit)
+    told = reportmaking.day_plan(look, owed, date(2026, 4, 5), NOW)
+    assert len(told.planned) == 25
 
 
 def test_a_plan_reaches_the_end_of_the_day_that_is_told_next(plant: Plant) -> None:

@@ -73,7 +73,9 @@ def day_plan(look: Look, owed: Owed, day: date, due_at: datetime) -> DayPlanRepo
     """What a unit is planned to do on a local day; steps that no plan reaches are unknown."""
     duty = owed.duty
     assert duty.plan_points is not None
-    horizon = Horizon.over(local_day(day, look.plant.file.park.timezone), _DAY / duty.plan_points)
+    span, step = local_day(day, look.plant.file.park.timezone), _DAY / duty.plan_points
+    # Of a day of 24.5 hours the last hour reaches into the next day.
+    horizon = Horizon(span.start, step, -((span.start - span.end) // step))
     return DayPlanReport(
         head=_head(duty, ReportKind.DAY_PLAN, due_at, look.now),
         day=day,
