@@ -169,6 +169,7 @@ class Attempts(OpenAdrAttempts):
         return Attempt(
             door="people",
             how="a robot that looks",
+            refused=False,
             method=self._random.choice(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]),
             path=f"/{self._world.open[victim]}"
             + self._random.choice(["", "?answer=accept", "?lang=zh"]),
@@ -193,6 +194,7 @@ class Attempts(OpenAdrAttempts):
         return Attempt(
             door="ocpp",
             how="another's station with credentials that are not its",
+            refused=False,
             method="WS",
             path=f"/ocpp/{quote(name, safe='')}",
             headers={"Authorization": header, "Sec-WebSocket-Protocol": "ocpp1.6"},
@@ -232,6 +234,7 @@ class Attempts(OpenAdrAttempts):
         return Attempt(
             door="ocpp",
             how="another's transaction over one's own station",
+            refused=False,
             method="CALL",
             path="",
             actor=thief,
@@ -270,6 +273,7 @@ class Attempts(OpenAdrAttempts):
         return Attempt(
             door=door,
             how="what opens another door",
+            refused=False,
             method=self._random.choice(["GET", "POST"]) if opened is None else "GET",
             path=path,
             headers={"Authorization": f"Bearer {opens}"},

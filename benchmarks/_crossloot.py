@@ -31,6 +31,8 @@ class Attempt:
     actor: str | None = None
     """By whose right; None: nobody's."""
     sees: frozenset[str] = NOBODY
+    refused: bool = True
+    """Whether it must be answered by 400 or above: it has no right to anything."""
     twin: str | None = None
     """Attempts of one twin that must be answered alike: on what is another's and on what was never there."""
     calls: tuple[tuple[str, Any], ...] = ()

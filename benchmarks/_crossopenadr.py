@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from benchmarks._crossloot import Attempt, Loot
 from benchmarks._crossowners import a_report
+from benchmarks._crosspark import secret_of
 
 VERSIONS = ("/openadr3/3.1.0", "/openadr3/3.0.1")
 KINDS = ("programs", "events", "vens", "resources", "reports", "subscriptions")
@@ -65,6 +66,7 @@ class OpenAdrAttempts(Loot):
         return Attempt(
             door="openadr_vtn",
             how=f"a list of another's {kind}",
+            refused=False,
             method="GET",
             path=f"{path}?{query}",
             headers=self._owners[thief].headers
@@ -74,24 +76,22 @@ class OpenAdrAttempts(Loot):
         )
 
     def _vtn_token(self, thief: str, victim: str) -> Attempt:
-        """The victim's objects with a token that is none, or a token for the victim that is not due."""
+        """The victim's objects with a token that has ended or is none, or a token for the victim that is not due."""
         random, root = self._random, self._random.choice(VERSIONS)
-        if random.random() < 0.5:
-            token = self._credentials(thief, victim, "vtn")
-            token = (
-                self._mutated(self._owners[victim].token)
-                if token == self._owners[victim].token
-                else token
+        if random.random() < 0.6:
+            mine = self._owners[victim]
+            token = random.choice(
+                [mine.ended, mine.ended, self._mutated(mine.token), secret_of(victim, "vtn")]
             )
             kind = random.choice(KINDS)
+            name = random.choice(["", f"/{mine.objects.get(kind, 'x')}"])
+            scheme = random.choice(["Bearer ", "bearer  ", "Token ", "Bearer "])
             return Attempt(
                 door="openadr_vtn",
                 how="a token that is none",
-                method=random.choice(METHODS),
-                path=f"{root}/{kind}/{self._owners[victim].objects.get(kind, 'x')}",
-                headers={
-                    "Authorization": random.choice(["Bearer ", "bearer  ", "Token "]) + quote(token)
-                },
+                method=random.choice(METHODS) if name else "GET",
+                path=f"{root}/{kind}{name}",
+                headers={"Authorization": scheme + quote(token)},
             )
         secret = self._credentials(thief, victim, "vtn")
         form = (
@@ -138,6 +138,7 @@ class OpenAdrAttempts(Loot):
         return Attempt(
             door="openadr_vtn",
             how=f"a report with another's {spoilt}",
+            refused=False,
             method="POST",
             path=f"{random.choice(VERSIONS)}/reports",
             headers=self._owners[thief].headers | {"Content-Type": "application/json"},

@@ -6,7 +6,8 @@
 
 The service is the real one, with all its outer faces, on loopback. Whatever is told to one owner alone holds a secret
 word of that owner: one in an answer to anybody else is a leak. A message inward about a device, or a change of an
-owner's events, reports, subscriptions, questions, links or stations, by anybody but that owner is an act. An oracle
+owner's events, reports, subscriptions, questions, links or stations, by anybody but that owner is an act. Who has no
+right to anything and is let in all the same counts as a leak too, whatever he sees. An oracle
 is an object of another's that is answered otherwise than one that never was.
 """
 
@@ -97,6 +98,8 @@ async def make(
         for owner, canary in world.canaries.items()
         if canary in text and owner not in one.sees
     ]
+    if one.refused and status < 400:
+        found.leaks.append(f"let in: {named}")
     found.acts += [f"{owner}: told by {named}" for owner in world.told if owner != one.actor]
     world.told.clear()
     found.acts += [

@@ -156,11 +156,21 @@ def test_a_dead_path_is_asked_rarely_and_the_others_keep_their_pace(tmp_path: Pa
 
 
 def test_a_gateway_that_comes_back_is_asked_for_everything_at_once(tmp_path: Path) -> None:
+    """Also for what did not answer for long before it went."""
+
     async def check() -> None:
         async with asked(tmp_path, "u1", "u2") as heard:
+
+            async def gone(request: web.Request) -> web.Response:
+                return web.Response(status=404)
+
             await until(lambda: bool(heard.powers("u1")) and bool(heard.powers("u2")))
+            heard.there.odd["units/u1"] = gone
+            heard.there.asked.clear()
+            await until(lambda: heard.there.asked["units/u2"] >= 20)
             await heard.there.stop()
             await until(lambda: not heard.link.connected)
+            del heard.there.odd["units/u1"]
             for name in ("u1", "u2"):
                 heard.there.tells[name] = telling(kw=7.0, second=1)
             await heard.there.start()

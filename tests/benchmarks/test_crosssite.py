@@ -27,6 +27,7 @@ def mills_commands(world: World, owner: Owner) -> Attempt:
     return Attempt(
         door="http_devices",
         how="by right",
+        refused=False,
         method="GET",
         path="/push/mill-gateway",
         headers={"Authorization": f"Bearer {secret_of('mill', 'push')}"},
@@ -37,6 +38,7 @@ def mills_events(world: World, owner: Owner) -> Attempt:
     return Attempt(
         door="openadr_vtn",
         how="by right",
+        refused=False,
         method="GET",
         path="/openadr3/3.1.0/events",
         headers=owner.headers,
@@ -44,13 +46,16 @@ def mills_events(world: World, owner: Owner) -> Attempt:
 
 
 def mills_question(world: World, owner: Owner) -> Attempt:
-    return Attempt(door="people", how="by right", method="GET", path=f"/{world.open['mill']}")
+    return Attempt(
+        door="people", how="by right", refused=False, method="GET", path=f"/{world.open['mill']}"
+    )
 
 
 def mills_reading(world: World, owner: Owner) -> Attempt:
     return Attempt(
         door="http_devices",
         how="by right",
+        refused=False,
         method="POST",
         path="/push/mill-gateway/devices/mill-bess",
         headers={"Authorization": f"Bearer {secret_of('mill', 'push')}"},
@@ -63,6 +68,7 @@ def mills_answer(world: World, owner: Owner) -> Attempt:
     return Attempt(
         door="people",
         how="by right",
+        refused=False,
         method="POST",
         path=f"/{world.open['mill']}",
         headers={"Content-Type": "application/json"},
