@@ -22,7 +22,7 @@ class Attempts(OpenAdrAttempts):
         self._makers: tuple[tuple[int, Callable[[str, str], Attempt]], ...] = (
             (20, self._vtn_object),
             (6, self._vtn_list),
-            (5, self._vtn_token),
+            (12, self._vtn_token),
             (3, self._vtn_scope),
             (6, self._vtn_report),
             (12, self._push_other),
