@@ -7,7 +7,7 @@ from math import sin, tau
 from pathlib import Path
 
 from vpp.model.time import QUARTER, isoformat
-from vpp.service.config import shipped
+from vpp.service.park.config import shipped
 
 FIRST_DAY = datetime(2025, 12, 3, tzinfo=UTC)
 HISTORY, AFTERWARDS = timedelta(days=15), timedelta(days=4)

@@ -24,9 +24,9 @@ from vpp.model.schedule import Unsolved
 from vpp.model.time import EPOCH, isoformat
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.service import cycle
-from vpp.service.curveschema import CurveSettings
-from vpp.service.demo import DemoOptions, Run, open_demo
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.bids.curveschema import CurveSettings
+from vpp.service.demo.demo import DemoOptions, Run, open_demo
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.run import keep_start, listen, probe_lag, until_heard
 from vpp.trade.calendar import next_delivery
 

@@ -29,8 +29,8 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.service.http import reserved_port
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.ocppdesk import PATH
-from vpp.service.ocppledger import JournalLedger
+from vpp.service.ocpp.desk import PATH
+from vpp.service.ocpp.ledger import JournalLedger
 from vpp.wire import AckMessage, TelemetryMessage
 
 PASSWORD = "the password of every station"

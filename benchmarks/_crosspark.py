@@ -21,15 +21,18 @@ from vpp.model.ids import EnterpriseId, PersonId, ResourceId
 from vpp.model.instruction import Accepted, Instruction, Reason, Why
 from vpp.model.message import Handed, Handover, Letter
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import instructing, limits, people, vtn
-from vpp.service.config import shipped
+from vpp.service.calls import limits
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.http import reserved_port
-from vpp.service.inline import InlineExecutor
+from vpp.service.instructions import instructing
 from vpp.service.outerfaces import serve_outside
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.peopledesk import Address, Channel
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
+from vpp.service.people import people
+from vpp.service.people.desk import Address, Channel
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.vtn import vtn
 from vpp.service.wiring import open_plant
 from vpp.wire import LimitRequest
 

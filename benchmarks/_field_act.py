@@ -40,15 +40,16 @@ from vpp.model.horizon import Horizon
 from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import Journal, MessageSource, SetpointSink, Unsent
-from vpp.service import activations, cycle
-from vpp.service.actingpace import acting
-from vpp.service.config import shipped
-from vpp.service.controlmetrics import ControlMetrics
-from vpp.service.inline import InlineExecutor
-from vpp.service.linkwiring import homes_of
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service import cycle
+from vpp.service.calls import activations
+from vpp.service.links.wiring import homes_of
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start, listen, take
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.steering.metrics import ControlMetrics
+from vpp.service.steering.pace import acting
 from vpp.service.wiring import build_plant
 from vpp.wire import ActivationRequest, topic
 

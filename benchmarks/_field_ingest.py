@@ -49,11 +49,11 @@ from vpp.model.measurement import Measurement
 from vpp.model.schedule import Unsolved
 from vpp.plan.problem import Problem
 from vpp.ports import MessageSource
-from vpp.service.executor import ProcessExecutor
-from vpp.service.linkwiring import homes_of
-from vpp.service.parkfile import ParkFile
+from vpp.service.links.wiring import homes_of
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start, listen, probe_lag, take
+from vpp.service.solving.executor import ProcessExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import topic
 

@@ -25,16 +25,16 @@ from vpp.account.regulation import Sample
 from vpp.clock import SimulatedClock
 from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, Interval, local_day
-from vpp.service import activations
-from vpp.service.backtestasked import BacktestOptions, Way, as_asked
-from vpp.service.config import shipped
-from vpp.service.forecastschema import ForecastsSection
-from vpp.service.inline import InlineExecutor
-from vpp.service.marketpack import read_pack
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.backtest.asked import BacktestOptions, Way, as_asked
+from vpp.service.backtest.replay import open_direct, scenario_of
+from vpp.service.calls import activations
+from vpp.service.demo.simulation import Simulation, World, lockstep
+from vpp.service.forecasting.schema import ForecastsSection
+from vpp.service.markets.pack import read_pack
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.replay import open_direct, scenario_of
-from vpp.service.simulation import Simulation, World, lockstep
+from vpp.service.solving.inline import InlineExecutor
 from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.market import VenueTimes
 from vpp.wire import ActivationRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.parkfile import ParkFile, load_park
 
 ENTERPRISES = 10
 

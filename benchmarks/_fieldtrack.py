@@ -29,14 +29,14 @@ from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.park import Park
 from vpp.model.resource import Storage
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_date, local_day, local_moment
-from vpp.service import ceilings, owing
-from vpp.service.backtestasked import BacktestOptions, Way, as_asked
-from vpp.service.forecastschema import ForecastsSection
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.backtest.asked import BacktestOptions, Way, as_asked
+from vpp.service.backtest.replay import open_direct, scenario_of
+from vpp.service.demo.simulation import OPENING, Simulation, lockstep
+from vpp.service.forecasting.schema import ForecastsSection
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.replay import open_direct, scenario_of
-from vpp.service.simulation import OPENING, Simulation, lockstep
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.steering import ceilings, owing
 from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.direct import DirectWorld
 from vpp.simulate.market import VenueTimes

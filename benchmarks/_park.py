@@ -16,12 +16,12 @@ from vpp.model.time import local_moment
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.ports import Message, Unsent
 from vpp.service import inputs
+from vpp.service.demo.history import give_history
 from vpp.service.forecasting.issuing import issue
-from vpp.service.history import give_history
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import load_park, shipped_park
+from vpp.service.park.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
 from vpp.service.run import take
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.simulate.fleet import Fleet
 

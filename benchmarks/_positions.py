@@ -27,13 +27,15 @@ from vpp.model.resource import FixedLoad, Storage
 from vpp.model.schedule import Schedule, Size
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.ports import Journal
-from vpp.service import activations, awarding, outside, positions, series_door, trading
 from vpp.service.api.markets import request_digest
-from vpp.service.contractschema import ContractSection
-from vpp.service.inline import InlineExecutor
+from vpp.service.calls import activations
+from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
 from vpp.service.run import take
-from vpp.service.tradingschema import BidLimitsSection, TradingSection
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.trading import awarding, outside, positions, trading
+from vpp.service.trading.contractschema import ContractSection
+from vpp.service.trading.schema import BidLimitsSection, TradingSection
 from vpp.service.wiring import build_plant
 from vpp.trade.calendar import TradeRefusal
 from vpp.wire import ActivationRequest, AwardRequest, BidRequest, SeriesUpload

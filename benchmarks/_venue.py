@@ -32,13 +32,14 @@ from vpp.model.ids import ProductId, UnitId
 from vpp.model.resource import FixedLoad, Storage
 from vpp.model.schedule import Schedule, Size
 from vpp.model.time import QUARTER, Interval
-from vpp.service import venuedesk, venuewatch
 from vpp.service.events import Severity
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.venueschema import HttpVenueSection
-from vpp.service.venuestate import VenueDesk
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.venues import desk as venuedesk
+from vpp.service.venues import watch as venuewatch
+from vpp.service.venues.schema import HttpVenueSection
+from vpp.service.venues.state import VenueDesk
 from vpp.service.wiring import build_plant, desk_for
 from vpp.simulate.auction import Auction
 from vpp.simulate.clearinghouse import Clearinghouse

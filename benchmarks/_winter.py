@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vpp.service.config import shipped
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 
 DATA = Path(__file__).parent / "data" / "backtest"
 FIRST_DAY, DAYS = date(2025, 1, 1), 77

@@ -39,10 +39,10 @@ from rich.table import Table
 
 from benchmarks._winter import FIRST_DAY, HISTORY_DAYS, weeks_of, winter_park
 from benchmarks.harness import machine
-from vpp.service.backtest import Row, backtest, plain
-from vpp.service.backtestasked import BacktestOptions, Way, span_of
-from vpp.service.executor import ProcessExecutor
+from vpp.service.backtest.asked import BacktestOptions, Way, span_of
+from vpp.service.backtest.backtest import Row, backtest, plain
 from vpp.service.plant import Plant
+from vpp.service.solving.executor import ProcessExecutor
 
 SHOWN = (Way.NOTHING, Way.POINT, Way.SCENARIO, Way.FORESIGHT)
 

@@ -20,10 +20,10 @@ from benchmarks.harness import Benchmark, BrokenBenchmarkError, Figure
 from vpp.model.market import BidMode, Binding
 from vpp.model.schedule import Unsolved
 from vpp.plan.solve import solve
-from vpp.service.bidcurves import asks_of
-from vpp.service.curveschema import CurveSettings
-from vpp.service.parkfile import ParkFile
-from vpp.service.solver_child import Threads
+from vpp.service.bids.curves import asks_of
+from vpp.service.bids.curveschema import CurveSettings
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.solving.child import Threads
 
 BEFORE_THE_GATE = time(11)
 ENOUGH_S = 600.0

@@ -9,7 +9,7 @@
                      the best N is taken with hindsight
 
 Run by hand; a way takes minutes a week. All ways have the same devices, prices, forecasts and seed, and the
-plant's own cycles (`vpp/service/backtest.py`); they differ in what is bid day-ahead alone. Costs are those of
+plant's own cycles (`vpp/service/backtest/backtest.py`); they differ in what is bid day-ahead alone. Costs are those of
 the whole park, with what stands in the stores at either end. `value captured` of every way is worked out with
 the foresight and the doing-nothing of the first.
 
@@ -47,12 +47,12 @@ from vpp.model.bidcurve import BidCurves, CurveCheck, Rise
 from vpp.model.horizon import Horizon
 from vpp.model.schedule import Outcome, Schedule, Unsolved
 from vpp.plan.problem import CurveAsk, Problem
-from vpp.service.backtest import Row, backtest, plain
-from vpp.service.backtestasked import BacktestOptions, Way, span_of
-from vpp.service.curveschema import CurveSettings
-from vpp.service.executor import Executor, ProcessExecutor
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.backtest.asked import BacktestOptions, Way, span_of
+from vpp.service.backtest.backtest import Row, backtest, plain
+from vpp.service.bids.curveschema import CurveSettings
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
+from vpp.service.solving.executor import Executor, ProcessExecutor
 
 EXPECTED, ROBUST, SELF_SCHEDULE = "expected", "robust", "self-schedule"
 SECONDS = 500.0

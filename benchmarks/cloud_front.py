@@ -36,13 +36,13 @@ from rich.table import Table
 
 from benchmarks.harness import Benchmark, Figure
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
-from vpp.service import series_door
-from vpp.service.backtest import Row, backtest
-from vpp.service.backtestasked import BacktestOptions, Way
-from vpp.service.config import shipped
-from vpp.service.executor import Executor, ProcessExecutor
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.backtest.asked import BacktestOptions, Way
+from vpp.service.backtest.backtest import Row, backtest
+from vpp.service.feeds import door as series_door
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
+from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.wire import SeriesUpload, SeriesValue
 
 HERE, DAY = ZoneInfo("Europe/Stockholm"), date(2026, 6, 10)

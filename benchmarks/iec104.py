@@ -33,14 +33,15 @@ from benchmarks._field_ingest import _cores
 from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, percentile
 from vpp.clock import WallClock
 from vpp.model.time import isoformat
-from vpp.service import cycle, iec104
-from vpp.service.actingpace import acting
-from vpp.service.iec104desk import StationDesk
-from vpp.service.iec104schema import StationSection
-from vpp.service.iec104wiring import spec_of
-from vpp.service.parkfile import ParkFile
+from vpp.service import cycle
+from vpp.service.iec104 import iec104
+from vpp.service.iec104.desk import StationDesk
+from vpp.service.iec104.schema import StationSection
+from vpp.service.iec104.wiring import spec_of
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start, take
+from vpp.service.steering.pace import acting
 from vpp.wire import TelemetryMessage, topic
 
 EACH = (

@@ -38,12 +38,13 @@ from vpp.clock import Clock, SimulatedClock
 from vpp.model.ids import ResourceId
 from vpp.model.reporting import ReportAnswer, ReportHead, ReportKind, Taken
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import reporting, reportsending
-from vpp.service.config import shipped
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.reportdesk import PlatformDesk
-from vpp.service.reportschema import PlatformSection
+from vpp.service.reports import reporting
+from vpp.service.reports import sending as reportsending
+from vpp.service.reports.desk import PlatformDesk
+from vpp.service.reports.schema import PlatformSection
 from vpp.service.run import every, take
 from vpp.wire import TelemetryMessage, topic
 

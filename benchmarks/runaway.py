@@ -19,12 +19,13 @@ from adapters.sqlite_journal import SqliteJournal
 from benchmarks._park import a_park
 from benchmarks.harness import Benchmark, BrokenBenchmarkError, Figure
 from vpp.model.schedule import Feasible, Optimal
-from vpp.service import cycle, trading
+from vpp.service import cycle
 from vpp.service.api.markets import request_digest
 from vpp.service.inputs import reference_product
 from vpp.service.kill import Scope
 from vpp.service.plant import Plant
-from vpp.service.tradingschema import TradingSection
+from vpp.service.trading import trading
+from vpp.service.trading.schema import TradingSection
 from vpp.trade.calendar import TradeRefusal, next_delivery
 from vpp.wire import BidRequest, Span
 

@@ -37,7 +37,7 @@ from benchmarks.harness import BrokenBenchmarkError, Figure, machine
 from vpp.clock import WallClock
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
-from vpp.service.parkschema import SimulatorSettings
+from vpp.service.park.schema import SimulatorSettings
 from vpp.service.simulations.desk import SimulationDesk
 
 BEFORE_GATE, AFTER_GATE = timedelta(minutes=5), timedelta(minutes=45)

@@ -27,7 +27,7 @@ from random import Random
 from benchmarks._venue import FIRST, GATE, MINUTE, OPENING, SECOND, Stall, open_stall
 from benchmarks.harness import Benchmark, Figure
 from vpp.model.time import QUARTER
-from vpp.service.venuestate import SendState
+from vpp.service.venues.state import SendState
 from vpp.simulate.venuedoor import Answer, Asked, HungUp, Reply
 from vpp.simulate.venuefaults import Fault
 from vpp.trade.book import BidSetStatus

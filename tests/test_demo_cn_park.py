@@ -14,9 +14,9 @@ import pytest
 from vpp.model.resource import Converter, Generator, Storage
 from vpp.model.tariff import floating_price
 from vpp.model.time import Interval, local_day
-from vpp.service.config import shipped
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
-from vpp.service.summaryparts import green_energy
+from vpp.service.demo.summaryparts import green_energy
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.simulate.fleet import Fleet
 from vpp.simulate.trajectory import Trajectory
 

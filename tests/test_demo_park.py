@@ -27,8 +27,8 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.time import local_day
-from vpp.service.config import shipped
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.simulate.spec import CarVisit, Scenario
 
 FIRST_DAY, LAST_DAY, DELIVERY_DAY = date(2025, 10, 29), date(2025, 12, 23), date(2025, 12, 3)

@@ -50,18 +50,18 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     },
     "vpp.service": EVERYTHING_BELOW_SERVICE,
     "vpp.service.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters", "strategies"},
-    "vpp.service.venuewiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.linkwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.sparkplugwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.s2wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.mappedwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.iec104wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.peoplewiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.ocppwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.vtnwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.windowwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.reportwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.service.devicetestwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.venues.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.links.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.links.sparkplugwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.links.s2wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.links.mappedwiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.iec104.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.people.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.ocpp.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.vtn.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.window.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.reports.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.devicetest.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.devicecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
     "vpp.timelinecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
     "vpp.peoplecli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli"},
@@ -259,12 +259,12 @@ def test_the_table_has_no_circle() -> None:
 MADE_ONLY_IN = {"Guarded": {"vpp.act.guard"}, "Setpoint": {"vpp.act.life"}}
 """What the guard lets through is made by the guard; a command is made of that alone."""
 
-MAY_SEND = {"vpp.service.setpoints"}
+MAY_SEND = {"vpp.service.steering.setpoints"}
 """Who reads `.sink`, where commands go."""
 
 KNOW_SINKS = {
-    "vpp.ports", "vpp.service.plant", "vpp.service.wiring", "vpp.service.linkwiring",
-    "vpp.service.channels",
+    "vpp.ports", "vpp.service.plant", "vpp.service.wiring", "vpp.service.links.wiring",
+    "vpp.service.links.channels",
 }  # fmt: skip
 """Who carries a sink from where it is built to where it is used; channels are sinks themselves."""
 
@@ -295,7 +295,7 @@ def test_a_module_knows_no_way_around_the_guard(module: str) -> None:
 
 def test_what_is_sent_is_what_the_guard_let_through() -> None:
     """The one function that sends takes a `Guarded` and hands on only what is made of it."""
-    tree = ast.parse(modules()["vpp.service.setpoints"].read_text(encoding="utf-8"))
+    tree = ast.parse(modules()["vpp.service.steering.setpoints"].read_text(encoding="utf-8"))
     senders = [
         function
         for function in ast.walk(tree)
@@ -313,7 +313,9 @@ def test_what_is_sent_is_what_the_guard_let_through() -> None:
     [
         pytest.param("vpp.service.cycle", "Guarded(power_kw=x)", id="a Guarded of its own"),
         pytest.param("vpp.act.share", "guard.Guarded(power_kw=x)", id="by its module"),
-        pytest.param("vpp.service.setpoints", "Setpoint(power_kw=1e9)", id="a command by hand"),
+        pytest.param(
+            "vpp.service.steering.setpoints", "Setpoint(power_kw=1e9)", id="a command by hand"
+        ),
         pytest.param("vpp.service.cycle", "await plant.sink.send([])", id="straight to the sink"),
         pytest.param("vpp.service.cycle", "s = plant.sink", id="takes the sink aside"),
         pytest.param("vpp.service.cycle", "getattr(plant, 'sink')", id="by its name"),

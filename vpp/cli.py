@@ -56,10 +56,10 @@ def demo(
     json_: Json = False,
 ) -> None:
     """Run the whole park with nothing else installed."""
-    from vpp.service.demo import DemoOptions
-    from vpp.service.faultfile import faults_asked
-    from vpp.service.parkfile import load_park
-    from vpp.service.show import demonstrate, show
+    from vpp.service.demo.demo import DemoOptions
+    from vpp.service.demo.faultfile import faults_asked
+    from vpp.service.demo.show import demonstrate, show
+    from vpp.service.park.parkfile import load_park
     from vpp.simulate.devicefaults import NO_FAULTS
 
     options = DemoOptions(
@@ -90,7 +90,7 @@ def run(
 ) -> None:
     """Run the daemon for a live park until it is stopped."""
     from vpp.service.daemon import run_daemon
-    from vpp.service.parkfile import load_park
+    from vpp.service.park.parkfile import load_park
 
     asyncio.run(
         run_daemon(
@@ -138,8 +138,8 @@ def check(
     json_: Json = False,
 ) -> None:
     """Check a park file and all it names, or a market file; tell every fault at once."""
-    from vpp.service.marketcheck import changes, is_market, market_facts
-    from vpp.service.parkfile import load_park
+    from vpp.service.markets.check import changes, is_market, market_facts
+    from vpp.service.park.parkfile import load_park
     from vpp.service.wiring import load_strategies
 
     changed = None if diff is None else changes(diff, park)
@@ -178,9 +178,9 @@ def plan(
     json_: Json = False,
 ) -> None:
     """Plan one horizon from files: schedule, costs by cause, prices, limits that bind."""
-    from vpp.service.case import plan_case, read_plan
-    from vpp.service.caseshow import show_plan, show_reasons
-    from vpp.service.plot import draw, require_matplotlib
+    from vpp.service.cases.case import plan_case, read_plan
+    from vpp.service.cases.show import show_plan, show_reasons
+    from vpp.service.planning.picture import draw, require_matplotlib
 
     asked = None if explain is None else _resource_at(explain)
     older = None if since is None else read_plan(since)
@@ -214,10 +214,10 @@ def bid(
     json_: Json = False,
 ) -> None:
     """Show the bid that a product would get from a case, and why; nothing leaves."""
-    from vpp.service.bidcase import bid_case
-    from vpp.service.bidplot import draw_bids
-    from vpp.service.bidshow import show_bids
-    from vpp.service.plot import require_matplotlib
+    from vpp.service.bids.case import bid_case
+    from vpp.service.bids.plot import draw_bids
+    from vpp.service.bids.show import show_bids
+    from vpp.service.planning.picture import require_matplotlib
 
     if plot is not None:
         require_matplotlib()
@@ -265,16 +265,16 @@ def forecast(
     json_: Json = False,
 ) -> None:
     """Forecast a series from a file, with its spread; tell how good its models were on it."""
-    from vpp.service.forecastcommand import (
+    from vpp.service.forecasting.command import (
         ForecastOptions,
         cleaning_rules,
         clock_time,
         forecast_file,
     )
-    from vpp.service.forecastplot import draw_forecast
-    from vpp.service.forecastshow import show_forecast
-    from vpp.service.plot import require_matplotlib
-    from vpp.service.rawtable import stamps_named
+    from vpp.service.forecasting.plot import draw_forecast
+    from vpp.service.forecasting.show import show_forecast
+    from vpp.service.park.rawtable import stamps_named
+    from vpp.service.planning.picture import require_matplotlib
 
     if plot is not None:
         require_matplotlib()
@@ -304,7 +304,7 @@ def forecast(
 
 
 def _site(site: str | None, panels: str | None) -> Site | None:
-    from vpp.service.forecastcommand import place
+    from vpp.service.forecasting.command import place
 
     if site is None and panels is not None:
         raise ConfigError("nobody said where they stand", where="--panels", fix="Add --site")
@@ -330,9 +330,9 @@ def backtest(
     json_: Json = False,
 ) -> None:
     """Play days again with what was known then, beside doing nothing and perfect foresight."""
-    from vpp.service.backtestasked import BacktestOptions, span_of
-    from vpp.service.backtestshow import run_backtest, show_backtest
-    from vpp.service.parkfile import load_park
+    from vpp.service.backtest.asked import BacktestOptions, span_of
+    from vpp.service.backtest.show import run_backtest, show_backtest
+    from vpp.service.park.parkfile import load_park
 
     file = load_park(park_path(park))
     options = BacktestOptions(
@@ -366,7 +366,7 @@ def simulate(
     """Serve simulations to those who write markets, without a park of one's own."""
     if context.invoked_subcommand is not None:
         return
-    from vpp.service.parkschema import SimulatorSettings
+    from vpp.service.park.schema import SimulatorSettings
     from vpp.service.simulations.server import serve_simulations
 
     minutes = _length(idle, "--idle") / timedelta(minutes=1)
@@ -381,7 +381,7 @@ def schema(
     name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
 ) -> None:
     """Print the JSON Schema of a file or message."""
-    from vpp.service.schemas import SCHEMAS
+    from vpp.service.park.schemas import SCHEMAS
 
     if name is None:
         print("\n".join(SCHEMAS))

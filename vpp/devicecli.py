@@ -33,9 +33,9 @@ def simulate_devices(
     seed: Annotated[int, typer.Option(help="Seed of faults and jitter.")] = 1,
 ) -> None:
     """Let the devices of a park live on a broker in real time, to try `vpp run` before real ones are there."""
-    from vpp.service.faultfile import faults_asked
-    from vpp.service.parkfile import load_park
-    from vpp.service.simulatedevices import DeviceOptions, serve_devices
+    from vpp.service.demo.faultfile import faults_asked
+    from vpp.service.demo.simulatedevices import DeviceOptions, serve_devices
+    from vpp.service.park.parkfile import load_park
     from vpp.simulate.devicefaults import NO_FAULTS
 
     options = DeviceOptions(
@@ -67,10 +67,10 @@ def device_test(
 ) -> None:
     """Read one device over its own channel, writing nothing; with --write test its step response."""
     from vpp.clock import WallClock
-    from vpp.service.deviceread import DeviceTestOptions
-    from vpp.service.devicetestcommand import run_device_test
-    from vpp.service.devicetestshow import asking, show_read, show_steps
-    from vpp.service.parkfile import load_park
+    from vpp.service.devicetest.command import run_device_test
+    from vpp.service.devicetest.reading import DeviceTestOptions
+    from vpp.service.devicetest.show import asking, show_read, show_steps
+    from vpp.service.park.parkfile import load_park
 
     file = load_park(park_path(park))
     console = Console(stderr=True) if json_ else wide_console()
@@ -107,6 +107,6 @@ def wide_console() -> Console:
 
 def park_path(name: str) -> Path:
     """Where a park stands that was named as a file or as one that is shipped."""
-    from vpp.service.parkfile import shipped_park
+    from vpp.service.park.parkfile import shipped_park
 
     return Path(name) if name.endswith((".yaml", ".yml")) else shipped_park(name)

@@ -27,7 +27,7 @@ def people_test(
     """Send a message that asks for nothing over every way to a person, and say what came of each."""
     from vpp.clock import WallClock
     from vpp.model.message import Handed
-    from vpp.service.peopletrial import said, try_person
+    from vpp.service.people.trial import said, try_person
 
     outcomes = asyncio.run(try_person(park_path(park), person, WallClock()))
     if json_:

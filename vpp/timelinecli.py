@@ -15,7 +15,7 @@ def timeline(
     url: Annotated[str, typer.Option(help="Where the service runs.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Draw what was asked of whom in a demand-response call, what each answered, and what came."""
-    from vpp.service.timelinecommand import timeline as draw
+    from vpp.service.demandresponse.timelinecommand import timeline as draw
 
     call = draw(url, product, invitation, plot)
     print(f"{plot}: {call.invitation.stage}, {len(call.members)} members")

@@ -22,7 +22,7 @@ from vpp.sense.forecast.naive import Naive, Rule
 from vpp.sense.forecast.pasts import CutPast
 from vpp.sense.forecast.trained import Trained, train
 from vpp.service.forecasting.models import model
-from vpp.service.forecastschema import usual_candidates
+from vpp.service.forecasting.schema import usual_candidates
 
 AUTO = "auto"
 SAME_WEEKDAY_MEAN = Naive(name="same-weekday-mean/1", rule=Rule(days=6, every_days=7))

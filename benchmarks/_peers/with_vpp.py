@@ -15,7 +15,7 @@ from benchmarks._peers.answer import Answer, NotRunError
 from vpp.model.schedule import Outcome, Unsolved
 from vpp.plan.problem import Problem
 from vpp.plan.validate import violations
-from vpp.service.executor import ProcessExecutor
+from vpp.service.solving.executor import ProcessExecutor
 
 DISTRIBUTIONS = ("scipy", "numpy")
 SOFT_S, HARD_S = 1000.0, 1200.0

@@ -19,7 +19,7 @@ from vpp.account.daybaseline import (
     shift_adjusted,
 )
 from vpp.errors import DataError
-from vpp.service.marketpack import shipped_packs
+from vpp.service.markets.pack import shipped_packs
 
 D = Decimal
 PACKS = {str(pack.product_id): pack for pack in shipped_packs()}

@@ -14,8 +14,8 @@ from vpp.errors import DataError
 from vpp.model.demandresponse import Evaluation
 from vpp.model.ids import EnterpriseId
 from vpp.model.market import Direction
-from vpp.service.drmoney import rules_of
-from vpp.service.marketpack import shipped_packs
+from vpp.service.demandresponse.money import rules_of
+from vpp.service.markets.pack import shipped_packs
 
 D = Decimal
 PACKS = {str(pack.product_id): pack for pack in shipped_packs()}

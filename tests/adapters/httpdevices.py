@@ -19,7 +19,7 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.payloads import PayloadMap
 from vpp.service.http import reserved_port
-from vpp.service.payloadmaps import load_payload_map
+from vpp.service.links.payloadmaps import load_payload_map
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 MAP = """\

@@ -32,7 +32,7 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.service.http import reserved_port
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.ocppledger import JournalLedger
+from vpp.service.ocpp.ledger import JournalLedger
 from vpp.simulate.charger import ChargerSpec, Dialect
 from vpp.simulate.chargerline import LineTiming
 from vpp.simulate.chargerpoint import ChargePoint

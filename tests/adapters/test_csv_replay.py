@@ -18,7 +18,7 @@ from adapters.payload_mapping import ForeignDevice
 from tests.adapters.httpdevices import Wall, a_setpoint, until
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId, ResourceId
-from vpp.service.payloadmaps import load_payload_map
+from vpp.service.links.payloadmaps import load_payload_map
 from vpp.wire import TelemetryMessage
 
 MONDAY = datetime(2025, 6, 2, 12, tzinfo=UTC)

@@ -22,9 +22,9 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.ports import Message
 from vpp.service.http import reserved_port
+from vpp.service.links.payloadmaps import load_payload_map
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.payloadmaps import load_payload_map
 from vpp.wire import AckMessage, TelemetryMessage
 
 MILL, FARM = EnterpriseId("mill"), EnterpriseId("farm")

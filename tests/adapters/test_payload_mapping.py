@@ -19,8 +19,8 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.payloads import JsonPath, TopicPattern
 from vpp.ports import Message
-from vpp.service.config import shipped
-from vpp.service.payloadmaps import FOLDERS, load_payload_map, shipped_payload_maps
+from vpp.service.links.payloadmaps import FOLDERS, load_payload_map, shipped_payload_maps
+from vpp.service.park.config import shipped
 from vpp.wire import AckMessage, TelemetryMessage
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)

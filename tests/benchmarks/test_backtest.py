@@ -10,9 +10,9 @@ import pytest
 from benchmarks._winter import DAYS, HISTORY_DAYS, STEPS_A_WEEK, turned, weeks_of, winter_park
 from benchmarks.backtest import verdict
 from vpp.model.ids import ResourceId
-from vpp.service.backtest import Row
-from vpp.service.backtestasked import Way, span_of
-from vpp.service.parkfile import ParkFile
+from vpp.service.backtest.asked import Way, span_of
+from vpp.service.backtest.backtest import Row
+from vpp.service.park.parkfile import ParkFile
 
 
 @pytest.fixture(scope="module")

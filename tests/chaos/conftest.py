@@ -25,7 +25,7 @@ from tests.chaos.httpproxy import HttpProxy
 from vpp.clock import WallClock
 from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.wiring import BrokerDoor, open_broker
 from vpp.simulate.market import SeriesIds, VenueTimes
 from vpp.simulate.world import World, WorldSpec

@@ -32,14 +32,14 @@ import structlog
 from adapters.mqtt_life import BrokerAddress
 from vpp.clock import SimulatedClock, WallClock
 from vpp.model.time import isoformat, parse_utc
-from vpp.service import backfill
+from vpp.service.demo.history import give_history
 from vpp.service.forecasting.inline import InlineForecaster
-from vpp.service.history import give_history
 from vpp.service.http import serve
-from vpp.service.inline import InlineExecutor
+from vpp.service.links import backfill
 from vpp.service.loops import loops_of
-from vpp.service.parkfile import load_park
+from vpp.service.park.parkfile import load_park
 from vpp.service.run import run, until_heard
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import Opened, open_plant
 
 HEARD_S = 20.0

@@ -19,11 +19,11 @@ from adapters.payload_mapping import ForeignDevice
 from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId
-from vpp.service.channels import Channels, Link
 from vpp.service.http import reserved_port
+from vpp.service.links.channels import Channels, Link
+from vpp.service.links.payloadmaps import load_payload_map
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.payloadmaps import load_payload_map
 
 TOKEN = "the token of the gateway"
 

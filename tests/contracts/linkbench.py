@@ -14,7 +14,7 @@ from adapters.modbus_wire import GatewayAddress
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.registers import Kind, Register, RegisterMap, What, Write
-from vpp.service.channels import Channels, Link
+from vpp.service.links.channels import Channels, Link
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 BESS, PUMP = ResourceId("bess"), ResourceId("pump")

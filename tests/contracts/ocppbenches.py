@@ -24,12 +24,12 @@ from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway, unt
 from vpp.clock import Watch
 from vpp.model.charging import CarParkSpec, CentralSpec, StationKind, StationSpec, Wish
 from vpp.model.command import Setpoint
-from vpp.service.channels import Channels, Link
 from vpp.service.http import reserved_port
+from vpp.service.links.channels import Channels, Link
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.ocppdesk import PATH
-from vpp.service.ocppledger import JournalLedger
+from vpp.service.ocpp.desk import PATH
+from vpp.service.ocpp.ledger import JournalLedger
 from vpp.simulate.charger import Car, ChargerSpec, Dialect, Purpose
 from vpp.simulate.chargerline import LineTiming
 from vpp.simulate.chargerpoint import ChargePoint

@@ -13,7 +13,7 @@ import aiohttp
 from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway
 from tests.contracts.ownvtn import OwnVtn
 from vpp.model.command import Setpoint
-from vpp.service.channels import Channels, Link
+from vpp.service.links.channels import Channels, Link
 
 
 @dataclass

@@ -18,8 +18,8 @@ from adapters.s2_wire import Control
 from tests.adapters.managers import BATTERY, ROOF, Manager
 from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway
 from vpp.model.command import Setpoint
-from vpp.service.channels import Channels, Link
 from vpp.service.http import reserved_port
+from vpp.service.links.channels import Channels, Link
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
 

@@ -21,7 +21,7 @@ from adapters.sparkplug_wire import DataType, Metric, Payload, decode, encode, n
 from tests.contracts.linkbench import BESS, NOON, PUMP, Bench, dead_gateway
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId
-from vpp.service.channels import Channels, Link
+from vpp.service.links.channels import Channels, Link
 
 NOON_MS = round(NOON.timestamp() * 1000)
 LONG_AGO_MS = NOON_MS - 3_600_000

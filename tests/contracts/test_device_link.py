@@ -55,8 +55,8 @@ from vpp.model.telecontrol import (
     StationSpec,
 )
 from vpp.ports import Message
-from vpp.service.channels import Channels, Link
-from vpp.service.payloadmaps import load_payload_map
+from vpp.service.links.channels import Channels, Link
+from vpp.service.links.payloadmaps import load_payload_map
 from vpp.wire import CommandMessage, TelemetryMessage
 
 

@@ -20,7 +20,7 @@ from adapters.payload_mapping import ForeignDevice
 from tests.chaos.proxy import Proxy, Toxic
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
-from vpp.service.payloadmaps import load_payload_map
+from vpp.service.links.payloadmaps import load_payload_map
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 TTL = timedelta(minutes=2)

@@ -28,10 +28,10 @@ from vpp.errors import RejectedError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Measurement
 from vpp.service.events import Severity
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import load_park
+from vpp.service.park.parkfile import load_park
 from vpp.service.plant import Plant
 from vpp.service.run import listen
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.simulate.gateway import Gateway

@@ -26,11 +26,11 @@ from adapters.http_pull import PullAddress, PullLink, PullTiming
 from adapters.http_push import PushDoor, PushLink
 from tests.adapters.httpdevices import MAP, a_device, a_map, a_setpoint
 from vpp.model.command import Setpoint
-from vpp.service.channels import Link
 from vpp.service.http import reserved_port
+from vpp.service.links.channels import Link
+from vpp.service.links.payloadmaps import load_payload_map
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.payloadmaps import load_payload_map
 from vpp.wire import AckMessage, TelemetryMessage
 
 FLOWS = Path(__file__).parent / "http" / "flows.json"

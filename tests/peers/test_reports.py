@@ -24,11 +24,12 @@ from tests.service.test_reporting import MINUTE, says
 from vpp.clock import SimulatedClock
 from vpp.model.reporting import ReportKind
 from vpp.model.time import Interval
-from vpp.service import reporting, reportsending
+from vpp.service.park.schemas import SCHEMAS
 from vpp.service.plant import Plant
-from vpp.service.reportdesk import PlatformDesk
-from vpp.service.reportschema import PlatformSection
-from vpp.service.schemas import SCHEMAS
+from vpp.service.reports import reporting
+from vpp.service.reports import sending as reportsending
+from vpp.service.reports.desk import PlatformDesk
+from vpp.service.reports.schema import PlatformSection
 
 SCRIPTS = Path(__file__).parent / "reports"
 

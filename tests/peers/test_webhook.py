@@ -28,13 +28,14 @@ from tests.service.test_peoplepage import an_instruction
 from vpp.clock import SimulatedClock
 from vpp.model.instruction import State
 from vpp.model.message import NotReached, Reached
-from vpp.service import instructing, people
 from vpp.service.http import reserved_port
-from vpp.service.inline import InlineExecutor
+from vpp.service.instructions import instructing
 from vpp.service.outerfaces import serve_outside
-from vpp.service.parkfile import load_park, shipped_park
-from vpp.service.peoplewiring import open_people
+from vpp.service.park.parkfile import load_park, shipped_park
+from vpp.service.people import people
+from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import plant_in_memory
 
 SCRIPTS = Path(__file__).parent / "webhook"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vpp.model.resource import Converter, Generator, OnOffRules, Resource
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.templates import Template, load_template, resource_of
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.templates import Template, load_template, resource_of
 
 DEVICES = sorted(path.stem for path in shipped("devices").glob("*.yaml"))
 NAMES = {

@@ -23,12 +23,12 @@ import structlog
 
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
-from vpp.service.config import shipped
-from vpp.service.demo import DemoOptions, Run, live, open_demo
+from vpp.service.demo.demo import DemoOptions, Run, live, open_demo
+from vpp.service.demo.summary import summarise
 from vpp.service.events import Event
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.summary import summarise
 from vpp.simulate.market import VenueTimes
 from vpp.simulate.trajectory import Trajectory
 

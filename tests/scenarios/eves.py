@@ -13,12 +13,12 @@ from time import perf_counter
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval, local_day, local_moment
 from vpp.ports import JournalEntry
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.backtest.replay import open_direct, scenario_of
+from vpp.service.demo.simulation import OPENING, Simulation, World, lockstep
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.replay import open_direct, scenario_of
-from vpp.service.simulation import OPENING, Simulation, World, lockstep
-from vpp.service.windowwiring import open_window
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.window.wiring import open_window
 from vpp.simulate.market import VenueTimes
 
 

@@ -44,13 +44,16 @@ from tests.service.peoplepark import (
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.time import isoformat
-from vpp.service import cycle, demandresponse, instructionloop, people
+from vpp.service import cycle
 from vpp.service.api.face import build_api
+from vpp.service.demandresponse import demandresponse
 from vpp.service.http import reserved_port
+from vpp.service.instructions import loop as instructionloop
 from vpp.service.listeners import serve_face
-from vpp.service.parkfile import ParkFile
-from vpp.service.peoplepage import faces
-from vpp.service.peoplewiring import open_people
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.people import people
+from vpp.service.people.page import faces
+from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant
 from vpp.service.run import take
 from vpp.wire import TelemetryMessage, topic

@@ -21,16 +21,18 @@ from vpp.model.schedule import Outcome, Unsolved
 from vpp.model.time import Interval, isoformat
 from vpp.plan.problem import Problem
 from vpp.ports import JournalEntry
-from vpp.service import cycle, setpoints, tradelog
-from vpp.service.backtest import Backtest, Row, backtest
-from vpp.service.backtestasked import BacktestOptions, Way, as_asked, span_of
-from vpp.service.backtestshow import show_backtest
-from vpp.service.brokenlimits import violations_of
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service import cycle
+from vpp.service.backtest.asked import BacktestOptions, Way, as_asked, span_of
+from vpp.service.backtest.backtest import Backtest, Row, backtest
+from vpp.service.backtest.brokenlimits import violations_of
+from vpp.service.backtest.replay import ReplayOptions, open_replay
+from vpp.service.backtest.show import show_backtest
+from vpp.service.demo.simulation import lockstep
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.replay import ReplayOptions, open_replay
-from vpp.service.simulation import lockstep
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.steering import setpoints
+from vpp.service.trading import log as tradelog
 from vpp.simulate.market import VenueTimes
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory

@@ -15,12 +15,12 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Unknown
 from vpp.model.time import local_moment
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.backtest.replay import open_direct
+from vpp.service.demo.simulation import GRACE, OPENING, loops_with_world
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.replay import open_direct
 from vpp.service.run import run
-from vpp.service.simulation import GRACE, OPENING, loops_with_world
+from vpp.service.solving.inline import InlineExecutor
 from vpp.simulate.devicefaults import (
     NO_FAULTS,
     ClockSkew,

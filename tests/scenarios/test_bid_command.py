@@ -13,9 +13,9 @@ from rich.console import Console
 
 from tests.scenarios.test_command_line import DEMO, vpp
 from vpp.errors import ConfigError
-from vpp.service.bidcase import bid_case
-from vpp.service.bidplot import draw_bids
-from vpp.service.bidshow import show_bids
+from vpp.service.bids.case import bid_case
+from vpp.service.bids.plot import draw_bids
+from vpp.service.bids.show import show_bids
 
 PRODUCT = """
 id: yard-day-ahead

@@ -21,11 +21,11 @@ from adapters.broker_process import PrivateBroker
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval
 from vpp.service.accounting import current_statements
-from vpp.service.demo import DemoOptions, Run, open_demo
+from vpp.service.demo.demo import DemoOptions, Run, open_demo
+from vpp.service.demo.simulation import GRACE
 from vpp.service.loops import loops_of
 from vpp.service.run import run as run_loops
 from vpp.service.run import until_heard
-from vpp.service.simulation import GRACE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ from vpp.errors import DataError
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval, local_day
-from vpp.service.backtest import Row, backtest
-from vpp.service.backtestasked import BacktestOptions, Way
-from vpp.service.contractschema import ContractSection
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.backtest.asked import BacktestOptions, Way
+from vpp.service.backtest.backtest import Row, backtest
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.trading.contractschema import ContractSection
 
 
 def test_re_trading_through_the_intraday_auctions_costs_less_than_the_imbalance_it_avoids() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from vpp.service.config import shipped
+from vpp.service.park.config import shipped
 
 DEMO = str(shipped("parks/demo.yaml"))
 CASE = str(shipped("cases/demo-day.yaml"))

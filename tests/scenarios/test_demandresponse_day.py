@@ -19,7 +19,7 @@ from vpp.model.reporting import (
     is_known,
 )
 from vpp.service import accounting
-from vpp.service.drmoney import paid
+from vpp.service.demandresponse.money import paid
 from vpp.service.plant import Plant
 
 if TYPE_CHECKING:

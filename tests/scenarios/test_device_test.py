@@ -23,17 +23,17 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.park import Limits
 from vpp.ports import Message, Unsent
-from vpp.service.deviceread import DeviceTestOptions
-from vpp.service.devicetest import Trial
-from vpp.service.devicetestcommand import DeviceReport, run_device_test, step_while_heard
-from vpp.service.devicetestrecord import as_tested, on_record
-from vpp.service.devicetestwiring import under_test
-from vpp.service.inline import InlineExecutor
+from vpp.service.demo.simulatedevices import modbus_faces
+from vpp.service.devicetest.command import DeviceReport, run_device_test, step_while_heard
+from vpp.service.devicetest.devicetest import Trial
+from vpp.service.devicetest.reading import DeviceTestOptions
+from vpp.service.devicetest.record import as_tested, on_record
+from vpp.service.devicetest.wiring import under_test
 from vpp.service.kill import KillSwitch
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import until_heard
-from vpp.service.simulatedevices import modbus_faces
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, build_plant, open_broker
 from vpp.simulate.devicefaults import (
     Fault,

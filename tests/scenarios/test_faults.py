@@ -16,8 +16,8 @@ from vpp.act.ladder import SafeState
 from vpp.model.ids import EnterpriseId
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, isoformat
-from vpp.service.executor import ProcessExecutor
 from vpp.service.kill import KillSwitch
+from vpp.service.solving.executor import ProcessExecutor
 from vpp.simulate.market import VenueTimes
 from vpp.wire import TelemetryMessage, topic
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.scenarios.conftest import Eve, MakePark, Play, Until
-    from vpp.service.demo import Run
+    from vpp.service.demo.demo import Run
     from vpp.service.plant import Plant
 
 JSON = dict[str, Any]

@@ -12,9 +12,9 @@ import msgspec
 from adapters.sqlite_forecasts import SqliteForecasts
 from vpp.model.time import isoformat
 from vpp.service import inputs
-from vpp.service.demo import Run
+from vpp.service.demo.demo import Run
 from vpp.service.forecasting.learning import CHOICE
-from vpp.service.forecastschema import RetrainSection
+from vpp.service.forecasting.schema import RetrainSection
 from vpp.service.wiring import FORECASTS_FILE
 
 LOAD = "power.works-load"

@@ -18,14 +18,14 @@ from vpp.model.market import BidSet
 from vpp.model.resource import Storage
 from vpp.model.time import QUARTER
 from vpp.service.accounting import statements_of
-from vpp.service.backtest import backtest
-from vpp.service.backtestasked import BacktestOptions, Way
-from vpp.service.inline import InlineExecutor
-from vpp.service.summary import WALL_CLOCK_FIELDS
+from vpp.service.backtest.asked import BacktestOptions, Way
+from vpp.service.backtest.backtest import backtest
+from vpp.service.demo.summary import WALL_CLOCK_FIELDS
+from vpp.service.solving.inline import InlineExecutor
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Eve, MakePark, Play, Played, Until
-    from vpp.service.demo import Run
+    from vpp.service.demo.demo import Run
 
 CENT = Decimal("0.01")
 DAY_AHEAD = ProductId("se3-day-ahead")

@@ -16,11 +16,12 @@ from tests.service.peoplepark import PRODUCT, WINDOW
 from vpp.model.demandresponse import Stage
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.instruction import Kept, State
-from vpp.service import instructing, instructionplan
-from vpp.service.instructiondesk import Story
+from vpp.service.demandresponse.timelinecommand import seen
+from vpp.service.demandresponse.timelineplot import CallSeen, draw_timeline
+from vpp.service.instructions import instructing
+from vpp.service.instructions import plan as instructionplan
+from vpp.service.instructions.desk import Story
 from vpp.service.plant import Plant
-from vpp.service.timelinecommand import seen
-from vpp.service.timelineplot import CallSeen, draw_timeline
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,9 @@ from adapters.mqtt_link import MqttLink
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.time import parse_utc
-from vpp.service.config import shipped
-from vpp.service.linkwiring import homes_of
-from vpp.service.parkfile import load_park
+from vpp.service.links.wiring import homes_of
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import load_park
 from vpp.wire import TelemetryMessage
 
 PATIENCE_S = 30.0

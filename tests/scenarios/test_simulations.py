@@ -26,8 +26,8 @@ from vpp.clock import WallClock
 from vpp.ports import Unsent
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
-from vpp.service.parkfile import StrategyUse
-from vpp.service.parkschema import SimulatorSettings
+from vpp.service.park.parkfile import StrategyUse
+from vpp.service.park.schema import SimulatorSettings
 from vpp.service.simulations.desk import SimulationDesk
 
 OPENING = "2025-12-02T10:00:00Z"

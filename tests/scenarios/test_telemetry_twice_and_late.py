@@ -16,8 +16,8 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import MeterReading
 from vpp.model.time import Interval, parse_utc
 from vpp.ports import Message, MessageSource
+from vpp.service.demo.simulation import World
 from vpp.service.plant import Plant
-from vpp.service.simulation import World
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark

@@ -18,14 +18,14 @@ import pytest
 
 from vpp.model.settlement import LineKind, SettlementLine
 from vpp.model.time import QUARTER, Interval, local_day
-from vpp.service.backtestasked import BacktestOptions, Way, as_asked
-from vpp.service.forecastschema import ForecastsSection
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.backtest.asked import BacktestOptions, Way, as_asked
+from vpp.service.backtest.replay import ReplayOptions, open_replay
+from vpp.service.backtest.scoring import Scored, scored_of
+from vpp.service.demo.simulation import lockstep
+from vpp.service.forecasting.schema import ForecastsSection
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.replay import ReplayOptions, open_replay
-from vpp.service.scoring import Scored, scored_of
-from vpp.service.simulation import lockstep
+from vpp.service.solving.inline import InlineExecutor
 from vpp.simulate.market import VenueTimes
 
 FOUR_HOURS = timedelta(hours=4)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from tests.contracts.redisserver import RedisServer
 from tests.scenarios.eves import Eve, live
 from vpp.ports import JournalEntry
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.redisschema import RedisSection
-from vpp.service.setpoints import SETPOINTS
+from vpp.service.steering.setpoints import SETPOINTS
+from vpp.service.window.schema import RedisSection
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark

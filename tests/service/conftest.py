@@ -23,9 +23,9 @@ from vpp.model.schedule import Optimal, Schedule, Size
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import Message, Unsent
 from vpp.service.api.face import build_api
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 

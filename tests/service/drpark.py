@@ -17,11 +17,11 @@ from vpp.model.measurement import MeterReading
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.ports import Journal
 from vpp.service import cycle
-from vpp.service.config import shipped
-from vpp.service.history import give_history
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.demo.history import give_history
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 

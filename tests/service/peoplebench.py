@@ -12,8 +12,8 @@ from typing import Any
 from vpp.model.ids import PersonId
 from vpp.model.message import Handed, Handover, InBoth, Letter, NotYet, PersonMessage, Topic
 from vpp.model.time import Interval
-from vpp.service import people
-from vpp.service.peopledesk import Address, Channel, PeopleDesk, Person
+from vpp.service.people import people
+from vpp.service.people.desk import Address, Channel, PeopleDesk, Person
 from vpp.service.plant import Plant
 
 WANG, ANNA = PersonId("wang"), PersonId("anna")

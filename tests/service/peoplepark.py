@@ -19,13 +19,15 @@ from vpp.model.ids import PersonId, ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.ports import Journal
-from vpp.service import awarding, cycle, demandresponse
-from vpp.service.config import shipped
-from vpp.service.history import give_history
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.peopledesk import Address, Channel, PeopleDesk, Person
+from vpp.service import cycle
+from vpp.service.demandresponse import demandresponse
+from vpp.service.demo.history import give_history
+from vpp.service.park.config import shipped
+from vpp.service.park.parkfile import ParkFile, load_park
+from vpp.service.people.desk import Address, Channel, PeopleDesk, Person
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.trading import awarding
 from vpp.service.wiring import build_plant
 from vpp.trade.invitations import Story
 from vpp.wire import AwardRequest, TelemetryMessage, topic

@@ -16,12 +16,13 @@ from adapters.sqlite_telemetry import SqliteTelemetry
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.ports import Journal
-from vpp.service import awarding, recovery, trading
+from vpp.service import recovery
 from vpp.service.api.markets import request_digest
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.venuestate import VenueDesk
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.trading import awarding, trading
+from vpp.service.venues.state import VenueDesk
 from vpp.service.wiring import build_plant
 from vpp.wire import AwardRequest, BidRequest
 

@@ -15,10 +15,11 @@ from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import Bid
 from vpp.model.measurement import MeterReading
 from vpp.model.time import Interval, isoformat
-from vpp.service import activations, awarding, trading
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.parkfile import load_park
+from vpp.service.calls import activations
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import load_park
 from vpp.service.plant import Plant
+from vpp.service.trading import awarding, trading
 from vpp.wire import ActivationRequest, AwardRequest, BidRequest, TelemetryMessage, topic
 
 D = Decimal

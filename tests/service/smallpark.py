@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import pytest
 
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 
 PARK = """\
 park: small

@@ -24,10 +24,13 @@ from vpp.model.measurement import Unknown
 from vpp.model.resource import Storage
 from vpp.model.time import Interval, isoformat
 from vpp.ports import Unsent
-from vpp.service import actingresults, cycle, limits, overrides, setpoints
-from vpp.service.biddable import biddable
+from vpp.service import cycle
+from vpp.service.bids.biddable import biddable
+from vpp.service.calls import limits
 from vpp.service.kill import Scope
 from vpp.service.plant import Plant
+from vpp.service.steering import overrides, setpoints
+from vpp.service.steering import results as actingresults
 from vpp.wire import LimitRequest, TelemetryMessage, topic
 from vpp.wirecontrol import OverrideRequest
 

@@ -11,12 +11,14 @@ import pytest
 from tests.service.conftest import NOW
 from vpp.clock import Nudge, SimulatedClock, WallClock
 from vpp.model.time import isoformat
-from vpp.service import activations, cycle, limits, overrides
-from vpp.service.acting import period_at, sharing_at
-from vpp.service.actingpace import acting
-from vpp.service.controlschema import ControlSettings
+from vpp.service import cycle
+from vpp.service.calls import activations, limits
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
+from vpp.service.steering import overrides
+from vpp.service.steering.acting import period_at, sharing_at
+from vpp.service.steering.pace import acting
+from vpp.service.steering.schema import ControlSettings
 from vpp.wire import ActivationRequest, LimitRequest
 from vpp.wirecontrol import OverrideRequest
 

@@ -13,8 +13,9 @@ from vpp.errors import UnavailableError
 from vpp.model.horizon import Horizon
 from vpp.model.market import Side
 from vpp.model.time import QUARTER
-from vpp.service import activations, tradelog
+from vpp.service.calls import activations
 from vpp.service.plant import Plant
+from vpp.service.trading import log as tradelog
 from vpp.trade import callrecords
 from vpp.trade.book import BidBook
 

@@ -17,9 +17,10 @@ from tests.service.regulationpark import HOUR, MILEAGE, D, a_park, regulating, s
 from vpp.clock import SimulatedClock
 from vpp.model.ids import ProductId
 from vpp.model.time import Interval, isoformat
-from vpp.service import agc, mainmeters, owing, tradelog
+from vpp.service.calls.reservedesk import ReserveDesk
 from vpp.service.plant import Plant
-from vpp.service.reservedesk import ReserveDesk
+from vpp.service.steering import agc, mainmeters, owing
+from vpp.service.trading import log as tradelog
 from vpp.trade.book import BidBook
 from vpp.wire import TelemetryMessage, topic
 

@@ -16,7 +16,7 @@ from vpp.service.api.openapi import codes_of
 from vpp.service.api.problems import CODES, HttpRefusal
 from vpp.service.api.reading import MAX_BODY_BYTES, parse_body
 from vpp.service.plant import Plant
-from vpp.service.trading import most_plan_age
+from vpp.service.trading.trading import most_plan_age
 from vpp.wire import BidRequest, Problem
 
 DAY = '{"start":"2025-12-02T23:00:00Z","end":"2025-12-03T23:00:00Z"}'

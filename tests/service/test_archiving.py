@@ -10,8 +10,9 @@ from pathlib import Path
 
 from adapters.sqlite_journal import SqliteJournal
 from vpp.errors import UnavailableError
-from vpp.service import archiving, setpoints
+from vpp.service import archiving
 from vpp.service.plant import Plant
+from vpp.service.steering import setpoints
 
 MIDNIGHT = datetime(2026, 7, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -18,8 +18,8 @@ from adapters.mqtt_link import MqttLink
 from tests.service.conftest import NOW, hear
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.sense.intake import Intake
-from vpp.service import backfill
-from vpp.service.backfill import MOST_NUMBERS, Backfill, newest_of
+from vpp.service.links import backfill
+from vpp.service.links.backfill import MOST_NUMBERS, Backfill, newest_of
 from vpp.service.plant import Plant
 from vpp.simulate.fleet import DeviceMessage
 from vpp.simulate.gateway import BrokerAccess, Gateway

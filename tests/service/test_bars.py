@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tests.service.conftest import NOW
 from vpp.model.time import QUARTER, Interval
-from vpp.service.backtestasked import Way
-from vpp.service.backtestshow import Meter
-from vpp.service.case import CaseProgress
+from vpp.service.backtest.asked import Way
+from vpp.service.backtest.show import Meter
+from vpp.service.cases.case import CaseProgress
 from vpp.service.plant import Plant
 
 

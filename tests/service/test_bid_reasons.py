@@ -14,10 +14,10 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId
 from vpp.model.market import BidMode, Binding
 from vpp.model.time import QUARTER, Interval, parse_utc
-from vpp.service import tradelog
-from vpp.service.curveschema import CurveSettings
-from vpp.service.parkfile import ParkFile
+from vpp.service.bids.curveschema import CurveSettings
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.trading import log as tradelog
 from vpp.trade.reasonmessages import BidReasons
 
 PRODUCT = ProductId("se3-day-ahead")

@@ -23,12 +23,12 @@ from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.plan.terms import OpenTrade
 from vpp.plan.view import PlanningView
-from vpp.service.bidcurves import asks_of, scenarios_drawn, tell
-from vpp.service.curveschema import CurveSettings
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.bids.curves import asks_of, scenarios_drawn, tell
+from vpp.service.bids.curveschema import CurveSettings
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.safestate import rung
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import plant_in_memory
 
 STEPS = 4 * 37

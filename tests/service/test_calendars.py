@@ -10,8 +10,8 @@ import pytest
 from vpp.model.calendar import DayType
 from vpp.model.ids import EnterpriseId
 from vpp.service import notices
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant
 
 MAKE_UP_2026 = [

@@ -16,8 +16,8 @@ from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import EnterpriseId
 from vpp.model.settlement import Statement
 from vpp.model.time import QUARTER, Interval
-from vpp.service import carbonseries
 from vpp.service.accounting import statements_of
+from vpp.service.feeds import carbonseries
 from vpp.service.plant import Plant
 
 CARBON = "carbon.se3"

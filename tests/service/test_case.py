@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 
 from vpp.errors import ConfigError, DataError, PlanError
-from vpp.service.case import Ran, plan_case, read_plan, run_case
-from vpp.service.casefile import read_case
-from vpp.service.caseshow import show_plan, show_reasons
-from vpp.service.inline import InlineExecutor
-from vpp.service.planviews import WhatIfView
+from vpp.service.cases.case import Ran, plan_case, read_plan, run_case
+from vpp.service.cases.casefile import read_case
+from vpp.service.cases.show import show_plan, show_reasons
+from vpp.service.planning.views import WhatIfView
+from vpp.service.solving.inline import InlineExecutor
 
 PARK = """\
 park: yard

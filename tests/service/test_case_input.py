@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.service.test_case import CASE, PARK, SERIES
-from vpp.service.casefile import read_case
-from vpp.service.config import ConfigErrors
+from vpp.service.cases.casefile import read_case
+from vpp.service.park.config import ConfigErrors
 
 HEADER = "interval_start,power.base [kW],price.buy [EUR/MWh]"
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.service.test_case import CASE, PARK, SERIES
 from vpp.plan import terms as plan
-from vpp.service.case import run_case
-from vpp.service.casefile import Case, read_case
-from vpp.service.config import ConfigErrors
-from vpp.service.inline import InlineExecutor
+from vpp.service.cases.case import run_case
+from vpp.service.cases.casefile import Case, read_case
+from vpp.service.park.config import ConfigErrors
+from vpp.service.solving.inline import InlineExecutor
 
 Made = Callable[[str], Case]
 

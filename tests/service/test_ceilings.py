@@ -9,8 +9,8 @@ import pytest
 
 from vpp.model.ids import ConnectionPointId
 from vpp.model.measurement import MeterReading
-from vpp.service.ceilings import ceilings_kw
 from vpp.service.plant import Plant
+from vpp.service.steering.ceilings import ceilings_kw
 
 MINUTE = timedelta(minutes=1)
 MELT = ConnectionPointId("steel-melt")

@@ -12,7 +12,7 @@ from vpp.errors import DataError, UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.ports import Message, Unsent
-from vpp.service.channels import WAITING, Channels, Patience
+from vpp.service.links.channels import WAITING, Channels, Patience
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 BESS, PUMP, METER = ResourceId("bess"), ResourceId("pump"), ResourceId("meter")

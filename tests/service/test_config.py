@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp.errors import ConfigError
-from vpp.service.config import (
+from vpp.service.park.config import (
     MAX_BYTES,
     ConfigErrors,
     Document,

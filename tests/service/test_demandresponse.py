@@ -32,23 +32,18 @@ from vpp.model.demandresponse import Stage
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.time import Interval, isoformat, local_day
-from vpp.service import (
-    accounting,
-    activations,
-    awarding,
-    control,
-    cycle,
-    demandresponse,
-    drbaseline,
-    drmoney,
-    drplan,
-    drreply,
-    limits,
-    tradelog,
-)
+from vpp.service import accounting, control, cycle
+from vpp.service.calls import activations, limits
+from vpp.service.demandresponse import baseline as drbaseline
+from vpp.service.demandresponse import demandresponse
+from vpp.service.demandresponse import money as drmoney
+from vpp.service.demandresponse import plan as drplan
+from vpp.service.demandresponse import reply as drreply
 from vpp.service.kill import Scope
-from vpp.service.parkfile import load_park
+from vpp.service.park.parkfile import load_park
 from vpp.service.plant import Plant
+from vpp.service.trading import awarding
+from vpp.service.trading import log as tradelog
 from vpp.trade.book import BidBook
 from vpp.trade.calendar import TradeRefusal
 from vpp.trade.invitations import InvitationBook, Story

@@ -28,8 +28,10 @@ from vpp.errors import DataError
 from vpp.model.demandresponse import Stage
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import demandresponse, drmoney, drplan
-from vpp.service.parkfile import load_park
+from vpp.service.demandresponse import demandresponse
+from vpp.service.demandresponse import money as drmoney
+from vpp.service.demandresponse import plan as drplan
+from vpp.service.park.parkfile import load_park
 from vpp.service.plant import Plant
 from vpp.wiredr import ReplyRequest
 

@@ -19,11 +19,11 @@ from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.errors import ConfigError
 from vpp.model.ids import ResourceId
-from vpp.service.deviceread import DeviceTestOptions
-from vpp.service.devicetestcommand import run_device_test
-from vpp.service.devicetestwiring import channel_of, require_writable
-from vpp.service.linkwiring import mqtt_gateway_link
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.devicetest.command import run_device_test
+from vpp.service.devicetest.reading import DeviceTestOptions
+from vpp.service.devicetest.wiring import channel_of, require_writable
+from vpp.service.links.wiring import mqtt_gateway_link
+from vpp.service.park.parkfile import ParkFile, load_park
 
 BATTERY, PV = ResourceId("battery"), ResourceId("pv")
 PARTS = {

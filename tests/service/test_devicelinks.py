@@ -8,9 +8,9 @@ import pytest
 
 from tests.service.smallpark import MARKET, PARK
 from vpp.model.registers import What
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.registermaps import load_map, shipped_maps
+from vpp.service.links.registermaps import load_map, shipped_maps
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 
 GATEWAY = """\
 modbus:

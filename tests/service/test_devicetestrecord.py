@@ -11,10 +11,10 @@ from typing import Any
 from adapters.memory_journal import MemoryJournal
 from vpp.account.qualification import TestedPower
 from vpp.model.ids import ResourceId
-from vpp.service.devicetestrecord import keep, on_record
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.devicetest.record import keep, on_record
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.trade.limits import most_mw
 

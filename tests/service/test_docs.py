@@ -13,17 +13,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from vpp.service.api.face import routes
-from vpp.service.case import run_case
-from vpp.service.casefile import read_case
-from vpp.service.caseschema import CaseSection
-from vpp.service.config import read_yaml
+from vpp.service.cases.case import run_case
+from vpp.service.cases.casefile import read_case
+from vpp.service.cases.schema import CaseSection
 from vpp.service.http import serve
-from vpp.service.inline import InlineExecutor
+from vpp.service.park.config import read_yaml
+from vpp.service.park.schemas import SCHEMAS
 from vpp.service.plant import Plant
-from vpp.service.schemas import SCHEMAS
+from vpp.service.solving.inline import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
-TERMS = ROOT / "vpp" / "service" / "termschema.py"
+TERMS = ROOT / "vpp" / "service" / "cases" / "termschema.py"
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 

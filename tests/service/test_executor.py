@@ -34,8 +34,8 @@ from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade
 from vpp.plan.validate import violations
 from vpp.plan.view import PlanningView
-from vpp.service.executor import ProcessExecutor
-from vpp.service.inline import InlineExecutor
+from vpp.service.solving.executor import ProcessExecutor
+from vpp.service.solving.inline import InlineExecutor
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)
 PRICE = np.array([0.1, 0.3])
@@ -425,7 +425,7 @@ def test_what_a_library_prints_does_not_stand_between_the_answers(tmp_path: Path
     script = tmp_path / "noisy.py"
     script.write_text(
         f"import os, sys; sys.path.insert(0, {ROOT!r})\n"
-        "import vpp.service.solver_child as child\n"
+        "import vpp.service.solving.child as child\n"
         "quiet = child.solve\n"
         "def noisy(*args):\n"
         "    os.write(1, b'Presolving model')\n"
@@ -445,7 +445,7 @@ def test_a_child_that_wants_too_much_memory_fails_alone(tmp_path: Path) -> None:
     script = tmp_path / "greedy.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {ROOT!r})\n"
-        "import vpp.service.solver_child as child\n"
+        "import vpp.service.solving.child as child\n"
         "child.solve = lambda *args: bytearray(16 * 2**30)\n"
         "child.main()\n"
     )
@@ -519,7 +519,7 @@ def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script.write_text(
         f"import asyncio, os, signal, sys; sys.path.insert(0, {ROOT!r})\n"
         f"os.environ['PYTHONPATH'] = {ROOT!r}\n"
-        "from vpp.service.executor import ProcessExecutor\n"
+        "from vpp.service.solving.executor import ProcessExecutor\n"
         "async def main():\n"
         "    async with ProcessExecutor() as executor:\n"
         "        await executor._ready\n"

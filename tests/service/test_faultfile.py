@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vpp.errors import ConfigError
-from vpp.service.faultfile import faults_asked
+from vpp.service.demo.faultfile import faults_asked
 from vpp.simulate.devicefaults import KINDS, Delay, FaultPlan, Lie, MeterRegister, Register
 
 FILE = """

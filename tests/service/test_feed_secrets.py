@@ -16,10 +16,10 @@ from tests.service.test_feeds import FEED
 from vpp.errors import UnavailableError
 from vpp.model.horizon import Horizon
 from vpp.model.time import QUARTER
-from vpp.service import feeds
-from vpp.service.config import ConfigErrors
-from vpp.service.feedsecrets import SecretSection, read_secret
+from vpp.service.feeds import feeds
+from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
+from vpp.service.secretfiles import SecretSection, read_secret
 from vpp.service.wiring import open_feeds
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)

@@ -17,11 +17,13 @@ from vpp.model.horizon import Horizon, Profile
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER, isoformat
 from vpp.ports import FeedBatch, FeedFault, FeedNews
-from vpp.service import feeds, feedwatch, series_door
-from vpp.service.config import ConfigErrors
-from vpp.service.feeddesk import Feed
+from vpp.service.feeds import door as series_door
+from vpp.service.feeds import feeds
+from vpp.service.feeds import watch as feedwatch
+from vpp.service.feeds.desk import Feed
+from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
-from vpp.service.trading import answer_bid_request
+from vpp.service.trading.trading import answer_bid_request
 from vpp.service.wiring import open_feeds
 from vpp.trade.calendar import TradeRefusal
 from vpp.wire import BidRequest, SeriesUpload

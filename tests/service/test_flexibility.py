@@ -14,8 +14,8 @@ from vpp.act.units import Units
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession, ParkState, Quality, Reading, RunPhase, Unknown
 from vpp.model.park import Limits
-from vpp.service.flexibility import Room, room
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.parkfile import ParkFile, load_park
+from vpp.service.planning.flexibility import Room, room
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)
 

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 from vpp.cli import app
 from vpp.errors import ConfigError, PlanError
 from vpp.model.resource import Panels
-from vpp.service.config import ConfigErrors
-from vpp.service.forecastcommand import (
+from vpp.service.forecasting.command import (
     ForecastOptions,
     cleaning_rules,
     clock_time,
@@ -26,8 +25,9 @@ from vpp.service.forecastcommand import (
     kind_of,
     place,
 )
-from vpp.service.forecastplot import draw_forecast
-from vpp.service.forecastshow import show_forecast
+from vpp.service.forecasting.plot import draw_forecast
+from vpp.service.forecasting.show import show_forecast
+from vpp.service.park.config import ConfigErrors
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOURS = 24 * 28

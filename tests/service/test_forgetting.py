@@ -8,10 +8,10 @@ from typing import Any
 
 from vpp.model.ids import ProductId
 from vpp.model.time import Interval
-from vpp.service import trading
-from vpp.service.bidfacts import offered_by
 from vpp.service.plant import Plant
-from vpp.service.tradingdesk import HeldBid
+from vpp.service.trading import trading
+from vpp.service.trading.desk import HeldBid
+from vpp.service.trading.facts import offered_by
 
 DAY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
 

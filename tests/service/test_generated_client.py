@@ -16,7 +16,7 @@ from openapi_schema_validator import OAS31Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from vpp.service.marketpack import shipped_packs
+from vpp.service.markets.pack import shipped_packs
 from vpp.service.plant import Plant
 
 

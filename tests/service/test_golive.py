@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from vpp.service import tradelog
 from vpp.service.plant import Plant
-from vpp.service.tradingschema import TradingSection
+from vpp.service.trading import log as tradelog
+from vpp.service.trading.schema import TradingSection
 
 DAY = {"start": "2025-12-02T23:00:00Z", "end": "2025-12-03T23:00:00Z"}
 PRODUCT = "/v1/markets/se3-day-ahead"

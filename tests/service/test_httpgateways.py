@@ -18,15 +18,15 @@ from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.model.ids import ResourceId
 from vpp.model.time import isoformat
-from vpp.service.channels import Channels
-from vpp.service.config import ConfigErrors
-from vpp.service.deviceread import DeviceTestOptions
-from vpp.service.devicetestcommand import run_device_test
-from vpp.service.devicetestwiring import channel_of
+from vpp.service.devicetest.command import run_device_test
+from vpp.service.devicetest.reading import DeviceTestOptions
+from vpp.service.devicetest.wiring import channel_of
 from vpp.service.http import reserved_port
+from vpp.service.links.channels import Channels
+from vpp.service.links.mappedwiring import open_mapped_links
 from vpp.service.listeners import serve_face
-from vpp.service.mappedwiring import open_mapped_links
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.wire import TelemetryMessage
 
 SECTIONS = """\

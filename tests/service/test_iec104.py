@@ -25,15 +25,19 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.telecontrol import DispatchOrder, Flaw, Shown
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import iec104, iec104orders, iec104points, limits, setpoints
-from vpp.service.actingpace import acting
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.iec104desk import StationDesk
-from vpp.service.iec104schema import StationSection
-from vpp.service.iec104wiring import spec_of, stations_of
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.calls import limits
+from vpp.service.iec104 import iec104
+from vpp.service.iec104 import orders as iec104orders
+from vpp.service.iec104 import points as iec104points
+from vpp.service.iec104.desk import StationDesk
+from vpp.service.iec104.schema import StationSection
+from vpp.service.iec104.wiring import spec_of, stations_of
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import run as run_loops
+from vpp.service.steering import setpoints
+from vpp.service.steering.pace import acting
 from vpp.wire import TelemetryMessage, topic
 
 LIMIT, SWITCH, CALL, NET = 25089, 25090, 25091, 25092

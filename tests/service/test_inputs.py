@@ -17,10 +17,10 @@ from vpp.model.measurement import Reading
 from vpp.model.resource import CurtailableLoad, FixedLoad
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.ports import Journal
-from vpp.service.inline import InlineExecutor
 from vpp.service.inputs import observe
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 

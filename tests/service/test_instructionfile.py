@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.service.peoplepark import write_park
-from vpp.service.config import ConfigErrors
+from vpp.service.park.config import ConfigErrors
 
 REACHED = "{resource: press-1, person: person-1}"
 

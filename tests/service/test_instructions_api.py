@@ -17,10 +17,11 @@ from vpp.errors import RejectedError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.instruction import State
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import cycle, instructionloop
-from vpp.service.peoplewiring import open_people
+from vpp.service import cycle
+from vpp.service.demandresponse.timelinecommand import seen
+from vpp.service.instructions import loop as instructionloop
+from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant
-from vpp.service.timelinecommand import seen
 
 PATH = "/v1/instructions"
 ASKED = {

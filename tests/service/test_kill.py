@@ -16,9 +16,10 @@ from vpp.act.ladder import SafeState
 from vpp.cli import app
 from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.service import control, cycle, setpoints
+from vpp.service import control, cycle
 from vpp.service.kill import ALL, KillSwitch, Scope
 from vpp.service.plant import Plant
+from vpp.service.steering import setpoints
 from vpp.wire import KillRequest
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)

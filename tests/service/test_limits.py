@@ -16,9 +16,10 @@ from vpp.errors import ConflictError, DataError
 from vpp.model.ids import FeederId, ResourceId
 from vpp.model.park import LimitOrder, Limits
 from vpp.model.time import QUARTER, Interval
-from vpp.service import cycle, inputs, limits
+from vpp.service import cycle, inputs
+from vpp.service.calls import limits
+from vpp.service.demo.history import give_history
 from vpp.service.forecasting.issuing import issue
-from vpp.service.history import give_history
 from vpp.service.plant import Plant
 from vpp.service.wiring import build_plant
 from vpp.wire import LimitRequest

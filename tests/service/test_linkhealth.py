@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.service.conftest import NOW, QuietLink
-from vpp.service.linkhealth import LinkHealth
-from vpp.service.linkwatch import QUIET_S, LinkTeller
+from vpp.service.links.health import LinkHealth
+from vpp.service.links.watch import QUIET_S, LinkTeller
 from vpp.service.plant import Plant
 
 MQTT = LinkHealth(name="mqtt", connected=True, since=NOW, fault=None, reconnects=0, devices=40)

@@ -16,8 +16,8 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import MeterReading, Reading
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
-from vpp.service.linkwiring import open_links
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.links.wiring import open_links
+from vpp.service.park.parkfile import ParkFile, load_park
 
 BATTERY = dict.fromkeys(range(110), 0) | {1: 40_000, 2: 500, 3: 250}
 METER = dict.fromkeys(range(80), 0) | {52: 0x46C3, 53: 0x5000, 72: 0x42C8, 74: 0x4120}

@@ -12,8 +12,8 @@ from tests.service.drpark import NOW, a_plant, read, write_park
 from vpp.act.correct import Metered, Shown
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import mainmeters
 from vpp.service.plant import Plant
+from vpp.service.steering import mainmeters
 from vpp.wire import TelemetryMessage, topic
 
 MINUTE = timedelta(minutes=1)

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from vpp.errors import ConfigError
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.marketcheck import changes, market_facts
-from vpp.service.marketpack import Pack, read_pack, shipped_packs
-from vpp.service.marketsources import SOURCED, key_path, leaves
-from vpp.service.parkfile import load_park, shipped_park
+from vpp.service.markets.check import changes, market_facts
+from vpp.service.markets.pack import Pack, read_pack, shipped_packs
+from vpp.service.markets.sources import SOURCED, key_path, leaves
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.tradingschema import TradingSection
-from vpp.service.waivers import WaiverSection
+from vpp.service.trading.schema import TradingSection
+from vpp.service.trading.waivers import WaiverSection
 
 PACKS = {str(pack.product_id): pack for pack in shipped_packs()}
 SE3 = shipped("markets/se3_day_ahead.yaml")

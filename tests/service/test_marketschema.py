@@ -10,9 +10,9 @@ import pytest
 
 from vpp.account.settlement import gap_rule_on
 from vpp.model.market import ClawBack
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.marketpack import Pack, read_pack
-from vpp.service.marketrules import RULES
+from vpp.service.markets.pack import Pack, read_pack
+from vpp.service.markets.rules import RULES
+from vpp.service.park.config import ConfigErrors, shipped
 
 MARKET = """\
 id: xx.test.dr

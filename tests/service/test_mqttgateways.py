@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.service.smallpark import MARKET, PARK
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.payloadmaps import load_payload_map, shipped_payload_maps
+from vpp.service.links.payloadmaps import load_payload_map, shipped_payload_maps
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 
 GATEWAYS = """\
 mqtt_gateways:

@@ -18,10 +18,10 @@ from tests.service.rebuilt import Bench, Killed, bench_of
 from tests.service.test_positions import a_deal
 from vpp.errors import UnavailableError
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
-from vpp.service import nominating, outside
-from vpp.service.nominationschema import NominationSection
 from vpp.service.plant import Plant
-from vpp.service.positiondesk import HeldNomination
+from vpp.service.trading import nominating, outside
+from vpp.service.trading.nominationschema import NominationSection
+from vpp.service.trading.positiondesk import HeldNomination
 
 DAY = date(2025, 12, 3)
 DUE = datetime(2025, 12, 2, 13, 30, tzinfo=UTC)

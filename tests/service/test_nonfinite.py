@@ -27,10 +27,10 @@ from vpp.model.resource import Storage
 from vpp.model.time import isoformat
 from vpp.sense.decode import RefusalReason
 from vpp.service import cycle
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import take
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 

@@ -26,16 +26,17 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import Reading
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
-from vpp.service import devicetestwiring, ocpp
-from vpp.service.config import ConfigErrors
+from vpp.service.devicetest import wiring as devicetestwiring
 from vpp.service.http import reserved_port
-from vpp.service.linkwiring import open_links
+from vpp.service.links.wiring import open_links
 from vpp.service.listeners import serve_face
-from vpp.service.ocppdesk import ChargerDesk
-from vpp.service.ocppkinds import load_kind, shipped_kinds
-from vpp.service.ocppledger import JournalLedger
-from vpp.service.ocppschema import OcppSection
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.ocpp import ocpp
+from vpp.service.ocpp.desk import ChargerDesk
+from vpp.service.ocpp.kinds import load_kind, shipped_kinds
+from vpp.service.ocpp.ledger import JournalLedger
+from vpp.service.ocpp.schema import OcppSection
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.simulate.charger import Car, ChargerSpec, Dialect
 from vpp.simulate.chargerpoint import ChargePoint

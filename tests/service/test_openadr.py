@@ -24,11 +24,14 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import FeederId
 from vpp.model.measurement import MeterReading
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import limits, openadr, openadrreports, tradelog
-from vpp.service.config import ConfigErrors
+from vpp.service.calls import limits
 from vpp.service.loops import loops_of
-from vpp.service.openadrdesk import OpenAdrDesk
+from vpp.service.openadr import openadr
+from vpp.service.openadr import reports as openadrreports
+from vpp.service.openadr.desk import OpenAdrDesk
+from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant, TracePoint
+from vpp.service.trading import log as tradelog
 from vpp.service.wiring import open_programmes
 from vpp.trade.book import BidBook
 

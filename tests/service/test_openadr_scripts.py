@@ -19,8 +19,9 @@ from tests.service.conftest import NOW
 from tests.service.test_openadr import PLANNED_KW, SECTION, Scene, scene
 from vpp.model.programme import OPEN_END, EventList, EventPeriod, ProgrammeEvent
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import limits, tradelog
+from vpp.service.calls import limits
 from vpp.service.plant import Plant
+from vpp.service.trading import log as tradelog
 from vpp.trade.book import BidBook
 
 LEVELS = '{{"1": {{kw: 100}}, "2": {{percent: 25}}, "3": {{kw: 500}}}}'

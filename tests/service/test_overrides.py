@@ -15,8 +15,8 @@ from tests.service.conftest import NOW, Serving
 from vpp.clock import SimulatedClock
 from vpp.errors import DataError, UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.service import overrides
 from vpp.service.plant import Plant
+from vpp.service.steering import overrides
 from vpp.wirecontrol import OverrideRequest
 
 BATTERY = ResourceId("office-battery")

@@ -15,7 +15,7 @@ from vpp.model.market import BidSet, Binding, Side
 from vpp.model.offer import EnvelopeOffer, PriceBandsOffer, SelfScheduleOffer, SingleOffer
 from vpp.model.park import Park
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service.marketpack import Pack, shipped_packs
+from vpp.service.markets.pack import Pack, shipped_packs
 from vpp.trade.limits import check_bid_set
 from vpp.trade.offering import offer_for
 from vpp.trade.position import Position

@@ -22,7 +22,7 @@ from tests.service.smallpark import (
 from vpp.errors import ConfigError
 from vpp.model.gate import RollingGate
 from vpp.model.resource import Storage
-from vpp.service.parkfile import load_park, market_schema, park_schema, shipped_park
+from vpp.service.park.parkfile import load_park, market_schema, park_schema, shipped_park
 
 
 @pytest.fixture

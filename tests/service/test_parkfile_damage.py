@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.parkfile import load_park
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import load_park
 
 DEMO_LINES = shipped("parks/demo.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
 SCRAPS = st.sampled_from(

@@ -25,8 +25,8 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import load_park
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import load_park
 
 PARK = """\
 park: works

@@ -19,8 +19,8 @@ from vpp.model.demand import (
 )
 from vpp.model.hours import Hours
 from vpp.model.park import Park
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import load_park
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import load_park
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -23,9 +23,9 @@ from vpp.model.message import (
     Topic,
     Unsure,
 )
-from vpp.service import people
-from vpp.service.onetimelinks import hash_of
-from vpp.service.peopledesk import PeopleDesk
+from vpp.service.people import people
+from vpp.service.people.desk import PeopleDesk
+from vpp.service.people.onetimelinks import hash_of
 from vpp.service.plant import Plant
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -23,11 +23,13 @@ from tests.service.test_peoplepage import an_instruction
 from vpp.clock import WallClock
 from vpp.model.instruction import State
 from vpp.model.message import OnItsWay, Reached
-from vpp.service import cycle, instructing, instructionturn, people
+from vpp.service import cycle, instructionturn
 from vpp.service.http import reserved_port
-from vpp.service.instructiondesk import InstructionDesk
+from vpp.service.instructions import instructing
+from vpp.service.instructions.desk import InstructionDesk
 from vpp.service.outerfaces import serve_outside
-from vpp.service.peoplewiring import open_people
+from vpp.service.people import people
+from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant
 from vpp.service.wiring import nowhere
 

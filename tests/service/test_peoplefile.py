@@ -13,10 +13,10 @@ from tests.service.conftest import NOW
 from tests.service.rebuilt import HandClock
 from tests.service.test_calendars import demo_with
 from vpp.errors import ConfigError
-from vpp.service.config import ConfigErrors
-from vpp.service.parkfile import ParkFile
-from vpp.service.peopledesk import PeopleDesk
-from vpp.service.peoplewiring import open_people, receiver_of, server_of
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.people.desk import PeopleDesk
+from vpp.service.people.wiring import open_people, receiver_of, server_of
 
 PEOPLE = """\
 people:

@@ -20,14 +20,16 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import Accepted, AcceptedLess, Declined, Instruction, Reason, State, Why
 from vpp.model.time import QUARTER, Interval
-from vpp.service import instructing, instructionturn, people
+from vpp.service import instructionturn
 from vpp.service.http import reserved_port
-from vpp.service.instructiondesk import InstructionDesk, Story
+from vpp.service.instructions import instructing
+from vpp.service.instructions.desk import InstructionDesk, Story
 from vpp.service.listeners import serve_face
 from vpp.service.listenerschema import ListenSection
-from vpp.service.onetimelinks import hash_of, random_token
-from vpp.service.peoplepage import faces
-from vpp.service.peopleschema import PageSection, PeopleSection
+from vpp.service.people import people
+from vpp.service.people.onetimelinks import hash_of, random_token
+from vpp.service.people.page import faces
+from vpp.service.people.schema import PageSection, PeopleSection
 from vpp.service.plant import Plant
 
 HOUR = timedelta(hours=1)

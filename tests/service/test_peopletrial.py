@@ -19,7 +19,7 @@ from vpp.cli import main
 from vpp.errors import ConfigError
 from vpp.model.message import Handed, Handover, NotYet, Refused, Unsure
 from vpp.peoplecli import people_app
-from vpp.service import peopletrial
+from vpp.service.people import trial as peopletrial
 
 PARK = """\
 people:

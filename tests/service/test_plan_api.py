@@ -12,13 +12,13 @@ import pytest
 from vpp.model.resource import FixedLoad, Generator, ThermalZone
 from vpp.plan.changes import changes, planned
 from vpp.service.api.planning import ROUTES
-from vpp.service.case import run_case
-from vpp.service.casefile import case_of
-from vpp.service.caseschema import CaseSection
-from vpp.service.config import read_yaml
-from vpp.service.inline import InlineExecutor
+from vpp.service.cases.case import run_case
+from vpp.service.cases.casefile import case_of
+from vpp.service.cases.schema import CaseSection
 from vpp.service.inputs import reference_product
+from vpp.service.park.config import read_yaml
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 
 
 def what_if(plant: Plant, **more: Any) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pytest
 
 from tests.service.test_case import CASE, PARK, SERIES
 from vpp.errors import ConfigError
-from vpp.service import plot
-from vpp.service.case import Ran, run_case
-from vpp.service.casefile import read_case
-from vpp.service.inline import InlineExecutor
+from vpp.service.cases.case import Ran, run_case
+from vpp.service.cases.casefile import read_case
+from vpp.service.planning import picture as plot
+from vpp.service.solving.inline import InlineExecutor
 
 needs_matplotlib = pytest.mark.skipif(
     find_spec("matplotlib") is None, reason="matplotlib is an extra and not installed here"

@@ -22,10 +22,13 @@ from vpp.model.ids import UnitId
 from vpp.model.measurement import MeterReading
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval
-from vpp.service import accounting, outside, positions, series_door, tradelog
-from vpp.service.contractschema import ContractSection
+from vpp.service import accounting
+from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
-from vpp.service.retrade import retrade
+from vpp.service.trading import log as tradelog
+from vpp.service.trading import outside, positions
+from vpp.service.trading.contractschema import ContractSection
+from vpp.service.trading.retrade import retrade
 from vpp.trade.netposition import NetLine
 from vpp.wire import SeriesUpload
 from vpp.wireposition import OutsideTradeRequest

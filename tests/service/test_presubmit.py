@@ -14,11 +14,14 @@ from vpp.clock import SimulatedClock
 from vpp.errors import UnavailableError
 from vpp.model.market import Side
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import awarding, bidfacts, control, golive, presubmit, tradelog, trading
+from vpp.service import control
 from vpp.service.api.markets import request_digest
 from vpp.service.kill import Scope
 from vpp.service.plant import MadeOffer, Plant
-from vpp.service.tradingschema import BidLimitsSection, TradingSection
+from vpp.service.trading import awarding, golive, presubmit, trading
+from vpp.service.trading import facts as bidfacts
+from vpp.service.trading import log as tradelog
+from vpp.service.trading.schema import BidLimitsSection, TradingSection
 from vpp.trade.book import BidSetStatus
 from vpp.trade.calendar import TradeRefusal
 from vpp.trade.presubmit import Offered

@@ -14,14 +14,14 @@ from pydantic import TypeAdapter
 from tests.service.test_case import CASE, PARK, SERIES
 from vpp.model.park import Park
 from vpp.plan.terms import Activity
-from vpp.service.case import Ran, run_case
-from vpp.service.casefile import read_case
-from vpp.service.config import ConfigErrors
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import load_park
-from vpp.service.quotaprices import QuotaState, states_of
-from vpp.service.quotaschema import AnyQuota, PeakQuota, Period
-from vpp.service.quotatally import Days, Tally, days_of
+from vpp.service.cases.case import Ran, run_case
+from vpp.service.cases.casefile import read_case
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import load_park
+from vpp.service.quotas.prices import QuotaState, states_of
+from vpp.service.quotas.schema import AnyQuota, PeakQuota, Period
+from vpp.service.quotas.tally import Days, Tally, days_of
+from vpp.service.solving.inline import InlineExecutor
 
 LAST_DAY = datetime(2025, 12, 30, 23, tzinfo=UTC)
 """Midnight in Berlin: the year has one whole day left."""

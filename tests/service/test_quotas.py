@@ -22,12 +22,13 @@ from vpp.model.resource import Generator, InterruptibleLoad, ShiftableRun, Stora
 from vpp.model.resource.series import needed_series
 from vpp.model.time import QUARTER, Interval, isoformat
 from vpp.plan.terms import Activity, ActivityPrice, CarbonPrice, PeakCharge
-from vpp.service import cycle, quotas, run
-from vpp.service.inline import InlineExecutor
+from vpp.service import cycle, run
 from vpp.service.inputs import reference_product
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.quotaschema import QuotaList
+from vpp.service.quotas import quotas
+from vpp.service.quotas.schema import QuotaList
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 

@@ -13,8 +13,8 @@ from tests.sense.cuts import table
 from vpp.errors import ConfigError
 from vpp.model.time import QUARTER, isoformat
 from vpp.sense.cleaning import Defect
-from vpp.service.config import ConfigErrors
-from vpp.service.rawtable import RawTable, Stamps, read_raw, stamps_named
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.rawtable import RawTable, Stamps, read_raw, stamps_named
 
 START = datetime(2025, 12, 1, tzinfo=UTC)
 BERLIN, DENVER = ZoneInfo("Europe/Berlin"), ZoneInfo("America/Denver")

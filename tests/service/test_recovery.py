@@ -32,8 +32,10 @@ from tests.service.rebuilt import (
 from vpp.errors import RejectedError, UnavailableError, VppError
 from vpp.model.horizon import Horizon
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import awarding, cycle, recovery, series_door, trading
+from vpp.service import cycle, recovery
+from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
+from vpp.service.trading import awarding, trading
 from vpp.trade.book import BidSetStatus
 from vpp.wire import SeriesUpload
 

@@ -30,8 +30,10 @@ from vpp.model.ids import ResourceId
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import accounting, awarding, cycle, run, series_door
+from vpp.service import accounting, cycle, run
+from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
+from vpp.service.trading import awarding
 from vpp.trade.calendar import TradeRefusal
 from vpp.wire import AwardRequest, SeriesUpload, TelemetryMessage, topic
 

@@ -39,16 +39,20 @@ from vpp.model.reporting import (
 )
 from vpp.model.telecontrol import Flaw
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import cycle, iec104points, inputs, reporting, reportmaking, reportsending
-from vpp.service.config import ConfigErrors
-from vpp.service.inline import InlineExecutor
-from vpp.service.marketschema import Reporting
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service import cycle, inputs
+from vpp.service.iec104 import points as iec104points
+from vpp.service.markets.schema import Reporting
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.reportdesk import PlatformDesk
-from vpp.service.reportschema import PlatformSection
-from vpp.service.reportvalues import Look
-from vpp.service.reportwiring import open_platforms
+from vpp.service.reports import making as reportmaking
+from vpp.service.reports import reporting
+from vpp.service.reports import sending as reportsending
+from vpp.service.reports.desk import PlatformDesk
+from vpp.service.reports.schema import PlatformSection
+from vpp.service.reports.values import Look
+from vpp.service.reports.wiring import open_platforms
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import plant_in_memory
 from vpp.wire import TelemetryMessage, topic
 

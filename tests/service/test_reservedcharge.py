@@ -20,9 +20,10 @@ from vpp.model.resource import Storage
 from vpp.model.schedule import Reserve
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.terms import ReserveHeadroom
-from vpp.service import cycle, overrides
+from vpp.service import cycle
+from vpp.service.calls.reservedcharge import reserved_kwh
 from vpp.service.plant import Plant
-from vpp.service.reservedcharge import reserved_kwh
+from vpp.service.steering import overrides
 from vpp.wirecontrol import OverrideRequest
 
 FCR = ProductId("fcr")

@@ -37,15 +37,11 @@ from vpp.model.ids import ProductId
 from vpp.model.market import Bid
 from vpp.model.offer import most_mw
 from vpp.model.time import QUARTER, Interval, isoformat
-from vpp.service import (
-    accounting,
-    cycle,
-    recovery,
-    reserves,
-    tradelog,
-    trading,
-)
+from vpp.service import accounting, cycle, recovery
+from vpp.service.calls import reserves
 from vpp.service.plant import Plant
+from vpp.service.trading import log as tradelog
+from vpp.service.trading import trading
 from vpp.trade.book import BidBook
 from vpp.trade.calendar import TradeRefusal
 from vpp.wire import BidRequest

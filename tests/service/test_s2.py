@@ -18,13 +18,13 @@ from tests.adapters.managers import BATTERY, Manager
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.model.ids import ResourceId
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.devicetestwiring import channel_of
+from vpp.service.devicetest.wiring import channel_of
 from vpp.service.http import reserved_port
-from vpp.service.linkwiring import open_links
+from vpp.service.links.s2wiring import s2_link
+from vpp.service.links.wiring import open_links
 from vpp.service.listeners import serve_face
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.s2wiring import s2_link
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 
 TOKEN = "a-token-of-the-battery"
 SECTION = """

@@ -14,10 +14,10 @@ from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.errors import ConfigError
 from vpp.model.ids import ResourceId
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.devicetestwiring import channel_of, require_writable
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.sparkplugwiring import sparkplug_link
+from vpp.service.devicetest.wiring import channel_of, require_writable
+from vpp.service.links.sparkplugwiring import sparkplug_link
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 
 OWN = BrokerAddress(host="127.0.0.1", port=1883)
 

@@ -21,14 +21,14 @@ from vpp.model.time import QUARTER
 from vpp.plan.solve import solve
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import Margin, PaidPeak, PlanningView
-from vpp.service import uncertainty
 from vpp.service.forecasting.jobs import Errors
-from vpp.service.futures import futures
-from vpp.service.inline import InlineExecutor
 from vpp.service.inputs import reference_product
-from vpp.service.margins import margins
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.planning import uncertainty
+from vpp.service.planning.futures import futures
+from vpp.service.planning.margins import margins
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import plant_in_memory
 
 SPOT_ID = "price.day-ahead"

@@ -27,8 +27,9 @@ from tests.service.venuebench import SECOND, Floor, floor_of
 from vpp.errors import ForeignError
 from vpp.model.time import QUARTER, Interval
 from vpp.ports import AwardPage, ForeignAward, PublishedAward
-from vpp.service import venueawards, venuelog
 from vpp.service.plant import Plant
+from vpp.service.venues import awards as venueawards
+from vpp.service.venues import log as venuelog
 from vpp.trade.book import BidSetStatus
 
 

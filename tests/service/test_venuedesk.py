@@ -37,9 +37,12 @@ from vpp.errors import ConflictError, ForeignError, UnavailableError
 from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, isoformat
 from vpp.model.venue import Declined, Foreign, Later, Taken, Unknown, VenueHealth
-from vpp.service import awarding, trading, venuedesk, venuelog, venuewatch
 from vpp.service.plant import Plant
-from vpp.service.venuestate import Latch, SendState
+from vpp.service.trading import awarding, trading
+from vpp.service.venues import desk as venuedesk
+from vpp.service.venues import log as venuelog
+from vpp.service.venues import watch as venuewatch
+from vpp.service.venues.state import Latch, SendState
 from vpp.service.wiring import desk_for
 from vpp.trade.book import BidSetStatus
 from vpp.trade.calendar import TradeRefusal

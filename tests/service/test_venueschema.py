@@ -8,10 +8,10 @@ import pytest
 
 from adapters.venue_mapping import VenueMapping
 from tests.service.smallpark import MARKET, PARK
-from vpp.service.config import ConfigErrors, shipped
-from vpp.service.parkfile import ParkFile, load_park
-from vpp.service.venueschema import HttpVenueSection
-from vpp.service.venuewiring import http_access
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import ParkFile, load_park
+from vpp.service.venues.schema import HttpVenueSection
+from vpp.service.venues.wiring import http_access
 
 VENUE = """\
 venues:

@@ -17,12 +17,13 @@ from tests.service.rebuilt import EVENING, MINUTE, PRODUCT, Bench, bench_of
 from tests.service.venuebench import FIRST_GATE, SECOND, Floor, floor_of, section
 from vpp.clock import SimulatedClock
 from vpp.model.venue import Foreign, Submission, Taken, VenueHealth
-from vpp.service import venuedesk, venuewatch
 from vpp.service.events import Severity
 from vpp.service.loops import loops_of
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
-from vpp.service.venueschema import MappingSection
+from vpp.service.venues import desk as venuedesk
+from vpp.service.venues import watch as venuewatch
+from vpp.service.venues.schema import MappingSection
 from vpp.service.wiring import open_venues
 
 DAY = timedelta(days=1)

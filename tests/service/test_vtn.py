@@ -34,15 +34,16 @@ from vpp.model.programme import (
 from vpp.model.site import SiteHealth
 from vpp.sense.decode import plausible_kw
 from vpp.sense.intake import Intake
-from vpp.service import limits, vtn
-from vpp.service.config import ConfigErrors, shipped
+from vpp.service.calls import limits
 from vpp.service.http import reserved_port
-from vpp.service.linkwiring import open_links
+from vpp.service.links.wiring import open_links
 from vpp.service.listeners import serve_face
-from vpp.service.parkfile import ParkFile, load_park
+from vpp.service.park.config import ConfigErrors, shipped
+from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.vtndesk import SiteDesk, VtnDesk
-from vpp.service.vtnschema import SiteSection
+from vpp.service.vtn import vtn
+from vpp.service.vtn.desk import SiteDesk, VtnDesk
+from vpp.service.vtn.schema import SiteSection
 from vpp.wire import LimitRequest
 
 SECRET = "hall-secret-0123456789"

@@ -21,11 +21,11 @@ from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.sense.state import freeze
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
-from vpp.service.redisschema import RedisSection
-from vpp.service.window import follow, note, retry_s
-from vpp.service.windowdesk import WindowDesk
-from vpp.service.windowpicture import picture
-from vpp.service.windowwiring import open_window
+from vpp.service.window.desk import WindowDesk
+from vpp.service.window.picture import picture
+from vpp.service.window.schema import RedisSection
+from vpp.service.window.window import follow, note, retry_s
+from vpp.service.window.wiring import open_window
 
 PREFIX = "vpp:v1:demo"
 STORE = "steel-battery"

@@ -15,10 +15,11 @@ from vpp.errors import UnavailableError
 from vpp.model.time import QUARTER, Interval
 from vpp.model.venue import Submission, Taken, Unknown, VenueHealth
 from vpp.ports import AwardPage, PublishedAward
-from vpp.service import venuedesk, venuewatch
 from vpp.service.plant import Plant
-from vpp.service.venueschema import HttpVenueSection
-from vpp.service.venuestate import VenueDesk
+from vpp.service.venues import desk as venuedesk
+from vpp.service.venues import watch as venuewatch
+from vpp.service.venues.schema import HttpVenueSection
+from vpp.service.venues.state import VenueDesk
 from vpp.service.wiring import desk_for
 from vpp.wire import AwardRequest
 

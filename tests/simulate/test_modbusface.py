@@ -20,7 +20,7 @@ from vpp.model.command import Setpoint
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.registers import Place, Table
 from vpp.model.resource import FixedLoad, Storage
-from vpp.service.registermaps import load_map, shipped_maps
+from vpp.service.links.registermaps import load_map, shipped_maps
 from vpp.simulate.devicefaults import Fault, FaultPlan, Panel, Refuse, Silence, What
 from vpp.simulate.fleet import Fleet
 from vpp.simulate.modbusface import ModbusFace

@@ -9,7 +9,7 @@ import pytest
 
 from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, Interval
-from vpp.service.marketpack import Pack, shipped_packs
+from vpp.service.markets.pack import Pack, shipped_packs
 from vpp.trade.calendar import next_delivery
 from vpp.trade.formrules import Segment, budget_faults, offer_faults
 

@@ -20,7 +20,7 @@ from vpp.model.gate import (
 )
 from vpp.model.ids import ProductId
 from vpp.model.time import QUARTER, Interval, latest_boundary, local_day
-from vpp.service.marketpack import shipped_packs
+from vpp.service.markets.pack import shipped_packs
 from vpp.trade.calendar import (
     TradeRefusal,
     deliveries_from,

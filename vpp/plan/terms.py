@@ -94,7 +94,7 @@ class OpenTrade:
 
     due: NDArray[np.bool_] | None = None
     """Steps whose gate closes before the next plan, shape (T,): one quantity is bid there, whatever
-    comes. None: in all steps. It counts where several futures are planned for (`futures.py`)."""
+    comes. None: in all steps. It counts where several futures are planned for (`vpp/service/planning/futures.py`)."""
 
     def __post_init__(self) -> None:
         if (self.sell_per_kwh > self.buy_per_kwh).any():

@@ -38,8 +38,10 @@ from vpp.model.resource import InterruptibleLoad
 from vpp.model.settlement import LineKind, SettlementLine, Statement, StatementLine
 from vpp.model.tariff import billing_month
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_moment
-from vpp.service import carbonseries, drmoney, reserves
+from vpp.service.calls import reserves
+from vpp.service.demandresponse import money as drmoney
 from vpp.service.events import Severity
+from vpp.service.feeds import carbonseries
 from vpp.service.finality import given_up, tell_given_up
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.plant import Plant

@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from vpp.errors import UnavailableError
-from vpp.service import reporting, setpoints, tradelog
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
+from vpp.service.reports import reporting
+from vpp.service.steering import setpoints
+from vpp.service.trading import log as tradelog
 
 EVERY = timedelta(days=1)
 

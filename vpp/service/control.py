@@ -24,7 +24,7 @@ from vpp.service.events import Severity
 from vpp.service.kill import ALL, Scope
 from vpp.service.plant import Plant
 from vpp.service.record import append
-from vpp.service.tradingdesk import ReleaseAsked
+from vpp.service.trading.desk import ReleaseAsked
 from vpp.wire import KillRequest
 
 KIND = "kill"

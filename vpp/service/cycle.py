@@ -4,11 +4,11 @@
                              (where plans are made less often, the others only observe)
     every 15 min   trade     ask the market about bids in doubt ▸ notice missed gates
     1 s to 60 s    act       rung of the ladder ▸ freeze ▸ share ▸ guard ▸ journal ▸ send ▸ confirm ▸ track
-                             (how often: `actingpace.py`; the details: `acting*.py`)
-    1 s to 1 h     report    what a market owes its dispatch centre or platform (`reporting.py`)
+                             (how often: `steering/pace.py`; the details: the package `steering`)
+    1 s to 1 h     report    what a market owes its dispatch centre or platform (`reports/reporting.py`)
     every 15 min   account   settle what was delivered ▸ money, carbon
 
-Bids are not made here but when a market asks (`trading.py`), from the plan that stands. Each cycle
+Bids are not made here but when a market asks (`trading/trading.py`), from the plan that stands. Each cycle
 takes `now` and finishes before its next tick, or that tick is skipped and counted (`run.py`).
 """
 
@@ -32,48 +32,30 @@ from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.plan.changes import changes, planned
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.validate import violations
-from vpp.service import (
-    accounting,
-    acting,
-    actingrecord,
-    actingresults,
-    actingshare,
-    actingtrack,
-    activations,
-    agc,
-    awarding,
-    bidcurves,
-    carbonseries,
-    control,
-    demandresponse,
-    drmoney,
-    drplan,
-    feedwatch,
-    finality,
-    inputs,
-    nominating,
-    notices,
-    outside,
-    overrides,
-    owing,
-    positions,
-    quotas,
-    reporting,
-    reservedcharge,
-    reserves,
-    safestate,
-    setpoints,
-    trace,
-    trading,
-    uncertainty,
-    window,
-)
+from vpp.service import accounting, control, finality, inputs, notices, safestate, trace
+from vpp.service.bids import curves as bidcurves
+from vpp.service.calls import activations, reservedcharge, reserves
+from vpp.service.demandresponse import demandresponse
+from vpp.service.demandresponse import money as drmoney
+from vpp.service.demandresponse import plan as drplan
 from vpp.service.events import Severity
+from vpp.service.feeds import carbonseries
+from vpp.service.feeds import watch as feedwatch
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import score
 from vpp.service.forecasting.watched import measured_net, measured_room
+from vpp.service.planning import uncertainty
 from vpp.service.plant import PlanRecord, Plant
+from vpp.service.quotas import quotas
 from vpp.service.record import append
+from vpp.service.reports import reporting
+from vpp.service.steering import acting, agc, overrides, owing, setpoints
+from vpp.service.steering import record as actingrecord
+from vpp.service.steering import results as actingresults
+from vpp.service.steering import share as actingshare
+from vpp.service.steering import track as actingtrack
+from vpp.service.trading import awarding, nominating, outside, positions, trading
+from vpp.service.window import window
 
 PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
 """Kinds of journal entries."""

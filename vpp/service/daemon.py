@@ -15,7 +15,7 @@ from vpp.errors import ConfigError
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
 from vpp.service.outerfaces import serve_outside
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.run import keep_start, run
 from vpp.service.security import require_loopback
 from vpp.service.wiring import open_broker, open_plant

@@ -42,11 +42,12 @@ from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 from vpp.sense.series import SeriesStore
-from vpp.service import carbonseries, instructionplan
-from vpp.service.biddable import biddable
-from vpp.service.limits import not_over
+from vpp.service.bids.biddable import biddable
+from vpp.service.calls.limits import not_over
+from vpp.service.feeds import carbonseries
+from vpp.service.instructions import plan as instructionplan
 from vpp.service.plant import Closed, Plant
-from vpp.service.quotapeaks import coming
+from vpp.service.quotas.peaks import coming
 from vpp.trade.calendar import planning_horizon
 
 ARRIVALS_SPREAD = timedelta(hours=2)

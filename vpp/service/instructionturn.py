@@ -20,11 +20,13 @@ from vpp.errors import ConflictError, UnavailableError
 from vpp.model.instruction import Kept, Reason, State, Unanswered, Unverified, Verification
 from vpp.model.message import Topic
 from vpp.model.time import QUARTER, isoformat
-from vpp.service import instructing, instructionplan, people
 from vpp.service.events import Severity
-from vpp.service.instructiondesk import Story
-from vpp.service.instructionwords import message_of
+from vpp.service.instructions import instructing
+from vpp.service.instructions import plan as instructionplan
+from vpp.service.instructions.desk import Story
+from vpp.service.instructions.words import message_of
 from vpp.service.kill import ALL, Scope
+from vpp.service.people import people
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.trade.drlifecycle import CALLED

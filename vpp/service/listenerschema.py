@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vpp.service.schematypes import FileName, Section
+from vpp.service.park.schematypes import FileName, Section
 from vpp.service.security import is_loopback
 
 

@@ -8,30 +8,26 @@ from datetime import timedelta
 
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
-from vpp.service import (
-    archiving,
-    backfill,
-    clockwatch,
-    cycle,
-    feeds,
-    iec104,
-    instructionloop,
-    linkwatch,
-    ocpp,
-    openadr,
-    people,
-    reporting,
-    reportsending,
-    venuedesk,
-    venuewatch,
-    vtn,
-    window,
-)
-from vpp.service.actingpace import acting
+from vpp.service import archiving, clockwatch, cycle
+from vpp.service.feeds import feeds
 from vpp.service.forecasting.learning import learn
+from vpp.service.iec104 import iec104
+from vpp.service.instructions import loop as instructionloop
+from vpp.service.links import backfill
+from vpp.service.links import watch as linkwatch
+from vpp.service.ocpp import ocpp
+from vpp.service.openadr import openadr
+from vpp.service.people import people
 from vpp.service.plant import Plant
+from vpp.service.reports import reporting
+from vpp.service.reports import sending as reportsending
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
-from vpp.service.venuestate import VenueDesk
+from vpp.service.steering.pace import acting
+from vpp.service.venues import desk as venuedesk
+from vpp.service.venues import watch as venuewatch
+from vpp.service.venues.state import VenueDesk
+from vpp.service.vtn import vtn
+from vpp.service.window import window
 
 AFTER_RESULTS = timedelta(minutes=2)
 """Trade and account look after the markets have spoken: results come a minute past the quarter."""

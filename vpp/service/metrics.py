@@ -17,17 +17,17 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from vpp.service.agcmetrics import AgcMetrics
-from vpp.service.controlmetrics import ControlMetrics
-from vpp.service.iec104metrics import StationMetrics
-from vpp.service.instructionmetrics import InstructionMetrics
-from vpp.service.linkmetrics import LinkMetrics
-from vpp.service.ocppmetrics import ChargerMetrics
-from vpp.service.peoplemetrics import PeopleMetrics
-from vpp.service.reportmetrics import ReportMetrics
-from vpp.service.venuemetrics import VenueMetrics
+from vpp.service.iec104.metrics import StationMetrics
+from vpp.service.instructions.metrics import InstructionMetrics
+from vpp.service.links.metrics import LinkMetrics
+from vpp.service.ocpp.metrics import ChargerMetrics
+from vpp.service.people.metrics import PeopleMetrics
+from vpp.service.reports.metrics import ReportMetrics
+from vpp.service.steering.agcmetrics import AgcMetrics
+from vpp.service.steering.metrics import ControlMetrics
+from vpp.service.venues.metrics import VenueMetrics
 from vpp.service.vtnmetrics import SiteMetrics
-from vpp.service.windowmetrics import WindowMetrics
+from vpp.service.window.metrics import WindowMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

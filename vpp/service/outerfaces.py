@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from vpp.service import peoplepage
 from vpp.service.listeners import OuterFace, serve_face
+from vpp.service.people import page as peoplepage
 from vpp.service.plant import Plant
 
 FACES: tuple[Callable[[Plant], tuple[OuterFace, ...]], ...] = (peoplepage.faces,)

@@ -38,33 +38,33 @@ from vpp.ports import AskAgain, Journal, MessageSource, SetAside, SetpointSink, 
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
-from vpp.service.actdesk import ActDesk
-from vpp.service.drdesk import ResponseDesk
+from vpp.service.calls.limitdesk import HeldOrder
+from vpp.service.calls.reservedesk import ReserveDesk
+from vpp.service.demandresponse.desk import ResponseDesk
 from vpp.service.events import EventLog
-from vpp.service.executor import Executor
-from vpp.service.feeddesk import Feed
+from vpp.service.feeds.desk import Feed
 from vpp.service.forecasting.desk import ForecastDesk
-from vpp.service.iec104desk import StationDesk
-from vpp.service.instructiondesk import InstructionDesk
+from vpp.service.iec104.desk import StationDesk
+from vpp.service.instructions.desk import InstructionDesk
 from vpp.service.kill import KillSwitch, Scope
-from vpp.service.limitdesk import HeldOrder
-from vpp.service.linkhealth import Links, no_links
+from vpp.service.links.health import Links, no_links
 from vpp.service.listeners import OuterFace
 from vpp.service.metrics import Metrics
-from vpp.service.ocppdesk import ChargerDesk
-from vpp.service.openadrdesk import OpenAdrDesk
-from vpp.service.parkfile import ParkFile
-from vpp.service.peopledesk import PeopleDesk
-from vpp.service.positiondesk import PositionDesk
-from vpp.service.quotapeaks import PeakState
-from vpp.service.quotaprices import QuotaState
-from vpp.service.quotatally import Tally
-from vpp.service.reportdesk import ReportDesk
-from vpp.service.reservedesk import ReserveDesk
-from vpp.service.tradingdesk import ReleaseAsked, TradingDesk
-from vpp.service.venuestate import VenueDesk
-from vpp.service.vtndesk import VtnDesk
-from vpp.service.windowdesk import WindowDesk
+from vpp.service.ocpp.desk import ChargerDesk
+from vpp.service.openadr.desk import OpenAdrDesk
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.people.desk import PeopleDesk
+from vpp.service.quotas.peaks import PeakState
+from vpp.service.quotas.prices import QuotaState
+from vpp.service.quotas.tally import Tally
+from vpp.service.reports.desk import ReportDesk
+from vpp.service.solving.executor import Executor
+from vpp.service.steering.desk import ActDesk
+from vpp.service.trading.desk import ReleaseAsked, TradingDesk
+from vpp.service.trading.positiondesk import PositionDesk
+from vpp.service.venues.state import VenueDesk
+from vpp.service.vtn.desk import VtnDesk
+from vpp.service.window.desk import WindowDesk
 from vpp.trade.book import BidBook
 from vpp.trade.calls import CallKey
 from vpp.trade.position import Position
@@ -156,7 +156,7 @@ class Closed:
 
 @dataclass(slots=True, kw_only=True)
 class QuotaDesk:
-    """What is used of the budgets, and what they are worth (`quotas.py`)."""
+    """What is used of the budgets, and what they are worth (`quotas/quotas.py`)."""
 
     began_at: datetime
     """When the service looked at this park for the first time: `used_at_start` lies before."""

@@ -19,28 +19,19 @@ from vpp.model.measurement import MeterReading
 from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
-from vpp.service import (
-    accounting,
-    agc,
-    cycle,
-    finality,
-    inputs,
-    instructing,
-    limits,
-    nominating,
-    openadr,
-    outside,
-    overrides,
-    people,
-    quotas,
-    reporting,
-    reserves,
-    series_door,
-    setpoints,
-    tradelog,
-    venuelog,
-)
+from vpp.service import accounting, cycle, finality, inputs
+from vpp.service.calls import limits, reserves
+from vpp.service.feeds import door as series_door
+from vpp.service.instructions import instructing
+from vpp.service.openadr import openadr
+from vpp.service.people import people
 from vpp.service.plant import Plant
+from vpp.service.quotas import quotas
+from vpp.service.reports import reporting
+from vpp.service.steering import agc, overrides, setpoints
+from vpp.service.trading import log as tradelog
+from vpp.service.trading import nominating, outside
+from vpp.service.venues import log as venuelog
 
 
 class Past(Protocol):

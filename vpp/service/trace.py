@@ -6,8 +6,9 @@ from datetime import datetime
 
 from vpp.model.measurement import ParkState, Reading
 from vpp.model.resource import Storage
-from vpp.service import inputs, mainmeters
+from vpp.service import inputs
 from vpp.service.plant import Plant, TracePoint
+from vpp.service.steering import mainmeters
 
 
 def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from vpp.service.vtndesk import VtnDesk
+from vpp.service.vtn.desk import VtnDesk
 
 
 class SiteMetrics:

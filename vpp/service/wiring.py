@@ -64,39 +64,41 @@ from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans
 from vpp.sense.plausible import facts_of
 from vpp.sense.series import SeriesStore
-from vpp.service import devicetestrecord, quotas, recovery
-from vpp.service.actdesk import ActDesk, patience_of
+from vpp.service import recovery
+from vpp.service.devicetest import record as devicetestrecord
 from vpp.service.events import EventLog
-from vpp.service.executor import Executor, ProcessExecutor
-from vpp.service.feeddesk import Feed
-from vpp.service.feedschema import AnyFeed, CsvFeedSection
-from vpp.service.feedsecrets import headers_of, read_secret
+from vpp.service.feeds.desk import Feed
+from vpp.service.feeds.schema import AnyFeed, CsvFeedSection
 from vpp.service.forecasting import scoring
 from vpp.service.forecasting.desk import ForecastDesk
 from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
-from vpp.service.iec104desk import StationDesk
-from vpp.service.iec104wiring import stations_of
+from vpp.service.iec104.desk import StationDesk
+from vpp.service.iec104.wiring import stations_of
 from vpp.service.kill import KillSwitch
-from vpp.service.linkhealth import Links, no_links
-from vpp.service.linkwiring import open_links
+from vpp.service.links.health import Links, no_links
+from vpp.service.links.wiring import open_links
 from vpp.service.metrics import Metrics
-from vpp.service.ocppdesk import ChargerDesk
-from vpp.service.openadrdesk import OpenAdrDesk
-from vpp.service.openadrschema import OpenAdr2bSection, OpenAdrSection
-from vpp.service.parkfile import ParkFile, StrategyUse
-from vpp.service.peopledesk import PeopleDesk
-from vpp.service.peoplewiring import open_people
+from vpp.service.ocpp.desk import ChargerDesk
+from vpp.service.openadr.desk import OpenAdrDesk
+from vpp.service.openadr.schema import OpenAdr2bSection, OpenAdrSection
+from vpp.service.park.parkfile import ParkFile, StrategyUse
+from vpp.service.people.desk import PeopleDesk
+from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
-from vpp.service.positiondesk import PositionDesk
-from vpp.service.reportwiring import open_platforms
-from vpp.service.venueschema import (
+from vpp.service.quotas import quotas
+from vpp.service.reports.wiring import open_platforms
+from vpp.service.secretfiles import headers_of, read_secret
+from vpp.service.solving.executor import Executor, ProcessExecutor
+from vpp.service.steering.desk import ActDesk, patience_of
+from vpp.service.trading.positiondesk import PositionDesk
+from vpp.service.venues.schema import (
     AnyVenue,
 )
-from vpp.service.venuestate import AwardList, VenueDesk
-from vpp.service.venuewiring import open_port, shown_to
-from vpp.service.windowdesk import WindowDesk
-from vpp.service.windowwiring import open_window
+from vpp.service.venues.state import AwardList, VenueDesk
+from vpp.service.venues.wiring import open_port, shown_to
+from vpp.service.window.desk import WindowDesk
+from vpp.service.window.wiring import open_window
 from vpp.simulate.gateway import BrokerAccess as GatewayAccess
 from vpp.trade.book import BidBook
 

@@ -12,11 +12,11 @@ import pytest
 
 from adapters.memory_journal import MemoryJournal
 from vpp.clock import SimulatedClock
-from vpp.service.forecastschema import ForecastsSection, SeriesForecastSection
-from vpp.service.history import give_history
-from vpp.service.inline import InlineExecutor
-from vpp.service.parkfile import ParkFile
+from vpp.service.demo.history import give_history
+from vpp.service.forecasting.schema import ForecastsSection, SeriesForecastSection
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)

@@ -23,7 +23,7 @@ from vpp.service.forecasting.forecaster import Forecaster, ProcessForecaster
 from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob, TrainJob
 from vpp.service.forecasting.past import seen
-from vpp.service.forecastschema import ForecastsSection
+from vpp.service.forecasting.schema import ForecastsSection
 
 ROOT = str(Path(vpp.__file__).parents[1])
 NOW = datetime(2025, 12, 1, 12, tzinfo=UTC)
@@ -245,7 +245,7 @@ DAEMON = (
     "vpp.cli",
     "vpp.service.cycle",
     "vpp.service.daemon",
-    "vpp.service.demo",
+    "vpp.service.demo.demo",
 )
 
 

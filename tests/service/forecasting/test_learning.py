@@ -23,7 +23,7 @@ from vpp.service.forecasting.inline import InlineForecaster
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob, TrainJob
 from vpp.service.forecasting.learning import CHOICE, learn, weekly_moment
-from vpp.service.forecastschema import (
+from vpp.service.forecasting.schema import (
     CleaningSection,
     ForecastsSection,
     RetrainSection,

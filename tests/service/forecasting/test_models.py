@@ -11,7 +11,7 @@ import pytest
 from vpp.errors import DataError
 from vpp.sense.cleaning import PRICES, CleaningRules
 from vpp.service.forecasting.models import model
-from vpp.service.forecastschema import (
+from vpp.service.forecasting.schema import (
     USUAL,
     CleaningSection,
     ForecastsSection,

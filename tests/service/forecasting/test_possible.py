@@ -11,7 +11,7 @@ from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
 from vpp.service.forecasting.possible import bounds_of, possible
-from vpp.service.parkfile import ParkFile
+from vpp.service.park.parkfile import ParkFile
 
 NOON = Horizon(datetime(2025, 12, 3, 12, tzinfo=UTC), QUARTER, 2)
 OUTWARD = np.array(LEVELS) - 0.5

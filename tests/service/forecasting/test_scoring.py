@@ -23,8 +23,8 @@ from vpp.model.time import QUARTER
 from vpp.service import inputs
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import keep, score, sum_of
-from vpp.service.inline import InlineExecutor
 from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)

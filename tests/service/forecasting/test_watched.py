@@ -18,10 +18,10 @@ from vpp.model.time import QUARTER, Interval
 from vpp.sense.means import Means
 from vpp.sense.series import SeriesStore
 from vpp.service import inputs
-from vpp.service.flexibility import DOWN, UP
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.learning import learn
 from vpp.service.forecasting.watched import LEAST_HISTORY, measured_net, series_watched
+from vpp.service.planning.flexibility import DOWN, UP
 from vpp.service.plant import Closed, Plant
 
 NOW = datetime(2025, 12, 2, 10, tzinfo=UTC)

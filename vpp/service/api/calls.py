@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vpp.model.activation import Activation
 from vpp.model.market import Side
-from vpp.service import activations
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import ActivationsView, ActivationView
+from vpp.service.calls import activations
 from vpp.service.plant import Plant
 from vpp.wire import ActivationRequest
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from vpp.act.arbitration import Turn
 from vpp.act.health import Fault
 from vpp.act.results import NAMES, Refused, Result, UnknownResult
-from vpp.service import actingresults, owing
-from vpp.service.acting import period_at, running, sharing_at
 from vpp.service.api.overrides import view_of
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
-from vpp.service.numbers import finite
+from vpp.service.park.numbers import finite
 from vpp.service.plant import Plant
+from vpp.service.steering import owing
+from vpp.service.steering import results as actingresults
+from vpp.service.steering.acting import period_at, running, sharing_at
 from vpp.wirecontrol import BoundsView, ControlView, ResultView, SteeringView
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from vpp.model.market import MarketProduct
-from vpp.service import golive, presubmit, trading
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import HeldBidsView, HeldBidView, LiveView
 from vpp.service.plant import Plant
-from vpp.service.tradingdesk import HeldBid
+from vpp.service.trading import golive, presubmit, trading
+from vpp.service.trading.desk import HeldBid
 from vpp.wire import Span, WireModel
 
 

@@ -23,7 +23,7 @@ from vpp.service.api.views import (
     ForecastView,
 )
 from vpp.service.forecasting.jobs import Choice
-from vpp.service.numbers import finite, listed
+from vpp.service.park.numbers import finite, listed
 from vpp.service.plant import Plant
 from vpp.wire import Moment, WireModel
 

@@ -15,10 +15,11 @@ from vpp.model.instruction import (
     Unverified,
 )
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import instructing, instructionplan
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
-from vpp.service.instructiondesk import Resplit, Story
+from vpp.service.instructions import instructing
+from vpp.service.instructions import plan as instructionplan
+from vpp.service.instructions.desk import Resplit, Story
 from vpp.service.plant import Plant
 from vpp.wireinstruction import (
     AnswerRequest,

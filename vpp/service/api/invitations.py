@@ -5,11 +5,13 @@ from __future__ import annotations
 from vpp.errors import DataError
 from vpp.model.demandresponse import Evaluation
 from vpp.model.market import Side
-from vpp.service import demandresponse, drplan, drreply
 from vpp.service.api.markets import NO_BIDS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
+from vpp.service.demandresponse import demandresponse
+from vpp.service.demandresponse import plan as drplan
+from vpp.service.demandresponse import reply as drreply
 from vpp.service.plant import Plant
-from vpp.service.trading import product_of
+from vpp.service.trading.trading import product_of
 from vpp.trade.drlifecycle import OPEN
 from vpp.trade.invitations import Story
 from vpp.wiredr import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from math import isfinite
 
-from vpp.service import limits
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import LimitOrdersView, LimitOrderView
-from vpp.service.limitdesk import HeldOrder
+from vpp.service.calls import limits
+from vpp.service.calls.limitdesk import HeldOrder
 from vpp.service.plant import Plant
 from vpp.wire import LimitRequest
 

@@ -14,12 +14,13 @@ from vpp.model.horizon import Horizon
 from vpp.model.ids import ProductId
 from vpp.model.market import BidSet, MarketProduct, Side
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import activations, awarding, golive, trading
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import BidSetSummary, BidSetsView, DeliveriesView, MarketsView
-from vpp.service.marketpack import Pack
+from vpp.service.calls import activations
+from vpp.service.markets.pack import Pack
 from vpp.service.plant import Plant
+from vpp.service.trading import awarding, golive, trading
 from vpp.trade.calendar import TradeRefusal, next_delivery
 from vpp.trade.reasonmessages import ShownBidSet
 from vpp.wire import (

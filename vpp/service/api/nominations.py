@@ -8,11 +8,11 @@ from decimal import Decimal
 from vpp.errors import DataError
 from vpp.model.nomination import ConfirmedSchedule
 from vpp.model.time import Interval
-from vpp.service import nominating
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
-from vpp.service.positiondesk import HeldNomination
+from vpp.service.trading import nominating
+from vpp.service.trading.positiondesk import HeldNomination
 from vpp.wireposition import (
     ConfirmationRequest,
     DifferenceView,

@@ -10,7 +10,7 @@ from vpp.act.ladder import SafeState
 from vpp.model.measurement import Unknown
 from vpp.model.time import isoformat
 from vpp.sense.state import freeze
-from vpp.service import control, trading
+from vpp.service import control
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import (
@@ -21,8 +21,9 @@ from vpp.service.api.views import (
     ReleaseView,
     WindowView,
 )
-from vpp.service.linkwatch import broker
+from vpp.service.links.watch import broker
 from vpp.service.plant import Plant
+from vpp.service.trading import trading
 from vpp.wire import KillRequest, ProblemFault
 
 STALLED_AFTER_CYCLES = 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from vpp.model.ids import ResourceId
-from vpp.service import overrides
-from vpp.service.actdesk import HeldOverride
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
+from vpp.service.steering import overrides
+from vpp.service.steering.desk import HeldOverride
 from vpp.wirecontrol import OverrideRequest, OverrideView
 
 

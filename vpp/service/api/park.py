@@ -23,8 +23,8 @@ from vpp.service.api.views import (
     TraceView,
     UnitView,
 )
-from vpp.service.linkwatch import broker
-from vpp.service.numbers import finite
+from vpp.service.links.watch import broker
+from vpp.service.park.numbers import finite
 from vpp.service.plant import Plant, TracePoint
 from vpp.wire import Moment, WireModel
 

@@ -7,7 +7,7 @@ from typing import Literal, assert_never
 
 from vpp.model.message import Delivered, Language, NotReached, OnItsWay, Reached, Topic
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
-from vpp.service.peopledesk import Channel, Tracked
+from vpp.service.people.desk import Channel, Tracked
 from vpp.service.plant import Plant
 from vpp.wire import WireModel
 

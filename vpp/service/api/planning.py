@@ -16,13 +16,11 @@ from vpp.plan.explain import explain, moment_of
 from vpp.service.api.problems import RETRY_AFTER_S, HttpRefusal
 from vpp.service.api.reading import MAX_FAULTS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
-from vpp.service.case import run_case
-from vpp.service.casefile import Case, case_of
-from vpp.service.caseschema import CaseSection
-from vpp.service.config import ConfigErrors, Document
-from vpp.service.executor import ProcessExecutor
-from vpp.service.plant import Plant
-from vpp.service.planview import (
+from vpp.service.cases.case import run_case
+from vpp.service.cases.casefile import Case, case_of
+from vpp.service.cases.schema import CaseSection
+from vpp.service.park.config import ConfigErrors, Document
+from vpp.service.planning.view import (
     changes_view,
     explanation_view,
     peak_views,
@@ -30,8 +28,10 @@ from vpp.service.planview import (
     schedule_view,
     status_of,
 )
-from vpp.service.planviews import ExplanationView, PlanView, WhatIfView
-from vpp.service.quotas import plant_states
+from vpp.service.planning.views import ExplanationView, PlanView, WhatIfView
+from vpp.service.plant import Plant
+from vpp.service.quotas.quotas import plant_states
+from vpp.service.solving.executor import ProcessExecutor
 from vpp.wire import ProblemFault, WireModel
 
 

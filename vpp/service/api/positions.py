@@ -12,13 +12,13 @@ from vpp.errors import DataError
 from vpp.model.ids import UnitId
 from vpp.model.outside import OutsideTrade
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.service import outside, positions
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import Answer, AnyRoute, Call, Nothing, reading, writing
 from vpp.service.csvtext import csv_of
 from vpp.service.plant import Plant
-from vpp.service.positions import plain_mw
-from vpp.service.retrade import retrade
+from vpp.service.trading import outside, positions
+from vpp.service.trading.positions import plain_mw
+from vpp.service.trading.retrade import retrade
 from vpp.trade.delta import DeltaLine
 from vpp.trade.netposition import NetLine
 from vpp.wire import Id, Moment, WireModel

@@ -8,7 +8,7 @@ from typing import Any, Literal, assert_never
 from vpp.model.programme import FOREVER
 from vpp.model.time import QUARTER, Interval
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
-from vpp.service.openadrdesk import OpenAdrDesk
+from vpp.service.openadr.desk import OpenAdrDesk
 from vpp.service.plant import Plant
 from vpp.trade.programme import Standing
 from vpp.trade.programmeorders import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from vpp.model.ids import ProductId
-from vpp.service import agc
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
+from vpp.service.calls.reservedesk import Run
 from vpp.service.plant import Plant
-from vpp.service.reservedesk import Run
+from vpp.service.steering import agc
 from vpp.wireregulation import IndexPartsView, PjmScoreView, RegulationRunView, RegulationView
 
 PLACES = 6

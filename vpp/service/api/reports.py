@@ -9,11 +9,12 @@ from pydantic import Field, TypeAdapter
 
 from vpp.model.reporting import ReportKind
 from vpp.model.time import Interval
-from vpp.service import reporting, reportsending
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
-from vpp.service.reportdesk import Owed, PlatformDesk
+from vpp.service.reports import reporting
+from vpp.service.reports import sending as reportsending
+from vpp.service.reports.desk import Owed, PlatformDesk
 from vpp.wire import Id, Moment, WireModel
 from vpp.wirereports import (
     AnyReportMessage,

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from vpp.model.horizon import Horizon
 from vpp.model.time import Interval, latest_boundary
-from vpp.service import series_door
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.api.views import SeriesTaken, SeriesView
-from vpp.service.numbers import listed
+from vpp.service.feeds import door as series_door
+from vpp.service.park.numbers import listed
 from vpp.service.plant import Plant
 from vpp.wire import Moment, SeriesUpload, WireModel
 

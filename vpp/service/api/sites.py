@@ -8,7 +8,7 @@ from vpp.model.programme import ProgrammeEvent
 from vpp.model.site import SiteHealth
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.plant import Plant
-from vpp.service.vtndesk import SiteDesk
+from vpp.service.vtn.desk import SiteDesk
 from vpp.wire import WireModel
 
 

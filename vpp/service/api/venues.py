@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from vpp.service import venuelog
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
-from vpp.service.venuestate import SendState, VenueDesk
+from vpp.service.venues import log as venuelog
+from vpp.service.venues.state import SendState, VenueDesk
 from vpp.wire import WireModel
 
 SHOWN = 50

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
-from vpp.service.numbers import Exact, Numbers
+from vpp.service.park.numbers import Exact, Numbers
 from vpp.wire import DeliveryView, ProductView, Span, WireModel
 
 # ---------------------------------------------------------------- markets

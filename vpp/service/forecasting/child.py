@@ -13,10 +13,10 @@ import pickle
 import sys
 from typing import BinaryIO
 
-from vpp.service.childlife import answers_alone, behave
 from vpp.service.forecasting import work
 from vpp.service.forecasting.jobs import Learnt, TrainJob
-from vpp.service.frames import read_frame, write_frame
+from vpp.service.solving.childlife import answers_alone, behave
+from vpp.service.solving.frames import read_frame, write_frame
 
 ADDRESS_SPACE_BYTES = 4 * 2**30
 """A year of one series needs a twentieth of it."""

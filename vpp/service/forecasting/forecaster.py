@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from typing import Protocol, Self, TypeAlias
 
 from vpp.service.forecasting.jobs import Choice, Errors, Ill, Issued, IssueJob, Learnt, TrainJob
-from vpp.service.warmchild import Failed, WarmChild
+from vpp.service.solving.warmchild import Failed, WarmChild
 
 LOADING_S = 60.0
 """Within this an issuer has loaded the models of a park, and the libraries they need."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon
 from vpp.model.time import local_date
-from vpp.service.bidcurves import scenarios_drawn
+from vpp.service.bids.curves import scenarios_drawn
 from vpp.service.events import Severity
 from vpp.service.forecasting.jobs import Ill, Issued, IssueJob
 from vpp.service.forecasting.past import known_past

@@ -24,9 +24,9 @@ from vpp.service.forecasting.forecaster import Answer
 from vpp.service.forecasting.jobs import Choice, Ill, TrainJob
 from vpp.service.forecasting.past import known_past
 from vpp.service.forecasting.watched import long_enough, series_watched
+from vpp.service.park.schematypes import DAYS
 from vpp.service.plant import Plant
 from vpp.service.record import append
-from vpp.service.schematypes import DAYS
 
 CHOICE = "forecast-choice"
 """Kind of journal entries."""

@@ -19,7 +19,7 @@ from vpp.sense.forecast.pasts import StoredPast
 from vpp.sense.series import SeriesStore
 
 if TYPE_CHECKING:  # a process that learns needs no schema
-    from vpp.service.forecastschema import ForecastsSection, SiteSection
+    from vpp.service.forecasting.schema import ForecastsSection, SiteSection
     from vpp.service.plant import Plant
 
 

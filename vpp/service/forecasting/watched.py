@@ -2,7 +2,7 @@
 
     net.<connection point>  kW net injection at the main meter, less what the plan moves behind it: what
                             loads, weather and whatever has no meter of its own do there
-    flexibility.up, .down   room of the park to move (`flexibility.py`)
+    flexibility.up, .down   room of the park to move (`planning/flexibility.py`)
     carbon, `forecasts.also`  the grid's carbon where it is a series, and whatever the park file names
 
 A main meter's reading of a boundary comes after it, so `net.…` is known a quarter-hour later.
@@ -20,7 +20,7 @@ from vpp.model.park import Park
 from vpp.model.resource import CurtailableLoad, FixedLoad, Generator
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.sense.state import freeze
-from vpp.service.flexibility import DOWN, UP, room
+from vpp.service.planning.flexibility import DOWN, UP, room
 from vpp.service.plant import Closed, Plant
 
 NET = "net."

@@ -9,14 +9,14 @@ from pathlib import Path
 from vpp.errors import DataError
 from vpp.model.market import BidMode
 from vpp.model.time import QUARTER, isoformat, latest_boundary, local_date, local_day, local_moment
-from vpp.service.backtestasked import SERIES_BEYOND, TTL_PERIODS
-from vpp.service.controlschema import ControlSettings
-from vpp.service.forecastschema import ForecastsSection
-from vpp.service.parkfile import ParkFile, load_park, shipped_park
-from vpp.service.parkschema import PlanningSettings
-from vpp.service.replay import scenario_of
-from vpp.service.simulation import OPENING
+from vpp.service.backtest.asked import SERIES_BEYOND, TTL_PERIODS
+from vpp.service.backtest.replay import scenario_of
+from vpp.service.demo.simulation import OPENING
+from vpp.service.forecasting.schema import ForecastsSection
+from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
+from vpp.service.park.schema import PlanningSettings
 from vpp.service.simulations.views import SimulationRequest
+from vpp.service.steering.schema import ControlSettings
 
 PLAN_S, PLAN_HARD_S, ISSUE_S, TRAIN_S = 600.0, 900.0, 600.0, 3600.0
 """So long in wall time plans and forecasts may take at least, and learning: who steps waits, and a limit

@@ -18,14 +18,14 @@ from time import monotonic
 from vpp.clock import Watch
 from vpp.errors import ConfigError
 from vpp.service.api.problems import RETRY_AFTER_S, HttpRefusal
-from vpp.service.executor import ExecutorPool
 from vpp.service.forecasting.forecaster import cores
-from vpp.service.parkfile import ParkFile
-from vpp.service.parkschema import SimulatorSettings
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.park.schema import SimulatorSettings
 from vpp.service.simulations.asked import park_of
 from vpp.service.simulations.record import Done
 from vpp.service.simulations.simulation import Simulation
 from vpp.service.simulations.views import SimulationRequest
+from vpp.service.solving.executor import ExecutorPool
 
 LOOK_EVERY_S = 30.0
 """How often it is looked for simulations that nobody asks any more."""

@@ -15,7 +15,7 @@ import structlog
 from vpp.clock import WallClock
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
-from vpp.service.parkschema import SimulatorSettings
+from vpp.service.park.schema import SimulatorSettings
 from vpp.service.run import keep_start
 from vpp.service.simulations.desk import SimulationDesk
 

@@ -3,7 +3,7 @@
     step(until) ─▶ … devices ▸ weather, prices ▸ trade ▸ plan ▸ act ▸ account … ─▶ time stands again
     do(request) ─▶ the same handler as on a live plant, at the moment that stands
 
-The loops are those of a live plant (`loops.py`) in lockstep with the world (`simulation.py` of the
+The loops are those of a live plant (`loops.py`) in lockstep with the world (`demo/simulation.py` of the
 service); one seat more at the clock, the last in turn, holds time back. Nothing of the wall clock and
 nothing of another simulation enters: the same park, seed and requests at the same moments give the same
 record byte by byte. That is also how `branch` goes back to a moment: the requests are done again.
@@ -28,15 +28,15 @@ from vpp.errors import DataError, VppError
 from vpp.model.time import isoformat
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import Answer, AnyRoute, Call
-from vpp.service.executor import Executor
+from vpp.service.backtest.replay import open_direct
+from vpp.service.demo.simulation import GRACE, loops_with_world, series_ids
 from vpp.service.forecasting.forecaster import ProcessForecaster
-from vpp.service.parkfile import ParkFile
-from vpp.service.replay import open_direct
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.run import run
-from vpp.service.simulation import GRACE, loops_with_world, series_ids
 from vpp.service.simulations.asked import as_asked, ends
 from vpp.service.simulations.record import Done, Fingerprint, Warnings, kind_of
 from vpp.service.simulations.views import SimulationRequest
+from vpp.service.solving.executor import Executor
 from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.direct import MarketPart
 from vpp.simulate.market import VenueTimes

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from vpp.service.numbers import Exact
+from vpp.service.park.numbers import Exact
 from vpp.wire import Moment, WireModel
 
 ParkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]

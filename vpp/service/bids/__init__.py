@@ -1,0 +1,1 @@
+"""How a bid is made of a plan, and shown to people."""

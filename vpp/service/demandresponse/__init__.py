@@ -1,0 +1,1 @@
+"""Demand response, from an invitation to the money."""

@@ -1,0 +1,1 @@
+"""A whole park with nothing else installed: broker, devices, market, service."""

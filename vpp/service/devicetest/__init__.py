@@ -1,0 +1,1 @@
+"""A device read with proof that nothing was written, and stepped under supervision."""

@@ -1,0 +1,1 @@
+"""Series that are fetched or put: prices, weather, carbon."""

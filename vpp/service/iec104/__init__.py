@@ -1,0 +1,1 @@
+"""Dispatch centres and devices over IEC 60870-5-104."""

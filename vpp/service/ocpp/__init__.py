@@ -1,0 +1,1 @@
+"""Charging stations that connect to us over OCPP."""

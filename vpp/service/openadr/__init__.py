@@ -1,0 +1,1 @@
+"""Utilities whose OpenADR programmes the park takes part in."""

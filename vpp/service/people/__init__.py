@@ -1,0 +1,1 @@
+"""Messages to people: over which ways, in which words, and the page by which they answer."""

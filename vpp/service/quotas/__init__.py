@@ -1,0 +1,1 @@
+"""Budgets that reach beyond the horizon: counted, kept on record, priced."""

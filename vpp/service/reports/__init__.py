@@ -1,0 +1,1 @@
+"""What the plant reports of itself to dispatch centres and platforms."""

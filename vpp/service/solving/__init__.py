@@ -1,0 +1,1 @@
+"""Where plans are solved: in warm child processes that can be killed."""

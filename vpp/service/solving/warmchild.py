@@ -1,0 +1,176 @@
+"""A warm child process that answers one question at a time and can be killed.
+
+Who asks gives a hard limit, held here from outside with SIGKILL. A child that was killed or died is
+replaced before the next question, and whoever asked is told why there is no answer: `Failed`, never
+silence. Questions and answers are frames (`frames.py`) on its stdin and stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from vpp.errors import UnavailableError, VppError
+from vpp.service.solving.frames import HEADER
+
+LAST_WORDS_S = 5.0
+"""How long a child that closed its pipe is waited for, to say how it ended."""
+
+LARGEST_ANSWER_BYTES = 2**30
+
+NONSENSE: tuple[type[Exception], ...] = (
+    *(pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError, ImportError),
+    *(EOFError, OverflowError, MemoryError, VppError),
+)
+"""What reading a broken pickle may raise."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why there is no answer."""
+
+    reason: str
+
+
+class WarmChild:
+    """One warm child process. Use as an async context manager."""
+
+    def __init__(self, command: tuple[str, ...], *, name: str, recycle_after: int) -> None:
+        """Run `command` as the child, and a fresh one after `recycle_after` answers: a leak ends.
+
+        `name` says in messages which process it is.
+        """
+        self._command = command
+        self._name = name
+        self._recycle_after = recycle_after
+        self._answers = 0
+        self._open = False
+        self._child: asyncio.subprocess.Process | None = None
+        self._ready: asyncio.Task[asyncio.subprocess.Process] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self.restarts = 0
+        """How often a dead or killed child was replaced."""
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        self._spawn_soon()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._open = False  # a question that ends now starts no other child
+        await self._stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None while there is none."""
+        return self._child.pid if self._child is not None else None
+
+    async def ask(
+        self,
+        payload: Callable[[], bytes],
+        read: Callable[[bytes], Answer],
+        *,
+        hard_s: float,
+    ) -> Answer | Failed:
+        """What the child answers, as `read` makes it of the bytes, within `hard_s` of wall time.
+
+        The time counts from when its turn comes, a cold start included; `payload` is made then, by
+        what the child that hears it has been told already.
+
+        Raises:
+            UnavailableError: It is not open.
+        """
+        async with self._one_at_a_time:
+            if self._ready is None:
+                raise UnavailableError(
+                    f"the {self._name} process is not open",
+                    where=self._name,
+                    fix="Use it inside `async with`",
+                )
+            if self._child is not None and self._child.returncode is not None:
+                await self._restart()  # it died while nobody asked it anything
+            answered = False
+            try:
+                async with asyncio.timeout(hard_s):
+                    content = await self._ask(await self._ready, payload())
+                answer = read(content)
+                answered = True
+            except TimeoutError:
+                return Failed(f"killed at the hard limit of {hard_s:g} s")
+            except OSError as error:
+                return Failed(f"the {self._name} process cannot be reached: {error}")
+            except asyncio.IncompleteReadError:
+                return Failed(f"the {self._name} process died with code {await self._code()}")
+            except NONSENSE as error:
+                return Failed(f"the {self._name} process answered nonsense: {error!r}")
+            finally:
+                # Also where the caller was cancelled: a late answer must not meet another question.
+                if not answered:
+                    await self._restart()
+            self._answers += 1
+            if self._answers % self._recycle_after == 0:
+                await self._stop()
+                self._spawn_soon()
+            return answer
+
+    async def _ask(self, child: asyncio.subprocess.Process, payload: bytes) -> bytes:
+        assert child.stdin is not None
+        child.stdin.write(HEADER.pack(len(payload)) + payload)
+        await child.stdin.drain()
+        return await _read(child)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        # No threads but the child's own: the linear algebra of its parts is too small for more.
+        env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        child = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=env,
+        )
+        self._child = child
+        await _read(child)  # it has said that it is ready
+        return child
+
+    def _spawn_soon(self) -> None:
+        if self._open:
+            self._ready = asyncio.create_task(self._spawn(), name=f"{self._name}-spawn")
+
+    async def _restart(self) -> None:
+        await self._stop()
+        self._spawn_soon()
+        self.restarts += 1
+
+    async def _code(self) -> int | None:
+        """How the child ended, None where it closed its pipe and lives on (it is killed later)."""
+        if self._child is None:
+            return None
+        try:
+            return await asyncio.wait_for(self._child.wait(), LAST_WORDS_S)
+        except TimeoutError:
+            return None
+
+    async def _stop(self) -> None:
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.cancel()
+            await asyncio.gather(ready, return_exceptions=True)
+        child, self._child = self._child, None
+        if child is not None and child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def _read(child: asyncio.subprocess.Process) -> bytes:
+    assert child.stdout is not None
+    header = await child.stdout.readexactly(HEADER.size)
+    (size,) = HEADER.unpack(header)
+    if size > LARGEST_ANSWER_BYTES:
+        raise ValueError(f"an answer of {size} bytes")
+    return await child.stdout.readexactly(size)

@@ -1,0 +1,1 @@
+"""Markets that bids are sent to and whose awards are fetched."""

@@ -1,0 +1,1 @@
+"""Our own OpenADR 3 server, and the sites that ask it."""

@@ -1,0 +1,1 @@
+"""A window for other processes: the state of the plant in Redis."""
