@@ -81,7 +81,7 @@ def test_every_shipped_map_can_be_loaded_and_let_go(name: str, tmp_path: Path) -
         pytest.param(
             "resource: pv",
             "resource: battery",
-            "modbus.0.devices.2.resource: device 'battery' is behind gateway 'mill-gateway' already",
+            "modbus.0.devices.2.resource: device 'battery' is behind 'mill-gateway' already",
             id="a device twice",
         ),
         pytest.param(

@@ -88,7 +88,10 @@ def test_the_template_and_the_example_of_the_page_fit_a_park(tmp_path: Path) -> 
         (("[mill-gate]", "[north]"), "limits_of.0: unknown place 'north'"),
         (("env: HALL_SECRET", "env: NO_SECRET"), "NO_SECRET: there is no value"),
         (("env: HALL_SECRET", "env: HALL_ID"), "client_secret: has fewer than 16 characters"),
-        (("id: hall-controller", "id: mqtt"), "sites.0.id: 'mqtt' is the name of another link"),
+        (
+            ("id: hall-controller", "id: mqtt"),
+            "sites.0.id: 'mqtt' is the name of the link to our own broker",
+        ),
         (("callbacks: []", 'callbacks: ["http://hall.example"]'), "give https"),
         (("callbacks: []", 'callbacks: ["https://hall.example/x"]'), "not of the form"),
         (("callbacks: []", 'callbacks: ["https://a@hall.example"]'), "not of the form"),

@@ -11,8 +11,6 @@ from vpp.service.iec104.schema import (
     LimitSection,
     StationSection,
 )
-from vpp.service.links.gatewaychecks import mapped_gateways
-from vpp.service.links.health import NATIVE
 from vpp.service.park.config import KeyPath
 from vpp.service.park.parts import Parts, require
 
@@ -21,20 +19,15 @@ REGISTERS = ("import_wh", "export_wh")
 
 def check_telecontrol(parts: Parts) -> None:
     """Addresses are given once, and what they name is of the park."""
-    carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
-    for _, mapped in mapped_gateways(parts):
-        carried |= {device.resource: mapped.id for device in mapped.devices}
     bound: dict[tuple[str, int], str] = {}
     for path, one in parts.iec104:
-        if one.id == NATIVE:
-            parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         other = bound.setdefault((one.host, one.port), one.id)
         if other != one.id:
             parts.fault((*path, "host"), f"{one.host}:{one.port} is {other!r} already")
         if isinstance(one, StationSection):
             _check_station(parts, path, one)
         else:
-            _check_client(parts, path, one, carried)
+            _check_client(parts, path, one)
 
 
 def _check_station(parts: Parts, path: KeyPath, station: StationSection) -> None:
@@ -74,16 +67,10 @@ def _check_order(parts: Parts, path: KeyPath, order: LimitSection | ActivationSe
                 parts.fault((*path, "hold_minutes"), "a call lasts whole quarter-hours")
 
 
-def _check_client(
-    parts: Parts, path: KeyPath, client: ClientSection, carried: dict[str, str]
-) -> None:
+def _check_client(parts: Parts, path: KeyPath, client: ClientSection) -> None:
     read: list[int] = []
     for place, device in enumerate(client.devices):
         where = (*path, "devices", place)
-        first = carried.setdefault(device.resource, client.id)
-        if first != client.id or device.resource in {d.resource for d in client.devices[:place]}:
-            what = f"device {device.resource!r} is behind {first!r} already"
-            parts.fault((*where, "resource"), what)
         if require(parts, (*where, "resource"), device.resource, parts.known("device"), "device"):
             _check_device(parts, where, device)
         read += [point.ioa for point in device.points.values()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from vpp.service.links.deviceschema import ModbusDeviceSection
-from vpp.service.links.health import NATIVE
 from vpp.service.links.registermaps import load_map, shipped_maps
 from vpp.service.park.config import ConfigErrors, Fault, KeyPath
 from vpp.service.park.parts import Parts, require
@@ -34,12 +33,9 @@ def read_register_maps(parts: Parts, folder: Path) -> list[Fault]:
 
 
 def check_gateways(parts: Parts) -> None:
-    """Each device is of the park, behind one gateway, and its map fits what it is used for."""
-    carried: dict[str, str] = {}
+    """Each device is of the park, each gateway is given once, and a map fits what it is used for."""
     reached: dict[tuple[str, int], str] = {}
     for path, gateway in parts.modbus:
-        if gateway.id == NATIVE:
-            parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         other = reached.setdefault((gateway.host, gateway.port), gateway.id)
         if other != gateway.id:
             what = (
@@ -48,10 +44,6 @@ def check_gateways(parts: Parts) -> None:
             parts.fault((*path, "host"), what)
         for place, device in enumerate(gateway.devices):
             where = (*path, "devices", place)
-            first = carried.setdefault(device.resource, gateway.id)
-            if first != gateway.id or _twice(gateway.devices[:place], device):
-                what = f"device {device.resource!r} is behind gateway {first!r} already"
-                parts.fault((*where, "resource"), what)
             if require(
                 parts, (*where, "resource"), device.resource, parts.known("device"), "device"
             ):
@@ -59,10 +51,6 @@ def check_gateways(parts: Parts) -> None:
             if gateway.timeout_s > device.poll_s:
                 what = f"is below timeout_s {gateway.timeout_s:g} of its gateway: nothing could be late"
                 parts.fault((*where, "poll_s"), what)
-
-
-def _twice(before: list[ModbusDeviceSection], device: ModbusDeviceSection) -> bool:
-    return any(one.resource == device.resource for one in before)
 
 
 def _check_map(parts: Parts, where: KeyPath, device: ModbusDeviceSection) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vpp.errors import UnavailableError
 from vpp.model.payloads import PayloadMap, fill
-from vpp.service.links.health import NATIVE
 from vpp.service.links.httpdeviceschema import HttpGatewaySection, PullSection
 from vpp.service.links.payloadmaps import load_payload_map, shipped_payload_maps
 from vpp.service.links.payloadschema import BrokerSection, GatewayDeviceSection, MqttGatewaySection
@@ -49,19 +48,12 @@ def mapped_gateways(parts: Parts) -> list[tuple[KeyPath, Mapped]]:
 
 
 def check_mapped_gateways(parts: Parts) -> None:
-    """Each device is of the park, behind one gateway, and can be told from the others there."""
-    carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
+    """Each device is of the park, and can be told from the others behind its gateway."""
     for path, gateway in mapped_gateways(parts):
-        if gateway.id == NATIVE:
-            parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         payload_map = parts.payload_maps.get(gateway.map)
         told: dict[tuple[str, ...], str] = {}
         for place, device in enumerate(gateway.devices):
             where = (*path, "devices", place)
-            if device.resource in carried:
-                what = f"device {device.resource!r} is behind {carried[device.resource]!r} already"
-                parts.fault((*where, "resource"), what)
-            carried.setdefault(device.resource, gateway.id)
             known = require(
                 parts, (*where, "resource"), device.resource, parts.known("device"), "device"
             )

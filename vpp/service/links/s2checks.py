@@ -13,9 +13,7 @@ from vpp.model.resource import (
     Resource,
     ShiftableRun,
 )
-from vpp.service.iec104.schema import ClientSection
-from vpp.service.links.gatewaychecks import LEAST_CHARS, mapped_gateways
-from vpp.service.links.health import NATIVE
+from vpp.service.links.gatewaychecks import LEAST_CHARS
 from vpp.service.links.s2schema import S2DeviceSection
 from vpp.service.park.config import KeyPath
 from vpp.service.park.parts import Parts, require
@@ -30,38 +28,18 @@ LIMITS: dict[type[Resource], str] = {
 
 
 def check_s2(parts: Parts) -> None:
-    """Each device is a resource that no other link carries, with a token of its own."""
+    """Each device is a resource, with a token of its own."""
     section = parts.s2
     if section is None:
         return
-    if section.id == NATIVE:
-        parts.fault(("s2", "id"), f"{NATIVE!r} is the name of the link to our own broker")
-    carried = carried_elsewhere(parts)
     used: dict[str, str] = {}
     for place, device in enumerate(section.devices):
         where: KeyPath = ("s2", "devices", place)
-        if device.resource in carried:
-            what = f"device {device.resource!r} is behind {carried[device.resource]!r} already"
-            parts.fault((*where, "resource"), what)
-        carried.setdefault(device.resource, section.id)
         _check_token(parts, (*where, "token"), device, used)
         if require(
             parts, (*where, "resource"), device.resource, parts.known("resource"), "resource"
         ):
             _check_limits(parts, where, device, parts.by_id().get(device.resource))
-
-
-def carried_elsewhere(parts: Parts) -> dict[str, str]:
-    """Which link carries each device: those over S2 and Sparkplug B left out."""
-    carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
-    for _, mapped in mapped_gateways(parts):
-        carried |= {device.resource: mapped.id for device in mapped.devices}
-    for _, unit in parts.iec104:
-        if isinstance(unit, ClientSection):
-            carried |= {device.resource: unit.id for device in unit.devices}
-    for _, central in parts.ocpp:
-        carried |= {park.resource: central.id for park in central.car_parks}
-    return carried
 
 
 def _check_token(

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from vpp.service.links.gatewaychecks import REGISTERS, check_broker
-from vpp.service.links.health import NATIVE
-from vpp.service.links.s2checks import carried_elsewhere
 from vpp.service.links.sparkplugschema import SparkplugDeviceSection
 from vpp.service.park.config import KeyPath
 from vpp.service.park.parts import Parts, require
 
 
 def check_sparkplug(parts: Parts) -> None:
-    """Each device is of the park, behind one link, and at a place of its own."""
-    carried = carried_elsewhere(parts)
-    if parts.s2 is not None:
-        carried |= {device.resource: parts.s2.id for device in parts.s2.devices}
+    """Each device is of the park, and at a place of its own."""
     places: dict[tuple[str, str, str | None], str] = {}
     for path, section in parts.sparkplug:
-        if section.id == NATIVE:
-            parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         check_broker(parts, path, section.broker)
         for place, device in enumerate(section.devices):
             where: KeyPath = (*path, "devices", place)
-            if device.resource in carried:
-                what = f"device {device.resource!r} is behind {carried[device.resource]!r} already"
-                parts.fault((*where, "resource"), what)
-            carried.setdefault(device.resource, section.id)
             key = section.id, device.node, device.device
             if (first := places.setdefault(key, device.resource)) != device.resource:
                 parts.fault((*where, "node"), f"is where {first!r} is already")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vpp.errors import UnavailableError
 from vpp.model.resource import EvFleet
-from vpp.service.links.health import NATIVE
 from vpp.service.ocpp.kinds import load_kind, shipped_kinds
 from vpp.service.ocpp.schema import CarParkSection, OcppSection
 from vpp.service.park.config import ConfigErrors, Fault, KeyPath
@@ -50,23 +49,15 @@ def _named(parts: Parts) -> list[tuple[KeyPath, str]]:
 
 
 def check_charging(parts: Parts) -> None:
-    """Each car park is an EV fleet of the park behind one link, each station is given once."""
-    carried = {device.resource: g.id for _, g in parts.modbus for device in g.devices}
-    carried |= {device.resource: g.id for _, g in parts.mqtt_gateways for device in g.devices}
+    """Each car park is an EV fleet of the park, each station is given once."""
     ports: dict[int, str] = {}
     for path, central in parts.ocpp:
-        if central.id == NATIVE:
-            parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         other = ports.setdefault(central.listen.port, central.id)
         if other != central.id:
             parts.fault((*path, "listen", "port"), f"{other!r} listens there already")
         seen: dict[str, KeyPath] = {}
         for place, park in enumerate(central.car_parks):
             where = (*path, "car_parks", place)
-            first = carried.setdefault(park.resource, f"{central.id} {place}")
-            if first != f"{central.id} {place}":
-                what = f"device {park.resource!r} is behind {first!r} already"
-                parts.fault((*where, "resource"), what)
             _check_fleet(parts, where, park)
             _check_stations(parts, where, central, park, seen)
 

@@ -21,6 +21,7 @@ from vpp.service.demandresponse.checks import check_demand_response
 from vpp.service.feeds.schema import HttpFeedSection
 from vpp.service.iec104.checks import check_telecontrol
 from vpp.service.instructions.checks import check_instructions
+from vpp.service.links.carriers import check_carriers
 from vpp.service.links.devicechecks import check_gateways
 from vpp.service.links.gatewaychecks import check_mapped_gateways
 from vpp.service.links.s2checks import check_s2
@@ -65,6 +66,7 @@ def check(parts: Parts) -> list[Fault]:
     check_venues(parts)
     check_people(parts)
     check_window(parts)
+    check_carriers(parts)
     check_gateways(parts)
     check_mapped_gateways(parts)
     check_telecontrol(parts)
