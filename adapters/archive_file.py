@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,45 @@ class Stored:
     size_bytes: int
 
 
-def month_file(stem: str, recorded_at: str) -> str:
+ARCHIVE = "archive"
+"""Folder beside the file that lines come from."""
+
+ARCHIVE_TABLE = "CREATE TABLE archive (name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL) STRICT"
+"""In that file: how far each file of the archive is good, noted with what is deleted for it."""
+
+
+def month_file(stem: str, recorded_at: str, form: str = "jsonl") -> str:
     """`journal-2026-08.jsonl.gz` of something that was recorded at `2026-08-17T…`."""
-    return f"{stem}-{recorded_at[:7]}.jsonl.gz"
+    return f"{stem}-{recorded_at[:7]}.{form}.gz"
+
+
+def add_all(
+    connection: sqlite3.Connection,
+    folder: Path,
+    files: Mapping[str, Sequence[bytes]],
+    head: bytes | None = None,
+) -> list[Stored]:
+    """Write the lines of each file, below `head` where it is new. What is good of it is in `ARCHIVE_TABLE`.
+
+    Raises:
+        OSError: The disk refuses; what was good still is.
+        sqlite3.Error: It cannot be read how much that is.
+    """
+    known: dict[str, int] = dict(connection.execute("SELECT name, size_bytes FROM archive"))
+    stored: list[Stored] = []
+    for name, lines in files.items():
+        good = Stored(name, known.get(name, 0))
+        first = [head] if head is not None and good.size_bytes == 0 else []
+        stored.append(add_lines(folder, good, [*first, *lines]))
+    return stored
+
+
+def note(connection: sqlite3.Connection, files: Iterable[Stored]) -> None:
+    """How far each file is good now: within the transaction that deletes what it holds."""
+    connection.executemany(
+        "INSERT INTO archive VALUES (?,?) ON CONFLICT DO UPDATE SET size_bytes=excluded.size_bytes",
+        [(file.name, file.size_bytes) for file in files],
+    )
 
 
 def add_lines(folder: Path, good: Stored, lines: Sequence[bytes]) -> Stored:

@@ -26,16 +26,16 @@ from threading import Thread
 from types import TracebackType
 from typing import Self, TypeVar
 
-from adapters.archive_file import Stored, add_lines, month_file
+from adapters.archive_file import ARCHIVE, ARCHIVE_TABLE, Stored, add_all, month_file, note
 from adapters.sqlite_file import FolderLock, connect, connect_to_read, unavailable
 from vpp.errors import ConfigError, ConflictError, DataError, UnavailableError
 from vpp.model.time import isoformat, parse_utc, require_utc
 from vpp.ports import JournalEntry
 
 VERSION = 2
-_SET_ASIDE = """
+_SET_ASIDE = f"""
 CREATE TABLE set_aside (kind TEXT PRIMARY KEY, up_to INTEGER NOT NULL) STRICT;
-CREATE TABLE archive (name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL) STRICT;
+{ARCHIVE_TABLE};
 CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
     WHEN OLD.number > coalesce((SELECT up_to FROM set_aside WHERE kind = OLD.kind), 0)
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END
@@ -54,7 +54,6 @@ CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
 {_SET_ASIDE}
 """
 UPGRADES = {1: f"DROP TRIGGER journal_never_forgets; {_SET_ASIDE}"}
-ARCHIVE = "archive"
 COLUMNS = "number, recorded_at, kind, key, body"
 PAGE = 500
 """Entries read at a time: a long-lived reader would keep the write-ahead log from shrinking."""
@@ -384,19 +383,13 @@ def _into_archive(writing: sqlite3.Connection, folder: Path, page: Sequence[_Row
         one_line = body.replace(b"\n", b" ")  # between two parts of it: inside a text it is escaped
         line = shown.removesuffix(b"}") + b', "body": ' + one_line + b"}"
         months.setdefault(month_file("journal", recorded_at), []).append(line)
-    known: dict[str, int] = dict(writing.execute("SELECT name, size_bytes FROM archive"))
-    return [
-        add_lines(folder, Stored(name, known.get(name, 0)), lines) for name, lines in months.items()
-    ]
+    return add_all(writing, folder, months)
 
 
 def _delete(writing: sqlite3.Connection, page: Sequence[_Row], files: Sequence[Stored]) -> None:
     """In one transaction with how far the archive is good."""
     writing.execute("BEGIN IMMEDIATE")
-    writing.executemany(
-        "INSERT INTO archive VALUES (?,?) ON CONFLICT DO UPDATE SET size_bytes=excluded.size_bytes",
-        [(file.name, file.size_bytes) for file in files],
-    )
+    note(writing, files)
     writing.executemany(
         "INSERT INTO set_aside VALUES (?,?) ON CONFLICT DO UPDATE SET up_to=excluded.up_to",
         [(kind, number) for number, _, kind, _, _ in page],

@@ -8,11 +8,17 @@ the devices for longer than the queue can hold, readings are dropped and counted
 
 Rows lie in the order (device, time), so that one device's day is one stretch of the file. The same
 device, time and sequence number twice is one row, whichever came first.
+
+Old rows can be *set aside*, into compressed tables beside the file: a page of one device at a time, in the
+archive before they leave. `power_kw` and the other columns of a table are named as in telemetry, so that it
+can be told again as a recording.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
@@ -25,16 +31,18 @@ from typing import Self
 import msgspec
 import structlog
 
+from adapters.archive_file import ARCHIVE, ARCHIVE_TABLE, Stored, add_all, month_file, note
 from adapters.sqlite_file import connect, connect_to_read, unavailable
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import EvSession, Measurement, MeterReading, Quality, Reading, RunPhase
-from vpp.model.time import EPOCH, Interval
+from vpp.model.time import EPOCH, Interval, isoformat
 
 log = structlog.get_logger(__name__)
 
-VERSION = 3
-SCHEMA = """
+VERSION = 4
+SCHEMA = f"""
+{ARCHIVE_TABLE};
 CREATE TABLE reading (
     device TEXT NOT NULL, ts_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
     enterprise TEXT NOT NULL, received_ms INTEGER NOT NULL, quality TEXT NOT NULL,
@@ -57,9 +65,13 @@ ALTER TABLE reading ADD COLUMN done_kwh REAL;
 ALTER TABLE reading ADD COLUMN discharged_today_kwh REAL
 """,
     2: "ALTER TABLE reading ADD COLUMN reactive_kvar REAL",
+    3: ARCHIVE_TABLE,
 }
 ONCE = "ON CONFLICT (device, ts_ms, seq) DO NOTHING"
 READING_COLUMNS, METER_COLUMNS = 20, 8
+ASIDE_ROWS = 2000
+"""Set aside at a time: what waits to be written waits for no more than that."""
+
 ROWS_A_STATEMENT = 100
 """Python takes its lock back after each statement, up to 5 ms later while the event loop is busy: a row a
 statement would be 2 000 rows a second then."""
@@ -166,6 +178,16 @@ class SqliteTelemetry:
             self._writing.close()
             self._reading.close()
 
+    async def set_aside(
+        self, before: datetime, *, after: tuple[str, str] = ("", "")
+    ) -> tuple[str, str] | None:
+        """As `vpp.ports.SetTelemetryAside`."""
+        if self._closed:
+            raise UnavailableError("is closed", where=str(self._path), fix="Ask before closing it")
+        page = _Page(_ms(before), after)
+        await self._pass(page)
+        return page.reached
+
     async def _pass(self, flush: _Flush) -> None:
         """Send a marker through the queue and wait until the writer has met it."""
         self._waiting.append(flush)
@@ -232,7 +254,9 @@ class SqliteTelemetry:
         last = False
         while not last:
             group, flush = self._gather()
-            error = self._commit(group) if group else None
+            error: Exception | None = self._commit(group) if group else None
+            if isinstance(flush, _Page):
+                error = self._page_aside(flush)
             if flush is not None:
                 last, flush.error = flush.last, error
                 flush.met.set()
@@ -275,6 +299,29 @@ class SqliteTelemetry:
         self.fault = None
         return None
 
+    def _page_aside(self, page: _Page) -> Exception | None:
+        """First into the archive, then out of the file."""
+        try:
+            found = _old_rows(self._writing, page)
+            if found is None:
+                page.reached = None
+                return None
+            table, device, rows = found
+            if rows:
+                files = _into_archive(self._writing, self._path.parent / ARCHIVE, table, rows)
+                with self._writing:  # commits, or rolls back
+                    self._writing.execute("BEGIN IMMEDIATE")
+                    note(self._writing, files)
+                    self._writing.executemany(
+                        f"DELETE FROM {table} WHERE device=? AND ts_ms=? AND seq=?",
+                        [(row["device"], row["ts_ms"], row["seq"]) for row in rows],
+                    )
+            whole = len(rows) < ASIDE_ROWS
+            page.reached = table, f"{device}\0" if whole else device
+        except (sqlite3.Error, OSError) as error:
+            return error
+        return None
+
     def _insert(self, table: str, columns: int, rows: Sequence[Sequence[object]]) -> None:
         one = f"({','.join('?' * columns)})"
         for first in range(0, len(rows), ROWS_A_STATEMENT):
@@ -296,7 +343,65 @@ class _Flush:
     def __init__(self, *, last: bool) -> None:
         self.last = last
         self.met = Event()
-        self.error: sqlite3.Error | None = None
+        self.error: Exception | None = None
+
+
+class _Page(_Flush):
+    """A marker that asks for a page of old rows to be set aside, once what came before it is written."""
+
+    def __init__(self, before_ms: int, after: tuple[str, str]) -> None:
+        super().__init__(last=False)
+        self.before_ms, self.after = before_ms, after
+        self.reached: tuple[str, str] | None = None
+
+
+TABLES = {"reading": "telemetry", "meter_reading": "meters"}
+"""Of the file, in the order in which they are gone through, and what their tables in the archive are called."""
+
+
+def _old_rows(
+    connection: sqlite3.Connection, page: _Page
+) -> tuple[str, str, list[sqlite3.Row]] | None:
+    """The next device of either table, with its oldest rows that may go; None behind the last device."""
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    names, (begun, after) = list(TABLES), page.after
+    for table in names[names.index(begun) if begun else 0 :]:
+        found = cursor.execute(
+            f"SELECT MIN(device) FROM {table} WHERE device >= ?", (after if table == begun else "",)
+        ).fetchone()[0]
+        if found is not None:
+            rows = cursor.execute(
+                f"SELECT * FROM {table} WHERE device=? AND ts_ms<? ORDER BY ts_ms, seq LIMIT ?",
+                (found, page.before_ms, ASIDE_ROWS),
+            ).fetchall()
+            return table, found, rows
+    return None
+
+
+def _into_archive(
+    connection: sqlite3.Connection, folder: Path, table: str, rows: Sequence[sqlite3.Row]
+) -> list[Stored]:
+    months: dict[str, list[bytes]] = {}
+    for row in rows:
+        cells = [_cell(name, row[name]) for name in row.keys()]  # noqa: SIM118  (a row yields values)
+        line = _csv_line(cells)
+        name = month_file(TABLES[table], isoformat(_moment(row["ts_ms"])), "csv")
+        months.setdefault(name, []).append(line)
+    head = _csv_line([name.removesuffix("_ms") for name in rows[0].keys()])  # noqa: SIM118
+    return add_all(connection, folder, months, head)
+
+
+def _cell(name: str, value: object) -> object:
+    if isinstance(value, int) and name.endswith("_ms"):
+        return isoformat(_moment(value))
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _csv_line(cells: Sequence[object]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue().encode()
 
 
 def _ms(moment: datetime) -> int:

@@ -149,6 +149,22 @@ class SetAside(Protocol):
         ...
 
 
+class SetTelemetryAside(Protocol):
+    """Takes old rows out of the historian's file and into its archive, a page of one device at a time."""
+
+    async def __call__(
+        self, before: datetime, *, after: tuple[str, str] = ("", "")
+    ) -> tuple[str, str] | None:
+        """Where the next page begins; None where there is none.
+
+        Rows that were measured before `before` go, from the place `after` on.
+
+        Raises:
+            UnavailableError: The disk refuses; what was not set aside is in the historian still.
+        """
+        ...
+
+
 class StayLedger(Protocol):
     """The record of stays: what a station told once it does not tell again after a restart of ours."""
 

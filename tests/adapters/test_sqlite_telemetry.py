@@ -74,6 +74,7 @@ def test_a_file_of_the_first_format_is_brought_up_and_loses_nothing(tmp_path: Pa
     with sqlite3.connect(path) as old:  # as the first release made it
         for name in ("hours_on_today", "done_kwh", "discharged_today_kwh", "reactive_kvar"):
             old.execute(f"ALTER TABLE reading DROP COLUMN {name}")
+        old.execute("DROP TABLE archive")
         old.execute("PRAGMA user_version=1")
     old.close()
     run(path, read)

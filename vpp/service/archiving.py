@@ -1,4 +1,4 @@
-"""Once a day old bulky entries leave the journal for the archive, so that a disk lasts for years.
+"""Once a day old bulky entries and readings go into the archive, so that a disk lasts for years.
 
 Only kinds that nothing takes up at a restart, and nobody looks up once they are old. All else stays.
 """
@@ -27,18 +27,31 @@ BULKY = (
 
 
 async def archive(plant: Plant, now: datetime) -> None:
-    """Set aside what is older than `record.keep_days`, page by page: others write in between."""
-    set_aside = plant.set_aside
-    if set_aside is None:
-        return
-    before, reached = now - plant.file.record.keep, 0
+    """Set aside what is older than the section `record` says, page by page: others write in between."""
     try:
-        while (page := await set_aside(BULKY, before, after=reached)) is not None:
-            reached = page
+        await _entries(plant, now)
+        await _telemetry(plant, now)
     except UnavailableError as error:
         plant.events.emit(
             "archive",
-            f"old entries stay in the journal: {error}",
+            f"what is old stays where it is: {error}",
             at=now,
             severity=Severity.WARNING,
         )
+
+
+async def _entries(plant: Plant, now: datetime) -> None:
+    set_aside, before, reached = plant.set_aside, now - plant.file.record.keep, 0
+    if set_aside is None:
+        return
+    while (page := await set_aside(BULKY, before, after=reached)) is not None:
+        reached = page
+
+
+async def _telemetry(plant: Plant, now: datetime) -> None:
+    set_aside, before = plant.set_telemetry_aside, now - plant.file.record.keep_telemetry
+    if set_aside is None:
+        return
+    page = await set_aside(before)
+    while page is not None:
+        page = await set_aside(before, after=page)

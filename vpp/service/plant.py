@@ -34,7 +34,15 @@ from vpp.model.time import Interval
 from vpp.plan.changes import Changes
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
-from vpp.ports import AskAgain, Journal, MessageSource, SetAside, SetpointSink, VenueLedger
+from vpp.ports import (
+    AskAgain,
+    Journal,
+    MessageSource,
+    SetAside,
+    SetpointSink,
+    SetTelemetryAside,
+    VenueLedger,
+)
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
@@ -232,6 +240,9 @@ class Plant:
     """Where devices call that are not called."""
     set_aside: SetAside | None = None
     """Takes old entries out of the journal's file; None where nothing is on a disk."""
+
+    set_telemetry_aside: SetTelemetryAside | None = None
+    """The same of the historian."""
 
     ask_again: AskAgain | None = None
     """Asks devices for what never came; None where nothing can be lost."""

@@ -518,6 +518,7 @@ async def open_plant(
         )
         plant.ask_again, plant.resends = linked.native.ask_again, linked.native_devices
         plant.set_aside = journal.set_aside
+        plant.set_telemetry_aside = historian.set_aside
         await open_platforms(plant, stack)
         plant.link_faces, plant.vtn = linked.faces, linked.vtn
         recovery.read_back(plant, historian, clock.now())

@@ -1,4 +1,4 @@
-"""The section `record` of a park file: how long bulky entries stay in the journal."""
+"""The section `record` of a park file: how long the bulky part of the record is at hand."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from vpp.service.park.schematypes import Section
 
 
 class RecordSection(Section):
-    """What the journal holds at hand; nothing of it is ever thrown away."""
+    """What journal and historian hold at hand; nothing of it is ever thrown away."""
 
     keep_days: Annotated[int, Field(ge=8, le=3660)] = 93
     """Set-points, reports that were sent and the reasons of bids; then they go into `archive/` in the data folder."""
+
+    telemetry_days: Annotated[int, Field(ge=63, le=3660)] = 400
+    """Readings and meter registers; a service that begins takes up those of the last 62 days."""
+
+    @property
+    def keep_telemetry(self) -> timedelta:
+        return timedelta(days=self.telemetry_days)
 
     @property
     def keep(self) -> timedelta:
