@@ -43,13 +43,14 @@ from vpp.model.instruction import (
 )
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER, Interval
-from vpp.service import cycle, instructionturn
+from vpp.service import cycle
 from vpp.service.calls import reserves
 from vpp.service.demandresponse import demandresponse
 from vpp.service.demandresponse import reply as drreply
 from vpp.service.instructions import instructing
 from vpp.service.instructions import loop as instructionloop
 from vpp.service.instructions import plan as instructionplan
+from vpp.service.instructions import turn as instructionturn
 from vpp.service.instructions.desk import Story
 from vpp.service.kill import Scope
 from vpp.service.steering import overrides

@@ -23,9 +23,10 @@ from tests.service.test_peoplepage import an_instruction
 from vpp.clock import WallClock
 from vpp.model.instruction import State
 from vpp.model.message import OnItsWay, Reached
-from vpp.service import cycle, instructionturn
+from vpp.service import cycle
 from vpp.service.http import reserved_port
 from vpp.service.instructions import instructing
+from vpp.service.instructions import turn as instructionturn
 from vpp.service.instructions.desk import InstructionDesk
 from vpp.service.outerfaces import serve_outside
 from vpp.service.people import people

@@ -20,9 +20,9 @@ from vpp.errors import UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import Accepted, AcceptedLess, Declined, Instruction, Reason, State, Why
 from vpp.model.time import QUARTER, Interval
-from vpp.service import instructionturn
 from vpp.service.http import reserved_port
 from vpp.service.instructions import instructing
+from vpp.service.instructions import turn as instructionturn
 from vpp.service.instructions.desk import InstructionDesk, Story
 from vpp.service.listeners import serve_face
 from vpp.service.listenerschema import ListenSection

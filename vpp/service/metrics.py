@@ -26,7 +26,7 @@ from vpp.service.reports.metrics import ReportMetrics
 from vpp.service.steering.agcmetrics import AgcMetrics
 from vpp.service.steering.metrics import ControlMetrics
 from vpp.service.venues.metrics import VenueMetrics
-from vpp.service.vtnmetrics import SiteMetrics
+from vpp.service.vtn.metrics import SiteMetrics
 from vpp.service.window.metrics import WindowMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)

@@ -6,7 +6,7 @@
     window ─▶ meter of each quarter-hour ─▶ journal ─▶ kept ─▶ reliability of the load
 
 Here are the doors, and how a step is made; `answer` is for whoever answers, on a page or by telephone. What the
-time asks for is in `instructionturn.py`; what is promised is counted on by the plan (`plan.py`).
+time asks for is in `turn.py`; what is promised is counted on by the plan (`plan.py`).
 """
 
 from __future__ import annotations

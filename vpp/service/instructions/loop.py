@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpp.service import cycle, instructionturn
+from vpp.service import cycle
+from vpp.service.instructions import turn as instructionturn
 from vpp.service.plant import Plant
 
 TICK = timedelta(seconds=15)
