@@ -108,6 +108,77 @@ def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     run(test)
 
 
+@pytest.mark.parametrize(
+    "upgrade", [b"Upgrade: x\r\n", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"]
+)
+def test_a_body_that_trickles_is_given_up_also_where_it_pretends_to_be_a_websocket(
+    monkeypatch: pytest.MonkeyPatch, upgrade: bytes
+) -> None:
+    monkeypatch.setattr(listeners, "BODY_S", 0.05)
+
+    async def test() -> None:
+        async with served() as address:
+            reader, writer = await raw(
+                address,
+                b"POST /echo HTTP/1.1\r\nHost: x\r\n" + upgrade + b"Content-Length: 9\r\n\r\nabc",
+            )
+            assert b" 408 " in await reader.readline()
+            writer.close()
+
+    run(test)
+
+
+def test_a_body_that_cannot_be_read_is_no_fault_of_ours() -> None:
+    async def test() -> None:
+        async with served() as address:
+            reader, writer = await raw(
+                address,
+                b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+                b"Content-Length: 3\r\n\r\nabc",
+            )
+            assert b" 400 " in await reader.readline()
+            writer.close()
+
+    run(test)
+
+
+def test_who_hangs_up_in_the_middle_of_a_body_leaves_no_fault_of_ours_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = asyncio.Queue[int]()
+    problem = listeners._problem
+
+    def noted(status: int, *rest: str) -> web.Response:
+        answered.put_nowait(status)
+        return problem(status, *rest)
+
+    monkeypatch.setattr(listeners, "_problem", noted)
+
+    async def test() -> None:
+        async with served() as address:
+            _, writer = await raw(
+                address, b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+            )
+            writer.close()
+            assert await answered.get() == 400
+
+    run(test)
+
+
+def test_a_stranger_who_sends_garbage_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        async with served() as address:
+            for _ in range(20):
+                reader, writer = await raw(address, b"GET / HTTP/9.9\r\n\r\n")
+                assert b" 400 " in await reader.readline()
+                writer.close()
+
+    run(test)
+    assert 1 <= len(caplog.records) <= listeners.GARBLED_LINES
+
+
 def test_a_head_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listeners, "HEAD_S", 0.05)
 

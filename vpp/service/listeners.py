@@ -12,6 +12,7 @@ whoever connects is the source.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections import Counter, OrderedDict
@@ -51,6 +52,9 @@ MOST_SOURCES = 10_000
 
 ACCEPT_AGAIN_S = 1.0
 """After the system could give no socket, as when files are exhausted."""
+
+GARBLED_LINES, GARBLED_EACH_S = 5, 60.0
+"""Lines that aiohttp may log of heads it cannot read: these come before any budget is asked."""
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _KEPT = ("Allow", "WWW-Authenticate", "Location")
@@ -94,6 +98,7 @@ async def serve_face(face: OuterFace, *, folder: Path) -> AsyncIterator[str]:
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_few_lines(face.name),
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
         keepalive_timeout=HEAD_S,
@@ -274,6 +279,8 @@ class _Gate:
             answer = _problem(error.status, code, error.reason, correlation_id)
             answer.headers.update({k: v for k, v in error.headers.items() if k in _KEPT})
             return answer
+        except (web.RequestPayloadError, ConnectionResetError):  # garbled, or gone in its middle
+            return _problem(400, "bad_request", "The body cannot be read", correlation_id)
         except VppError as error:
             if (refusal := refusal_of(error)) is not None:
                 return problem_response(refusal, correlation_id)
@@ -347,7 +354,7 @@ class _Line(asyncio.Protocol):
 
 async def _read(request: web.Request) -> bool:
     """Read the body, which the request then keeps; whether it came in time."""
-    if not request.body_exists or request.headers.get("Upgrade") is not None:
+    if not request.body_exists or request.method == "GET":  # a websocket's messages are no body
         return True
     try:
         async with asyncio.timeout(BODY_S):
@@ -355,6 +362,27 @@ async def _read(request: web.Request) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+class _Few(logging.Filter):
+    """Lets some lines pass in each minute: a stranger who sends garbage must not fill the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since_s, self._passed = -GARBLED_EACH_S, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created - self._since_s >= GARBLED_EACH_S or record.created < self._since_s:
+            self._since_s, self._passed = record.created, 0
+        self._passed += 1
+        return self._passed <= GARBLED_LINES
+
+
+def _few_lines(name: str) -> logging.Logger:
+    """What aiohttp says of one listener."""
+    found = logging.getLogger(f"vpp.listener.{name}")
+    found.filters = [_Few()]
+    return found
 
 
 def _source(address: str) -> str:
