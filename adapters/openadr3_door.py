@@ -10,7 +10,6 @@ not. Programs, events and devices are the plant's: to write them is forbidden (4
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -113,13 +112,19 @@ class Door:
     # ------------------------------------------------------------ who asks
 
     async def _token_server(self, request: web.Request) -> web.Response:
-        url = request.url.with_path(request.path.removesuffix("/server") + "/token")
+        try:
+            url = request.url.with_path(request.path.removesuffix("/server") + "/token")
+        except ValueError:  # of a Host that is no address
+            return _problem(400, "Host is no address")
         return _json({"tokenURL": str(url.with_query(None))})
 
     async def _token(self, request: web.Request) -> web.Response:
         if request.content_type != "application/x-www-form-urlencoded":
             return _json({"error": "invalid_request"}, status=400)
-        form = {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
+        try:
+            form = {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
+        except (LookupError, UnicodeError):  # a charset that nobody knows, or another than it says
+            return _json({"error": "invalid_request"}, status=400)
         if form.get("grant_type") != "client_credentials":
             return _json({"error": "unsupported_grant_type"}, status=400)
         name, secret = _basic(request) or (form.get("client_id"), form.get("client_secret"))
@@ -158,7 +163,7 @@ class Door:
             try:
                 site = self._sites[self._holder(request, scopes).client]
                 if request.match_info.get("ven", site.shelf.ven_id) != site.shelf.ven_id:
-                    raise _NOT_THERE
+                    raise _not_there()
                 site.heard(request.remote or "")
                 return await serve(_Asked(request=request, site=site, version=version))
             except _No as no:
@@ -171,7 +176,9 @@ class Door:
         return handler
 
 
-_NOT_THERE = _No(404, "There is no such object")
+def _not_there() -> _No:
+    """A new one each time: one that is raised again keeps every request it was raised for."""
+    return _No(404, "There is no such object")
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
@@ -181,7 +188,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
         return None
     try:
         name, colon, secret = base64.b64decode(coded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither base 64 nor text
         return None
     return (name, secret) if colon else None
 
@@ -199,7 +206,7 @@ async def _programs(asked: _Asked) -> web.Response:
 
 async def _program(asked: _Asked) -> web.Response:
     if asked.name != asked.shelf.program.program_id:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(program_object(asked.shelf.program, created_at=asked.shelf.opened_at))
 
 
@@ -222,7 +229,7 @@ async def _events(asked: _Asked) -> web.Response:
 
 async def _event(asked: _Asked) -> web.Response:
     if (event := asked.shelf.event(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     asked.site.read(event.event_id, event.modified_at)
     return _json(event_object(event, asked.version))
 
@@ -255,7 +262,7 @@ async def _vens(asked: _Asked) -> web.Response:
 
 async def _ven(asked: _Asked) -> web.Response:
     if asked.name != asked.shelf.ven_id:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_ven_object(asked))
 
 
@@ -291,7 +298,7 @@ async def _resources(asked: _Asked) -> web.Response:
 
 async def _resource(asked: _Asked) -> web.Response:
     if asked.name not in asked.shelf.resource_ids:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_resource_object(asked, asked.name))
 
 
@@ -323,7 +330,7 @@ async def _reports(asked: _Asked) -> web.Response:
 
 async def _report(asked: _Asked) -> web.Response:
     if (report := asked.shelf.report(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_report_object(asked, report))
 
 
@@ -337,14 +344,14 @@ async def _make_report(asked: _Asked) -> web.Response:
 async def _change_report(asked: _Asked) -> web.Response:
     body, readings = await _read_report(asked)
     if (report := asked.shelf.change_report(asked.name, body)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     asked.site.tell(readings)
     return _json(_report_object(asked, report))
 
 
 async def _drop_report(asked: _Asked) -> web.Response:
     if (report := asked.shelf.drop_report(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_report_object(asked, report))
 
 
@@ -379,7 +386,7 @@ async def _subscriptions(asked: _Asked) -> web.Response:
 
 async def _subscription(asked: _Asked) -> web.Response:
     if (found := asked.shelf.subscription(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_subscription_object(asked, found))
 
 
@@ -390,14 +397,14 @@ async def _make_subscription(asked: _Asked) -> web.Response:
 
 async def _change_subscription(asked: _Asked) -> web.Response:
     if (before := asked.shelf.subscription(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     wanted = await _wanted(asked, before.subscription_id, before.created_at)
     return _json(_subscription_object(asked, asked.shelf.put_subscription(wanted)))
 
 
 async def _drop_subscription(asked: _Asked) -> web.Response:
     if (dropped := asked.shelf.drop_subscription(asked.name)) is None:
-        raise _NOT_THERE
+        raise _not_there()
     return _json(_subscription_object(asked, dropped))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from adapters import openadr3_door
 from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
 from vpp.errors import DataError
@@ -161,6 +163,45 @@ def test_a_token_ends_and_one_of_a_secret_that_was_changed_is_worth_nothing_in_f
             assert (await client.log_in("steel"))[0] == 401
             assert (await client.log_in("steel", secret=vtn.secrets["steel"]))[0] == 200
             assert (await client.ask("GET", "/programs"))[0] == 200
+
+    run(check())
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "body"),
+    [
+        ("Content-Type", "application/x-www-form-urlencoded; charset=nonsense", b"a=b"),
+        ("Content-Type", "application/x-www-form-urlencoded", b"grant_type=\xff"),
+        ("Authorization", "Basic \u00e9", b"grant_type=client_credentials"),
+        ("Authorization", "Basic /w==", b"grant_type=client_credentials"),
+    ],
+)
+def test_who_asks_for_a_token_in_a_way_that_cannot_be_read_is_told_so(
+    header: str, value: str, body: bytes
+) -> None:
+    async def check() -> None:
+        async with OwnVtn.serving() as vtn, aiohttp.ClientSession() as http:
+            headers = {"Content-Type": "application/x-www-form-urlencoded", header: value}
+            async with http.post(
+                f"{vtn.root('3.1')}/auth/token", data=body, headers=headers
+            ) as answer:
+                assert (answer.status, await answer.json()) == (400, {"error": "invalid_request"})
+            async with http.get(
+                f"{vtn.root('3.1')}/auth/server", headers={"Host": "a:b:c"}
+            ) as answer:
+                assert answer.status == 400
+
+    run(check())
+
+
+def test_nothing_is_kept_of_a_request_for_what_is_not_there() -> None:
+    async def check() -> None:
+        async with OwnVtn.serving() as vtn, stranger(vtn) as client:
+            for _ in range(5):
+                assert (await client.ask("PUT", "/subscriptions/x", {"clientName": "x"}))[0] == 404
+            gc.collect()
+            kept = [one for one in gc.get_objects() if type(one) is openadr3_door._Asked]
+            assert kept == []
 
     run(check())
 
