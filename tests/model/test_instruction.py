@@ -53,7 +53,7 @@ def test_each_answer_promises_what_it_says() -> None:
 @pytest.mark.parametrize("amount_kw", [0.0, -1.0, 300.0, 301.0, float("nan")])
 def test_less_that_is_nothing_or_no_less_is_no_answer(amount_kw: float) -> None:
     with pytest.raises(DataError, match="between 0 and what was asked"):
-        require_fits(ASKED, AcceptedLess(at=AT, by="wang", amount_kw=amount_kw))
+        require_fits(ASKED, None, AcceptedLess(at=AT, by="wang", amount_kw=amount_kw))
 
 
 def test_what_the_load_may_still_draw_is_never_below_nothing() -> None:

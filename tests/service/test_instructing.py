@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from adapters.memory_journal import MemoryJournal
+from adapters.sqlite_journal import SqliteJournal
 from tests.service.conftest import QuietLink
 from tests.service.drpark import FIRST
 from tests.service.peoplebench import Postbox, acted, settle
@@ -53,6 +55,7 @@ from vpp.service.instructions import plan as instructionplan
 from vpp.service.instructions import turn as instructionturn
 from vpp.service.instructions.desk import Story
 from vpp.service.kill import Scope
+from vpp.service.people import people
 from vpp.service.steering import overrides
 from vpp.wirecontrol import OverrideRequest
 from vpp.wiredr import InvitationRequest
@@ -238,6 +241,47 @@ async def test_an_operator_asks_for_what_can_be_given_and_in_time(
     assert bench.plant.instructions.stories == {}
 
 
+@acted
+async def test_of_two_operators_who_ask_at_once_one_asks(bench: Bench) -> None:
+    async with SqliteJournal.open(bench.folder / "journal.sqlite") as journal:
+        plant = bench.plant = a_plant(bench.file, bench.folder, box=bench.box, journal=journal)
+        await bench.planned(NOW)
+
+        async def ask() -> Story:
+            return await instructing.ask_by_hand(
+                plant, PRESS, window=WINDOW, amount_kw=200.0, why="a drill", now=NOW
+            )
+
+        first, second = await asyncio.gather(ask(), ask(), return_exceptions=True)
+        assert isinstance(first, Story)
+        assert isinstance(second, ConflictError)
+        assert list(plant.instructions.stories) == ["press-1-1"]
+        await settle(plant)
+        await people.close(plant.people)
+
+
+@acted
+async def test_what_was_declined_is_asked_again_of_what_it_draws_by_itself(bench: Bench) -> None:
+    """The plan that stands still has what was accepted: by it the load would draw 200 kW."""
+    plant = bench.plant
+    await bench.planned(NOW)
+
+    async def ask(moment: datetime) -> Story:
+        return await instructing.ask_by_hand(
+            plant, PRESS, window=WINDOW, amount_kw=200.0, why="a drill", now=moment
+        )
+
+    await ask(NOW)
+    await bench.planned(NOW + QUARTER)
+    moment = NOW + QUARTER + MINUTE
+    await instructing.answer(plant, "press-1-1", Declined(at=moment, by=WHO), now=moment)
+    with pytest.raises(UnavailableError, match="still counts on"):
+        await ask(moment)
+    await bench.look(moment + 15 * SECOND)
+    assert (await ask(moment + 15 * SECOND)).instruction.course_kw == (400.0,) * 8
+    await settle(plant)
+
+
 # ---------------------------------------------------------------- answering
 
 
@@ -363,6 +407,42 @@ async def test_an_answer_counts_once_and_before_the_deadline(bench: Bench) -> No
         await instructing.answer(plant, "press-1-1", Accepted(at=moment, by=WHO), now=moment)
     with pytest.raises(DataError, match="no such instruction"):
         await instructing.answer(plant, "press-1-2", Accepted(at=moment, by=WHO), now=moment)
+
+
+@acted
+async def test_a_promise_can_be_lowered_and_not_raised(bench: Bench) -> None:
+    await bench.asked()
+    plant, moment = bench.plant, TOLD_AT + MINUTE
+
+    async def less(amount_kw: float) -> Story:
+        given = AcceptedLess(at=moment, by=WHO, amount_kw=amount_kw)
+        return await instructing.answer(plant, "press-1-1", given, now=moment)
+
+    await less(100.0)
+    for amount_kw in (150.0, 100.0):
+        with pytest.raises(DataError, match="between 0 and what was promised"):
+            await less(amount_kw)
+    assert (await less(50.0)).promised_kw == 50
+    no = Declined(at=moment, by=WHO, reason="a drive broke")
+    declined = await instructing.answer(plant, "press-1-1", no, now=moment)
+    assert declined.steps[-1].words == "person-1: decline (a drive broke)"
+    with pytest.raises(ConflictError, match="it is declined"):
+        await less(50.0)
+
+
+@acted
+async def test_what_was_promised_less_and_then_taken_back_asks_for_no_plan_again_and_again(
+    bench: Bench,
+) -> None:
+    await bench.asked()
+    moment = TOLD_AT + MINUTE
+    at(bench.plant, moment)
+    less = AcceptedLess(at=moment, by=WHO, amount_kw=50.0)
+    await instructing.answer(bench.plant, "press-1-1", less, now=moment)
+    await instructing.take_back(bench.plant, "press-1-1", "not needed", now=moment)
+    await bench.look(moment + 15 * SECOND)
+    assert bench.plant.instructions.lost == {}
+    assert not instructionturn.waiting(bench.plant, moment + timedelta(minutes=5))
 
 
 class FullDisk(MemoryJournal):

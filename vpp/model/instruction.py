@@ -175,17 +175,19 @@ def promised_kw(instruction: Instruction, answer: Answer | None) -> float:
             assert_never(answer)
 
 
-def require_fits(instruction: Instruction, answer: Given) -> None:
-    """Refuse an answer that is none to this instruction.
+def require_fits(instruction: Instruction, before: Answer | None, answer: Given) -> None:
+    """Refuse an answer that is none to this instruction; `before` is what was answered to it so far.
 
     Raises:
         DataError: Less is no less, or nothing; decline says that.
     """
-    if isinstance(answer, AcceptedLess) and not 0 < answer.amount_kw < instruction.amount_kw:
+    most_kw = promised_kw(instruction, before)
+    if isinstance(answer, AcceptedLess) and not 0 < answer.amount_kw < most_kw:
+        what = "promised" if before is not None else "asked"
         raise DataError(
-            f"amount_kw {answer.amount_kw:g} of {instruction.amount_kw:g}",
+            f"amount_kw {answer.amount_kw:g} of {most_kw:g}",
             where=f"instruction {instruction.instruction_id}",
-            fix="Accept, give an amount between 0 and what was asked, or decline",
+            fix=f"Give an amount between 0 and what was {what}, or decline",
         )
 
 

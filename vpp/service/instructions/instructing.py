@@ -16,6 +16,7 @@ from datetime import datetime
 import msgspec
 
 from vpp.act.instructionlife import (
+    PROMISED,
     Happening,
     happening_of,
     require_in_time,
@@ -24,6 +25,7 @@ from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import (
     Accepted,
+    Declined,
     Given,
     Instruction,
     Reason,
@@ -108,14 +110,32 @@ async def ask_by_hand(
         raise DataError(
             "no person turns it by hand", where=where, fix="Name a resource of `instructions`"
         )
-    made = plant.made_from
+    async with plant.instructions.moving:  # of two that ask at once the second finds the first
+        wish = _wish_by_hand(plant, name, window=window, amount_kw=amount_kw, why=why)
+        story = await ask(plant, instruction_of(plant, wish, now), now=now)
+    plant.replan = f"{name} is asked by hand"
+    return story
+
+
+def _wish_by_hand(
+    plant: Plant, name: ResourceId, *, window: Interval, amount_kw: float, why: str
+) -> instructionplan.Wish:
+    """What an operator asks for. `moving` is held; raises as `ask_by_hand`."""
+    desk, made, where = plant.instructions, plant.made_from, f"instruction for {name}"
     if made is None or not made[0].horizon.span.covers(window):
         raise UnavailableError(
             "no plan reaches the window", where=where, fix="Ask for a nearer one, after a plan"
         )
-    known = [s for s in plant.instructions.of(name) if s.instruction.window.overlaps(window)]
+    known = [s for s in desk.of(name) if s.instruction.window.overlaps(window)]
     if any(s.promised_kw > 0 for s in known):
         raise ConflictError("it is asked already", where=where, fix="Take that one back first")
+    newer = [k for s in known for k in s.steps[desk.known.get(s.instruction.instruction_id, 0) :]]
+    if any(one.happening is not Happening.RESPLIT for one in newer):
+        raise UnavailableError(
+            "the plan that stands still counts on what was asked before",
+            where=where,
+            fix="Ask again in a minute, after the next plan",
+        )
     course = instructionplan.expected_kw(made[0], name, window)
     most_kw = instructionplan.load_of(plant, name).curtailable_share * sum(course) / len(course)
     if not 0 < amount_kw <= most_kw:
@@ -124,7 +144,7 @@ async def ask_by_hand(
             where=where,
             fix="Ask for more than nothing, and no more than it draws",
         )
-    wish = instructionplan.Wish(
+    return instructionplan.Wish(
         resource_id=name,
         window=window,
         amount_kw=amount_kw,
@@ -132,26 +152,28 @@ async def ask_by_hand(
         reliability=instructionplan.reliability_of(plant, name),
         why=Why(reason=Reason.OPERATOR, words=why),
     )
-    async with plant.instructions.moving:
-        story = await ask(plant, instruction_of(plant, wish, now), now=now)
-    plant.replan = f"{name} is asked by hand"
-    return story
 
 
 async def answer(plant: Plant, instruction_id: str, given: Given, *, now: datetime) -> Story:
     """Take a person's answer; it counts when it is on disk.
 
     Raises:
-        DataError: There is no such instruction, or the amount is no answer to it.
+        DataError: There is no such instruction, or the amount is no answer to it: a promise is never raised.
         ConflictError: It was answered before, or it is too late.
         UnavailableError: The journal cannot be written: not answered.
     """
     async with plant.instructions.moving:
         story = find(plant, instruction_id)
-        require_fits(story.instruction, given)
+        before = story.answer if story.state in PROMISED else None
+        require_fits(story.instruction, before, given)
         require_in_time(story.instruction, story.state, now)
-        words = f"{given.by}: {happening_of(given).replace('_', ' ')}"
-        return await step(plant, story, happening_of(given), words, now, given)
+        return await step(plant, story, happening_of(given), _answered_words(given), now, given)
+
+
+def _answered_words(given: Given) -> str:
+    """Who answered what, and why not, for the control room."""
+    words = f"{given.by}: {happening_of(given).replace('_', ' ')}"
+    return f"{words} ({given.reason})" if isinstance(given, Declined) and given.reason else words
 
 
 async def take_back(plant: Plant, instruction_id: str, why: str, *, now: datetime) -> Story:
@@ -290,6 +312,7 @@ def _book(plant: Plant, before: Story, told: Story, made: Step, now: datetime) -
     plant.metrics.instructions.happened(made.happening)
     if made.happening is Happening.TAKE_BACK:
         plant.replan = f"{name} is taken back"
+        plant.instructions.lost.pop(name, None)  # what is not asked any more nobody takes over
     elif told.state in _LOUD and made.happening is not Happening.RESPLIT:
         _note_lost(plant, before, told, now)
     plant.events.emit(
