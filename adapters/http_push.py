@@ -100,7 +100,8 @@ class PushLink(MappedLink):
             own, self._keyless = self._token(), None
         except UnavailableError as error:
             own, self._keyless = "", f"nobody can be let in: {error}"
-        same = hmac.compare_digest(sha256(token.encode()).digest(), sha256(own.encode()).digest())
+        given = token.encode("utf-8", "surrogateescape")  # as the octets came
+        same = hmac.compare_digest(sha256(given).digest(), sha256(own.encode()).digest())
         return same and bool(own)
 
     def called(self, who: str) -> None:
@@ -130,13 +131,14 @@ class PushLink(MappedLink):
         Raises:
             UnavailableError: It has not in time; the message may count all the same.
         """
-        before = self._translator.refused.copy()
-        found = self._read(topic, body)
-        refused = {r.value: n for r, n in (self._translator.refused - before).items()}
-        self._translator.taken_over()  # each of its commands ends by itself
-        for message in found:
-            self._note_taken(message)
+        # What is given back must not have been read: sent again it would count as a repetition.
         async with self._waiting():
+            before = self._translator.refused.copy()
+            found = self._read(topic, body)
+            refused = {r.value: n for r, n in (self._translator.refused - before).items()}
+            self._translator.taken_over()  # each of its commands ends by itself
+            for message in found:
+                self._note_taken(message)
             self._tell(found)
             try:
                 await asyncio.wait_for(self._until_taken(), TAKEN_S)

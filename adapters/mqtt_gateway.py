@@ -46,6 +46,7 @@ class GatewayLink(BrokerLink):
         self._translator = PayloadTranslator(payload_map, devices)
         commanded = [device.device_id for device in devices if not device.read_only]
         self._letting_go = LettingGo(self._translator, commanded, now=now, say=self._publish_all)
+        self._read_only = {device.device_id for device in devices if device.read_only}
         self._refused_before = 0
         release = self._letting_go.texts.get(commanded[0]) if len(commanded) == 1 else None
         super().__init__(
@@ -87,13 +88,19 @@ class GatewayLink(BrokerLink):
         """Say all set-points, wait until the broker has confirmed each, return the others.
 
         Raises:
-            DataError: A device is not behind this gateway, another enterprise's, or only read.
+            DataError: A device is not behind this gateway, or another enterprise's.
         """
         now = self._now()
-        said = [self._translator.command(setpoint, now) for setpoint in setpoints]
-        self._letting_go.note(setpoints)
-        unsent = []
-        for setpoint, reason in zip(setpoints, await self._publish_all(said), strict=True):
+        # One that is only read must not cost the others theirs.
+        ready = [one for one in setpoints if one.resource_id not in self._read_only]
+        unsent = [
+            Unsent(setpoint=one, reason=f"{self._where}: is read-only")
+            for one in setpoints
+            if one.resource_id in self._read_only
+        ]
+        said = [self._translator.command(setpoint, now) for setpoint in ready]
+        self._letting_go.note(ready)
+        for setpoint, reason in zip(ready, await self._publish_all(said), strict=True):
             if reason is not None:
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
         return tuple(unsent)

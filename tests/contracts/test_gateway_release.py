@@ -16,6 +16,7 @@ import pytest
 
 from adapters.brokers import MosquittoBroker
 from adapters.mqtt_gateway import GatewayLink
+from adapters.mqtt_life import BrokerAddress
 from adapters.payload_mapping import ForeignDevice
 from tests.chaos.proxy import Proxy, Toxic
 from vpp.model.command import Setpoint
@@ -173,3 +174,32 @@ def test_a_device_that_may_hold_a_command_of_before_our_start_is_let_go(program:
             assert await bench.next_tag() == "power_limit_enable"
 
     asyncio.run(asyncio.wait_for(check(), 20))
+
+
+def test_a_device_that_is_only_read_costs_the_others_no_command() -> None:
+    def behind(name: str, *, read_only: bool) -> ForeignDevice:
+        return ForeignDevice(
+            device_id=ResourceId(name),
+            enterprise_id=MILL,
+            site_id="gate",
+            names={"node": "bacnet-1", "group": name},
+            is_meter=False,
+            read_only=read_only,
+        )
+
+    async def check() -> None:
+        link = GatewayLink(
+            BrokerAddress(host="192.0.2.1", port=1883),
+            load_payload_map("neuron", Path()),
+            [behind("chiller", read_only=False), behind("boiler", read_only=True)],
+            client_id="vpp-small-building",
+            now=lambda: NOON,
+            jitter=Random(1),
+        )
+        boiler = replace(COMMAND, command_id="c-2", resource_id=ResourceId("boiler"))
+        read, away = await link.send([COMMAND, boiler])
+        assert (read.setpoint, read.reason) == (boiler, "broker 192.0.2.1:1883: is read-only")
+        assert away.setpoint == COMMAND
+        assert "not sent" in away.reason
+
+    asyncio.run(check())
