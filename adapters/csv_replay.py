@@ -129,7 +129,7 @@ class ReplayLink(MappedLink):
             elif measured_at + shift >= began:
                 if not await self._until(measured_at + shift, stop):
                     return
-                found = self._read(self._where, self._encode(row))
+                found = self._read(self._where, self._encode(row), measured_at)
                 self._tell([self._moved(message, shift) for message in found])
         self._went_down(f"the recording has ended at {isoformat(last + shift)}")
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -37,6 +38,9 @@ from vpp.ports import Unsent
 
 AT_ONCE = 8
 """Requests to one gateway that are under way at a time."""
+
+LAST_S = 10.0
+"""How long letting go of everybody may take when the service stops."""
 
 FAILURES = 3
 """Questions in a row without an answer after which a path is asked rarely."""
@@ -109,15 +113,19 @@ class PullLink(MappedLink):
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._well: set[str] = set()
         self._ill: dict[str, str] = {}
+        """Paths that are not answered, and why."""
+        self._odd: dict[str, str] = {}
+        """Paths whose answers say nothing, and how."""
         commanded = [device.device_id for device in devices if not device.read_only]
         self._letting_go = LettingGo(self._translator, commanded, now=now, say=self._say)
 
     @property
     def fault(self) -> str | None:
         why = super().fault
-        if why is None and self._ill:
-            why = "; ".join(f"{path}: {what}" for path, what in list(self._ill.items())[:3])
-            return f"{why}; {len(self._ill)} paths in all" if len(self._ill) > 3 else why
+        ill = self._odd | self._ill
+        if why is None and ill:
+            why = "; ".join(f"{path}: {what}" for path, what in list(ill.items())[:3])
+            return f"{why}; {len(ill)} paths in all" if len(ill) > 3 else why
         return why
 
     # ------------------------------------------------------------ its life
@@ -139,8 +147,12 @@ class PullLink(MappedLink):
                 for task in (*tasks, stopped):
                     task.cancel()
                 await asyncio.gather(*tasks, stopped, return_exceptions=True)
-            if self._up:
-                await self._letting_go.all()
+            if (
+                self._connections
+            ):  # also where it does not answer just now: it may hear all the same
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_S):
+                        await self._letting_go.all()
 
     async def _ask_for_ever(self, path: str) -> None:
         """Ask one path at a steady pace, rarely while it does not answer."""
@@ -194,27 +206,38 @@ class PullLink(MappedLink):
             return reply
         if reply.status != 200:
             return f"answered {reply.status}"
-        found = self._read(path, reply.body)
+        refused, heard = self.refused, self._translator.heard
+        found = self._translator.read(path, reply.body, self._now())
+        if self.refused > refused:
+            self._odd[path] = f"the newest answer could not be read, as {self.refused} in all"
+        elif self._translator.heard == heard:
+            self._odd[path] = "the newest answer has none of the map's points"
+        else:
+            self._odd.pop(path, None)
         for device_id in self._translator.taken_over():
             self._letting_go.at_once(device_id)
         self._tell(found)
         return None
 
     async def _request(self, method: str, path: str, body: bytes | None) -> Reply | str:
+        """As `_exchange`, when its turn has come."""
+        async with self._at_once:
+            return await self._exchange(method, path, body)
+
+    async def _exchange(self, method: str, path: str, body: bytes | None) -> Reply | str:
         """The whole answer, or why there is none."""
         try:
             headers = dict(self._address.headers())
             if body is not None:
                 headers["Content-Type"] = "application/json"
-            async with self._at_once:
-                answered = await self._http.exchange(
-                    method,
-                    self._address.at(path),
-                    headers=headers,
-                    body=body,
-                    timeout_s=self._timing.timeout_s,
-                    max_bytes=MAX_BYTES,
-                )
+            answered = await self._http.exchange(
+                method,
+                self._address.at(path),
+                headers=headers,
+                body=body,
+                timeout_s=self._timing.timeout_s,
+                max_bytes=MAX_BYTES,
+            )
         except UnavailableError as error:
             return f"{error.where}: {error.what}"
         if not isinstance(answered, Answered):
@@ -233,12 +256,7 @@ class PullLink(MappedLink):
         """
         deaf = {one.command_id: self._deaf(one) for one in setpoints}
         ready = [one for one in setpoints if deaf[one.command_id] is None]
-        now = self._now()
-        said = [self._translator.command(setpoint, now) for setpoint in ready]
-        self._letting_go.note(ready)
-        reasons = await asyncio.gather(
-            *(self._command(one, *text) for one, text in zip(ready, said, strict=True))
-        )
+        reasons = await asyncio.gather(*(self._command(one) for one in ready))
         unsent = [one for one in deaf.values() if one is not None]
         unsent += [
             Unsent(setpoint=setpoint, reason=f"{self._where}: {reason}")
@@ -247,8 +265,16 @@ class PullLink(MappedLink):
         ]
         return tuple(unsent)
 
-    async def _command(self, setpoint: Setpoint, path: str, body: bytes) -> str | None:
-        reply = await self._request(self._method, path, body)
+    async def _command(self, setpoint: Setpoint) -> str | None:
+        """Say one command; why it was not answered, None where it was."""
+        async with self._at_once:
+            # Its words say how long it lasts: they are found when it leaves, not when it began to wait.
+            now = self._now()
+            if setpoint.expires_at <= now:
+                return "it ended before its turn came"
+            path, body = self._translator.command(setpoint, now)
+            self._letting_go.note([setpoint])
+            reply = await self._exchange(self._method, path, body)
         if isinstance(reply, str):
             return reply
         if not _is_final(reply.status):

@@ -112,14 +112,20 @@ class MappedLink:
             self._filled.clear()
             await self._filled.wait()
 
-    def _read(self, their_topic: str, payload: bytes) -> list[Message]:
-        """What a text says in our words; nonsense shows in `fault` until something can be read."""
-        refused = self.refused
-        found = self._translator.read(their_topic, payload, self._now())
-        nonsense = self.refused > refused
-        self._unread = (
-            f"the newest message could not be read, as {self.refused} in all" if nonsense else None
-        )
+    def _read(
+        self, their_topic: str, payload: bytes, received_at: datetime | None = None
+    ) -> list[Message]:
+        """What a text says in our words; one that says nothing shows in `fault` until one does.
+
+        It was received now where `received_at` is left out.
+        """
+        refused, heard = self.refused, self._translator.heard
+        found = self._translator.read(their_topic, payload, received_at or self._now())
+        self._unread = None
+        if self.refused > refused:
+            self._unread = f"the newest message could not be read, as {self.refused} in all"
+        elif self._translator.heard == heard:
+            self._unread = "the newest message has none of the map's points"
         return found
 
     def _tell(self, found: Sequence[Message]) -> None:

@@ -66,8 +66,13 @@ REMEMBERED_COMMANDS = 64
 """Of each device: answers to older ones are answers to nothing."""
 
 REGISTERS = ("import_wh", "export_wh")
+QUALITIES = ("good", "uncertain", "bad")
 READ_BACK = "setpoint_kw"
 """A point that is not telemetry: what the device says it was told."""
+
+AHEAD = timedelta(seconds=5)
+"""How far a device's clock may run ahead of ours, as of `vpp/sense/decode.py`: a time beyond would be the
+newest for ever."""
 
 _LATE_SEQ = 0
 """Of a buffer sent late by one who does not number: below all that we count."""
@@ -90,10 +95,10 @@ class _Gathered:
     """What is known of one device."""
 
     device: ForeignDevice
-    points: dict[str, tuple[float, datetime]] = field(default_factory=dict)
+    points: dict[str, tuple[float, datetime, str]] = field(default_factory=dict)
+    """Value, when it was measured, quality."""
     came: set[str] = field(default_factory=set)
     """Required points since our last message."""
-    quality: str = "good"
     seq: int = 0
     told_at: datetime | None = None
     told: Mapping[str, float] = field(default_factory=dict)
@@ -126,6 +131,8 @@ class PayloadTranslator:
         """Whether devices show what they were told: then a word for it is not enough."""
         self._said: set[tuple[str, Nonsense]] = set()
         self.refused: Counter[Nonsense] = Counter()
+        self.heard = 0
+        """Parts of messages that told points or answered."""
         self.repeated = 0
         """Messages that came again."""
         self._taken_over: list[ResourceId] = []
@@ -169,6 +176,7 @@ class PayloadTranslator:
                 gathered = self._device(all_names)
                 points = dict(points_of(incoming.points, element, all_names))
                 if points:
+                    self.heard += 1
                     yield from self._gather(
                         gathered, incoming, points, element, document, received_at
                     )
@@ -185,15 +193,21 @@ class PayloadTranslator:
         received_at: datetime,
     ) -> Iterator[Message]:
         measured_at = time_of(incoming.time, element, document, received_at)
+        if measured_at - received_at > AHEAD:
+            raise NonsenseError(Nonsense.BAD_TIME, f"{isoformat(measured_at)} is still to come")
         seq = seq_of(incoming, element, document)
         if (told := self._note_read_back(gathered, points, measured_at)) is not None:
             yield told
+        quality = quality_of(incoming.quality, element, document)
         for name, value in points.items():
             held = gathered.points.get(name)
             if held is None or held[1] <= measured_at or name in gathered.required:
-                gathered.points[name] = value, measured_at
-        gathered.quality = quality_of(incoming.quality, element, document)
+                gathered.points[name] = value, measured_at, quality
         gathered.came |= points.keys() & set(gathered.required)
+        # Power of now beside registers of an hour ago would be energy of the wrong hour.
+        newest = max((gathered.points[name][1] for name in gathered.came), default=measured_at)
+        hold = timedelta(seconds=self._map.hold_s)
+        gathered.came = {n for n in gathered.came if newest - gathered.points[n][1] <= hold}
         if len(gathered.came) < len(gathered.required):
             return
         gathered.came.clear()
@@ -206,19 +220,20 @@ class PayloadTranslator:
     ) -> TelemetryMessage | None:
         """Our message of what was gathered; None for a repetition."""
         required = [gathered.points[name] for name in gathered.required]
-        measured_at = max(at for _, at in required)
+        measured_at = max(at for _, at, _ in required)
+        quality = max((quality for *_, quality in required), key=QUALITIES.index)
         hold = timedelta(seconds=self._map.hold_s)
         told = {
             name: value
-            for name, (value, at) in gathered.points.items()
-            if name in gathered.required or abs(measured_at - at) <= hold
+            for name, (value, at, its) in gathered.points.items()
+            if name in gathered.required
+            or (abs(measured_at - at) <= hold and (its != "bad" or quality == "bad"))
         }
         same = told == gathered.told
         if timed and same and measured_at == gathered.told_at:
             self.repeated += 1
             return None
         late = gathered.told_at is not None and measured_at < gathered.told_at
-        quality = gathered.quality
         if not late:
             gathered.same = gathered.same + 1 if same else 1
             gathered.told, gathered.told_at = told, measured_at
@@ -323,6 +338,7 @@ class PayloadTranslator:
         self, answer: Answer, names: dict[str, str], document: object, received_at: datetime
     ) -> Iterator[Message]:
         gathered = self._device(names | names_of(answer.names, document, document))
+        self.heard += 1
         meant = self._meant(answer, gathered, document)
         if meant is None:
             self.unasked += 1

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from adapters import letting_go
+from adapters import http_pull, letting_go
 from adapters.http_pull import PullAddress, PullLink, PullTiming
 from tests.adapters.httpdevices import (
     MAP,
@@ -246,6 +246,46 @@ def test_a_unit_that_says_yes_and_does_nothing_is_not_taken_at_its_word(tmp_path
     run(check())
 
 
+def test_a_path_that_tells_nothing_is_a_fault_whatever_the_others_tell(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with asked(tmp_path, "u1", "u2") as heard:
+            heard.there.tells["u1"] = {"t": NOON.timestamp()}
+            await until(lambda: bool(heard.powers("u2")) and heard.there.asked["units/u1"] > 5)
+            asked_before = heard.there.asked["units/u2"]
+            await until(lambda: heard.there.asked["units/u2"] > asked_before + 1)
+            assert heard.link.fault == "units/u1: the newest answer has none of the map's points"
+
+    run(check())
+
+
+def test_a_command_that_ended_before_its_turn_does_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_pull, "AT_ONCE", 1)
+    wall, asking, answer = Wall(), asyncio.Event(), asyncio.Event()
+
+    async def check() -> None:
+        async with asked(tmp_path, wall=wall, timing=replace(QUICK, timeout_s=20)) as heard:
+
+            async def slow(request: web.Request) -> web.Response:
+                asking.set()
+                await answer.wait()
+                return web.json_response(telling())
+
+            await until(lambda: heard.there.written == [("u1", None)])
+            heard.there.odd["units/u1"] = slow
+            await asking.wait()
+            sending = asyncio.create_task(heard.link.send([a_setpoint(-3.0)]))
+            await asyncio.sleep(0)
+            wall.moment += timedelta(minutes=2)
+            answer.set()
+            (unsent,) = await sending
+            assert unsent.reason == f"{heard.there.url}: it ended before its turn came"
+            assert heard.there.written == [("u1", None)]
+
+    run(check())
+
+
 def test_what_somebody_else_sets_is_told_as_refused_and_the_unit_is_let_go(tmp_path: Path) -> None:
     async def check() -> None:
         async with asked(tmp_path) as heard:
@@ -292,9 +332,16 @@ def test_a_unit_is_let_go_when_the_service_stops(tmp_path: Path) -> None:
             async with link:
                 await until(lambda: link.connected)
                 await link.send([a_setpoint(-3.0)])
+                # Whoever is not heard just now may hear all the same.
+                there.odd["units/u1"] = _unwell
+                await until(lambda: not link.connected)
             assert there.written[-1] == ("u1", None)
 
     run(check())
+
+
+async def _unwell(request: web.Request) -> web.Response:
+    return web.Response(status=500)
 
 
 def test_a_unit_that_is_read_only_is_asked_by_get_and_by_nothing_else(tmp_path: Path) -> None:
@@ -331,6 +378,11 @@ def test_a_unit_that_is_read_only_is_asked_by_get_and_by_nothing_else(tmp_path: 
             lambda: web.json_response(telling() | {"kw": "NaN"}),
             "could not be read",
             id="no number",
+        ),
+        pytest.param(
+            lambda: web.json_response({"error": "no such unit"}),
+            "units/u1: the newest answer has none of the map's points",
+            id="none of the points",
         ),
     ],
 )

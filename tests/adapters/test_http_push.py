@@ -184,6 +184,17 @@ def test_a_stranger_gets_the_same_answer_whatever_he_tries(
     run(check())
 
 
+def test_a_message_without_a_point_of_the_map_shows_in_the_fault() -> None:
+    async def check() -> None:
+        async with called() as bench:
+            assert (await bench.posts("mill/devices/u1", {"powerKw": 1}))[0] == 200
+            assert bench.mill.fault == "the newest message has none of the map's points"
+            await bench.posts("mill/devices/u1")
+            assert bench.mill.fault is None
+
+    run(check())
+
+
 def test_a_token_of_octets_that_are_no_text_is_a_wrong_one() -> None:
     async def check() -> None:
         async with called() as bench:

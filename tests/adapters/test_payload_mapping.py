@@ -116,6 +116,38 @@ def test_data_of_a_meter_that_come_one_by_one_make_one_message_of_ours() -> None
     assert gateway.refused.total() == 0
 
 
+def test_registers_of_before_an_outage_are_not_told_as_those_of_after_it() -> None:
+    gateway = meters()
+    meter = "meters/c1/000012345678"
+
+    say(gateway, f"{meter}/00010000", {"v": 100, "t": "251203190000", "ok": 1})
+    say(gateway, f"{meter}/00020000", {"v": 0, "t": "251203190000", "ok": 1})
+    assert say(gateway, f"{meter}/02030000", {"v": 9, "t": "251203200000", "ok": 1}) == []
+    assert say(gateway, f"{meter}/00010000", {"v": 109, "t": "251203200001", "ok": 1}) == []
+    [whole] = telemetry(say(gateway, f"{meter}/00020000", {"v": 0, "t": "251203200001", "ok": 1}))
+    assert (whole.power_kw, whole.import_wh) == (-9.0, 109_000)
+
+
+def test_a_message_of_several_data_is_as_good_as_the_worst_of_them() -> None:
+    gateway = meters()
+    meter = "meters/c1/000012345678"
+
+    say(gateway, f"{meter}/02030000", {"v": 9, "t": "251203200000", "ok": 0})
+    say(gateway, f"{meter}/00010000", {"v": 109, "t": "251203200001", "ok": 1})
+    [whole] = telemetry(say(gateway, f"{meter}/00020000", {"v": 0, "t": "251203200001", "ok": 1}))
+    assert whole.quality == "bad"
+
+
+def test_a_time_that_is_still_to_come_is_refused_and_does_not_outlive_its_clock() -> None:
+    gateway = PayloadTranslator(load_payload_map("push-json", NO_FOLDER), [device("b", device="b")])
+    told = {"power_kw": 1, "soc": 0.5}
+
+    assert say(gateway, "devices/b", told | {"time": "2199-01-01T00:00:00Z"}) == []
+    assert gateway.refused == {Nonsense.BAD_TIME: 1}
+    [now] = telemetry(say(gateway, "devices/b", told | {"time": "2025-12-03T12:00:05Z"}))
+    assert (now.seq, now.soc) == (1, 0.5)
+
+
 def test_a_load_behind_the_same_collector_needs_its_power_alone() -> None:
     gateway = meters()
     body = {"v": "3", "t": "251203200000", "ok": 2}
