@@ -319,13 +319,13 @@ def _resource_object(asked: _Asked, name: str) -> Object:
 async def _reports(asked: _Asked) -> web.Response:
     query, shelf = asked.request.query, asked.shelf
     listed = [
-        _report_object(asked, one)
+        one
         for one in shelf.reports
         if query.get("programID", shelf.program.program_id) == shelf.program.program_id
-        and query.get("eventID", one.body.eventID) == one.body.eventID
-        and query.get("clientName", one.body.clientName) == one.body.clientName
+        and query.get("eventID", one.event_id) == one.event_id
+        and query.get("clientName", one.client_name) == one.client_name
     ]
-    return _page(asked, listed)
+    return _json([_report_object(asked, one) for one in _cut(asked, listed)])
 
 
 async def _report(asked: _Asked) -> web.Response:
@@ -361,7 +361,7 @@ async def _read_report(asked: _Asked) -> tuple[ReportBody, tuple[SiteReading, ..
 
 
 def _report_object(asked: _Asked, report: Report) -> Object:
-    body: Object = msgspec.to_builtins(report.body)
+    body: Object = msgspec.json.decode(report.content)
     body.pop("programID", None)
     if asked.version == "3.0":
         body["programID"] = asked.shelf.program.program_id

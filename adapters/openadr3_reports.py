@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -29,6 +28,9 @@ MOST_RESOURCES, MOST_INTERVALS, MOST_PAYLOADS = 1000, 2000, 50
 AGGREGATED = "AGGREGATED_REPORT"
 POWER = ("READING", "DEMAND", "USAGE")
 """What a power is taken from, best first."""
+
+MOST_VALUE = 1e15
+"""Beyond it nothing is a power or an energy, in whatever unit."""
 
 _KW = {None: 1.0, "KW": 1.0, "W": 0.001, "MW": 1000.0}
 _KWH = {None: 1.0, "KWH": 1.0, "WH": 0.001, "MWH": 1000.0}
@@ -142,8 +144,10 @@ def _reading(
             return None
         if unit not in factors:
             raise DataError(f"{kind} in {unit}", where=where, fix=f"Use one of {list(factors)[1:]}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise DataError(f"{kind} is no number", where=where, fix="Give a number")
+        if not abs(value) <= MOST_VALUE:  # an int may be larger than any float
+            raise DataError(f"{kind} is beyond sense", where=where, fix="Give the true number")
         return float(value) * factors[unit]
 
     drawn_kw = next((kw for kind in POWER[:2] if (kw := number(kind, _KW)) is not None), None)

@@ -17,12 +17,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+import msgspec
+
 from adapters.openadr3_reports import ReportBody
 from vpp.errors import ConflictError, RejectedError
 from vpp.model.programme import Program, ProgrammeEvent
 
 MOST_REPORTS = 500
-"""That are kept for their client to read; the oldest gives way. What they say went to the plant at once."""
+"""That are kept for their client to read; the one that was written longest ago gives way. What they say went to the plant at once."""
+
+MOST_REPORT_BYTES = 4_000_000
+"""Of all of them, as JSON; the newest stays, however large."""
 
 MOST_SUBSCRIPTIONS = 5
 MOST_PAST = 2000
@@ -62,7 +67,11 @@ class Report:
     """A report as it is kept."""
 
     report_id: str
-    body: ReportBody
+    event_id: str
+    client_name: str
+    """As the client calls itself there."""
+    content: bytes
+    """As JSON: read, it would be many times as large."""
     created_at: datetime
     modified_at: datetime
 
@@ -185,15 +194,21 @@ class Shelf:
             ConflictError: The very same report is here already.
         """
         self._require_known(body)
-        if any(known.body == body for known in self._reports.values()):
+        content = msgspec.json.encode(body)
+        if any(known.content == content for known in self._reports.values()):
             raise ConflictError(
                 "came before with the same content", where="report", fix="Nothing is to be done"
             )
         at = self._stamp()
-        report = Report(report_id=self._new_id(), body=body, created_at=at, modified_at=at)
-        self._reports[report.report_id] = report
-        if len(self._reports) > MOST_REPORTS:
-            self._reports.popitem(last=False)
+        report = Report(
+            report_id=self._new_id(),
+            event_id=body.eventID,
+            client_name=body.clientName,
+            content=content,
+            created_at=at,
+            modified_at=at,
+        )
+        self._keep(report)
         return report
 
     def change_report(self, report_id: str, body: ReportBody) -> Report | None:
@@ -201,8 +216,24 @@ class Shelf:
         if (before := self._reports.get(report_id)) is None:
             return None
         self._require_known(body)
-        self._reports[report_id] = replace(before, body=body, modified_at=self._stamp())
-        return self._reports[report_id]
+        report = replace(
+            before,
+            event_id=body.eventID,
+            client_name=body.clientName,
+            content=msgspec.json.encode(body),
+            modified_at=self._stamp(),
+        )
+        self._keep(report)
+        return report
+
+    def _keep(self, report: Report) -> None:
+        self._reports[report.report_id] = report
+        self._reports.move_to_end(report.report_id)
+        kept_bytes = sum(len(one.content) for one in self._reports.values())
+        while len(self._reports) > 1 and (
+            len(self._reports) > MOST_REPORTS or kept_bytes > MOST_REPORT_BYTES
+        ):
+            kept_bytes -= len(self._reports.popitem(last=False)[1].content)
 
     def drop_report(self, report_id: str) -> Report | None:
         return self._reports.pop(report_id, None)

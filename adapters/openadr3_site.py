@@ -76,8 +76,12 @@ class _State:
     """The event that asks for reports."""
     read_seq: int = -1
     """The newest command that the site has read."""
-    agreed: bool = False
-    """Whether the device has said to hold what is in force."""
+    agreed_at: datetime | None = None
+    """From when on the device has said to hold what is in force; None while it has not."""
+
+    @property
+    def agreed(self) -> bool:
+        return self.agreed_at is not None
 
 
 class SiteLink:
@@ -202,7 +206,7 @@ class SiteLink:
             assert device_id is not None
             state = self._states[ResourceId(device_id)]
             if reading.held_kw is not None:
-                self._holds(state, reading.held_kw)
+                self._holds(state, reading.held_kw, reading.at)
             if reading.power_kw is None:
                 continue
             state.seq += 1
@@ -218,14 +222,16 @@ class SiteLink:
                 ),
             )
 
-    def _holds(self, state: _State, held_kw: float) -> None:
-        """What the device says it is set to: ours, not ours yet, or not ours any more."""
-        force = state.force
-        if force is None:
+    def _holds(self, state: _State, held_kw: float, at: datetime) -> None:
+        """What the device says it was set to then: ours, not ours yet, or not ours any more."""
+        force, event = state.force, self.shelf.event(state.event_id)
+        if force is None or event is None or event.period is None or event.period.start is None:
             return
+        if at < event.period.start:
+            return  # what it held before it was asked says nothing; reports come late, or again
         if abs(held_kw - _asked_kw(state.device, force)) <= SAME_KW:
-            state.agreed = True
-        elif state.agreed:
+            state.agreed_at = state.agreed_at or min(at, self._now())
+        elif state.agreed_at is not None and at >= state.agreed_at:
             self._answer(state, force, f"somebody else changed it: it holds {held_kw:g} kW")
             self._withdraw(state)
 
@@ -288,7 +294,7 @@ class SiteLink:
             and event.period.start is not None
         ):
             start = event.period.start  # it goes on
-        state.agreed = state.agreed and same
+        state.agreed_at = state.agreed_at if same else None
         put = self.shelf.put_event(_asks_for_power(state.device, setpoint, start, state.event_id))
         state.event_id, state.force = put.event_id, setpoint
         self._by_event[put.event_id] = state
@@ -297,7 +303,7 @@ class SiteLink:
         if state.event_id:
             del self._by_event[state.event_id]
             self.shelf.drop_event(state.event_id)
-        state.event_id, state.force, state.agreed, state.read_seq = "", None, False, -1
+        state.event_id, state.force, state.agreed_at, state.read_seq = "", None, None, -1
 
     def end_what_is_over(self) -> None:
         """Take what has ended off the list, and ask for reports anew in time."""

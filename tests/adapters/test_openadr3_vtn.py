@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters import openadr3_door
+from adapters import openadr3_door, openadr3_shelf
 from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
 from vpp.errors import DataError
@@ -566,6 +566,36 @@ def test_somebody_else_who_sets_the_device_is_told_and_the_event_is_taken_back()
     run(check())
 
 
+def test_what_a_device_held_before_it_was_asked_takes_nothing_back() -> None:
+    def span(minute: int) -> dict[str, Any]:
+        start = (NOON + timedelta(minutes=minute)).isoformat()
+        return {"intervalPeriod": {"start": start, "duration": "PT60S"}}
+
+    async def check() -> None:
+        clock = Ticking()
+        async with OwnVtn.serving(now=clock) as vtn, stranger(vtn) as client:
+            link = vtn.links["steel"]
+            await link.send([a_setpoint(-40.0, seq=7)])
+            event = await asks_reports(client)
+            (power,) = await listed(client)
+            # the hour's report, written anew each minute: before noon the device held something else
+            for minutes in ((-3, -2, 0), (-3, -2, 0, 1)):
+                report = a_report(event, reportName="the hour")
+                report["resources"][0]["intervals"] = [
+                    {
+                        "id": 0,
+                        **span(minute),
+                        "payloads": [{"type": "SETPOINT", "values": [40 if minute >= 0 else 5]}],
+                    }
+                    for minute in minutes
+                ]
+                assert (await client.ask("POST", "/reports", report))[0] == 201
+            assert [one["id"] for one in await listed(client)] == [power["id"]]
+            assert len(await said(link, 1)) == 1  # that it was read, and nothing else
+
+    run(check())
+
+
 def test_a_site_that_reads_and_does_nothing_is_not_taken_at_its_word() -> None:
     async def check() -> None:
         async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
@@ -609,6 +639,16 @@ BAD_REPORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     ),
     "a text": lambda report: a_report(report["eventID"], ("READING", "many")),
     "true": lambda report: a_report(report["eventID"], ("READING", True)),
+    "more than a float holds": lambda report: a_report(report["eventID"], ("READING", 10**400)),
+    "beyond sense": lambda report: (
+        a_report(report["eventID"], ("READING", 1e308))
+        | {"payloadDescriptors": [{"payloadType": "READING", "units": "MW"}]}
+    ),
+    "beyond sense in an instant": lambda report: a_report(
+        report["eventID"],
+        ("USAGE", 1e300),
+        interval={"intervalPeriod": {"start": "2026-03-02T12:00:00Z", "duration": "PT0.000001S"}},
+    ),
     "volts": lambda report: (
         report | {"payloadDescriptors": [{"payloadType": "READING", "units": "VOLTS"}]}
     ),
@@ -654,6 +694,30 @@ def test_the_same_report_again_is_a_conflict_and_is_told_once() -> None:
             assert (await client.ask("POST", "/reports", other))[0] == 201
             told = await said(vtn.links["steel"], 2)
             assert [one.power_kw for one in told if isinstance(one, TelemetryMessage)] == [-40, -7]
+
+    run(check())
+
+
+def test_reports_are_kept_up_to_so_many_bytes_and_the_oldest_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check() -> None:
+        async with OwnVtn.serving(now=Ticking()) as vtn, stranger(vtn) as client:
+            event = await asks_reports(client)
+            first = a_report(event, ("READING", 1), ("NOTE", "x" * 100_000))
+            assert (await client.ask("POST", "/reports", first))[0] == 201
+            (kept,) = vtn.shelf.reports
+            monkeypatch.setattr(openadr3_shelf, "MOST_REPORT_BYTES", 2 * len(kept.content))
+            for number in (2, 3):
+                more = a_report(event, ("READING", number), ("NOTE", "x" * 100_000))
+                assert (await client.ask("POST", "/reports", more))[0] == 201
+            _, told = await client.ask("GET", "/reports")
+            read = [one["resources"][0]["intervals"][0]["payloads"][0]["values"] for one in told]
+            assert read == [[2], [3]]
+            changed = a_report(event, ("READING", 4), ("NOTE", "x" * 200_000))
+            assert (await client.ask("PUT", f"/reports/{told[0]['id']}", changed))[0] == 200
+            _, (left,) = await client.ask("GET", "/reports")
+            assert left["id"] == told[0]["id"]
 
     run(check())
 
