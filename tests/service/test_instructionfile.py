@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.service.peoplepark import write_park
+from vpp.errors import ConfigError
+from vpp.model.ids import ResourceId
+from vpp.service.devicetest.wiring import require_writable
 from vpp.service.park.config import ConfigErrors
 
 REACHED = "{resource: press-1, person: person-1}"
@@ -48,3 +51,10 @@ def test_a_section_that_fits_is_read(tmp_path: Path) -> None:
         ("press-1", "person-1"),
         ("press-2", "person-2"),
     ]
+
+
+def test_a_device_test_steps_nothing_that_a_person_turns(tmp_path: Path) -> None:
+    file = write_park(tmp_path)
+    require_writable(file, ResourceId("battery-1"))
+    with pytest.raises(ConfigError, match="person-1 turns it by hand"):
+        require_writable(file, ResourceId("press-1"))

@@ -234,8 +234,15 @@ def require_writable(file: ParkFile, name: ResourceId) -> None:
     """Refuse where the park file lets nobody write to the device.
 
     Raises:
-        ConfigError: It is read-only.
+        ConfigError: It is read-only, or a person turns it.
     """
+    for reached in file.instructions.resources:
+        if reached.resource == name:
+            raise ConfigError(
+                f"{reached.person} turns it by hand, and no set-point is ever sent to it",
+                where=f"instructions of {name}",
+                fix="Leave --write out, and try the way to its person with `vpp people test`",
+            )
     for section in _gateways(file):
         for device in section.devices:
             if device.resource == name and device.read_only:
