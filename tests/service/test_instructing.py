@@ -43,6 +43,7 @@ from vpp.model.instruction import (
     Unanswered,
     Unverified,
 )
+from vpp.model.message import NotYet, OnItsWay
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER, Interval
 from vpp.service import cycle
@@ -409,6 +410,39 @@ async def test_an_answer_counts_once_and_before_the_deadline(bench: Bench) -> No
         await instructing.answer(plant, "press-1-2", Accepted(at=moment, by=WHO), now=moment)
 
 
+@pytest.mark.parametrize("how", ["answered", "taken back"])
+@acted
+async def test_a_question_that_the_post_still_has_does_not_leave_once_it_is_answered_or_taken_back(
+    bench: Bench, how: str
+) -> None:
+    """The mail server is away; meanwhile the control room hears the person, or needs nothing any more."""
+    bench.box.outcomes = [NotYet(what="451 try later")]
+    await bench.asked()
+    moment = TOLD_AT + MINUTE
+    at(bench.plant, moment)
+    if how == "answered":
+        given = Accepted(at=moment, by="Li")
+        await instructing.answer(bench.plant, "press-1-1", given, now=moment)
+    else:
+        await instructing.take_back(bench.plant, "press-1-1", "not needed", now=moment)
+    await settle(bench.plant)
+    restarted = a_plant(
+        bench.file, bench.folder, box=bench.box, now=moment, journal=bench.plant.journal
+    )
+    instructing.recover(restarted)
+    people.recover(restarted)
+    for plant in (bench.plant, restarted):
+        for minutes in range(1, 10):
+            at(plant, moment + minutes * MINUTE)
+            await people.look(plant, moment + minutes * MINUTE)
+            await settle(plant)
+        assert people.delivered(plant, "press-1-1.ask") != OnItsWay()
+    assert bench.topics.count("ask") == 1
+    assert bench.topics.count("withdrawn") == (how == "taken back")
+    kinds = {event.kind for event in bench.plant.events.recent()}
+    assert not {"person_not_reached", "message_not_handed_over"} & kinds
+
+
 @acted
 async def test_a_promise_can_be_lowered_and_not_raised(bench: Bench) -> None:
     await bench.asked()
@@ -665,6 +699,22 @@ async def test_a_restart_goes_on_where_every_story_stood(bench: Bench) -> None:
     assert again.instructions.stories == bench.plant.instructions.stories
     assert again.instructions.made == 1
     assert instructionplan.reliability_of(again, PRESS) == 0.5
+
+
+@acted
+async def test_a_person_who_left_the_park_file_says_yes_to_nothing(bench: Bench) -> None:
+    """In a real service; in a simulation nobody stands there, and everybody says yes."""
+    await bench.asked()
+    moment = TOLD_AT + MINUTE
+    await instructing.answer(bench.plant, "press-1-1", Accepted(at=moment, by=WHO), now=moment)
+    bench.plant.people.persons = {}
+    assert instructionplan.simulated_kw(bench.plant, WINDOW.start) == {PRESS: -100.0}
+    trading = bench.file.trading.model_copy(update={"mode": "live"})
+    bench.plant.file = replace(bench.file, trading=trading)
+    assert instructionplan.simulated_kw(bench.plant, WINDOW.start) == {}
+    await instructing.take_back(bench.plant, "press-1-1", "not needed", now=moment)
+    said = [event.text for event in bench.plant.events.recent()]
+    assert any("person-1 was not told of press-1-1 (withdrawn)" in text for text in said)
 
 
 @acted

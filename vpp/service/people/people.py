@@ -25,8 +25,10 @@ from typing import assert_never
 import msgspec
 import structlog
 
+from vpp.act.instructionlife import OPEN
 from vpp.clock import Clock
 from vpp.errors import DataError, UnavailableError
+from vpp.model.instruction import State
 from vpp.model.message import (
     Delivered,
     Handed,
@@ -61,6 +63,8 @@ FAILURES_TOLD = 3
 
 KEPT = timedelta(days=1)
 """So long after its window a message is known."""
+
+MOOT = "its question was answered or taken back meanwhile"
 
 PATIENCE_S = 0.2
 """A look waits so long, of the wall's time, for letters that are quickly handed over."""
@@ -132,7 +136,11 @@ async def look(plant: Plant, now: datetime) -> None:
             del desk.tracked[tracked.message.message_id]
             continue
         for errand in tracked.errands:
-            if not (errand.ended or errand.busy) and now >= tracked.message.deliver_until:
+            if errand.ended or errand.busy:
+                continue
+            if _is_moot(plant, tracked.message):
+                await _end_unsent(plant, tracked, errand, now)
+            elif now >= tracked.message.deliver_until:
                 await _end(plant, tracked, errand, handed=False, what=_late(errand), now=now)
     desk.links.forget(now)
     fill(plant)
@@ -148,7 +156,9 @@ def fill(plant: Plant) -> None:
         (errand.tries, errand.message.deliver_until, errand.message.message_id, tracked, errand)
         for tracked in plant.people.tracked.values()
         for errand in tracked.errands
-        if not (errand.ended or errand.busy) and errand.due <= now < errand.message.deliver_until
+        if not (errand.ended or errand.busy)
+        and errand.due <= now < errand.message.deliver_until
+        and not _is_moot(plant, errand.message)
     ]
     for _, _, _, tracked, errand in sorted(due, key=lambda one: one[:3]):
         channel = errand.address.channel
@@ -279,6 +289,27 @@ async def _end(
             channel=channel,
         )
     _conclude(plant, tracked, now)
+
+
+def _is_moot(plant: Plant, message: PersonMessage) -> bool:
+    """Whether it asks what was answered another way, or was taken back: it must not arrive after that.
+
+    One whose deadline passed is late: it was missed.
+    """
+    story = plant.instructions.find(message.instruction_id)
+    waits = OPEN | {State.UNANSWERED}
+    return message.topic.wants_answer and story is not None and story.state not in waits
+
+
+async def _end_unsent(plant: Plant, tracked: Tracked, errand: Errand, now: datetime) -> None:
+    """One channel need not hand a question over any more: nobody gave up, and nobody misses it."""
+    errand.ended = True
+    if isinstance(tracked.delivered, OnItsWay):
+        tracked.delivered = NotReached(what=MOOT, at=now)
+    end = _End(at=now, handed=False, what=MOOT)
+    key = f"{errand.message.message_id}/{errand.address.channel.name}"
+    with suppress(UnavailableError):  # said and counted there
+        await append(plant, MESSAGE_END, key, msgspec.json.encode(end), now=now)
 
 
 def _conclude(plant: Plant, tracked: Tracked, now: datetime) -> None:
