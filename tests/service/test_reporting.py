@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -521,6 +522,38 @@ def test_a_service_that_begins_again_sends_what_was_not_answered_and_nothing_twi
     assert newest(plant) is None
     at(plant, NOW + 3 * MINUTE)
     assert len(list(plant.journal.entries(reporting.REPORT))) == 4
+
+
+def test_a_service_whose_clock_was_set_back_before_it_began_leaves_what_is_on_record(
+    plant: Plant,
+) -> None:
+    owing(plant, telemetry_s=60)
+    says(plant, "steel-battery", NOW, power_kw=10.0, soc=0.5)
+    for minute in range(3):
+        at(plant, NOW + minute * MINUTE)
+    told = [entry.body for entry in plant.journal.entries(reporting.REPORT)]
+
+    plant.reports.streams.clear()
+    plant.started_at = NOW
+    says(plant, "steel-battery", NOW + MINUTE, seq=3, power_kw=99.0, soc=0.5)
+    for minute in range(4):
+        at(plant, NOW + minute * MINUTE)
+    again = [entry.body for entry in plant.journal.entries(reporting.REPORT)]
+    assert again[:3] == told
+    assert (len(again), point(plant).head.due_at) == (4, NOW + 3 * MINUTE)
+
+
+def test_a_span_of_ten_thousand_years_costs_no_more_than_a_page(plant: Plant) -> None:
+    (owed,) = owing(plant, **ALL).reports.owed
+    ever = Interval(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    for kind in ReportKind:
+        began = perf_counter()
+        found, missing, following = reporting.on_record(plant, owed, kind, ever, most=50)
+        assert perf_counter() - began < 1, "the act cycle waits meanwhile"
+        assert (found, missing) == ([], 50)
+        assert following is not None
+    to_come = Interval(NOW + MINUTE, NOW + 9 * MINUTE)
+    assert reporting.on_record(plant, owed, ReportKind.POINT, to_come, most=50) == ([], 0, None)
 
 
 def test_the_pause_between_tries_grows_and_the_sender_ends_in_good_order(plant: Plant) -> None:

@@ -108,7 +108,7 @@ class ReportDesk:
 
     platforms: tuple[PlatformDesk, ...] = ()
     owed: tuple[Owed, ...] = ()
-    """Found in the park file by `reporting.take_up`."""
+    """Found in the park file by `reporting.recover`."""
 
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
     baselines: dict[tuple[str, date], Mapping[datetime, float]] = field(default_factory=dict)

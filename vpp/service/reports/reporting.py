@@ -11,7 +11,7 @@ from memory: what a unit showed then nobody knows any more. A day's plan is made
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import gcd
 
 from vpp.errors import UnavailableError
@@ -33,6 +33,9 @@ REPORT, ANSWER = "report", "report_answer"
 """Kinds of journal entries: the bytes of each report by its id; what a platform made of it, by platform and id."""
 
 ONE_DAY = timedelta(days=1)
+
+FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No report is older."""
 
 
 def recover(plant: Plant) -> None:
@@ -183,7 +186,11 @@ def _newly_due(plant: Plant, owed: Owed, kind: ReportKind, now: datetime) -> dat
         return None
     if kind is ReportKind.DAY_PLAN and plant.schedule is None:
         return None  # later: its day lasts
+    # By the service before us: on record for ever, though our clock has stood before that moment since.
+    told = plant.journal.find(REPORT, _a_head(owed, kind, newest, now).report_id) is not None
     stream.last_due = newest
+    if told:
+        return None
     if last is None:
         return newest if _wanted_at_start(plant, owed, kind, newest, now) else None
     step = owed.duty.step(kind) or ONE_DAY
@@ -205,8 +212,6 @@ def _wanted_at_start(
     plant: Plant, owed: Owed, kind: ReportKind, moment: datetime, now: datetime
 ) -> bool:
     """Whether a service that begins makes the report of a moment before it: not of what it has not seen."""
-    if plant.journal.find(REPORT, _a_head(owed, kind, moment, now).report_id) is not None:
-        return False  # the one before us has
     if kind is not ReportKind.DAY_PLAN:
         return moment >= plant.started_at
     _, day = next(_plan_days(plant, owed, Interval(moment, moment + timedelta.resolution)))
@@ -225,7 +230,7 @@ def _note_missed(plant: Plant, head: ReportHead, count: int) -> None:
 def moments(plant: Plant, owed: Owed, kind: ReportKind, span: Interval) -> Iterator[datetime]:
     """When reports of a kind are owed, from the beginning of a span to before its end, in order."""
     if kind is ReportKind.DAY_PLAN:
-        yield from sorted(moment for moment, _ in _plan_days(plant, owed, span))
+        yield from (moment for moment, _ in _plan_days(plant, owed, span))
         return
     step = owed.duty.step(kind)
     if step is None:
@@ -258,10 +263,19 @@ def _plan_days(plant: Plant, owed: Owed, span: Interval) -> Iterator[tuple[datet
 def on_record(
     plant: Plant, owed: Owed, kind: ReportKind, span: Interval, *, most: int
 ) -> tuple[list[Parcel], int, datetime | None]:
-    """Reports as they were made, oldest first, at most so many; how many are missing; and where to go on."""
+    """Reports as they were made, oldest first, at most so many; how many are missing; and where to go on.
+
+    Of a span of any length only so many moments are looked at, and none that is to come.
+    """
     found: list[Parcel] = []
     missing = 0
-    for number, moment in enumerate(moments(plant, owed, kind, span)):
+    first, end = (
+        max(span.start, FIRST),
+        min(span.end, plant.clock.now() + timedelta.resolution),
+    )
+    if not first < end:
+        return found, missing, None
+    for number, moment in enumerate(moments(plant, owed, kind, Interval(first, end))):
         if number >= most:
             return found, missing, moment
         head = _a_head(owed, kind, moment, moment)
