@@ -31,7 +31,8 @@ from tests.service.rebuilt import (
 )
 from vpp.errors import RejectedError, UnavailableError, VppError
 from vpp.model.horizon import Horizon
-from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.model.resource import EvFleet
+from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.service import cycle, recovery
 from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
@@ -263,6 +264,25 @@ def test_what_was_measured_is_known_after_a_restart(bench: Callable[..., Bench])
     series = at_work.plant.series
     assert series.known("power.new-line", horizon, interval.end).values.tolist() == [-412.5]
     assert np.isnan(series.known("power.new-line", horizon, interval.start).values).all()
+
+
+def test_a_quarter_hour_that_a_clock_set_back_brings_again_is_measured_once(
+    bench: Callable[..., Bench],
+) -> None:
+    lab = bench()
+    fleets = [r.resource_id for r in lab.plant.file.park.resources if isinstance(r, EvFleet)]
+    assert fleets, "of a fleet something is known for every quarter-hour"
+    start = latest_boundary(lab.plant.started_at, QUARTER) + QUARTER
+    body = msgspec.json.encode({f"arriving.{name}": 7.5 for name in fleets})
+
+    async def play() -> None:
+        await lab.journal.append(cycle.OBSERVED, isoformat(start), body, now=start + QUARTER)
+        lab.build()
+        await cycle.plan(lab.plant, start + QUARTER)
+
+    asyncio.run(play())
+    (entry,) = lab.journal.entries(cycle.OBSERVED)
+    assert entry.body == body
 
 
 def test_plan_numbers_go_on_from_the_newest_one_not_from_their_count(

@@ -25,7 +25,7 @@ import msgspec
 
 from vpp.act.guard import guard
 from vpp.act.ladder import SafeState
-from vpp.errors import DataError, PlanError, UnavailableError
+from vpp.errors import ConflictError, DataError, PlanError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
@@ -176,7 +176,8 @@ async def _observe(plant: Plant, finished: Interval, now: datetime) -> None:
         (OBSERVED_LATE, finished if before is None else before.interval, late),
     ):
         if kw:
-            with suppress(UnavailableError):  # said and counted there; learnt all the same
+            # Unavailable: said and counted there, learnt all the same. Conflict: as `put_observed` says.
+            with suppress(UnavailableError, ConflictError):
                 key = isoformat(interval.start)
                 await append(plant, kind, key, msgspec.json.encode(kw), now=now)
 

@@ -12,11 +12,12 @@ Series by name:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from vpp.errors import ConfigError
+from vpp.errors import ConfigError, ConflictError
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ProductId, ResourceId
@@ -132,15 +133,19 @@ def _turned_down(plant: Plant, load_id: ResourceId, interval: Interval) -> bool:
 def put_observed(
     series: SeriesStore, interval: Interval, seen: Mapping[str, float], *, late: bool = False
 ) -> None:
-    """Let forecasts know what was measured over `interval`, kW by series; `late` a quarter-hour after it."""
+    """Let forecasts know what was measured over `interval`, kW by series; `late` a quarter-hour after it.
+
+    What was measured before stands: a clock that is set back before a start brings a quarter-hour again.
+    """
     for series_id, kw in seen.items():
-        series.put_profile(
-            series_id,
-            unit="kW",
-            profile=Profile(Horizon.over(interval, QUARTER), np.array([kw])),
-            known_at=interval.end + QUARTER if late else "interval_end",
-            source="telemetry",
-        )
+        with suppress(ConflictError):
+            series.put_profile(
+                series_id,
+                unit="kW",
+                profile=Profile(Horizon.over(interval, QUARTER), np.array([kw])),
+                known_at=interval.end + QUARTER if late else "interval_end",
+                source="telemetry",
+            )
 
 
 def _arriving_kw(plant: Plant, fleet_id: ResourceId, interval: Interval) -> float:
