@@ -38,6 +38,8 @@ def add_all(
 ) -> list[Stored]:
     """Write the lines of each file, below `head` where it is new. What is good of it is in `ARCHIVE_TABLE`.
 
+    A file that is not there so far was taken away, and may come back: the lines go into `…-2026-08-2` then.
+
     Raises:
         OSError: The disk refuses; what was good still is.
         sqlite3.Error: It cannot be read how much that is.
@@ -45,10 +47,26 @@ def add_all(
     known: dict[str, int] = dict(connection.execute("SELECT name, size_bytes FROM archive"))
     stored: list[Stored] = []
     for name, lines in files.items():
-        good = Stored(name, known.get(name, 0))
+        good = _good(folder, name, known)
         first = [head] if head is not None and good.size_bytes == 0 else []
         stored.append(add_lines(folder, good, [*first, *lines]))
     return stored
+
+
+def _good(folder: Path, name: str, known: Mapping[str, int]) -> Stored:
+    """The first of `name` and its successors that is there as far as it is good."""
+    (stem, _, form), number, tried = name.partition("."), 1, name
+    while known.get(tried, 0) > _size_bytes(folder / tried):
+        number += 1
+        tried = f"{stem}-{number}.{form}"
+    return Stored(tried, known.get(tried, 0))
+
+
+def _size_bytes(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def note(connection: sqlite3.Connection, files: Iterable[Stored]) -> None:
@@ -68,7 +86,9 @@ def add_lines(folder: Path, good: Stored, lines: Sequence[bytes]) -> Stored:
     Raises:
         OSError: The disk refuses; what was good still is.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
     member = gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0)
     file = os.open(folder / good.name, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -282,6 +282,9 @@ class SqliteJournal:
         except (sqlite3.Error, ConfigError, OSError) as error:
             self._drop_connection()
             return unavailable(self._path, error)
+        except Exception as error:  # noqa: BLE001  a bug: its place is with the caller, and others go on
+            self._drop_connection()
+            return error
         return reached
 
     def _after_failure(

@@ -136,6 +136,85 @@ def test_a_torn_write_is_cut_off_by_the_next_one(tmp_path: Path) -> None:
     assert [line["key"] for line in lines] == ["000-0000", "001-0000"]
 
 
+def test_a_file_that_was_taken_away_is_not_begun_again_in_its_middle(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with SqliteJournal.open(tmp_path / "journal.sqlite") as journal:
+            await fill(journal, days=4)
+            await all_aside(journal, JUNE + DAY)
+            (tmp_path / "archive" / "journal-2026-06.jsonl.gz").rename(tmp_path / "kept.gz")
+            await all_aside(journal, JUNE + 2 * DAY)
+            (tmp_path / "kept.gz").rename(tmp_path / "archive" / "journal-2026-06.jsonl.gz")
+            await all_aside(journal, JUNE + 3 * DAY)
+
+    asyncio.run(play())
+    found = archived(tmp_path)
+    assert {name: [line["key"] for line in lines] for name, lines in found.items()} == {
+        "journal-2026-06.jsonl.gz": ["000-0000"],
+        "journal-2026-06-2.jsonl.gz": ["001-0000"],
+        "journal-2026-07.jsonl.gz": ["002-0000"],
+    }
+
+
+def test_a_bug_while_entries_are_set_aside_is_its_callers_and_ends_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    async def play() -> None:
+        async with SqliteJournal.open(tmp_path / "journal.sqlite") as journal:
+            await fill(journal, days=3)
+            monkeypatch.setattr(sqlite_journal, "add_all", full)
+            with pytest.raises(MemoryError):
+                await all_aside(journal, JUNE + 2 * DAY)
+            assert (await journal.append("award", "x", b"{}", now=JUNE)).key == "x"
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+
+
+def test_a_journal_of_the_first_format_keeps_its_entries_and_what_guards_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(
+        """
+        CREATE TABLE journal (
+            number INTEGER PRIMARY KEY,
+            recorded_at TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            key TEXT NOT NULL,
+            body BLOB NOT NULL,
+            UNIQUE (kind, key)
+        ) STRICT;
+        CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
+            BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+        CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+            BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+        PRAGMA user_version=1;
+        """
+    )
+    for number, kind in ((1, "bulk"), (2, "award"), (3, "bulk")):
+        at = f"2026-06-{28 + number // 2}T00:00:00Z"
+        row = (number, at, kind, f"{number:03}", b"{}")
+        old.execute("INSERT INTO journal VALUES (?,?,?,?,?)", row)
+    old.commit()
+    old.close()
+
+    async def play() -> None:
+        async with SqliteJournal.open(path) as journal:
+            found = [(entry.number, entry.kind) for entry in journal.entries("bulk", "award")]
+            assert found == [(1, "bulk"), (2, "award"), (3, "bulk")]
+            await all_aside(journal, JUNE + 9 * DAY)
+            assert [entry.number for entry in journal.entries("bulk", "award")] == [2, 3]
+
+    asyncio.run(play())
+    file = sqlite3.connect(path)
+    for forbidden in ("DELETE FROM journal", "UPDATE journal SET key = 'x'"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            file.execute(forbidden)
+
+
 def test_an_archive_that_cannot_be_written_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
     async def play() -> None:
         (tmp_path / "archive").write_text("a file where the folder should be")
