@@ -458,6 +458,36 @@ def test_what_waits_keeps_its_order_though_one_of_it_fails_again(plant: Plant) -
     assert port.minutes == [0, 1, 2, 3, 0, 0, 1, 2]
 
 
+def test_a_report_that_alone_is_never_taken_holds_up_no_other(plant: Plant) -> None:
+    class Picky(Platform):
+        async def send(self, head: ReportHead, body: bytes) -> ReportAnswer:
+            self.got.append((head, body))
+            return NotTaken(why="500") if head.due_at == NOW else Taken()
+
+    port = Picky()
+    desk = platform(owing(plant, telemetry_s=60), port)
+    for minute in range(30):
+        at(plant, NOW + minute * MINUTE)
+        send_all(plant, desk)
+    assert (desk.declined, desk.waiting) == (1, 0)
+    assert desk.taken == 29
+    tries = port.minutes.count(0)
+    assert tries == reportsending.MOST_PASSED_OVER + 1, "and once when it was new"
+    (answer,) = [
+        entry for entry in plant.journal.entries(reporting.ANSWER) if b"declined" in entry.body
+    ]
+    assert answer.key.endswith(isoformat(NOW))
+
+
+def test_a_platform_that_is_away_is_waited_for_however_long(plant: Plant) -> None:
+    port = Platform(*[NotTaken(why="away")] * 100)
+    desk = platform(owing(plant, telemetry_s=60), port)
+    at(plant, NOW)
+    for _ in range(101):
+        send_all(plant, desk)
+    assert (desk.taken, desk.declined) == (1, 0)
+
+
 def test_what_a_platform_declines_is_not_sent_again(plant: Plant) -> None:
     port = Platform(Declined(why="422 no such unit"))
     desk = platform(owing(plant, telemetry_s=60), port)
@@ -643,6 +673,24 @@ def test_reports_are_read_as_they_were_made_and_gaps_are_told(
     assert (page["missing"], page["next_from"]) == (1, isoformat(NOW + 3 * MINUTE))
     assert again == {"queued": 3, "missing": 1, "next_from": None}
     assert (unknown, wrong) == (404, 422)
+
+
+def test_a_platform_is_not_sent_again_what_it_may_not_have(plant: Plant, serving: Serving) -> None:
+    desk = platform(owing(plant, telemetry_s=60), Platform(), products=["another"])
+    at(plant, NOW)
+    body = {
+        "platform": "centre",
+        "product": plant.reports.owed[0].duty.product_id,
+        "kind": "point",
+        "start": isoformat(NOW),
+        "end": isoformat(NOW + MINUTE),
+    }
+
+    async def ask() -> int:
+        async with serving(plant) as client:
+            return (await client.post("/v1/reports/replays", json=body)).status
+
+    assert (asyncio.run(ask()), desk.waiting) == (422, 0)
 
 
 def test_a_simulated_day_of_the_act_cycle_is_reported_like_any_other(plant: Plant) -> None:

@@ -93,6 +93,13 @@ async def replay_reports(plant: Plant, call: Call[Nothing, ReplayRequest]) -> Re
             fix="Look at /v1/reports",
         )
     owed = _owed(plant, asked.product, asked.unit)
+    if not desk.wants(owed.duty.product_id):
+        raise HttpRefusal(
+            "this platform gets no reports of that product",
+            code="invalid_data",
+            where=f"platform {desk.name}",
+            fix="Name it in the platform's products in the park file, if it is to have them",
+        )
     queued, missing, following = reportsending.replay(
         plant, desk, owed, asked.kind, Interval(asked.start, asked.end)
     )
@@ -168,7 +175,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         replay_reports,
         takes=ReplayRequest,
         gives=ReplayView,
-        codes=("unknown_report", "unknown_platform"),
+        codes=("unknown_report", "unknown_platform", "invalid_data"),
         example={
             "platform": "load-centre",
             "product": "cn.generic.dr.peak.day_ahead",

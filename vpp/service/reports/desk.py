@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeAlias
 
+from vpp.model.ids import ProductId
 from vpp.model.park import BiddingUnit
 from vpp.model.reporting import Duty, Report, ReportHead, ReportKind
 from vpp.ports import ReportPlatform
@@ -46,6 +47,8 @@ class Parcel:
 
     head: ReportHead
     body: bytes
+    passed_over: int = 0
+    """How often it alone was not taken: what was sent before it had been."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,8 +74,8 @@ class PlatformDesk:
     taken_until: datetime | None = None
     """The moment of the newest report that it has."""
 
-    unsaid: list[tuple[str, bytes]] = field(default_factory=list)
-    """Answers that are not on record yet: they go with the next report."""
+    unsaid: dict[str, bytes] = field(default_factory=dict)
+    """Answers that are not on record yet, by their keys: they go with the next report."""
 
     @property
     def name(self) -> str:
@@ -83,9 +86,9 @@ class PlatformDesk:
         """Reports that are still to be sent."""
         return len(self.fresh) + len(self.backlog)
 
-    def wants(self, head: ReportHead) -> bool:
+    def wants(self, product_id: ProductId) -> bool:
         """Whether it gets reports of that product."""
-        return self.section.products is None or head.product_id in self.section.products
+        return self.section.products is None or product_id in self.section.products
 
     def put(self, key: StreamKey, parcel: Parcel) -> None:
         """Take a new report; one before it that was not tried yet is no longer news."""

@@ -127,8 +127,8 @@ async def _make(plant: Plant, kinds: tuple[ReportKind, ...], now: datetime) -> N
         Parcel(head=one.head, body=message_of(one).model_dump_json().encode()) for one in reports
     ]
     entries = [(REPORT, parcel.head.report_id, parcel.body) for parcel in parcels]
-    unsaid = [(desk, tuple(desk.unsaid)) for desk in plant.reports.platforms]
-    entries += [(ANSWER, key, body) for _, said in unsaid for key, body in said]
+    unsaid = [(desk, dict(desk.unsaid)) for desk in plant.reports.platforms]
+    entries += [(ANSWER, key, body) for _, said in unsaid for key, body in said.items()]
     if not entries:
         return
     try:
@@ -138,7 +138,8 @@ async def _make(plant: Plant, kinds: tuple[ReportKind, ...], now: datetime) -> N
             _note_missed(plant, one.head, 1)
         return
     for desk, said in unsaid:
-        desk.unsaid = [one for one in desk.unsaid if one not in said]
+        for key in said:
+            del desk.unsaid[key]
     for one, parcel in zip(reports, parcels, strict=True):
         _hand_over(plant, one, parcel)
 
@@ -152,7 +153,7 @@ def _hand_over(plant: Plant, one: Report, parcel: Parcel) -> None:
     if head.kind is ReportKind.POINT:
         plant.metrics.reports.late((plant.clock.now() - head.due_at).total_seconds())
     for desk in plant.reports.platforms:
-        if desk.wants(head):
+        if desk.wants(head.product_id):
             desk.put(key, parcel)
 
 

@@ -9,6 +9,7 @@ On the wall's clock: a platform takes the time that it takes. Each queue is boun
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,6 +24,12 @@ from vpp.service.reports.desk import Owed, Parcel, PlatformDesk
 from vpp.service.run import Loop
 
 FIRST_RETRY_S = 0.5
+MOST_PASSED_OVER = 20
+"""A report that was not taken so often, each time after another one was, counts as declined."""
+
+AT_ONCE = 1000
+"""Reports that are looked for in one request to send them again: the event loop waits meanwhile."""
+
 RECOVERED = timedelta(days=1)
 """What did not arrive before the service began is sent where it is no older."""
 
@@ -69,6 +76,12 @@ async def send_next(plant: Plant, desk: PlatformDesk) -> bool:
     fresh = bool(desk.fresh)
     parcel = desk.fresh.popitem(last=False)[1] if fresh else desk.backlog.popleft()
     answer = await desk.port.send(parcel.head, parcel.body)
+    if isinstance(answer, NotTaken) and not fresh and desk.fault is None:
+        parcel = replace(parcel, passed_over=parcel.passed_over + 1)
+        if parcel.passed_over >= MOST_PASSED_OVER:  # or what waits behind it would wait for ever
+            answer = Declined(
+                why=f"{parcel.passed_over} times while others were taken: {answer.why}"
+            )
     now = plant.clock.now()
     match answer:
         case Taken():
@@ -96,9 +109,8 @@ async def send_next(plant: Plant, desk: PlatformDesk) -> bool:
 def _note(plant: Plant, desk: PlatformDesk, parcel: Parcel, said: dict[str, str]) -> None:
     """Have the answer written with the next report; what it answers a second time is on record already."""
     key = f"{desk.name}/{parcel.head.report_id}"
-    noted = any(key == other for other, _ in desk.unsaid)
-    if not noted and plant.journal.find(reporting.ANSWER, key) is None:
-        desk.unsaid.append((key, msgspec.json.encode(said)))
+    if key not in desk.unsaid and plant.journal.find(reporting.ANSWER, key) is None:
+        desk.unsaid[key] = msgspec.json.encode(said)
 
 
 def _tell(plant: Plant, desk: PlatformDesk, fault: str | None, now: datetime) -> None:
@@ -145,7 +157,7 @@ def _unanswered(
     return [
         parcel
         for parcel in found
-        if desk.wants(parcel.head)
+        if desk.wants(parcel.head.product_id)
         and plant.journal.find(reporting.ANSWER, f"{desk.name}/{parcel.head.report_id}") is None
     ]
 
@@ -155,9 +167,9 @@ def replay(
 ) -> tuple[int, int, datetime | None]:
     """Have reports of a span sent again, as they were made: how many, how many are missing, and where to go on.
 
-    No more than the platform's backlog has room for.
+    No more than the platform's backlog has room for, nor than `AT_ONCE`.
     """
-    room = desk.section.backlog - len(desk.backlog)
+    room = min(desk.section.backlog - len(desk.backlog), AT_ONCE)
     found, missing, following = reporting.on_record(plant, owed, kind, span, most=room)
     for parcel in found:
         desk.put_back(parcel)
