@@ -93,7 +93,7 @@ def _allowed(url: str, allowed: tuple[str, ...]) -> str:
 def origin_of(url: str) -> str:
     """Scheme, host and port. Raises ValueError where it has none."""
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    port = {"https": 443, "http": 80}.get(parts.scheme) if parts.port is None else parts.port
     if not parts.hostname or port is None:
         raise ValueError("no address of a web server")
     return f"{parts.scheme}://{parts.hostname}:{port}"

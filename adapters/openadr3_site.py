@@ -48,6 +48,13 @@ REPORTS_FOR = timedelta(days=31)
 SAME_KW = 0.5
 """So far may what a device says to hold lie from what it was asked for: people round."""
 
+AHEAD = timedelta(seconds=5)
+"""How far a site's clock may run ahead of ours, as of `vpp/sense/decode.py`: a time beyond would be the newest for
+ever."""
+
+LATE_SEQ = 0
+"""Of a reading from before the newest, as in a report after an outage: below all that we count."""
+
 Sends = Literal["DISPATCH_SETPOINT", "IMPORT_CAPACITY_LIMIT", "EXPORT_CAPACITY_LIMIT"]
 """What a set-point is written as."""
 
@@ -69,6 +76,8 @@ class SiteDevice:
 class _State:
     device: SiteDevice
     seq: int = 0
+    newest: SiteReading | None = None
+    """Of its power, not from the future."""
     force: Setpoint | None = None
     """What the event on the shelf asks for."""
     event_id: str = ""
@@ -78,10 +87,6 @@ class _State:
     """The newest command that the site has read."""
     agreed_at: datetime | None = None
     """From when on the device has said to hold what is in force; None while it has not."""
-
-    @property
-    def agreed(self) -> bool:
-        return self.agreed_at is not None
 
 
 class SiteLink:
@@ -207,20 +212,24 @@ class SiteLink:
             state = self._states[ResourceId(device_id)]
             if reading.held_kw is not None:
                 self._holds(state, reading.held_kw, reading.at)
-            if reading.power_kw is None:
-                continue
+            if reading.power_kw is not None and reading != state.newest:
+                self._say(state, self._telemetry(state, reading, reading.power_kw))
+
+    def _telemetry(self, state: _State, reading: SiteReading, power_kw: float) -> TelemetryMessage:
+        late = state.newest is not None and reading.at < state.newest.at
+        if not late:
             state.seq += 1
-            self._say(
-                state,
-                TelemetryMessage(
-                    ts=isoformat(reading.at),
-                    seq=state.seq,
-                    power_kw=reading.power_kw,
-                    quality=reading.quality,
-                    soc=reading.soc,
-                    setpoint_seq=state.force.seq if state.force and state.agreed else None,
-                ),
-            )
+            if reading.at <= self._now() + AHEAD:
+                state.newest = reading
+        held = state.agreed_at is not None and reading.at >= state.agreed_at
+        return TelemetryMessage(
+            ts=isoformat(reading.at),
+            seq=LATE_SEQ if late else state.seq,
+            power_kw=power_kw,
+            quality=reading.quality,
+            soc=reading.soc,
+            setpoint_seq=state.force.seq if state.force and held else None,
+        )
 
     def _holds(self, state: _State, held_kw: float, at: datetime) -> None:
         """What the device says it was set to then: ours, not ours yet, or not ours any more."""
