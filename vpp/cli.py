@@ -451,6 +451,7 @@ def main() -> NoReturn:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,  # without the values, some of which are secret
             structlog.processors.JSONRenderer(),
         ],
     )
