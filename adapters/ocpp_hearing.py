@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from adapters.ocpp_carpark import CarPark
-from adapters.ocpp_station import Point, Station
+from adapters.ocpp_station import OLDEST, Point, Station
 from adapters.ocpp_words import (
     Asked,
     Began,
@@ -30,8 +30,7 @@ from vpp.ports import StayLedger
 
 AHEAD = timedelta(seconds=5)
 """How far a station's clock may run ahead of ours."""
-OLDEST = timedelta(days=31)
-"""An older message is no buffer but a wrong clock."""
+CLOCK = "its clock is wrong"
 CAR_KW = 0.5
 """A car that takes more or less than before by this is worth a new split."""
 
@@ -127,7 +126,8 @@ class Hearing:
         if known is None or known.transaction != stay.transaction:
             if known is not None:  # its end never came
                 await self._leave(station, point, word.at)
-            point.begin(stay, park.spec, fresh=not self._is_late(station, word.at))
+            fresh = self._is_right(station, word.at, now) and not self._is_late(station, word.at)
+            point.begin(stay, park.spec, fresh=fresh, now=now)
         if word.plug is not None:
             point.plug = word.plug
         self._take(park, station, point, word.samples, now)
@@ -179,7 +179,7 @@ class Hearing:
         stay = await self._record(station, point, transaction, "", at, energy, now)
         if point.stay is not None:
             await self._leave(station, point, at)
-        point.begin(stay, park.spec, fresh=False)
+        point.begin(stay, park.spec, fresh=False, now=now)
         if point.plug is Plug.OCCUPIED:
             point.plug = Plug.CHARGING
         park.share(now)
@@ -218,7 +218,7 @@ class Hearing:
         if point is None or point.stay is None:
             return
         stay = point.stay
-        if word.departs_at is not None and word.departs_at > now:
+        if word.departs_at is not None and now < word.departs_at <= now + OLDEST:
             stay.departs_at = word.departs_at
         if word.energy_kwh is not None and 0 <= word.energy_kwh <= 1000:
             stay.wanted_kwh, stay.exact = stay.got_kwh + word.energy_kwh, True
@@ -268,15 +268,8 @@ class Hearing:
         now: datetime,
     ) -> None:
         for sample in samples:
-            if not now - OLDEST <= sample.at <= now + AHEAD:
-                if not station.fault:
-                    self._tell(
-                        "charger_fault", station.name, f"its clock is wrong: it says {sample.at}"
-                    )
-                station.fault = "its clock is wrong"
+            if not self._is_right(station, sample.at, now):
                 continue
-            if station.fault == "its clock is wrong":
-                station.fault = ""
             late = self._is_late(station, sample.at)
             believed = replace(sample, power_kw=_believable(sample.power_kw, station))
             kw = point.take(believed, late=late)
@@ -293,6 +286,16 @@ class Hearing:
                 self._tell("charger_limit", f"{station.name}/{point.number}", said)
             if said is not None or _differs(before_kw, point.car_kw):
                 park.share(now)
+
+    def _is_right(self, station: Station, at: datetime, now: datetime) -> bool:
+        """Whether a station's clock can be right; where it cannot, and begins to, it is told."""
+        right = now - OLDEST <= at <= now + AHEAD
+        if not right and station.fault != CLOCK:
+            self._tell("charger_fault", station.name, f"{CLOCK}: it says {at}")
+            station.fault = CLOCK
+        elif right and station.fault == CLOCK:
+            station.fault = ""
+        return right
 
     @staticmethod
     def _is_late(station: Station, at: datetime) -> bool:

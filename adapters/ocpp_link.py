@@ -87,7 +87,7 @@ class OcppLink:
             seat = self._seats.get(stay.station_id)
             point = None if seat is None else seat.station.point(stay.point)
             if seat is not None and point is not None:
-                point.begin(stay, seat.park.spec, fresh=False)
+                point.begin(stay, seat.park.spec, fresh=False, now=self._now())
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve one station, named by the last part of its path, until it goes."""

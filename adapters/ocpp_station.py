@@ -23,6 +23,8 @@ STAYS_ON = timedelta(minutes=30)
 """A car that has not left when it was taken to is taken to stay for so long still."""
 LEFT_ALONE = timedelta(minutes=10)
 """Who was changed by somebody else, or refuses, is asked again after this."""
+OLDEST = timedelta(days=31)
+"""An older message is no buffer but a wrong clock."""
 TOLERANCE_KW, TOLERANCE_SHARE = 0.5, 0.1
 STRIKES = 2
 """Readings above its limit before a point is said not to follow."""
@@ -140,16 +142,19 @@ class Point:
             self.power_kw = self_kw
         return self_kw
 
-    def begin(self, begun: StayBegun, spec: CarParkSpec, *, fresh: bool) -> None:
-        """A car is here; `fresh`: it came now, so no limit of ours can be in force for it."""
-        wish = spec.wish_of(begun.tag)
+    def begin(self, begun: StayBegun, spec: CarParkSpec, *, fresh: bool, now: datetime) -> None:
+        """A car is here; `fresh`: it came now, so no limit of ours can be in force for it.
+
+        Whatever its station's clock says: it came before now, and not in another year.
+        """
+        wish, came = spec.wish_of(begun.tag), max(min(begun.at, now), now - OLDEST)
         self.stay = Stay(
             transaction=begun.transaction,
             tag=begun.tag,
-            began_at=begun.at,
+            began_at=came,
             begun_wh=begun.energy_wh,
             wanted_kwh=wish.wanted_kwh,
-            departs_at=wish.departs_at(begun.at, spec.zone),
+            departs_at=wish.departs_at(came, spec.zone),
             exact=wish.exact,
         )
         if self.plug is Plug.FREE:
