@@ -195,9 +195,7 @@ class Door:
 
     async def _served(self, seat: Seat, socket: web.WebSocketResponse, dialect: Dialect) -> None:
         station = seat.station
-        if seat.talk is not None:
-            await seat.talk.close("a newer connection takes its place")
-            self._gone(seat, seat.talk)
+        await self._make_room(seat, dialect)
         talk = Talk(socket, station.name, answer_s=self._spec.answer_s)
         worker = Worker(
             seat.park,
@@ -209,8 +207,6 @@ class Door:
             tell=self._tell,
             changed=lambda: self._changed(seat.park),
         )
-        if station.subprotocol not in ("", dialect.subprotocol):
-            await self._hearing.forget(station, self._now())
         seat.talk, seat.worker = talk, worker
         seat.answers.clear()
         station.came(self._now(), dialect.subprotocol)
@@ -225,6 +221,17 @@ class Door:
             await asyncio.gather(working, return_exceptions=True)
             await talk.close("the connection is gone")
             self._gone(seat, talk)
+
+    async def _make_room(self, seat: Seat, dialect: Dialect) -> None:
+        """End the connection that a newer one takes the place of; another may come while it ends."""
+        while True:
+            while (old := seat.talk) is not None:
+                await old.close("a newer connection takes its place")
+                self._gone(seat, old)
+            if seat.station.subprotocol in ("", dialect.subprotocol):
+                return
+            await self._hearing.forget(seat.station, self._now())
+            seat.station.subprotocol = ""
 
     def _worker_ended(self, working: asyncio.Task[None]) -> None:
         """It is cancelled when the station goes; whatever else ends it is a bug, and reaches the top."""
@@ -255,6 +262,8 @@ class Door:
             if message.type is not WSMsgType.TEXT:
                 return
             self.heard += 1
+            if (wait_s := pace.wait_s(loop.time())) > 0:
+                await asyncio.sleep(wait_s)
             try:
                 frame = frames.read(message.data)
             except frames.FrameError as error:
@@ -274,8 +283,6 @@ class Door:
                 await talk.say(await self._answered(seat, dialect, frame))
             except UnavailableError:
                 return  # it went before it was answered
-            if (wait_s := pace.wait_s(loop.time())) > 0:
-                await asyncio.sleep(wait_s)
 
     async def _answered(self, seat: Seat, dialect: Dialect, frame: frames.Call) -> str:
         """The text that a call is answered with; one that comes again is answered as before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
+import asyncio
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import aiohttp
 import pytest
 
 from adapters.memory_journal import MemoryJournal
-from tests.adapters.ocppbench import NOON, a_bench, a_park, run
+from tests.adapters.ocppbench import NOON, a_bench, a_park, run, until
 from vpp.model.charging import Wish
 from vpp.model.time import isoformat
 
@@ -55,3 +56,25 @@ def test_a_start_from_a_clock_in_another_age_ends_nothing_not_even_after_a_resta
             assert timedelta(0) < point.departs_at - NOON <= timedelta(days=1)
 
     run(check())
+
+
+def test_of_connections_that_come_at_one_moment_one_alone_is_heard() -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            lines = [await bench.raw()]
+            reads = [asyncio.create_task(reads_on(lines[0]))]
+            lines += await asyncio.gather(*(bench.raw() for _ in range(3)))
+            reads += [asyncio.create_task(reads_on(line)) for line in lines[1:]]
+            await until(lambda: sum(read.done() for read in reads) >= 3)
+            [alive] = [line for line in lines if not line.closed]
+            assert bench.link.connected
+            await alive.close()
+            await asyncio.gather(*reads)
+
+    run(check())
+
+
+async def reads_on(line: aiohttp.ClientWebSocketResponse) -> None:
+    """Until the other side ends it."""
+    async for _ in line:
+        pass
