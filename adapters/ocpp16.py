@@ -149,7 +149,8 @@ class Ocpp16:
         match action:
             case "MeterValues":
                 said = _decoded(_meter_values, payload)
-                number_of = None if said.transactionId is None else str(said.transactionId)
+                # Stations that say 0 or -1 mean that there is none.
+                number_of = str(said.transactionId) if (said.transactionId or 0) > 0 else None
                 return Metered(said.connectorId, number_of, _samples(said.meterValue))
             case "Heartbeat":
                 return Beat()

@@ -235,6 +235,8 @@ class Ocpp201:
                 return {"currentTime": told(now)}
             case Began() | Asked():
                 return {"idTokenInfo": {"status": status}}
+            case Went() if word.tag is not None:
+                return {"idTokenInfo": {"status": status}}
             case Needs():
                 return {"status": "Accepted"}
             case Noted():

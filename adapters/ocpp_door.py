@@ -151,7 +151,7 @@ class Door:
         self._strangers += 1
         try:
             socket = await self._upgraded(request, dialect)
-            self._tell("charger_unknown", name[:48], "connects, and the park file does not know it")
+            self._tell_stranger(name, "connects, and the park file does not know it")
             with suppress(TimeoutError):
                 async with asyncio.timeout(STRANGER_S):
                     await self._refuse_all(socket, name, dialect)
@@ -159,6 +159,11 @@ class Door:
         finally:
             self._strangers -= 1
         return socket
+
+    def _tell_stranger(self, name: str, said: str) -> None:
+        """What it says of itself is shown to people: nothing in it moves a cursor or begins a line."""
+        who, text = ("".join(c if c.isprintable() else "?" for c in one) for one in (name, said))
+        self._tell("charger_unknown", who[:48], text)
 
     async def _refuse_all(self, socket: web.WebSocketResponse, name: str, dialect: Dialect) -> None:
         heard = 0
@@ -181,7 +186,7 @@ class Door:
                 await socket.send_str(frames.refusal(frame.message_id, "SecurityError", what))
                 continue
             said = f"boots as {word.vendor} {word.model} {word.serial}, and the park file does not know it"
-            self._tell("charger_unknown", name[:48], said)
+            self._tell_stranger(name, said)
             answer = dialect.answer(
                 word,
                 now=self._now(),

@@ -71,6 +71,7 @@ class Hearing:
                 return await self._began(park, station, word, now)
             case Went():
                 await self._went(park, station, word, now)
+                return Reply() if word.tag is None else Reply(self._welcome(park, word.tag))
             case Ended():
                 await self._ended(park, station, word, now)
             case Asked():
@@ -141,6 +142,9 @@ class Hearing:
             if point is None:
                 self._unknown_point(station, word.point)
                 return
+            if self._is_over(station, word.transaction, word.at):
+                self._take(park, station, point, self._late_ones(station, word.samples), now)
+                return
             await self._found(park, station, point, word.transaction, word.at, word.samples, now)
         stay = point.stay
         if word.tag and stay is not None and not stay.tag:  # the card came after the cable
@@ -161,6 +165,11 @@ class Hearing:
             known is None or known.transaction != word.transaction
         ):
             at = word.samples[0].at if word.samples else now
+            if self._is_over(
+                station, word.transaction, word.samples[-1].at if word.samples else at
+            ):
+                self._take(park, station, point, self._late_ones(station, word.samples), now)
+                return
             await self._found(park, station, point, word.transaction, at, word.samples, now)
         self._take(park, station, point, word.samples, now)
 
@@ -183,6 +192,15 @@ class Hearing:
         if point.plug is Plug.OCCUPIED:
             point.plug = Plug.CHARGING
         park.share(now)
+
+    def _is_over(self, station: Station, transaction: str, at: datetime) -> bool:
+        """Whether a transaction had ended then: its last readings may come after its end."""
+        ended_at = self._ledger.ended_at(station.name, transaction)
+        return ended_at is not None and at <= ended_at
+
+    def _late_ones(self, station: Station, samples: Iterable[Sample]) -> list[Sample]:
+        """Those that say what was drawn while the station was away, and nothing of now."""
+        return [sample for sample in samples if self._is_late(station, sample.at)]
 
     async def _ended(self, park: CarPark, station: Station, word: Ended, now: datetime) -> None:
         await self._ledger.ended(station.name, word.transaction, word.at, word.energy_wh)

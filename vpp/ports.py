@@ -189,6 +189,10 @@ class StayLedger(Protocol):
         """Put its end on record; again changes nothing. Raises as `began`."""
         ...
 
+    def ended_at(self, station_id: str, transaction: str) -> datetime | None:
+        """When it ended, as was told first; None where it has not."""
+        ...
+
 
 class ProgrammeServer(Protocol):
     """A utility's server of programmes, asked as its client.

@@ -131,12 +131,14 @@ class Bench:
         await self.settled()
         return point
 
-    async def raw(self, name: str = "cp-1") -> aiohttp.ClientWebSocketResponse:
+    async def raw(
+        self, name: str = "cp-1", *, protocol: str = "ocpp1.6"
+    ) -> aiohttp.ClientWebSocketResponse:
         """A connection of a station that says what the test says, and nothing else."""
         proof = b64encode(f"{name}:secret".encode()).decode()
         return await self.session.ws_connect(
             f"{self.url}/ocpp/{name}",
-            protocols=("ocpp1.6",),
+            protocols=(protocol,),
             headers={"Authorization": f"Basic {proof}"},
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
 import asyncio
+from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,6 @@ from adapters.memory_journal import MemoryJournal
 from tests.adapters.ocppbench import NOON, a_bench, a_park, run, until
 from vpp.model.charging import Wish
 from vpp.model.time import isoformat
-
 
 NUMBERS = count(1)
 
@@ -78,3 +77,82 @@ async def reads_on(line: aiohttp.ClientWebSocketResponse) -> None:
     """Until the other side ends it."""
     async for _ in line:
         pass
+
+
+def test_a_reading_that_comes_after_the_end_of_its_transaction_brings_no_car_back() -> None:
+    async def check() -> None:
+        journal = MemoryJournal()
+        async with a_bench(journal=journal) as bench:
+            line = await bench.raw()
+            begun = await says(line, "StartTransaction", **a_start())
+            first = begun["transactionId"]
+            bench.clock.at += timedelta(minutes=1)
+            stop = {
+                "transactionId": first,
+                "meterStop": 100,
+                "timestamp": isoformat(bench.clock.at),
+            }
+            await says(line, "StopTransaction", **stop)
+            await says(line, "MeterValues", **a_reading(first, bench.clock.at))
+            assert bench.shown().points[0].session is None
+            bench.clock.at += timedelta(minutes=1)
+            begun = await says(line, "StartTransaction", **a_start(bench.clock.at))
+            reading = a_reading(first, bench.clock.at - timedelta(minutes=1))
+            await says(line, "MeterValues", **reading)
+            assert bench.shown().points[0].session == str(begun["transactionId"])
+            assert bench.shown().points[0].power_kw == 0.0
+            await line.close()
+        async with a_bench(journal=journal) as bench:
+            assert bench.shown().points[0].session == str(begun["transactionId"])
+
+    run(check())
+
+
+@pytest.mark.parametrize("none", [0, -1])
+def test_a_reading_of_transaction_zero_is_of_none(none: int) -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            line = await bench.raw()
+            await says(line, "MeterValues", **a_reading(none, NOON))
+            assert bench.shown().points[0].session is None
+            await line.close()
+
+    run(check())
+
+
+def test_a_card_that_is_shown_after_the_cable_is_welcome_or_not_like_any_other() -> None:
+    async def check() -> None:
+        park = a_park(only_drivers=True, drivers={"KNOWN": Wish(wanted_kwh=9.0, leaves=time(8))})
+        async with a_bench(park) as bench:
+            line = await bench.raw(protocol="ocpp2.0.1")
+            for card, status in (("KNOWN", "Accepted"), ("OTHER", "Invalid")):
+                event = an_event("Updated", idToken={"idToken": card, "type": "ISO14443"})
+                answer = await says(line, "TransactionEvent", **event)
+                assert answer == {"idTokenInfo": {"status": status}}
+            assert await says(line, "TransactionEvent", **an_event("Updated")) == {}
+            await line.close()
+
+    run(check())
+
+
+def a_start(at: datetime = NOON) -> dict[str, Any]:
+    return {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": isoformat(at)}
+
+
+def a_reading(transaction: int | None, at: datetime, kw: str = "7") -> dict[str, Any]:
+    """Of a meter of 1.6 that tells its power."""
+    power = {"value": kw, "measurand": "Power.Active.Import", "unit": "kW"}
+    told = {"connectorId": 1, "meterValue": [{"timestamp": isoformat(at), "sampledValue": [power]}]}
+    return told if transaction is None else told | {"transactionId": transaction}
+
+
+def an_event(kind: str, **more: Any) -> dict[str, Any]:
+    """Of a transaction of 2.0.1."""
+    return {
+        "eventType": kind,
+        "timestamp": isoformat(NOON),
+        "triggerReason": "Authorized",
+        "seqNo": 1,
+        "transactionInfo": {"transactionId": "t-1"},
+        "evse": {"id": 1},
+    } | more

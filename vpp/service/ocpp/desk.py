@@ -18,7 +18,9 @@ PATH = "/ocpp/{station}"
 MOST_TOLD = 10
 """Of one kind about one station a minute: what is beyond is counted, and told with the next."""
 MOST_KNOWN = 2000
-"""Whoever is spoken of: strangers can have any name."""
+"""Of which station, and what of it."""
+STRANGER = "charger_unknown"
+"""Told of all strangers together so often: one can come with another name each time."""
 MINUTE = timedelta(minutes=1)
 
 
@@ -70,7 +72,7 @@ class ChargerDesk:
 
     def worth_telling(self, notice: Notice, now: datetime) -> int | None:
         """How many like it were left out before this one; None where it is left out too."""
-        key = notice.kind, notice.who
+        key = notice.kind, "" if notice.kind == STRANGER else notice.who
         told = self.told.setdefault(key, Told(now))
         beyond = 0
         if now - told.since >= MINUTE:

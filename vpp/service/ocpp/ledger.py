@@ -10,6 +10,7 @@ moment is the same stay.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -82,15 +83,24 @@ class JournalLedger:
     async def ended(
         self, station_id: str, transaction: str, at: datetime, energy_wh: float | None
     ) -> None:
-        """See `StayLedger.ended`; the first end counts."""
+        """See `StayLedger.ended`."""
         body = _Ended(
             station=station_id, transaction=transaction, at=isoformat(at), energy_wh=energy_wh
         )
         key = f"{station_id}/{transaction}"
         try:
             await self._journal.append(ENDED, key, msgspec.json.encode(body), now=self._clock.now())
-        except ConflictError:
-            return  # told again, with another end
+        except ConflictError:  # told again with another end, or it went on after that one
+            with suppress(ConflictError):  # only its register is another
+                later = f"{key}/{isoformat(at)}"
+                await self._journal.append(
+                    ENDED, later, msgspec.json.encode(body), now=self._clock.now()
+                )
+
+    def ended_at(self, station_id: str, transaction: str) -> datetime | None:
+        """See `StayLedger.ended_at`."""
+        entry = self._journal.find(ENDED, f"{station_id}/{transaction}")
+        return None if entry is None else parse_utc(_ended.decode(entry.body).at, where="journal")
 
 
 def _stay(said: _Began) -> StayBegun:
