@@ -140,6 +140,7 @@ def check(
     """Check a park file and all it names, or a market file; tell every fault at once."""
     from vpp.service.markets.check import changes, is_market, market_facts
     from vpp.service.park.parkfile import load_park
+    from vpp.service.runnable import require_runnable
     from vpp.service.wiring import load_strategies
 
     changed = None if diff is None else changes(diff, park)
@@ -150,6 +151,10 @@ def check(
     load_strategies(file.strategies)
     if warning := file.calendars.warning(date.today()):  # noqa: DTZ011 (as the person who asks)
         print(f"{park}: warning: {warning}", file=sys.stderr)
+    try:
+        require_runnable(file)
+    except ConfigError as error:  # right as a file, and enough for `vpp plan`
+        print(f"{park}: warning: `vpp run` refuses it: {error}", file=sys.stderr)
     facts = {
         "park": file.park.park_id,
         "enterprises": len(file.park.enterprises),

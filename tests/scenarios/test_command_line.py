@@ -101,6 +101,35 @@ def test_check_tells_every_fault_of_a_park_file_by_its_place(tmp_path: Path) -> 
         assert line[int(told[2]) - 1 :].startswith(told[3].rsplit(".", 1)[1])
 
 
+@pytest.mark.parametrize(
+    ("lacks", "where"),
+    [
+        pytest.param(r"  - \S+/se3_day_ahead\.yaml\n", "markets", id="no day-ahead market"),
+        pytest.param(r"(?ms)^bidding_units:.*?(?=^trading:)", "bidding_units", id="no unit"),
+    ],
+)
+def test_a_park_that_nobody_can_price_is_warned_of_and_refused_before_anything_listens(
+    tmp_path: Path, lacks: str, where: str
+) -> None:
+    text = Path(DEMO).read_text(encoding="utf-8").replace("mode: simulated", "mode: shadow")
+    for name in ("markets", "series"):
+        text = text.replace(f"../{name}", str(shipped(name)))
+    text = re.sub(r"(?ms)^simulation:.*", "", text).replace("[se3-day-ahead, ", "[")
+    text, found = re.subn(lacks, "", text)
+    park = tmp_path / "park.yaml"
+    park.write_text(text, encoding="utf-8")
+
+    checked = vpp("check", str(park))
+    ran = vpp("run", str(park), "--port", "0", "--data", str(tmp_path / "data"))
+
+    assert found == 1
+    assert (checked.returncode, ran.returncode) == (0, 2)
+    assert f"warning: `vpp run` refuses it: {where}: " in checked.stderr
+    assert ran.stderr.startswith(f"{where}: ")
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
 def test_check_passes_the_shipped_park() -> None:
     done = vpp("check", DEMO, "--json")
 

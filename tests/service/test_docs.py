@@ -18,8 +18,10 @@ from vpp.service.cases.casefile import read_case
 from vpp.service.cases.schema import CaseSection
 from vpp.service.http import serve
 from vpp.service.park.config import read_yaml
+from vpp.service.park.parkfile import load_park
 from vpp.service.park.schemas import SCHEMAS
 from vpp.service.plant import Plant
+from vpp.service.runnable import require_real_market, require_runnable
 from vpp.service.solving.inline import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +70,20 @@ def test_the_case_that_the_planning_page_writes_is_planned_as_it_says(tmp_path: 
     assert costs[0] == ", ".join(
         f"{cause} {cost:.4g}" for cause, cost in sorted(ran.schedule.cost_by_cause.items()) if cost
     )
+
+
+def test_the_small_park_that_the_park_page_writes_can_be_run_as_it_is(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "park-file.md").read_text(encoding="utf-8")
+    ((name, content),) = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / name
+    file.write_text(content, encoding="utf-8")
+    (tmp_path / "config").symlink_to(ROOT / "config")
+
+    park = load_park(file)
+
+    require_runnable(park)
+    require_real_market(park)
+    assert [str(r.resource_id) for r in park.park.resources] == ["base", "battery"]
 
 
 def test_the_terms_that_the_planning_page_shows_fit_the_schema(tmp_path: Path) -> None:

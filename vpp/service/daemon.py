@@ -11,12 +11,12 @@ from pathlib import Path
 import structlog
 
 from vpp.clock import WallClock
-from vpp.errors import ConfigError
 from vpp.service.http import serve
 from vpp.service.loops import loops_of
 from vpp.service.outerfaces import serve_outside
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.run import keep_start, run
+from vpp.service.runnable import require_real_market, require_runnable
 from vpp.service.security import require_loopback
 from vpp.service.wiring import open_broker, open_plant
 
@@ -37,11 +37,12 @@ async def run_daemon(
 
     Raises:
         ConfigError: A bind beyond loopback, a port in use, a folder that cannot be used, or a park whose
-            market is simulated.
+            market is simulated, or that names no day-ahead market or no bidding unit.
         UnavailableError: Broker, journal or solver do not come up.
     """
     require_loopback(host)
-    _require_real_market(file)
+    require_real_market(file)
+    require_runnable(file)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -64,14 +65,3 @@ async def run_daemon(
         keep_start()
         grace = timedelta(seconds=file.most_plan_s + 5)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)
-
-
-def _require_real_market(file: ParkFile) -> None:
-    """With `simulated` everything leaves and nobody is asked: not beside real devices and a real market."""
-    if file.trading.mode == "simulated":
-        raise ConfigError(
-            "is simulated, and a live park has no simulated market",
-            where="trading.mode",
-            fix="Say shadow, or live, which lets a product leave once a person has taken it live;"
-            " `vpp demo` and `vpp backtest` simulate by themselves",
-        )

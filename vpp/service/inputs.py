@@ -47,6 +47,7 @@ from vpp.service.bids.biddable import biddable
 from vpp.service.calls.limits import not_over
 from vpp.service.feeds import carbonseries
 from vpp.service.instructions import plan as instructionplan
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Closed, Plant
 from vpp.service.quotas.peaks import coming
 from vpp.trade.calendar import planning_horizon
@@ -64,13 +65,23 @@ def reference_product(plant: Plant) -> MarketProduct:
     Raises:
         ConfigError: The park trades no day-ahead product.
     """
-    units = plant.file.park.bidding_units
-    registered = {name for unit in units for name in unit.product_ids}
-    days = [p for p in plant.file.products if p.kind == "energy_da" and p.trades_energy]
+    return reference_product_of(plant.file)
+
+
+def reference_product_of(file: ParkFile) -> MarketProduct:
+    """The day-ahead product of a park file: the first that a unit bids in, else the first that is listed.
+
+    Raises:
+        ConfigError: None is listed.
+    """
+    registered = {name for unit in file.park.bidding_units for name in unit.product_ids}
+    days = [p for p in file.products if p.kind == "energy_da" and p.trades_energy]
     for product in sorted(days, key=lambda p: p.product_id not in registered):
         return product
     raise ConfigError(
-        "no product of kind energy_da", where="markets", fix="Name the day-ahead market file"
+        "no product of kind energy_da, and its price says what energy is worth in each quarter-hour",
+        where="markets",
+        fix="List the file of a day-ahead market; no unit needs to bid in it",
     )
 
 
