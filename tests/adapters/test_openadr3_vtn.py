@@ -19,7 +19,7 @@ from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
-from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.measurement import Reading
 from vpp.sense.intake import Intake
 from vpp.wire import AckMessage, TelemetryMessage
@@ -573,7 +573,7 @@ def test_what_was_measured_before_the_newest_is_late_and_comes_into_the_history_
     """Reports that overlap, as after an outage: the door for telemetry takes every reading, each once."""
 
     async def check() -> None:
-        owner = (EnterpriseId("steel"), "mill")
+        owner = (EnterpriseId("steel"), ConnectionPointId("mill"))
         intake = Intake(
             {ResourceId("bess"): owner}, {ResourceId("bess"): (-100.0, 100.0)}, frozenset()
         )
@@ -593,8 +593,8 @@ def test_what_was_measured_before_the_newest_is_late_and_comes_into_the_history_
                     await client.ask("POST", "/reports", report)
             told = [intake.accept(m.topic, m.payload, NOON) for m in vtn.links["steel"]._inbox]
             kept = [one.measured_at for one in told if isinstance(one, Reading)]
-            minutes = [(NOON - one).total_seconds() / 60 for one in kept]
-            assert (minutes, intake.refused.total()) == ([0, 2, 1], 0)
+            ago = [(NOON - one).total_seconds() / 60 for one in kept]
+            assert (ago, intake.refused.total()) == ([0, 2, 1], 0)
 
     run(check())
 

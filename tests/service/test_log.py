@@ -15,8 +15,9 @@ def test_a_fault_of_our_own_is_logged_with_where_it_came_from_and_without_values
 ) -> None:
     def fails(*, standalone_mode: bool) -> int:
         word = "-".join(["hidden", "0123456789"])
+        nothing: dict[int, str] = {}
         try:
-            {}[len(word)]
+            nothing[len(word)]
         except KeyError:
             structlog.get_logger("vpp.test").exception("a fault of our own")
         return 0
