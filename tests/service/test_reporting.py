@@ -499,6 +499,30 @@ def test_what_a_platform_declines_is_not_sent_again(plant: Plant) -> None:
     assert (desk.declined, desk.taken) == (1, 1)
 
 
+def test_a_platform_that_declines_one_kind_and_takes_another_is_told_once(plant: Plant) -> None:
+    class NoForecasts(Platform):
+        async def send(self, head: ReportHead, body: bytes) -> ReportAnswer:
+            return Declined(why="404") if head.kind is ReportKind.FORECAST else Taken()
+
+    port = NoForecasts()
+    desk = platform(owing(plant, **ALL), port)
+    for quarter in range(4):
+        at(plant, NOW + quarter * QUARTER)
+        plans_at(plant, NOW + quarter * QUARTER)
+        send_all(plant, desk)
+    assert desk.declined == 4
+    told = [event.text for event in plant.events.recent() if event.kind == "report"]
+    assert len(told) == 1, told
+    assert "declines" in told[0]
+    assert desk.fault is not None
+
+    desk.port = Platform()
+    plans_at(plant, NOW + 4 * QUARTER)
+    send_all(plant, desk)
+    assert desk.fault is None
+    assert plant.events.recent()[-1].text.endswith("/forecast again")
+
+
 def test_what_waits_is_bounded_and_what_finds_no_room_is_counted(plant: Plant) -> None:
     desk = platform(owing(plant, telemetry_s=60), Platform(), backlog=3)
     for minute in range(10):

@@ -64,8 +64,8 @@ class PlatformDesk:
     """What did not arrive, or is to be sent again; the oldest first, at most `section.backlog`."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    fault: str | None = None
-    """Why the newest try failed."""
+    faults: dict[StreamKey | None, str] = field(default_factory=dict)
+    """Why it takes nothing (None), and which reports it declines and why."""
 
     taken: int = 0
     declined: int = 0
@@ -80,6 +80,11 @@ class PlatformDesk:
     @property
     def name(self) -> str:
         return self.section.id
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong, the oldest of it first; None where nothing is."""
+        return next(iter(self.faults.values()), None)
 
     @property
     def waiting(self) -> int:

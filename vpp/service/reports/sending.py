@@ -20,7 +20,7 @@ from vpp.model.time import Interval, isoformat, latest_boundary
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.reports import reporting
-from vpp.service.reports.desk import Owed, Parcel, PlatformDesk
+from vpp.service.reports.desk import Owed, Parcel, PlatformDesk, StreamKey
 from vpp.service.run import Loop
 
 FIRST_RETRY_S = 0.5
@@ -76,31 +76,32 @@ async def send_next(plant: Plant, desk: PlatformDesk) -> bool:
     fresh = bool(desk.fresh)
     parcel = desk.fresh.popitem(last=False)[1] if fresh else desk.backlog.popleft()
     answer = await desk.port.send(parcel.head, parcel.body)
-    if isinstance(answer, NotTaken) and not fresh and desk.fault is None:
+    if isinstance(answer, NotTaken) and not fresh and None not in desk.faults:
         parcel = replace(parcel, passed_over=parcel.passed_over + 1)
         if parcel.passed_over >= MOST_PASSED_OVER:  # or what waits behind it would wait for ever
             answer = Declined(
                 why=f"{parcel.passed_over} times while others were taken: {answer.why}"
             )
-    now = plant.clock.now()
+    now, stream = plant.clock.now(), (parcel.head.duty_id, parcel.head.kind)
     match answer:
         case Taken():
             desk.taken += 1
             due_at = parcel.head.due_at
             desk.taken_until = max(desk.taken_until or due_at, due_at)
             _note(plant, desk, parcel, {"answer": "taken", "at": isoformat(now)})
-            _tell(plant, desk, None, now)
+            _tell(plant, desk, None, None, now)
+            _tell(plant, desk, stream, None, now)
         case Declined(why=why):
             desk.declined += 1
             _note(plant, desk, parcel, {"answer": "declined", "at": isoformat(now), "why": why})
-            _tell(plant, desk, f"declines {parcel.head.report_id}: {why}", now)
+            _tell(plant, desk, stream, f"declines {parcel.head.report_id}: {why}", now)
         case NotTaken(why=why):
             desk.not_taken += 1
             if fresh:
                 desk.put_back(parcel)
             else:
                 desk.backlog.appendleft(parcel)
-            _tell(plant, desk, f"does not take reports: {why}", now)
+            _tell(plant, desk, None, f"does not take reports: {why}", now)
     word = "not_taken" if isinstance(answer, NotTaken) else type(answer).__name__.lower()
     plant.metrics.reports.answered(desk.name, word, desk.waiting)
     return not isinstance(answer, NotTaken)
@@ -113,12 +114,22 @@ def _note(plant: Plant, desk: PlatformDesk, parcel: Parcel, said: dict[str, str]
         desk.unsaid[key] = msgspec.json.encode(said)
 
 
-def _tell(plant: Plant, desk: PlatformDesk, fault: str | None, now: datetime) -> None:
-    """Say once that something is wrong, and once that it is not any more."""
-    before, desk.fault = desk.fault, fault
-    if (before is None) == (fault is None):
+def _tell(
+    plant: Plant, desk: PlatformDesk, about: StreamKey | None, fault: str | None, now: datetime
+) -> None:
+    """Say once that something is wrong, and once that it is not any more.
+
+    A platform that declines one stream and takes the next one changes nothing with each of them.
+    """
+    before = about in desk.faults
+    if fault is None:
+        desk.faults.pop(about, None)
+    else:
+        desk.faults[about] = fault
+    if before == (fault is not None):
         return
-    text = f"platform {desk.name} {fault or 'takes reports again'}"
+    what = "reports" if about is None else "/".join(about)
+    text = f"platform {desk.name} {fault or f'takes {what} again'}"
     plant.events.emit(
         "report",
         text[:500],
