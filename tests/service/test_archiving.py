@@ -28,6 +28,7 @@ def test_set_points_leave_after_the_days_that_the_park_file_says_and_bids_never(
             for day in range(3):
                 at = MIDNIGHT + day * DAY
                 await journal.append("setpoints", f"{day:012}/x", b'[{"power_kw":1}]', now=at)
+                await journal.append("dispatch_order", f"{day:012}/grid", b"{}", now=at)
                 await journal.append("bid_set", f"b-{day}", b"{}", now=at)
             plant.set_aside = journal.set_aside
             await archiving.archive(plant, MIDNIGHT + keep)
@@ -38,11 +39,14 @@ def test_set_points_leave_after_the_days_that_the_park_file_says_and_bids_never(
             assert setpoints.newest_number(journal) == 2
             assert len([*journal.entries("setpoints")]) == 1, "the newest stays"
             assert len([*journal.entries("bid_set")]) == 3
+            (order,) = journal.entries("dispatch_order")
+            assert order.key == "000000000002/grid", "numbers go on from it"
 
     asyncio.run(play())
     packed = (tmp_path / "archive" / "journal-2026-07.jsonl.gz").read_bytes()
     lines = gzip.decompress(packed).splitlines()
-    assert [json.loads(line)["key"] for line in lines] == ["000000000000/x", "000000000001/x"]
+    keys = [f"{day:012}/{who}" for day in range(2) for who in ("x", "grid")]
+    assert [json.loads(line)["key"] for line in lines] == keys
     assert json.loads(lines[0])["body"] == [{"power_kw": 1}]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from vpp.errors import UnavailableError
 from vpp.service.events import Severity
+from vpp.service.iec104 import orders as iec104orders
 from vpp.service.plant import Plant
 from vpp.service.reports import reporting
 from vpp.service.steering import setpoints
@@ -22,6 +23,7 @@ BULKY = (
     reporting.REPORT,
     reporting.ANSWER,
     tradelog.REASONS,
+    iec104orders.ORDER,
 )
 """Kinds of entries; they make up more than nine tenths of a journal."""
 

@@ -14,7 +14,8 @@ class RecordSection(Section):
     """What journal and historian hold at hand; nothing of it is ever thrown away."""
 
     keep_days: Annotated[int, Field(ge=8, le=3660)] = 93
-    """Set-points, reports that were sent and the reasons of bids; then they go into `archive/` in the data folder."""
+    """Set-points, reports that were sent, reasons of bids and what dispatch centres wrote; then they go into `archive/` in
+    the data folder."""
 
     telemetry_days: Annotated[int, Field(ge=63, le=3660)] = 400
     """Readings and meter registers; a service that begins takes up those of the last 62 days."""
