@@ -21,6 +21,7 @@ MOST_TOKENS = 50
 """Of one client at a time; the oldest gives way."""
 
 RELOOK_S = 5.0
+"""How old what is known of a secret may be."""
 
 SCOPES = frozenset(
     {
@@ -85,7 +86,7 @@ class Tokens:
         """`clients` are by our name of each, which every token leads to."""
         self._clients, self._now, self._lifetime = dict(clients), now, lifetime
         self._kept: dict[str, OrderedDict[bytes, _Kept]] = {n: OrderedDict() for n in clients}
-        self._looked: dict[str, tuple[datetime, bytes | None]] = {}
+        self._looked: dict[str, tuple[datetime, tuple[bytes, bytes] | None]] = {}
 
     def grant(self, client_id: str, client_secret: str, scope: str) -> Granted | Refused:
         """A token for a client that shows its secret, with those of the rights it asks for that it has."""
@@ -97,7 +98,6 @@ class Tokens:
         scopes = allowed & asked if asked else allowed
         if not scopes:
             return Refused(error="invalid_scope")
-        self._looked[name] = self._now(), secret
         token = secrets.token_urlsafe(32)
         kept = self._kept[name]
         holder = Holder(client=name, scopes=scopes)
@@ -112,7 +112,8 @@ class Tokens:
         for name, kept in self._kept.items():
             if (found := kept.get(digest)) is None:
                 continue
-            if found.until > self._now() and found.secret == self._secret_of(name):
+            known = self._known(name)
+            if found.until > self._now() and known is not None and found.secret == known[1]:
                 return found.holder
             del kept[digest]
         return None
@@ -125,26 +126,26 @@ class Tokens:
     def _shown(self, client_id: str, client_secret: str) -> tuple[str, bytes] | None:
         """Whose credentials these are. Every client is compared: the time tells nothing."""
         found = None
-        for name, known in self._clients.items():
-            try:
-                right_id, right_secret = known.client_id(), known.client_secret()
-            except UnavailableError:  # told by `vpp check`, and by the link that is never heard
+        shown_id, shown_secret = _digest(client_id), _digest(client_secret)
+        for name in self._clients:
+            if (known := self._known(name)) is None:
                 continue
-            same = hmac.compare_digest(_digest(client_id), _digest(right_id))
-            secret = _digest(right_secret)
-            if hmac.compare_digest(_digest(client_secret), secret) and same:
-                found = name, secret
+            same = hmac.compare_digest(shown_id, known[0])
+            if hmac.compare_digest(shown_secret, known[1]) and same:
+                found = name, known[1]
         return found
 
-    def _secret_of(self, name: str) -> bytes | None:
+    def _known(self, name: str) -> tuple[bytes, bytes] | None:
+        """What a client must show. Looked up seldom: who guesses must not have us read files each time."""
         now = self._now()
         looked = self._looked.get(name)
         if looked is None or now - looked[0] >= timedelta(seconds=RELOOK_S) or now < looked[0]:
+            client = self._clients[name]
             try:
-                secret = _digest(self._clients[name].client_secret())
-            except UnavailableError:
-                secret = None
-            looked = self._looked[name] = now, secret
+                known = _digest(client.client_id()), _digest(client.client_secret())
+            except UnavailableError:  # told by `vpp check`, and by the link that is never heard
+                known = None
+            looked = self._looked[name] = now, known
         return looked[1]
 
 

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from adapters import openadr3_door, openadr3_shelf
+from adapters.openadr3_tokens import Credentials, Granted, Refused, Tokens
 from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
 from vpp.errors import DataError
@@ -207,6 +208,24 @@ def test_nothing_is_kept_of_a_request_for_what_is_not_there() -> None:
             assert kept == []
 
     run(check())
+
+
+def test_who_guesses_does_not_have_us_look_up_secrets_each_time() -> None:
+    looked, clock = 0, Ticking()
+
+    def secret() -> str:
+        nonlocal looked
+        looked += 1
+        return SECRETS["steel"]
+
+    client = Credentials(client_id=lambda: "steel", client_secret=secret)
+    tokens = Tokens({"steel": client}, now=clock)
+    for _ in range(100):
+        assert isinstance(tokens.grant("steel", "a guess", ""), Refused)
+    assert looked == 1
+    clock.pass_s(5)
+    assert isinstance(tokens.grant("steel", SECRETS["steel"], ""), Granted)
+    assert looked == 2
 
 
 def test_a_client_has_so_many_tokens_that_the_oldest_gives_way() -> None:
