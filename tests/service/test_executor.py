@@ -368,6 +368,18 @@ def test_a_child_that_died_between_two_problems_costs_nothing() -> None:
     assert is_the_plan(outcome, "plan-2") or isinstance(outcome, Unsolved)
 
 
+def test_ctrl_c_at_the_terminal_is_not_for_the_child() -> None:
+    async def groups() -> tuple[int, int]:
+        async with ProcessExecutor() as executor:
+            await executor.solve(a_problem(), hard_s=PATIENCE_S)
+            assert executor.pid is not None
+            return os.getpgid(executor.pid), os.getpgid(0)
+
+    child, ours = asyncio.run(groups())
+
+    assert child != ours  # a terminal interrupts the group in front, and that is ours
+
+
 async def killed(pid: int) -> None:
     """Kill a process and return when it is gone and the loop has heard of it."""
     watch, gone = os.pidfd_open(pid), asyncio.Event()

@@ -133,6 +133,7 @@ class WarmChild:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=env,
+            start_new_session=True,  # Ctrl-C at a terminal is for us: the child ends when we let it
         )
         self._child = child
         await _read(child)  # it has said that it is ready
