@@ -569,6 +569,25 @@ async def test_a_plan_that_is_about_to_be_replaced_is_told_to_nobody(bench: Benc
 
 
 @acted
+async def test_no_plan_asks_again_for_what_the_control_room_took_back(bench: Bench) -> None:
+    await bench.asked()
+    moment = TOLD_AT + MINUTE
+    at(bench.plant, moment)
+    await instructing.take_back(bench.plant, "press-1-1", "not needed", now=moment)
+    await bench.planned(TOLD_AT + QUARTER)
+    await bench.look(TOLD_AT + QUARTER + 15 * SECOND)
+    assert bench.topics == ["ask", "withdrawn"]
+    assert bench.net_kw(PRESS) == pytest.approx(-400)
+    later = TOLD_AT + QUARTER + MINUTE
+    at(bench.plant, later)
+    await instructing.ask_by_hand(
+        bench.plant, PRESS, window=WINDOW, amount_kw=200.0, why="a drill", now=later
+    )
+    await settle(bench.plant)
+    assert bench.topics == ["ask", "withdrawn", "ask"]
+
+
+@acted
 async def test_an_old_plan_does_not_ask_again_for_what_was_taken_back(bench: Bench) -> None:
     """The next one fails, and the old one still has the call."""
     await bench.asked()

@@ -4,7 +4,7 @@
       └──────┬────────────┘  ┌────────▶ accepted_less ├──begin──▶ under_way ──verify──▶ verified
              ├──answer───────┤              │
              ├──pass──▶ unanswered          └──decline──▶ declined
-             └──take back──▶ taken_back  ◀── from any of them until the window is over
+             └──take back, call off──▶ taken_back  ◀── from any of them until the window is over
 
 A promise may be lowered, or taken back, until the window begins: a machine can break. It is never raised, since
 others do by then what was not promised. What the table does not hold is refused.
@@ -31,6 +31,9 @@ class Happening(StrEnum):
     PASS = "pass"
     """Its deadline passes without an answer."""
     TAKE_BACK = "take_back"
+    """The control room wants nothing of it any more, whatever the plan would like."""
+    CALL_OFF = "call_off"
+    """What it was made for is not owed any more."""
     BEGIN = "begin"
     VERIFY = "verify"
     RESPLIT = "resplit"
@@ -55,6 +58,7 @@ TRANSITIONS: Mapping[tuple[State, Happening], State] = MappingProxyType(
         **{(state, H.DECLINE): S.DECLINED for state in OPEN | PROMISED},
         **{(state, H.PASS): S.UNANSWERED for state in OPEN},
         **{(state, H.TAKE_BACK): S.TAKEN_BACK for state in COUNTED},
+        **{(state, H.CALL_OFF): S.TAKEN_BACK for state in COUNTED},
         **{(state, H.BEGIN): S.UNDER_WAY for state in PROMISED},
         (S.UNDER_WAY, H.VERIFY): S.VERIFIED,
         **{

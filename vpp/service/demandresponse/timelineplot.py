@@ -34,6 +34,7 @@ ANSWERS: Mapping[str, tuple[str, str, str]] = {
     "decline": (NO, "X", "declined"),
     "pass": (NO, "s", "unanswered"),
     "take_back": (DEMAND, "x", "taken back"),
+    "call_off": (DEMAND, "x", "called off"),
     "remind": (INK, "^", "reminded"),
 }
 """How each happening of an instruction looks, and what it is called."""

@@ -177,7 +177,7 @@ def _answered_words(given: Given) -> str:
 
 
 async def take_back(plant: Plant, instruction_id: str, why: str, *, now: datetime) -> Story:
-    """Ask for nothing any more, and say so.
+    """Ask for nothing any more, and say so; no plan asks again for its window.
 
     Raises:
         DataError: There is no such instruction.
@@ -186,7 +186,7 @@ async def take_back(plant: Plant, instruction_id: str, why: str, *, now: datetim
     """
     async with plant.instructions.moving:
         story = find(plant, instruction_id)
-        return await withdraw(plant, story, why, now)
+        return await withdraw(plant, story, Happening.TAKE_BACK, why, now)
 
 
 def find(plant: Plant, instruction_id: str) -> Story:
@@ -205,9 +205,11 @@ def find(plant: Plant, instruction_id: str) -> Story:
     return story
 
 
-async def withdraw(plant: Plant, story: Story, why: str, now: datetime) -> Story:
-    """Take a story back and say so. `moving` is held; raises as `step`."""
-    story = await step(plant, story, Happening.TAKE_BACK, why, now)
+async def withdraw(
+    plant: Plant, story: Story, happening: Happening, why: str, now: datetime
+) -> Story:
+    """Take a story back, or call it off, and say so. `moving` is held; raises as `step`."""
+    story = await step(plant, story, happening, why, now)
     await say(plant, story, Topic.WITHDRAWN, now)
     return story
 
@@ -310,7 +312,7 @@ def _book(plant: Plant, before: Story, told: Story, made: Step, now: datetime) -
     name = made.instruction_id
     plant.instructions.happen(made)
     plant.metrics.instructions.happened(made.happening)
-    if made.happening is Happening.TAKE_BACK:
+    if told.state is State.TAKEN_BACK:
         plant.replan = f"{name} is taken back"
         plant.instructions.lost.pop(name, None)  # what is not asked any more nobody takes over
     elif told.state in _LOUD and made.happening is not Happening.RESPLIT:

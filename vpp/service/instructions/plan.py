@@ -17,6 +17,7 @@ from datetime import datetime
 
 import numpy as np
 
+from vpp.act.instructionlife import Happening
 from vpp.act.kept import reliability, share_kept
 from vpp.act.units import Bools, Units
 from vpp.model.demandresponse import Stage
@@ -131,6 +132,8 @@ def _of_load(
         window, day = story.instruction.window, local_date(story.instruction.window.start, zone)
         if story.state in SAID_NO:
             most_kw[days == day.toordinal()] = 0.0  # nobody is asked again on the same day
+        if story.steps and story.steps[-1].happening is Happening.TAKE_BACK:
+            most_kw[_steps(horizon, window.start, window.end)] = 0.0  # the control room said so
         if story.state not in CALLED | OPEN:
             continue
         less_kw[_steps(horizon, window.start, window.end)] += counts_kw(story)

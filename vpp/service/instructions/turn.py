@@ -94,9 +94,8 @@ def try_again(plant: Plant, now: datetime) -> None:
 
 async def _advance(plant: Plant, story: Story, now: datetime) -> None:
     if _needed_no_more(plant, story):
-        await instructing.withdraw(
-            plant, story, f"{story.instruction.why.reference} is called off", now
-        )
+        why = f"{story.instruction.why.reference} is called off"
+        await instructing.withdraw(plant, story, Happening.CALL_OFF, why, now)
         return
     if story.state is State.UNDER_WAY:
         story = await _meter(plant, story, now)
