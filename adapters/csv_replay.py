@@ -35,6 +35,9 @@ LOOK_S = 1.0
 BREATH = 500
 """Rows that are passed over in a row before others get their turn."""
 
+YEARS = range(1970, 2201)
+"""Others are no times of a recording, and moved they would leave the calendar."""
+
 Moved = Literal["weeks", "days", "start"]
 
 
@@ -135,20 +138,26 @@ class ReplayLink(MappedLink):
 
     def _span(self) -> tuple[datetime, datetime]:
         """The earliest and the latest time. Raises DataError where there is none."""
-        times = [at for row in self._recording.rows() if (at := self._measured_at(row)) is not None]
-        if not times:
+        first = last = None
+        for row in self._recording.rows():  # a year of seconds is long: no list of it
+            if (at := self._measured_at(row)) is not None:
+                first = at if first is None else min(first, at)
+                last = at if last is None else max(last, at)
+        if first is None or last is None:
             raise DataError(
                 "has no row with a time that can be read",
                 where=str(self._recording.file),
                 fix="Compare its columns with the map",
             )
-        return min(times), max(times)
+        return first, last
 
     def _measured_at(self, row: dict[str, str]) -> datetime | None:
+        """When a row was measured; None where it does not say, or speaks of no year that was recorded in."""
         try:
-            return time_of(self._time, row, row, self._since)
+            at = time_of(self._time, row, row, self._since)
         except NonsenseError:
             return None
+        return at if at.year in YEARS else None
 
     async def _until(self, due: datetime, stop: asyncio.Event) -> bool:
         """Wait for a moment; False where the link is stopped before."""

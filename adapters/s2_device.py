@@ -46,6 +46,9 @@ FACTOR_TOLERANCE = 0.02
 """How far the factor that a device shows may lie from the one it was told."""
 LATE_SEQ = 0
 """Of a measurement older than the newest: below all that we count."""
+AHEAD = timedelta(seconds=5)
+"""How far a clock may run ahead of ours, as of `vpp/sense/decode.py`: a time beyond is told, and refused
+there, and is no newest one, or all that follow would be late for ever."""
 TIMERS = 1000
 """A device that names more of them is not believed."""
 
@@ -122,7 +125,8 @@ class S2State:
         if not told or self.told_at == measured.measurement_timestamp:
             return None
         drawn_w = sum(one.value for one in together or told)
-        late = self.told_at is not None and measured.measurement_timestamp < self.told_at
+        at = measured.measurement_timestamp
+        late = at - now > AHEAD or (self.told_at is not None and at < self.told_at)
         if not late:
             self.told_at, self.seq = measured.measurement_timestamp, self.seq + 1
         filled = None if self.fill_level is None else self.fill_level * self.device.fill_level.scale

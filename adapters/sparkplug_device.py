@@ -24,6 +24,9 @@ REGISTERS_WH = frozenset({"import_wh", "export_wh"})
 LARGEST_WH = 2.0**53
 LATE_SEQ = 0
 """Of a value older than the newest, such as one out of a node's buffer: below all that we count."""
+AHEAD = timedelta(seconds=5)
+"""How far a clock may run ahead of ours, as of `vpp/sense/decode.py`: a time beyond is told, and refused
+there, and is no newest one, or all that follow would be late for ever."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 7_258_118_400_000
 """The year 2200."""
@@ -99,6 +102,8 @@ class SparkplugState:
     answered_seq: int = -1
     let_go: bool = False
     """It may follow something that nobody stands for."""
+    held: str | None = None
+    """Why it could not be let go."""
 
     # ------------------------------------------------------------ in
 
@@ -130,7 +135,7 @@ class SparkplugState:
                 found += self._shown(number, now)
         if came_at is not None:
             self.heard_at = now
-            found += self._telemetry(came_at)
+            found += self._telemetry(came_at, now)
         return found
 
     def forget(self, *, died: bool) -> None:
@@ -149,11 +154,11 @@ class SparkplugState:
     def _ours(self, name: str, number: float) -> float:
         return number * self.device.points[name].factor + 0.0
 
-    def _telemetry(self, at: datetime) -> list[TelemetryMessage | AckMessage]:
+    def _telemetry(self, at: datetime, now: datetime) -> list[TelemetryMessage | AckMessage]:
         """Its newest values; nothing where their time is the one that was told."""
         if at == self.told_at:
             return []
-        late = self.told_at is not None and at < self.told_at
+        late = at - now > AHEAD or (self.told_at is not None and at < self.told_at)
         if not late:
             self.told_at, self.seq = at, self.seq + 1
         return [self._message(LATE_SEQ if late else self.seq, at, self.values)]

@@ -87,7 +87,7 @@ class SparkplugLink(BrokerLink):
     def fault(self) -> str | None:
         if (why := super().fault) is not None:
             return why
-        ill = list(self._dead())
+        ill = [*self._dead(), *self._held()]
         if len(ill) > SHOWN:
             ill = [*ill[:SHOWN], f"and {len(ill) - SHOWN} more"]
         if self.odd > self._odd_before:
@@ -103,6 +103,11 @@ class SparkplugLink(BrokerLink):
             node = self._nodes[state.device.node]
             if not node.alive(state.device.device):
                 yield f"{state.device.device_id}: its node {node.why or 'lives, and it does not'}"
+
+    def _held(self) -> Iterator[str]:
+        for state in self._states.values():
+            if state.held is not None and state.let_go:
+                yield f"{state.device.device_id}: {state.held}"
 
     # ------------------------------------------------------------ in
 
@@ -261,23 +266,30 @@ class SparkplugLink(BrokerLink):
             [(f"{ROOT}/{self._group}/NCMD/{name}", body) for name in wanted], qos=0
         )
 
-    async def _let_go(self, now: datetime) -> None:
-        """Let go whoever follows a command that has ended, or one of before us."""
+    async def _let_go(self, now: datetime, *, last: bool = False) -> None:
+        """Let go whoever follows a command that has ended, or one of before us.
+
+        At the `last` also who is not known to be alive, as after a gap: it may hear all the same.
+        """
         for state in self._states.values():
             state.end(now)
-            if not state.let_go or not self._nodes[state.device.node].alive(state.device.device):
+            alive = self._nodes[state.device.node].alive(state.device.device)
+            if not state.let_go or not (alive or last):
                 continue
             try:
                 body = encode(state.release(self._types(state), now), numbered=False)
-            except DataError as error:
-                log.warning(
-                    "a device cannot be let go", device=state.device.device_id, why=str(error)
-                )
-                state.let_go = False  # it was born without what would let it go: a birth asks again
+            except (
+                DataError
+            ) as error:  # born without what would let it go: its next birth may have it
+                if state.held is None:
+                    log.warning(
+                        "a device cannot be let go", device=state.device.device_id, why=str(error)
+                    )
+                state.held = f"cannot be let go: {error.what}"
                 continue
             (why,) = await self._publish_all([(self._place(state), body)], qos=0)
             if why is None:
-                state.let_go = False
+                state.let_go, state.held = False, None
 
     async def _farewell(self) -> None:
         """The service stops: whoever follows us is let go."""
@@ -285,4 +297,4 @@ class SparkplugLink(BrokerLink):
             point = state.device.setpoint
             if state.force is not None and point is not None:
                 state.let_go = point.is_let_go
-        await self._let_go(self._now())
+        await self._let_go(self._now(), last=True)

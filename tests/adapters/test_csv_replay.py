@@ -151,6 +151,23 @@ def test_a_file_that_is_no_recording_is_a_fault_and_ends_nothing(
     run(check())
 
 
+def test_a_year_that_no_recorder_knows_is_left_out_and_ends_nothing(tmp_path: Path) -> None:
+    text = f"{FILE}9999-12-31T00:00:00Z,b1,-9,\n0001-01-01T00:00:00Z,b1,-9,\n"
+
+    async def check() -> None:
+        wall = Wall(NOW)
+        async with a_replay(tmp_path, text, wall) as link:
+            messages = link.messages()
+            await until(lambda: link.connected)
+            wall.moment = NOW + timedelta(minutes=2)
+            told = [msgspec.json.decode((await anext(messages)).payload) for _ in range(3)]
+            assert [one["power_kw"] for one in told] == [-5.0, -6.0, -7.0]
+            await until(lambda: "ended at 2026-01-12T12:00:20Z" in (link.fault or ""))
+            assert link.untimed == 2
+
+    run(check())
+
+
 def test_a_recording_takes_no_command(tmp_path: Path) -> None:
     async def check() -> None:
         async with a_replay(tmp_path, FILE, Wall(NOW)) as link:

@@ -77,6 +77,18 @@ def test_a_measurement_that_comes_again_is_told_once_and_an_older_one_as_late() 
     run(check())
 
 
+def test_a_time_that_is_still_to_come_makes_nothing_late_that_follows() -> None:
+    async def check() -> None:
+        async with bench() as b:
+            for at in ("2199-01-01T00:00:00Z", "2025-12-03T11:59:10Z", "2025-12-03T11:59:11Z"):
+                await b.manager.measures(1000, at=at)
+            while len(b.telemetry) < 3:
+                await b.next_telemetry()
+            assert [one.seq for one in b.telemetry] == [0, 1, 2]
+
+    run(check())
+
+
 def test_a_target_of_a_charging_point_is_a_session_and_no_target_none() -> None:
     car = replace(an_s2_device(), charge_efficiency=0.9)
 

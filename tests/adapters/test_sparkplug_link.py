@@ -188,6 +188,19 @@ def test_what_a_node_kept_while_it_was_away_is_told_as_late_at_its_own_time() ->
     run(check())
 
 
+def test_a_time_that_is_still_to_come_makes_nothing_late_that_follows() -> None:
+    async def check() -> None:
+        async with bench() as b:
+            await b.born(0)
+            await b.told(1)
+            await b.says(watts(1000, at_ms=NOON_MS + 3_600_000))
+            await b.says(watts(2000))
+            await b.told(3)
+            assert [one.seq for one in b.telemetry] == [1, 0, 2]
+
+    run(check())
+
+
 def test_after_a_gap_a_birth_is_asked_for_and_values_between_are_left_aside() -> None:
     async def check() -> None:
         async with bench() as b:
@@ -293,6 +306,41 @@ def test_a_command_that_ends_is_let_go_and_so_is_one_in_force_when_we_stop() -> 
             await b.link.send([later])
             await b.standing.aclose()
             await until(lambda: b.enables()[3:] == [True, False])
+
+    run(check())
+
+
+def test_a_device_that_cannot_be_let_go_is_a_fault_until_a_birth_brings_what_lets_it_go() -> None:
+    written = WriteMetric(name="Pset", factor=-0.001, enable="Remote/2")
+    device = replace(BATTERY, setpoint=written)
+
+    async def check() -> None:
+        async with bench(device) as b:
+            await b.born(0)
+            await until(lambda: "let go: was not born with a metric" in (b.link.fault or ""))
+            b.at_ms, b.seq = b.at_ms + 1000, 1
+            remote = Metric(name="Remote/2", datatype=DataType.BOOLEAN, value=True)
+            for where, body in births(0, at_ms=b.at_ms):
+                born = decode(body)
+                body = encode(replace(born, metrics=(*born.metrics, remote)))
+                await b.edge.publish(where, body)
+            await until(lambda: any("/DCMD/" in where for where, _ in b.heard))
+            await until(lambda: b.link.fault is None)
+
+    run(check())
+
+
+def test_a_device_is_let_go_at_a_stop_also_where_a_message_of_its_node_is_missing() -> None:
+    async def check() -> None:
+        async with bench() as b:
+            await b.born(0)
+            await until(lambda: b.enables() == [False])
+            await b.link.send([a_setpoint(-4.0)])
+            await b.says(watts(1), lost=3)
+            b.seconds = 6
+            await until(lambda: b.rebirths() == 2)
+            await b.standing.aclose()
+            await until(lambda: b.enables() == [False, True, False])
 
     run(check())
 

@@ -139,6 +139,18 @@ def test_from_the_park_file_a_device_is_asked_another_calls_and_a_recording_is_t
             id="a device twice",
         ),
         pytest.param(
+            ":8084",
+            ":99999",
+            "http_devices.gateways.0.pull.url: 'http://127.0.0.1:99999' is no address: Port out of",
+            id="no port",
+        ),
+        pytest.param(
+            "127.0.0.1",
+            f"{'a' * 64}.example",
+            f"http_devices.gateways.0.pull.url: 'http://{'a' * 64}.example:8084' is no address: enc",
+            id="no name of a host",
+        ),
+        pytest.param(
             "id: summer",
             "id: kiln",
             "replays.0.id: gateway id 'kiln' stands in line",

@@ -23,7 +23,11 @@ from vpp.service.security import is_loopback
 
 def _an_address(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        port, host = parts.port, (parts.hostname or "").encode("idna")
+    except (ValueError, UnicodeError) as error:  # a port or a label of a name that cannot be
+        raise ValueError(f"{text!r} is no address: {error}") from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError(f"{text!r} is no address: write http://host or https://host")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address has no user, password, query or fragment")
