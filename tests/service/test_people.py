@@ -286,6 +286,21 @@ async def test_after_a_restart_what_nobody_has_leaves_again_and_what_somebody_ha
 
 
 @acted
+async def test_what_is_said_while_the_service_ends_leaves_after_its_next_start(
+    scene: Scene,
+) -> None:
+    """A channel that is closed already would refuse it, and a refusal is for good."""
+    await people.close(scene.plant.people)
+    await people.tell(scene.plant, a_message(NOW), NOW)
+    await settle(scene.plant)
+    assert scene.mail.given == []
+
+    scene.restart()
+    await scene.look(NOW + MINUTE)
+    assert [letter.message.message_id for _, letter in scene.mail.given] == ["m-1"]
+
+
+@acted
 async def test_nobody_is_written_to_whom_the_park_file_does_not_know(scene: Scene) -> None:
     scene.plant.people = PeopleDesk()
     with pytest.raises(DataError, match="no person wang"):

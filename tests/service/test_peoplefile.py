@@ -92,6 +92,8 @@ def test_nobody_is_asked_for_what_is_not_real(tmp_path: Path) -> None:
         (", mail: wang@park.example", "", "cannot be reached"),
         ("id: anna", "id: wang", "person id 'wang' stands in line"),
         ("wang@park.example", '"wang@park.example\\nBcc: all@x.example"', "persons.0.mail"),
+        ("mail: wang@park.example", "mail: wang.@park.example", "persons.0.mail"),
+        ("mail: wang@park.example", "mail: wang@park..example", "persons.0.mail"),
         ("name: 王工", 'name: "王\\n工"', "persons.0.name"),
         ("language: zh", "language: sv", "language"),
         ("    username: park\n", "", "give username and password, or neither"),

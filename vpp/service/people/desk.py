@@ -93,6 +93,8 @@ class PeopleDesk:
     answering: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while an answer over a link is taken: a link serves once."""
     sending: set[asyncio.Task[None]] = field(default_factory=set)
+    closed: bool = False
+    """Whether the service ends: nothing leaves any more, what waits is sent after the next start."""
 
     @property
     def waiting(self) -> int:

@@ -122,7 +122,8 @@ async def follow(plant: Plant, clock: Clock, stop: asyncio.Event) -> None:
 
 
 async def close(desk: PeopleDesk) -> None:
-    """End every try."""
+    """End every try; no other begins, for channels close next."""
+    desk.closed = True
     for task in desk.sending:
         task.cancel()
     await asyncio.gather(*desk.sending, return_exceptions=True)
@@ -151,6 +152,8 @@ async def look(plant: Plant, now: datetime) -> None:
 
 def fill(plant: Plant) -> None:
     """Begin as many tries as channels have room for; the least tried and the most urgent first."""
+    if plant.people.closed:
+        return
     now = plant.clock.now()
     due = [
         (errand.tries, errand.message.deliver_until, errand.message.message_id, tracked, errand)

@@ -25,8 +25,13 @@ Url = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 Mailbox = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}$"),
+    StringConstraints(
+        max_length=254,
+        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*"
+        r"@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+    ),
 ]
+"""What a header takes (RFC 5322, dot-atom): no point begins, ends or follows another."""
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 
 
