@@ -237,6 +237,13 @@ def test_nothing_known_at_all_is_a_gap_and_no_crash() -> None:
     assert (found.defect, found.steps) == (Defect.GAP, 2)
 
 
+@pytest.mark.parametrize("minute", [0, 15, 30, 45])
+def test_a_series_that_has_just_begun_is_no_crash(minute: int) -> None:
+    for steps in range(1, 9):
+        horizon = Horizon(MONDAY.replace(minute=minute), QUARTER, steps)
+        assert not clean(Profile(horizon, np.arange(1.0, steps + 1)), LOADS).findings
+
+
 def test_the_raw_series_is_not_touched() -> None:
     raw = hourly(0, 5, 5, 6)
 

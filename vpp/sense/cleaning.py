@@ -240,6 +240,8 @@ class _Work:
         skip = self.horizon.next_index(self.horizon.start.replace(minute=0, second=0))
         skip %= each
         hours = self.values[skip : skip + (self.horizon.steps - skip) // each * each]
+        if not hours.size:  # not one whole hour
+            return
         blocks = hours.reshape(-1, each)
         flat = (blocks == blocks[:, :1]).all(axis=1)
         first, length = _runs(flat.astype(np.float64))
