@@ -597,6 +597,21 @@ def test_a_service_whose_clock_was_set_back_before_it_began_leaves_what_is_on_re
     assert (len(again), point(plant).head.due_at) == (4, NOW + 3 * MINUTE)
 
 
+def test_a_record_that_cannot_be_read_ends_neither_the_cycle_nor_the_sender(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ill(kind: str, key: str) -> None:
+        raise UnavailableError("disk I/O error", where="journal", fix="Look at the disk")
+
+    port = Platform()
+    desk = platform(owing(plant, telemetry_s=60), port)
+    monkeypatch.setattr(plant.journal, "find", ill)
+    at(plant, NOW)
+    send_all(plant, desk)
+    assert port.minutes == [0]
+    assert (desk.taken, desk.unsaid) == (1, {})
+
+
 def test_a_span_of_ten_thousand_years_costs_no_more_than_a_page(plant: Plant) -> None:
     (owed,) = owing(plant, **ALL).reports.owed
     ever = Interval(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))

@@ -187,10 +187,8 @@ def _newly_due(plant: Plant, owed: Owed, kind: ReportKind, now: datetime) -> dat
         return None
     if kind is ReportKind.DAY_PLAN and plant.schedule is None:
         return None  # later: its day lasts
-    # By the service before us: on record for ever, though our clock has stood before that moment since.
-    told = plant.journal.find(REPORT, _a_head(owed, kind, newest, now).report_id) is not None
     stream.last_due = newest
-    if told:
+    if _is_told(plant, _a_head(owed, kind, newest, now)):
         return None
     if last is None:
         return newest if _wanted_at_start(plant, owed, kind, newest, now) else None
@@ -198,6 +196,14 @@ def _newly_due(plant: Plant, owed: Owed, kind: ReportKind, now: datetime) -> dat
     skipped = round((newest - last) / step) - 1  # local days are not all of one length
     _note_missed(plant, _a_head(owed, kind, newest, now), skipped)
     return newest
+
+
+def _is_told(plant: Plant, head: ReportHead) -> bool:
+    """Whether the service before us has told it: that stands, though our clock was set back since."""
+    try:
+        return plant.journal.find(REPORT, head.report_id) is not None
+    except UnavailableError:  # nor is it written then: it counts as missed, and that is told
+        return False
 
 
 def _newest(plant: Plant, owed: Owed, kind: ReportKind, until: datetime) -> datetime | None:

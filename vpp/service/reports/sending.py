@@ -15,6 +15,7 @@ from functools import partial
 
 import msgspec
 
+from vpp.errors import UnavailableError
 from vpp.model.reporting import Declined, NotTaken, ReportKind, Taken
 from vpp.model.time import Interval, isoformat, latest_boundary
 from vpp.service.events import Severity
@@ -110,7 +111,11 @@ async def send_next(plant: Plant, desk: PlatformDesk) -> bool:
 def _note(plant: Plant, desk: PlatformDesk, parcel: Parcel, said: dict[str, str]) -> None:
     """Have the answer written with the next report; what it answers a second time is on record already."""
     key = f"{desk.name}/{parcel.head.report_id}"
-    if key not in desk.unsaid and plant.journal.find(reporting.ANSWER, key) is None:
+    try:
+        noted = key in desk.unsaid or plant.journal.find(reporting.ANSWER, key) is not None
+    except UnavailableError:  # without a note it is sent again after a restart, under the same id
+        return
+    if not noted:
         desk.unsaid[key] = msgspec.json.encode(said)
 
 
