@@ -233,9 +233,7 @@ class Ocpp201:
                 return {"status": status, "currentTime": told(now), "interval": interval_s}
             case Beat():
                 return {"currentTime": told(now)}
-            case Began() | Asked():
-                return {"idTokenInfo": {"status": status}}
-            case Went() if word.tag is not None:
+            case Began() | Asked() | Went(tag=str()):
                 return {"idTokenInfo": {"status": status}}
             case Needs():
                 return {"status": "Accepted"}

@@ -50,10 +50,7 @@ class CarPark:
     def tick(self, now: datetime) -> Iterator[TelemetryMessage]:
         """What is told now; numbers of ticks that are not sure are kept free for what comes later."""
         away = {
-            station.name: {
-                point.number: None if point.stay is None else point.power_kw
-                for point in station.points
-            }
+            station.name: {point.number: self._held_kw(point, now) for point in station.points}
             for station in self.stations
             if station.heard and not station.connected
         }
@@ -65,7 +62,7 @@ class CarPark:
             return
         if not (somebody or away):
             return  # what was told grows old where it is used
-        kw = sum(point.power_kw for station in self.stations for point in station.points)
+        kw = sum(self._held_kw(p, now) or 0.0 for one in self.stations for p in one.points)
         self._seq += 1
         if somebody:
             doubtful = bool(away) or unheard or self._has_stale(now)
@@ -75,6 +72,11 @@ class CarPark:
             gap = Gap(at=now, seq=self._seq, kw=kw, told=somebody, away=dict(away))
             if (mended := self.late.gap(gap)) is not None:
                 yield self.mended(mended)
+
+    def _held_kw(self, point: Point, now: datetime) -> float | None:
+        """What counts as drawn at a point; None where nothing is known to be there."""
+        draw_kw = point.draw_kw(now, self._fresh)
+        return None if point.stay is None and draw_kw == 0.0 else draw_kw
 
     def mended(self, tick: Mended) -> TelemetryMessage:
         """A tick of before, as it really was."""
@@ -105,6 +107,8 @@ class CarPark:
     def _sessions(self, now: datetime) -> Iterator[SessionMessage]:
         for station in self.stations:
             for point, stay in station.stays():
+                if not (station.connected or point.stands_in(now, self._fresh)):
+                    continue  # nobody has heard of it since it was to leave
                 yield SessionMessage(
                     f"{station.name}-{stay.transaction}"[:80],
                     isoformat(stay.leaves_at(now)),
@@ -123,11 +127,11 @@ class CarPark:
     def _stale(self, now: datetime) -> list[bool]:
         """Of each car that charges at a station that is connected."""
         return [
-            now - (point.newest.at if point.newest else stay.began_at) > self._fresh
+            point.is_silent(now, self._fresh)
             for station in self.stations
             if station.connected
-            for point, stay in station.stays()
-            if point.plug is Plug.CHARGING
+            for point, _ in station.stays()
+            if point.plug is Plug.CHARGING or point.power_kw != 0.0
         ]
 
     # ------------------------------------------------------------ outward
@@ -171,12 +175,17 @@ class CarPark:
         )
 
     def fixed_kw(self, now: datetime) -> float:
-        """What cars draw that nobody can steer now."""
+        """What is drawn that nobody can steer now."""
         return sum(
-            max(point.power_kw, 0.0)
-            for station, point in self._cars()
-            if not self._can_steer(station, point, now)
+            max(point.draw_kw(now, self._fresh), 0.0)
+            for station in self.stations
+            for point in station.points
+            if self.is_fixed(station, point, now)
         )
+
+    def is_fixed(self, station: Station, point: Point, now: datetime) -> bool:
+        """Whether what a point draws is nothing that we can change now."""
+        return point.stay is None or not self._can_steer(station, point, now)
 
     def _cars(self) -> Iterator[tuple[Station, Point]]:
         for station in self.stations:

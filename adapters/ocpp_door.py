@@ -249,9 +249,9 @@ class Door:
         now = self._now()
         seat.talk = seat.worker = None
         last = {
-            point.number: (point.newest.at, point.power_kw)
+            point.number: (point.powered_at, point.power_kw)
             for point in seat.station.points
-            if point.stay is not None and point.newest is not None
+            if point.stay is not None and point.powered_at is not None
         }
         seat.park.late.begins(seat.station.name, last)
         seat.station.went(now)

@@ -7,7 +7,7 @@ a loop is put off, and none of its data is used meanwhile. Whatever changes what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.ocpp_carpark import CarPark
@@ -289,8 +289,11 @@ class Hearing:
             if not self._is_right(station, sample.at, now):
                 continue
             late = self._is_late(station, sample.at)
-            believed = replace(sample, power_kw=_believable(sample.power_kw, station))
-            kw = point.take(believed, late=late)
+            drew_kw, was_odd = point.power_kw, point.odd_meter
+            kw = point.take(sample, late=late, most_kw=2 * station.spec.kind.max_kw)
+            if point.odd_meter and not was_odd:
+                text = "its meter tells a power that no point has: it is not used"
+                self._tell("charger_fault", f"{station.name}/{point.number}", text)
             if kw is None:
                 continue
             if late:
@@ -302,7 +305,8 @@ class Hearing:
             said = point.watched(sample, kw, timedelta(seconds=self._spec.settle_s))
             if said is not None:
                 self._tell("charger_limit", f"{station.name}/{point.number}", said)
-            if said is not None or _differs(before_kw, point.car_kw):
+            fixed = abs(kw - drew_kw) > CAR_KW and park.is_fixed(station, point, now)
+            if fixed or said is not None or _differs(before_kw, point.car_kw):
                 park.share(now)
 
     def _is_right(self, station: Station, at: datetime, now: datetime) -> bool:
@@ -326,10 +330,3 @@ def _differs(before_kw: float | None, kw: float | None) -> bool:
     if before_kw is None or kw is None:
         return before_kw is not kw
     return abs(before_kw - kw) > CAR_KW
-
-
-def _believable(kw: float | None, station: Station) -> float | None:
-    """A power that one point can have; a register is believed all the same."""
-    if kw is None or abs(kw) > 2 * station.spec.kind.max_kw:
-        return None
-    return kw

@@ -21,6 +21,8 @@ MORE_KWH = 5.0
 """A car that has got what was assumed and still draws is taken to want so much more."""
 STAYS_ON = timedelta(minutes=30)
 """A car that has not left when it was taken to is taken to stay for so long still."""
+STANDS_IN = timedelta(days=1)
+"""Of a car that is not heard of any more the last power counts for so long at most."""
 LEFT_ALONE = timedelta(minutes=10)
 """Who was changed by somebody else, or refuses, is asked again after this."""
 OLDEST = timedelta(days=31)
@@ -74,6 +76,10 @@ class Point:
     stay: Stay | None = None
     newest: Sample | None = None
     power_kw: float = 0.0
+    powered_at: datetime | None = None
+    """When `power_kw` was measured; None: not since this car came."""
+    odd_meter: bool = False
+    """Whether its meter told a power last that no point can have."""
     soc: float | None = None
 
     wanted: Wanted | None = None
@@ -120,16 +126,16 @@ class Point:
         at = self.shown_at or self.taken_at
         return at is not None and now - at >= read_back
 
-    def take(self, sample: Sample, *, late: bool) -> float | None:
+    def take(self, sample: Sample, *, late: bool, most_kw: float) -> float | None:
         """A meter's sample: its power in kW; None where nothing is to be learnt of it, or it is older.
 
-        `late`: it is of before, and says nothing of what is drawn now.
+        `late`: it is of before, and says nothing of what is drawn now. Beyond `most_kw` no power is believed.
         """
-        before, self_kw = self.newest, sample.power_kw
+        before = self.newest
         if before is not None and sample.at <= before.at:
             return None
-        if self_kw is None and before is not None:
-            self_kw = _between(before, sample)
+        told = (sample.power_kw, None if before is None else _between(before, sample))
+        self_kw = next((kw for kw in told if kw is not None and abs(kw) <= most_kw), None)
         self.newest = sample
         if sample.soc is not None:
             self.soc = sample.soc
@@ -138,9 +144,33 @@ class Point:
             if stay.begun_wh is None:
                 stay.begun_wh = sample.energy_wh
             stay.got_kwh = max((sample.energy_wh - stay.begun_wh) / 1000, 0.0)
-        if self_kw is not None and not late:
-            self.power_kw = self_kw
+        if not late:
+            self.odd_meter = self_kw is None and told != (None, None)
+            if self_kw is not None:
+                self.power_kw, self.powered_at = self_kw, sample.at
         return self_kw
+
+    def is_silent(self, now: datetime, fresh: timedelta) -> bool:
+        """Whether a car is there whose power was not measured for longer than `fresh`."""
+        stay = self.stay
+        return stay is not None and now - (self.powered_at or stay.began_at) > fresh
+
+    def draw_kw(self, now: datetime, fresh: timedelta) -> float:
+        """What it draws now, as far as is known: its last power, which stands in for a while.
+
+        Where a car is there until it was to leave, for half an hour at least and a day at most; without a
+        car while it is `fresh`: where no transaction goes on nothing is drawn.
+        """
+        return self.power_kw if self.stands_in(now, fresh) else 0.0
+
+    def stands_in(self, now: datetime, fresh: timedelta) -> bool:
+        """Whether what was heard last of it still counts."""
+        stay = self.stay
+        if stay is None:
+            return self.powered_at is not None and now - self.powered_at <= fresh
+        heard = self.powered_at or stay.began_at
+        until = min(max(stay.departs_at, heard + STAYS_ON), heard + STANDS_IN)
+        return now <= max(until, heard + fresh)
 
     def begin(self, begun: StayBegun, spec: CarParkSpec, *, fresh: bool, now: datetime) -> None:
         """A car is here; `fresh`: it came now, so no limit of ours can be in force for it.
@@ -157,6 +187,7 @@ class Point:
             departs_at=wish.departs_at(came, spec.zone),
             exact=wish.exact,
         )
+        self.powered_at = None
         if self.plug is Plug.FREE:
             self.plug = Plug.OCCUPIED
         self._forget_limit()
@@ -165,6 +196,7 @@ class Point:
     def end(self) -> None:
         """Its car charges no more; a limit of its transaction has ended with it."""
         self.stay, self.power_kw, self.soc = None, 0.0, None
+        self.powered_at = None
         self._forget_limit()
         self.may_hold = False
 

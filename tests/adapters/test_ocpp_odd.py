@@ -12,9 +12,13 @@ import aiohttp
 import pytest
 
 from adapters.memory_journal import MemoryJournal
+from adapters.ocpp_station import Point
+from adapters.ocpp_words import Sample
 from tests.adapters.ocppbench import NOON, a_bench, a_park, run, until
 from vpp.model.charging import Wish
 from vpp.model.time import isoformat
+from vpp.simulate.charger import Car
+from vpp.simulate.chargerfaults import Away
 
 NUMBERS = count(1)
 
@@ -156,3 +160,85 @@ def an_event(kind: str, **more: Any) -> dict[str, Any]:
         "transactionInfo": {"transactionId": "t-1"},
         "evse": {"id": 1},
     } | more
+
+
+# ---------------------------------------------------------------- what stands in, and for how long
+
+
+def test_the_last_power_of_a_station_that_never_comes_back_stands_in_until_its_car_was_to_leave() -> (
+    None
+):
+    async def check() -> None:
+        async with a_bench(a_park("cp-1", "cp-2")) as bench:
+            gone, here = [await bench.station(name) for name in ("cp-1", "cp-2")]
+            gone.plug_in(1, Car(wanted_kwh=30.0, most_kw=20.0))
+            await bench.pass_s(30)
+            gone.suffer([Away()])
+            await until(lambda: not bench.shown("cp-1").connected)
+            await bench.pass_s(10)
+            assert (bench.told[-1].power_kw, bench.told[-1].quality) == (-4.0, "uncertain")
+            assert len(bench.told[-1].sessions or ()) == 1
+            assert (await bench.asks(-3.0)).accepted is False  # it may charge still
+            bench.clock.at = NOON + timedelta(hours=3, minutes=50)
+            await bench.pass_s(10)
+            assert bench.told[-1].power_kw == -4.0
+            bench.clock.at = NOON + timedelta(hours=4, minutes=10)
+            await bench.pass_s(10)
+            assert (bench.told[-1].power_kw, bench.told[-1].quality) == (0.0, "uncertain")
+            assert bench.told[-1].sessions == ()
+            assert (await bench.asks(-3.0, seq=2)).accepted
+            assert here.standing is not None
+
+    run(check())
+
+
+@pytest.mark.parametrize("kw", ["7000", "-7000"])
+def test_a_meter_in_a_wrong_unit_makes_no_car_that_draws_nothing(kw: str) -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            line = await bench.raw()
+            status = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+            await says(line, "StatusNotification", **status)
+            begun = await says(line, "StartTransaction", **a_start())
+            for _ in range(6):
+                bench.clock.at += timedelta(seconds=10)
+                reading = a_reading(begun["transactionId"], bench.clock.at, kw)
+                await says(line, "MeterValues", **reading)
+                bench.link.look(report=True)
+            assert [notice.who for notice in bench.link.news()] == ["cp-1/1"]
+            assert max(told.ts[14:19] for told in bench.told) == "00:30"  # no "good" zero after it
+            await line.close()
+
+    run(check())
+
+
+def test_a_register_that_leaps_is_no_power() -> None:
+    point = Point(number=1)
+    first, leapt = [Sample(NOON + timedelta(seconds=s), None, wh) for s, wh in ((0, 0.0), (1, 1e6))]
+    assert point.take(first, late=False, most_kw=40.0) is None
+    assert point.take(leapt, late=False, most_kw=40.0) is None
+    assert (point.power_kw, point.odd_meter) == (0.0, True)
+
+
+def test_where_what_nobody_can_steer_grows_the_others_give_way_at_once() -> None:
+    async def check() -> None:
+        async with a_bench(a_park("cp-1", "cp-2")) as bench:
+            other = await bench.station("cp-2")
+            other.plug_in(1, Car(wanted_kwh=30.0, most_kw=20.0))
+            await bench.pass_s(10)
+            await bench.asks(-18.0)
+            assert other.charger.draw_kw(1) == 18.0
+            stubborn = await bench.raw("cp-1")  # draws without a transaction: nobody can limit it
+            await says(stubborn, "MeterValues", **a_reading(None, bench.clock.at, "8"))
+            await until(lambda: other.charger.draw_kw(1) == 10.0)
+            for _ in range(4):
+                bench.clock.at += timedelta(seconds=10)
+                other.tick(bench.clock.at)
+                await other.line.settled()
+                bench.link.look(report=True)
+            await until(lambda: len(bench.told) == 4)
+            # without a car no power stands in for long
+            assert [told.power_kw for told in bench.told] == [-18.0, -18.0, -18.0, -10.0]
+            await stubborn.close()
+
+    run(check())
