@@ -23,7 +23,7 @@ from tests.service.drpark import write_park
 from tests.service.smallpark import MARKET, PARK
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
-from vpp.errors import UnavailableError
+from vpp.errors import DataError, UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.reporting import (
@@ -39,9 +39,11 @@ from vpp.model.reporting import (
     is_known,
 )
 from vpp.model.telecontrol import Flaw
-from vpp.model.time import QUARTER, Interval, isoformat
+from vpp.model.time import QUARTER, Interval, isoformat, local_date
 from vpp.service import cycle, inputs
+from vpp.service.demandresponse import baseline as drbaseline
 from vpp.service.iec104 import points as iec104points
+from vpp.service.markets.pack import Pack
 from vpp.service.markets.schema import Reporting
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile, load_park
@@ -236,6 +238,30 @@ def test_the_baseline_of_a_product_is_that_of_its_method(tmp_path: Path) -> None
     plant.file = replace(plant.file, packs=(*packs, *plant.file.packs[:1]))
     at(owing(plant, **ALL), DR_NOW)
     assert point(plant).baseline.value == -2800.0  # a mill of 2 MW and a dairy of 0.8, each day
+
+
+def test_that_tomorrow_has_no_baseline_is_told_once_though_today_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = a_dr_plant(write_park(tmp_path), tmp_path)
+    packs = [p for p in plant.file.packs if p.section.baseline.n_days]
+    plant.file = replace(plant.file, packs=(*packs, *plant.file.packs[:1]))
+    (owed, *_), known = owing(plant, **ALL).reports.owed, drbaseline.expected_mwh
+    today = local_date(DR_NOW, plant.file.park.timezone)
+
+    def expected(plant: Plant, pack: Pack, members: Any, window: Interval, **more: Any) -> Any:
+        if local_date(window.start, plant.file.park.timezone) > today:
+            raise DataError("no like day", where="a holiday", fix="Wait")
+        return known(plant, pack, members, window, **more)
+
+    monkeypatch.setattr(drbaseline, "expected_mwh", expected)
+    for quarter in range(3):
+        look = Look(plant=plant, now=DR_NOW + quarter * QUARTER, unit=owed.unit)
+        assert is_known(reportmaking.point(look, owed, look.now, members=False).baseline)
+        tomorrow = reportmaking.day_plan(look, owed, today + timedelta(days=1), look.now)
+        assert not any(map(is_known, tomorrow.baseline))
+    told = [event.text for event in plant.events.recent() if event.kind == "report"]
+    assert len(told) == 1, told
 
 
 def test_a_forecast_tells_what_is_planned_and_the_room_beside_it(plant: Plant) -> None:

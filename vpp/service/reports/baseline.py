@@ -53,7 +53,9 @@ def _by_days(look: Look, owed: Owed, quarters: Horizon) -> np.ndarray:
     desk, zone = look.plant.reports, look.plant.file.park.timezone
     if (now := latest_boundary(look.now, QUARTER)) != desk.baselines_at:
         desk.baselines.clear()
-        desk.baselines_at = now
+        desk.baselines_at, today = now, local_date(now, zone)
+        for key in [key for key in desk.no_baseline if key[1] < today]:
+            del desk.no_baseline[key]
     found = []
     for start in quarters.starts():
         key = owed.duty.duty_id, local_date(start, zone)
@@ -79,9 +81,9 @@ def _day(look: Look, owed: Owed, day: date) -> Mapping[datetime, float]:
         for window in windows:
             found |= _window(look, owed, window)
     except DataError as error:
-        _tell(look, owed, str(error))
+        _tell(look, owed, day, str(error))
         return {}
-    _tell(look, owed, None)
+    _tell(look, owed, day, None)
     return found
 
 
@@ -98,16 +100,17 @@ def _window(look: Look, owed: Owed, window: Interval) -> Mapping[datetime, float
     }
 
 
-def _tell(look: Look, owed: Owed, why: str | None) -> None:
-    """Say once why there is none, and once that there is one again."""
-    told = look.plant.reports.no_baseline
-    if told.get(owed.duty.duty_id) == why:
+def _tell(look: Look, owed: Owed, day: date, why: str | None) -> None:
+    """Say once of a day why there is none, and once that there is one again."""
+    told, key = look.plant.reports.no_baseline, (owed.duty.duty_id, day)
+    if told.get(key) == why:
         return
     if why is None:
-        del told[owed.duty.duty_id]
+        del told[key]
+        text = f"there is a baseline of {day} again"
     else:
-        told[owed.duty.duty_id] = why
-    text = "there is a baseline again" if why is None else f"reports have no baseline: {why}"
+        told[key] = why
+        text = f"reports have no baseline of {day}: {why}"
     look.plant.events.emit(
         "report",
         f"{owed.duty.product_id}: {text}"[:500],

@@ -125,8 +125,8 @@ class ReportDesk:
     baselines_at: datetime | None = None
     """Quarter-hour in which they were worked out."""
 
-    no_baseline: dict[str, str] = field(default_factory=dict)
-    """By duty: why there was none, as it was told last."""
+    no_baseline: dict[tuple[str, date], str] = field(default_factory=dict)
+    """By duty and local day, from today on: why there was none, as it was told last."""
 
     def stream(self, duty: Duty, kind: ReportKind) -> Stream:
         """The reports of one kind of one duty."""
