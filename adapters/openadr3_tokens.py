@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from vpp.errors import UnavailableError
 
@@ -73,6 +74,10 @@ class _Kept:
     secret: bytes
 
 
+_Known: TypeAlias = dict[str, tuple[datetime, bytes | None]]
+"""The digest of what a client must show, and when it was looked up; None where it is not there."""
+
+
 class Tokens:
     """All tokens of one server."""
 
@@ -86,7 +91,8 @@ class Tokens:
         """`clients` are by our name of each, which every token leads to."""
         self._clients, self._now, self._lifetime = dict(clients), now, lifetime
         self._kept: dict[str, OrderedDict[bytes, _Kept]] = {n: OrderedDict() for n in clients}
-        self._looked: dict[str, tuple[datetime, tuple[bytes, bytes] | None]] = {}
+        self._ids: _Known = {}
+        self._secrets: _Known = {}
 
     def grant(self, client_id: str, client_secret: str, scope: str) -> Granted | Refused:
         """A token for a client that shows its secret, with those of the rights it asks for that it has."""
@@ -112,8 +118,8 @@ class Tokens:
         for name, kept in self._kept.items():
             if (found := kept.get(digest)) is None:
                 continue
-            known = self._known(name)
-            if found.until > self._now() and known is not None and found.secret == known[1]:
+            secret = self._lately(self._secrets, name, self._clients[name].client_secret)
+            if found.until > self._now() and found.secret == secret:
                 return found.holder
             del kept[digest]
         return None
@@ -124,29 +130,35 @@ class Tokens:
         return sum(one.until > now for one in self._kept[name].values())
 
     def _shown(self, client_id: str, client_secret: str) -> tuple[str, bytes] | None:
-        """Whose credentials these are. Every client is compared: the time tells nothing."""
-        found = None
+        """Whose credentials these are. One secret is read whoever is named: the time tells nothing."""
         shown_id, shown_secret = _digest(client_id), _digest(client_secret)
-        for name in self._clients:
-            if (known := self._known(name)) is None:
-                continue
-            same = hmac.compare_digest(shown_id, known[0])
-            if hmac.compare_digest(shown_secret, known[1]) and same:
-                found = name, known[1]
+        named = [
+            name
+            for name, client in self._clients.items()
+            if (known := self._lately(self._ids, name, client.client_id)) is not None
+            and hmac.compare_digest(shown_id, known)
+        ]
+        found = None
+        for name in named or list(self._clients)[:1]:
+            secret = self._looked_up(self._secrets, name, self._clients[name].client_secret)
+            if secret is not None and hmac.compare_digest(shown_secret, secret) and named:
+                found = name, secret
         return found
 
-    def _known(self, name: str) -> tuple[bytes, bytes] | None:
-        """What a client must show. Looked up seldom: who guesses must not have us read files each time."""
-        now = self._now()
-        looked = self._looked.get(name)
+    def _lately(self, known: _Known, name: str, ask: Callable[[], str]) -> bytes | None:
+        """A digest as it was at most `RELOOK_S` ago: who guesses must not have us read every file."""
+        now, looked = self._now(), known.get(name)
         if looked is None or now - looked[0] >= timedelta(seconds=RELOOK_S) or now < looked[0]:
-            client = self._clients[name]
-            try:
-                known = _digest(client.client_id()), _digest(client.client_secret())
-            except UnavailableError:  # told by `vpp check`, and by the link that is never heard
-                known = None
-            looked = self._looked[name] = now, known
+            return self._looked_up(known, name, ask)
         return looked[1]
+
+    def _looked_up(self, known: _Known, name: str, ask: Callable[[], str]) -> bytes | None:
+        try:
+            found = _digest(ask())
+        except UnavailableError:  # told by `vpp check`, and by the link that is never heard
+            found = None
+        known[name] = self._now(), found
+        return found
 
 
 def _digest(text: str) -> bytes:

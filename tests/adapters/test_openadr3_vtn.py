@@ -8,6 +8,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -210,22 +211,30 @@ def test_nothing_is_kept_of_a_request_for_what_is_not_there() -> None:
     run(check())
 
 
-def test_who_guesses_does_not_have_us_look_up_secrets_each_time() -> None:
-    looked, clock = 0, Ticking()
+def test_who_guesses_has_one_secret_read_and_not_every_clients() -> None:
+    looked: list[str] = []
 
-    def secret() -> str:
-        nonlocal looked
-        looked += 1
-        return SECRETS["steel"]
+    def kept(what: str) -> str:
+        looked.append(what)
+        return what
 
-    client = Credentials(client_id=lambda: "steel", client_secret=secret)
-    tokens = Tokens({"steel": client}, now=clock)
-    for _ in range(100):
-        assert isinstance(tokens.grant("steel", "a guess", ""), Refused)
-    assert looked == 1
-    clock.pass_s(5)
-    assert isinstance(tokens.grant("steel", SECRETS["steel"], ""), Granted)
-    assert looked == 2
+    names = [f"site-{number}" for number in range(100)]
+    tokens = Tokens(
+        {
+            name: Credentials(
+                client_id=partial(kept, name), client_secret=partial(kept, f"secret of {name}")
+            )
+            for name in names
+        },
+        now=Ticking(),
+    )
+    assert isinstance(tokens.grant("site-7", "a guess", ""), Refused)
+    assert sorted(looked) == sorted([*names, "secret of site-7"])
+    looked.clear()
+    assert isinstance(tokens.grant("site-7", "another", ""), Refused)
+    assert isinstance(tokens.grant("nobody", "secret of site-0", ""), Refused)
+    assert isinstance(tokens.grant("site-7", "secret of site-7", ""), Granted)
+    assert looked == ["secret of site-7", "secret of site-0", "secret of site-7"]
 
 
 def test_a_client_has_so_many_tokens_that_the_oldest_gives_way() -> None:
