@@ -67,7 +67,7 @@ async def read_reports(plant: Plant, call: Call[ReportsQuery, Nothing]) -> Repor
     asked = call.query
     owed = _owed(plant, call.path["product"], asked.unit)
     end = asked.end or call.now + timedelta.resolution
-    start = asked.start or max(end, reporting.FIRST + LAST) - LAST
+    start = asked.start or end - LAST
     if not start < end:
         raise HttpRefusal(
             "start is not before end",
