@@ -183,7 +183,7 @@ async def test_a_time_line_of_what_is_not_there_says_so(plant: Plant, serving: S
     at(plant, NOW)
     async with serving(plant) as client:
         url = str(client.make_url("")).rstrip("/")
-        with pytest.raises(RejectedError, match="404"):
+        with pytest.raises(RejectedError, match="answers 404: invitation peak-9: there is no such"):
             await seen(url, "cn.generic.dr.peak.day_ahead", "peak-9")
     with pytest.raises(UnavailableError, match="does not answer"):
         await seen(url, "cn.generic.dr.peak.day_ahead", "peak-9")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from vpp.errors import DataError, RejectedError, UnavailableError
 from vpp.service.api.views import ParkView
 from vpp.service.demandresponse.timelineplot import CallSeen, draw_timeline
+from vpp.wire import Problem
 from vpp.wiredr import InvitationView
 from vpp.wireinstruction import InstructionsView
 
@@ -46,6 +47,14 @@ async def seen(url: str, product: str, invitation_id: str) -> CallSeen:
     )
 
 
+def _words(body: bytes) -> str:
+    """What a refusal says for people: the detail of a problem, else its beginning."""
+    try:
+        return Problem.model_validate_json(body).detail
+    except ValidationError:
+        return body[:200].decode(errors="replace")
+
+
 async def _get(address: str, kind: type[M]) -> M:
     import aiohttp
 
@@ -68,7 +77,7 @@ async def _get(address: str, kind: type[M]) -> M:
         ) from error
     if status != 200:
         raise RejectedError(
-            f"answers {status}: {body[:200].decode(errors='replace')}",
+            f"answers {status}: {_words(bytes(body))}",
             where=address,
             fix="Look at the invitations of the product",
         )
