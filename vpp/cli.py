@@ -138,6 +138,7 @@ def check(
     json_: Json = False,
 ) -> None:
     """Check a park file and all it names, or a market file; tell every fault at once."""
+    from vpp.service.links.unended import unended
     from vpp.service.markets.check import changes, is_market, market_facts
     from vpp.service.park.parkfile import load_park
     from vpp.service.runnable import require_runnable
@@ -148,6 +149,8 @@ def check(
         _tell(park, market_facts(park), changed, json_=json_)
         return
     file = load_park(park)
+    for held in unended(file):
+        print(f"{park}: warning: {held}", file=sys.stderr)
     load_strategies(file.strategies)
     if warning := file.calendars.warning(date.today()):  # noqa: DTZ011 (as the person who asks)
         print(f"{park}: warning: {warning}", file=sys.stderr)

@@ -12,9 +12,11 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from tests.adapters.httpdevices import units, until
 from tests.service.smallpark import MARKET, PARK
+from vpp.cli import app
 from vpp.clock import WallClock
 from vpp.model.ids import ResourceId
 from vpp.model.time import isoformat
@@ -24,6 +26,7 @@ from vpp.service.devicetest.wiring import channel_of
 from vpp.service.http import reserved_port
 from vpp.service.links.channels import Channels
 from vpp.service.links.mappedwiring import open_mapped_links
+from vpp.service.links.unended import unended
 from vpp.service.listeners import serve_face
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile, load_park
@@ -309,3 +312,35 @@ def test_a_device_behind_any_of_them_is_read_by_a_device_test_and_nothing_is_wri
                 assert "PUT" not in there.methods
 
     asyncio.run(asyncio.wait_for(check(), 30))
+
+
+def test_who_holds_his_last_set_point_when_we_are_killed_is_warned_of(tmp_path: Path) -> None:
+    assert list(unended(loaded(tmp_path))) == [
+        (
+            "set-points over 'shed' carry no end: battery hold the last one when this service is killed,"
+            " until it is back or their own watchdogs act"
+        )
+    ]
+    assert not list(unended(loaded(tmp_path, SECTIONS.replace("read_only: false", ""))))
+    checked = CliRunner().invoke(app, ["check", str(tmp_path / "park.yaml")])
+    assert "carry no end" not in checked.output
+    loaded(tmp_path)
+    checked = CliRunner().invoke(app, ["check", str(tmp_path / "park.yaml")])
+    assert "park.yaml: warning: set-points over 'shed' carry no end: battery" in checked.output
+
+
+def test_a_set_point_of_sparkplug_without_an_end_is_warned_of_too(tmp_path: Path) -> None:
+    group = """\
+sparkplug:
+  - id: hall
+    group: Plant1
+    devices:
+      - resource: battery
+        node: Edge1
+        points: {power_kw: {metric: P}}
+        setpoint: {metric: Set, without_expiry: holds it, released: 0}
+"""
+    [warning] = unended(loaded(tmp_path, group))
+    assert warning.startswith("set-points over 'hall' carry no end: battery hold")
+    ends = group.replace("without_expiry: holds it, released: 0", "ends_in_s: Valid")
+    assert not list(unended(loaded(tmp_path, ends)))
