@@ -37,7 +37,14 @@ from vpp.wire import TelemetryMessage, topic
 TOKENS = ["NaN", "Infinity", "-Infinity", "null", "1e308", "-1e308", "1e309", "-1e309"]
 TOKENS += ["5e-324", "-5e-324", "2.5e-310", "0", "-0.0", "1" + "0" * 30, '"NaN"', "[]", "true"]
 FLOATS = ["power_kw", "soc", "energy_kwh", "temperature_degc", "available_kw", "hours_on_today"]
-FLOATS += ["done_kwh", "discharged_today_kwh", "import_wh", "export_wh", "calls_today"]
+FLOATS += [
+    "reactive_kvar",
+    "done_kwh",
+    "discharged_today_kwh",
+    "import_wh",
+    "export_wh",
+    "calls_today",
+]
 FLOATS += ["setpoint_seq", "seq", "sessions.wanted_kwh", "sessions.lends_kwh"]
 """Every field of telemetry that holds a number."""
 
