@@ -6,11 +6,12 @@ samples ─▶ tick ─▶ TelemetryMessage, net injection          Setpoint ─
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal
 
-from adapters.ocpp_late import Gap, Late, Mended
+from adapters.ocpp_late import MOST_TICKS, Gap, Late, Mended
 from adapters.ocpp_shown import ill
 from adapters.ocpp_split import Seeker, split
 from adapters.ocpp_station import Point, Station, Wanted
@@ -44,6 +45,9 @@ class CarPark:
         self._began_at = began_at
         self._fresh = timedelta(seconds=3 * sample_s + 5)
         self.late = Late(self._fresh)
+        self.mends: deque[Mended] = deque(maxlen=MOST_TICKS)
+        """Ticks that are to be told anew, oldest first."""
+        self._away: dict[str, dict[int, float | None]] = {}
 
     # ------------------------------------------------------------ inward
 
@@ -54,6 +58,9 @@ class CarPark:
             for station in self.stations
             if station.heard and not station.connected
         }
+        if away == self._away:
+            away = self._away  # an absence of a day is thousands of ticks, and one object
+        self._away = away
         somebody = any(station.connected for station in self.stations) and not self._is_deaf(now)
         unheard = not all(station.heard for station in self.stations)
         if not any(station.heard for station in self.stations) or (
@@ -69,7 +76,7 @@ class CarPark:
             yield self._telemetry(now, self._seq, kw, "uncertain" if doubtful else "good", now)
             self._seq += bool(away)
         if away:
-            gap = Gap(at=now, seq=self._seq, kw=kw, told=somebody, away=dict(away))
+            gap = Gap(at=now, seq=self._seq, kw=kw, told=somebody, away=away)
             if (mended := self.late.gap(gap)) is not None:
                 yield self.mended(mended)
 

@@ -30,8 +30,8 @@ class Gap:
     kw: float
     """What was told, or would have been."""
     told: bool
-    away: dict[str, Mapping[int, float | None]]
-    """By station: what each point drew last, None where no car was there."""
+    away: Mapping[str, Mapping[int, float | None]]
+    """By station: what each point drew last, None where no car was there. One object for many gaps."""
     mended: bool = False
     sure: bool = True
     """Whether nothing of it is still guessed."""
@@ -109,9 +109,15 @@ class Late:
         self._samples.pop(station, None)
         whole: list[Mended] = []
         kept: deque[Gap] = deque()
+        away: Mapping[str, Mapping[int, float | None]] = {}
+        others = away
         for gap in self._gaps:
             if station in gap.away:
-                self._mend(gap, gap.away.pop(station), courses)
+                self._mend(gap, gap.away[station], courses)
+                if gap.away is not away:  # neighbours share theirs, and what is left of it
+                    away = gap.away
+                    others = {name: held for name, held in away.items() if name != station}
+                gap.away = others
             if gap.away:
                 kept.append(gap)
             elif gap.mended if gap.told else gap.sure:

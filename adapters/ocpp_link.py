@@ -74,6 +74,8 @@ class OcppLink:
             broken=self._break,
         )
         self._inbox: deque[Message] = deque(maxlen=capacity)
+        self._room = capacity // 2
+        """What comes late leaves the other half to what is said of now."""
         self._filled = asyncio.Event()
         self._closed, self._stopping = False, False
         self._overflowing, self.lost = False, 0
@@ -274,11 +276,12 @@ class OcppLink:
                 park.share(now)
             for station in park.stations:
                 if park.late.is_waiting(station.name) and self._has_brought_all(station, now):
-                    for tick in park.late.through(station.name):
-                        self._say(park, park.mended(tick))
+                    park.mends += park.late.through(station.name)
                 self._look_at(station, now)
             for told in park.tick(now) if report else ():
                 self._say(park, told)
+            while park.mends and len(self._inbox) < self._room:
+                self._say(park, park.mended(park.mends.popleft()))
             self._settle(park)
 
     @staticmethod

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from adapters.memory_journal import MemoryJournal
+from adapters.ocpp_late import Mended
 from adapters.ocpp_station import Point
 from adapters.ocpp_words import Sample
 from tests.adapters.ocppbench import NOON, a_bench, a_park, run, until
@@ -240,5 +241,39 @@ def test_where_what_nobody_can_steer_grows_the_others_give_way_at_once() -> None
             # without a car no power stands in for long
             assert [told.power_kw for told in bench.told] == [-18.0, -18.0, -18.0, -10.0]
             await stubborn.close()
+
+    run(check())
+
+
+def test_however_much_comes_late_at_once_nothing_of_now_gives_way_to_it() -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            [park] = bench.link._parks.values()
+            ticks = [Mended(NOON, seq, 4.0, True) for seq in range(8000)]
+            park.mends += ticks
+            bench.link.look(report=False)
+            assert len(bench.link._inbox) == 5000
+            await until(lambda: len(bench.told) == 5000)
+            bench.link.look(report=False)
+            await until(lambda: len(bench.told) == 8000)
+            assert [told.seq for told in bench.told] == list(range(8000))
+            assert bench.link.lost == 0
+
+    run(check())
+
+
+def test_an_absence_of_many_ticks_holds_what_was_drawn_once() -> None:
+    async def check() -> None:
+        async with a_bench(a_park("cp-1", "cp-2")) as bench:
+            gone, _ = [await bench.station(name) for name in ("cp-1", "cp-2")]
+            gone.plug_in(1, Car(wanted_kwh=30.0, most_kw=20.0))
+            await bench.pass_s(30)
+            gone.suffer([Away()])
+            await until(lambda: not bench.shown("cp-1").connected)
+            await bench.pass_s(100)
+            [park] = bench.link._parks.values()
+            gaps = park.late._gaps
+            assert len(gaps) >= 10
+            assert len({id(gap.away) for gap in gaps}) == 1
 
     run(check())
