@@ -193,8 +193,10 @@ class SqliteTelemetry:
         self._waiting.append(flush)
         self._wake.set()
         await asyncio.to_thread(flush.met.wait)
-        if flush.error is not None:
+        if isinstance(flush.error, sqlite3.Error | OSError):
             raise unavailable(self._path, flush.error) from flush.error
+        if flush.error is not None:
+            raise flush.error
 
     # ------------------------------------------------------------ reading
 
@@ -318,7 +320,7 @@ class SqliteTelemetry:
                     )
             whole = len(rows) < ASIDE_ROWS
             page.reached = table, f"{device}\0" if whole else device
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001  also a bug's place is with the caller, and others go on
             return error
         return None
 

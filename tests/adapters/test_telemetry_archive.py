@@ -151,3 +151,21 @@ def test_an_unpacked_table_is_a_recording_that_can_be_told_again(tmp_path: Path)
 
     run(tmp_path, check)
     assert asyncio.run(asyncio.wait_for(tell(), 30)) == [0.0, -1.0, -2.0]
+
+
+def test_a_bug_while_rows_are_set_aside_is_its_callers_and_ends_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    async def check(historian: SqliteTelemetry) -> None:
+        monkeypatch.setattr(sqlite_telemetry, "add_all", full)
+        historian.add(a_reading(1))
+        with pytest.raises(MemoryError):
+            await all_aside(historian, DAY)
+        historian.add(a_reading(2))
+        await historian.flush()
+        assert len(historian.query(BESS, Interval(NOON, NOON + DAY))) == 2
+
+    run(tmp_path, check)
