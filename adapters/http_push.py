@@ -151,14 +151,15 @@ class PushLink(MappedLink):
     async def commands(self, after: int | None, wait_s: float) -> Reply:
         """What the devices are to do, as soon as that is newer than `after`; at once where that is None.
 
-        Of several who wait the newest does; the others are answered with what there is.
+        Of several who wait the newest does; the others are answered with what there is. None waits for longer
+        than half of what makes a gateway silent: whoever has a question open is there.
 
         Raises:
             UnavailableError: Too many ask at a time.
         """
         self._newest_wait = mine = self._newest_wait + 1
         self._news.set()
-        until = asyncio.get_running_loop().time() + wait_s
+        until = asyncio.get_running_loop().time() + min(wait_s, self._silent_after_s / 2)
         async with self._waiting():
             while mine == self._newest_wait and not self._closed and self._revision == after:
                 self._news = news = asyncio.Event()

@@ -334,6 +334,17 @@ def test_a_gateway_that_is_silent_is_away_and_gets_no_wish_of_before(
     run(check())
 
 
+def test_a_gateway_with_a_question_open_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with called() as bench:
+            monkeypatch.setattr(bench.mill, "_silent_after_s", 0.4)
+            for _ in range(3):
+                await bench.ask("GET", "mill?after=0&wait_s=20")
+                assert bench.mill.connected
+
+    run(check())
+
+
 def test_a_device_that_is_read_only_is_given_no_command() -> None:
     async def check() -> None:
         async with called() as bench:
