@@ -246,6 +246,53 @@ def test_an_address_that_asks_too_often_is_told_so_and_others_are_not_asked_to_w
     run(test)
 
 
+def test_an_address_that_connects_too_often_is_not_taken_in_for_a_while() -> None:
+    async def test() -> None:
+        async with served(requests_per_minute=60) as address:
+            answered = []
+            for _ in range(25):  # twice ten seconds' worth of requests
+                reader, writer = await raw(address, b"GET / HTTP/9.9\r\n\r\n")
+                try:
+                    answered.append(await reader.readline() != b"")
+                except ConnectionError:
+                    answered.append(False)
+                writer.close()
+            assert answered[:20] == [True] * 20
+            assert answered[-1] is False
+
+    run(test)
+
+
+def test_bodies_on_their_way_take_so_much_room_and_one_address_only_a_share_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listeners, "BODIES_BYTES", 8_000)
+    begins = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"
+
+    async def test() -> None:
+        async with served(body_bytes=1000) as address, aiohttp.ClientSession() as client:
+            held = [await raw(address, begins) for _ in range(2)]
+            statuses = [200]
+            while statuses[-1] == 200:  # until both were read so far
+                async with client.post(f"{address}/echo", data=b"x" * 999) as answer:
+                    statuses.append(answer.status)
+            assert (statuses[-1], answer.headers["Retry-After"]) == (503, "10")
+            other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+            async with (
+                aiohttp.ClientSession(connector=other) as stranger,
+                stranger.post(f"{address}/echo", data=b"x" * 1000) as answer,
+            ):
+                assert answer.status == 200
+            for reader, writer in held:
+                writer.write(b"x" * 997)
+                assert b" 200 " in await reader.readline()
+                writer.close()
+            async with client.post(f"{address}/echo", data=b"x" * 1000) as answer:
+                assert answer.status == 200
+
+    run(test)
+
+
 def test_guessing_is_charged_tenfold() -> None:
     async def test() -> None:
         async with served(requests_per_minute=120) as address, aiohttp.ClientSession() as client:

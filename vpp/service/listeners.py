@@ -1,7 +1,7 @@
 """Listeners beyond the operator's loopback: a port each, TLS, and a bound on all that comes in.
 
-    accept ─▶ too many, or too many of this address? closed ─▶ TLS within 10 s ─▶ head within 30 s
-           ─▶ this address too often? 429 ─▶ body of at most so many bytes within 15 s ─▶ handler
+    accept ─▶ too many, or too many or too often of this address? closed ─▶ TLS within 10 s ─▶ head within 30 s
+           ─▶ this address too often? 429 ─▶ room for its body? ─▶ at most so many bytes within 15 s ─▶ handler
 
 Every outer face (OCPP, OpenADR, devices over HTTP, one-time links) is served here and never by the operator's
 API, which stays on loopback: a fault of one opens no door of the other. A handler does its own authentication;
@@ -16,8 +16,8 @@ import logging
 import socket
 import ssl
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from itertools import count
@@ -46,6 +46,15 @@ BURST_S = 10.0
 
 DEAR = frozenset({401, 403, 404})
 DEAR_COST = 10.0
+
+ARRIVALS = 2.0
+"""Connections that an address may begin for each request it may make: who asks too often is to hear so."""
+
+BODIES_BYTES = 32_000_000
+"""Of bodies that are being read, for they come before anybody is known; at least eight of the largest."""
+
+BODIES_SHARE = 4
+"""Addresses that it takes to fill them."""
 
 MOST_SOURCES = 10_000
 """Addresses whose budgets are remembered; the one that was quiet for longest is forgotten first."""
@@ -186,7 +195,10 @@ class _Gate:
     def __init__(self, name: str, listen: ListenSection) -> None:
         self._name, self._listen = name, listen
         self._connected: Counter[str] = Counter()
-        self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+        per_s = listen.requests_per_minute / 60.0
+        self._requests, self._arrivals = _Budgets(per_s), _Budgets(per_s * ARRIVALS)
+        self._bodies: Counter[str] = Counter()
+        """Bytes of bodies that are being read, by address."""
         self._greeting: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
 
@@ -207,7 +219,7 @@ class _Gate:
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             source = _source(address[0])
-            if not self._room_for(source):
+            if not self._room_for(source) or not self._arrivals.of(source).spend(1.0):
                 taken.close()
                 continue
             self._connected[source] += 1
@@ -255,7 +267,7 @@ class _Gate:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             correlation_id = f"{self._name}-{next(self._numbers):x}"
-            budget = self._budget_of(request)
+            budget = self._requests.of(_source(request.remote or ""))
             if not budget.spend(1.0):
                 if budget.first_refusal():
                     log.warning("too many requests", listener=self._name, source=request.remote)
@@ -271,9 +283,14 @@ class _Gate:
         self, request: web.Request, handler: Handler, correlation_id: str
     ) -> web.StreamResponse:
         try:
-            if await _read(request):
-                return await handler(request)
-            return _problem(408, "request_timeout", "The body did not come in time", correlation_id)
+            with self._room_for_body(request) as there_is:
+                if not there_is:
+                    return _problem(503, "unavailable", "Too much is sent at once", correlation_id)
+                if not await _read(request):
+                    return _problem(
+                        408, "request_timeout", "The body did not come in time", correlation_id
+                    )
+            return await handler(request)
         except web.HTTPException as error:  # an unknown path, another method, too large a body
             code = _HTTP_CODES.get(error.status, "bad_request")
             answer = _problem(error.status, code, error.reason, correlation_id)
@@ -289,14 +306,39 @@ class _Gate:
             log.exception("a fault of our own", correlation_id=correlation_id)
         return _problem(500, "internal", "The service could not answer this", correlation_id)
 
-    def _budget_of(self, request: web.Request) -> _Budget:
-        source = _source(request.remote or "")
-        budget = self._budgets.get(source)
+    @contextmanager
+    def _room_for_body(self, request: web.Request) -> Iterator[bool]:
+        """Whether there is room for it among all that are being read; it is taken while the block lasts."""
+        most, source = self._listen.body_bytes, _source(request.remote or "")
+        length = request.content_length if request.body_exists else 0
+        if length is None or "Content-Encoding" in request.headers:
+            length = most  # nobody knows yet
+        need, whole = min(length, most), max(BODIES_BYTES, 8 * most)
+        if need > min(whole - self._bodies.total(), whole / BODIES_SHARE - self._bodies[source]):
+            yield False
+            return
+        self._bodies[source] += need
+        try:
+            yield True
+        finally:
+            self._bodies[source] -= need
+            self._bodies += Counter()  # drops who has nothing left
+
+
+class _Budgets:
+    """Those of all addresses."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._known: OrderedDict[str, _Budget] = OrderedDict()
+
+    def of(self, source: str) -> _Budget:
+        budget = self._known.get(source)
         if budget is None:
-            budget = self._budgets[source] = _Budget(self._listen.requests_per_minute / 60.0)
-            if len(self._budgets) > MOST_SOURCES:
-                self._budgets.popitem(last=False)
-        self._budgets.move_to_end(source)
+            budget = self._known[source] = _Budget(self._per_s)
+            if len(self._known) > MOST_SOURCES:
+                self._known.popitem(last=False)
+        self._known.move_to_end(source)
         return budget
 
 
@@ -412,7 +454,7 @@ def _problem(status: int, code: str, detail: str, correlation_id: str) -> web.Re
         status=status,
         body=shown.model_dump_json().encode(),
         content_type="application/problem+json",
-        headers={"Retry-After": "10"} if status == 429 else {},
+        headers={"Retry-After": "10"} if status in (429, 503) else {},
     )
 
 
