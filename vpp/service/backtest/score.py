@@ -8,8 +8,9 @@ with the actual series, free to trade day-ahead and quarter-hour at the actual p
 equal to its position. *Ours*: what the devices did and what the venue's own ledger says it cost.
 
 All three share the opening states of the devices and of the month's peaks, and pay the same bill:
-market, network energy, the rise of the peaks, wear, discomfort, calls, cars that left short, fuel, what
-networks of other carriers lacked, less what is left in stores, valued at the span's mean import price.
+market, network energy, the rise of the peaks, wear, discomfort, calls, cars that left short, what was
+turned down, fuel, what networks of other carriers lacked, less what is left in stores, valued at the
+span's mean import price.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.measurement import EvSession, ParkState, Reading
 from vpp.model.park import Park
 from vpp.model.resource import (
+    CurtailableLoad,
     EvFleet,
     Generator,
     InterruptibleLoad,
@@ -62,6 +64,9 @@ class Bill:
     discomfort: float
     calls: float
     unserved: float
+    curtailment: float
+    """What loads were turned down, and weather was not fed, by what their owners ask for it."""
+
     fuel: float
     """What generators fed, by their cost: gas, contracts for heat."""
 
@@ -137,6 +142,7 @@ def bill(
             if isinstance(r, InterruptibleLoad)
         ),
         unserved=_unserved(park, course),
+        curtailment=_curtailment(park, actual, course),
         fuel=_fuel(park, course),
         networks=sum(
             float(course.lacked_kwh[node].sum()) * lacked_per_kwh for node in course.lacked_kwh
@@ -190,6 +196,24 @@ def _unserved(park: Park, course: Trajectory) -> float:
         r.resource_id: r.unserved_cost_per_kwh for r in park.resources if isinstance(r, EvFleet)
     }
     return sum(price[d.resource_id] * d.unserved_kwh for d in course.departures)
+
+
+def _curtailment(park: Park, actual: Actual, course: Trajectory) -> float:
+    """Against what loads would have drawn, and generators could have fed, as `vpp/plan` prices it."""
+    total, scenario = 0.0, actual.scenario
+    for name, power_kw in zip(course.resource_ids, course.power_kw, strict=True):
+        match park.resource_by_id[name]:
+            case CurtailableLoad() as resource:
+                left_kw = power_kw - cut(scenario.base_kw[name], actual.horizon).values
+            case Generator(weather_driven=True) as resource:
+                left_kw = cut(scenario.available_kw[name], actual.horizon).values - power_kw
+            case Generator() as resource:
+                left_kw = resource.max_feed_kw - power_kw
+            case _:
+                continue
+        left_kwh = float(np.maximum(left_kw, 0.0).sum()) * actual.horizon.step_hours
+        total += resource.curtailment_cost_per_kwh * left_kwh
+    return total
 
 
 def _fuel(park: Park, course: Trajectory) -> float:
