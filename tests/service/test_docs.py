@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 from pydantic import TypeAdapter
 
+from vpp.errors import ConfigError
 from vpp.service.api.face import routes
 from vpp.service.cases.case import run_case
 from vpp.service.cases.casefile import read_case
@@ -84,6 +85,23 @@ def test_the_small_park_that_the_park_page_writes_can_be_run_as_it_is(tmp_path: 
     require_runnable(park)
     require_real_market(park)
     assert [str(r.resource_id) for r in park.park.resources] == ["base", "battery"]
+
+
+def test_two_listeners_at_one_port_are_a_fault(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "park-file.md").read_text(encoding="utf-8")
+    ((name, content),) = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    file, page_of_people = (
+        tmp_path / name,
+        "people: {page: {url: http://127.0.0.1:8500, listen: {port: 8500}}}\n",
+    )
+    http = "http_devices: {listen: {host: 127.0.0.1, port: 8500}, gateways: []}\n"
+    file.write_text(content + page_of_people + http, encoding="utf-8")
+    (tmp_path / "config").symlink_to(ROOT / "config")
+
+    with pytest.raises(ConfigError) as told:
+        load_park(file)
+
+    assert "http_devices.listen.port: 8500 is that of people.page.listen already" in str(told.value)
 
 
 def test_the_terms_that_the_planning_page_shows_fit_the_schema(tmp_path: Path) -> None:

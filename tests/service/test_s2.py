@@ -112,7 +112,7 @@ def test_a_section_becomes_devices_each_as_its_kind_is_steered(tmp_path: Path) -
     assert (told["pv"].limits, told["pv"].charge_efficiency) == ("feed", None)
     assert told["charging"].charge_efficiency == 1.0
     assert told["hall"].fill_level == FillLevel(field="temperature_degc", scale=1.0)
-    assert face.listen.port == 8887
+    assert face.listen.port == 8888
     assert channel_of(file, ResourceId("hall")) == "s2"
 
 

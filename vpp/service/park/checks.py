@@ -35,6 +35,7 @@ from vpp.service.park.calendars import CalendarSection, country_days
 from vpp.service.park.config import Fault, KeyPath
 from vpp.service.park.networkchecks import check_networks
 from vpp.service.park.parts import Parts, require
+from vpp.service.park.portchecks import check_ports
 from vpp.service.people.checks import check_people
 from vpp.service.quotas.peaks import faults_of as peak_faults
 from vpp.service.quotas.prices import faults_of
@@ -75,6 +76,7 @@ def check(parts: Parts) -> list[Fault]:
     check_s2(parts)
     check_sparkplug(parts)
     check_vtn(parts)
+    check_ports(parts)
     _check_waivers(parts)
     _check_bids(parts)
     _check_contracts(parts)
