@@ -56,8 +56,8 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HALL_SECRET", SECRET)
 
 
-def loaded(folder: Path, text: str) -> ParkFile:
-    (folder / "park.yaml").write_text(PARK + text, encoding="utf-8")
+def loaded(folder: Path, text: str, *, park: str = PARK) -> ParkFile:
+    (folder / "park.yaml").write_text(park + text, encoding="utf-8")
     (folder / "market.yaml").write_text(MARKET, encoding="utf-8")
     return load_park(folder / "park.yaml")
 
@@ -108,6 +108,24 @@ def test_what_does_not_fit_is_told_at_its_place(
         loaded(tmp_path, TEMPLATE.replace(*spoilt))
     assert any(told in f"{f.path}: {f.what}" for f in raised.value.faults), raised.value.faults
     assert SECRET not in str(raised.value)
+
+
+NEIGHBOUR = """\
+  - id: bakery
+    name: Bakery
+    connection_points:
+      - {id: bakery-gate, feeder: north, import_kw: 100, export_kw: 0, meter: bakery-meter, tariff: network, resources: []}
+"""
+
+
+@pytest.mark.parametrize("place", ["bakery", "bakery-gate"])
+def test_a_site_is_told_nothing_of_another_enterprise(place: str, tmp_path: Path) -> None:
+    park = PARK.replace("bidding_units:", f"{NEIGHBOUR}bidding_units:")
+    text = TEMPLATE.replace("[mill-gate]", f"[{place}]")
+    with pytest.raises(
+        ConfigErrors, match=f"'{place}' belongs to 'bakery', and this site to 'mill'"
+    ):
+        loaded(tmp_path, text, park=park)
 
 
 def test_two_clients_need_two_names(tmp_path: Path) -> None:

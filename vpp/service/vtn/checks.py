@@ -13,7 +13,7 @@ from vpp.service.vtn.schema import SiteSection
 
 
 def check_vtn(parts: Parts) -> None:
-    """Every device is of the park, every client has a secret of its own."""
+    """Every device is of the park, each site of one enterprise, every client has a secret of its own."""
     if parts.openadr_vtn is None:
         return
     shown: dict[str, str] = {}
@@ -26,6 +26,26 @@ def check_vtn(parts: Parts) -> None:
         for number, device in enumerate(site.devices):
             where = (*path, "devices", number, "resource")
             require(parts, where, device.resource, parts.known("resource"), "resource")
+        _check_owner(parts, path, site)
+
+
+def _check_owner(parts: Parts, path: KeyPath, site: SiteSection) -> None:
+    """What one enterprise is told no other's controller may read."""
+    by_place = {at[1]: name for at, name in parts.ids.get("enterprise", [])}
+    owners = {
+        name: by_place.get(at[1])  # every one of them stands below its enterprise
+        for kind in ("enterprise", "connection point", "resource")
+        for at, name in parts.ids.get(kind, [])
+    }
+    named = [
+        ((*path, "devices", n, "resource"), one.resource) for n, one in enumerate(site.devices)
+    ]
+    named += [((*path, "limits_of", n), name) for n, name in enumerate(site.limits_of)]
+    first = next((owners[name] for _, name in named if name in owners), None)
+    for where, name in named:
+        if owners.get(name, first) != first:
+            what = f"{name!r} belongs to {owners[name]!r}, and this site to {first!r}: give each its own"
+            parts.fault(where, what)
 
 
 def _check_secrets(parts: Parts, path: KeyPath, site: SiteSection, shown: dict[str, str]) -> None:
