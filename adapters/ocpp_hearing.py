@@ -30,6 +30,8 @@ from vpp.ports import StayLedger
 
 AHEAD = timedelta(seconds=5)
 """How far a station's clock may run ahead of ours."""
+LEAD = 86_400
+"""How many numbers may be given ahead of the clock, in seconds; beyond it they are a station's own names."""
 CLOCK = "its clock is wrong"
 CAR_KW = 0.5
 """A car that takes more or less than before by this is worth a new split."""
@@ -50,9 +52,11 @@ class Reply:
 class Hearing:
     """Takes the words of all stations of one central system."""
 
-    def __init__(self, spec: CentralSpec, ledger: StayLedger, tell: Tell) -> None:
+    def __init__(
+        self, spec: CentralSpec, ledger: StayLedger, tell: Tell, *, began_at: datetime
+    ) -> None:
         self._spec, self._ledger, self._tell = spec, ledger, tell
-        self._last_number = 0
+        self._last_number = ledger.last_number(int(began_at.timestamp()) + LEAD)
 
     async def hear(self, park: CarPark, station: Station, word: Word, now: datetime) -> Reply:
         """One word of a station that may be heard.
@@ -263,7 +267,10 @@ class Hearing:
         return await self._ledger.began(stay)
 
     def _number(self, now: datetime) -> str:
-        """A number that no transaction had before, not before a restart either: it follows the clock."""
+        """A number that no transaction had before, not before a restart either.
+
+        It follows the clock, and the record where that is ahead: many may have begun in one second.
+        """
         self._last_number = max(self._last_number + 1, int(now.timestamp()))
         return str(self._last_number)
 

@@ -67,7 +67,7 @@ class OcppLink:
         self._door = Door(
             spec,
             self._seats,
-            Hearing(spec, ledger, self._tell),
+            Hearing(spec, ledger, self._tell, began_at=began),
             now=now,
             tell=self._tell,
             changed=self._settle,

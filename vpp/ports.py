@@ -172,6 +172,10 @@ class StayLedger(Protocol):
         """Those that have begun and not ended, oldest first."""
         ...
 
+    def last_number(self, most: int) -> int:
+        """The greatest transaction on record that is a number up to `most`; 0 where there is none."""
+        ...
+
     async def began(self, stay: StayBegun) -> StayBegun:
         """Put it on record; on return it is on disk.
 

@@ -277,3 +277,20 @@ def test_an_absence_of_many_ticks_holds_what_was_drawn_once() -> None:
             assert len({id(gap.away) for gap in gaps}) == 1
 
     run(check())
+
+
+def test_a_number_is_not_given_a_second_time_after_a_restart_within_the_same_second() -> None:
+    async def check() -> None:
+        journal, given = MemoryJournal(), []
+        for begins in ((0, 1, 2), (3,)):
+            async with a_bench(journal=journal) as bench:  # its clock is at noon again
+                line = await bench.raw()
+                for minute in begins:
+                    at = NOON - timedelta(minutes=9 - minute)
+                    answer = await says(line, "StartTransaction", **a_start(at))
+                    given.append(answer["transactionId"])
+                await line.close()
+        noon_s = int(NOON.timestamp())
+        assert given == [noon_s, noon_s + 1, noon_s + 2, noon_s + 3]
+
+    run(check())

@@ -64,6 +64,12 @@ class JournalLedger:
                 open_.pop((over.station, over.transaction), None)
         return open_.values()
 
+    def last_number(self, most: int) -> int:
+        """See `StayLedger.last_number`."""
+        told = (_began.decode(entry.body).transaction for entry in self._journal.entries(BEGAN))
+        numbers = (int(one) for one in told if one.isascii() and one.isdecimal() and len(one) < 16)
+        return max((number for number in numbers if number <= most), default=0)
+
     async def began(self, stay: StayBegun) -> StayBegun:
         """See `StayLedger.began`."""
         key = f"{stay.station_id}/{stay.point}/{isoformat(stay.at)}"
