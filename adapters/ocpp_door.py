@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from adapters import ocpp_frames as frames
 from adapters.ocpp16 import Ocpp16
@@ -200,7 +200,12 @@ class Door:
 
     async def _served(self, seat: Seat, socket: web.WebSocketResponse, dialect: Dialect) -> None:
         station = seat.station
-        await self._make_room(seat, dialect)
+        try:
+            await self._make_room(seat, dialect)
+        except UnavailableError as error:  # its stays of before are not over: it may come again
+            self._tell("charger_refused", station.name, f"{error.where}: {error.what}")
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+            return
         talk = Talk(socket, station.name, answer_s=self._spec.answer_s)
         worker = Worker(
             seat.park,
@@ -285,11 +290,11 @@ class Door:
                 talk.answered(frame)
                 continue
             try:
-                await talk.say(await self._answered(seat, dialect, frame))
+                await talk.say(await self._answered(seat, dialect, talk, frame))
             except UnavailableError:
                 return  # it went before it was answered
 
-    async def _answered(self, seat: Seat, dialect: Dialect, frame: frames.Call) -> str:
+    async def _answered(self, seat: Seat, dialect: Dialect, talk: Talk, frame: frames.Call) -> str:
         """The text that a call is answered with; one that comes again is answered as before."""
         key = frame.message_id, hash(bytes(frame.payload))
         if (before := seat.answers.get(key)) is not None:
@@ -315,10 +320,11 @@ class Door:
                 transaction=reply.transaction,
             ),
         )
-        seat.answers[key] = text
-        if len(seat.answers) > ANSWERS:
-            seat.answers.popitem(last=False)
-        if seat.worker is not None:
+        if seat.talk is talk:  # else a newer connection took its place: its numbers are others
+            seat.answers[key] = text
+            if len(seat.answers) > ANSWERS:
+                seat.answers.popitem(last=False)
+        if seat.worker is not None and seat.talk is talk:
             if isinstance(word, Booted):
                 seat.worker.booted(accepted=reply.status == "Accepted")
             if isinstance(word, Began):

@@ -209,6 +209,7 @@ class Point:
         """Its station went away: what it holds, nobody knows."""
         self.may_hold = self.may_hold or self.limit is not None
         self.limit = self.taken_at = self.shown_at = None
+        self.refusals = 0  # a line that was lost is none
 
     def leave_alone(self, why: str, now: datetime, wait: timedelta | None = None) -> None:
         """It cannot be steered for a while."""

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from adapters.memory_journal import MemoryJournal
 from adapters.ocpp_link import OcppLink
+from vpp.errors import UnavailableError
 from vpp.model.charging import (
     CarParkSpec,
     CentralSpec,
@@ -29,6 +30,7 @@ from vpp.model.charging import (
 )
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.ports import JournalEntry
 from vpp.service.http import reserved_port
 from vpp.service.listeners import OuterFace, serve_face
 from vpp.service.listenerschema import ListenSection
@@ -80,6 +82,17 @@ class HandClock:
 
     def now(self) -> datetime:
         return self.at
+
+
+class Full(MemoryJournal):
+    """A journal without room, until there is."""
+
+    full = True
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        if self.full:
+            raise UnavailableError("no room", where="journal", fix="Make room")
+        return await super().append(kind, key, body, now=now)
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
@@ -13,16 +13,16 @@ from tests.adapters.ocppbench import (
     KIND,
     NOON,
     SPEC,
+    Full,
     a_bench,
     a_park,
     run,
     until,
 )
-from vpp.errors import DataError, UnavailableError
+from vpp.errors import DataError
 from vpp.model.charging import Wish
 from vpp.model.ids import EnterpriseId
 from vpp.model.time import isoformat
-from vpp.ports import JournalEntry
 from vpp.simulate.charger import Car, Dialect, Purpose
 from vpp.simulate.chargerfaults import (
     Away,
@@ -362,17 +362,6 @@ def test_a_stay_that_ended_is_over_after_a_restart_too() -> None:
             assert bench.shown().points[0].session is None
 
     run(check())
-
-
-class Full(MemoryJournal):
-    """A journal without room, until there is."""
-
-    full = True
-
-    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
-        if self.full:
-            raise UnavailableError("no room", where="journal", fix="Make room")
-        return await super().append(kind, key, body, now=now)
 
 
 def test_a_start_that_cannot_be_recorded_is_told_again_by_the_station() -> None:

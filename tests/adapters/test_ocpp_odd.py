@@ -15,9 +15,10 @@ from adapters.memory_journal import MemoryJournal
 from adapters.ocpp_late import Mended
 from adapters.ocpp_station import Point
 from adapters.ocpp_words import Sample
-from tests.adapters.ocppbench import NOON, a_bench, a_park, run, until
+from tests.adapters.ocppbench import NOON, Full, a_bench, a_park, run, until
 from vpp.model.charging import Wish
 from vpp.model.time import isoformat
+from vpp.ports import JournalEntry
 from vpp.simulate.charger import Car
 from vpp.simulate.chargerfaults import Away
 
@@ -292,5 +293,98 @@ def test_a_number_is_not_given_a_second_time_after_a_restart_within_the_same_sec
                 await line.close()
         noon_s = int(NOON.timestamp())
         assert given == [noon_s, noon_s + 1, noon_s + 2, noon_s + 3]
+
+    run(check())
+
+
+def test_where_the_record_refuses_a_station_that_changes_its_version_it_alone_is_sent_away_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def check() -> None:
+        journal = Full()
+        journal.full = False
+        async with a_bench(journal=journal) as bench:
+            old = await bench.raw()
+            await says(old, "StartTransaction", **a_start())
+            await old.close()
+            await until(lambda: not bench.link.connected)
+            journal.full = True
+            new = await bench.raw(protocol="ocpp2.0.1")
+            assert (await new.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+            assert new.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+            assert bench.kinds() == ["charger_refused"]
+            assert bench.shown().points[0].session is not None
+            journal.full = False
+            again = await bench.raw(protocol="ocpp2.0.1")
+            await until(lambda: bench.link.connected)
+            assert bench.shown().points[0].session is None
+            await again.close()
+
+    run(check())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+class Waits(MemoryJournal):
+    """While it is not `open` it lets nobody go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.waits = asyncio.Event(), False
+        self.open.set()
+
+    async def append(self, kind: str, key: str, body: bytes, *, now: datetime) -> JournalEntry:
+        self.waits = not self.open.is_set()
+        await self.open.wait()
+        return await super().append(kind, key, body, now=now)
+
+
+def test_what_is_answered_over_a_connection_that_was_displaced_answers_nothing_of_the_new_one() -> (
+    None
+):
+    async def check() -> None:
+        journal = Waits()
+        async with a_bench(journal=journal) as bench:
+            old = await bench.raw()
+            await says(old, "StartTransaction", **a_start())
+            free, charges = (
+                {"connectorId": 1, "errorCode": "NoError", "status": status}
+                for status in ("Available", "Charging")
+            )
+            journal.open.clear()
+            await old.send_json([2, "1", "StatusNotification", free])
+            await until(lambda: journal.waits)
+            reading = asyncio.create_task(reads_on(old))
+            new = await bench.raw()
+            await until(lambda: bench.shown().connections == 2)
+            journal.open.set()
+            await says(new, "StatusNotification", **charges)
+            assert bench.shown().points[0].plug == "charging"
+            await new.send_json([2, "1", "StatusNotification", free])
+            while (await new.receive_json(timeout=5))[1] != "1":
+                pass  # it asks something of its own
+            assert bench.shown().points[0].plug == "free"
+            await new.close()
+            await reading
+
+    run(check())
+
+
+def test_a_line_that_is_lost_while_a_limit_is_pending_is_no_refusal_of_the_point() -> None:
+    async def check() -> None:
+        async with a_bench() as bench:
+            line = await bench.raw()
+            await says(line, "StartTransaction", **a_start())
+            assert await bench.link.send([bench.a_setpoint(-6.0, for_s=900.0)]) == ()
+            for _ in range(4):
+                await line.send_json([2, "1", "Heartbeat", {}])
+                while (said := await line.receive_json(timeout=5))[2] != "SetChargingProfile":
+                    if said[0] == 2:
+                        await line.send_json([3, said[1], {"status": "Accepted"}])
+                newer = await bench.raw()  # takes the place of the one that waits for its answer
+                await reads_on(line)
+                line = newer
+                bench.clock.at += timedelta(seconds=10)
+                bench.link.look(report=True)
+            await line.close()
 
     run(check())
