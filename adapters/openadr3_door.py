@@ -92,9 +92,14 @@ Serve = Callable[[_Asked], Awaitable[web.Response]]
 class Door:
     """The routes of one server."""
 
-    def __init__(self, sites: Mapping[str, Site], tokens: Tokens) -> None:
-        """`sites` are by the names that `tokens` lead to."""
-        self._sites, self._tokens = dict(sites), tokens
+    def __init__(
+        self, sites: Mapping[str, Site], tokens: Tokens, *, public_url: str | None = None
+    ) -> None:
+        """`sites` are by the names that `tokens` lead to.
+
+        `public_url` is how they reach us, `https://host:port`, where a proxy ends TLS; None: as each asked.
+        """
+        self._sites, self._tokens, self._public_url = dict(sites), tokens, public_url
 
     def routes(self) -> tuple[web.RouteDef, ...]:
         """For both dialects."""
@@ -112,8 +117,11 @@ class Door:
     # ------------------------------------------------------------ who asks
 
     async def _token_server(self, request: web.Request) -> web.Response:
+        path = request.path.removesuffix("/server") + "/token"
+        if self._public_url is not None:
+            return _json({"tokenURL": self._public_url + path})
         try:
-            url = request.url.with_path(request.path.removesuffix("/server") + "/token")
+            url = request.url.with_path(path)
         except ValueError:  # of a Host that is no address
             return _problem(400, "Host is no address")
         return _json({"tokenURL": str(url.with_query(None))})

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from adapters.brokers import EmbeddedBroker
@@ -44,6 +45,7 @@ from vpp.service.plant import Plant
 from vpp.service.vtn import vtn
 from vpp.service.vtn.desk import SiteDesk, VtnDesk
 from vpp.service.vtn.schema import SiteSection
+from vpp.service.vtn.wiring import vtn_of
 from vpp.wire import LimitRequest
 
 SECRET = "hall-secret-0123456789"
@@ -98,6 +100,8 @@ def test_the_template_and_the_example_of_the_page_fit_a_park(tmp_path: Path) -> 
         (("host: 127.0.0.1", "host: 192.0.2.1"), "beyond loopback"),
         (("sends: IMPORT_CAPACITY_LIMIT", "sends: PRICE"), "devices.0.sends"),
         (("  token_s: 900\n", "  tokens: 900\n"), "openadr_vtn.tokens"),
+        (("  token_s: 900\n", "  public_url: http://vtn.example\n"), "openadr_vtn.public_url"),
+        (("  token_s: 900\n", "  public_url: https://vtn.example/x\n"), "openadr_vtn.public_url"),
     ],
 )
 def test_what_does_not_fit_is_told_at_its_place(
@@ -137,6 +141,28 @@ def test_two_clients_need_two_names(tmp_path: Path) -> None:
 """
     with pytest.raises(ConfigErrors, match="is that of 'hall-controller' too"):
         loaded(tmp_path, TEMPLATE + second)
+
+
+def test_behind_a_proxy_that_ends_tls_the_token_is_to_be_had_at_the_public_address(
+    tmp_path: Path,
+) -> None:
+    async def check() -> None:
+        public = "  public_url: https://vtn.example:8447\n"
+        file = loaded(tmp_path, TEMPLATE.replace("  token_s: 900\n", public))
+        assert file.openadr_vtn is not None
+        with reserved_port() as port:
+            listen = file.openadr_vtn.listen.model_copy(update={"port": port})
+            section = file.openadr_vtn.model_copy(update={"listen": listen})
+            face = vtn_of(section, file, WallClock()).face
+            async with (
+                serve_face(face, folder=tmp_path) as url,
+                aiohttp.ClientSession() as http,
+                http.get(f"{url}/openadr3/3.1.0/auth/server", headers={"Host": "inside"}) as answer,
+            ):
+                told = await answer.json()
+        assert told == {"tokenURL": "https://vtn.example:8447/openadr3/3.1.0/auth/token"}
+
+    run(check())
 
 
 # ---------------------------------------------------------------- as a link of the park

@@ -37,6 +37,14 @@ def _origin(text: str) -> str:
 Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
 
 
+PublicUrl = Annotated[
+    str,
+    StringConstraints(
+        max_length=300, pattern=r"^https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?$"
+    ),
+]
+
+
 class SiteDeviceSection(Section):
     """A device of a site."""
 
@@ -82,6 +90,8 @@ class VtnSection(Section):
     """Our OpenADR 3 server."""
 
     listen: ListenSection
+    public_url: PublicUrl | None = None
+    """`https://host` or `https://host:port`, as sites reach it through a proxy; left out: as each asked."""
     token_s: Annotated[int, Field(ge=60, le=3600)] = 900
     """Life of a token."""
     sites: Annotated[list[SiteSection], Field(min_length=1, max_length=1000)]

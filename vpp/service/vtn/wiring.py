@@ -49,6 +49,7 @@ def vtn_of(section: VtnSection, file: ParkFile, clock: Watch) -> VtnParts:
             for name, link in links.items()
         },
         tokens,
+        public_url=section.public_url,
     )
 
     def health() -> tuple[SiteHealth, ...]:
