@@ -104,3 +104,31 @@ def test_a_quarter_hour_that_nobody_metered_is_given_up_aloud_and_what_follows_i
         assert [text[:16] for text in told] == ["2 quarter-hours "]
 
     asyncio.run(run())
+
+
+def test_what_ended_before_the_service_first_ran_is_given_up_without_a_word(
+    bench: Callable[..., Bench],
+) -> None:
+    """The unit trades since the evening before last; the service first runs now, and misses a quarter-hour."""
+    lab = bench()
+    trading = lab.file.trading.model_copy(update={"unmetered_given_up_after_hours": 1.0})
+    (unit,) = lab.file.park.bidding_units
+    unit = replace(unit, trades_from=EVENING - timedelta(days=2))
+    lab.file = replace(
+        lab.file, trading=trading, park=replace(lab.file.park, bidding_units=(unit,))
+    )
+
+    async def run() -> None:
+        await cycle.account(lab.plant, EVENING)
+        assert lab.plant.final_until == EVENING - timedelta(hours=1)
+        lab.clock.at = EVENING + timedelta(hours=1)
+        await cycle.account(lab.plant, lab.clock.at)
+        assert lab.plant.final_until == EVENING
+        assert not [e for e in lab.plant.events.recent() if e.kind == "settlement_given_up"]
+
+        lab.clock.at += QUARTER
+        await cycle.account(lab.plant, lab.clock.at)
+        told = [e.text for e in lab.plant.events.recent() if e.kind == "settlement_given_up"]
+        assert [text[:16] for text in told] == ["1 quarter-hours "]
+
+    asyncio.run(run())

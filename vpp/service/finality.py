@@ -19,11 +19,14 @@ REMEMBERED = timedelta(days=62)
 
 
 def given_up(plant: Plant, interval: Interval, now: datetime) -> bool:
-    """Whether nobody waits any more for what lacks of an interval that is not settled."""
+    """Whether nobody waits any more for what lacks of an interval that is not settled.
+
+    That one began before the service first looked at this park is no news: nobody could meter it whole.
+    """
     patience = timedelta(hours=plant.file.trading.unmetered_given_up_after_hours)
     if now - interval.end < patience:
         return False
-    plant.given_up.setdefault(interval, False)
+    plant.given_up.setdefault(interval, interval.start < plant.quotas.began_at)
     return True
 
 
