@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -278,6 +279,26 @@ def test_what_is_ordered_is_on_record_and_without_a_journal_refused(
     monkeypatch.setattr(plant.journal, "append_all", full)
     assert order(plant, desk, SWITCH, 1) == "the disk is full"
     assert "dispatch-25090" not in plant.limits
+
+
+def test_a_limit_that_reached_the_disk_though_it_said_no_does_not_stop_those_after_it(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, append_all = desk_of(plant), plant.journal.append_all
+
+    async def lies(entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        await append_all(entries, now=now)
+        if entries[0][0] == limits.ORDER:
+            raise UnavailableError("no answer", where="journal", fix="Look at the disk")
+
+    monkeypatch.setattr(plant.journal, "append_all", lies)
+    assert order(plant, desk, LIMIT, 2.5) == "no answer"
+    assert "dispatch-25089" not in plant.limits
+    monkeypatch.setattr(plant.journal, "append_all", append_all)
+
+    assert order(plant, desk, LIMIT, 1.5) is None
+    held = plant.limits["dispatch-25089"]
+    assert (held.revision, held.order.limits.import_kw) == (2, 1500)
 
 
 def test_a_setpoint_is_confirmed_after_the_record_and_in_the_guard_within_100_ms(

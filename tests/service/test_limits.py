@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.service.conftest import NOW, hear
-from vpp.errors import ConflictError, DataError
+from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import FeederId, ResourceId
 from vpp.model.park import LimitOrder, Limits
 from vpp.model.time import QUARTER, Interval
@@ -152,6 +153,28 @@ def test_an_order_asks_for_a_new_plan_at_once(plant: Plant) -> None:
 
 
 # ---------------------------------------------------------------- on record
+
+
+def test_what_reached_the_disk_though_it_said_no_can_be_withdrawn_and_is_told(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append_all = plant.journal.append_all
+
+    async def lies(entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        await append_all(entries, now=now)
+        raise UnavailableError("no answer", where="journal", fix="Look at the disk")
+
+    monkeypatch.setattr(plant.journal, "append_all", lies)
+    with pytest.raises(UnavailableError):
+        put(plant)
+    monkeypatch.setattr(plant.journal, "append_all", append_all)
+
+    held = asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+    assert held is not None
+    assert held.withdrawn
+    told = [event.text for event in plant.events.recent() if event.kind == "limit_order"]
+    assert any("holds, for the disk had taken it after all" in text for text in told)
+    assert again(plant).limits == plant.limits
 
 
 def again(plant: Plant) -> Plant:

@@ -341,6 +341,9 @@ class Plant:
     unsure: list[tuple[str, str]] = field(default_factory=list)
     """Kind and key of trading entries that the journal refused: they may be on disk all the same."""
 
+    unsure_limits: list[tuple[str, str]] = field(default_factory=list)
+    """The same of limit orders."""
+
     state: ParkState | None = None
     view: PlanningView | None = None
     terms: tuple[Term, ...] = ()

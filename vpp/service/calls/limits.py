@@ -16,11 +16,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import inf
 
-from vpp.errors import ConflictError, DataError
+from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import ConnectionPointId, EnterpriseId, require_id
 from vpp.model.park import LimitOrder, Limits, Park, Place
 from vpp.model.time import Interval, isoformat
 from vpp.plan.tree import points_below
+from vpp.ports import JournalEntry
 from vpp.service.calls.limitdesk import HeldOrder
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
@@ -47,6 +48,7 @@ async def put_order(
         ConflictError: The revision came with other content, was withdrawn, or a higher one is known.
         UnavailableError: The journal cannot be written: not in force, so it must come again.
     """
+    settle_unsure(plant, now)
     order = _order(plant.file.park, order_id, request)
     held = plant.limits.get(order_id)
     if held is not None and held.revision > request.revision:
@@ -77,7 +79,7 @@ async def put_order(
             fix="Withdraw some, or put several into one",
         )
     key = f"{order_id}/{request.revision}"
-    await append(plant, ORDER, key, request.model_dump_json().encode(), now=now)
+    await _append(plant, ORDER, key, request.model_dump_json().encode(), now)
     held = _held(order, request, now)
     plant.limits[order_id] = held
     _tell(plant, held, f"{_words(order)}, by {order.source}", now)
@@ -90,10 +92,11 @@ async def withdraw(plant: Plant, order_id: str, *, now: datetime) -> HeldOrder |
     Raises:
         UnavailableError: The journal cannot be written: it stays in force.
     """
+    settle_unsure(plant, now)
     held = plant.limits.get(order_id)
     if held is None or held.withdrawn:
         return held
-    await append(plant, WITHDRAWAL, f"{order_id}/{held.revision}", b"{}", now=now)
+    await _append(plant, WITHDRAWAL, f"{order_id}/{held.revision}", b"{}", now)
     held = plant.limits[order_id] = held.taken_back()
     _tell(plant, held, f"limit order {order_id} is withdrawn", now)
     return held
@@ -102,24 +105,59 @@ async def withdraw(plant: Plant, order_id: str, *, now: datetime) -> HeldOrder |
 def recover(plant: Plant) -> None:
     """Take up what the journal holds, in the order in which it came."""
     for entry in plant.journal.entries(ORDER, WITHDRAWAL):
-        order_id, _, revision = entry.key.rpartition("/")
-        if entry.kind == WITHDRAWAL:
-            held = plant.limits.get(order_id)  # not there: it did not fit the park file any more
-            if held is not None and held.revision == int(revision):
-                plant.limits[order_id] = held.taken_back()
-            continue
-        request = LimitRequest.model_validate_json(entry.body)
-        try:
-            order = _order(plant.file.park, order_id, request)
-        except DataError as error:
-            plant.events.emit(
-                "limit_order",
-                f"an order of the record does not fit the park file any more: {error}",
-                at=plant.clock.now(),
-                severity=Severity.WARNING,
-            )
-            continue
-        plant.limits[order_id] = _held(order, request, entry.recorded_at)
+        _replay(plant, entry)
+
+
+def settle_unsure(plant: Plant, now: datetime) -> None:
+    """Take up what the journal refused and has all the same: a failed commit may be on disk.
+
+    Who numbers revisions by what is held asks for this first: otherwise the next order would meet that
+    entry as a stranger's, until the next restart.
+
+    Raises:
+        UnavailableError: The journal cannot be read either; nothing is taken or withdrawn meanwhile.
+    """
+    while plant.unsure_limits:
+        entry = plant.journal.find(*plant.unsure_limits[0])
+        if entry is not None and (held := _replay(plant, entry)) is not None:
+            stands = "is withdrawn" if held.withdrawn else "holds"
+            text = f"{_words(held.order)}: {stands}, for the disk had taken it after all"
+            _tell(plant, held, text, now)
+        plant.unsure_limits.pop(0)
+
+
+def _replay(plant: Plant, entry: JournalEntry) -> HeldOrder | None:
+    """Take up one entry; None where it does not fit the park file any more, or changes nothing."""
+    order_id, _, revision = entry.key.rpartition("/")
+    held = plant.limits.get(order_id)
+    if entry.kind == WITHDRAWAL:  # None: the order did not fit the park file any more
+        if held is None or held.revision != int(revision):
+            return None
+        plant.limits[order_id] = held.taken_back()
+        return plant.limits[order_id]
+    if held is not None and held.revision >= int(revision):
+        return None  # taken while the other was in doubt
+    request = LimitRequest.model_validate_json(entry.body)
+    try:
+        order = _order(plant.file.park, order_id, request)
+    except DataError as error:
+        plant.events.emit(
+            "limit_order",
+            f"an order of the record does not fit the park file any more: {error}",
+            at=plant.clock.now(),
+            severity=Severity.WARNING,
+        )
+        return None
+    plant.limits[order_id] = _held(order, request, entry.recorded_at)
+    return plant.limits[order_id]
+
+
+async def _append(plant: Plant, kind: str, key: str, body: bytes, now: datetime) -> None:
+    try:
+        await append(plant, kind, key, body, now=now)
+    except UnavailableError:
+        plant.unsure_limits.append((kind, key))
+        raise
 
 
 def under_orderly_use(plant: Plant, enterprise_id: EnterpriseId, span: Interval) -> str | None:

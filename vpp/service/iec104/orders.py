@@ -135,6 +135,7 @@ async def _limit(plant: Plant, order: DispatchOrder, section: LimitSection, now:
         await limits.withdraw(plant, order_id, now=now)
         return
     kw = order.value * section.scale if section.switch_kw is None else section.switch_kw
+    limits.settle_unsure(plant, now)
     held, hold = plant.limits.get(order_id), timedelta(minutes=section.hold_minutes)
     if held is not None and not held.withdrawn and held.order.span.end - now > hold / 2:
         standing_kw = getattr(held.order.limits, f"{section.side}_kw")

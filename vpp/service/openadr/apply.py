@@ -102,6 +102,7 @@ async def _apply_limits(
 
     Where the new one is refused, what stands at its place in its time stays: it ends by itself.
     """
+    limits.settle_unsure(plant, now)
     stamp = f"oadr-{_digest(desk.section.id, 6)}-"
     stale = {
         order_id: held
