@@ -358,7 +358,7 @@ def _old_page(writing: sqlite3.Connection, old: _Old) -> tuple[list[_Row], int |
         "SELECT number, recorded_at FROM journal WHERE number > ? ORDER BY number LIMIT 1",
         (old.after,),
     ).fetchone()
-    if first is None or first[1] >= isoformat(old.before):
+    if first is None or (first[1] >= isoformat(old.before) and not _is_ahead(writing, first[1])):
         return [], None
     last = int(first[0]) + PAGE - 1
     marks = ",".join("?" * len(old.kinds))
@@ -376,6 +376,12 @@ def _old_page(writing: sqlite3.Connection, old: _Old) -> tuple[list[_Row], int |
         if size_bytes >= ASIDE_BYTES:
             return page, row[0]
     return page, last
+
+
+def _is_ahead(writing: sqlite3.Connection, recorded_at: str) -> bool:
+    """Whether the clock has been set back since: what is not old enough then says nothing of what follows."""
+    newest = "SELECT recorded_at FROM journal ORDER BY number DESC LIMIT 1"
+    return recorded_at > str(writing.execute(newest).fetchone()[0])
 
 
 def _into_archive(writing: sqlite3.Connection, folder: Path, page: Sequence[_Row]) -> list[Stored]:

@@ -93,6 +93,29 @@ def test_many_pages_lose_and_double_nothing_while_others_write(tmp_path: Path) -
     assert len(lines) == 2399
 
 
+def test_a_clock_that_once_stood_years_ahead_does_not_end_what_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_journal, "PAGE", 3)
+
+    async def play() -> None:
+        async with SqliteJournal.open(tmp_path / "journal.sqlite") as journal:
+            for n in range(5):
+                await journal.append("bulk", f"000-ahead-{n}", b"{}", now=JUNE + 4000 * DAY)
+            await fill(journal, days=4)
+            pages = await all_aside(journal, JUNE + 2 * DAY)
+            assert pages == 3, "of three numbers each"
+            assert [entry.key for entry in journal.entries("bulk")] == [
+                *(f"000-ahead-{n}" for n in range(5)),
+                "002-0000",
+                "003-0000",
+            ]
+            assert await all_aside(journal, JUNE + 3 * DAY) == 4, "not stopped the next time either"
+            assert [entry.key for entry in journal.entries("bulk")][5:] == ["003-0000"]
+
+    asyncio.run(play())
+
+
 def test_a_page_is_cut_where_it_grows_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
