@@ -215,6 +215,32 @@ def test_reactive_power_is_the_sum_of_those_that_tell_it(plant: Plant) -> None:
     assert point(plant).reactive.value == 24.5
 
 
+def test_reactive_power_of_a_device_that_tells_it_now_and_then_is_as_old_as_it_was_told(
+    plant: Plant,
+) -> None:
+    owing(plant, **ALL)
+    minute = timedelta(minutes=1)
+    at_once: dict[str, Any] = {"power_kw": 0.0, "soc": 0.5}
+    says(plant, "steel-battery", NOW, **at_once, reactive_kvar=40.0)
+    says(plant, "office-battery", NOW, **at_once, reactive_kvar=-15.5)
+    says(plant, "steel-battery", NOW + minute, seq=3, **at_once)
+    at(plant, NOW + minute)
+    shown = point(plant).reactive
+    assert (shown.value, shown.flaw, shown.at) == (24.5, Flaw.NONE, NOW)
+
+    for later in range(2, 5):
+        says(plant, "office-battery", NOW + later * minute, later + 1, **at_once, reactive_kvar=1.0)
+        says(plant, "steel-battery", NOW + later * minute, later + 2, **at_once)
+    at(plant, NOW + 4 * minute)
+    shown = point(plant).reactive
+    assert (shown.value, shown.flaw, shown.at) == (41.0, Flaw.NOT_TOPICAL, NOW)
+
+    says(plant, "steel-battery", NOW + 5 * minute, 9, **at_once, quality="bad")
+    at(plant, NOW + 5 * minute)
+    assert point(plant).reactive.value == 1.0, "who is not believed is not counted"
+    assert point(plant).reactive.flaw is Flaw.NOT_TOPICAL
+
+
 def test_room_that_is_held_longer_is_smaller_where_energy_is_behind_it(plant: Plant) -> None:
     at(owing(plant, **ALL), NOW)
     quarter, four_hours = point(plant).capability

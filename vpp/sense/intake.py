@@ -48,8 +48,8 @@ class _Stream:
 class Intake:
     """The door for telemetry: checks, orders and counts messages, and keeps the newest readings.
 
-    `newest` is what control may use, `newest_meter` the same for main meters. The counters only
-    rise, apart from `lost`, which falls when a buffer brings back what was missing.
+    `newest` is what control may use, `newest_meter` the same for main meters; `newest_reactive` is the
+    newest that told reactive power, for some devices do so only now and then. The counters only rise, apart from `lost`, which falls when a buffer brings back what was missing.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Intake:
         self.quarantine = Quarantine(patience)
         self.newest: dict[ResourceId, Reading] = {}
         self.newest_meter: dict[ResourceId, MeterReading] = {}
+        self.newest_reactive: dict[ResourceId, Reading] = {}
         self.received = 0
         self.accepted = 0
         self.duplicates = 0
@@ -157,6 +158,8 @@ class Intake:
         believed = self.plausibility.looked_at(device_id, measurement)
         if isinstance(believed, Reading):
             self.newest[believed.resource_id] = believed
+            if believed.reactive_kvar is not None:
+                self.newest_reactive[believed.resource_id] = believed
         else:
             self.newest_meter[believed.meter_id] = believed
         return True, believed

@@ -78,13 +78,8 @@ class Look:
 
     @cached_property
     def reactive_names(self) -> frozenset[ResourceId]:
-        """Members whose device tells its reactive power: most small ones do not."""
-        newest = self.plant.intake.newest
-        return frozenset(
-            name
-            for name in self.names
-            if (reading := newest.get(name)) is not None and reading.reactive_kvar is not None
-        )
+        """Members whose device tells its reactive power, if only now and then: most small ones do not."""
+        return self.names & self.plant.intake.newest_reactive.keys()
 
     @cached_property
     def heard(self) -> int:
@@ -105,12 +100,16 @@ class Look:
 
 
 def told_by(look: Look, name: ResourceId, what: Told) -> Shown:
-    """One value of a resource's newest reading."""
-    reading = look.plant.intake.newest.get(name)
-    value = None if reading is None else getattr(reading, what)
-    if reading is None:
+    """One value of a resource's newest reading; reactive power of the newest that told it, as old as that."""
+    intake = look.plant.intake
+    newest = intake.newest.get(name)
+    reading = intake.newest_reactive.get(name) if what == "reactive_kvar" else newest
+    if reading is None or newest is None:
         return unknown(look.plant.started_at)
-    return known(value, reading.measured_at, flaw_of(look, reading))
+    flaw = flaw_of(look, reading) | flaw_of(
+        look, newest
+    )  # bad by now: what it told before is no better
+    return known(getattr(reading, what), reading.measured_at, flaw)
 
 
 def flaw_of(look: Look, reading: Reading) -> Flaw:
