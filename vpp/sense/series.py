@@ -206,8 +206,11 @@ class SeriesStore:
     def _get(self, series_id: str) -> _Series:
         series = self._series.get(series_id)
         if series is None:
+            name = series_id[:80]
             raise DataError(
-                "no such series", where=f"series {series_id[:80]}", fix="Put values into it first"
+                "no such series",
+                where=f"series {name}",
+                fix=f"PUT /v1/series/{name} takes its values; what devices measure comes from their telemetry",
             )
         return series
 

@@ -187,5 +187,6 @@ def test_a_load_without_history_borrows_the_course_of_its_enterprise_and_says_so
 def test_where_nobody_can_lend_the_plan_is_told_which_series_lacks(fed: Plant) -> None:
     without(fed, "power.office-base")
 
-    with pytest.raises(DataError, match=r"series power\.office-base: no such series"):
+    with pytest.raises(DataError, match=r"series power\.office-base: no such series") as refused:
         models(fed)
+    assert "PUT /v1/series/power.office-base" in refused.value.fix
