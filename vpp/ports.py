@@ -180,7 +180,8 @@ class StayLedger(Protocol):
         """Put it on record; on return it is on disk.
 
         A stay that began at the same point at the same moment is the same one, told again: it is returned as
-        it stands on record, with the transaction that it was given first.
+        it stands on record, with the transaction that it was given first. Of another transaction with another
+        card or register it is another stay.
 
         Raises:
             UnavailableError: The record refuses; nothing was written.

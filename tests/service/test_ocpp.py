@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 import pytest
@@ -241,6 +242,20 @@ def test_a_start_that_is_told_again_keeps_its_first_number_also_after_a_restart(
             assert list(again.going_on()) == [went_on]
             await again.ended("CP-001", "1", NOW + timedelta(minutes=9), 950.0)
             assert list(again.going_on()) == []
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("other", [{"tag": "B"}, {"energy_wh": 160.0}])
+def test_two_starts_at_one_point_in_one_second_are_two_stays(other: dict[str, Any]) -> None:
+    async def check() -> None:
+        ledger = JournalLedger(MemoryJournal(), SimulatedClock(NOW))
+        assert await ledger.began(a_stay("1")) == a_stay("1")
+        second = replace(a_stay("2"), **other)
+        assert await ledger.began(second) == second
+        assert await ledger.began(replace(second, transaction="3")) == second  # told again
+        assert await ledger.began(a_stay("4")) == a_stay("1")
+        assert list(ledger.going_on()) == [a_stay("1"), second]
 
     asyncio.run(check())
 

@@ -4,7 +4,7 @@
     restart ─▶ begun and not ended ─▶ cars that are taken to be here still
 
 A station sends a start again, under another message id, when it had no answer: the same point at the same
-moment is the same stay.
+moment is the same stay, unless it is of another card or begins at another register.
 """
 
 from __future__ import annotations
@@ -73,8 +73,12 @@ class JournalLedger:
     async def began(self, stay: StayBegun) -> StayBegun:
         """See `StayLedger.began`."""
         key = f"{stay.station_id}/{stay.point}/{isoformat(stay.at)}"
-        if (known := self._journal.find(BEGAN, key)) is not None:
-            return _stay(_began.decode(known.body))
+        if (known := self._known(key)) is not None:
+            if _is_told_again(stay, known):
+                return known
+            key = f"{key}/{stay.tag}/{stay.energy_wh}"  # another in the same second
+            if (known := self._known(key)) is not None:
+                return known
         body = _Began(
             station=stay.station_id,
             point=stay.point,
@@ -85,6 +89,10 @@ class JournalLedger:
         )
         await self._journal.append(BEGAN, key, msgspec.json.encode(body), now=self._clock.now())
         return stay
+
+    def _known(self, key: str) -> StayBegun | None:
+        entry = self._journal.find(BEGAN, key)
+        return None if entry is None else _stay(_began.decode(entry.body))
 
     async def ended(
         self, station_id: str, transaction: str, at: datetime, energy_wh: float | None
@@ -107,6 +115,12 @@ class JournalLedger:
         """See `StayLedger.ended_at`."""
         entry = self._journal.find(ENDED, f"{station_id}/{transaction}")
         return None if entry is None else parse_utc(_ended.decode(entry.body).at, where="journal")
+
+
+def _is_told_again(stay: StayBegun, known: StayBegun) -> bool:
+    """Whether it is the one on record: by its name, or, where the name was ours to give, by what it says."""
+    told, before = (stay.tag, stay.energy_wh), (known.tag, known.energy_wh)
+    return stay.transaction == known.transaction or told == before
 
 
 def _stay(said: _Began) -> StayBegun:
