@@ -20,6 +20,7 @@ from vpp.model.time import QUARTER, isoformat
 from vpp.service import cycle
 from vpp.service.demandresponse.timelinecommand import seen
 from vpp.service.instructions import loop as instructionloop
+from vpp.service.kill import ALL, Scope
 from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant
 
@@ -96,6 +97,24 @@ async def test_what_cannot_be_is_refused(plant: Plant, serving: Serving) -> None
             async with client.request(method, path, json=body) as answer:
                 assert (answer.status, method, path, body) == (status, method, path, body)
     assert plant.instructions.stories == {}
+
+
+@pytest.mark.parametrize("scope", [ALL, Scope("enterprise", "hand-1")], ids=str)
+@acted
+async def test_while_the_kill_switch_stops_its_enterprise_nobody_is_asked_by_hand(
+    scope: Scope, plant: Plant, serving: Serving
+) -> None:
+    await planned(plant, NOW)
+    plant.kill.kill("a drill", scope)
+    async with serving(plant) as client:
+        async with client.post(PATH, json=ASKED) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (503, "killed")
+        assert plant.instructions.stories == {}
+        plant.kill.release(scope)
+        plant.kill.kill("another's drill", Scope("enterprise", "site-1"))
+        async with client.post(PATH, json=ASKED) as answer:
+            assert answer.status == 200
+    await settle(plant)
 
 
 NO_ANSWERS: tuple[dict[str, Any], ...] = (

@@ -168,7 +168,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         ask,
         takes=InstructionRequest,
         gives=InstructionView,
-        codes=("invalid_data", "conflict", "unavailable"),
+        codes=("invalid_data", "conflict", "unavailable", "killed"),
         example={
             "resource": "press-line",
             "amount_kw": 300.0,

@@ -46,9 +46,11 @@ from vpp.service.instructions.desk import (
     step_to_record,
 )
 from vpp.service.instructions.words import message_of, words_of
+from vpp.service.kill import ALL, Scope
 from vpp.service.people import people
 from vpp.service.plant import Plant
 from vpp.service.record import append
+from vpp.trade.calendar import Refusal, TradeRefusal
 
 INSTRUCTION, STEP, METERED = "instruction", "instruction_step", "instruction_metered"
 """Kinds of journal entries, by instruction, instruction and number, instruction and quarter-hour."""
@@ -103,6 +105,7 @@ async def ask_by_hand(
         DataError: Nobody turns this load by hand, it cannot give so much, or the window does not fit.
         ConflictError: Its person is asked for something in this window already.
         UnavailableError: The journal cannot be written, or the park has no plan yet.
+        TradeRefusal: `killed`.
     """
     name, where = ResourceId(resource_id), f"instruction for {resource_id[:80]}"
     section = instructionplan.reached(plant).get(name)
@@ -111,10 +114,24 @@ async def ask_by_hand(
             "no person turns it by hand", where=where, fix="Name a resource of `instructions`"
         )
     async with plant.instructions.moving:  # of two that ask at once the second finds the first
+        _require_not_killed(plant, name)
         wish = _wish_by_hand(plant, name, window=window, amount_kw=amount_kw, why=why)
         story = await ask(plant, instruction_of(plant, wish, now), now=now)
     plant.replan = f"{name} is asked by hand"
     return story
+
+
+def _require_not_killed(plant: Plant, name: ResourceId) -> None:
+    """What stops set-points stops instructions. Raises TradeRefusal."""
+    owner = plant.file.park.resource_by_id[name].enterprise_id
+    for scope in (ALL, Scope("enterprise", owner)):
+        if (reason := plant.kill.reason_of(scope)) is not None:
+            raise TradeRefusal(
+                f"the kill switch is set for {scope}: {reason}",
+                code=Refusal.KILLED,
+                where=f"instruction for {name}",
+                fix="Have two operators release it",
+            )
 
 
 def _wish_by_hand(
