@@ -49,6 +49,7 @@ class AnswerRequest(WireModel):
     """Of `accept_less` alone."""
     by: Who
     reason: Words = ""
+    """Kept with the answer, whichever it is."""
 
     @model_validator(mode="after")
     def _says_how_much(self) -> AnswerRequest:

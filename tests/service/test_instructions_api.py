@@ -15,7 +15,7 @@ from tests.service.peoplepark import NOW, WINDOW, a_plant, at, called, planned, 
 from vpp.clock import SimulatedClock
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.ids import ResourceId
-from vpp.model.instruction import State
+from vpp.model.instruction import Accepted, AcceptedLess, Declined, State
 from vpp.model.time import QUARTER, isoformat
 from vpp.service import cycle
 from vpp.service.demandresponse.timelinecommand import seen
@@ -136,6 +136,37 @@ async def test_an_answer_that_is_none_is_refused(plant: Plant, serving: Serving)
                 assert (answer.status, body) == (422, body)
     (story,) = plant.instructions.stories.values()
     assert story.answer is None
+    await settle(plant)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"decision": "accept"}, "accept"),
+        ({"decision": "accept_less", "amount_kw": 100.0}, "accept less"),
+        ({"decision": "decline"}, "decline"),
+    ],
+)
+@acted
+async def test_what_is_said_beside_an_answer_is_kept_whichever_it_is(
+    said: dict[str, Any], told: str, plant: Plant, serving: Serving
+) -> None:
+    await planned(plant, NOW)
+    async with serving(plant) as client:
+        async with client.post(PATH, json=ASKED) as made:
+            name = (await made.json())["instruction_id"]
+        body = said | {"by": "Li", "reason": "by telephone"}
+        async with client.put(f"{PATH}/{name}/answer", json=body) as answer:
+            shown = await answer.json()
+    assert shown["steps"][-1]["words"] == f"Li: {told} (by telephone)"
+    (story,) = plant.instructions.stories.values()
+    assert isinstance(story.answer, Accepted | AcceptedLess | Declined)
+    assert story.answer.reason == "by telephone"
+    assert any(
+        "(by telephone)" in event.text
+        for event in plant.events.recent()
+        if event.kind == "instruction"
+    )
     await settle(plant)
 
 

@@ -128,6 +128,8 @@ class Accepted:
     at: datetime
     by: str
     """The person, or who answered for him."""
+    reason: str = ""
+    """What was said beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ class AcceptedLess:
     by: str
     amount_kw: float
     """Above 0, below what was asked."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,11 +89,11 @@ async def take_back(plant: Plant, call: Call[Nothing, Nothing]) -> InstructionVi
 
 def _given(body: AnswerRequest, now: datetime) -> Given:
     if body.decision == "accept":
-        return Accepted(at=now, by=body.by)
+        return Accepted(at=now, by=body.by, reason=body.reason)
     if body.decision == "decline":
         return Declined(at=now, by=body.by, reason=body.reason)
     assert body.amount_kw is not None  # the request makes sure of it
-    return AcceptedLess(at=now, by=body.by, amount_kw=body.amount_kw)
+    return AcceptedLess(at=now, by=body.by, amount_kw=body.amount_kw, reason=body.reason)
 
 
 def view_of(story: Story) -> InstructionView:

@@ -25,7 +25,6 @@ from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.ids import PersonId, ResourceId
 from vpp.model.instruction import (
     Accepted,
-    Declined,
     Given,
     Instruction,
     Reason,
@@ -188,9 +187,9 @@ async def answer(plant: Plant, instruction_id: str, given: Given, *, now: dateti
 
 
 def _answered_words(given: Given) -> str:
-    """Who answered what, and why not, for the control room."""
+    """Who answered what, and what was said beside it, for the control room."""
     words = f"{given.by}: {happening_of(given).replace('_', ' ')}"
-    return f"{words} ({given.reason})" if isinstance(given, Declined) and given.reason else words
+    return f"{words} ({given.reason})" if given.reason else words
 
 
 async def take_back(plant: Plant, instruction_id: str, why: str, *, now: datetime) -> Story:
