@@ -13,7 +13,6 @@ a refusal: the body holds a link that lets its holder answer, so it goes to no a
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -31,9 +30,9 @@ from adapters.safe_url import require_safe
 from vpp.errors import UnavailableError
 from vpp.model.message import Handed, Handover, Letter, NotYet, Refused, Unsure
 from vpp.model.time import isoformat
+from vpp.model.webhook import key_of
 
 MAX_ANSWER_BYTES = 64 * 1024
-PREFIX = "whsec_"
 
 
 def no_headers() -> Mapping[str, str]:
@@ -158,18 +157,3 @@ def signed_headers(
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
     }
-
-
-def key_of(secret: str, *, where: str) -> bytes:
-    """The key that a secret stands for: 24 to 64 bytes, as the specification asks. Raises as `signed_headers`."""
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
-        key = b""
-    if not (secret.startswith(PREFIX) and 24 <= len(key) <= 64):
-        raise UnavailableError(
-            "the secret is none",
-            where=f"receiver {where}",
-            fix="Use whsec_ and the Base64 of 24 to 64 random bytes",
-        )
-    return key

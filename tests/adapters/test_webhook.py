@@ -17,10 +17,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from adapters.webhook import Receiver, Webhook, key_of
+from adapters.webhook import Receiver, Webhook
 from tests.adapters.letters import LINK, NOW, a_letter
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.message import Handed, Handover, NotYet, Refused, Topic, Unsure
+from vpp.model.webhook import key_of
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()

@@ -12,7 +12,6 @@ import pytest
 from tests.service.conftest import NOW
 from tests.service.rebuilt import HandClock
 from tests.service.test_calendars import demo_with
-from vpp.errors import ConfigError
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.people.desk import PeopleDesk
@@ -112,10 +111,54 @@ def test_what_cannot_work_is_refused_with_its_place(
     assert "hush" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["http://answers.park.example", "https://us:hush@park.example"])
-def test_links_begin_with_an_address_that_is_encrypted_and_holds_no_password(
-    tmp_path: Path, url: str
+@pytest.mark.parametrize("ours", ["https://answers.park.example/", "https://erp.park.example/hook"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://answers.park.example",
+        "https://us:hush@park.example",
+        "https://park.example/?token=hush",
+        "ftp://park.example",
+        "https://park.example:hush",
+        "park.example",
+    ],
+)
+def test_addresses_are_encrypted_and_hold_no_password(tmp_path: Path, ours: str, url: str) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        demo_with(tmp_path, PEOPLE.replace(ours, url))
+    (told,) = refused.value.faults
+    assert told.path.endswith("url")
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8444/", "http://[::1]:8444", "http://localhost"])
+def test_this_machine_is_spoken_to_in_the_clear(tmp_path: Path, url: str) -> None:
+    desk = opened(demo_with(tmp_path, PEOPLE.replace("https://answers.park.example/", url)))
+    assert desk.page_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize("secret", ["hush", "whsec_hush", "whsec_aGVsbG8=", "A" * 32])
+def test_a_secret_that_signs_nothing_is_told_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
-    file = demo_with(tmp_path, PEOPLE.replace("https://answers.park.example/", url))
-    with pytest.raises(ConfigError, match=r"people\.page\.url"):
-        opened(file)
+    monkeypatch.setenv("VPP_TEST_HOOK", secret)
+    with pytest.raises(ConfigErrors) as refused:
+        demo_with(tmp_path, PEOPLE)
+    (told,) = refused.value.faults
+    assert "receiver erp: the secret is none" in told.what
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_are_not_there_or_are_none_are_told(
+    tmp_path: Path, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigErrors) as refused:
+        demo_with(
+            tmp_path, PEOPLE.replace("    username: park", "    ca: ca.pem\n    username: park")
+        )
+    (told,) = refused.value.faults
+    assert told.path == "people.mail.ca"
+    assert "cannot be used as authorities" in told.what

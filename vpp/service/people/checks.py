@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 from vpp.errors import UnavailableError
+from vpp.model.webhook import key_of
 from vpp.service.park.config import KeyPath
 from vpp.service.park.parts import Parts, require
 from vpp.service.people.schema import PeopleSection
@@ -26,11 +28,25 @@ def check_people(parts: Parts) -> None:
             parts.fault((*path, "mail"), "there is no mail server: give people.mail")
         if person.webhook is not None:
             require(parts, (*path, "webhook"), person.webhook, parts.known("receiver"), "receiver")
+    _check_authorities(parts, people)
     for path, secret in _secrets(people):
         try:
-            read_secret(secret, Path(parts.document.file).parent)
+            value = read_secret(secret, Path(parts.document.file).parent)
+            if path[1] == "webhooks" and path[-1] == "secret":
+                key_of(value, where=people.webhooks[int(path[2])].id)
         except UnavailableError as error:
             parts.fault(path, f"{error.where}: {error.what}: {error.fix}")
+
+
+def _check_authorities(parts: Parts, people: PeopleSection) -> None:
+    """Whom a mail server is trusted by is there, and can be read."""
+    if people.mail is None or people.mail.ca is None:
+        return
+    file = Path(parts.document.file).parent / people.mail.ca
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as error:  # an SSLError is an OSError; ValueError: a zero byte
+        parts.fault(("people", "mail", "ca"), f"{file} cannot be used as authorities: {error}")
 
 
 def _secrets(people: PeopleSection) -> list[tuple[KeyPath, SecretSection]]:

@@ -12,8 +12,16 @@ Shape and ranges; what joins them is in `checks.py`.
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from vpp.model.message import Language
 from vpp.service.listenerschema import ListenSection
@@ -21,7 +29,22 @@ from vpp.service.park.schematypes import FileName, Id, Section
 from vpp.service.secretfiles import SecretSection, no_list_of_values
 from vpp.service.security import is_loopback
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+def _kept_secret(url: str) -> str:
+    """Links let their holders answer, and addresses are shown: neither is repeated where it is refused."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("this is no address") from None
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise ValueError("give an https address; http on this machine alone")
+    if parts.username or parts.password or parts.fragment or parts.query:
+        raise ValueError("leave out user, password, fragment and query")
+    return url
+
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_kept_secret)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 Mailbox = Annotated[
     str,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from functools import partial
 
-from adapters.safe_url import require_safe
 from adapters.smtp_mail import MailServer, SmtpMail
 from adapters.webhook import Receiver, Webhook
 from vpp.clock import Watch
@@ -27,8 +26,6 @@ async def open_people(file: ParkFile, clock: Watch, stack: AsyncExitStack) -> Pe
         ConfigError: An address is neither https nor loopback, or carries a password.
     """
     people = file.people
-    if people.page is not None:
-        require_safe(people.page.url, where="people.page.url")
     channels: dict[str, Channel] = {}
     if file.trading.mode != "simulated":
         if people.mail is not None:
