@@ -45,6 +45,71 @@ def test_what_does_not_fit_is_said_at_its_place(
     assert any(what in one for one in found), found
 
 
+LINKS = {
+    "modbus": """\
+modbus:
+  - id: other
+    host: 192.0.2.9
+    devices: [{resource: press-1, unit: 1, map: battery-inverter, read_only: WAY}]
+""",
+    "mqtt": """\
+mqtt_gateways:
+  - id: other
+    map: neuron
+    devices: [{resource: press-1, names: {node: n, group: g}, read_only: WAY}]
+""",
+    "sparkplug": """\
+sparkplug:
+  - id: other
+    group: g
+    devices:
+      - resource: press-1
+        node: n
+        points: {power_kw: {metric: P}}
+        setpoint: WAY
+""",
+    "iec104": """\
+iec104:
+  - role: client
+    id: other
+    host: 192.0.2.20
+    devices:
+      - resource: press-1
+        points: {power_kw: {ioa: 1}}
+        setpoint: WAY
+""",
+    "openadr": """\
+openadr_vtn:
+  listen: {port: 8447}
+  sites:
+    - id: other
+      client_id: {file: long.secret}
+      client_secret: {file: long.secret}
+      devices: [{resource: press-1, sends: WAY}]
+""",
+}
+WAYS = {
+    "modbus": ("false", "true"),
+    "mqtt": ("false", "true"),
+    "sparkplug": ("{metric: S, ends_in_s: E}", "null"),
+    "iec104": ("{ioa: 2, released: 0}", "null"),
+    "openadr": ("DISPATCH_SETPOINT", "null"),
+}
+"""Sent set-points, and only read."""
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_link_that_sends_set_points_to_what_a_person_turns_is_told(
+    tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "long.secret").write_text("nobody-can-guess-this", encoding="utf-8")
+    sent, read = (LINKS[kind].replace("WAY", way) for way in WAYS[kind])
+    said = "person-1 turns press-1 by hand, and 'other' sends it set-points"
+    found = faults(tmp_path, {"simulation:\n": f"{sent}simulation:\n"})
+    assert [one for one in found if said in one], found
+    write_park(tmp_path, changes={"simulation:\n": f"{read}simulation:\n"})
+
+
 def test_a_section_that_fits_is_read(tmp_path: Path) -> None:
     section = write_park(tmp_path, hands=2).instructions
     assert [(one.resource, one.person) for one in section.resources] == [

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from vpp.model.resource import CurtailableLoad
 from vpp.service.instructions.schema import InstructionsSection, ReachedSection
+from vpp.service.links.carriers import told_set_points
 from vpp.service.park.config import KeyPath
 from vpp.service.park.parts import Parts, require
 
@@ -15,11 +16,12 @@ needs some minutes to look."""
 
 
 def check_instructions(parts: Parts) -> None:
-    """Each is a load that can be turned down in calls, once, by somebody who is known, with time to answer."""
+    """Each is a load that can be turned down in calls, once, by somebody who is known and nobody else, in time."""
     section = parts.instructions
     if section is None:
         return
     seen: set[str] = set()
+    told = told_set_points(parts)
     for place, one in enumerate(section.resources):
         where: KeyPath = ("instructions", "resources", place)
         require(parts, (*where, "person"), one.person, parts.known("person"), "person")
@@ -30,6 +32,10 @@ def check_instructions(parts: Parts) -> None:
         if one.resource in seen:
             parts.fault((*where, "resource"), f"{one.resource} stands there already")
         seen.add(one.resource)
+        if one.resource in told:
+            place_of_link, link = told[one.resource]
+            what = f"{one.person} turns {one.resource} by hand, and {link!r} sends it set-points"
+            parts.fault(place_of_link, f"{what}: let the link only read it")
         if (load := parts.by_id().get(one.resource)) is None:
             continue  # it is faulty itself
         if not isinstance(load, CurtailableLoad) or load.node_id is not None:

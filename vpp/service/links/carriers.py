@@ -20,6 +20,18 @@ class Carrier(NamedTuple):
     name: str
     carried: list[tuple[KeyPath, str]]
     """Each device, with its place in the file."""
+    told: frozenset[str]
+    """Those of them that are sent set-points."""
+
+
+def told_set_points(parts: Parts) -> dict[str, tuple[KeyPath, str]]:
+    """Each device that a link sends set-points to, with its place in the file and the name of the link."""
+    return {
+        device: (where, link.name)
+        for link in _carriers(parts)
+        for where, device in link.carried
+        if device in link.told
+    }
 
 
 def check_carriers(parts: Parts) -> None:
@@ -27,7 +39,7 @@ def check_carriers(parts: Parts) -> None:
     gateways = parts.known("gateway")  # no two of them have one name: `park/checks.py` sees to it
     others: set[str] = set()
     behind: dict[str, str] = {}
-    for path, name, carried in _carriers(parts):
+    for path, name, carried, _ in _carriers(parts):
         if name == NATIVE:
             parts.fault((*path, "id"), f"{NATIVE!r} is the name of the link to our own broker")
         if path[0] in ("s2", "openadr_vtn"):
@@ -41,25 +53,37 @@ def check_carriers(parts: Parts) -> None:
 
 
 def _carriers(parts: Parts) -> Iterator[Carrier]:
-    for path, gateway in (*parts.modbus, *mapped_gateways(parts), *parts.sparkplug):
-        yield Carrier(path, gateway.id, _each(path, [one.resource for one in gateway.devices]))
+    for path, gateway in (*parts.modbus, *mapped_gateways(parts)):
+        sent = [(one.resource, not one.read_only) for one in gateway.devices]
+        yield _carrier(path, gateway.id, sent)
+    for path, group in parts.sparkplug:
+        sent = [(one.resource, one.setpoint is not None) for one in group.devices]
+        yield _carrier(path, group.id, sent)
     for path, station in parts.iec104:
-        devices = (
-            [one.resource for one in station.devices] if isinstance(station, ClientSection) else []
-        )
-        yield Carrier(path, station.id, _each(path, devices))
+        devices = station.devices if isinstance(station, ClientSection) else []
+        sent = [(one.resource, one.setpoint is not None) for one in devices]
+        yield _carrier(path, station.id, sent)
     for path, central in parts.ocpp:
-        parks = [park.resource for park in central.car_parks]
-        yield Carrier(path, central.id, _each(path, parks, within="car_parks"))
+        sent = [(park.resource, not park.read_only) for park in central.car_parks]
+        yield _carrier(path, central.id, sent, within="car_parks")
     if parts.s2 is not None:
-        yield Carrier(
-            ("s2",), parts.s2.id, _each(("s2",), [one.resource for one in parts.s2.devices])
-        )
+        sent = [(one.resource, not one.read_only) for one in parts.s2.devices]
+        yield _carrier(("s2",), parts.s2.id, sent)
     sites = [] if parts.openadr_vtn is None else parts.openadr_vtn.sites
     for place, site in enumerate(sites):
-        path = ("openadr_vtn", "sites", place)
-        yield Carrier(path, site.id, _each(path, [one.resource for one in site.devices]))
+        sent = [(one.resource, one.sends is not None) for one in site.devices]
+        yield _carrier(("openadr_vtn", "sites", place), site.id, sent)
 
 
-def _each(path: KeyPath, names: list[str], within: str = "devices") -> list[tuple[KeyPath, str]]:
-    return [((*path, within, place, "resource"), name) for place, name in enumerate(names)]
+def _carrier(
+    path: KeyPath, name: str, sent: list[tuple[str, bool]], within: str = "devices"
+) -> Carrier:
+    """`sent`: each device, and whether it is sent set-points."""
+    return Carrier(
+        path=path,
+        name=name,
+        carried=[
+            ((*path, within, place, "resource"), device) for place, (device, _) in enumerate(sent)
+        ],
+        told=frozenset(device for device, takes in sent if takes),
+    )
