@@ -30,7 +30,7 @@ from adapters.safe_url import require_safe
 from vpp.errors import UnavailableError
 from vpp.model.message import Handed, Handover, Letter, NotYet, Refused, Unsure
 from vpp.model.time import isoformat
-from vpp.model.webhook import key_of
+from vpp.model.webhook import OWN_HEADERS, key_of
 
 MAX_ANSWER_BYTES = 64 * 1024
 
@@ -87,7 +87,7 @@ class Webhook:
             exchange = await self._http.exchange(
                 "POST",
                 URL(receiver.url),
-                headers={**receiver.headers(), **signed, "Content-Type": "application/json"},
+                headers={**_beside(receiver), **signed, "Content-Type": "application/json"},
                 body=body,
                 timeout_s=receiver.timeout_s,
                 max_bytes=MAX_ANSWER_BYTES,
@@ -101,6 +101,18 @@ class Webhook:
                 return NotYet(what=what)
             case _:
                 return Unsure(what=exchange.what)
+
+
+def _beside(receiver: Receiver) -> Mapping[str, str]:
+    """What the receiver wants beside the signature. Raises UnavailableError: a header that we alone write."""
+    headers = receiver.headers()
+    if ours := sorted(name for name in headers if name.lower() in OWN_HEADERS):
+        raise UnavailableError(
+            f"{', '.join(ours)} would stand beside ours",
+            where=f"receiver {receiver.name}",
+            fix="Leave it out of headers",
+        )
+    return headers
 
 
 def _outcome(reply: Reply, now: datetime) -> Handover:

@@ -109,6 +109,19 @@ def test_what_the_receiver_wants_beside_is_sent_along() -> None:
     assert erp.got[0][0]["Authorization"] == "Bearer hush"
 
 
+@pytest.mark.parametrize(
+    "name", ["Webhook-Id", "webhook-timestamp", "WEBHOOK-SIGNATURE", "content-type", "Host"]
+)
+def test_a_header_that_is_ours_to_write_is_not_sent_twice(name: str) -> None:
+    erp = Erp()
+    outcome = handed_over(erp, headers=lambda: {name: "hush"})
+
+    assert isinstance(outcome, NotYet)
+    assert f"{name} would stand beside ours" in outcome.what
+    assert "hush" not in outcome.what
+    assert not erp.got
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_refusal_and_nothing_goes_there(status: int) -> None:
     erp = Erp(status=status, headers={"Location": "/other"})

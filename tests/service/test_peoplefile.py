@@ -99,6 +99,11 @@ def test_nobody_is_asked_for_what_is_not_real(tmp_path: Path) -> None:
         ("    username: park", "    tls: none\n    username: park", "is not this machine"),
         ("{env: VPP_TEST_MAIL}", "hush", "say where the value is kept"),
         ("{env: VPP_TEST_HOOK}", "{env: VPP_TEST_NONE}", "there is no value"),
+        (
+            "secret: {env: VPP_TEST_HOOK}",
+            "secret: {env: VPP_TEST_HOOK}, headers: {Webhook-Id: {env: VPP_TEST_HOOK}}",
+            "Webhook-Id is ours to write",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_place(

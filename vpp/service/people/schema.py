@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from vpp.model.message import Language
+from vpp.model.webhook import OWN_HEADERS
 from vpp.service.listenerschema import ListenSection
 from vpp.service.park.schematypes import FileName, Id, Section
 from vpp.service.secretfiles import SecretSection, no_list_of_values
@@ -55,7 +56,17 @@ Mailbox = Annotated[
     ),
 ]
 """What a header takes (RFC 5322, dot-atom): no point begins, ends or follows another."""
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
+
+
+def _not_ours(name: str) -> str:
+    if name.lower() in OWN_HEADERS:
+        raise ValueError(f"{name} is ours to write: leave it out")
+    return name
+
+
+HeaderName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$"), AfterValidator(_not_ours)
+]
 
 
 class PageSection(Section):
