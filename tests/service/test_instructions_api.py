@@ -233,7 +233,23 @@ async def test_a_time_line_of_what_is_not_there_says_so(plant: Plant, serving: S
     at(plant, NOW)
     async with serving(plant) as client:
         url = str(client.make_url("")).rstrip("/")
-        with pytest.raises(RejectedError, match="answers 404: invitation peak-9: there is no such"):
+        with pytest.raises(
+            RejectedError, match="answers 404: invitation peak-9: there is no such"
+        ) as refused:
             await seen(url, "cn.generic.dr.peak.day_ahead", "peak-9")
+        assert str(refused.value).count(" -> ") == 1
     with pytest.raises(UnavailableError, match="does not answer"):
         await seen(url, "cn.generic.dr.peak.day_ahead", "peak-9")
+
+
+@acted
+async def test_the_name_of_an_invitation_stays_one_piece_of_the_path(
+    plant: Plant, serving: Serving
+) -> None:
+    at(plant, NOW)
+    async with serving(plant) as client:
+        url = str(client.make_url("")).rstrip("/")
+        for name in ("peak 9?a=b#c", "peak%2F9", "../../../park"):
+            with pytest.raises(RejectedError) as refused:
+                await seen(url, "cn.generic.dr.peak.day_ahead", name)
+            assert f"answers 404: invitation {name}: there is no such" in refused.value.what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,19 +41,26 @@ async def seen(url: str, product: str, invitation_id: str) -> CallSeen:
     base = url.rstrip("/")
     return CallSeen(
         invitation=await _get(
-            f"{base}/v1/markets/{product}/invitations/{invitation_id}", InvitationView
+            f"{base}/v1/markets/{quote(product, safe='')}/invitations/{quote(invitation_id, safe='')}",
+            InvitationView,
         ),
         instructions=await _get(f"{base}/v1/instructions", InstructionsView),
         park=await _get(f"{base}/v1/park", ParkView),
     )
 
 
-def _words(body: bytes) -> str:
-    """What a refusal says for people: the detail of a problem, else its beginning."""
+def _refusal(status: int, body: bytes, address: str) -> RejectedError:
+    """What a refusal says for people: the detail of a problem with the fix that it ends with, else its beginning."""
     try:
-        return Problem.model_validate_json(body).detail
+        detail = Problem.model_validate_json(body).detail
     except ValidationError:
-        return body[:200].decode(errors="replace")
+        detail = body[:200].decode(errors="replace")
+    what, arrow, fix = detail.rpartition(" -> ")
+    return RejectedError(
+        f"answers {status}: {what if arrow else detail}",
+        where=address,
+        fix=fix if arrow else "Ask a service of this version",
+    )
 
 
 async def _get(address: str, kind: type[M]) -> M:
@@ -76,11 +84,7 @@ async def _get(address: str, kind: type[M]) -> M:
             f"does not answer: {type(error).__name__}", where=address, fix="Start it with `vpp run`"
         ) from error
     if status != 200:
-        raise RejectedError(
-            f"answers {status}: {_words(bytes(body))}",
-            where=address,
-            fix="Look at the invitations of the product",
-        )
+        raise _refusal(status, bytes(body), address)
     try:
         return kind.model_validate_json(bytes(body))
     except ValidationError as error:
