@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from vpp.errors import DataError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, whole_counts
 from vpp.model.ids import ResourceId
 from vpp.model.registers import Place, RegisterMap, Span, What, Write, spans
 from vpp.model.sunspec import Choices
@@ -173,7 +173,7 @@ class DeviceState:
             )
         match write.what:
             case What.POWER:
-                value = setpoint.power_kw
+                return register.laid_down(setpoint.power_kw, factor, to_whole=whole_counts)
             case What.REVERT:
                 value = self.map.revert_s or 0.0
             case What.FIXED | What.ENABLE:

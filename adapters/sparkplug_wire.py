@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vpp.errors import DataError
+from vpp.model.command import whole_counts
 
 MAX_BYTES = 1_000_000
 MOST_METRICS = 20_000
@@ -84,8 +85,8 @@ class Payload:
 
 
 def as_written(value: float, datatype: int) -> float:
-    """A number as a metric of a type holds it."""
-    return round(value) if datatype in BITS else value
+    """A number as a metric of a type holds it: whole ones towards zero, for powers are told so."""
+    return whole_counts(value) if datatype in BITS and isinstance(value, float) else value
 
 
 def signed(value: Value, datatype: int) -> Value:
@@ -261,7 +262,7 @@ def _put_value(value: Value, datatype: int | None, where: str) -> bytes:
     if datatype == DataType.DOUBLE:
         return _key(13, _FIXED64) + struct.pack("<d", value)
     known = DataType(datatype)
-    whole, bits = round(value), BITS[known]
+    whole, bits = int(as_written(value, known)), BITS[known]
     low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if known in SIGNED else (0, 1 << bits)
     if not low <= whole < high:
         raise DataError(

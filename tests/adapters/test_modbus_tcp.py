@@ -438,6 +438,18 @@ def test_a_command_is_written_in_order_and_enabled_last_and_shown_as_in_force() 
     run(check())
 
 
+def test_a_power_between_two_counts_is_written_as_the_one_nearer_to_zero() -> None:
+    async def check() -> None:
+        async with slaves({1: IDLE}) as there, a_link(there.port, [a_device()]) as (link, told):
+            await commanded(link, told, a_setpoint(0.0106))
+            await commanded(link, told, a_setpoint(0.0016, seq=8))
+            await commanded(link, told, a_setpoint(-0.0016, seq=9))
+            words = [words for _, at, words in there.written() if at == POWER]
+            assert words == [(0, 10), (0, 1), (0xFFFF, 0xFFFF)]
+
+    run(check())
+
+
 def test_a_command_that_ends_is_let_go() -> None:
     async def check() -> None:
         time = Time()

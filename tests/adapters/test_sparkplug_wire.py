@@ -81,7 +81,18 @@ def fits(value: float, datatype: DataType) -> bool:
     bits, least = BITS[datatype], 0
     if datatype in SIGNED:
         bits, least = bits - 1, -(1 << (bits - 1))
-    return least <= round(value) < 1 << bits
+    return least <= as_written(value, datatype) < 1 << bits
+
+
+def test_whole_types_are_told_towards_zero_so_that_no_limit_is_passed() -> None:
+    for value, whole in ((10.6, 10), (-10.6, -10), (3.9999999, 4), (2**63 - 1, 2**63 - 1)):
+        assert as_written(value, DataType.INT64) == whole
+        (read,) = decode(
+            encode(Payload(metrics=(Metric(name="P", datatype=DataType.INT64, value=value),)))
+        ).metrics
+        assert read.value is not None
+        assert signed(read.value, DataType.INT64) == whole
+    assert as_written(10.6, DataType.DOUBLE) == 10.6
 
 
 @given(

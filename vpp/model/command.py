@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
+from math import copysign, isfinite, trunc
 
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -40,6 +40,17 @@ class Setpoint:
                 where=self.resource_id,
                 fix="Give every command a life longer than 0",
             )
+
+
+def whole_counts(counts: float) -> int:
+    """A power in whole counts of a device, towards zero: rounded up it would pass the limit that it was cut to.
+
+    A millionth short of a whole count is that count: turning units loses as much.
+
+    Raises:
+        ValueError, OverflowError: It is not finite.
+    """
+    return trunc(counts + copysign(1e-6, counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

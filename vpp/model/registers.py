@@ -13,7 +13,7 @@ Addresses are those of the protocol, from 0: the 40001 of many data sheets is ho
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
@@ -131,15 +131,17 @@ class Register:
         value = raw * factor
         return (-value if self.counts == "draw" else value) if isfinite(value) else None
 
-    def laid_down(self, value: float, factor: float) -> tuple[int, ...]:
-        """The words that say `value`, in our unit and sign, to the nearest count.
+    def laid_down(
+        self, value: float, factor: float, *, to_whole: Callable[[float], int] = round
+    ) -> tuple[int, ...]:
+        """The words that say `value`, in our unit and sign, in whole counts where its type is whole.
 
         Raises:
             DataError: It does not fit, is not finite, or would read as unknown.
         """
         told = (-value if self.counts == "draw" else value) / factor if factor else float("nan")
         try:
-            raw = told if self.kind in _FLOATS else round(told)
+            raw = told if self.kind in _FLOATS else to_whole(told)
             data = struct.pack(_FORM[self.kind], raw)
         except (ValueError, OverflowError, struct.error) as error:
             raise self._unfit(value) from error
