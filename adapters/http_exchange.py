@@ -129,6 +129,8 @@ class HttpExchange:
             what = f"no answer within {timeout_s:g} s"
         except (aiohttp.ClientError, _HungUpError, OSError) as error:
             what = str(error) or type(error).__name__
+        except UnicodeError as error:  # from the resolver; as a ValueError it would end the caller
+            what = f"no address of this name can be looked up: {error}"
         return NoAnswer(what=what) if progress.sent else NotSent(what=what)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import zlib
 
+import pytest
 from yarl import URL
 
-from adapters.http_exchange import Answered, Exchange, HttpExchange
+from adapters.http_exchange import Answered, Exchange, HttpExchange, NotSent
 from tests.adapters.venueserver import raw_server
 
 LIMIT = 1000
@@ -31,3 +32,10 @@ def test_a_body_that_is_compressed_is_not_asked_for_and_never_unpacked() -> None
         assert found.reply.status == 200
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "gate..example"])
+def test_a_name_that_cannot_be_one_is_an_address_that_was_not_reached(name: str) -> None:
+    found = asyncio.run(asked(f"http://{name}/"))
+    assert isinstance(found, NotSent)
+    assert "label" in found.what
