@@ -10,7 +10,8 @@
 * A command is answered by the body where the map has an `answer`, else by the status: 2xx is taken, 4xx is
   refused; anything else, or no answer, is told as unsent, and may have arrived all the same.
 * What lets a device go that does not by itself is sent when its command has ended and when the service
-  stops (`letting_go.py`).
+  stops (`letting_go.py`). A device is told one thing at a time: on connections of their own what lets it go
+  could come after a newer command.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from adapters.payload_mapping import ForeignDevice
 from adapters.payload_values import MAX_BYTES
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
 from vpp.model.payloads import PayloadMap, fill
 from vpp.ports import Unsent
 
@@ -111,6 +113,7 @@ class PullLink(MappedLink):
         )
         self._http = HttpExchange(context=address.context)
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._turns = {device.device_id: asyncio.Lock() for device in devices}
         self._well: set[str] = set()
         self._ill: dict[str, str] = {}
         """Paths that are not answered, and why."""
@@ -267,7 +270,7 @@ class PullLink(MappedLink):
 
     async def _command(self, setpoint: Setpoint) -> str | None:
         """Say one command; why it was not answered, None where it was."""
-        async with self._at_once:
+        async with self._turns[setpoint.resource_id], self._at_once:
             # Its words say how long it lasts: they are found when it leaves, not when it began to wait.
             now = self._now()
             if setpoint.expires_at <= now:
@@ -286,15 +289,18 @@ class PullLink(MappedLink):
         self._tell([self._translator.answered(setpoint, self._now(), refused=refused)])
         return None
 
-    async def _say(self, said: Sequence[tuple[str, bytes]]) -> list[str | None]:
+    async def _say(self, said: Mapping[ResourceId, tuple[str, bytes]]) -> list[str | None]:
         """Say what lets devices go; why each was not heard, None where it was."""
-        replies = await asyncio.gather(*(self._request(self._method, *text) for text in said))
-        return [
-            reply
-            if isinstance(reply, str)
-            else (None if reply.status < 300 else f"answered {reply.status}")
-            for reply in replies
-        ]
+        return await asyncio.gather(*(self._release(d, *text) for d, text in said.items()))
+
+    async def _release(self, device_id: ResourceId, path: str, body: bytes) -> str | None:
+        async with self._turns[device_id]:
+            if not self._letting_go.is_due(device_id):
+                return None
+            reply = await self._request(self._method, path, body)
+        if isinstance(reply, str):
+            return reply
+        return None if reply.status < 300 else f"answered {reply.status}"
 
 
 def _is_final(status: int) -> bool:

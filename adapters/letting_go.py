@@ -7,7 +7,7 @@ the start: whoever may hold a command of before and is not commanded soon ─▶
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 1.0
 """How often expired commands are looked for."""
 
-Say = Callable[[Sequence[tuple[str, bytes]]], Awaitable[Sequence[str | None]]]
-"""Says texts to places; returns for each why it did not leave, None where it did."""
+Say = Callable[[Mapping[ResourceId, tuple[str, bytes]]], Awaitable[Sequence[str | None]]]
+"""Says to each device its text at its place; returns for each why it did not leave, None where it did."""
 
 
 class LettingGo:
@@ -46,6 +46,7 @@ class LettingGo:
         self._ends_at = dict.fromkeys(self.texts, now())
         self._held: set[ResourceId] = set()
         """Who could not be let go, as it was told."""
+        self._stopping = False
 
     def note(self, setpoints: Iterable[Setpoint]) -> None:
         """Remember commands, before they leave.
@@ -61,6 +62,11 @@ class LettingGo:
         if device_id in self.texts:
             self._ends_at[device_id] = self._now()
 
+    def is_due(self, device_id: ResourceId) -> bool:
+        """Whether a device is still to be let go: false where a newer command left while that waited."""
+        until = self._ends_at.get(device_id)
+        return until is not None and (self._stopping or until <= self._now())
+
     async def run(self, standing: Callable[[], bool]) -> None:
         """Let go, for ever, whose command has ended, while the link is `standing`."""
         while True:
@@ -71,12 +77,13 @@ class LettingGo:
 
     async def all(self) -> None:
         """Let everybody go: the service stops."""
+        self._stopping = True
         await self._let_go(list(self._ends_at))
 
     async def _let_go(self, devices: Sequence[ResourceId]) -> None:
         """Say what lets these go; whoever could not be told is tried again."""
         ended = [self._ends_at[d] for d in devices]
-        reasons = await self._say([self.texts[d] for d in devices])
+        reasons = await self._say({d: self.texts[d] for d in devices})
         for device_id, until, reason in zip(devices, ended, reasons, strict=True):
             if reason is not None:
                 if device_id not in self._held:

@@ -13,7 +13,7 @@ anew: give each a link of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 
@@ -24,6 +24,7 @@ from adapters.mqtt_life import BrokerAddress, BrokerLink
 from adapters.mqtt_pace import LinkTiming
 from adapters.payload_mapping import ForeignDevice, PayloadTranslator
 from vpp.model.command import Setpoint
+from vpp.model.ids import ResourceId
 from vpp.model.payloads import PayloadMap
 from vpp.ports import Message, Unsent
 
@@ -45,7 +46,7 @@ class GatewayLink(BrokerLink):
         """`devices` are all that stand behind these gateways; see `BrokerLink` for the others."""
         self._translator = PayloadTranslator(payload_map, devices)
         commanded = [device.device_id for device in devices if not device.read_only]
-        self._letting_go = LettingGo(self._translator, commanded, now=now, say=self._publish_all)
+        self._letting_go = LettingGo(self._translator, commanded, now=now, say=self._say)
         self._read_only = {device.device_id for device in devices if device.read_only}
         self._refused_before = 0
         release = self._letting_go.texts.get(commanded[0]) if len(commanded) == 1 else None
@@ -104,6 +105,9 @@ class GatewayLink(BrokerLink):
             if reason is not None:
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
         return tuple(unsent)
+
+    async def _say(self, said: Mapping[ResourceId, tuple[str, bytes]]) -> Sequence[str | None]:
+        return await self._publish_all(list(said.values()))
 
     async def run(self, stop: asyncio.Event) -> None:
         """As of `BrokerLink`; beside it, devices whose commands have expired are let go."""

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -316,6 +316,78 @@ def test_a_unit_is_let_go_when_its_command_has_ended_and_not_before(tmp_path: Pa
             await until(lambda: heard.there.written[-1] == ("u1", None))
 
     run(check())
+
+
+def test_what_lets_a_unit_go_is_never_overtaken_by_a_newer_command(tmp_path: Path) -> None:
+    async def check() -> None:
+        free = asyncio.Event()
+        waiting: list[None] = []
+        arrived: list[float | None] = []
+
+        async def slow_to_let_go(request: web.Request) -> web.Response:
+            if (said := (await request.json())["kw"]) is None and not free.is_set():
+                waiting.append(said)
+                await free.wait()
+            arrived.append(said)
+            return web.Response()
+
+        async with asked(tmp_path, timing=replace(QUICK, timeout_s=5.0)) as heard:
+            heard.there.odd["units/u1/limit"] = slow_to_let_go
+            await until(lambda: len(waiting) == 1)
+            sending = asyncio.create_task(heard.link.send([a_setpoint(-3.0)]))
+            polls = heard.there.asked["units/u1"] + 10
+            await until(lambda: heard.there.asked["units/u1"] >= polls)
+            free.set()
+            assert await sending == ()
+            assert arrived == [None, 3.0]
+
+    run(check())
+
+
+def test_a_unit_is_not_let_go_after_a_newer_command_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_pull, "AT_ONCE", 1)
+    wall = Looked()
+
+    async def check() -> None:
+        free, held = asyncio.Event(), asyncio.Event()
+
+        async def late(request: web.Request) -> web.Response:
+            held.set()
+            await free.wait()
+            return web.json_response(telling(second=1))
+
+        async with asked(tmp_path, timing=replace(QUICK, timeout_s=5.0), wall=wall) as heard:
+            await until(lambda: heard.there.written == [("u1", None)])
+            await heard.link.send([a_setpoint(-3.0)])
+            heard.there.odd["units/u1"] = late
+            await held.wait()
+            newer = replace(a_setpoint(-4.0, seq=2), expires_at=NOON + timedelta(minutes=9))
+            sending = asyncio.create_task(heard.link.send([newer]))  # waits for the question
+            await asyncio.sleep(0)
+            wall.moment += timedelta(minutes=3)
+            looks = wall.looks
+            await until(lambda: wall.looks > looks)  # the first one has ended, and is to be let go
+            del heard.there.odd["units/u1"]
+            free.set()
+            assert await sending == ()
+            looks = wall.looks + 20
+            await until(lambda: wall.looks > looks)
+            assert heard.there.written == [("u1", None), ("u1", 3.0), ("u1", 4.0)]
+
+    run(check())
+
+
+@dataclass
+class Looked(Wall):
+    """A wall that counts how often its time was read."""
+
+    looks: int = 0
+
+    def now(self) -> datetime:
+        self.looks += 1
+        return self.moment
 
 
 def test_a_unit_is_let_go_when_the_service_stops(tmp_path: Path) -> None:
