@@ -280,6 +280,12 @@ class S2Link:
                 await self._next(line, session)
             except AdapterError as error:
                 line.state.fault = error.what
+            except Exception as error:
+                # A bug: nothing steers this device now, so it must not look as if it were. Others go on.
+                device = line.state.device.device_id
+                log.exception("a device cannot be steered", where=self._where, device=device)
+                await session.end(f"a bug of ours: {type(error).__name__}: {error}")
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await line.wake.wait()

@@ -422,3 +422,16 @@ def test_a_device_that_withdraws_its_control_type_is_told_nothing_more() -> None
             assert "does not offer" in str((await b.answer()).reason)
 
     run(check())
+
+
+def test_a_bug_in_steering_ends_the_connection_and_is_the_fault_of_the_device() -> None:
+    async def check() -> None:
+        async with bench() as b:
+            nothing: Any = None
+            odd = a_setpoint(-5.0)
+            object.__setattr__(odd, "power_kw", nothing)
+            await b.link.send([odd])
+            await until(lambda: not b.link.connected)
+            assert "a bug of ours: TypeError" in (b.link.fault or "")
+
+    run(check())
