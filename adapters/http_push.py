@@ -111,7 +111,7 @@ class PushLink(MappedLink):
         self._silence = asyncio.get_running_loop().call_later(
             self._silent_after_s, self._went_silent, who
         )
-        if not self._closed:
+        if not self.inbox.closed:
             self._went_up()
 
     def _went_silent(self, who: str) -> None:
@@ -141,7 +141,7 @@ class PushLink(MappedLink):
                 self._note_taken(message)
             self._tell(found)
             try:
-                await asyncio.wait_for(self._until_taken(), TAKEN_S)
+                await asyncio.wait_for(self.inbox.until_taken(), TAKEN_S)
             except TimeoutError as error:
                 raise UnavailableError(
                     "the service is late", where=self._where, fix="Send it again"
@@ -161,7 +161,7 @@ class PushLink(MappedLink):
         self._news.set()
         until = asyncio.get_running_loop().time() + min(wait_s, self._silent_after_s / 2)
         async with self._waiting():
-            while mine == self._newest_wait and not self._closed and self._revision == after:
+            while mine == self._newest_wait and not self.inbox.closed and self._revision == after:
                 self._news = news = asyncio.Event()
                 left_s = until - asyncio.get_running_loop().time()
                 try:
@@ -172,7 +172,7 @@ class PushLink(MappedLink):
 
     @asynccontextmanager
     async def _waiting(self) -> AsyncIterator[None]:
-        if self._waits >= AT_ONCE or self._closed:
+        if self._waits >= AT_ONCE or self.inbox.closed:
             raise UnavailableError("too many wait", where=self._where, fix="Ask again later")
         self._waits += 1
         try:

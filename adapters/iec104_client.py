@@ -25,18 +25,18 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-import msgspec
 import structlog
 
 from adapters.iec104_asdu import STATION, Asdu, Element, Type, command
 from adapters.iec104_device import RemoteDevice, RemoteState
 from adapters.iec104_line import Line
 from adapters.iec104_talk import COMMANDS, Talk
+from adapters.link_inbox import LinkInbox
 from vpp.errors import AdapterError, DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.telecontrol import LinkTiming
 from vpp.ports import Message, Unsent
-from vpp.wire import AckMessage, TelemetryMessage, topic
+from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
 
@@ -107,11 +107,9 @@ class RemoteLink:
         self._line: Line | None = None
         self._out: deque[bytes] = deque()
         self._talk = Talk(unit.host, send=self._send, answer_s=unit.answer_s)
-        self._inbox: deque[Message] = deque(maxlen=capacity)
-        self._filled, self._wake = asyncio.Event(), asyncio.Event()
+        self.inbox = LinkInbox(capacity)
+        self._wake = asyncio.Event()
         self._turned, self._gone = asyncio.Event(), asyncio.Event()
-        self._broken: BaseException | None = None
-        self._closed, self._overflowing, self.lost = False, False, 0
         self._up, self._since = False, now()
         self._away: str | None = "not started"
         self._connections, self._failures = 0, 0
@@ -140,35 +138,22 @@ class RemoteLink:
         if self._away is not None:
             return self._away
         ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
-        if self._overflowing:
-            ill.insert(0, f"the reader is late: {self.lost} messages gave way")
+        if (late := self.inbox.late) is not None:
+            ill.insert(0, late)
         return "; ".join(ill) or None
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield telemetry and answers as they come, until the link is stopped. One reader.
 
         What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
         """
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-            self._overflowing = False
-            if self._broken is not None:
-                raise self._broken
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def _tell(self, state: RemoteState, told: TelemetryMessage | AckMessage) -> None:
-        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
-        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
-        if len(self._inbox) == self._inbox.maxlen:
-            self._overflowing, self.lost = True, self.lost + 1
-        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
-        self._filled.set()
+        device = state.device
+        self.inbox.tell(device.enterprise_id, device.site_id, device.device_id, told)
 
     def _take(self, line: Line, asdu: Asdu) -> None:
         """One ASDU of the unit; what is of another station or unknown to us is left aside."""
@@ -313,12 +298,11 @@ class RemoteLink:
                 if not stopped.done():
                     await self._live(stopped)
         except Exception as error:
-            self._broken = error
+            self.inbox.break_off(error)
             raise
         finally:
             stopped.cancel()
-            self._closed = True
-            self._filled.set()
+            self.inbox.close()
             self._went_down("stopped")
 
     async def _live(self, stopped: asyncio.Task[bool]) -> None:

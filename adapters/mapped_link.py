@@ -6,7 +6,6 @@ their words ─▶ PayloadTranslator ─▶ inbox, bounded ─▶ messages()
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Self
 
 import structlog
 
+from adapters.link_inbox import LinkInbox
 from adapters.payload_mapping import ForeignDevice, PayloadTranslator
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
@@ -45,14 +45,7 @@ class MappedLink:
         self._where, self._now = where, now
         self._translator = PayloadTranslator(payload_map, devices)
         self._devices = {device.device_id: device for device in devices}
-        self._inbox: deque[Message] = deque(maxlen=capacity)
-        self._filled = asyncio.Event()
-        self._put = self._taken = 0
-        """Messages put into the inbox, and taken out of it and done with."""
-        self._readers: deque[tuple[int, asyncio.Future[None]]] = deque()
-        """Who waits until so many are taken."""
-        self._closed, self._overflowing, self.lost = False, False, 0
-        self._broken: BaseException | None = None
+        self.inbox = LinkInbox(capacity)
         self._up, self._since, self._connections = False, now(), 0
         self._away: str | None = "not started"
         self._unread: str | None = None
@@ -85,32 +78,16 @@ class MappedLink:
         """Why the other side is away, or what is wrong while it is there; None while all is well."""
         if self._away is not None:
             return self._away
-        if self._overflowing:
-            return f"the reader is late: {self.lost} messages gave way"
-        return self._unread
+        return self.inbox.late or self._unread
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield what comes in our words until the link is stopped. One reader.
 
         What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
         """
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-                self._taken += 1
-                while self._readers and self._readers[0][0] <= self._taken + self.lost:
-                    reader = self._readers.popleft()[1]
-                    if not reader.done():
-                        reader.set_result(None)
-            self._overflowing = False
-            if self._broken is not None:
-                raise self._broken
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def _read(
         self, their_topic: str, payload: bytes, received_at: datetime | None = None
@@ -131,18 +108,7 @@ class MappedLink:
     def _tell(self, found: Sequence[Message]) -> None:
         """Put messages where the reader finds them."""
         for message in found:
-            if len(self._inbox) == self._inbox.maxlen:
-                self._overflowing, self.lost = True, self.lost + 1
-            self._inbox.append(message)
-            self._put += 1
-        self._filled.set()
-
-    async def _until_taken(self) -> None:
-        """Return when the reader is done with everything that was told so far."""
-        if self._taken + self.lost < self._put:
-            reader = asyncio.get_running_loop().create_future()
-            self._readers.append((self._put, reader))
-            await reader
+            self.inbox.put(message)
 
     # ------------------------------------------------------------ out
 
@@ -185,14 +151,11 @@ class MappedLink:
         try:
             await self._live(stop)
         except Exception as error:
-            self._broken = error
+            self.inbox.break_off(error)
             raise
         finally:
-            self._closed = True
-            self._filled.set()
+            self.inbox.close()
             self._went_down("stopped")
-            for _, reader in self._readers:
-                reader.cancel()
 
     async def _live(self, stop: asyncio.Event) -> None:
         """What the link does until `stop`."""

@@ -21,7 +21,6 @@ without knowing of each other:
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,16 +29,16 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-import msgspec
 import structlog
 
+from adapters.link_inbox import LinkInbox
 from adapters.modbus_device import DeviceState, ModbusDevice
 from adapters.modbus_talk import Talk
 from adapters.modbus_wire import GatewayAddress, LineLostError, ModbusLine, SilentError
 from vpp.errors import AdapterError, DataError
 from vpp.model.command import Setpoint
 from vpp.ports import Message, Unsent
-from vpp.wire import AckMessage, TelemetryMessage, topic
+from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
 
@@ -108,11 +107,8 @@ class ModbusLink:
         )
         self._talk = Talk(self._line, now=now, tell=self._tell)
         self._now, self._jitter = now, jitter
-        self._inbox: deque[Message] = deque(maxlen=capacity)
-        self._filled, self._wake = asyncio.Event(), asyncio.Event()
-        self._closed = False
-        self._broken: BaseException | None = None
-        self._overflowing, self.lost = False, 0
+        self.inbox = LinkInbox(capacity)
+        self._wake = asyncio.Event()
         self._up, self._since = False, now()
         self._away: str | None = "not started"
         self._connections, self._failures = 0, 0
@@ -145,35 +141,22 @@ class ModbusLink:
         if self._away is not None:
             return self._away
         ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
-        if self._overflowing:
-            ill.insert(0, f"the reader is late: {self.lost} messages gave way")
+        if (late := self.inbox.late) is not None:
+            ill.insert(0, late)
         return "; ".join(ill) or None
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield telemetry and answers as they come, until the link is stopped. One reader.
 
         What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
         """
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-            self._overflowing = False
-            if self._broken is not None:
-                raise self._broken
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def _tell(self, state: DeviceState, told: TelemetryMessage | AckMessage) -> None:
-        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
-        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
-        if len(self._inbox) == self._inbox.maxlen:
-            self._overflowing, self.lost = True, self.lost + 1
-        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
-        self._filled.set()
+        device = state.device
+        self.inbox.tell(device.enterprise_id, device.site_id, device.device_id, told)
 
     # ------------------------------------------------------------ out
 
@@ -243,13 +226,12 @@ class ModbusLink:
             if self._up:
                 await self._talk.let_go(tuple(self._states.values()))
         except Exception as error:
-            self._broken = error
+            self.inbox.break_off(error)
             raise
         finally:
             stopped.cancel()
             self._line.close()
-            self._closed = True
-            self._filled.set()
+            self.inbox.close()
             self._went_down("stopped")
 
     async def _open(self, stopped: asyncio.Task[bool]) -> bool:

@@ -17,9 +17,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-import msgspec
 from aiohttp import web
 
+from adapters.link_inbox import LinkInbox
 from adapters.ocpp_carpark import CarPark
 from adapters.ocpp_door import Door, Seat
 from adapters.ocpp_hearing import Hearing
@@ -29,7 +29,7 @@ from vpp.errors import DataError
 from vpp.model.charging import CarParkSpec, CentralSpec, Notice, StationShown
 from vpp.model.command import Setpoint
 from vpp.ports import Message, StayLedger, Unsent
-from vpp.wire import AckMessage, TelemetryMessage, topic
+from vpp.wire import AckMessage, TelemetryMessage
 
 LOOK_S = 1.0
 QUIET_S = 30.0
@@ -73,13 +73,10 @@ class OcppLink:
             changed=self._settle,
             broken=self._break,
         )
-        self._inbox: deque[Message] = deque(maxlen=capacity)
+        self.inbox = LinkInbox(capacity)
         self._room = capacity // 2
         """What comes late leaves the other half to what is said of now."""
-        self._filled = asyncio.Event()
-        self._closed, self._stopping = False, False
-        self._overflowing, self.lost = False, 0
-        self._broken: BaseException | None = None
+        self._stopping = False
         self._up, self._since = False, began
         self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
 
@@ -117,8 +114,8 @@ class OcppLink:
         """What is wrong with stations; None while all is well."""
         now = self._now()
         ill = [text for park in self._parks.values() if (text := park.ill(now))]
-        if self._overflowing:
-            ill.insert(0, f"the reader is late: {self.lost} messages gave way")
+        if (late := self.inbox.late) is not None:
+            ill.insert(0, late)
         return "; ".join(ill)[:500] or None
 
     def shown(self) -> tuple[StationShown, ...]:
@@ -143,8 +140,7 @@ class OcppLink:
 
     def _break(self, error: BaseException) -> None:
         """A bug: whoever reads is told of it."""
-        self._broken = self._broken or error
-        self._filled.set()
+        self.inbox.break_off(error)
 
     def _count(self) -> None:
         up = any(seat.talk is not None for seat in self._seats.values())
@@ -153,29 +149,16 @@ class OcppLink:
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield telemetry and answers as they come, until the link is stopped. One reader.
 
         What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
         """
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-            self._overflowing = False
-            if self._broken is not None:
-                raise self._broken
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def _say(self, park: CarPark, told: TelemetryMessage | AckMessage) -> None:
-        spec, leaf = park.spec, "ack" if isinstance(told, AckMessage) else "telemetry"
-        where = topic(spec.enterprise_id, spec.site_id, spec.resource_id, leaf)
-        if len(self._inbox) == self._inbox.maxlen:
-            self._overflowing, self.lost = True, self.lost + 1
-        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
-        self._filled.set()
+        spec = park.spec
+        self.inbox.tell(spec.enterprise_id, spec.site_id, spec.resource_id, told)
 
     # ------------------------------------------------------------ out
 
@@ -265,8 +248,7 @@ class OcppLink:
         finally:
             stopped.cancel()
             await self.let_go()
-            self._closed = True
-            self._filled.set()
+            self.inbox.close()
 
     def look(self, *, report: bool) -> None:
         """See to what ends and to what came late; `report`: and tell how each car park stands now."""
@@ -280,7 +262,7 @@ class OcppLink:
                 self._look_at(station, now)
             for told in park.tick(now) if report else ():
                 self._say(park, told)
-            while park.mends and len(self._inbox) < self._room:
+            while park.mends and len(self.inbox) < self._room:
                 self._say(park, park.mended(park.mends.popleft()))
             self._settle(park)
 

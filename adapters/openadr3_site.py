@@ -12,7 +12,6 @@ is off the list, which is how OpenADR cancels. An event of its own asks for repo
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,8 +19,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Literal, Self
 
-import msgspec
-
+from adapters.link_inbox import LinkInbox
 from adapters.openadr3_reports import SiteReading
 from adapters.openadr3_shelf import Shelf
 from vpp.errors import DataError
@@ -37,7 +35,7 @@ from vpp.model.programme import (
 )
 from vpp.model.time import isoformat
 from vpp.ports import Message, Unsent
-from vpp.wire import AckMessage, TelemetryMessage, topic
+from vpp.wire import AckMessage, TelemetryMessage
 
 LOOK_S = 1.0
 """How often at least it is looked whether an event has ended."""
@@ -110,9 +108,8 @@ class SiteLink:
             for device in devices
         }
         self._by_event: dict[str, _State] = {}
-        self._inbox: deque[Message] = deque(maxlen=capacity)
-        self._filled, self._wake = asyncio.Event(), asyncio.Event()
-        self._closed, self._overflowing, self.lost = False, False, 0
+        self.inbox = LinkInbox(capacity)
+        self._wake = asyncio.Event()
         self._opened_at = now()
         self._heard_at: datetime | None = None
         self._heard_from = ""
@@ -135,8 +132,7 @@ class SiteLink:
             await asyncio.gather(self._tending, return_exceptions=True)
         for state in self._states.values():
             self._withdraw(state)
-        self._closed = True
-        self._filled.set()
+        self.inbox.close()
 
     # ------------------------------------------------------------ how it does
 
@@ -167,7 +163,7 @@ class SiteLink:
             if self._heard_at is not None:
                 last = f" since {isoformat(self._heard_at)}, then from {self._heard_from}"
             return f"the site {name} has not asked{last}"
-        return f"the reader is late: {self.lost} messages gave way" if self._overflowing else None
+        return self.inbox.late
 
     @property
     def heard_from(self) -> str:
@@ -183,16 +179,9 @@ class SiteLink:
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield telemetry and answers as they come, until the link is closed. One reader."""
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-            self._overflowing = False
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def read(self, event_id: str, modified_at: datetime | None) -> None:
         """The site has read an event in a version: it has the command that stands behind it."""
@@ -257,12 +246,8 @@ class SiteLink:
         )
 
     def _say(self, state: _State, told: TelemetryMessage | AckMessage) -> None:
-        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
-        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
-        if len(self._inbox) == self._inbox.maxlen:
-            self._overflowing, self.lost = True, self.lost + 1
-        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
-        self._filled.set()
+        device = state.device
+        self.inbox.tell(device.enterprise_id, device.site_id, device.device_id, told)
 
     # ------------------------------------------------------------ out
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -27,10 +26,10 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-import msgspec
 import structlog
 from aiohttp import web
 
+from adapters.link_inbox import LinkInbox
 from adapters.s2_device import S2Device, S2State
 from adapters.s2_hearing import hear
 from adapters.s2_line import CONNECTIONS_PER_MINUTE, Line
@@ -48,7 +47,7 @@ from vpp.errors import AdapterError, DataError, UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.ports import Message, Unsent
-from vpp.wire import AckMessage, TelemetryMessage, topic
+from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
 
@@ -86,10 +85,8 @@ class S2Link:
         self._where, self._now, self._jitter = where, now, jitter
         self._token_of, self._timing = token_of, timing or SessionTiming()
         self._lines = {d.device_id: Line(state=S2State(device=d)) for d in devices}
-        self._inbox: deque[Message] = deque(maxlen=capacity)
-        self._filled = asyncio.Event()
-        self._open, self._closed = False, False
-        self._overflowing, self.lost = False, 0
+        self.inbox = LinkInbox(capacity)
+        self._open = False
         self._up, self._since = False, now()
 
     # ------------------------------------------------------------ how it does
@@ -119,30 +116,19 @@ class S2Link:
                 ill.append(f"{name}: {why}")
         if len(ill) > SHOWN:
             ill = [*ill[:SHOWN], f"and {len(ill) - SHOWN} more"]
-        if self._overflowing:
-            ill.insert(0, f"the reader is late: {self.lost} messages gave way")
+        if (late := self.inbox.late) is not None:
+            ill.insert(0, late)
         return "; ".join(ill) or None
 
     # ------------------------------------------------------------ in
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Yield telemetry and answers as they come, until the link is stopped. One reader."""
-        while True:
-            while self._inbox:
-                yield self._inbox.popleft()
-            self._overflowing = False
-            if self._closed:
-                return
-            self._filled.clear()
-            await self._filled.wait()
+        return self.inbox.messages()
 
     def _tell(self, state: S2State, told: TelemetryMessage | AckMessage) -> None:
-        device, leaf = state.device, "ack" if isinstance(told, AckMessage) else "telemetry"
-        where = topic(device.enterprise_id, device.site_id, device.device_id, leaf)
-        if len(self._inbox) == self._inbox.maxlen:
-            self._overflowing, self.lost = True, self.lost + 1
-        self._inbox.append(Message(topic=where, payload=msgspec.json.encode(told)))
-        self._filled.set()
+        device = state.device
+        self.inbox.tell(device.enterprise_id, device.site_id, device.device_id, told)
 
     # ------------------------------------------------------------ who connects
 
@@ -382,8 +368,7 @@ class S2Link:
         with suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_S):
                 await asyncio.gather(*(self._farewell(line) for line in self._lines.values()))
-        self._closed = True
-        self._filled.set()
+        self.inbox.close()
 
     async def _farewell(self, line: Line) -> None:
         """The last thing that a device hears: it is let go."""

@@ -127,7 +127,7 @@ class Central:
         return {
             "cpu_s": process_time(),
             "at_s": time(),
-            "lost": self.link.lost,
+            "lost": self.link.inbox.lost,
             "told": self.told,
         }
 

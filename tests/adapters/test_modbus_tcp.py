@@ -306,7 +306,7 @@ def test_a_reader_that_is_late_is_told_how_many_messages_gave_way() -> None:
                 capacity=3,
             )
             async with link:
-                await until(lambda: link.lost >= 4)
+                await until(lambda: link.inbox.lost >= 4)
                 assert "the reader is late: " in (link.fault or "")
                 messages = link.messages()
                 for _ in range(4):

@@ -253,12 +253,12 @@ def test_however_much_comes_late_at_once_nothing_of_now_gives_way_to_it() -> Non
             ticks = [Mended(NOON, seq, 4.0, True) for seq in range(8000)]
             park.mends += ticks
             bench.link.look(report=False)
-            assert len(bench.link._inbox) == 5000
+            assert len(bench.link.inbox) == 5000
             await until(lambda: len(bench.told) == 5000)
             bench.link.look(report=False)
             await until(lambda: len(bench.told) == 8000)
             assert [told.seq for told in bench.told] == list(range(8000))
-            assert bench.link.lost == 0
+            assert bench.link.inbox.lost == 0
 
     run(check())
 

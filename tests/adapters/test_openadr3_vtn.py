@@ -619,7 +619,10 @@ def test_what_was_measured_before_the_newest_is_late_and_comes_into_the_history_
                     await client.ask("PUT", f"/reports/{same[0]}", report)
                 else:
                     await client.ask("POST", "/reports", report)
-            told = [intake.accept(m.topic, m.payload, NOON) for m in vtn.links["steel"]._inbox]
+            link = vtn.links["steel"]
+            messages = link.messages()
+            heard = [await anext(messages) for _ in range(len(link.inbox))]
+            told = [intake.accept(one.topic, one.payload, NOON) for one in heard]
             kept = [one.measured_at for one in told if isinstance(one, Reading)]
             ago = [(NOON - one).total_seconds() / 60 for one in kept]
             assert (ago, intake.refused.total()) == ([0, 2, 1], 0)
