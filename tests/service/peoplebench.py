@@ -96,14 +96,26 @@ def a_message(
     )
 
 
+IDLE_TURNS = 200
+"""So many turns of the loop in which no try ends: what is still under way waits for something from outside."""
+
+
 async def settle(plant: Plant) -> None:
-    """Until every try that can end has ended."""
-    while pending := plant.people.sending.copy():
-        before = [errand.tries for one in plant.people.tracked.values() for errand in one.errands]
-        await asyncio.wait(pending, timeout=0.02)
-        after = [errand.tries for one in plant.people.tracked.values() for errand in one.errands]
-        if before == after:
-            return
+    """Until every try that can end by itself has ended, however slow the machine is."""
+    idle = 0
+    while plant.people.sending and idle < IDLE_TURNS:
+        before = _tries(plant)
+        await asyncio.sleep(0)
+        idle = idle + 1 if _tries(plant) == before else 0
+    if plant.people.sending:  # a thread or a socket may have something for it
+        before = _tries(plant)
+        await asyncio.wait(plant.people.sending.copy(), timeout=0.02)
+        if _tries(plant) != before:
+            await settle(plant)
+
+
+def _tries(plant: Plant) -> list[int]:
+    return [errand.tries for one in plant.people.tracked.values() for errand in one.errands]
 
 
 async def look(plant: Plant, now: datetime) -> None:
