@@ -1,7 +1,7 @@
 """Imports point one way, the verbs are pure, and three packages alone await.
 
     model, errors <- ports, clock, wire <- sense | plan | trade | act | account
-                  <- adapters, strategies, simulate <- service <- cli
+                  <- adapters, strategies, simulate <- service <- commands <- cli
 
 A file is read with `ast`, never imported. Imports inside functions and under TYPE_CHECKING count
 as well: who needs a sibling's type only for an annotation needs a noun in `vpp.model`.
@@ -62,11 +62,8 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.window.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.reports.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.devicetest.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
-    "vpp.devicecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
-    "vpp.timelinecli": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
-    "vpp.peoplecli": EVERYTHING_BELOW_SERVICE | {"vpp.service", "vpp.devicecli"},
-    "vpp.cli": EVERYTHING_BELOW_SERVICE
-    | {"vpp.service", "vpp.devicecli", "vpp.timelinecli", "vpp.peoplecli"},
+    "vpp.commands": EVERYTHING_BELOW_SERVICE | {"vpp.service"},
+    "vpp.cli": {"vpp.commands", "vpp.errors"},
     "vpp.__main__": {"vpp.cli"},
 }
 
@@ -195,7 +192,9 @@ def test_a_module_keeps_the_rules_of_its_layer(module: str) -> None:
         pytest.param("strategies.peak", "from vpp.plan.solve import x", id="strategy knows solver"),
         pytest.param("adapters.mqtt", "from vpp.sense.state import x", id="adapter knows a verb"),
         pytest.param("vpp.service.cycle", "import adapters.mqtt", id="adapters beside wiring"),
-        pytest.param("vpp.cli", "from strategies.peak import x", id="the command names a strategy"),
+        pytest.param(
+            "vpp.commands.run", "from strategies.peak import x", id="a command names a strategy"
+        ),
         pytest.param("vpp.service.run", "from vpp.cli import main", id="service knows the command"),
         pytest.param("vpp.newcomer", "", id="a module without a rule"),
         pytest.param("vpp.service.run", "import tests.helpers", id="product code needs tests"),
@@ -217,7 +216,7 @@ def test_a_module_keeps_the_rules_of_its_layer(module: str) -> None:
         pytest.param("strategies.peak", "x = date.today()", id="a strategy reads the clock"),
         pytest.param("vpp.account.meter", "x = open('meter.csv')", id="a verb opens a file"),
         pytest.param("vpp.plan.solve", "async def solve(): ...", id="a verb is asynchronous"),
-        pytest.param("vpp.cli", "async def main(): ...", id="the command is asynchronous"),
+        pytest.param("vpp.commands.run", "async def f(): ...", id="a command is asynchronous"),
         pytest.param("vpp.wire", "async def send(x):\n    await x", id="the wire awaits"),
     ],
 )
@@ -240,7 +239,7 @@ def test_the_checker_finds(module: str, source: str) -> None:
         pytest.param("strategies.peak", "from vpp.plan import terms", id="strategy, terms"),
         pytest.param("vpp.service.wiring", "import strategies.peak, adapters.x", id="wiring, all"),
         pytest.param("vpp.service.api.routes", "from vpp import __version__", id="the version"),
-        pytest.param("vpp.cli", "from vpp.service.wiring import build", id="command, service"),
+        pytest.param("vpp.commands.run", "from vpp.service.x import y", id="command, service"),
         pytest.param("adapters.mqtt", "async def f(x):\n    await x", id="an adapter awaits"),
     ],
 )

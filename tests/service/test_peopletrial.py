@@ -16,9 +16,9 @@ from tests.service.conftest import NOW
 from tests.service.rebuilt import HandClock
 from tests.service.test_calendars import demo_with
 from vpp.cli import main
+from vpp.commands.people import people_app
 from vpp.errors import ConfigError
 from vpp.model.message import Handed, Handover, NotYet, Refused, Unsure
-from vpp.peoplecli import people_app
 from vpp.service.people import trial as peopletrial
 
 PARK = """\

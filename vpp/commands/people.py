@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vpp.devicecli import Json, park_path
+from vpp.commands.shared import Json, park_path
 
 people_app = typer.Typer(help="Look at the ways to people.", no_args_is_help=True)
 

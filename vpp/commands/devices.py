@@ -1,4 +1,4 @@
-"""The commands about devices: `vpp simulate devices`, `vpp device test`; and what all commands share."""
+"""The commands about devices: `vpp simulate`, `vpp simulate devices`, `vpp device test`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,37 @@ import typer
 from rich.console import Console
 
 from vpp.account.qualification import Direction
+from vpp.commands.shared import FAULTS_HELP, Json, length_of, park_path, wide_console
+from vpp.errors import ConfigError
 from vpp.model.ids import ResourceId
 
 simulate_app = typer.Typer(help="Serve simulations, or let simulated devices live on a broker.")
 device_app = typer.Typer(help="Look at one device.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-FAULTS_HELP = "What goes wrong with devices: 5% at random, or a file."
+
+
+@simulate_app.callback(invoke_without_command=True)
+def simulate(
+    context: typer.Context,
+    parks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of park files that can be named beside shipped ones."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the API.")] = 8080,
+    at_most: Annotated[int, typer.Option(min=1, max=64, help="Simulations at once.")] = 8,
+    idle: Annotated[str, typer.Option(help="One that nobody asks for so long is removed.")] = "60m",
+) -> None:
+    """Serve simulations to those who write markets, without a park of one's own."""
+    if context.invoked_subcommand is not None:
+        return
+    from vpp.service.park.schema import SimulatorSettings
+    from vpp.service.simulations.server import serve_simulations
+
+    minutes = length_of(idle, "--idle") / timedelta(minutes=1)
+    if not minutes:
+        raise ConfigError("nothing is kept for no time", where="--idle", fix="Say 60m, or 1d")
+    settings = SimulatorSettings(at_most=at_most, idle_minutes=minutes)
+    asyncio.run(serve_simulations(settings, parks=parks, host=host, port=port))
 
 
 @simulate_app.command("devices")
@@ -97,16 +122,3 @@ def device_test(
         show_steps(report, console)
     if report.failed:
         raise typer.Exit(1)
-
-
-def wide_console() -> Console:
-    """A terminal as wide as it is; what is piped somewhere is wide enough not to be cut."""
-    console = Console()
-    return console if console.is_terminal else Console(width=110)
-
-
-def park_path(name: str) -> Path:
-    """Where a park stands that was named as a file or as one that is shipped."""
-    from vpp.service.park.parkfile import shipped_park
-
-    return Path(name) if name.endswith((".yaml", ".yml")) else shipped_park(name)

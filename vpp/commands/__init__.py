@@ -1,0 +1,1 @@
+"""The commands of `vpp`: one file a command, each registered by a line of `vpp.cli`."""

@@ -1,0 +1,51 @@
+"""The command `vpp backtest`: days played again with what was known then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vpp.commands.shared import Json, length_of, park_path, wide_console
+
+
+def backtest(
+    park: Annotated[str, typer.Argument(help="A shipped park by name, or a park file.")],
+    since: Annotated[str, typer.Option("--from", help="First local day, or a moment.")],
+    until: Annotated[str, typer.Option("--to", help="The day after the last one, or a moment.")],
+    every: Annotated[str, typer.Option(help="How often a plan is made.")] = "1h",
+    scenarios: Annotated[
+        int, typer.Option(help="Futures of the scenario plans; below 2 they are left out.")
+    ] = 0,
+    probability: Annotated[
+        float | None,
+        typer.Option(help="With what probability scenario plans keep limits in each step."),
+    ] = None,
+    step: Annotated[str, typer.Option(help="How often devices are steered.")] = "5m",
+    foresight: Annotated[bool, typer.Option(help="Whether to solve with foresight.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
+    json_: Json = False,
+) -> None:
+    """Play days again with what was known then, beside doing nothing and perfect foresight."""
+    from vpp.service.backtest.asked import BacktestOptions, span_of
+    from vpp.service.backtest.show import run_backtest, show_backtest
+    from vpp.service.park.parkfile import load_park
+
+    file = load_park(park_path(park))
+    options = BacktestOptions(
+        span=span_of(file, since, until),
+        every=length_of(every, "--every"),
+        period=length_of(step, "--step"),
+        scenarios=scenarios,
+        probability=probability,
+        foresight=foresight,
+        seed=seed,
+    )
+    result = asyncio.run(run_backtest(file, options, Console(stderr=True)))
+    if json_:
+        print(json.dumps(result.document()))
+    else:
+        show_backtest(result, wide_console())

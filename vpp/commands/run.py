@@ -1,0 +1,35 @@
+"""The command `vpp run`: the daemon of a live park."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    park: Annotated[Path, typer.Argument(help="The park file.")],
+    data: Annotated[Path, typer.Option(help="Folder of the record.")] = Path("data"),
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of page and API.")] = 8080,
+    broker: Annotated[str | None, typer.Option(help="mqtt://user@host:port of a broker.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Address of the market's own ledger.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of jitter.")] = 1,
+) -> None:
+    """Run the daemon for a live park until it is stopped."""
+    from vpp.service.daemon import run_daemon
+    from vpp.service.park.parkfile import load_park
+
+    asyncio.run(
+        run_daemon(
+            load_park(park),
+            data=data,
+            host=host,
+            port=port,
+            broker_url=broker,
+            venue_url=venue,
+            seed=seed,
+        )
+    )

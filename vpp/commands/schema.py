@@ -1,0 +1,26 @@
+"""The command `vpp schema`: JSON Schemas of files and messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from vpp.errors import ConfigError
+
+
+def schema(
+    name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
+) -> None:
+    """Print the JSON Schema of a file or message."""
+    from vpp.service.park.schemas import SCHEMAS
+
+    if name is None:
+        print("\n".join(SCHEMAS))
+        return
+    if name not in SCHEMAS:
+        raise ConfigError(
+            f"there is no schema {name!r}", where="schema", fix=f"Use one of {list(SCHEMAS)}"
+        )
+    print(json.dumps(SCHEMAS[name](), indent=2))
