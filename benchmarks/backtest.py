@@ -40,7 +40,8 @@ from rich.table import Table
 from benchmarks._winter import FIRST_DAY, HISTORY_DAYS, weeks_of, winter_park
 from benchmarks.harness import machine
 from vpp.service.backtest.asked import BacktestOptions, Way, span_of
-from vpp.service.backtest.backtest import Row, backtest, plain
+from vpp.service.backtest.backtest import backtest
+from vpp.service.backtest.rows import Row, plain
 from vpp.service.plant import Plant
 from vpp.service.solving.executor import ProcessExecutor
 

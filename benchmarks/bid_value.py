@@ -48,7 +48,8 @@ from vpp.model.horizon import Horizon
 from vpp.model.schedule import Outcome, Schedule, Unsolved
 from vpp.plan.problem import CurveAsk, Problem
 from vpp.service.backtest.asked import BacktestOptions, Way, span_of
-from vpp.service.backtest.backtest import Row, backtest, plain
+from vpp.service.backtest.backtest import backtest
+from vpp.service.backtest.rows import Row, plain
 from vpp.service.bids.curveschema import CurveSettings
 from vpp.service.park.parkfile import ParkFile, load_park, shipped_park
 from vpp.service.plant import Plant

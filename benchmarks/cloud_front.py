@@ -37,7 +37,8 @@ from rich.table import Table
 from benchmarks.harness import Benchmark, Figure
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
 from vpp.service.backtest.asked import BacktestOptions, Way
-from vpp.service.backtest.backtest import Row, backtest
+from vpp.service.backtest.backtest import backtest
+from vpp.service.backtest.rows import Row
 from vpp.service.feeds import door as series_door
 from vpp.service.park.config import shipped
 from vpp.service.park.parkfile import ParkFile, load_park

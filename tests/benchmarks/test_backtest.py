@@ -11,7 +11,7 @@ from benchmarks._winter import DAYS, HISTORY_DAYS, STEPS_A_WEEK, turned, weeks_o
 from benchmarks.backtest import verdict
 from vpp.model.ids import ResourceId
 from vpp.service.backtest.asked import Way, span_of
-from vpp.service.backtest.backtest import Row
+from vpp.service.backtest.rows import Row
 from vpp.service.park.parkfile import ParkFile
 
 

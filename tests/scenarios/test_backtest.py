@@ -23,9 +23,10 @@ from vpp.plan.problem import Problem
 from vpp.ports import JournalEntry
 from vpp.service import cycle
 from vpp.service.backtest.asked import BacktestOptions, Way, as_asked, span_of
-from vpp.service.backtest.backtest import Backtest, Row, backtest
+from vpp.service.backtest.backtest import Backtest, backtest
 from vpp.service.backtest.brokenlimits import violations_of
 from vpp.service.backtest.replay import ReplayOptions, open_replay
+from vpp.service.backtest.rows import Row
 from vpp.service.backtest.show import show_backtest
 from vpp.service.demo.simulation import lockstep
 from vpp.service.park.parkfile import ParkFile

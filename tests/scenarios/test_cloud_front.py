@@ -16,7 +16,8 @@ from vpp.model.horizon import Horizon, Profile
 from vpp.model.settlement import LineKind
 from vpp.model.time import QUARTER, Interval, local_day
 from vpp.service.backtest.asked import BacktestOptions, Way
-from vpp.service.backtest.backtest import Row, backtest
+from vpp.service.backtest.backtest import backtest
+from vpp.service.backtest.rows import Row
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.solving.inline import InlineExecutor

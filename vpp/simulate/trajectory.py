@@ -7,7 +7,7 @@ quarter-hours; so a trajectory holds what really happened within them, not sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -77,6 +77,43 @@ class Trajectory:
 
     departures: tuple[Departure, ...]
     """Cars that left in the span, in park order, then by time."""
+
+    def part(self, span: Interval) -> Trajectory:
+        """The course over a part of what this one covers.
+
+        Raises:
+            DataError: `span` is not whole quarter-hours of it.
+        """
+        horizon = Horizon.over(span, QUARTER)
+        first, off_grid = divmod(span.start - self.horizon.start, QUARTER)
+        last = first + horizon.steps
+        if off_grid or first < 0 or last > self.horizon.steps:
+            raise DataError(
+                f"{span.start} … {span.end} is no part of {self.horizon}",
+                where="Trajectory",
+                fix="Ask for quarter-hours of the course",
+            )
+        stood = {
+            name: before
+            if first == 0
+            else {key: float(values[first - 1]) for key, values in course.items()}
+            for name, before, course in (
+                ("opening_stored_kwh", self.opening_stored_kwh, self.stored_kwh),
+                ("opening_degc", self.opening_degc, self.temperature_degc),
+            )
+        }
+        maps: dict[str, Any] = {
+            name: {key: values[first:last] for key, values in getattr(self, name).items()}
+            for name in _FLOAT_MAPS + _INT_MAPS
+        }
+        return replace(
+            self,
+            horizon=horizon,
+            power_kw=self.power_kw[:, first:last],
+            departures=tuple(d for d in self.departures if span.start < d.departed_at <= span.end),
+            **stood,
+            **maps,
+        )
 
     def plain(self) -> dict[str, Any]:
         """As numbers, texts, times and lists, for a pipe or a file."""

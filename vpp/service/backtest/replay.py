@@ -195,7 +195,10 @@ class ReplayOptions:
 
 @asynccontextmanager
 async def open_replay(
-    file: ParkFile, options: ReplayOptions, executor: Executor
+    file: ParkFile,
+    options: ReplayOptions,
+    executor: Executor,
+    forecaster: Forecaster | None = None,
 ) -> AsyncIterator[tuple[Simulation, SimulatedClock]]:
     """Build plant and world, with the history that was known at the opening.
 
@@ -218,6 +221,7 @@ async def open_replay(
             seed=options.seed,
             device_step=options.device_step,
             times=options.times,
+            forecaster=forecaster,
         )
         yield (
             Simulation(

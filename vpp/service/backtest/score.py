@@ -108,11 +108,18 @@ def mean_import_price_per_kwh(park: Park, actual: Actual) -> float:
 
 
 def bill(
-    park: Park, actual: Actual, course: Trajectory, *, market_cost: float, lacked_per_kwh: float
+    park: Park,
+    actual: Actual,
+    course: Trajectory,
+    *,
+    market_cost: float,
+    lacked_per_kwh: float,
+    left_per_kwh: float | None = None,
 ) -> Bill:
     """The bill of a course of the park.
 
-    `market_cost` is what its energy cost in the market, `lacked_per_kwh` what a kWh costs that a network lacked.
+    `market_cost` is what its energy cost in the market, `lacked_per_kwh` what a kWh costs that a network
+    lacked, `left_per_kwh` what one left in stores is worth: the span's mean import price where it is None.
 
     Raises:
         DataError: The course does not cover the span.
@@ -121,7 +128,7 @@ def bill(
         raise DataError(
             f"the course covers {course.horizon}", where="score", fix="Record the whole span"
         )
-    value = mean_import_price_per_kwh(park, actual)
+    value = mean_import_price_per_kwh(park, actual) if left_per_kwh is None else left_per_kwh
     return Bill(
         market=market_cost,
         network_energy=_network(park, actual, course),
@@ -145,7 +152,8 @@ def bill(
         curtailment=_curtailment(park, actual, course),
         fuel=_fuel(park, course),
         networks=sum(
-            float(course.lacked_kwh[node].sum()) * lacked_per_kwh for node in course.lacked_kwh
+            (float(course.lacked_kwh[node].sum()) * lacked_per_kwh for node in course.lacked_kwh),
+            0.0,
         )
         + sum(
             float(course.spilled_kwh[node.node_id].sum()) * (node.spill_cost_per_kwh or 0.0)

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from vpp.model.time import Interval
 from vpp.service.backtest.asked import BacktestOptions, Way
-from vpp.service.backtest.backtest import Backtest, Row, backtest
+from vpp.service.backtest.backtest import Backtest, backtest
+from vpp.service.backtest.rows import Row
 from vpp.service.demo.bars import Bars
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant

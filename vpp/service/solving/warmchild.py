@@ -120,10 +120,8 @@ class WarmChild:
             return answer
 
     async def _ask(self, child: asyncio.subprocess.Process, payload: bytes) -> bytes:
-        assert child.stdin is not None
-        child.stdin.write(HEADER.pack(len(payload)) + payload)
-        await child.stdin.drain()
-        return await _read(child)
+        await write_question(child, payload)
+        return await read_answer(child)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         # No threads but the child's own: the linear algebra of its parts is too small for more.
@@ -136,7 +134,7 @@ class WarmChild:
             start_new_session=True,  # Ctrl-C at a terminal is for us: the child ends when we let it
         )
         self._child = child
-        await _read(child)  # it has said that it is ready
+        await read_answer(child)  # it has said that it is ready
         return child
 
     def _spawn_soon(self) -> None:
@@ -168,7 +166,20 @@ class WarmChild:
             await child.wait()
 
 
-async def _read(child: asyncio.subprocess.Process) -> bytes:
+async def write_question(child: asyncio.subprocess.Process, payload: bytes) -> None:
+    """Put a frame on a child's stdin. `OSError` where it has gone."""
+    assert child.stdin is not None
+    child.stdin.write(HEADER.pack(len(payload)) + payload)
+    await child.stdin.drain()
+
+
+async def read_answer(child: asyncio.subprocess.Process) -> bytes:
+    """The next frame on a child's stdout.
+
+    Raises:
+        asyncio.IncompleteReadError: It has gone.
+        ValueError: The frame is larger than any answer of ours.
+    """
     assert child.stdout is not None
     header = await child.stdout.readexactly(HEADER.size)
     (size,) = HEADER.unpack(header)

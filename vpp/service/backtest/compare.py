@@ -1,0 +1,158 @@
+"""Lives through the same days side by side, each in a process of its own: strategies compared.
+
+    compare ─┬─ child ── solver        the current strategies
+             ├─ child ── solver        a candidate
+             └─ …                      at most `processes` at once, each of low priority
+
+Each child plays the whole span (`living.py`) and tells how far it is; the result is the same as if one
+process had played them in turn. Who asks may cancel: the children are killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias
+
+from vpp.errors import ConfigError, UnavailableError, VppError
+from vpp.service.backtest.asked import BacktestOptions, Way
+from vpp.service.backtest.backtest import Backtest, ways_of
+from vpp.service.backtest.living import Lived, Variant
+from vpp.service.solving.warmchild import read_answer, write_question
+
+SIDE_BY_SIDE = 2
+"""Lives at once where nobody says otherwise; each uses about one core."""
+
+NICENESS = 10
+"""Of the children: a plant that runs beside them goes first."""
+
+Progress: TypeAlias = Callable[[str, datetime], None]
+"""Is told which life stands at which moment of its span; hourly, and of the run-up before it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a child is asked: one life."""
+
+    variant: Variant
+    options: BacktestOptions
+    way: Way
+
+
+def unwatched(name: str, now: datetime) -> None:
+    """Nobody looks on."""
+
+
+async def compare(
+    variants: Sequence[Variant],
+    options: BacktestOptions,
+    *,
+    processes: int = SIDE_BY_SIDE,
+    progress: Progress = unwatched,
+) -> Backtest:
+    """Live through the span with each variant; differences are told against the first.
+
+    Plans are made for several futures where `options.scenarios` says so, for the forecast alone
+    otherwise. Each life also holds doing nothing, and foresight where `options.foresight` asks for it,
+    from its own opening state.
+
+    Args:
+        variants: One or more, with names of their own.
+        options: Span, how often plans are made, seed.
+        processes: How many lives at once.
+        progress: Shown how far each is.
+
+    Raises:
+        ConfigError: No variants, two of one name, or a park that cannot be replayed as asked.
+        PlanError, DataError: A replay cannot be scored honestly.
+        UnavailableError: A child died.
+    """
+    names = [variant.name for variant in variants]
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(
+            f"{names or 'nothing'} is to be compared",
+            where="back-test",
+            fix="Give one or more variants, each with a name of its own",
+        )
+    way = ways_of(options)[-1]
+    jobs = [Job(variant=variant, options=options, way=way) for variant in variants]
+    lives = await side_by_side(jobs, processes=processes, progress=progress)
+    return Backtest(file=variants[0].file, options=options, lives=lives)
+
+
+async def both_ways(
+    variant: Variant,
+    options: BacktestOptions,
+    *,
+    processes: int = SIDE_BY_SIDE,
+    progress: Progress = unwatched,
+) -> Backtest:
+    """Live through the span with the park file's own strategies, in every way asked for. Raises as `compare`."""
+    jobs = [
+        Job(variant=replace(variant, name=way.value), options=options, way=way)
+        for way in ways_of(options)
+    ]
+    lives = await side_by_side(jobs, processes=processes, progress=progress)
+    return Backtest(file=variant.file, options=options, lives=lives)
+
+
+async def side_by_side(
+    jobs: Sequence[Job], *, processes: int, progress: Progress
+) -> tuple[Lived, ...]:
+    """What each job came to, in order. Raises as `compare`; the first failure ends the others."""
+    room = asyncio.Semaphore(processes)
+
+    async def one(job: Job) -> Lived:
+        async with room:
+            return await _live(job, progress)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(job), name=job.variant.name) for job in jobs]
+    except* VppError as errors:
+        raise errors.exceptions[0] from None
+    return tuple(task.result() for task in tasks)
+
+
+async def _live(job: Job, progress: Progress) -> Lived:
+    """Let a child live through one job."""
+    name = job.variant.name
+    path = os.pathsep.join(entry or os.curdir for entry in sys.path)
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vpp.service.backtest.child"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        start_new_session=True,  # Ctrl-C at a terminal is for us
+    )
+    try:
+        await write_question(child, pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL))
+        while True:
+            answer = pickle.loads(await read_answer(child))
+            match answer:
+                case datetime():
+                    progress(name, answer)
+                case Lived():
+                    return answer
+                case VppError():
+                    raise answer
+                case _:
+                    raise TypeError(f"{type(answer).__name__} is no answer")
+    except (OSError, asyncio.IncompleteReadError) as error:
+        code = await child.wait()
+        raise UnavailableError(
+            f"the process that lived through {name!r} died with code {code}",
+            where="back-test",
+            fix="Look at its last words above; it may have run out of memory",
+        ) from error
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
