@@ -93,7 +93,7 @@ class Trajectory:
                 where="Trajectory",
                 fix="Ask for quarter-hours of the course",
             )
-        stood = {
+        stood: dict[str, Any] = {
             name: before
             if first == 0
             else {key: float(values[first - 1]) for key, values in course.items()}
