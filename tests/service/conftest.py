@@ -144,11 +144,16 @@ def a_link() -> Callable[[], QuietLink]:
 @pytest.fixture
 def empty_plant(park_file: ParkFile, tmp_path: Path) -> Plant:
     """Just started: nothing heard, no plan."""
+    return a_plant(park_file, NOW, tmp_path)
+
+
+def a_plant(file: ParkFile, now: datetime, data: Path) -> Plant:
+    """A plant of any park, just started, its links quiet."""
     link = QuietLink()
     return build_plant(
-        park_file,
-        clock=SimulatedClock(NOW),
-        data=tmp_path,
+        file,
+        clock=SimulatedClock(now),
+        data=data,
         journal=MemoryJournal(),
         source=link,
         sink=link,

@@ -34,7 +34,11 @@ ShortId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,20}$")]
 """With an object address behind it, it is still an id."""
 Ip = Annotated[str, AfterValidator(_an_address)]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
-ObjectAddress = Annotated[int, BeforeValidator(_number), Field(ge=1, le=0xFFFFFF)]
+_Hex = Annotated[str, StringConstraints(pattern=rf"^{_HEX.pattern}$")]
+ObjectAddress = Annotated[
+    int, BeforeValidator(_number, json_schema_input_type=int | _Hex), Field(ge=1, le=0xFFFFFF)
+]
+"""An editor that reads the JSON Schema takes both ways of writing it too."""
 CommonAddress = Annotated[int, Field(ge=1, le=65_534)]
 Counts = Literal["feed", "draw"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

@@ -44,7 +44,10 @@ def _raw(given: Any) -> Any:
     return int(given, 16) if isinstance(given, str) and _HEX.fullmatch(given) else given
 
 
-Raw = Annotated[int, BeforeValidator(_raw), Field(ge=0, lt=2**64)]
+_Hex = Annotated[str, StringConstraints(pattern=rf"^{_HEX.pattern}$")]
+Raw = Annotated[
+    int, BeforeValidator(_raw, json_schema_input_type=int | _Hex), Field(ge=0, lt=2**64)
+]
 
 
 class RegisterSection(Section):
