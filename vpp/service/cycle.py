@@ -55,6 +55,7 @@ from vpp.service.steering import results as actingresults
 from vpp.service.steering import share as actingshare
 from vpp.service.steering import track as actingtrack
 from vpp.service.trading import awarding, nominating, outside, positions, trading
+from vpp.service.tuning import changing as tuning
 from vpp.service.window import window
 
 PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
@@ -95,6 +96,8 @@ async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
     """Make the plan of the interval that begins at `now`, and adopt it if it holds."""
     async with plant.planning:
         plant.replan = None
+        with suppress(UnavailableError):  # said and counted there: what waits waits on
+            await tuning.take(plant, now)
         await _solve_and_adopt(plant, now, began)
 
 

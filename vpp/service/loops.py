@@ -23,6 +23,7 @@ from vpp.service.reports import reporting
 from vpp.service.reports import sending as reportsending
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
 from vpp.service.steering.pace import acting
+from vpp.service.tuning import watch as strategywatch
 from vpp.service.venues import desk as venuedesk
 from vpp.service.venues import watch as venuewatch
 from vpp.service.venues.state import VenueDesk
@@ -86,6 +87,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         | iec104.loops(plant)
         | ocpp.loops(plant)
         | vtn.loops(plant)
+        | strategywatch.loops(plant)
         | seatless
     )
 

@@ -25,6 +25,7 @@ from vpp.service.people.metrics import PeopleMetrics
 from vpp.service.reports.metrics import ReportMetrics
 from vpp.service.steering.agcmetrics import AgcMetrics
 from vpp.service.steering.metrics import ControlMetrics
+from vpp.service.tuning.metrics import TuningMetrics
 from vpp.service.venues.metrics import VenueMetrics
 from vpp.service.vtn.metrics import SiteMetrics
 from vpp.service.window.metrics import WindowMetrics
@@ -68,6 +69,7 @@ class Metrics:
         self._measure_park()
         self._measure_forecasts()
         self.venues = VenueMetrics(self.registry)
+        self.tuning = TuningMetrics(self.registry)
         self.agc = AgcMetrics(self.registry)
         self.control = ControlMetrics(self.registry)
         self.window = WindowMetrics(self.registry)

@@ -70,6 +70,7 @@ from vpp.service.solving.executor import Executor
 from vpp.service.steering.desk import ActDesk
 from vpp.service.trading.desk import ReleaseAsked, TradingDesk
 from vpp.service.trading.positiondesk import PositionDesk
+from vpp.service.tuning.desk import Strategy, TuningDesk
 from vpp.service.venues.state import VenueDesk
 from vpp.service.vtn.desk import VtnDesk
 from vpp.service.window.desk import WindowDesk
@@ -81,7 +82,6 @@ from vpp.trade.presubmit import Offered
 TRACE_POINTS = 3000
 """Two days of one-minute control cycles: what the page draws."""
 
-Strategy = Callable[[PlanningView], tuple[Term, ...]]
 Reach = Callable[[str], None]
 """Called with the name of each point between intent and effect, so that a test can stop there."""
 
@@ -207,6 +207,8 @@ class Plant:
     started_at: datetime
     strategies: tuple[Strategy, ...]
     strategy_version: str
+    tuning: TuningDesk
+    """Which strategies run and wait, and who changed what."""
 
     # ports
     journal: Journal

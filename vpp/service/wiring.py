@@ -85,13 +85,16 @@ from vpp.service.openadr.schema import OpenAdr2bSection, OpenAdrSection
 from vpp.service.park.parkfile import ParkFile, StrategyUse
 from vpp.service.people.desk import PeopleDesk
 from vpp.service.people.wiring import open_people
-from vpp.service.plant import Plant, QuotaDesk, Reach, Strategy
+from vpp.service.plant import Plant, QuotaDesk, Reach
 from vpp.service.quotas import quotas
 from vpp.service.reports.wiring import open_platforms
 from vpp.service.secretfiles import headers_of, read_secret
 from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.service.steering.desk import ActDesk, patience_of
 from vpp.service.trading.positiondesk import PositionDesk
+from vpp.service.tuning import reading as strategyreading
+from vpp.service.tuning.desk import Strategy
+from vpp.service.tuning.starting import desk_of
 from vpp.service.venues.schema import (
     AnyVenue,
 )
@@ -185,6 +188,9 @@ def build_plant(
     file = devicetestrecord.as_tested(file, tested)
     park, now = file.park, clock.now()
     plausible = plausible_kw(park)
+    text = strategyreading.text_of(file)
+    reader = strategyreading.reader_of(file, load_strategies)
+    tuning = desk_of(text, None, reader, journal)
     began_at, measured = recovery.began_at(journal, now), quotas.measured(park, file.quotas)
     whole_from = latest_boundary(began_at + QUARTER - timedelta.resolution, QUARTER)
     plant = Plant(
@@ -194,7 +200,8 @@ def build_plant(
         started_at=now,
         tested=tested,
         strategies=load_strategies(file.strategies),
-        strategy_version=strategy_version(file.strategies),
+        strategy_version=tuning.live.version,
+        tuning=tuning,
         journal=journal,
         source=source,
         sink=sink,

@@ -38,6 +38,7 @@ from vpp.service.api import (
     simulations,
     sites,
     stations,
+    strategies,
     stream,
     venues,
 )
@@ -129,6 +130,7 @@ def plant_routes() -> list[AnyRoute]:
         *regulation.ROUTES,
         *reports.ROUTES,
         *nominations.ROUTES,
+        *strategies.ROUTES,
         *stream.ROUTES,
         *venues.ROUTES,
         *operations.ROUTES,

@@ -39,6 +39,8 @@ PARAMETERS = {
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "venue": "Id of a venue of `GET /v1/venues`.",
     "resource_id": "Id of a resource of `GET /v1/resources`.",
+    "number": "As `GET /v1/strategies/versions` numbers it.",
+    "preview_id": "As the answer to `POST /v1/strategies/preview` named it.",
     "series_id": "Such as `price.day-ahead.se3`: a-z, 0-9, hyphen and point, at most 80.",
 }
 

@@ -40,7 +40,7 @@ from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade, Term
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.service.plant import Strategy
+from vpp.service.tuning.desk import Strategy
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
 

@@ -1,0 +1,247 @@
+"""Strategies over HTTP: read, validate, preview, put, roll back, and a candidate in the shadow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from vpp.errors import UnavailableError
+from vpp.service.api.problems import HttpRefusal
+from vpp.service.api.reading import MAX_FAULTS
+from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
+from vpp.service.park.config import ConfigErrors
+from vpp.service.plant import Plant
+from vpp.service.tuning import changing, record
+from vpp.service.tuning.desk import version_of
+from vpp.service.tuning.differences import differences
+from vpp.service.tuning.view import fault_views, strategies_view, version_view
+from vpp.wire import ProblemFault
+from vpp.wirestrategies import (
+    PreviewRequest,
+    PreviewView,
+    RollbackRequest,
+    ShadowEndRequest,
+    ShadowRequest,
+    ShadowsView,
+    StrategiesRequest,
+    StrategiesText,
+    StrategiesView,
+    ValidationView,
+    VersionsView,
+    VersionTextView,
+    VersionView,
+)
+
+Made = TypeVar("Made")
+
+
+async def show_strategies(plant: Plant, call: Call[Nothing, Nothing]) -> StrategiesView:
+    return strategies_view(plant, call.now)
+
+
+async def put_strategies(plant: Plant, call: Call[Nothing, StrategiesRequest]) -> VersionView:
+    asked = call.body
+    version = await _accepted(
+        plant,
+        changing.put(
+            plant,
+            asked.text,
+            by=asked.by,
+            reason=asked.reason,
+            based_on=asked.based_on,
+            now=call.now,
+        ),
+    )
+    return version_view(plant, version)
+
+
+async def validate(plant: Plant, call: Call[Nothing, StrategiesText]) -> ValidationView:
+    text, desk = call.body.text, plant.tuning
+    try:
+        read = await asyncio.to_thread(desk.reader, text, "strategies")
+    except ConfigErrors as error:
+        faults = fault_views(error.faults[:MAX_FAULTS])
+        return ValidationView(valid=False, version=version_of(text), faults=faults, changes=[])
+    before = desk.live if desk.waiting is None else desk.waiting
+    changes = list(differences(before.tree, read.tree))
+    return ValidationView(valid=True, version=read.version, faults=[], changes=changes)
+
+
+async def list_versions(plant: Plant, call: Call[Nothing, Nothing]) -> VersionsView:
+    newest_first = sorted(plant.tuning.versions.values(), key=lambda one: -one.number)
+    return VersionsView(versions=[version_view(plant, one) for one in newest_first])
+
+
+async def show_version(plant: Plant, call: Call[Nothing, Nothing]) -> VersionTextView:
+    asked, desk = call.path["number"], plant.tuning
+    version = desk.versions.get(int(asked)) if asked.isdecimal() and len(asked) < 10 else None
+    text = None if version is None else record.text_of(plant.journal, version.number)
+    if version is None or text is None:
+        raise HttpRefusal(
+            "there is no such version",
+            code="unknown_version",
+            where=f"version {asked[:80]}",
+            fix="Look at GET /v1/strategies/versions",
+        )
+    return VersionTextView(version=version_view(plant, version), text=text, changes=[])
+
+
+async def roll_back(plant: Plant, call: Call[Nothing, RollbackRequest]) -> VersionView:
+    asked = call.body
+    version = await _accepted(
+        plant,
+        changing.roll_back(
+            plant,
+            asked.to,
+            by=asked.by,
+            reason=asked.reason,
+            based_on=asked.based_on,
+            now=call.now,
+        ),
+    )
+    return version_view(plant, version)
+
+
+async def start_preview(plant: Plant, call: Call[Nothing, PreviewRequest]) -> PreviewView:
+    raise _later("previews")
+
+
+async def show_preview(plant: Plant, call: Call[Nothing, Nothing]) -> PreviewView:
+    raise HttpRefusal(
+        "there is no such preview",
+        code="unknown_preview",
+        where=f"preview {call.path['preview_id'][:80]}",
+        fix="Start one: POST /v1/strategies/preview",
+    )
+
+
+async def show_shadow(plant: Plant, call: Call[Nothing, Nothing]) -> ShadowsView:
+    return ShadowsView(shadow=None)
+
+
+async def start_shadow(plant: Plant, call: Call[Nothing, ShadowRequest]) -> ShadowsView:
+    raise _later("shadows")
+
+
+async def end_shadow(plant: Plant, call: Call[Nothing, ShadowEndRequest]) -> ShadowsView:
+    return ShadowsView(shadow=None)
+
+
+def _later(what: str) -> UnavailableError:
+    return UnavailableError(f"{what} are not made yet", where="strategies", fix="Try later")
+
+
+async def _accepted(plant: Plant, making: Awaitable[Made]) -> Made:
+    """What was accepted; faults of the text are told all at once, each with its place."""
+    try:
+        return await making
+    except ConfigErrors as error:
+        plant.metrics.tuning.changed("refused")
+        raise HttpRefusal(
+            f"the text has {len(error.faults)} faults, the first: {error.faults[0]}"[:400],
+            code="invalid_strategies",
+            where="body.text",
+            fix="Mend what `errors` lists; POST /v1/strategies/validate shows it too",
+            faults=[
+                ProblemFault(path=f"{one.line}:{one.column}: {one.path}", what=one.what)
+                for one in error.faults[:MAX_FAULTS]
+            ],
+        ) from error
+
+
+ROUTES: tuple[AnyRoute, ...] = (
+    reading(
+        "/v1/strategies",
+        "The strategies that plans are made by, what waits, and what the file says",
+        show_strategies,
+        gives=StrategiesView,
+    ),
+    writing(
+        "PUT",
+        "/v1/strategies",
+        "Take a strategy file from the next plan on; `based_on` is the version of the file it was made from",
+        put_strategies,
+        takes=StrategiesRequest,
+        gives=VersionView,
+        codes=("conflict", "invalid_strategies", "invalid_data", "unavailable"),
+        example={
+            "text": "strategies: []\n",
+            "by": "Li",
+            "reason": "the battery is worn",
+            "based_on": "0123456789ab",
+        },
+    ),
+    writing(
+        "POST",
+        "/v1/strategies/validate",
+        "What is wrong with a strategy file, each fault with its place, and what it would change",
+        validate,
+        takes=StrategiesText,
+        gives=ValidationView,
+        keeps=False,
+    ),
+    writing(
+        "POST",
+        "/v1/strategies/preview",
+        "Begin to find out what a strategy file would do: back-test and tomorrow's plan beside the live one",
+        start_preview,
+        takes=PreviewRequest,
+        gives=PreviewView,
+        codes=("invalid_strategies", "preview_running", "unavailable"),
+        keeps=False,
+    ),
+    reading(
+        "/v1/strategies/previews/{preview_id}",
+        "How far a preview is, and what it found",
+        show_preview,
+        gives=PreviewView,
+        codes=("unknown_preview",),
+    ),
+    reading(
+        "/v1/strategies/versions",
+        "All versions on record, the newest first",
+        list_versions,
+        gives=VersionsView,
+    ),
+    reading(
+        "/v1/strategies/versions/{number}",
+        "One version with its text, and what it changed",
+        show_version,
+        gives=VersionTextView,
+        codes=("unknown_version",),
+    ),
+    writing(
+        "POST",
+        "/v1/strategies/rollback",
+        "Take the text of an earlier version back from the next plan on, as a new version",
+        roll_back,
+        takes=RollbackRequest,
+        gives=VersionView,
+        codes=("conflict", "invalid_strategies", "invalid_data", "unavailable"),
+    ),
+    reading(
+        "/v1/strategies/shadow",
+        "The candidate beside the live version, and its score",
+        show_shadow,
+        gives=ShadowsView,
+    ),
+    writing(
+        "POST",
+        "/v1/strategies/shadow",
+        "Run a candidate beside the live version: it plans and never steers; it replaces the one before",
+        start_shadow,
+        takes=ShadowRequest,
+        gives=ShadowsView,
+        codes=("invalid_strategies", "unavailable"),
+    ),
+    writing(
+        "POST",
+        "/v1/strategies/shadow/end",
+        "Let the candidate rest; its score stays",
+        end_shadow,
+        takes=ShadowEndRequest,
+        gives=ShadowsView,
+        codes=("unavailable",),
+    ),
+)

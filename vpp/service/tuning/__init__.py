@@ -1,0 +1,1 @@
+"""Strategies changed with care: watched, checked, previewed, taken at a plan, on record, taken back."""
