@@ -42,7 +42,7 @@ from vpp.service.demandresponse import reply as drreply
 from vpp.service.kill import Scope
 from vpp.service.park.parkfile import load_park
 from vpp.service.plant import Plant
-from vpp.service.trading import awarding
+from vpp.service.trading import awarding, byhand
 from vpp.service.trading import log as tradelog
 from vpp.trade.book import BidBook
 from vpp.trade.calendar import TradeRefusal
@@ -822,3 +822,18 @@ def test_the_cycle_moves_a_story_on_and_counts_its_money(making: Making) -> None
 
     asyncio.run(run())
     assert np.isfinite(float(drmoney.paid(plant)))
+
+
+def test_nothing_is_nominated_for_a_window_that_a_person_locked(making: Making) -> None:
+    plant = making()
+
+    async def run() -> None:
+        await invite(plant)
+        await planned(plant)
+        said = {"by": "Li", "reason": "agreed by telephone"}
+        await byhand.lock(plant, PRODUCT, WINDOW, locked=True, **said, now=NOW)
+        await demandresponse.advance(plant, REPLY_AT)
+
+    asyncio.run(run())
+    assert story(plant).stage is Stage.INVITED
+    assert not plant.book.all_bids()

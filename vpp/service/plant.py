@@ -68,7 +68,7 @@ from vpp.service.quotas.tally import Tally
 from vpp.service.reports.desk import ReportDesk
 from vpp.service.solving.executor import Executor
 from vpp.service.steering.desk import ActDesk
-from vpp.service.trading.desk import ReleaseAsked, TradingDesk
+from vpp.service.trading.desk import HandBids, ReleaseAsked, TradingDesk
 from vpp.service.trading.positiondesk import PositionDesk
 from vpp.service.tuning.desk import Strategy, TuningDesk
 from vpp.service.venues.state import VenueDesk
@@ -150,6 +150,9 @@ class MadeOffer:
 
     offered: Offered | None = None
     """What it comes to, for the limits; the same."""
+
+    hand: HandBids | None = None
+    """The person's word that it is made of; None where it is the plan's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

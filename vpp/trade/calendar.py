@@ -40,6 +40,7 @@ class Refusal(StrEnum):
     NEEDS_APPROVAL = "needs_approval"
     RATE_EXCEEDED = "rate_exceeded"
     WRONG_LENGTH = "wrong_length"
+    LOCKED = "locked"
     OVER = "over"
     UNKNOWN_INVITATION = "unknown_invitation"
 

@@ -110,15 +110,7 @@ def bid_set_from_wire(response: BidSetResponse) -> BidSet:
         plan_id=response.plan_id,
         strategy_version=response.strategy_version,
         pack_digest=response.pack_digest,
-        bids=tuple(
-            Bid(
-                bid_id=bid.bid_id,
-                interval=_interval(bid.start, bid.end),
-                side=Side(bid.side),
-                offer=offer_from_wire(bid.offer),
-            )
-            for bid in response.bids
-        ),
+        bids=tuple(bid_from_wire(bid) for bid in response.bids),
     )
 
 
@@ -256,6 +248,20 @@ def bid_to_wire(bid: Bid) -> WireBid:
         end=bid.interval.end,
         side=bid.side.value,
         offer=offer_to_wire(bid.offer),
+    )
+
+
+def bid_from_wire(message: WireBid) -> Bid:
+    """The bid that a message speaks of.
+
+    Raises:
+        DataError: It breaks a rule of the model.
+    """
+    return Bid(
+        bid_id=message.bid_id,
+        interval=_interval(message.start, message.end),
+        side=Side(message.side),
+        offer=offer_from_wire(message.offer),
     )
 
 

@@ -157,14 +157,15 @@ def _hand_out(
             kept = planned.get(mover.resource.resource_id)
             most = 0.0 if kept is None else float(kept[steps].min())
         from_kw = float(mover.high_kw[steps].max() if up else mover.low_kw[steps].min())
-        kw = _take(rest, product, mover, at, most, up=up)
+        kw = take(rest, product, mover, at, most, up=up)
         found.setdefault(at, []).extend(_priced(mover, steps, from_kw, kw, up=up))
     return found
 
 
-def _take(
+def take(
     rest: Rest, product: MarketProduct, mover: Mover, at: int, kw: float, *, up: bool
 ) -> float:
+    """Hand out up to `kw` more (or less) feed of one in interval `at`, as the product calls it; what there was."""
     hours, call = rest.intervals[at].hours, product.call
     if call is None:
         return rest.take(mover, at, kw, up=up, hours=hours, called=not product.trades_energy)

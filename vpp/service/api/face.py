@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
+    byhand,
     calls,
     chargers,
     control,
@@ -108,6 +109,7 @@ def plant_routes() -> list[AnyRoute]:
     """Every route that is about a plant."""
     return [
         *markets.ROUTES,
+        *byhand.ROUTES,
         *calls.ROUTES,
         *invitations.ROUTES,
         *decisions.ROUTES,

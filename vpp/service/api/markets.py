@@ -56,6 +56,7 @@ NO_BIDS = (
     "shadow",
     "needs_approval",
     "rate_exceeded",
+    "locked",
 )
 MOST_DELIVERIES = 500
 
@@ -333,6 +334,7 @@ ROUTES: tuple[AnyRoute, ...] = (
             "unknown_bid_set",
             "conflict",
             "gate_closed",
+            "locked",
             "unavailable",
         ),
         tail="bid_set_id",

@@ -48,6 +48,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "conflict": (409, "Known already, with other content"),
         "shadow": (409, "The bids stay in the shadow"),
         "over": (409, "Its time has passed"),
+        "locked": (409, "A person locked what is bid for it"),
         "gate_closed": (409, "The gate has closed"),
         "gate_not_open": (409, "The gate is not open yet"),
         "body_too_large": (413, "The body is too large"),

@@ -11,7 +11,7 @@ from vpp.model.market import BidSet
 from vpp.service.demandresponse.reply import invited_product
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
-from vpp.service.trading import golive, presubmit
+from vpp.service.trading import golive, hands, presubmit
 from vpp.service.trading import log as tradelog
 from vpp.service.trading.trading import require_ready
 from vpp.trade.forms import Ladder, ladder_bids
@@ -27,13 +27,14 @@ async def place(
     `plant.trading` is held.
 
     Raises:
-        TradeRefusal: Killed, in doubt, or beyond a limit.
+        TradeRefusal: Killed, locked, in doubt, or beyond a limit.
         DataError: The product cannot express the quantity.
         UnavailableError: The journal cannot be written.
     """
     invitation, schedule = story.invitation, plant.schedule
     product, unit = invited_product(plant, invitation), trading_unit(plant)
     require_ready(plant, product)
+    hands.require_unlocked(plant, product.product_id, invitation.window)
     assert schedule is not None  # a capability was read from it
     revision = _revision(plant, story)
     bids = ladder_bids(

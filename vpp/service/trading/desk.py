@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from vpp.model.ids import ProductId
+from vpp.model.ids import ProductId, UnitId
+from vpp.model.market import Bid
 from vpp.model.time import Interval
 from vpp.trade.presubmit import Offered, Profile, RateMeter, RefusalTally
 
@@ -41,6 +42,42 @@ class HeldBid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandBids:
+    """What a person wants offered for one delivery, in place of what the plan would offer."""
+
+    number: int
+    product_id: ProductId
+    unit_id: UnitId
+    delivery: Interval
+    bids: tuple[Bid, ...]
+    """Of revision 0: each bid set made of them gets its own."""
+
+    based_on: str | None
+    """The bid set that the person had before them; None where there was none."""
+
+    by: str
+    reason: str
+    at: datetime
+    ended_by: str | None = None
+    """Who gave the delivery back to the plan; None while the bids hold."""
+
+    ended_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidLock:
+    """A person says that nothing newer leaves for one delivery, or lets go of that."""
+
+    number: int
+    product_id: ProductId
+    delivery: Interval
+    locked: bool
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAsked:
     """One person asked to release the kill switch; another one must agree in time."""
 
@@ -58,6 +95,15 @@ class TradingDesk:
     """The newest act on each product."""
 
     held: dict[str, HeldBid] = field(default_factory=dict)
+    by_hand: dict[tuple[ProductId, Interval], HandBids] = field(default_factory=dict)
+    """The newest by delivery, those that ended too."""
+
+    locks: dict[tuple[ProductId, Interval], BidLock] = field(default_factory=dict)
+    """The newest word by delivery."""
+
+    hands: int = 0
+    """Edits and locks that were ever made: the number of the newest."""
+
     rates: dict[ProductId, RateMeter] = field(default_factory=dict)
     refusals: dict[ProductId, RefusalTally] = field(default_factory=dict)
     warned: dict[ProductId, frozenset[str]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from vpp.model.resource import Storage
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary, local_date, local_moment
 from vpp.service.bids.biddable import biddable
 from vpp.service.plant import MadeOffer, Plant
+from vpp.service.trading import hands
 from vpp.trade.presubmit import (
     NOTHING,
     Facts,
@@ -52,6 +53,9 @@ def facts_of(
             day_cost += offered_by(plant, one).worst_cost
     before = [(back, offered_by(plant, one)) for back, one in _days_before(plant, bid_set, product)]
     total = sum((share for _, share in unit.trading_share), NOTHING)
+    hand = hands.standing(plant, bid_set.product_id, bid_set.delivery)
+    # Who wrote bids has looked at them: they surprise nobody, and every hard limit holds for them too.
+    written = [] if hand is None else [hands.offered_by(hand, plant).profile]
     return Facts(
         # The unit's, not what one product takes of it: exposure is counted over all its products.
         capability_mw=exact(unit.declared_kw) / 1000,
@@ -64,7 +68,8 @@ def facts_of(
         shares={name: share / total for name, share in unit.trading_share if share > 0},
         yesterday=next((one.profile for back, one in before if back == 1), None),
         trailing=median_of([one.profile for _, one in before]),
-        approved=[
+        approved=written
+        + [
             held.profile
             for held in plant.trade.held.values()
             if held.approved_by is not None

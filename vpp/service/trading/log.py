@@ -11,7 +11,7 @@ from vpp.ports import JournalEntry
 from vpp.service import record
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
-from vpp.service.trading import golive, presubmit
+from vpp.service.trading import golive, hands, presubmit
 from vpp.trade.callrecords import activation_from_record, move_from_record
 from vpp.trade.invitations import invitation_from_record, step_from_record
 from vpp.trade.outsiderecords import outside_from_record
@@ -44,6 +44,8 @@ def recover(plant: Plant) -> None:
         golive.replay(plant, entry)
     for entry in plant.journal.entries(presubmit.HELD, presubmit.APPROVAL):
         presubmit.replay(plant, entry)
+    for entry in plant.journal.entries(hands.HAND, hands.HAND_END, hands.LOCK):
+        hands.replay(plant, entry)
 
 
 def _book(plant: Plant, entry: JournalEntry) -> None:

@@ -28,7 +28,7 @@ from vpp.service.calls import activations
 from vpp.service.feeds import watch as feedwatch
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
-from vpp.service.trading import golive, presubmit
+from vpp.service.trading import golive, hands, presubmit
 from vpp.service.trading import log as tradelog
 from vpp.service.venues.state import desk_of
 from vpp.trade.calendar import Refusal, TradeRefusal, deliveries_from, require_open
@@ -73,7 +73,7 @@ async def answer_bid_request(
             _require_not_killed(plant, product)
             plant.book.sent(known.bid_set.bid_set_id)
             return known.response
-        unit, delivery, schedule = _askable(plant, product, request, now)
+        unit, delivery, schedule = askable(plant, product, request, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
         bid_set = _bid_set(
@@ -122,15 +122,15 @@ def _count_arrival(
     and counts for nothing, so that neither nonsense nor patience stops a market.
 
     Raises:
-        TradeRefusal: `rate_exceeded`, or as `_askable`.
+        TradeRefusal: `rate_exceeded`, or as `askable`.
     """
     may_be_known = plant.unsure or plant.book.by_request(request.request_id) is not None
     if not request.dry_run and not may_be_known:
-        _askable(plant, product, request, now)
+        askable(plant, product, request, now)
         presubmit.require_rate(plant, product, now)
 
 
-def _askable(
+def askable(
     plant: Plant, product: MarketProduct, request: BidRequest, now: datetime
 ) -> tuple[BiddingUnit, Interval, Schedule]:
     """For whom, for when and from what plan bids can be made now; refused where they cannot.
@@ -141,6 +141,8 @@ def _askable(
     unit, delivery = _unit(plant, product, request.unit), _delivery(request)
     if not request.dry_run and (reason := plant.file.not_biddable(product.product_id)):
         raise _not_biddable(product.product_id, reason)
+    if not request.dry_run:
+        hands.require_unlocked(plant, product.product_id, delivery)
     require_ready(plant, product)
     require_open(product, delivery, now)
     _require_length(product, delivery, request)
@@ -172,7 +174,7 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
     """Take a bid set back before its gate; again changes nothing.
 
     Raises:
-        TradeRefusal: Unknown, or too late.
+        TradeRefusal: Unknown, too late, or locked.
         ConflictError: It was superseded or awarded.
         UnavailableError: The journal cannot be written.
     """
@@ -183,6 +185,7 @@ async def withdraw(plant: Plant, product_id: str, bid_set_id: str, *, now: datet
         if answer.bid_set.product_id != product_id:
             raise _unknown_bid_set(bid_set_id)
         if plant.book.may_withdraw(bid_set_id, now):
+            hands.require_unlocked(plant, answer.bid_set.product_id, answer.bid_set.delivery)
             _require_not_sent(plant, product_id, bid_set_id)
             await tradelog.append(plant, tradelog.WITHDRAWAL, bid_set_id, b"{}", now=now)
             plant.book.withdraw(bid_set_id, now)
@@ -420,30 +423,30 @@ def _made_offer(
     delivery: Interval,
     schedule: Schedule,
 ) -> MadeOffer:
-    """The offer for a delivery: it does not change while plan and position stand, only its ids do."""
+    """The offer for a delivery: while plan, position and what a person wrote stand, only its ids change.
+
+    Raises:
+        TradeRefusal: `limits_breached`: what a person wrote cannot be delivered by this plan.
+    """
     position, binding = (
         plant.book.position(unit.unit_id),
         plant.file.binding(product.product_id),
     )
+    hand = hands.standing(plant, product.product_id, delivery)
     made = plant.offers.get((product.product_id, delivery))
-    if made is None or made.schedule is not schedule or made.position is not position:
-        bids = offer_for(
-            product,
-            unit,
-            delivery,
-            schedule,
-            position,
-            plant.file.park,
-            binding,
-            plant.products,
-            revision=0,
-        )
-        reasons = to_bytes(
-            reasons_for(
-                product, unit, delivery, bids, schedule, position, plant.file.park, binding,
-                _expected_prices(plant, schedule),
-            )
+    same = made is not None and made.schedule is schedule and made.position is position
+    if made is None or not same or made.hand is not hand:
+        bids = plan_offer(plant, product, unit, delivery, schedule)
+        if hand is not None:
+            hands.require_deliverable(plant, product, unit, hand, bids, schedule)
+            bids = hand.bids
+        told = reasons_for(
+            product, unit, delivery, bids, schedule, position, plant.file.park, binding,
+            _expected_prices(plant, schedule),
         )  # fmt: skip
+        if hand is not None:
+            told = told.model_copy(update={"note": f"{hand.by} wrote them: {hand.reason}"})
+        reasons = to_bytes(told)
         stems = tuple(bid.bid_id.rsplit("/", 1)[0] for bid in bids)
         made = MadeOffer(
             schedule=schedule,
@@ -453,9 +456,31 @@ def _made_offer(
             json=cut_at_revision(bids),
             reasons=reasons,
             reasons_key=hashlib.sha256(reasons).hexdigest(),
+            hand=hand,
         )
         plant.offers[product.product_id, delivery] = made
     return made
+
+
+def plan_offer(
+    plant: Plant,
+    product: MarketProduct,
+    unit: BiddingUnit,
+    delivery: Interval,
+    schedule: Schedule,
+) -> tuple[Bid, ...]:
+    """What the plan itself would offer for a delivery, of revision 0. Raises as `offer_for`."""
+    return offer_for(
+        product,
+        unit,
+        delivery,
+        schedule,
+        plant.book.position(unit.unit_id),
+        plant.file.park,
+        plant.file.binding(product.product_id),
+        plant.products,
+        revision=0,
+    )
 
 
 def _expected_prices(plant: Plant, schedule: Schedule) -> Floats:
@@ -469,6 +494,7 @@ def _expected_prices(plant: Plant, schedule: Schedule) -> Floats:
 def forget_offers(plant: Plant, now: datetime) -> None:
     """Drop offers of deliveries whose time has passed, and what bids are compared by once nothing is compared to it."""
     plant.offers = {key: made for key, made in plant.offers.items() if key[1].end > now}
+    hands.forget(plant, now)
     desk = plant.trade
     oldest = now - timedelta(days=plant.file.trading.limits.novelty_days + 1)
     desk.held = {name: held for name, held in desk.held.items() if held.delivery.end > oldest}

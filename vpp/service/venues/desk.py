@@ -27,7 +27,7 @@ from vpp.model.venue import Foreign, Later, Submission
 from vpp.service.events import Severity
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
-from vpp.service.trading import awarding, golive, trading
+from vpp.service.trading import awarding, golive, hands, trading
 from vpp.service.trading.log import DISOWNED
 from vpp.service.venues import awards as venueawards
 from vpp.service.venues import log as venuelog
@@ -122,8 +122,11 @@ async def _make(plant: Plant, desk: VenueDesk, product: MarketProduct, delivery:
 
 
 def _wanted(plant: Plant, product: MarketProduct, delivery: Interval, revision: int) -> bool:
-    """Whether bids are to be made: there are none, or only some in the shadow of a product that is live."""
+    """Whether bids are to be made: none are there, only some in the shadow of a live product, or not a person's."""
     if revision == 1:
+        return True
+    hand = hands.standing(plant, product.product_id, delivery)
+    if hand is not None and hands.given_as(plant, hand) is None:
         return True
     newest = plant.book.newest_of(product.product_id, trading_unit(plant).unit_id, delivery)
     if newest is None:  # a person withdrew them
