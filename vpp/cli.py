@@ -20,6 +20,7 @@ from vpp.commands.check import check
 from vpp.commands.demo import demo
 from vpp.commands.devices import device_app, simulate_app
 from vpp.commands.forecast import forecast
+from vpp.commands.init import init
 from vpp.commands.kill import kill
 from vpp.commands.people import people_app
 from vpp.commands.plan import plan
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(demo)
+app.command()(init)
 app.command()(run)
 app.command()(kill)
 app.command()(check)

@@ -1,0 +1,1 @@
+"""A park of one's own from a table of what stands in it: `vpp init`."""
