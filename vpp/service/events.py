@@ -51,6 +51,11 @@ class EventLog:
         self._hushed = False
         self._log = structlog.get_logger("vpp")
 
+    @property
+    def number(self) -> int:
+        """Of the newest event; 0 before the first."""
+        return self._number
+
     def hush(self) -> None:
         """Keep events out of the process's log: they are those of a simulation, not of the service."""
         self._hushed = True

@@ -28,6 +28,7 @@ from vpp.service.api import (
     nominations,
     operations,
     overrides,
+    overview,
     park,
     people,
     planning,
@@ -53,6 +54,7 @@ from vpp.service.api.problems import (
 )
 from vpp.service.api.reading import MAX_BODY_BYTES
 from vpp.service.api.routes import AnyRoute, Call, Nothing, Subject, reading
+from vpp.service.api.shared import SharedAnswers
 from vpp.service.metrics import Metrics
 from vpp.service.plant import Plant
 from vpp.service.simulations.desk import SimulationDesk
@@ -71,8 +73,9 @@ def build_api(plant: Plant) -> web.Application:
     """The application of one plant; whoever runs it has checked `require_loopback`."""
     desk = SimulationDesk(plant.file.simulators, parks=plant.file.folder, clock=plant.clock)
     app = _application(desk, plant.metrics)
+    shared = SharedAnswers(lambda: plant.events.number)
     for route in _with_document(plant_routes(), routes()):
-        app.router.add_route(route.method, route.pattern, route.endpoint(plant))
+        app.router.add_route(route.method, route.pattern, route.endpoint(plant, shared))
     add_pages(app, PAGES)
     return app
 
@@ -119,6 +122,7 @@ def plant_routes() -> list[AnyRoute]:
         *instructions.ROUTES,
         *control.ROUTES,
         *park.ROUTES,
+        *overview.ROUTES,
         *people.ROUTES,
         *links.ROUTES,
         *chargers.ROUTES,

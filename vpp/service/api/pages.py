@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
 
 from aiohttp import web
 
 from vpp.errors import ConfigError
+from vpp.service.api.shared import pack, takes_gzip
 from vpp.service.security import API_BROWSER_CSP
 
 PAGES = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
 API_PAGES = {"/": "docs.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
 """Where there is no park to show."""
 
-STATIC = (
-    "app.js",
-    "charts.js",
-    "tables.js",
-    "app.css",
-    "docs.css",
-    "favicon.svg",
-    "vendor/uPlot.iife.min.js",
-    "vendor/uPlot.min.css",
-    "vendor/uPlot.LICENSE.txt",
-    "vendor/rapidoc-min.js",
-    "vendor/rapidoc.LICENSE.txt",
-)
-"""Everything that is served under `/static/`; no name of a request ever reaches the file system."""
+SERVED = (".js", ".css", ".svg", ".txt")
 
 
 def add_pages(app: web.Application, pages: Mapping[str, str]) -> None:
-    """Serve `pages` by path, and their files.
+    """Serve `pages` by path, and every script, style and picture of the folder under `/static/`.
+
+    What is served is what lies there now: no name of a request ever reaches the file system.
 
     Raises:
         ConfigError: A file is missing from this installation.
@@ -40,8 +32,14 @@ def add_pages(app: web.Application, pages: Mapping[str, str]) -> None:
     folder = web_folder()
     for path, name in pages.items():
         app.router.add_get(path, _file(folder / name), allow_head=False)
-    for name in STATIC:
-        app.router.add_get(f"/static/{name}", _file(folder / name), allow_head=False)
+    for file in static_files(folder):
+        name = file.relative_to(folder).as_posix()
+        app.router.add_get(f"/static/{name}", _file(file), allow_head=False)
+
+
+def static_files(folder: Path) -> list[Path]:
+    """Every file below `folder` that is served, in order of its path."""
+    return sorted(file for file in folder.rglob("*") if file.suffix in SERVED)
 
 
 def web_folder() -> Path:
@@ -59,13 +57,27 @@ def web_folder() -> Path:
 
 
 def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    if not path.is_file():
-        raise ConfigError(f"{path} is missing", where="page", fix="Install the package again")
-    headers = {"Cache-Control": "no-cache"}
+    """Gives a file from memory, packed for who takes it; 304 to who has it already."""
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} is missing", where="page", fix="Install the package again"
+        ) from error
+    packed = pack(body, level=9)
+    etag = hashlib.sha256(body).hexdigest()[:20]
+    kind = guess_type(path.name)[0] or "text/plain"
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "ETag": f'"{etag}"'}
     if path.name == "docs.html":
         headers["Content-Security-Policy"] = API_BROWSER_CSP
 
     async def send(request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(path, headers=headers)
+        if any(known.value == etag for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        response = web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+        if takes_gzip(request):
+            response.body = packed
+            response.headers["Content-Encoding"] = "gzip"
+        return response
 
     return send

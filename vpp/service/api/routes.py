@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from vpp.clock import Watch
 from vpp.service.api.reading import read_body, read_query
+from vpp.service.api.shared import SharedAnswers, wants_shared
 from vpp.wire import WireModel
 
 
@@ -96,13 +97,15 @@ class Route(Generic[S, Q, B]):
             return self.path
         return self.path.replace(f"{{{self.tail}}}", f"{{{self.tail}:.+}}")
 
-    def endpoint(self, subject: S) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The handler that aiohttp calls: read, do, write."""
+    def endpoint(
+        self, subject: S, shared: SharedAnswers | None = None
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The handler that aiohttp calls: read, do, write; pages may share what `shared` holds."""
         query = TypeAdapter(self.query)
         body = None if self.body is Nothing else TypeAdapter(self.body)
         nothing: Any = Nothing()
 
-        async def endpoint(request: web.Request) -> web.StreamResponse:
+        async def own(request: web.Request) -> web.StreamResponse:
             call = Call(
                 request=request,
                 path=request.match_info,
@@ -112,7 +115,30 @@ class Route(Generic[S, Q, B]):
             )
             return respond(await self.handle(subject, call))
 
-        return endpoint
+        if shared is None:
+            return own
+        held = shared
+
+        async def sharing(request: web.Request) -> web.StreamResponse:
+            return (
+                await held.answer(request, lambda: own(request))
+                if wants_shared(request)
+                else await own(request)
+            )
+
+        async def changing(request: web.Request) -> web.StreamResponse:
+            try:
+                return await own(request)
+            finally:
+                held.changed()
+
+        if self.changes:
+            return changing
+        return (
+            sharing
+            if self.method == "GET" and self.gives is not None and self.media == "application/json"
+            else own
+        )
 
 
 @overload

@@ -4,7 +4,8 @@
     data: {"kind": "award", …}  one line of JSON; every kind comes to the same listener
 
 A comment each 15 s keeps proxies from closing a quiet line. A listener that reads too slowly loses
-its oldest events (`EventLog`), nobody else's.
+its oldest events (`EventLog`), nobody else's; one that takes nothing for `SLOW_S` is let go, and comes
+back by itself where it is a browser.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
+import structlog
 from aiohttp import web
 from pydantic import Field
 
@@ -26,8 +28,11 @@ from vpp.wire import WireModel
 
 KEEPALIVE_S = 15.0
 RETRY_MS = 2000
-MOST_LISTENERS = 100
+SLOW_S = 10.0
+MOST_LISTENERS = 200
 MOST_AT_ONCE = 500
+
+log = structlog.get_logger("vpp.http")
 
 STREAMS = web.AppKey("streams", set[asyncio.Task[Any]])
 """The open streams of an application, to be ended when it shuts down."""
@@ -82,11 +87,30 @@ async def _stream(plant: Plant, request: web.Request, after: int | None) -> web.
         missed = [] if after is None else plant.events.recent(after)
         await response.prepare(request)
         try:
-            await response.write(b"retry: %d\n\n" % RETRY_MS + b"".join(map(_encoded, missed)))
+            await _write(response, b"retry: %d\n\n" % RETRY_MS + b"".join(map(_encoded, missed)))
             while True:
-                await response.write(await _next(queue))
+                await _write(response, await _next(queue))
         except ConnectionResetError:
             return response  # the listener has gone; there is nobody to tell
+        except SlowListenerError:
+            log.warning(
+                "a listener takes nothing and is let go", kind="slow_listener", after_s=SLOW_S
+            )
+            if request.transport is not None:
+                request.transport.abort()  # what it did not take goes with the line
+            return response
+
+
+class SlowListenerError(Exception):
+    """A listener took nothing for `SLOW_S`."""
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    try:
+        async with asyncio.timeout(SLOW_S):
+            await response.write(data)
+    except TimeoutError as error:
+        raise SlowListenerError from error
 
 
 async def _next(queue: asyncio.Queue[Event]) -> bytes:

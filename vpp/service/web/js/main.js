@@ -1,0 +1,155 @@
+// The frame around the views: which one is open, the strip that every view needs, and the stop button.
+
+import { live, paced, read, send, watchLine } from "./client.js";
+import { confirm, refusal } from "./dialog.js";
+import { fill, h, say } from "./dom.js";
+import { setPark, when } from "./format.js";
+import { LANGUAGES, addWords, language, setLanguage, t, term } from "./words.js";
+import shellWords from "./words/shell.js";
+
+/** In the order of the navigation; each has `views/NAME.js` and `words/NAME.js`. */
+const VIEWS = ["overview", "park", "plan", "market", "accounts", "strategies", "desk", "member"];
+const LOOK = { normal: "good", no_new_bids: "warn", hold: "warn", release: "warn", killed: "bad" };
+
+const at = (id) => document.getElementById(id);
+const view = at("view");
+let park = null;
+let heard = null; // the park's time as it was told last, and when: {at, ours}
+let leave = () => {};
+let opening = 0;
+
+/** The park's own time in ms: the newest that was told. A simulated day does not run by this machine's clock. */
+const now = () => (heard === null ? Date.parse(park.now) : heard);
+
+async function open() {
+  const [name, ...params] = (location.hash.replace(/^#\/?/, "") || VIEWS[0]).split("/").map(decodeURIComponent);
+  const mine = (opening += 1);
+  leave();
+  leave = () => {};
+  const known = VIEWS.includes(name) ? name : VIEWS[0];
+  try {
+    const [module, words] = await Promise.all([import(`./views/${known}.js`), import(`./words/${known}.js`)]);
+    if (mine !== opening) return;
+    addWords(words.default);
+    show(known, module.default, params);
+  } catch (error) {
+    console.error(error);
+    if (mine === opening) fill(view, h("p", { class: "fault", role: "alert" }, t("shell.no_view", { name: known })));
+  }
+}
+
+function show(name, module, params) {
+  const title = t(module.title);
+  document.title = `${title} · ${park.name}`;
+  for (const link of at("nav").querySelectorAll("a")) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const fault = h("p", { class: "fault", role: "status", hidden: true });
+  const root = h("div", { class: `view view-${name}` });
+  fill(view, h("h2", { class: "title", tabindex: "-1" }, title), fault, root);
+  const ended = [];
+  const failed = (error) => {
+    say(fault, refusal(error));
+    fault.hidden = false;
+  };
+  const context = {
+    park,
+    params,
+    now,
+    failed,
+    /** Run `work` now, and again after events of these kinds: at most once in `ms`, never twice at a time. */
+    follow(kinds, ms, work) {
+      let over = false;
+      const again = paced(ms, async () => {
+        if (over) return;
+        await work();
+        fault.hidden = true;
+      }, (error) => over || failed(error));
+      ended.push(live(kinds, again), watchLine((state) => state === "live" && again()), () => (over = true));
+      again();
+      return again;
+    },
+    /** Call `callback(event)` for each event of these kinds while the view is open. */
+    live: (kinds, callback) => ended.push(live(kinds, callback)),
+  };
+  const unmount = module.mount(root, context);
+  leave = () => {
+    ended.forEach((end) => end());
+    unmount?.();
+  };
+}
+
+function frame() {
+  document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+  setPark(park);
+  at("park").textContent = park.name;
+  fill(at("nav"), VIEWS.map((name) => h("a", { href: `#/${name}`, data: { view: name } }, t(`shell.nav_${name}`))));
+  at("nav").setAttribute("aria-label", t("shell.nav"));
+  fill(at("stop"), t("shell.stop"));
+  at("skip").textContent = t("shell.skip");
+  fill(at("language"), language() === "zh" ? LANGUAGES.en : LANGUAGES.zh);
+  at("language").lang = language() === "zh" ? "en" : "zh-CN";
+  at("api").textContent = t("shell.api");
+  strip({ safe_state: park.safe_state, at: park.now });
+}
+
+/** The strip: time and rung of the ladder, as the newest tick told them. */
+function strip({ safe_state: state, at: moment }) {
+  heard = Date.parse(moment);
+  at("clock").textContent = when(moment, "full");
+  const badge = at("state");
+  say(badge, term("shell.state", state));
+  badge.className = `badge ${LOOK[state] ?? "warn"}`;
+}
+
+const reasons = paced(1000, async () => {
+  park = await read("/v1/status");
+  strip({ safe_state: park.safe_state, at: park.now });
+  const why = [];
+  if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${park.safe_state_reason}`);
+  if (!park.broker_connected) why.push(t("shell.broker_away", { since: when(park.broker_since) }));
+  say(at("why"), why.join(" · "));
+  at("why").hidden = why.length === 0;
+}, (error) => console.warn(String(error)));
+
+function stopAll() {
+  return confirm({
+    title: t("shell.stop_title"), text: t("shell.stop_text"), action: t("shell.stop"), danger: true,
+    act: ({ by, reason }) => send("POST", "/v1/kill", { killed: true, by, reason }),
+  }).then((done) => done && reasons());
+}
+
+async function start() {
+  addWords(shellWords);
+  try {
+    park = await read("/v1/status");
+  } catch (error) {
+    fill(view, h("p", { class: "fault", role: "alert" }, refusal(error)));
+    setTimeout(start, 3000);
+    return;
+  }
+  frame();
+  at("stop").addEventListener("click", stopAll);
+  at("language").addEventListener("click", () => {
+    setLanguage(language() === "zh" ? "en" : "zh");
+    frame();
+    open();
+  });
+  addEventListener("hashchange", () => open().then(() => view.querySelector("h2")?.focus()));
+  await open();
+  let rung = park.safe_state;
+  live(["tick"], (event) => {
+    strip({ safe_state: event.data.safe_state, at: event.at });
+    if (event.data.safe_state !== rung) reasons();
+    rung = event.data.safe_state;
+  });
+  live(["safe_state", "broker", "kill", "link"], reasons);
+  watchLine((state) => {
+    say(at("line"), t(`shell.line_${state}`));
+    at("line").className = `badge ${{ live: "good", broken: "bad" }[state] ?? ""}`;
+    if (state === "live") reasons();
+  });
+}
+
+start();
