@@ -53,6 +53,6 @@ def redis_server(require_program: Callable[[str, str], Path]) -> Path:
     return require_program("redis-server", "apt-get install redis-server (or: make system)")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium(require_program: Callable[[str, str], Path]) -> Path:
     return require_program("chromium", "apt-get install chromium (or: make system)")

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from vpp.service.api.stream import MOST_LISTENERS
 from vpp.service.plant import Plant
 
 
@@ -94,7 +95,7 @@ def test_only_so_many_may_listen(plant: Plant, serving: Any) -> None:
     async def run() -> None:
         async with serving(plant) as client:
             client.session.connector._limit = 0
-            open_streams = [await client.get("/v1/events") for _ in range(100)]
+            open_streams = [await client.get("/v1/events") for _ in range(MOST_LISTENERS)]
             refused = await client.get("/v1/events")
             assert {answer.status for answer in open_streams} == {200}
             assert (refused.status, (await refused.json())["code"]) == (503, "too_many_streams")

@@ -103,6 +103,7 @@ LIVE = {
     "GET /v1/venues",
     "POST /v1/venues/{venue}/release",
     "GET /v1/park",
+    "GET /v1/status",
     "GET /v1/people",
     "GET /v1/resources",
     "GET /v1/plan",
