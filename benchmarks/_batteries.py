@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import sin, tau
 from pathlib import Path
 
+from benchmarks._trading import TRADING
 from vpp.model.time import QUARTER, isoformat
 from vpp.service.park.config import shipped
 
@@ -50,10 +51,7 @@ bidding_units:
     trades_from: "{first_day}"
     trading_share: {{works: 1}}
 markets: [day_ahead.yaml]
-strategies:
-  - {{use: market_trading, with: {{quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}}}}
-  - {{use: two_part_tariff}}
-  - {{use: stored_energy_value}}
+strategies: strategies.yaml
 forecasts:
   series: [{{match: "*", candidates: [yesterday, seasonal-baseline]}}]
 simulation:
@@ -92,6 +90,7 @@ def write_ten_batteries(folder: Path, days: int) -> None:
         day=FIRST_DAY.date(),
         socs=", ".join(f"battery-{n}: 0.5" for n in numbers),
     )
+    (folder / "strategies.yaml").write_text(TRADING, encoding="utf-8")
     (folder / "ten.yaml").write_text(text, encoding="utf-8")
     market = shipped("markets/se3_day_ahead.yaml").read_text(encoding="utf-8")
     market = market.replace("Europe/Stockholm", "UTC")

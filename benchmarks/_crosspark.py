@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from adapters.mqtt_life import BrokerAddress
+from benchmarks._trading import TRADING
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, PersonId, ResourceId
 from vpp.model.instruction import Accepted, Instruction, Reason, Why
@@ -85,9 +86,7 @@ enterprises:
     trading_share: {{mill: 1}}
 markets: [{day_ahead}, {quarter_hour}]
 trading: {{mode: shadow}}
-strategies:
-  - use: market_trading
-    with: {{quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}}
+strategies: strategies.yaml
 people:
   page: {{url: "http://127.0.0.1:{people}", listen: {{port: {people}, {rates}}}}}
   mail: {{host: 127.0.0.1, port: 2525, tls: none, from: vpp@park.example}}
@@ -160,6 +159,7 @@ def write_park(folder: Path, ports: Mapping[str, int]) -> ParkFile:
         **markets,
         **ports,
     )
+    (folder / "strategies.yaml").write_text(TRADING)
     (folder / "park.yaml").write_text(text)
     return load_park(folder / "park.yaml")
 

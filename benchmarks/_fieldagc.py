@@ -208,6 +208,7 @@ def _write_park(folder: Path, every: timedelta, *, steps: bool) -> Path:
     text = text.replace("../series/demo", str(series))
     for name in ("se3_day_ahead", "se3_quarter_hour"):
         text = text.replace(f"../markets/{name}.yaml", str(shipped(f"markets/{name}.yaml")))
+    text = text.replace("../strategies", str(shipped("strategies")))
     text = text.replace("\nstrategies:", "  - made_agc.yaml\n\nstrategies:", 1)
     text = text.replace("se3-quarter-hour]", "se3-quarter-hour, made.agc]", 1)
     text = text.replace("period_s: 60\n  setpoint_ttl_s: 300", "period_s: 2\n  setpoint_ttl_s: 60")

@@ -43,8 +43,7 @@ BATTERY = """\
 REST = """\
 bidding_units: []
 markets: []
-strategies:
-  - {use: two_part_tariff}
+strategies: strategies.yaml
 """
 
 
@@ -56,5 +55,6 @@ def field_park(batteries: int, folder: Path) -> ParkFile:
         text += ENTERPRISE.format(number=number, point_kw=100 * each)
         text += "".join(BATTERY.format(number=number, one=one) for one in range(each))
     path = folder / "park.yaml"
+    (folder / "strategies.yaml").write_text("strategies: []\n", encoding="utf-8")
     path.write_text(text + REST, encoding="utf-8")
     return load_park(path)

@@ -93,7 +93,7 @@ def its_problem(plant: Plant) -> Problem:
     view = inputs.build_view(plant, now, horizon, forecasts)
     return Problem(
         view=view,
-        terms=tuple(term for strategy in plant.strategies for term in strategy(view)),
+        terms=plant.strategies.terms(view),
         options=SolveOptions(
             plan_id="benchmark",
             strategy_version=plant.strategy_version,

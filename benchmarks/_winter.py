@@ -51,6 +51,7 @@ def winter_park(folder: Path, seed: int) -> ParkFile:
         (folder / name).write_text(text.replace("2025-10-01", "2025-01-01"), encoding="utf-8")
     text = shipped("parks/demo.yaml").read_text(encoding="utf-8")
     text = text.replace("../series/demo/", "series/").replace("../markets/", "")
+    text = text.replace("../strategies/", f"{shipped('strategies')}/")
     first = FIRST_DAY + timedelta(days=HISTORY_DAYS)
     text = text.replace("first_delivery_day: 2025-12-03", f"first_delivery_day: {first}")
     park = folder / "park.yaml"

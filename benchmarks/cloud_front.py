@@ -34,6 +34,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks._trading import TRADING
 from benchmarks.harness import Benchmark, Figure
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
 from vpp.service.backtest.asked import BacktestOptions, Way
@@ -102,10 +103,7 @@ bidding_units:
     trades_from: "2026-06-10T00:00:00+02:00"
     trading_share: {works: 1}
 markets: [day_ahead.yaml, quarter_hour.yaml]
-strategies:
-  - {use: market_trading, with: {quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 60.0}}
-  - {use: two_part_tariff}
-  - {use: stored_energy_value}
+strategies: strategies.yaml
 forecasts: {series: [{match: "*", candidates: [seasonal-baseline]}]}
 planning: {at_least_hours: 24, soft_s: 10, hard_s: 20}
 control: {period_s: 300, setpoint_ttl_s: 750, deadband_kw: 2}
@@ -158,6 +156,8 @@ def sunny_park(folder: Path, seed: int) -> ParkFile:
     for name in ("day_ahead", "quarter_hour"):
         text = shipped(f"markets/se3_{name}.yaml").read_text(encoding="utf-8")
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    strategies = TRADING.replace("40.0", "60.0")
+    (folder / "strategies.yaml").write_text(strategies, encoding="utf-8")
     (folder / "park.yaml").write_text(PARK, encoding="utf-8")
     return load_park(folder / "park.yaml")
 

@@ -1,8 +1,8 @@
 """Do not empty the stores only because the horizon ends: value what is left in them.
 
-A kWh that is left saves buying one later. What that will cost is taken as the mean expected price
-of the whole horizon, energy and network together. A kWh of another carrier saves the electricity that its
-best converter would take to make it again.
+A base strategy: every park has it without asking. A kWh that is left saves buying one later. What that
+will cost is taken as the mean expected price of the whole horizon, energy and network together. A kWh of
+another carrier saves the electricity that its best converter would take to make it again.
 """
 
 from __future__ import annotations
@@ -28,4 +28,4 @@ class StoredEnergyWorth:
         return (StoredEnergyValue(price_per_kwh=max(mean, 0.0), electricity_per_kwh=worth),)
 
 
-STRATEGY = StoredEnergyWorth
+BASE = StoredEnergyWorth

@@ -4,8 +4,8 @@
     contract          each kW above what the contract includes, or was paid already, at its multiple
     capacity          nothing a plan could change
 
-What is charged is worked out from the park file's tariffs (`vpp/plan/demand.py`). New peaks are priced,
-not forbidden, so that a cold day stays solvable.
+A base strategy: every park has it without asking. What is charged is worked out from the park file's
+tariffs (`vpp/plan/demand.py`). New peaks are priced, not forbidden, so that a cold day stays solvable.
 """
 
 from __future__ import annotations
@@ -50,4 +50,4 @@ class TwoPartTariff:
         return (*energy, *peaks)
 
 
-STRATEGY = TwoPartTariff
+BASE = TwoPartTariff

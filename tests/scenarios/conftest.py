@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import structlog
 
+from tests.trading import TRADING
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval, isoformat, local_day
 from vpp.service.demo.demo import DemoOptions, Run, live, open_demo
@@ -135,10 +136,7 @@ bidding_units:
     trades_from: "{trades_from}"
     trading_share: {{works: 3, store: 1}}
 markets: [day_ahead.yaml, quarter_hour.yaml]
-strategies:
-  - {{use: market_trading, with: {{quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}}}}
-  - {{use: two_part_tariff}}
-  - {{use: stored_energy_value}}
+strategies: TRADING
 forecasts:                     # eight days that repeat to the watt: more candidates would learn no more
   series: [{{match: "*", candidates: [yesterday, seasonal-baseline]}}]
 planning: {{at_least_hours: 24, soft_s: 10, hard_s: 20}}
@@ -159,7 +157,7 @@ simulation:
     quarter_hour_noise_sd_per_mwh: 6.0
     quarter_hour_noise_correlation: 0.8
     imbalance_spread_per_mwh: 15.0
-"""
+""".replace("TRADING", TRADING)
 
 
 def price_per_mwh(hour: int) -> int:

@@ -72,9 +72,12 @@ bidding_units:
   - {id: yard-unit, zone: X, resources: all, products: [yard-day-ahead], connected_kw: 5000,
      declared_kw: 5000, tested_kw: 5000, trades_from: "2025-01-01T00:00:00Z", trading_share: {yard-ltd: 1}}
 markets: [market.yaml]
+strategies: strategies.yaml
+"""
+
+STRATEGIES = """
 strategies:
-  - {use: market_trading, with: {quarter_hour_spread_per_mwh: 1, imbalance_spread_per_mwh: 200}}
-  - {use: stored_energy_value, with: {}}
+  - {name: trading, use: price_arbitrage, with: {quarter_hour_spread_per_mwh: 1, imbalance_spread_per_mwh: 200}}
 """
 
 CASE = """
@@ -97,6 +100,7 @@ def written(folder: Path, case: str = CASE) -> Path:
         low, high = (20, 260) if hour in (18, 19) else (50, 50)
         lines.append(f"2025-12-03T{hour:02}:00:00Z,-2000,50,{low},{high}")
     (folder / "park.yaml").write_text(PARK, encoding="utf-8")
+    (folder / "strategies.yaml").write_text(STRATEGIES, encoding="utf-8")
     (folder / "market.yaml").write_text(PRODUCT, encoding="utf-8")
     (folder / "day.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "case.yaml").write_text(case, encoding="utf-8")

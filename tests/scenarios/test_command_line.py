@@ -65,7 +65,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     file.write_text("no folder", encoding="utf-8")
     live = tmp_path / "live.yaml"
     text = Path(DEMO).read_text(encoding="utf-8").replace("mode: simulated", "mode: shadow")
-    for name in ("markets", "series"):
+    for name in ("markets", "series", "strategies"):
         text = text.replace(f"../{name}", str(shipped(name)))
     live.write_text(text, encoding="utf-8")
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 def test_check_tells_every_fault_of_a_park_file_by_its_place(tmp_path: Path) -> None:
     text = Path(DEMO).read_text(encoding="utf-8")
-    for name in ("markets", "series"):
+    for name in ("markets", "series", "strategies"):
         text = text.replace(f"../{name}", str(shipped(name)))
     text = text.replace("capacity_kwh: 4000", "capacity_kwh: -4000", 1)
     text = text.replace("charge_efficiency: 0.96", "charge_efficiency: 96", 1)
@@ -112,7 +112,7 @@ def test_a_park_that_nobody_can_price_is_warned_of_and_refused_before_anything_l
     tmp_path: Path, lacks: str, where: str
 ) -> None:
     text = Path(DEMO).read_text(encoding="utf-8").replace("mode: simulated", "mode: shadow")
-    for name in ("markets", "series"):
+    for name in ("markets", "series", "strategies"):
         text = text.replace(f"../{name}", str(shipped(name)))
     text = re.sub(r"(?ms)^simulation:.*", "", text).replace("[se3-day-ahead, ", "[")
     text, found = re.subn(lacks, "", text)

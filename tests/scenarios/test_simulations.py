@@ -26,7 +26,6 @@ from vpp.clock import WallClock
 from vpp.ports import Unsent
 from vpp.service.api.face import build_simulators_api
 from vpp.service.http import serve_app
-from vpp.service.park.parkfile import StrategyUse
 from vpp.service.park.schema import SimulatorSettings
 from vpp.service.simulations.desk import SimulationDesk
 
@@ -431,8 +430,7 @@ def test_a_reset_that_fails_leaves_the_simulation_that_was_there(parks: Path) ->
             await caller.post(f"{one}/step", {"until": "2025-12-02T10:15:00Z"})
             (simulation,) = caller.desk.all()
             good = simulation.park_file
-            lost = StrategyUse(use="nowhere", settings={}, path="strategies.0.with")
-            simulation.park_file = replace(good, strategies=(lost,))
+            simulation.park_file = replace(good, products=())  # nothing has a price
             status, _ = await caller.ask("POST", f"{one}/reset", {})
             assert status == 500
             assert caller.desk.all() == (simulation,)

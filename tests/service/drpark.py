@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.memory_journal import MemoryJournal
 from tests.service.conftest import QuietLink
+from tests.trading import TRADING
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -104,13 +105,7 @@ bidding_units:
     trading_share: {mill: 1, dairy: 1}
 trading: {mode: simulated}
 markets: [da.yaml, dr.yaml]
-strategies:
-  - use: market_trading
-    with: {quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}
-  - use: two_part_tariff
-    with: {}
-  - use: stored_energy_value
-    with: {}
+strategies: TRADING
 simulation:
   first_delivery_day: 2026-07-15
   loads:
@@ -126,7 +121,7 @@ simulation:
     quarter_hour_noise_sd_per_mwh: 5
     quarter_hour_noise_correlation: 0.5
     imbalance_spread_per_mwh: 10
-"""
+""".replace("TRADING", TRADING)
 
 DAY_AHEAD = """\
 id: da

@@ -12,6 +12,7 @@ from adapters.memory_journal import MemoryJournal
 from tests.service.conftest import QuietLink
 from tests.service.drpark import DAY_AHEAD, FIRST, read
 from tests.service.peoplebench import Postbox
+from tests.trading import TRADING
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.demandresponse import Stage
@@ -112,13 +113,7 @@ enterprises:
     trading_share: {{{shares}}}
 trading: {{mode: simulated}}
 markets: [da.yaml, dr.yaml]
-strategies:
-  - use: market_trading
-    with: {{quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}}
-  - use: two_part_tariff
-    with: {{}}
-  - use: stored_energy_value
-    with: {{}}
+strategies: TRADING
 people:
   page: {{url: "http://127.0.0.1:8443", listen: {{port: 8443}}}}
   mail: {{host: 127.0.0.1, port: 2525, tls: none, from: vpp@park.example}}
@@ -144,7 +139,7 @@ simulation:
     quarter_hour_noise_sd_per_mwh: 5
     quarter_hour_noise_correlation: 0.5
     imbalance_spread_per_mwh: 10
-"""
+""".replace("TRADING", TRADING)
 
 
 def park_text(*, hands: int, sites: int) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.trading import TRADING
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile, load_park
 
@@ -88,10 +89,8 @@ bidding_units:
     trading_share: {mill: 1}
 markets:
   - market.yaml
-strategies:
-  - use: market_trading
-    with: {spread: 4.0}
-"""
+strategies: {strategies}
+""".replace("{strategies}", TRADING)
 
 MARKET = """\
 id: quarter

@@ -33,6 +33,7 @@ def demo_with(tmp_path: Path, calendar: str) -> ParkFile:
     text = text[: text.index("\nsimulation:")].replace("mode: simulated", "mode: shadow")
     text = text.replace("limits: {", f"{calendar}\nlimits: {{", 1)
     text = text.replace("../markets/", f"{shipped_park('demo').parents[1]}/markets/")
+    text = text.replace("../strategies/", f"{shipped_park('demo').parents[1]}/strategies/")
     (tmp_path / "park.yaml").write_text(text, encoding="utf-8")
     return load_park(tmp_path / "park.yaml")
 

@@ -79,14 +79,15 @@ def test_a_person_takes_a_product_live_and_it_holds_for_that_build(
             status, bid_set = await ask(client, "r2")
             assert (status, bid_set["status"], bid_set["revision"]) == (200, "open", 2)
 
-            file, strategies = plant.file, plant.strategy_version
+            file = plant.file
             plant.file = replace(file, digest="0" * 64)  # its limits may be others
             assert (await ask(client, "r3"))[1]["code"] == "shadow"
-            plant.file, plant.strategy_version = file, "another"
+            another = replace(file.strategies, version="another")
+            plant.file = replace(file, strategies=another)
             status, refused = await ask(client, "r4")
             assert (status, refused["code"]) == (409, "shadow")
             assert "another build" in refused["detail"]
-            plant.strategy_version = strategies
+            plant.file = file
             listed = (await (await client.get(f"{PRODUCT}/bids")).json())["bid_sets"]
         # What is in the market stays there while the new build bids in the shadow.
         assert [s["status"] for s in listed] == ["shadow", "superseded", "open", "superseded"]

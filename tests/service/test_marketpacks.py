@@ -117,9 +117,9 @@ def live(tmp_path: Path, waivers: str = "") -> Path:
     text = park.read_text()
     text = text[: text.index("\nsimulation:")] + waivers
     text = text.replace("mode: simulated", "mode: live")
-    (tmp_path / "live.yaml").write_text(
-        text.replace("../markets", str(park.parent.parent / "markets"))
-    )
+    for name in ("markets", "strategies"):
+        text = text.replace(f"../{name}", str(park.parent.parent / name))
+    (tmp_path / "live.yaml").write_text(text)
     return tmp_path / "live.yaml"
 
 

@@ -45,10 +45,9 @@ def test_a_valid_file_becomes_nouns(load: Load) -> None:
     assert isinstance(product.gate, RollingGate)
     assert product.lot_mw == Decimal("0.1")
     assert len(product.pack_digest) == len(found.digest) == 64
-    assert (found.strategies[0].use, found.strategies[0].settings) == (
-        "market_trading",
-        {"spread": 4.0},
-    )
+    assert [(one.name, one.use) for one in found.strategies.entries] == [
+        ("trading", "price_arbitrage")
+    ]
     assert found.planning.hard_s > found.planning.soft_s
     assert found.simulation is not None
     assert set(found.simulation.base_kw["base"].values) == {-200.0}  # type: ignore[index]
@@ -396,7 +395,6 @@ def test_schemas_say_what_a_key_means_and_refuse_others() -> None:
         assert all(part["additionalProperties"] is False for part in parts)
     storage = park_schema()["$defs"]["Storage"]["properties"]
     assert storage["charge_efficiency"]["description"] == "kWh stored per kWh drawn."
-    assert "with" in park_schema()["$defs"]["UseSection"]["properties"]
 
 
 DAY_AHEAD = (

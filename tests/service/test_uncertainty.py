@@ -92,7 +92,7 @@ def test_each_scenario_becomes_a_view_and_the_terms_that_strategies_make_of_it(l
         },
     )
 
-    first, second = futures(view, scenarios, [market], spot_series_id=SPOT_ID)
+    first, second = futures(view, scenarios, market, spot_series_id=SPOT_ID)
 
     assert first.view.base_kw[ResourceId("load")].values.tolist() == [-40, -45]
     assert second.view.base_kw[ResourceId("load")].values.tolist() == [-60, 0], "loads never feed"
@@ -116,7 +116,7 @@ def test_the_price_of_what_is_bid_now_is_the_expected_one_in_all_futures(lab: La
     )
 
     (only,) = futures(
-        replace(view, open_products=(bid_now,)), scenarios, [market], spot_series_id=SPOT_ID
+        replace(view, open_products=(bid_now,)), scenarios, market, spot_series_id=SPOT_ID
     )
 
     assert only.view.spot_per_kwh.values == pytest.approx([0.05, 0.1])
@@ -126,7 +126,7 @@ def test_the_price_of_what_is_bid_now_is_the_expected_one_in_all_futures(lab: La
 def test_what_no_scenario_speaks_of_stays_as_it_is_expected(lab: Lab) -> None:
     view = a_view(lab)
 
-    (only,) = futures(view, drawn(view, power_load=[[-40, -40]]), [market], spot_series_id=SPOT_ID)
+    (only,) = futures(view, drawn(view, power_load=[[-40, -40]]), market, spot_series_id=SPOT_ID)
 
     assert only.view.available_kw == view.available_kw
     assert only.view.arriving_kw == view.arriving_kw
@@ -137,9 +137,7 @@ def test_of_cars_that_come_those_here_already_are_no_part(lab: Lab) -> None:
     """In the first hour of two a quarter are new ones, in the second three; the car park has 30 kW."""
     view = a_view(lab)
 
-    (only,) = futures(
-        view, drawn(view, arriving_cars=[[-8, -60]]), [market], spot_series_id=SPOT_ID
-    )
+    (only,) = futures(view, drawn(view, arriving_cars=[[-8, -60]]), market, spot_series_id=SPOT_ID)
 
     assert only.view.arriving_kw[ResourceId("cars")].values.tolist() == [-2, -30]
 
@@ -147,7 +145,7 @@ def test_of_cars_that_come_those_here_already_are_no_part(lab: Lab) -> None:
 def test_a_future_has_no_margins(lab: Lab) -> None:
     view = a_view(lab)
 
-    (only,) = futures(view, drawn(view, power_load=[[-1, -1]]), [market], spot_series_id=SPOT_ID)
+    (only,) = futures(view, drawn(view, power_load=[[-1, -1]]), market, spot_series_id=SPOT_ID)
 
     assert view.margins
     assert only.view.margins == ()
@@ -159,7 +157,7 @@ def test_scenarios_of_another_horizon_are_refused(lab: Lab) -> None:
     scenarios = replace(drawn(view, power_load=[[-1, -1]]), horizon=late)
 
     with pytest.raises(DataError, match="plan's horizon"):
-        futures(view, scenarios, [market], spot_series_id=SPOT_ID)
+        futures(view, scenarios, market, spot_series_id=SPOT_ID)
 
 
 # ---------------------------------------------------------------- margins
@@ -295,9 +293,7 @@ def test_a_paid_peak_has_the_margin_of_its_connection_point(lab: Lab, plant: Pla
     assert here.margin.import_kw == pytest.approx(found.margins[0].import_kw)
     assert here.margin.share == pytest.approx(0.35)
     assert there.margin is None
-    (seen,) = futures(
-        found, drawn(found, power_load=[[-50, -50]]), [market], spot_series_id=SPOT_ID
-    )
+    (seen,) = futures(found, drawn(found, power_load=[[-50, -50]]), market, spot_series_id=SPOT_ID)
     assert [peak.margin for peak in seen.view.paid_peaks] == [None, None]
 
 

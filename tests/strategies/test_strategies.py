@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from strategies.market_trading import MarketTrading
+from strategies.price_arbitrage import PriceArbitrage
 from strategies.stored_energy_value import StoredEnergyWorth
 from strategies.two_part_tariff import TwoPartTariff
 from vpp.errors import DataError
@@ -19,6 +19,7 @@ from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ConnectionPointId, ParkId, ProductId
 from vpp.model.measurement import ParkState
 from vpp.model.park import Limits, Park
+from vpp.plan.part import whole
 from vpp.plan.terms import Commitment, EnergyPrice, OpenTrade, PeakCharge, StoredEnergyValue
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
 
@@ -91,9 +92,9 @@ def a_view(**values: Any) -> PlanningView:
 
 
 def test_trading_prices_the_position_around_spot() -> None:
-    strategy = MarketTrading(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
+    strategy = PriceArbitrage(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
 
-    position, *_ = strategy.terms(a_view())
+    position, *_ = strategy.terms(a_view(), whole(a_view()))
 
     assert isinstance(position, Commitment)
     assert position.base_kw.tolist() == [-500, 200]
@@ -102,9 +103,9 @@ def test_trading_prices_the_position_around_spot() -> None:
 
 
 def test_trading_opens_each_product_the_uncertain_one_with_half_a_spread_each_way() -> None:
-    strategy = MarketTrading(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
+    strategy = PriceArbitrage(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
 
-    _, day_ahead, quarter_hour = strategy.terms(a_view())
+    _, day_ahead, quarter_hour = strategy.terms(a_view(), whole(a_view()))
 
     assert isinstance(day_ahead, OpenTrade)
     assert isinstance(quarter_hour, OpenTrade)
@@ -123,12 +124,12 @@ def test_trading_opens_each_product_the_uncertain_one_with_half_a_spread_each_wa
     ],
 )
 def test_trading_with_a_negative_spread_is_refused(spreads: tuple[float, float]) -> None:
-    strategy = MarketTrading(
+    strategy = PriceArbitrage(
         quarter_hour_spread_per_mwh=spreads[0], imbalance_spread_per_mwh=spreads[1]
     )
 
     with pytest.raises(DataError):
-        strategy.terms(a_view())
+        strategy.terms(a_view(), whole(a_view()))
 
 
 def test_the_tariff_prices_imports_of_each_point_and_pays_nothing_for_exports() -> None:
@@ -168,10 +169,10 @@ def test_stored_energy_is_worth_what_buying_it_will_cost(
 
 def test_a_strategy_looks_at_the_view_alone() -> None:
     view = a_view()
-    strategy = MarketTrading(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
+    strategy = PriceArbitrage(quarter_hour_spread_per_mwh=4.0, imbalance_spread_per_mwh=40.0)
 
-    one = strategy.terms(replace(view, now=NOON + timedelta(hours=5)))
-    other = strategy.terms(view)
+    one = strategy.terms(replace(view, now=NOON + timedelta(hours=5)), whole(view))
+    other = strategy.terms(view, whole(view))
 
     assert [type(term) for term in one] == [type(term) for term in other]
     assert isinstance(one[0], Commitment)

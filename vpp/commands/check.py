@@ -26,7 +26,6 @@ def check(
     from vpp.service.markets.check import changes, is_market, market_facts
     from vpp.service.park.parkfile import load_park
     from vpp.service.runnable import require_runnable
-    from vpp.service.wiring import load_strategies
 
     changed = None if diff is None else changes(diff, park)
     if is_market(park):
@@ -35,7 +34,6 @@ def check(
     file = load_park(park)
     for held in unended(file):
         print(f"{park}: warning: {held}", file=sys.stderr)
-    load_strategies(file.strategies)
     if warning := file.calendars.warning(date.today()):  # noqa: DTZ011 (as the person who asks)
         print(f"{park}: warning: {warning}", file=sys.stderr)
     try:

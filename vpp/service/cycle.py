@@ -120,7 +120,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    terms = (*(term for strategy in plant.strategies for term in strategy(view)), *asked)
+    terms = (*plant.strategies.terms(view), *asked)
     starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,

@@ -68,9 +68,10 @@ from vpp.service.quotas.tally import Tally
 from vpp.service.reports.desk import ReportDesk
 from vpp.service.solving.executor import Executor
 from vpp.service.steering.desk import ActDesk
+from vpp.service.strategies.strategies import Strategies
 from vpp.service.trading.desk import HandBids, ReleaseAsked, TradingDesk
 from vpp.service.trading.positiondesk import PositionDesk
-from vpp.service.tuning.desk import Strategy, TuningDesk
+from vpp.service.tuning.desk import TuningDesk
 from vpp.service.venues.state import VenueDesk
 from vpp.service.vtn.desk import VtnDesk
 from vpp.service.window.desk import WindowDesk
@@ -208,8 +209,6 @@ class Plant:
     """How the clock stands to the machine's; a simulated one does not drift."""
 
     started_at: datetime
-    strategies: tuple[Strategy, ...]
-    strategy_version: str
     tuning: TuningDesk
     """Which strategies run and wait, and who changed what."""
 
@@ -431,6 +430,16 @@ class Plant:
     setpoints_sent: int = 0
     lag_s: deque[float] = field(default_factory=lambda: deque(maxlen=20_000))
     """How late the event loop was, as sampled lately."""
+
+    @property
+    def strategies(self) -> Strategies:
+        """What the park is steered for now."""
+        return self.file.strategies
+
+    @property
+    def strategy_version(self) -> str:
+        """Which strategies these are, as plans and bids name it."""
+        return self.file.strategies.version
 
     @property
     def products(self) -> dict[ProductId, MarketProduct]:

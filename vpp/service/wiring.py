@@ -5,19 +5,13 @@ With the other `*wiring.py` the only module that names adapters and strategies.
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from adapters.broker_process import BrokerAccess
 from adapters.brokers import Broker, choose_broker
@@ -41,7 +35,6 @@ from vpp.account.peaks import MonthlyPeaks
 from vpp.act.life import Lives
 from vpp.act.units import Units
 from vpp.clock import Drift, WallClock, Watch
-from vpp.errors import ConfigError
 from vpp.model.ids import EnterpriseId
 from vpp.model.measurement import Measurement
 from vpp.model.park import Park
@@ -82,7 +75,7 @@ from vpp.service.metrics import Metrics
 from vpp.service.ocpp.desk import ChargerDesk
 from vpp.service.openadr.desk import OpenAdrDesk
 from vpp.service.openadr.schema import OpenAdr2bSection, OpenAdrSection
-from vpp.service.park.parkfile import ParkFile, StrategyUse
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.people.desk import PeopleDesk
 from vpp.service.people.wiring import open_people
 from vpp.service.plant import Plant, QuotaDesk, Reach
@@ -93,7 +86,6 @@ from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.service.steering.desk import ActDesk, patience_of
 from vpp.service.trading.positiondesk import PositionDesk
 from vpp.service.tuning import reading as strategyreading
-from vpp.service.tuning.desk import Strategy
 from vpp.service.tuning.starting import desk_of
 from vpp.service.venues.schema import (
     AnyVenue,
@@ -115,39 +107,6 @@ def unseen(entry: JournalEntry) -> None:
 
 def nowhere(point: str) -> None:
     """Passes every named point by; tests hand in something that stops there."""
-
-
-def load_strategies(uses: tuple[StrategyUse, ...]) -> tuple[Strategy, ...]:
-    """The strategies of a park file, each made from its settings.
-
-    Raises:
-        ConfigError: A strategy or a setting that does not exist, or a value that does not fit.
-    """
-    return tuple(_load_strategy(use) for use in uses)
-
-
-def _load_strategy(use: StrategyUse) -> Strategy:
-    try:
-        kind: Any = importlib.import_module(f"strategies.{use.use}").STRATEGY
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"there is no strategy {use.use!r}", where=use.path, fix="Name a file of strategies/"
-        ) from error
-    known = {field.name for field in fields(kind)}
-    if unknown := sorted(use.settings.keys() - known):
-        raise ConfigError(f"unknown {unknown}", where=use.path, fix=f"Use some of {sorted(known)}")
-    try:
-        strategy: Strategy = TypeAdapter(kind).validate_python(dict(use.settings)).terms
-    except ValidationError as error:
-        faults = "; ".join(f"{e['loc'][0] if e['loc'] else ''}: {e['msg']}" for e in error.errors())
-        raise ConfigError(faults, where=use.path, fix="Mend these settings") from error
-    return strategy
-
-
-def strategy_version(uses: tuple[StrategyUse, ...]) -> str:
-    """A short digest of the strategies and their settings, named in every bid and plan."""
-    content = json.dumps([[use.use, dict(use.settings)] for use in uses], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def build_plant(
@@ -181,16 +140,13 @@ def build_plant(
     `forecasts` they are kept as long as it lives.
 
     Raises:
-        ConfigError: A strategy cannot be made.
         DataError: The park file's control settings contradict each other.
     """
     tested = devicetestrecord.on_record(journal)
     file = devicetestrecord.as_tested(file, tested)
     park, now = file.park, clock.now()
     plausible = plausible_kw(park)
-    text = strategyreading.text_of(file)
-    reader = strategyreading.reader_of(file, load_strategies)
-    tuning = desk_of(text, None, reader, journal)
+    tuning = desk_of(file.strategies.text, None, strategyreading.reader_of(file), journal)
     began_at, measured = recovery.began_at(journal, now), quotas.measured(park, file.quotas)
     whole_from = latest_boundary(began_at + QUARTER - timedelta.resolution, QUARTER)
     plant = Plant(
@@ -199,8 +155,6 @@ def build_plant(
         drift=clock.drift if isinstance(clock, WallClock) else Drift,
         started_at=now,
         tested=tested,
-        strategies=load_strategies(file.strategies),
-        strategy_version=tuning.live.version,
         tuning=tuning,
         journal=journal,
         source=source,

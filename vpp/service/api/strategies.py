@@ -12,8 +12,8 @@ from vpp.service.api.reading import MAX_FAULTS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
+from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import changing, record
-from vpp.service.tuning.desk import version_of
 from vpp.service.tuning.differences import differences
 from vpp.service.tuning.view import fault_views, strategies_view, version_view
 from vpp.wire import ProblemFault

@@ -15,7 +15,7 @@ span's mean import price.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
@@ -38,9 +38,9 @@ from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import QUARTER, Interval
 from vpp.plan.demand import paid_peaks
 from vpp.plan.problem import Problem, SolveOptions
-from vpp.plan.terms import Commitment, OpenTrade, Term
+from vpp.plan.terms import Commitment, OpenTrade
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
-from vpp.service.tuning.desk import Strategy
+from vpp.service.strategies.wiring import bill_terms
 from vpp.simulate.spec import Scenario
 from vpp.simulate.trajectory import Trajectory
 
@@ -271,19 +271,17 @@ def _stored_kwh(
 def foresight_problem(
     park: Park,
     actual: Actual,
-    strategies: Sequence[Strategy],
     traded: Mapping[ProductId, tuple[Profile, float]],
     *,
     limit_excess_per_kwh: float,
 ) -> Problem:
     """One plan over the whole span that knows everything.
 
-    `traded` holds the actual price (per MWh) and the most kW of each product. The strategies are
-    the park's own, so that the same bill is minimised; their view of the market is replaced.
+    `traded` holds the actual price (per MWh) and the most kW of each product. It pays what every park pays:
+    what strategies want beside that is no part of the bill that runs are compared by.
     """
     view = _foresight_view(park, actual, traded)
-    terms: list[Term] = [term for strategy in strategies for term in strategy(view)]
-    terms = [term for term in terms if not isinstance(term, Commitment | OpenTrade)]
+    terms = list(bill_terms(view))
     steps = view.horizon.steps
     terms.append(
         Commitment(

@@ -186,7 +186,7 @@ async def foresight_cost(run: Simulation, actual: Actual) -> tuple[float, float]
     }
     excess_per_kwh = plant.file.planning.limit_excess_per_kwh
     problem = foresight_problem(
-        plant.file.park, actual, plant.strategies, traded, limit_excess_per_kwh=excess_per_kwh
+        plant.file.park, actual, traded, limit_excess_per_kwh=excess_per_kwh
     )
     outcome = await run.executor.solve(problem, hard_s=2 * foresight_soft_s(run.span))
     if isinstance(outcome, Unsolved):

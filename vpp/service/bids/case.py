@@ -160,7 +160,7 @@ def _with_curves(case: Case, product: MarketProduct, delivery: Interval, path: P
         delivery,
         case.view,
         case.prices_per_kwh,
-        case.strategies,
+        case.strategy,
         case.bid,
         np.random.default_rng(case.bid.seed),
         more=case.more,

@@ -69,13 +69,15 @@ from vpp.service.quotas.peaks import coming
 from vpp.service.quotas.prices import QuotaState
 from vpp.service.quotas.schema import PeakQuota
 from vpp.service.quotas.tally import Tally
-from vpp.service.wiring import load_strategies, strategy_version
 
 LIVE = "live"
 """The park that the service runs, as a request names it."""
 
 GRID_CARBON = "carbon.grid"
 """The column with the carbon of a kWh imported, where there is one."""
+
+NO_STRATEGIES = "none"
+"""The version that a plan without strategies names."""
 
 _CASE: TypeAdapter[CaseSection] = TypeAdapter(CaseSection)
 
@@ -95,7 +97,9 @@ class Case:
     unheard: tuple[ResourceId, ...]
     """Resources of which the case says nothing, though a plan would have to know: they are not moved."""
 
-    strategies: tuple[Strategy, ...]
+    strategy: Strategy
+    """What all strategies ask together."""
+
     more: tuple[Term, ...]
     """Terms that no strategy makes."""
 
@@ -114,7 +118,6 @@ def read_case(path: Path) -> Case:
 
     Raises:
         ConfigErrors: Faults of the case file, its series or its park, all at once.
-        ConfigError: A strategy cannot be made.
     """
     return case_of(read_document(path), name=path.stem, folder=path.parent, live=None)
 
@@ -124,7 +127,6 @@ def case_of(document: Document, *, name: str, folder: Path | None, live: ParkFil
 
     Raises:
         ConfigErrors: As above.
-        ConfigError: A strategy cannot be made.
     """
     if not isinstance(document.tree, dict):
         what = "is no mapping of keys to values"
@@ -167,7 +169,9 @@ def _unknown_states(document: Document, section: CaseSection, park: Park) -> Ite
 
 
 def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -> Case:
-    uses = file.strategies if section.strategies == "park" else ()
+    strategies = file.strategies
+    asked = section.strategies == "park" and strategies.given
+    ask = strategies.terms if asked else _nothing
     view = _view(section, file, series)
     own = terms_of(series, section.terms)
     quotas = _quotas(section, series)
@@ -178,20 +182,19 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
     hard_s = file.planning.hard_s if settings.hard_s is None else settings.hard_s
     if soft_s >= hard_s:
         series.fault(("solver",), f"soft_s {soft_s:g} is not below hard_s {hard_s:g}")
-    if not uses and not section.terms:
+    if not asked and not section.terms:
         where: KeyPath = ("terms",) if section.strategies == "none" else ("strategies",)
         series.fault(where, "neither a strategy nor a term says what anything costs")
     if series.faults or view is None:
         raise ConfigErrors(dict.fromkeys(series.faults))
-    strategies = load_strategies(uses)
     more = (*own, *quotaprices.terms_of(quotas, view))
-    terms = (*(term for strategy in strategies for term in strategy(view)), *more)
+    terms = (*ask(view), *more)
     problem = Problem(
         view=view,
         terms=terms,
         options=SolveOptions(
             plan_id=name,
-            strategy_version=strategy_version(uses),
+            strategy_version=strategies.version if asked else NO_STRATEGIES,
             gap=gap,
             soft_s=soft_s,
             limit_excess_price_per_kwh=file.planning.limit_excess_per_kwh,
@@ -208,12 +211,17 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
         hard_s=hard_s,
         quotas=quotas,
         unheard=unheard,
-        strategies=strategies,
+        strategy=ask,
         more=more,
         bid=section.bid,
         prices_per_kwh=prices,
         digest=digest,
     )
+
+
+def _nothing(view: PlanningView) -> tuple[Term, ...]:
+    """What is asked where no strategy is."""
+    return ()
 
 
 def _price_scenarios(section: CaseSection, series: CaseSeries) -> Floats:
@@ -327,7 +335,7 @@ def _spot(section: CaseSection, file: ParkFile, series: CaseSeries) -> Profile |
     for product in file.products:
         if product.kind == "energy_da" and product.trades_energy:
             return _profile(series, product.price_series_id, Quantity.PRICE)
-    if file.strategies:
+    if file.strategies.given:
         what = "missing: the park trades no energy_da product, and its strategies go by a price"
         series.fault(("spot",), what)
     return None

@@ -120,7 +120,7 @@ def _what(kind: str, error: dict[str, Any], given: Any) -> str:
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if kind in ("missing", "union_tag_not_found"):
         return "missing"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return "unknown key"
     if kind == "union_tag_invalid":
         return f"{context['tag']!r} is none of {context['expected_tags']}"

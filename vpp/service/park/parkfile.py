@@ -70,6 +70,8 @@ from vpp.service.people.schema import PeopleSection
 from vpp.service.quotas.schema import AnyQuota
 from vpp.service.reports.schema import ReportingSection
 from vpp.service.steering.schema import ControlSettings
+from vpp.service.strategies.reading import parse_strategies, read_strategies, without_file
+from vpp.service.strategies.strategies import Ground, Strategies
 from vpp.service.trading.contractschema import ContractSection
 from vpp.service.trading.nominationschema import NominationSection
 from vpp.service.trading.schema import TradingSection
@@ -81,16 +83,6 @@ from vpp.simulate.spec import Scenario
 
 _PARK: TypeAdapter[ParkSection] = TypeAdapter(ParkSection)
 _MAPPING: TypeAdapter[MappingSection] = TypeAdapter(MappingSection)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyUse:
-    """One strategy by the name of its file, and its settings as they were written."""
-
-    use: str
-    settings: Mapping[str, Any]
-    path: str
-    """Where it stands in the park file, for whoever finds a fault in the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,8 +118,8 @@ class ParkFile:
     gap_rules: tuple[GapRule, ...]
     """What a missing imbalance price settles at, by date."""
 
-    strategies: tuple[StrategyUse, ...]
-    """Highest priority first."""
+    strategies: Strategies
+    """What the park is steered for; another takes its place while the service runs."""
 
     quotas: tuple[AnyQuota, ...]
     carbon_series_id: str | None
@@ -275,8 +267,10 @@ def market_schema() -> dict[str, Any]:
     return MarketSection.model_json_schema(by_alias=True)
 
 
-def load_park(source: Path | Traversable) -> ParkFile:
+def load_park(source: Path | Traversable, *, strategies: Path | bytes | None = None) -> ParkFile:
     """Read a park file and all that it names.
+
+    `strategies` stands in for the strategy file that it names: another file, or a text.
 
     Raises:
         ConfigErrors: Every fault found, in the park file first.
@@ -302,7 +296,7 @@ def load_park(source: Path | Traversable) -> ParkFile:
     faults += check(parts)
     if isinstance(section, list) or faults or document.faults:
         raise ConfigErrors(_in_order(document, faults))
-    return _build(document, section, parts, source.parent)
+    return _build(document, section, parts, source.parent, strategies)
 
 
 def _read_markets(parts: Parts, folder: Path) -> list[Fault]:
@@ -350,7 +344,37 @@ def _read_mappings(parts: Parts, folder: Path) -> list[Fault]:
     return faults
 
 
-def _build(document: Document, section: ParkSection, parts: Parts, folder: Path) -> ParkFile:
+def _strategies(section: ParkSection, ground: Ground, instead: Path | bytes | None) -> Strategies:
+    """The strategies that hold, from the file that the park names or what stands in for it."""
+    named = section.strategies or "strategies"
+    match instead:
+        case bytes():
+            return parse_strategies(instead, ground, name=named)
+        case Path():
+            return read_strategies(instead, ground)
+        case None if section.strategies is not None:
+            return read_strategies(ground.folder / section.strategies, ground)
+        case None:
+            return without_file(ground)
+
+
+def _tags(section: ParkSection) -> dict[str, frozenset[str]]:
+    """The words that enterprises and resources are spoken of by."""
+    tags: dict[str, frozenset[str]] = {}
+    for enterprise in section.enterprises:
+        tags[enterprise.id] = own = frozenset(enterprise.tags)
+        for point in enterprise.connection_points:
+            tags |= {resource.id: own | {*resource.tags} for resource in point.resources}
+    return tags
+
+
+def _build(
+    document: Document,
+    section: ParkSection,
+    parts: Parts,
+    folder: Path,
+    strategies: Path | bytes | None,
+) -> ParkFile:
     try:
         park = park_noun(section)
     except DataError as error:
@@ -368,6 +392,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         rules = platform_rules(section.simulation, packs, park, all_days)
         scenario = replace(scenario, demand_response=rules)
     products = (pack.product(all_days.park) for pack in packs)
+    ground = Ground(park=park, calendars=all_days, tags=_tags(section), folder=folder)
     return ParkFile(
         park=park,
         calendars=all_days,
@@ -388,10 +413,7 @@ def _build(document: Document, section: ParkSection, parts: Parts, folder: Path)
         gap_rules=tuple(
             rule.noun() for pack in packs for rule in pack.section.settlement.gap_rules
         ),
-        strategies=tuple(
-            StrategyUse(use=use.use, settings=use.settings, path=f"strategies.{place}.with")
-            for place, use in enumerate(section.strategies)
-        ),
+        strategies=_strategies(section, ground, strategies),
         quotas=tuple(section.quotas),
         carbon_series_id=section.carbon.series,
         feeds=tuple(section.feeds),

@@ -34,6 +34,7 @@ from vpp.service.park.schematypes import (
     SeriesId,
     Share,
     Size,
+    Tag,
     day_numbers,
 )
 
@@ -49,7 +50,7 @@ class _Part(Section):
         return dict(
             _field(name, value)
             for name, value in given.items()
-            if value is not None and name not in ("id", "kind")
+            if value is not None and name not in ("id", "kind", "tags")
         )
 
     def noun(self) -> Any:
@@ -98,6 +99,8 @@ class OnOff(_Part):
 
 class _Resource(_Part):
     id: Id
+    tags: list[Tag] = Field(default_factory=list)
+    """Words by which strategies speak of it; those of its enterprise are its own too."""
     max_age_s: Positive = 180.0
     """A reading older than this is unknown, and the resource is not commanded."""
     ramp_kw_per_min: Positive | None = None

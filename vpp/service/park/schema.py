@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from vpp.model.network import Carrier
 from vpp.service.bids.schema import BidSection
@@ -46,6 +46,7 @@ from vpp.service.park.schematypes import (
     SeriesId,
     Share,
     Size,
+    Tag,
     Text,
     Zone,
     whole_minute,
@@ -64,6 +65,18 @@ from vpp.service.vtn.schema import VtnSection
 from vpp.service.window.schema import RedisSection
 
 Kva = Annotated[Decimal, Field(gt=0, le=10_000_000, max_digits=18)]
+
+
+def file_alone(value: object) -> object:
+    """Refuse strategies that stand in the park file, as they once did, and say where they go."""
+    if isinstance(value, list):
+        raise ValueError(
+            "strategies stand in a file of their own, so that they can change while the service runs:"
+            " move the list there below `strategies:`, give each a `name`, leave out `two_part_tariff`"
+            " and `stored_energy_value` (every park has them), call `market_trading` `price_arbitrage`,"
+            " and name that file here, such as `strategies: strategies.yaml`"
+        )
+    return value
 
 
 class LimitsSection(Section):
@@ -110,6 +123,8 @@ class EnterpriseSection(Section):
     import_kw: Size | None = None
     """The most that all its connection points may draw together; leave out where nothing limits."""
     export_kw: Size | None = None
+    tags: list[Tag] = Field(default_factory=list)
+    """Words by which strategies speak of all that it owns."""
     calendar: DaysSection = DaysSection()
     """Its own days: they win over the park's."""
     connection_points: list[PointSection]
@@ -168,13 +183,6 @@ class UnitSection(Section):
     """First delivery the unit trades, with its offset from UTC."""
     trading_share: dict[Id, Price]
     """How the trading result is shared between the enterprises: weights."""
-
-
-class UseSection(Section):
-    """One strategy by the name of its file, and its settings, which the strategy itself checks."""
-
-    use: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-    settings: Annotated[dict[str, Any], Field(alias="with", default_factory=dict)]
 
 
 class PlanningSettings(Section):
@@ -364,7 +372,8 @@ class ParkSection(Section):
         default_factory=list
     )
     """Units that announce a schedule for each day."""
-    strategies: list[UseSection] = Field(default_factory=list)
+    strategies: Annotated[FileName | None, BeforeValidator(file_alone)] = None
+    """The strategy file, resolved beside the park file; it may change while the service runs."""
     feeds: Annotated[list[AnyFeed], Field(max_length=100)] = Field(default_factory=list)
     """Series that are fetched: files in a folder, documents at an address."""
     modbus: Annotated[list[ModbusSection], Field(max_length=500)] = Field(default_factory=list)

@@ -17,6 +17,7 @@ from vpp.service.links.registermaps import map_schema
 from vpp.service.ocpp.kinds import kind_schema
 from vpp.service.park.parkfile import market_schema, park_schema, venue_mapping_schema
 from vpp.service.planning.views import WhatIfView
+from vpp.service.strategies.jsonschema import strategies_schema
 from vpp.wirereports import AnyReportMessage
 
 _ANY_REPORT: TypeAdapter[AnyReportMessage] = TypeAdapter(AnyReportMessage)
@@ -32,6 +33,7 @@ def _of_struct(struct: type[msgspec.Struct]) -> Callable[[], dict[str, Any]]:
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "park": park_schema,
+    "strategies": strategies_schema,
     "market": market_schema,
     "venue-mapping": venue_mapping_schema,
     "registers": map_schema,

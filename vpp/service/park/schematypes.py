@@ -40,6 +40,8 @@ def whole_minute(moment: datetime) -> datetime:
 
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+"""A word that several things share, to speak of them together."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 SeriesId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,64}$")]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -37,12 +37,13 @@ from vpp.plan.view import PlanningView
 from vpp.service.inputs import still_to_arrive_kw
 
 Strategy = Callable[[PlanningView], tuple[Term, ...]]
+"""What all strategies of a park ask together of a view."""
 
 
 def futures(
     view: PlanningView,
     scenarios: Scenarios,
-    strategies: Sequence[Strategy],
+    strategy: Strategy,
     *,
     spot_series_id: str,
     budgets: Sequence[Term] = (),
@@ -62,7 +63,7 @@ def futures(
     for number in range(scenarios.count):
         course = {name: values[number] for name, values in scenarios.values.items()}
         seen = _seen(view, course, spot_series_id)
-        terms = (*(term for strategy in strategies for term in strategy(seen)), *budgets)
+        terms = (*strategy(seen), *budgets)
         found.append(Future(view=seen, terms=terms))
     return tuple(found)
 
@@ -70,7 +71,7 @@ def futures(
 def priced_futures(
     view: PlanningView,
     prices_per_kwh: Floats,
-    strategies: Sequence[Strategy],
+    strategy: Strategy,
     *,
     more: Sequence[Term] = (),
 ) -> tuple[Future, ...]:
@@ -81,7 +82,7 @@ def priced_futures(
     found = []
     for prices in prices_per_kwh:
         seen = _at_prices(view, prices - view.spot_per_kwh.values)
-        terms = (*(term for strategy in strategies for term in strategy(seen)), *more)
+        terms = (*strategy(seen), *more)
         found.append(Future(view=seen, terms=terms))
     return tuple(found)
 

@@ -48,7 +48,7 @@ def futures_of(
     made = futures(
         view,
         drawn,
-        plant.strategies,
+        plant.strategies.terms,
         spot_series_id=reference.price_series_id,
         budgets=budgets,
     )

@@ -16,9 +16,10 @@ from vpp.errors import ConflictError, DataError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
+from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import record
 from vpp.service.tuning.accepting import accept, wait
-from vpp.service.tuning.desk import ReadStrategies, Seen, Version, version_of
+from vpp.service.tuning.desk import ReadStrategies, Seen, Version
 from vpp.service.tuning.file import signature_of, write_text
 from vpp.service.tuning.watch import look_now
 from vpp.wirestrategies import Origin
@@ -104,10 +105,9 @@ async def take(plant: Plant, now: datetime) -> None:
         plan_id = f"plan-{plant.plan_count + 1:06d}"
         await append_all(plant, [record.live_entry(number, plan_id)], now=now)
         record.mark_live(desk.versions, number, record.live_number(desk.versions), now, plan_id)
-        plant.file, plant.strategies = read.file, read.strategies
+        plant.file = read.file
         desk.live, desk.live_number = read, number
         desk.waiting, desk.waiting_number = None, None
-        plant.strategy_version = read.version
     version = desk.versions[number]
     plant.metrics.tuning.live(number)
     plant.events.emit(

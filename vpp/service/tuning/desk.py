@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,14 +13,8 @@ from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
 from vpp.service.park.config import Fault
 from vpp.service.park.parkfile import ParkFile
+from vpp.service.strategies.strategies import Strategies
 from vpp.wirestrategies import Origin
-
-Strategy = Callable[[PlanningView], tuple[Term, ...]]
-
-
-def version_of(text: str) -> str:
-    """The version of a strategy file: 12 hex digits of its text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +38,13 @@ class ReadStrategies:
     """Its values as they stand, for whoever tells differences."""
 
     lines: tuple[Line, ...]
-    strategies: tuple[Strategy, ...]
+    strategies: Strategies
     file: ParkFile
     """With these strategies in place of its own."""
 
     def terms(self, view: PlanningView) -> tuple[Term, ...]:
         """What all of them ask of the plan of `view`."""
-        return tuple(term for strategy in self.strategies for term in strategy(view))
+        return self.strategies.terms(view)
 
 
 Reader = Callable[[str, str], ReadStrategies]

@@ -18,8 +18,9 @@ from vpp.service.events import Severity
 from vpp.service.park.config import ConfigErrors, Fault
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
+from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning.accepting import accept_edit
-from vpp.service.tuning.desk import Seen, version_of
+from vpp.service.tuning.desk import Seen
 from vpp.service.tuning.file import read_text, signature_of
 
 EVERY_S = 2.0
