@@ -27,6 +27,7 @@ from vpp.service.start.lent import CURVES, Lent, lent
 from vpp.service.start.members import Enterprise, members
 from vpp.service.start.nextsteps import next_steps
 from vpp.service.start.parktext import park_text
+from vpp.service.start.strategytext import strategy_text
 from vpp.service.start.resourcetable import Table, read_table
 
 EXAMPLE = "start/resources.csv"
@@ -107,12 +108,13 @@ def _write(
         shutil.copyfile(file, into / "markets" / file.name)
     for file in lender.series:
         shutil.copyfile(file, into / "series" / file.name)
-    for schema in ("park", "market"):
+    for schema in ("park", "strategies", "market"):
         text = json.dumps(SCHEMAS[schema](), indent=1, ensure_ascii=False)
         (into / "schemas" / f"{schema}.json").write_text(text + "\n", encoding="utf-8")
     shutil.copyfile(source, into / "resources.csv")
     written = {
         "park.yaml": park_text(name, "resources.csv", enterprises, lender),
+        "strategies.yaml": strategy_text(lender),
         "README.md": next_steps(name, table, enterprises, lender),
     }
     for file_name, text in written.items():

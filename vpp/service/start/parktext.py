@@ -46,7 +46,7 @@ def park_text(park: str, source: str, enterprises: Sequence[Enterprise], lent: L
         *_unit(enterprises, limits, lent),
         "trading: {mode: shadow}        # bids are made and shown, and none leaves (docs/operations.md, Going live)",
         "",
-        lent.text["strategies"],
+        "strategies: strategies.yaml      # what the park is steered for",
         "",
         f"# ---------------------------------------------------------------- borrowed from {lent.name}",
         "",

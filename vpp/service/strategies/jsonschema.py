@@ -20,21 +20,20 @@ def strategies_schema() -> dict[str, Any]:
         settings = kind.adapter.json_schema()
         schema["$defs"] |= settings.pop("$defs", {})
         schema["$defs"][kind.use] = settings
-        schema["$defs"][f"{kind.use}_overrides"] = {
-            key: value for key, value in settings.items() if key != "required"
-        }
     one["allOf"] = [_if_used(kind) for kind in kinds().values()]
     return schema
 
 
 def _if_used(kind: Kind) -> dict[str, Any]:
-    some = {"$ref": f"#/$defs/{kind.use}_overrides"}
+    settings = kind.adapter.json_schema()
+    needed = settings.pop("required", [])
+    settings.pop("$defs", None)
     then: dict[str, Any] = {
         "properties": {
             "with": {"$ref": f"#/$defs/{kind.use}"},
-            "overrides": {"type": "object", "additionalProperties": some},
+            "overrides": {"type": "object", "additionalProperties": settings},
         }
     }
-    if kind.adapter.json_schema().get("required"):
+    if needed:
         then["required"] = ["with"]
     return {"if": {"properties": {"use": {"const": kind.use}}}, "then": then}
