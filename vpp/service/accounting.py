@@ -72,7 +72,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     _reopen_changed(plant, now)
     settled: list[Interval] = []
     newest = latest_boundary(now, QUARTER)
-    first = plant.final_until or _first_settled(plant, now)
+    first = plant.final_until or first_settled(plant, now)
     if newest <= first or not plant.file.gap_rules:  # no product here settles by what is metered
         return settled
     all_final = True
@@ -99,7 +99,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
     return settled
 
 
-def _first_settled(plant: Plant, now: datetime) -> datetime:
+def first_settled(plant: Plant, now: datetime) -> datetime:
     """Where a service that begins again begins to settle: no meter is kept from before."""
     return max(trading_unit(plant).trades_from, _settled_from(now))
 

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from vpp.errors import VppError
 from vpp.service import security
 from vpp.service.api import (
+    accounts,
     byhand,
     calls,
     chargers,
@@ -132,6 +133,7 @@ def plant_routes() -> list[AnyRoute]:
         *programmes.ROUTES,
         *forecasts.ROUTES,
         *money.ROUTES,
+        *accounts.ROUTES,
         *positions.ROUTES,
         *regulation.ROUTES,
         *reports.ROUTES,

@@ -18,11 +18,12 @@ async def list_statements(plant: Plant, call: Call[Nothing, Nothing]) -> Stateme
     return StatementsView(
         currency=plant.file.park.currency,
         total=sum((one.total for one in statements), Decimal(0)),
-        statements=[_view(one, names[one.enterprise_id]) for one in statements],
+        statements=[view_of(one, names[one.enterprise_id]) for one in statements],
     )
 
 
-def _view(of: Statement, name: str) -> StatementView:
+def view_of(of: Statement, name: str) -> StatementView:
+    """A statement as it is shown; `name` is its enterprise's."""
     return StatementView(
         enterprise_id=of.enterprise_id,
         name=name,

@@ -28,6 +28,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "origin_not_allowed": (403, "The request comes from another site"),
         "not_found": (404, "There is nothing at this path"),
         "unknown_product": (404, "No such product"),
+        "unknown_enterprise": (404, "No such enterprise"),
         "unknown_bid_set": (404, "No such bid set"),
         "unknown_limit": (404, "No such limit order"),
         "unknown_override": (404, "No such override"),
