@@ -93,8 +93,13 @@ def _schemas(routes: Sequence[AnyRoute]) -> dict[str, Any]:
             models.add((route.gives, "serialization"))
     ordered = sorted(models, key=lambda one: (one[0].__name__, one[1]))
     _, found = models_json_schema(ordered, ref_template="#/components/schemas/{model}")
-    schemas: dict[str, Any] = found["$defs"]
-    return schemas
+    return _named(found["$defs"])
+
+
+def _named(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What is both given and taken keeps its name as it is given; as it is taken it is called `…Taken`."""
+    text = json.dumps(schemas).replace('-Output"', '"').replace('-Input"', 'Taken"')
+    return dict(json.loads(text))
 
 
 def _operation(route: AnyRoute) -> dict[str, Any]:
