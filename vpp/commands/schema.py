@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +13,18 @@ from vpp.errors import ConfigError
 
 def schema(
     name: Annotated[str | None, typer.Argument(help="Which one; all names where left out.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Write those of all files that people write into a folder.")
+    ] = None,
 ) -> None:
     """Print the JSON Schema of a file or message."""
-    from vpp.service.park.schemas import SCHEMAS
+    from vpp.service.park.schemas import FILES, SCHEMAS, schema_text
 
+    if into is not None:
+        into.mkdir(parents=True, exist_ok=True)
+        for one in FILES:
+            (into / f"{one}.json").write_text(schema_text(one), encoding="utf-8")
+        return
     if name is None:
         print("\n".join(SCHEMAS))
         return

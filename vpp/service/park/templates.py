@@ -70,6 +70,11 @@ class Template:
         return frozenset(_braced(self.per_kw))
 
 
+def template_schema() -> dict[str, Any]:
+    """JSON Schema of a template's file; its resource is one of the park file's, with names in braces."""
+    return _File.model_json_schema()
+
+
 def load_template(device: str, folder: Path | None = None) -> Template:
     """A template by its name, of those that are shipped where no `folder` is given.
 

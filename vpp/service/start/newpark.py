@@ -27,8 +27,8 @@ from vpp.service.start.lent import CURVES, Lent, lent
 from vpp.service.start.members import Enterprise, members
 from vpp.service.start.nextsteps import next_steps
 from vpp.service.start.parktext import park_text
-from vpp.service.start.strategytext import strategy_text
 from vpp.service.start.resourcetable import Table, read_table
+from vpp.service.start.strategytext import strategy_text
 
 EXAMPLE = "start/resources.csv"
 """The table of who has none yet."""
