@@ -3,7 +3,8 @@
     text ─▶ validate ─▶ preview ─▶ PUT ─▶ live from the next plan ─▶ versions ─▶ roll back
                           └─▶ shadow: beside the live ones, and scored
 
-A *version* is a digest of a strategy file's text: the same text is the same version, whoever put it there.
+A *version* says what a file means: of two that differ in comments alone it is the same, and it is stamped on
+plans, bids and set-points. A *digest* says which text it is: whoever changes a file names the one it held.
 Powers are kW net injection, costs are in the park's currency and positive where they are paid.
 """
 
@@ -20,7 +21,7 @@ MOST_TEXT = 65_536
 """Characters of a strategy file."""
 
 StrategyText = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT)]
-VersionName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+DigestName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Person = Annotated[str, StringConstraints(min_length=2, max_length=120)]
 Why = Annotated[str, StringConstraints(min_length=3, max_length=500)]
 
@@ -34,8 +35,8 @@ class StrategiesRequest(WireModel):
     text: StrategyText
     by: Person
     reason: Why
-    based_on: VersionName
-    """The version of the file that the text was made from: 409 where the file has changed since."""
+    based_on: DigestName
+    """The digest of the file that the text was made from: 409 where the file has changed since."""
 
 
 class RollbackRequest(WireModel):
@@ -45,7 +46,7 @@ class RollbackRequest(WireModel):
     """The number of the version, as `versions` lists it."""
     by: Person
     reason: Why
-    based_on: VersionName
+    based_on: DigestName
     """As of `StrategiesRequest`."""
 
 
@@ -87,6 +88,7 @@ class VersionView(WireModel):
     number: int
     """Counted from 1 in the order of acceptance."""
     version: str
+    digest: str
     origin: Origin
     by: str
     reason: str
@@ -120,7 +122,8 @@ class StrategyFileView(WireModel):
 
     path: str | None
     """Null where there is none: a simulation keeps it in memory."""
-    version: str
+    digest: str
+    """Of the text: what `based_on` names."""
     text: str
     state: Literal["live", "waiting", "broken"]
     """Waiting: it is taken at the next plan. Broken: the live version goes on."""
@@ -146,7 +149,8 @@ class ValidationView(WireModel):
     """What is wrong with a text, all of it; and what it would change."""
 
     valid: bool
-    version: str
+    version: str | None
+    """Null where the text has faults."""
     faults: list[StrategyFaultView]
     changes: list[str]
     """In words, against the file on the disk; empty where the text has faults."""
@@ -211,7 +215,8 @@ class PreviewPlanView(WireModel):
     """Net injection of the park, step by step."""
     new_kw: list[float]
     bids: list[BidChangeView]
-    """Those that differ."""
+    """Those that differ, the first 400 of them."""
+    bids_changed: int
     bids_compared: int
 
 
@@ -274,7 +279,8 @@ class ShadowPlanView(WireModel):
     shadow_cost: FiniteDecimal | None
     """Null where no plan was found."""
     bids: list[BidChangeView]
-    """Those that differ."""
+    """Those that differ, the first 400 of them."""
+    bids_changed: int
     bids_compared: int
     reason: str
     """Why there is no plan; empty where there is."""

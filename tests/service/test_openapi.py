@@ -85,6 +85,7 @@ LIVE = {
     "POST /v1/strategies/validate",
     "POST /v1/strategies/preview",
     "GET /v1/strategies/previews/{preview_id}",
+    "DELETE /v1/strategies/previews/{preview_id}",
     "GET /v1/strategies/versions",
     "GET /v1/strategies/versions/{number}",
     "POST /v1/strategies/rollback",

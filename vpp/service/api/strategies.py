@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from vpp.errors import UnavailableError
+from vpp.errors import ConflictError, UnavailableError
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.reading import MAX_FAULTS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
-from vpp.service.strategies.strategies import version_of
-from vpp.service.tuning import changing, record
+from vpp.service.tuning import changing, previewing, record
+from vpp.service.tuning.desk import Version
 from vpp.service.tuning.differences import differences
-from vpp.service.tuning.view import fault_views, strategies_view, version_view
+from vpp.service.tuning.previewing import Preview
+from vpp.service.tuning.reading import read_aside
+from vpp.service.tuning.view import fault_views, preview_view, strategies_view, version_view
 from vpp.wire import ProblemFault
 from vpp.wirestrategies import (
     PreviewRequest,
@@ -57,14 +58,14 @@ async def put_strategies(plant: Plant, call: Call[Nothing, StrategiesRequest]) -
 
 
 async def validate(plant: Plant, call: Call[Nothing, StrategiesText]) -> ValidationView:
-    text, desk = call.body.text, plant.tuning
     try:
-        read = await asyncio.to_thread(desk.reader, text, "strategies")
+        read = await read_aside(plant, call.body.text)
     except ConfigErrors as error:
         faults = fault_views(error.faults[:MAX_FAULTS])
-        return ValidationView(valid=False, version=version_of(text), faults=faults, changes=[])
-    before = desk.live if desk.waiting is None else desk.waiting
-    changes = list(differences(before.tree, read.tree))
+        return ValidationView(valid=False, version=None, faults=faults, changes=[])
+    desk = plant.tuning
+    before = plant.strategies if desk.waiting is None else desk.waiting
+    changes = list(differences(before.section, read.section))
     return ValidationView(valid=True, version=read.version, faults=[], changes=changes)
 
 
@@ -84,7 +85,26 @@ async def show_version(plant: Plant, call: Call[Nothing, Nothing]) -> VersionTex
             where=f"version {asked[:80]}",
             fix="Look at GET /v1/strategies/versions",
         )
-    return VersionTextView(version=version_view(plant, version), text=text, changes=[])
+    return VersionTextView(
+        version=version_view(plant, version), text=text, changes=await _changes(plant, version, text)
+    )
+
+
+async def _changes(plant: Plant, version: Version, text: str) -> list[str]:
+    """Against what was live before it; of texts that this release cannot read, that it cannot."""
+    older = [
+        one
+        for one in plant.tuning.versions.values()
+        if one.live_from is not None and one.number < version.number
+    ]
+    if not older:
+        return []
+    before = record.text_of(plant.journal, max(older, key=lambda one: one.number).number)
+    try:
+        old, new = await read_aside(plant, before or ""), await read_aside(plant, text)
+    except ConfigErrors as error:
+        return [f"cannot be told, for it cannot be read any more: {error.faults[0]}"]
+    return list(differences(old.section, new.section))
 
 
 async def roll_back(plant: Plant, call: Call[Nothing, RollbackRequest]) -> VersionView:
@@ -104,16 +124,37 @@ async def roll_back(plant: Plant, call: Call[Nothing, RollbackRequest]) -> Versi
 
 
 async def start_preview(plant: Plant, call: Call[Nothing, PreviewRequest]) -> PreviewView:
-    raise _later("previews")
+    read = await _accepted(plant, read_aside(plant, call.body.text))
+    try:
+        preview = previewing.start(plant, read, call.body.backtest_days, call.now)
+    except ConflictError as error:
+        raise HttpRefusal(
+            error.what, code="preview_running", where=error.where, fix=error.fix
+        ) from error
+    return preview_view(preview)
 
 
 async def show_preview(plant: Plant, call: Call[Nothing, Nothing]) -> PreviewView:
-    raise HttpRefusal(
-        "there is no such preview",
-        code="unknown_preview",
-        where=f"preview {call.path['preview_id'][:80]}",
-        fix="Start one: POST /v1/strategies/preview",
-    )
+    return preview_view(_found(plant, call))
+
+
+async def cancel_preview(plant: Plant, call: Call[Nothing, Nothing]) -> PreviewView:
+    preview = _found(plant, call)
+    await previewing.cancel(plant, preview)
+    return preview_view(preview)
+
+
+def _found(plant: Plant, call: Call[Nothing, Nothing]) -> Preview:
+    asked = call.path["preview_id"]
+    preview = plant.tuning.previews.get(asked)
+    if preview is None:
+        raise HttpRefusal(
+            "there is no such preview",
+            code="unknown_preview",
+            where=f"preview {asked[:80]}",
+            fix="Start one: POST /v1/strategies/preview",
+        )
+    return preview
 
 
 async def show_shadow(plant: Plant, call: Call[Nothing, Nothing]) -> ShadowsView:
@@ -195,6 +236,14 @@ ROUTES: tuple[AnyRoute, ...] = (
         "/v1/strategies/previews/{preview_id}",
         "How far a preview is, and what it found",
         show_preview,
+        gives=PreviewView,
+        codes=("unknown_preview",),
+    ),
+    reading(
+        "/v1/strategies/previews/{preview_id}",
+        "End a preview that runs; again changes nothing",
+        cancel_preview,
+        method="DELETE",
         gives=PreviewView,
         codes=("unknown_preview",),
     ),

@@ -8,13 +8,14 @@ from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
 from vpp.service.tuning import record
-from vpp.service.tuning.desk import ReadStrategies, Version
+from vpp.service.strategies.strategies import Strategies
+from vpp.service.tuning.desk import Version, digest_of
 from vpp.wirestrategies import Origin
 
 
 async def accept(
     plant: Plant,
-    read: ReadStrategies,
+    read: Strategies,
     origin: Origin,
     by: str,
     reason: str,
@@ -25,13 +26,14 @@ async def accept(
     desk = plant.tuning
     number = max(desk.versions, default=0) + 1
     entries = [record.accepted_entry(number, read, origin, by, reason, based_on)]
-    known = {read.version, *(one.version for one in desk.versions.values())}
-    if desk.seen.text and desk.seen.version not in known:
+    known = {digest_of(read.text), *(one.digest for one in desk.versions.values())}
+    if desk.seen.text and desk.seen.digest not in known:
         entries.insert(0, record.overwritten_entry(number, desk.seen.text))
     await append_all(plant, entries, now=now)
     desk.versions[number] = Version(
         number=number,
         version=read.version,
+        digest=digest_of(read.text),
         origin=origin,
         by=by,
         reason=reason,
@@ -40,7 +42,7 @@ async def accept(
     return number
 
 
-def wait(plant: Plant, read: ReadStrategies, number: int, now: datetime) -> None:
+def wait(plant: Plant, read: Strategies, number: int, now: datetime) -> None:
     """Let a version that is accepted wait for the next plan."""
     desk, version = plant.tuning, plant.tuning.versions[number]
     desk.waiting, desk.waiting_number = read, number
@@ -57,21 +59,21 @@ def wait(plant: Plant, read: ReadStrategies, number: int, now: datetime) -> None
     )
 
 
-async def accept_edit(plant: Plant, read: ReadStrategies, by: str, now: datetime) -> None:
+async def accept_edit(plant: Plant, read: Strategies, by: str, now: datetime) -> None:
     """Accept what somebody wrote into the file. Called with `changing` held.
 
     Raises:
         UnavailableError: The journal cannot be written: looked at again later.
     """
     desk = plant.tuning
-    if read.version == desk.live.version:
+    if read.text == plant.strategies.text:
         if desk.waiting is not None:
             desk.waiting, desk.waiting_number = None, None
             plant.events.emit(
                 "strategies", "the file holds again what is live: nothing waits", at=now
             )
         return
-    if desk.waiting is not None and read.version == desk.waiting.version:
+    if desk.waiting is not None and read.text == desk.waiting.text:
         return
-    number = await accept(plant, read, "file", by, "the file was edited", desk.live.version, now)
+    number = await accept(plant, read, "file", by, "the file was edited", digest_of(plant.strategies.text), now)
     wait(plant, read, number, now)

@@ -10,17 +10,19 @@ and changes nothing. One that waits is replaced by a newer one, or dropped where
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from vpp.errors import ConflictError, DataError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
-from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import record
 from vpp.service.tuning.accepting import accept, wait
-from vpp.service.tuning.desk import ReadStrategies, Seen, Version
+from vpp.service.strategies.strategies import Strategies
+from vpp.service.tuning.desk import Seen, Version, digest_of
 from vpp.service.tuning.file import signature_of, write_text
+from vpp.service.tuning.reading import read_aside
 from vpp.service.tuning.watch import look_now
 from vpp.wirestrategies import Origin
 
@@ -44,27 +46,33 @@ async def put(
     Raises:
         ConfigErrors: Every fault of the text; nothing is changed.
         ConflictError: The file is no longer what the text was made from.
-        DataError: The strategies fail on the park as it stands.
+        DataError: The strategies fail on the park as it stands, or the park has no strategy file.
         UnavailableError: Journal or file cannot be written: the live version goes on.
     """
     desk = plant.tuning
+    if not plant.strategies.given:
+        raise DataError(
+            "the park file names no strategy file",
+            where="strategies",
+            fix="Name one there (`strategies: strategies.yaml`), and start anew",
+        )
     async with desk.changing:
         await look_now(plant, now)
-        if desk.seen.version != based_on:
+        if desk.seen.digest != based_on:
             raise ConflictError(
-                f"the file holds {desk.seen.version} now, not {based_on}",
+                f"the file holds {desk.seen.digest} now, not {based_on}",
                 where="strategies",
                 fix="Read GET /v1/strategies, and make the change to that",
             )
-        if desk.seen.version == version_of(text) and not desk.seen.faults and desk.live_number:
+        if desk.seen.text == text and not desk.seen.faults and desk.live_number:
             return desk.versions[desk.waiting_number or desk.live_number]
-        read = await asyncio.to_thread(desk.reader, text, _name(plant))
+        read = await read_aside(plant, text)
         try_on_view(plant, read)
         number = await accept(plant, read, origin, by, reason, based_on, now)
         if desk.path is not None:
             await asyncio.to_thread(write_text, desk.path, text)
             desk.signature = signature_of(desk.path)
-        desk.seen = Seen(text=text, version=read.version)
+        desk.seen = Seen(text=text)
         wait(plant, read, number, now)
         return desk.versions[number]
 
@@ -97,17 +105,17 @@ async def take(plant: Plant, now: datetime) -> None:
     desk = plant.tuning
     async with desk.changing:
         if desk.live_number == 0 and desk.waiting is None:
-            number = await accept(plant, desk.live, "start", START_BY, START_REASON, None, now)
-            desk.waiting, desk.waiting_number = desk.live, number
+            began = plant.strategies
+            number = await accept(plant, began, "start", START_BY, START_REASON, None, now)
+            desk.waiting, desk.waiting_number = began, number
         read, number = desk.waiting, desk.waiting_number or 0
         if read is None:
             return
         plan_id = f"plan-{plant.plan_count + 1:06d}"
         await append_all(plant, [record.live_entry(number, plan_id)], now=now)
         record.mark_live(desk.versions, number, record.live_number(desk.versions), now, plan_id)
-        plant.file = read.file
-        desk.live, desk.live_number = read, number
-        desk.waiting, desk.waiting_number = None, None
+        plant.file = replace(plant.file, strategies=read)
+        desk.live_number, desk.waiting, desk.waiting_number = number, None, None
     version = desk.versions[number]
     plant.metrics.tuning.live(number)
     plant.events.emit(
@@ -122,7 +130,7 @@ async def take(plant: Plant, now: datetime) -> None:
     )
 
 
-def try_on_view(plant: Plant, read: ReadStrategies) -> None:
+def try_on_view(plant: Plant, read: Strategies) -> None:
     """Ask the strategies for terms of the newest picture of the park, which nobody follows.
 
     Raises:
@@ -138,8 +146,3 @@ def try_on_view(plant: Plant, read: ReadStrategies) -> None:
             where="strategies",
             fix="Change the strategy that it names, or its settings",
         ) from error
-
-
-def _name(plant: Plant) -> str:
-    """How faults name the file."""
-    return "strategies" if plant.tuning.path is None else plant.tuning.path.name

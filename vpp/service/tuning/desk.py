@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vpp.plan.terms import Term
-from vpp.plan.view import PlanningView
 from vpp.service.park.config import Fault
-from vpp.service.park.parkfile import ParkFile
 from vpp.service.strategies.strategies import Strategies
 from vpp.wirestrategies import Origin
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One strategy of a file, in words."""
-
-    name: str
-    use: str
-    priority: int | None
-    scope: str
-    schedule: str
+if TYPE_CHECKING:
+    from vpp.service.tuning.nofollow import Basis
+    from vpp.service.tuning.previewing import Preview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReadStrategies:
-    """A strategy file that was read and found right."""
-
-    text: str
-    version: str
-    tree: Mapping[str, Any]
-    """Its values as they stand, for whoever tells differences."""
-
-    lines: tuple[Line, ...]
-    strategies: Strategies
-    file: ParkFile
-    """With these strategies in place of its own."""
-
-    def terms(self, view: PlanningView) -> tuple[Term, ...]:
-        """What all of them ask of the plan of `view`."""
-        return self.strategies.terms(view)
-
-
-Reader = Callable[[str, str], ReadStrategies]
-"""Reads a text under the name that faults show; raises `ConfigErrors` with every fault."""
+def digest_of(text: str) -> str:
+    """Which text it is: 12 hex digits of its SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +29,7 @@ class Version:
 
     number: int
     version: str
+    digest: str
     origin: Origin
     by: str
     reason: str
@@ -71,24 +44,25 @@ class Seen:
     """The file as it was last read."""
 
     text: str
-    version: str
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.text)
 
 
 @dataclass(slots=True, kw_only=True)
 class TuningDesk:
-    """Of one plant; `live` and `seen` are there from the start."""
+    """Of one plant; the strategies that are live are those of its park file."""
 
-    reader: Reader
     path: Path | None
     """Where the file lies; None where it is kept in memory alone."""
 
-    live: ReadStrategies
     seen: Seen
-    waiting: ReadStrategies | None = None
     live_number: int = 0
     """0 until the first plan: then what the file said at the start is on record."""
 
+    waiting: Strategies | None = None
     waiting_number: int | None = None
     versions: dict[int, Version] = field(default_factory=dict)
     signature: tuple[int, ...] | None = None
@@ -99,3 +73,13 @@ class TuningDesk:
 
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a version is accepted or taken: one after the other."""
+
+    basis: Basis | None = None
+    """What the plan that stands was made from."""
+
+    previews: dict[str, Preview] = field(default_factory=dict)
+    """The newest ones, oldest first."""
+
+    previews_made: int = 0
+    previewing: asyncio.Task[None] | None = None
+    """The one that runs."""

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vpp.service.markets.sources import leaves
 from vpp.service.park.config import KeyPath
+from vpp.service.strategies.schema import StrategiesSection
 
 _NOTHING = object()
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """Each change from the values of one file to those of another; empty where only words and order of keys differ.
+def differences(before: StrategiesSection, after: StrategiesSection) -> tuple[str, ...]:
+    """Each change from one file to another; empty where only comments and the order of keys differ.
 
     Strategies are told apart by their `name`, so that one that moves in the list is no change.
     """
-    before, after = _named(old), _named(new)
-    lines = [*_gone_and_new(before, after)]
-    for name in after.keys() & before.keys():
-        lines += _changes(name, before[name], after[name])
-    order = {name: place for place, name in enumerate([*before, *after])}
-    lines.sort(key=lambda line: order.get(line.split(": ")[0], 0))
+    old, new = _said(before), _said(after)
+    was, now = _named(old), _named(new)
+    lines = [*_gone_and_new(was, now)]
+    for name in (name for name in now if name in was):
+        lines += _changes(name, was[name], now[name])
     rest = {key: value for key, value in old.items() if key != "strategies"}
     other = {key: value for key, value in new.items() if key != "strategies"}
     return (*lines, *_changes("", rest, other))
 
 
+def _said(section: StrategiesSection) -> dict[str, Any]:
+    """What a person wrote, key by key; what was left out is left out."""
+    said: dict[str, Any] = section.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return said
+
+
 def _named(tree: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The strategies of a file by name; where one name stands twice, by name and place."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for place, one in enumerate(tree.get("strategies") or ()):
-        name = str(one.get("name", one.get("use")))
-        found[name if name not in found else f"{name} ({place + 1})"] = one
-    return found
+    """The strategies of a file by name."""
+    return {one["name"]: one for one in tree["strategies"]}
 
 
 def _gone_and_new(
@@ -46,8 +47,8 @@ def _gone_and_new(
     for name, one in after.items():
         if name not in before:
             said = ", ".join(
-                f"{'.'.join(map(str, path))} {_shown(value)}"
-                for path, value in leaves(
+                f"{_label(path)} {_shown(value)}"
+                for path, value in _leaves(
                     {k: v for k, v in one.items() if k not in ("name", "use")}
                 ).items()
             )
@@ -55,7 +56,7 @@ def _gone_and_new(
 
 
 def _changes(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    old, new = leaves(before), leaves(after)
+    old, new = _leaves(before), _leaves(after)
     for path in [*new, *(path for path in old if path not in new)]:
         was, now = old.get(path, _NOTHING), new.get(path, _NOTHING)
         if was == now and type(was) is type(now):
@@ -64,8 +65,7 @@ def _changes(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 
 def _line(name: str, path: KeyPath, was: Any, now: Any) -> str:
-    label = ".".join(str(part) for part in path if part != "with")
-    label = f"{name}: {label}" if name else label
+    label = f"{name}: {_label(path)}" if name else _label(path)
     if was is _NOTHING:
         return f"{label} {_shown(now)} is new"
     if now is _NOTHING:
@@ -75,5 +75,22 @@ def _line(name: str, path: KeyPath, was: Any, now: Any) -> str:
     return f"{label} {_shown(was)} becomes {_shown(now)}{by}"
 
 
+def _label(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path if part != "with")
+
+
+def _leaves(tree: Any, path: KeyPath = ()) -> dict[KeyPath, Any]:
+    """Every value by its path; a list of plain values is one, and a mapping without keys too."""
+    if isinstance(tree, dict) and tree:
+        items: Iterable[tuple[str | int, Any]] = tree.items()
+    elif isinstance(tree, list) and any(isinstance(one, dict) for one in tree):
+        items = enumerate(tree)
+    else:
+        return {path: tree}
+    return {at: value for key, item in items for at, value in _leaves(item, (*path, key)).items()}
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(map(str, value)) or "nothing"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

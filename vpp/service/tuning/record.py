@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from vpp.ports import Journal, JournalEntry
-from vpp.service.tuning.desk import ReadStrategies, Version
+from vpp.service.strategies.strategies import Strategies
+from vpp.service.tuning.desk import Version, digest_of
 from vpp.wirestrategies import Origin
 
 ACCEPTED, LIVE, OVERWRITTEN = "strategies", "strategies_live", "strategies_overwritten"
@@ -38,7 +39,7 @@ def key_of(number: int) -> str:
 
 
 def accepted_entry(
-    number: int, read: ReadStrategies, origin: Origin, by: str, reason: str, based_on: str | None
+    number: int, read: Strategies, origin: Origin, by: str, reason: str, based_on: str | None
 ) -> tuple[str, str, bytes]:
     """Kind, key and body of a version that is accepted."""
     kept = AcceptedRecord(
@@ -79,6 +80,7 @@ def versions_on_record(journal: Journal) -> dict[int, Version]:
             found[number] = Version(
                 number=number,
                 version=kept.version,
+                digest=digest_of(kept.text),
                 origin=kept.origin,
                 by=kept.by,
                 reason=kept.reason,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from time import perf_counter
 
 from vpp.model.time import latest_boundary
 from vpp.service.park.config import Fault
+from vpp.service.park.schematypes import Section
 from vpp.service.plant import Plant
+from vpp.service.strategies.strategies import Entry
 from vpp.service.tuning.desk import Version
+from vpp.service.tuning.previewing import Preview
 from vpp.wirestrategies import (
+    PreviewView,
     StrategiesView,
     StrategyFaultView,
     StrategyFileView,
@@ -26,28 +31,41 @@ def strategies_view(plant: Plant, now: datetime) -> StrategiesView:
     state = "broken" if desk.seen.faults else "live" if waiting is None else "waiting"
     return StrategiesView(
         live=None if live is None else version_view(plant, live),
-        live_version=desk.live.version,
+        live_version=plant.strategy_version,
         waiting=None if waiting is None else version_view(plant, waiting),
         next_plan_at=latest_boundary(now, every) + every,
         file=StrategyFileView.model_validate(
             {
                 "path": None if desk.path is None else str(desk.path),
-                "version": desk.seen.version,
+                "digest": desk.seen.digest,
                 "text": desk.seen.text,
                 "state": state,
                 "faults": fault_views(desk.seen.faults),
             }
         ),
-        strategies=[
-            StrategyLineView(
-                name=line.name,
-                use=line.use,
-                priority=line.priority,
-                scope=line.scope,
-                schedule=line.schedule,
-            )
-            for line in desk.live.lines
-        ],
+        strategies=[line_view(entry) for entry in plant.strategies.entries],
+    )
+
+
+def line_view(entry: Entry) -> StrategyLineView:
+    """One strategy, in words."""
+    section = entry.section
+    return StrategyLineView(
+        name=entry.name,
+        use=entry.use,
+        priority=entry.priority,
+        scope="the park" if section.scope is None else _said(section.scope),
+        schedule=_said(section.schedule) or "always",
+    )
+
+
+def _said(section: Section) -> str:
+    """What is written in a section, key by key; empty where nothing is."""
+    said = section.model_dump(exclude_defaults=True)
+    return "; ".join(
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in said.items()
+        if value
     )
 
 
@@ -64,6 +82,7 @@ def version_view(plant: Plant, version: Version) -> VersionView:
         {
             "number": version.number,
             "version": version.version,
+            "digest": version.digest,
             "origin": version.origin,
             "by": version.by,
             "reason": version.reason,
@@ -73,6 +92,26 @@ def version_view(plant: Plant, version: Version) -> VersionView:
             "state": state,
             "first_plan_id": version.first_plan_id,
         }
+    )
+
+
+def preview_view(preview: Preview) -> PreviewView:
+    """A preview as far as it is."""
+    took_s = perf_counter() - preview.began_s if preview.took_s is None else preview.took_s
+    return PreviewView(
+        preview_id=preview.preview_id,
+        state=preview.state,
+        asked_at=preview.asked_at,
+        progress=round(preview.progress, 3),
+        doing=preview.doing,
+        old_version=preview.old.version,
+        new_version=preview.new.version,
+        changes=list(preview.changes),
+        backtest=preview.backtest,
+        no_backtest=preview.no_backtest,
+        plan=preview.plan,
+        no_plan=preview.no_plan,
+        took_s=round(took_s, 2),
     )
 
 

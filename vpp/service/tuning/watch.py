@@ -18,9 +18,9 @@ from vpp.service.events import Severity
 from vpp.service.park.config import ConfigErrors, Fault
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
-from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning.accepting import accept_edit
 from vpp.service.tuning.desk import Seen
+from vpp.service.tuning.reading import read_aside
 from vpp.service.tuning.file import read_text, signature_of
 
 EVERY_S = 2.0
@@ -65,41 +65,40 @@ async def look_now(plant: Plant, now: datetime) -> None:
         text = await asyncio.to_thread(read_text, desk.path)
     except ConfigErrors as error:
         desk.signature, desk.unsettled = signature, None
-        _tell_broken(plant, Seen(text="", version=version_of(""), faults=error.faults), now)
+        _tell_broken(plant, Seen(text="", faults=error.faults), now)
         return
-    version = version_of(text)
-    if version == desk.seen.version and not desk.seen.faults:
+    if text == desk.seen.text and not desk.seen.faults:
         desk.signature, desk.unsettled = signature, None
         return
     try:
-        read = await asyncio.to_thread(desk.reader, text, desk.path.name)
+        read = await read_aside(plant, text)
     except ConfigErrors as error:
         desk.signature, desk.unsettled = signature, None
-        _tell_broken(plant, Seen(text=text, version=version, faults=error.faults), now)
+        _tell_broken(plant, Seen(text=text, faults=error.faults), now)
         return
     try:
         await accept_edit(plant, read, _owner(desk.path), now)
     except UnavailableError:  # told and counted where it was tried: looked at again
         return
     desk.signature, desk.unsettled = signature, None
-    desk.seen = Seen(text=text, version=version)
+    desk.seen = Seen(text=text)
 
 
 def _tell_broken(plant: Plant, seen: Seen, now: datetime) -> None:
     """Say once of each text that it is broken, and where first."""
     desk = plant.tuning
-    if desk.seen.version == seen.version and desk.seen.faults == seen.faults:
+    if desk.seen == seen:
         return
     desk.seen = seen
     first, more = _shown(seen.faults[0]), len(seen.faults) - 1
     plant.metrics.tuning.changed("broken")
     plant.events.emit(
         "strategies_broken",
-        f"the strategy file is broken, version {desk.live.version} goes on: {first}"
+        f"the strategy file is broken, version {plant.strategy_version} goes on: {first}"
         + (f" (and {more} more)" if more else ""),
         at=now,
         severity=Severity.ALARM,
-        version=seen.version,
+        digest=seen.digest,
     )
 
 
