@@ -166,10 +166,10 @@ class PreviewFiguresView(WireModel):
     """In the park's currency, positive is paid: all causes, stored energy's worth taken off."""
     peak_import_kw: float
     """The greatest draw of the whole park in one step."""
-    carbon_kgco2: float | None
-    """Of energy drawn; null where the park file names no carbon intensity."""
+    carbon_kgco2: float
+    """Of energy drawn."""
     cycles: float | None
-    """Full cycles of the mean battery; null where there is none."""
+    """Equivalent full cycles of all storages together; null where there is none."""
 
 
 class PreviewDayView(WireModel):

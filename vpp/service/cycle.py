@@ -56,6 +56,7 @@ from vpp.service.steering import share as actingshare
 from vpp.service.steering import track as actingtrack
 from vpp.service.trading import awarding, nominating, outside, positions, trading
 from vpp.service.tuning import changing as tuning
+from vpp.service.tuning.nofollow import Basis
 from vpp.service.window import window
 
 PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
@@ -117,10 +118,10 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         calls, invitations = plant.book.calls.keys(), drplan.known(plant)
         futures, no_futures = uncertainty.futures_of(plant, view, asked)
         curves, uncurved = bidcurves.asks_of(plant, view, asked)
+        terms = (*plant.strategies.terms(view), *asked)
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    terms = (*plant.strategies.terms(view), *asked)
     starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,
@@ -153,6 +154,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
                 await _adopt(plant, now, outcome, schedule, seconds)
                 bidcurves.tell(plant, schedule, uncurved, now)
                 plant.made_from, plant.validate_s = (view, terms), validate_s
+                plant.tuning.basis = Basis(problem=problem, asked=asked)
         case _:
             assert_never(outcome)
 

@@ -85,7 +85,6 @@ from vpp.service.secretfiles import headers_of, read_secret
 from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.service.steering.desk import ActDesk, patience_of
 from vpp.service.trading.positiondesk import PositionDesk
-from vpp.service.tuning import reading as strategyreading
 from vpp.service.tuning.starting import desk_of
 from vpp.service.venues.schema import (
     AnyVenue,
@@ -123,6 +122,7 @@ def build_plant(
     forecaster: Forecaster | None = None,
     forecasts: ForecastRecord | None = None,
     seed: int = 0,
+    strategy_file: Path | None = None,
     reach: Reach = nowhere,
     feeds: tuple[Feed, ...] = (),
     programmes: tuple[OpenAdrDesk, ...] = (),
@@ -146,7 +146,7 @@ def build_plant(
     file = devicetestrecord.as_tested(file, tested)
     park, now = file.park, clock.now()
     plausible = plausible_kw(park)
-    tuning = desk_of(file.strategies.text, None, strategyreading.reader_of(file), journal)
+    tuning = desk_of(file.strategies, strategy_file, journal)
     began_at, measured = recovery.began_at(journal, now), quotas.measured(park, file.quotas)
     whole_from = latest_boundary(began_at + QUARTER - timedelta.resolution, QUARTER)
     plant = Plant(
@@ -457,6 +457,7 @@ async def open_plant(
             file,
             clock=clock,
             data=data,
+            strategy_file=file.strategies.path,
             journal=journal,
             source=linked.channels,
             sink=linked.channels,

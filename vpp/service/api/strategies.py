@@ -86,7 +86,9 @@ async def show_version(plant: Plant, call: Call[Nothing, Nothing]) -> VersionTex
             fix="Look at GET /v1/strategies/versions",
         )
     return VersionTextView(
-        version=version_view(plant, version), text=text, changes=await _changes(plant, version, text)
+        version=version_view(plant, version),
+        text=text,
+        changes=await _changes(plant, version, text),
     )
 
 

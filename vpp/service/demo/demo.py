@@ -31,6 +31,7 @@ from vpp.service.loops import loops_of
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.run import run
+from vpp.service.tuning.file import with_own_copy
 from vpp.service.wiring import JOURNAL_FILE, BrokerDoor, Opened, open_broker, open_plant
 from vpp.simulate.devicefaults import NO_FAULTS, FaultPlan
 from vpp.simulate.market import VenueTimes
@@ -116,6 +117,7 @@ async def open_demo(
             raise ConfigError(
                 "holds the record of another run", where="--data", fix="Give an empty folder"
             )
+        file = with_own_copy(file, data)
         clock: SimulatedClock | WallClock = (
             SimulatedClock(start)
             if options.speed is None

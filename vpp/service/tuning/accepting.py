@@ -7,8 +7,8 @@ from datetime import datetime
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
-from vpp.service.tuning import record
 from vpp.service.strategies.strategies import Strategies
+from vpp.service.tuning import record
 from vpp.service.tuning.desk import Version, digest_of
 from vpp.wirestrategies import Origin
 
@@ -75,5 +75,7 @@ async def accept_edit(plant: Plant, read: Strategies, by: str, now: datetime) ->
         return
     if desk.waiting is not None and read.text == desk.waiting.text:
         return
-    number = await accept(plant, read, "file", by, "the file was edited", digest_of(plant.strategies.text), now)
+    number = await accept(
+        plant, read, "file", by, "the file was edited", digest_of(plant.strategies.text), now
+    )
     wait(plant, read, number, now)

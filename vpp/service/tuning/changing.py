@@ -17,10 +17,10 @@ from vpp.errors import ConflictError, DataError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
+from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning import record
 from vpp.service.tuning.accepting import accept, wait
-from vpp.service.strategies.strategies import Strategies
-from vpp.service.tuning.desk import Seen, Version, digest_of
+from vpp.service.tuning.desk import Seen, Version
 from vpp.service.tuning.file import signature_of, write_text
 from vpp.service.tuning.reading import read_aside
 from vpp.service.tuning.watch import look_now

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from vpp.errors import UnavailableError
 from vpp.service.park.config import ConfigErrors, Fault
+from vpp.service.park.parkfile import ParkFile
 from vpp.wirestrategies import MOST_TEXT
+
+COPY = "strategies.yaml"
+"""Of the strategy file, in the folder of a demo's record."""
 
 
 def signature_of(path: Path) -> tuple[int, ...]:
@@ -78,3 +83,16 @@ def write_text(path: Path, text: str) -> None:
             where=path.name,
             fix="Make its folder writable for the service, or edit the file by hand",
         ) from error
+
+
+def with_own_copy(file: ParkFile, folder: Path) -> ParkFile:
+    """The park file with its strategy file copied into `folder`: what is tried there leaves the original alone.
+
+    Raises:
+        UnavailableError: The disk refuses.
+    """
+    if not file.strategies.given:
+        return file
+    path = folder / COPY
+    write_text(path, file.strategies.text)
+    return replace(file, strategies=replace(file.strategies, path=path))

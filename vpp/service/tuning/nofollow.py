@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from vpp.plan.problem import Problem
+from vpp.plan.problem import Future, Problem
 from vpp.plan.terms import Term
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.planning.futures import futures
@@ -30,12 +30,11 @@ def problem_under(plant: Plant, basis: Basis, strategies: Strategies) -> Problem
         VppError: The strategies have no terms for this picture.
     """
     before, view = basis.problem, basis.problem.view
-    hedged, drawn = (), plant.desk.scenarios
+    hedged: tuple[Future, ...] = ()
+    drawn = plant.desk.scenarios
     if before.futures and drawn is not None:
         spot_id = reference_product(plant).price_series_id
-        hedged = futures(
-            view, drawn, strategies.terms, spot_series_id=spot_id, budgets=basis.asked
-        )
+        hedged = futures(view, drawn, strategies.terms, spot_series_id=spot_id, budgets=basis.asked)
     return replace(
         before,
         terms=(*strategies.terms(view), *basis.asked),

@@ -84,7 +84,9 @@ def figures(schedule: Schedule, view: PlanningView) -> PreviewFiguresView:
         (np.maximum(-kw, 0.0) for kw in schedule.connection_point_kw.values()),
         np.zeros(schedule.horizon.steps),
     )
-    carbon = float((drawn_kw * hours) @ view.grid_kgco2_per_kwh.values)
+    live, figure = view.grid_kgco2_per_kwh, view.park.grid_kgco2_per_kwh
+    factors = np.full(schedule.horizon.steps, figure) if live is None else live.values
+    carbon = float((drawn_kw * hours) @ factors)
     return PreviewFiguresView(
         cost=exact(schedule.cost).quantize(CENT),
         peak_import_kw=round(max(float((-schedule.net_kw).max()), 0.0), KW_DIGITS),

@@ -207,7 +207,12 @@ def _show_progress(preview: Preview, span: Interval, name: str, at: datetime) ->
 
 
 async def both_lives(
-    file: ParkFile, old: Strategies, new: Strategies, span: Interval, *, progress: Callable[[str, datetime], None]
+    file: ParkFile,
+    old: Strategies,
+    new: Strategies,
+    span: Interval,
+    *,
+    progress: Callable[[str, datetime], None],
 ) -> tuple[Lived, Lived]:
     """The span lived through under both versions, side by side.
 
@@ -286,14 +291,10 @@ def life_figures(life: Lived) -> PreviewFiguresView:
     return _figures(life.cost, life.highest_draw_kw, life.carbon_kgco2, life.cycles)
 
 
-def _figures(
-    cost: float, peak_kw: float, carbon_kgco2: float, cycles: float
-) -> PreviewFiguresView:
+def _figures(cost: float, peak_kw: float, carbon_kgco2: float, cycles: float) -> PreviewFiguresView:
     return PreviewFiguresView(
         cost=exact(cost).quantize(CENT),
         peak_import_kw=round(peak_kw, 3),
         carbon_kgco2=round(carbon_kgco2, 3),
         cycles=round(cycles, 4),
     )
-
-

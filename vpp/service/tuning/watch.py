@@ -20,8 +20,8 @@ from vpp.service.plant import Plant
 from vpp.service.run import Loop
 from vpp.service.tuning.accepting import accept_edit
 from vpp.service.tuning.desk import Seen
-from vpp.service.tuning.reading import read_aside
 from vpp.service.tuning.file import read_text, signature_of
+from vpp.service.tuning.reading import read_aside
 
 EVERY_S = 2.0
 """Of wall time: an edit is seen within two looks."""
