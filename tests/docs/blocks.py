@@ -10,7 +10,8 @@ A page marks a block by a comment above it, which nobody sees who reads the page
     <!-- not run: WHY -->         nobody runs it; few, and listed by name in `test_docs_blocks.py`
 
 Without a mark shell blocks are run: `vpp` in a folder where `config/` and an own PARK.yaml lie, curl against a
-service at work, of which `http://127.0.0.1:8080` stands for the address. YAML and JSON are held against the schema whose keys they have, and
+service at work, of which `http://127.0.0.1:8080` stands for the address. Python is run too, the blocks of
+a page one after another, and what it asserts holds. YAML and JSON are held against the schema whose keys they have, and
 blocks without a language, or with `text` or `http`, are pictures and listings.
 """
 
@@ -65,7 +66,7 @@ class Block:
             return "held"
         if self.language in PICTURES:
             return "picture"
-        return "run" if self.language == "sh" else "schema"
+        return "run" if self.language in ("sh", "python") else "schema"
 
     def commands(self) -> Iterator[list[str]]:
         """The words of each command of a shell block; comments and continued lines as a shell reads them."""

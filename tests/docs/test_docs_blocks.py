@@ -40,9 +40,12 @@ def pages_with(how: str) -> list[str]:
 
 def run_page(page: str, folder: Path, address: str) -> None:
     """Its blocks in order: files are written, commands typed."""
+    names: dict[str, object] = {}
     for block in blocks_of(ROOT / page):
         if block.mark == "file":
             (folder / block.said).write_text(block.text, encoding="utf-8")
+        elif block.how == "run" and block.language == "python":
+            exec(compile(block.text, str(block), "exec"), names)
         elif block.how == "run" and all(words[0] == "vpp" for words in block.commands()):
             for words in block.commands():
                 type_vpp(words, folder)
