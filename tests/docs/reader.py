@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import typer.main
 from typer.testing import CliRunner
@@ -36,6 +37,7 @@ def reader_folder(folder: Path) -> Path:
     for name in ("OLD.yaml", "NEW.yaml"):
         (folder / name).symlink_to(market)
     (folder / "data").mkdir()
+    copytree(ROOT / "strategies", folder / "strategies", ignore=ignore_patterns("__pycache__"))
     return folder
 
 
@@ -76,7 +78,11 @@ def type_shell(block: Block, folder: Path, address: str) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
-        env={**os.environ, "PATH": f"{curl.parent}:{python}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{curl.parent}:{python}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{folder}:{ROOT}",  # a strategy of the reader's lies beside ours
+        },
         capture_output=True,
         text=True,
         timeout=LONGEST_S,
