@@ -5,6 +5,7 @@ A page marks a block by a comment above it, which nobody sees who reads the page
     <!-- file: NAME -->           written into the reader's folder before the next blocks of the page are run
     <!-- part of: SCHEMA -->      a part of what `vpp schema SCHEMA` describes; `SCHEMA#Def.field` a part of a part
     <!-- output -->               what a command printed, shortened for the reader
+    <!-- exits: 2 -->             run, and every command of it ends with that code
     <!-- on: demo_cn -->          run, with the service of that shipped park in place of the demo
     <!-- held by: tests/FILE.py::TEST -->   too long, or too rare, to be run once more: that test does the same
     <!-- not run: WHY -->         nobody runs it; few, and listed by name in `test_docs_blocks.py`
@@ -29,7 +30,7 @@ PAGES = (
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 )
-MARKS = ("file", "part of", "output", "on", "held by", "not run", "cost")
+MARKS = ("file", "part of", "output", "exits", "on", "held by", "not run", "cost")
 PICTURES = ("", "text", "http")
 
 _FENCE = re.compile(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from tests.docs.blocks import ROOT, Block, blocks_of
 from vpp.cli import app
+from vpp.errors import ConfigError
 
 ADDRESSES = ("http://127.0.0.1:8080", "localhost:8080")
 LONGEST_S = 60
@@ -41,11 +42,11 @@ def reader_folder(folder: Path) -> Path:
     return folder
 
 
-def type_vpp(words: list[str], folder: Path) -> str:
+def type_vpp(words: list[str], folder: Path, *, code: int = 0) -> str:
     """Run one `vpp` command in this process; what it printed. `> FILE` at its end is kept to.
 
     Raises:
-        CommandFailedError: It did not end with 0.
+        CommandFailedError: It did not end with `code`.
     """
     words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
     before = Path.cwd()
@@ -54,7 +55,8 @@ def type_vpp(words: list[str], folder: Path) -> str:
         result = CliRunner().invoke(app, words[1:])
     finally:
         os.chdir(before)
-    if result.exit_code:
+    ended = 2 if isinstance(result.exception, ConfigError) else result.exit_code  # as `main` does
+    if ended != code:
         raise CommandFailedError(f"{' '.join(words)}: {result.exception!r}\n{result.output}")
     if target is not None:
         (folder / target).write_text(result.stdout, encoding="utf-8")

@@ -48,7 +48,7 @@ def run_page(page: str, folder: Path, address: str) -> None:
             exec(compile(block.text, str(block), "exec"), names)
         elif block.how == "run" and all(words[0] == "vpp" for words in block.commands()):
             for words in block.commands():
-                type_vpp(words, folder)
+                type_vpp(words, folder, code=int(block.said) if block.mark == "exits" else 0)
         elif block.how == "run":
             type_shell(block, folder, address)
 
