@@ -16,7 +16,7 @@ FILES = {
     "park": ("The park file", "What it is for is told in [the park file](../park-file.md)."),
     "strategies": (
         "The strategy file",
-        "What each strategy does is told in [strategies](../strategies.md).",
+        "How to write a strategy: [one of your own](../how-to/own-strategy.md).",
     ),
     "market": ("The market file", "How to write one: [market products](../markets.md)."),
     "case": ("The case file", "How to plan one: [planning one horizon](../planning.md)."),
