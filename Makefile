@@ -63,10 +63,11 @@ lock: .venv/.dev
 	$(LOCK) $(ARGS) pyproject.toml requirements/dev.in -c requirements/run.txt \
 		-c requirements/build.txt -o requirements/dev.txt
 
+# Of Prometheus the tests need promtool alone: unpacked, since the package would start a server.
 system:
 	@set -e; \
 	if ! command -v apt-get >/dev/null; then \
-		echo 'make system knows Debian only: install mosquitto, redis-server, openssl, chromium and a CJK font by hand' >&2; \
+		echo 'make system knows Debian only: install mosquitto, redis-server, openssl, chromium, promtool and a CJK font by hand' >&2; \
 		exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
@@ -77,6 +78,14 @@ system:
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages; \
 	fi
+	@set -e; \
+	if command -v promtool >/dev/null; then echo 'installed already: promtool'; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+	unpacked=$$(mktemp -d); trap 'rm -rf "$$unpacked"' EXIT; chmod 755 "$$unpacked"; cd "$$unpacked"; \
+	timeout 300 apt-get download -qq prometheus || { $$sudo apt-get update -qq && timeout 300 apt-get download -qq prometheus; }; \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool; \
+	$$sudo install -m 755 usr/bin/promtool /usr/local/bin/promtool; \
+	promtool --version | head -1
 
 clean:
 	rm -rf .venv .venv-peers .venv-flexmeasures .venv-forecast-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -110,7 +110,7 @@ def test_the_face_shows_a_signal_while_it_runs_and_metrics_do(hunan: Plant, serv
     assert D(one["awarded_mw"]) == 10
     assert D(one["in_band_share"]) == D("0.4"), "two of five within half a MW: 5 % of the award"
     assert one["pjm"] is None, "ten minutes are not over"
-    assert f'vpp_regulation_response_mw{{product="{MILEAGE}"}} 10.0' in metrics
+    assert f'vpp_regulation_response_watts{{product="{MILEAGE}"}} 1e+07' in metrics
 
 
 def test_a_run_that_pauses_is_followed_by_one_of_its_own(hunan: Plant) -> None:

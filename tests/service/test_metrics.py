@@ -55,7 +55,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
         ("vpp_setpoints_sent_total", {}, 40),
         ("vpp_cycle_skipped_total", {"cycle": "act"}, 2),
         ("vpp_broker_connected", {}, 1),
-        ("vpp_park_power_kilowatts", {"what": "measured"}, -812.5),
+        ("vpp_park_power_watts", {"what": "measured"}, -812_500),
+        ("vpp_stored_energy_joules", {}, 5.4e9),
         ("vpp_money_settled", {"currency": "EUR"}, 12.34),
         (
             "vpp_http_requests_total",
@@ -72,7 +73,7 @@ def test_what_is_not_known_is_nan_and_not_the_last_value() -> None:
     metrics = filled()
     metrics.park_power(measured_kw=None, planned_kw=1.0, owed_kw=2.0)
 
-    measured = value(metrics, "vpp_park_power_kilowatts", what="measured")
+    measured = value(metrics, "vpp_park_power_watts", what="measured")
 
     assert measured is not None
     assert math.isnan(measured)
@@ -134,3 +135,24 @@ def test_every_metric_says_what_it_is_and_in_which_unit() -> None:
         assert family.documentation.endswith(".")
         if family.type == "histogram":
             assert family.name.endswith(("_seconds", "_ratio"))
+
+
+def test_thousands_of_series_are_told_by_kind() -> None:
+    """Two of three: 0.5 and -0.1 are 0.2 on the mean, and one of them is below the naive forecast."""
+    metrics = Metrics("demo")
+    metrics.forecasts.scored("power.a", 0.5, 0.8)
+    metrics.forecasts.scored("power.b", -0.1, None)
+    metrics.forecasts.scored("power.c", None, None)
+
+    assert value(metrics, "vpp_forecast_skill_ratio", kind="power") == pytest.approx(0.2)
+    assert value(metrics, "vpp_forecast_below_naive_series", kind="power") == 1
+    assert value(metrics, "vpp_forecast_coverage80_ratio", kind="power") == 0.8
+
+
+def test_ages_are_told_and_what_never_was_is_nan() -> None:
+    metrics = Metrics("demo")
+    metrics.wellbeing.stands(ready=False, control_age_s=4.0, plan_age_s=None, oldest_reading_s=None)
+
+    assert value(metrics, "vpp_ready") == 0
+    assert value(metrics, "vpp_control_age_seconds") == 4
+    assert math.isnan(value(metrics, "vpp_plan_age_seconds") or 0.0)

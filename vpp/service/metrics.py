@@ -4,8 +4,9 @@ Each plant has a registry of its own, so that several can live in one process. M
 after what happens; children are kept, since looking a label up costs more than counting. Labels
 come from closed lists (reasons, statuses, routes), never from what somebody sent.
 
-Units stand in the names: seconds, ratio, and kilowatts and kilowatt-hours, as everywhere inside.
-Powers are net injection: feeding is positive. Money is a float here, good for a curve and for an
+Units stand in the names and are Prometheus' base units: seconds, ratios, watts and joules, though
+powers are kW and energies kWh everywhere inside: a rule or a dashboard that joins them with figures of
+other exporters shall not have to know us. Powers are net injection: feeding is positive. Money is a float here, good for a curve and for an
 alarm; statements are the place of exact sums.
 """
 
@@ -17,6 +18,7 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from vpp.service.forecasting.metrics import ForecastMetrics
 from vpp.service.iec104.metrics import StationMetrics
 from vpp.service.instructions.metrics import InstructionMetrics
 from vpp.service.links.metrics import LinkMetrics
@@ -28,12 +30,18 @@ from vpp.service.steering.metrics import ControlMetrics
 from vpp.service.tuning.metrics import TuningMetrics
 from vpp.service.venues.metrics import VenueMetrics
 from vpp.service.vtn.metrics import SiteMetrics
+from vpp.service.wellbeing import WellbeingMetrics
 from vpp.service.window.metrics import WindowMetrics
 
 _SOLVE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_LEARNING_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 _GAPS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+WATTS = 1_000.0
+"""In a kW."""
+
+JOULES = 3_600_000.0
+"""In a kWh."""
 
 Child = TypeVar("Child", Counter, Gauge, Histogram)
 
@@ -67,7 +75,8 @@ class Metrics:
         self._count_trade()
         self._measure_service()
         self._measure_park()
-        self._measure_forecasts()
+        self.forecasts = ForecastMetrics(self.registry)
+        self.wellbeing = WellbeingMetrics(self.registry)
         self.venues = VenueMetrics(self.registry)
         self.tuning = TuningMetrics(self.registry)
         self.agc = AgcMetrics(self.registry)
@@ -260,42 +269,17 @@ class Metrics:
             )
         )
 
-    def _measure_forecasts(self) -> None:
-        self._learning = Histogram(
-            "vpp_forecast_learning_seconds",
-            "Seconds until the model of one series was chosen and had learnt.",
-            buckets=_LEARNING_SECONDS,
-            registry=self.registry,
-        )
-
-        self._skill = _Children(
-            Gauge(
-                "vpp_forecast_skill_ratio",
-                "1 - our error / the naive one, of the last whole local day; below 0 naive was better.",
-                ["series"],
-                registry=self.registry,
-            )
-        )
-        self._coverage = _Children(
-            Gauge(
-                "vpp_forecast_coverage80_ratio",
-                "Share of the last whole local day's values within the quantiles 0.1 and 0.9.",
-                ["series"],
-                registry=self.registry,
-            )
-        )
-
     def _measure_park(self) -> None:
         self._power = _Children(
             Gauge(
-                "vpp_park_power_kilowatts",
+                "vpp_park_power_watts",
                 "Net injection of the park: measured, planned, owed to markets.",
                 ["what"],
                 registry=self.registry,
             )
         )
         self._stored = Gauge(
-            "vpp_stored_energy_kilowatt_hours", "Energy in all storages.", registry=self.registry
+            "vpp_stored_energy_joules", "Energy in all storages.", registry=self.registry
         )
         self._money = _Children(
             Gauge(
@@ -385,17 +369,6 @@ class Metrics:
     def broker_connected(self, connected: bool) -> None:
         self._broker.set(connected)
 
-    def forecast_learnt(self, seconds: float) -> None:
-        """A series was learnt, or could not be."""
-        self._learning.observe(seconds)
-
-    def forecast_scored(
-        self, series_id: str, skill: float | None, coverage80: float | None
-    ) -> None:
-        """A local day of a series is over and scored; NaN where nothing could be said."""
-        for gauge, value in ((self._skill, skill), (self._coverage, coverage80)):
-            gauge(series_id).set(float("nan") if value is None else value)
-
     def safe_state(self, state: str) -> None:
         """The plant stands on this rung now."""
         for child in self._states.others(state):
@@ -411,10 +384,10 @@ class Metrics:
             ("planned", planned_kw),
             ("owed", owed_kw),
         ):
-            self._power(what).set(float("nan") if power_kw is None else power_kw)
+            self._power(what).set(float("nan") if power_kw is None else power_kw * WATTS)
 
     def stored_energy(self, stored_kwh: float) -> None:
-        self._stored.set(stored_kwh)
+        self._stored.set(stored_kwh * JOULES)
 
     def money(self, amount: float, currency: str) -> None:
         """Settled so far, credit positive."""

@@ -199,8 +199,8 @@ def test_skill_and_coverage_of_the_last_whole_day_are_metrics(fed: Plant) -> Non
     asyncio.run(course())
 
     text, _ = fed.metrics.text(None)
-    assert f'vpp_forecast_coverage80_ratio{{series="{LOAD}"}} 0.5'.encode() in text
-    assert f'vpp_forecast_skill_ratio{{series="{LOAD}"}}'.encode() in text
+    assert b'vpp_forecast_coverage80_ratio{kind="power"} 0.5' in text
+    assert b'vpp_forecast_skill_ratio{kind="power"}' in text
 
 
 # ---------------------------------------------------------------- restart

@@ -140,6 +140,13 @@ async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Respon
     plant.metrics.sites.are(plant.vtn)
     plant.metrics.telemetry_lost(plant.intake.lost)
     plant.metrics.resources_unknown(_unknown(plant, call.now))
+    last, plan = plant.trace[-1].at if plant.trace else None, plant.schedule
+    plant.metrics.wellbeing.stands(
+        ready=not not_ready(plant, call.now),
+        control_age_s=None if last is None else (call.now - last).total_seconds(),
+        plan_age_s=None if plan is None else (call.now - plan.issued_at).total_seconds(),
+        oldest_reading_s=_oldest_s(plant, call.now),
+    )
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
     return web.Response(body=body, headers={"Content-Type": content_type})
 

@@ -98,7 +98,7 @@ async def _adopt(plant: Plant, series_id: str, answer: Answer | Ill, now: dateti
         _tell(plant, series_id, answer.reason, now)
         return
     choice, errors = answer
-    plant.metrics.forecast_learnt(choice.seconds)
+    plant.metrics.forecasts.learnt(choice.seconds)
     if errors is None:
         reasons = "; ".join(f"{name}: {why}" for name, why in choice.refused.items())
         _tell(plant, series_id, reasons, now)

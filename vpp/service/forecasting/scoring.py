@@ -184,7 +184,7 @@ def _judge(plant: Plant, name: str, day: date, now: datetime) -> None:
     """
     desk = plant.desk
     total = sum_of(desk.sums, series_id=name, day=day)
-    plant.metrics.forecast_scored(name, total.skill, total.coverage80)
+    plant.metrics.forecasts.scored(name, total.skill, total.coverage80)
     if total.skill is None:
         return
     below = total.skill < 0

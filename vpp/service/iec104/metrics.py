@@ -27,7 +27,8 @@ class StationMetrics:
             "vpp_dispatch_orders", "Orders of a master that were taken, since the station began."
         )
         self._refused = of_master(
-            "vpp_dispatch_orders_refused", "Orders of a master that were refused, since then."
+            "vpp_dispatch_orders_refused",
+            "Orders of a master that were refused, since the station began.",
         )
         self._given_way = of_master(
             "vpp_dispatch_given_way", "Changes of states that a master who is here was not told."

@@ -22,8 +22,8 @@ class InstructionMetrics:
             registry=registry,
         )
         self._left = Counter(
-            "vpp_instruction_left_kw",
-            "Of the shares that fell out, kW that nobody took.",
+            "vpp_instruction_left_watts",
+            "Of the shares that fell out, power that nobody took.",
             registry=registry,
         )
 
@@ -34,4 +34,4 @@ class InstructionMetrics:
     def resplit(self, after_s: float, left_kw: float) -> None:
         """A share was given to others so long after it fell out, and so much of it to nobody."""
         self._resplit.observe(after_s)
-        self._left.inc(max(left_kw, 0.0))
+        self._left.inc(max(left_kw, 0.0) * 1000)

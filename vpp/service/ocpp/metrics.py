@@ -22,15 +22,19 @@ class ChargerMetrics:
 
         self._gauges = {
             "stations": of_park("vpp_charger_stations", "Charging stations of the park file."),
-            "connected": of_park("vpp_charger_connected", "Of them, those that are connected."),
+            "connected": of_park(
+                "vpp_charger_connected", "Charging stations that are connected now."
+            ),
             "faulty": of_park(
-                "vpp_charger_faulty", "Of them, those with which something is wrong."
+                "vpp_charger_faulty", "Charging stations with which something is wrong now."
             ),
             "connections": of_park(
-                "vpp_charger_connections", "Connections they made since the service began."
+                "vpp_charger_connections",
+                "Connections of charging stations since the service began.",
             ),
             "refused": of_park(
-                "vpp_charger_messages_refused", "Messages of them that could not be read."
+                "vpp_charger_messages_refused",
+                "Messages of charging stations that could not be read, since the service began.",
             ),
             "sessions": of_park("vpp_charger_sessions", "Cars that charge, or could."),
             "limited": of_park(

@@ -4,7 +4,7 @@
                    live        a product leaves once a person has taken *this build* live for it
                    simulated   everything leaves, to a market that is simulated with the park
 
-An act names the build: version of the service, digests of the park file (its limits are in it), of the
+An act names the build: version of the service and digest of its code, digests of the park file (its limits are in it), of the
 strategies with their settings and of the market file.
 When one of them changes, the product is in the shadow again until somebody takes the new build live.
 """
@@ -22,6 +22,7 @@ from vpp.model.ids import ProductId
 from vpp.model.market import MarketProduct
 from vpp.model.time import isoformat
 from vpp.ports import JournalEntry
+from vpp.service.build import code_digest
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append
@@ -33,9 +34,9 @@ KIND = "go_live"
 
 
 def build_of(plant: Plant, product: MarketProduct) -> str:
-    """What would bid: its version, its park, its strategies, its market file."""
+    """What would bid: its version and code, its park, its strategies, its market file."""
     return (
-        f"vpp {__version__}, park {plant.file.digest[:12]}, strategies {plant.strategy_version},"
+        f"vpp {__version__} code {code_digest()}, park {plant.file.digest[:12]}, strategies {plant.strategy_version},"
         f" rules {product.pack_digest[:12]}"
     )
 

@@ -19,7 +19,8 @@ class SiteMetrics:
             "vpp_openadr_site_notified", "Notifications that a site took, since the server began."
         )
         self._not_notified = of_site(
-            "vpp_openadr_site_not_notified", "Notifications that it did not take, since then."
+            "vpp_openadr_site_not_notified",
+            "Notifications that a site did not take, since the server began.",
         )
 
     def are(self, desk: VtnDesk | None) -> None:
