@@ -12,13 +12,14 @@ LOCK  := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-
          --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench peers wheel lock system clean
+.PHONY: help demo test check format picture bench peers wheel lock system clean
 
 help:
 	@echo 'make demo    a whole park for a day, in .venv (ARGS="--for 2h --speed max" for other options)'
 	@echo 'make test    all tests (ARGS="-k word" for some)'
 	@echo 'make check   ruff, ruff format, mypy --strict, hadolint'
 	@echo 'make format  let ruff mend what it can'
+	@echo 'make picture the page as it is, for the README, by Chromium and a running demo'
 	@echo 'make bench   the benchmarks, at most 10 minutes'
 	@echo 'make peers   other planners, forecasters and MQTT clients, each in a .venv of its own, for benchmarks/planner.py, forecast.py and field.py'
 	@echo 'make wheel   dist/vpp-*.whl'
@@ -41,6 +42,9 @@ check: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+picture: .venv/.dev
+	$(BIN)/python -m tools.screenshot
 
 bench: .venv/.dev
 	timeout --foreground 600 $(BIN)/python -m benchmarks $(ARGS)

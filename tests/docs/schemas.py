@@ -21,6 +21,9 @@ from vpp.service.park.schemas import SCHEMAS
 
 Schema = Mapping[str, Any]
 
+SAME_KEYS = {"park-part"}
+"""Schemas that are another one's keys over again."""
+
 
 @cache
 def whole(name: str) -> Schema:
@@ -84,7 +87,7 @@ def _named(schema: Schema, definitions: Schema) -> dict[str, Any]:
 
 def fitting(value: Any) -> Iterator[str]:
     """The names of the schemas that know every key at the top of a snippet."""
-    for name in SCHEMAS:
+    for name in SCHEMAS.keys() - SAME_KEYS:
         properties = loose(whole(name)).get("properties", {})
         if isinstance(value, dict) and value and value.keys() <= properties.keys():
             yield name

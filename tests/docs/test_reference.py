@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import PAGES, ROOT
+from tests.docs.schemas import SAME_KEYS
 from tools.reference.__main__ import stale
-from tools.reference.pages import pages
+from tools.reference.pages import FILES, MESSAGES, SMALL, pages
 from tools.reference.tables import anchor, table
 from vpp.service.api.face import routes
+from vpp.service.park.schemas import SCHEMAS
 
 
 def test_the_reference_is_as_the_code_is() -> None:
@@ -22,6 +24,11 @@ def test_the_reference_is_as_the_code_is() -> None:
 def test_every_route_is_in_the_reference() -> None:
     text = pages()["routes.md"]
     assert [r.path for r in routes() if f"`{r.method} {r.path}`" not in text] == []
+
+
+def test_every_schema_is_in_the_reference_or_shown_by_a_route() -> None:
+    told = FILES.keys() | SMALL.keys() | MESSAGES.keys() | SAME_KEYS
+    assert SCHEMAS.keys() - told == {"plan", "bid", "report"}
 
 
 def test_every_kind_of_event_stands_there_once() -> None:

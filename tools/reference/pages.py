@@ -29,6 +29,7 @@ SMALL = {
     "registers": "Where a Modbus device keeps what ([Modbus](../modbus.md)).",
     "payload-map": "How a gateway speaks ([MQTT](../mqtt.md), [HTTP](../http-devices.md)).",
     "charging-station": "A make of charging stations ([OCPP](../ocpp.md)).",
+    "device-template": "A machine of a usual kind, for each kW of its size ([the park file](../park-file.md)).",
     "faults": "What goes wrong with simulated devices ([devices](../devices.md)).",
 }
 MESSAGES = {
