@@ -8,6 +8,7 @@ from functools import cache
 from tools.reference.commands import commands_page
 from tools.reference.events import events_page
 from tools.reference.metrics import metrics_page
+from tools.reference.packages import packages_page
 from tools.reference.routes import routes_page
 from tools.reference.tables import Schema, sections
 from vpp.service.park.schemas import SCHEMAS
@@ -75,6 +76,7 @@ def pages() -> dict[str, str]:
         "routes.md": routes_page,
         "events.md": events_page,
         "commands.md": commands_page,
+        "packages.md": packages_page,
         "metrics.md": metrics_page,
     }
     texts = {f"{name}-file.md": one(name) for name in FILES if name in SCHEMAS}
