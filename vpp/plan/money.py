@@ -9,6 +9,7 @@
     Cap                                 tree.py
     EnergyTarget, GreenShare,           asks.py: rows of their own, whose shortfall is priced
     ChangePenalty, EqualBurden
+    StoredFloor, CarDeadline             keeping.py: what is kept in stores and cars
 
 What all prices together make a kWh worth at least stands in `worth.py`.
 """
@@ -21,7 +22,7 @@ from typing import assert_never
 import numpy as np
 
 from vpp.errors import DataError
-from vpp.plan import asks, peaks, priced
+from vpp.plan import asks, keeping, peaks, priced
 from vpp.plan.fleet import Fleet, Market
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
@@ -30,6 +31,7 @@ from vpp.plan.terms import (
     ActivityPrice,
     Cap,
     CarbonPrice,
+    CarDeadline,
     ChangePenalty,
     Commitment,
     EnergyPrice,
@@ -40,6 +42,7 @@ from vpp.plan.terms import (
     PeakCharge,
     ReserveHeadroom,
     StoredEnergyValue,
+    StoredFloor,
     Term,
 )
 from vpp.plan.tree import Points, add_cap
@@ -103,6 +106,8 @@ def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:
                 add_cap(b, fleet.points, term)
             case EnergyTarget() | GreenShare() | ChangePenalty() | EqualBurden():
                 asks.add(b, fleet, term)
+            case StoredFloor() | CarDeadline():
+                keeping.add(b, fleet, term)
             case _:
                 assert_never(term)
 

@@ -6,15 +6,14 @@ else's, or nobody's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
-from vpp.model.park import Place
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.plan.view import PlanningView
 
 Bools = NDArray[np.bool_]
@@ -35,6 +34,9 @@ class Reach(StrEnum):
 class Part:
     """Steps of the view's horizon, shape (T,) each."""
 
+    name: str
+    """Of the strategy, as people know it; of one enterprise where that has settings of its own."""
+
     steps: Bools
     """In which it holds at all."""
 
@@ -44,33 +46,29 @@ class Part:
     resources: Mapping[ResourceId, Bools]
     """The same of resources."""
 
-    def at_park(self, view: PlanningView) -> Bools:
-        """Steps in which it holds at every connection point, shape (T,)."""
-        return self._all(view, [p.connection_point_id for p in view.park.connection_points])
+    def together(
+        self, names: Sequence[ConnectionPointId]
+    ) -> Iterator[tuple[tuple[ConnectionPointId, ...], Bools]]:
+        """Which of some connection points it holds at, and in which steps at just these, shape (T,)."""
+        held = [(name, self.points[name]) for name in names if name in self.points]
+        left = np.logical_or.reduce([steps for _, steps in held]) if held else np.zeros(0, bool)
+        while left.any():
+            first = int(np.argmax(left))
+            here = tuple(name for name, steps in held if steps[first])
+            same = np.logical_and.reduce([steps == (name in here) for name, steps in held])
+            left = left & ~same
+            yield here, same
 
-    def at_enterprise(self, view: PlanningView, name: EnterpriseId) -> Bools:
-        """Steps in which it holds at every connection point of an enterprise, shape (T,)."""
-        points = view.park.connection_points
-        return self._all(view, [p.connection_point_id for p in points if p.enterprise_id == name])
-
-    def at(self, view: PlanningView, place: Place) -> Bools:
-        """Steps in which it holds at the whole of a place: the park, an enterprise or a point."""
-        if place == view.park.park_id:
-            return self.at_park(view)
-        if place in view.park.point_by_id:
-            return self._all(view, [ConnectionPointId(place)])
-        return self.at_enterprise(view, EnterpriseId(place))
-
-    def _all(self, view: PlanningView, names: list[ConnectionPointId]) -> Bools:
-        never = np.zeros(view.horizon.steps, dtype=bool)
-        held = [self.points.get(name, never) for name in names]
-        return np.logical_and.reduce(held) if held else never
+    def within(self, view: PlanningView, resource_id: ResourceId) -> Bools:
+        """Steps in which it holds for a resource, shape (T,)."""
+        return self.resources.get(resource_id, np.zeros(view.horizon.steps, dtype=bool))
 
 
 def whole(view: PlanningView) -> Part:
     """The part of a strategy that holds everywhere and always."""
     always = np.ones(view.horizon.steps, dtype=bool)
     return Part(
+        name="everywhere",
         steps=always,
         points={p.connection_point_id: always for p in view.park.connection_points},
         resources={r.resource_id: always for r in view.park.resources},

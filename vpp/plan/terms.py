@@ -191,6 +191,43 @@ class EnergyTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredFloor:
+    """So much stays in stores at the end of each step, or what lacks is paid for.
+
+    A store that does not say how full it is stays idle, and is not asked.
+    """
+
+    least_kwh: Mapping[ResourceId, Floats]
+    """Shape (T,) each, NaN in steps of which nothing is asked."""
+
+    shortfall_per_kwh_h: float
+    """Price of a kWh that lacks for an hour."""
+
+    reason: str
+    """What it is for: an outage, a signal that may come at any time."""
+
+    def __post_init__(self) -> None:
+        require_price(self, "shortfall_per_kwh_h", where=f"StoredFloor ({self.reason})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarDeadline:
+    """So much is charged into one car of a fleet before a step begins, or what lacks is paid for."""
+
+    resource_id: ResourceId
+    session_id: str
+    step: int
+    """Exclusive."""
+
+    charged_kwh: float
+    shortfall_per_kwh: float
+
+    def __post_init__(self) -> None:
+        where = f"CarDeadline of {self.resource_id}/{self.session_id}"
+        require_price(self, "shortfall_per_kwh", where=where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReserveHeadroom:
     """Power kept free so that the park can feed more (up) or less (down) when it is called.
 
@@ -417,6 +454,8 @@ Term: TypeAlias = (
     | Cap
     | PeakCharge
     | EnergyTarget
+    | StoredFloor
+    | CarDeadline
     | ReserveHeadroom
     | CarbonPrice
     | GreenShare

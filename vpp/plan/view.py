@@ -133,6 +133,19 @@ class PaidPeak:
         return float((energy / length)[np.bincount(interval, counts) > 0].max(initial=0.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWindow:
+    """A window of demand response that reaches into the horizon."""
+
+    name: str
+    first_step: int
+    last_step: int
+    """Exclusive."""
+
+    up: bool
+    """True: less is to be drawn; False: more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanningView:
     """All inputs of one plan. Profiles stand on `horizon`; powers are net injection in kW."""
@@ -181,6 +194,15 @@ class PlanningView:
 
     announced: Mapping[ResourceId, tuple[datetime, ...]] = field(default_factory=dict)
     """When calls of the plan before begin, of loads that must be told some time ahead: these were."""
+
+    calls: tuple[CallWindow, ...] = ()
+    """Demand response that is asked for, or may come."""
+
+    borne_kwh: Mapping[ResourceId, float] = field(default_factory=dict)
+    """What loads were turned down already in the running local month, where anything was."""
+
+    left_alone: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
+    """Steps in which a resource is not steered, shape (T,): its owner said so, or it is being mended."""
 
     margins: tuple[Margin, ...] = ()
     """Room kept free below limits, one for each place at most."""

@@ -9,12 +9,13 @@ from typing import assert_never
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.resource import Generator, Storage, ThermalZone
+from vpp.model.resource import EvFleet, Generator, Storage, ThermalZone
 from vpp.model.schedule import Schedule
 from vpp.plan.terms import (
     ActivityPrice,
     Cap,
     CarbonPrice,
+    CarDeadline,
     ChangePenalty,
     Commitment,
     EnergyPrice,
@@ -25,6 +26,7 @@ from vpp.plan.terms import (
     PeakCharge,
     ReserveHeadroom,
     StoredEnergyValue,
+    StoredFloor,
     Term,
 )
 from vpp.plan.validate.activities import activity_units, green_kwh, turned_down_kwh
@@ -104,6 +106,8 @@ def _term(case: Case, term: Term) -> Iterator[Cost]:
             yield _quota(case, term)
         case EnergyTarget() | Cap() | ChangePenalty():
             yield from _asked(case, term)
+        case StoredFloor() | CarDeadline():
+            yield from _kept(case, term)
         case CarbonPrice():
             yield from _carbon(case, term)
         case GreenShare():
@@ -184,6 +188,28 @@ def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cos
                 kw, told = case.power(name), np.isfinite(announced)
                 moved = np.abs(kw - announced)[told]
                 yield priced("change", term.price_per_kwh * hours, moved, kw[told])
+
+
+def _kept(case: Case, term: StoredFloor | CarDeadline) -> Iterator[Cost]:
+    """What lacks in stores in each step that is asked, and in a car at its deadline."""
+    schedule, hours = case.schedule, case.hours
+    match term:
+        case StoredFloor():
+            for name in term.least_kwh.keys() & schedule.stored_kwh.keys():
+                least_kwh, stored_kwh = term.least_kwh[name], schedule.stored_kwh[name]
+                asked = np.isfinite(least_kwh)
+                lacking = np.maximum((least_kwh - stored_kwh)[asked], 0.0)
+                per_kwh = term.shortfall_per_kwh_h * hours
+                yield priced("target", per_kwh, lacking, stored_kwh[asked])
+        case CarDeadline():
+            kw = schedule.cars_kw.get(f"{term.resource_id}/{term.session_id}")
+            fleet = case.view.park.resource_by_id[term.resource_id]
+            if kw is not None and isinstance(fleet, EvFleet) and term.step > 0:
+                into = np.maximum(-kw, 0.0) * fleet.charge_efficiency
+                out = np.maximum(kw, 0.0) / fleet.discharge_efficiency
+                charged_kwh = float((into - out)[: term.step].sum()) * hours
+                lacking_kwh = max(term.charged_kwh - charged_kwh, 0.0)
+                yield priced("target", term.shortfall_per_kwh, lacking_kwh, charged_kwh)
 
 
 def _carbon(case: Case, term: CarbonPrice) -> Iterator[Cost]:

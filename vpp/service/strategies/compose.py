@@ -43,7 +43,7 @@ def terms(entries: Sequence[Entry], view: PlanningView, calendar: Calendar) -> t
         asked += settings.terms(view, part)
         if entry.use == TRADES:
             traded |= part.steps
-    untraded = Part(steps=~traded, points={}, resources={})
+    untraded = Part(name="untraded", steps=~traded, points={}, resources={})
     return tuple(_merged([*asked, *base_terms(view, untraded)]))
 
 
@@ -69,14 +69,17 @@ def parts(
         before |= held
         if entry.settings.REACH is Reach.PARK:
             if held.any():
-                yield entry, entry.settings, places.part(held)
+                yield entry, entry.settings, places.part(entry.name, held)
             continue
         own = ~places.owned_by(entry.overrides)
-        variants = [(entry.settings, own)]
-        variants += [(other, places.owned_by([n])) for n, other in entry.overrides.items()]
-        for settings, rows in variants:
+        variants = [(entry.name, entry.settings, own)]
+        variants += [
+            (f"{entry.name}/{name}", other, places.owned_by([name]))
+            for name, other in entry.overrides.items()
+        ]
+        for name, settings, rows in variants:
             if (mine := held & rows[:, None]).any():
-                yield entry, settings, places.part(mine)
+                yield entry, settings, places.part(name, mine)
 
 
 class _Places:
@@ -101,11 +104,12 @@ class _Places:
         """Places of some enterprises."""
         return np.isin(self.owners, list(names))
 
-    def part(self, held: NDArray[np.bool_]) -> Part:
+    def part(self, name: str, held: NDArray[np.bool_]) -> Part:
         """The part that `held`, shape (N, T), stands for."""
         count = len(self.points)
         at_points, of_resources = held[:count], held[count:]
         return Part(
+            name=name,
             steps=np.logical_or.reduce(held),
             points={n: row for n, row in zip(self.points, at_points, strict=True) if row.any()},
             resources={
