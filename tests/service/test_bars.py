@@ -9,7 +9,6 @@ from rich.console import Console
 
 from tests.service.conftest import NOW
 from vpp.model.time import QUARTER, Interval
-from vpp.service.backtest.asked import Way
 from vpp.service.backtest.show import Meter
 from vpp.service.cases.case import CaseProgress
 from vpp.service.plant import Plant
@@ -28,13 +27,15 @@ def test_the_phase_of_a_case_stands_on_a_terminal_alone(terminal: bool, shown: b
     assert bool(out.getvalue()) == shown
 
 
-def test_each_way_of_a_backtest_has_a_bar_with_the_parks_clock(plant: Plant) -> None:
+def test_each_life_of_a_backtest_has_a_bar_with_the_parks_clock(plant: Plant) -> None:
     out = StringIO()
+    console = Console(file=out, force_terminal=True, width=100)
 
-    with Meter(Interval(NOW, NOW + QUARTER), Console(file=out, force_terminal=True)) as meter:
-        for way in (Way.POINT, Way.SCENARIO):
-            meter.update(way, plant)
+    with Meter(plant.file, Interval(NOW, NOW + 2 * QUARTER), console) as meter:
+        for name in ("spot", "[bold] candidate"):
+            meter.update(name, NOW)
+        meter.update("spot", NOW + QUARTER)
         meter.bar.refresh()
 
-    for part in (Way.POINT.value, Way.SCENARIO.value, "Tue 02 Dec 11:00"):
+    for part in ("spot", "[bold] candidate", "Tue 02 Dec 11:00", "50%"):
         assert part in out.getvalue()

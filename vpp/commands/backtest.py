@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,11 +28,17 @@ def backtest(
     step: Annotated[str, typer.Option(help="How often devices are steered.")] = "5m",
     foresight: Annotated[bool, typer.Option(help="Whether to solve with foresight.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is done in this folder, and go on with what is in it."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Play days again with what was known then, beside doing nothing and perfect foresight."""
     from vpp.service.backtest.asked import BacktestOptions, span_of
-    from vpp.service.backtest.show import run_backtest, show_backtest
+    from vpp.service.backtest.compare import both_ways
+    from vpp.service.backtest.living import Variant
+    from vpp.service.backtest.show import Meter, show_backtest
     from vpp.service.park.parkfile import load_park
 
     file = load_park(park_path(park))
@@ -44,7 +51,10 @@ def backtest(
         foresight=foresight,
         seed=seed,
     )
-    result = asyncio.run(run_backtest(file, options, Console(stderr=True)))
+    with Meter(file, options.span, Console(stderr=True)) as meter:
+        result = asyncio.run(
+            both_ways(Variant(name=park, file=file), options, folder=resume, progress=meter.update)
+        )
     if json_:
         print(json.dumps(result.document()))
     else:

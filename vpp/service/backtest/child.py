@@ -10,6 +10,7 @@ import asyncio
 import logging
 import pickle
 import sys
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
@@ -18,11 +19,12 @@ import structlog
 from vpp.errors import VppError
 from vpp.model.time import latest_boundary
 from vpp.service.backtest.compare import NICENESS, Job
+from vpp.service.backtest.kept import PlanRecord, RecordedExecutor
 from vpp.service.backtest.living import Lived, lived
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start
 from vpp.service.solving.childlife import answers_alone, behave
-from vpp.service.solving.executor import ProcessExecutor
+from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.service.solving.frames import read_frame, write_frame
 
 ADDRESS_SPACE_BYTES = 8 * 2**30
@@ -58,7 +60,10 @@ async def _live(job: Job, answers: BinaryIO) -> Lived:
             told = hour
             _write(answers, hour)
 
-    async with ProcessExecutor() as executor:
+    async with AsyncExitStack() as stack:
+        executor: Executor = await stack.enter_async_context(ProcessExecutor())
+        if job.record is not None:
+            executor = RecordedExecutor(executor, stack.enter_context(PlanRecord(job.record)))
         keep_start()
         return await lived(job.variant, job.options, job.way, executor, look)
 

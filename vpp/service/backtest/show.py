@@ -2,66 +2,49 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
-import structlog
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
+from rich.markup import escape
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from vpp.model.time import Interval
-from vpp.service.backtest.asked import BacktestOptions, Way
-from vpp.service.backtest.backtest import Backtest, backtest
+from vpp.service.backtest.backtest import Backtest
 from vpp.service.backtest.rows import Row
 from vpp.service.demo.bars import Bars
 from vpp.service.park.parkfile import ParkFile
-from vpp.service.plant import Plant
-from vpp.service.run import keep_start
-from vpp.service.solving.executor import ProcessExecutor
 
 MARKET = ("day_ahead", "quarter_hour", "imbalance", "deviation")
 """Causes that `market` is made of where the venue's books say so."""
 
 
 class Meter(Bars):
-    """A context in which `update` moves one bar for each way."""
+    """A context in which `update` moves one bar for each life."""
 
-    def __init__(self, span: Interval, console: Console) -> None:
+    def __init__(self, file: ParkFile, span: Interval, console: Console) -> None:
         super().__init__(
             console,
             TextColumn("{task.description}"),
             BarColumn(),
+            TaskProgressColumn(),
             TextColumn("{task.fields[when]}"),
         )
+        self._zone = file.park.timezone
         self._span = span
-        self._began: dict[Way, datetime] = {}
-        self._tasks: dict[Way, TaskID] = {}
+        self._began: dict[str, datetime] = {}
+        self._tasks: dict[str, TaskID] = {}
 
-    def update(self, way: Way, plant: Plant) -> None:
-        """Show where the replay of `way` stands."""
-        now = plant.clock.now()
-        began = self._began.setdefault(way, now)
-        if way not in self._tasks:
-            self._tasks[way] = self.bar.add_task(way.value, total=1.0, when="")
-        local = now.astimezone(plant.file.park.timezone)
+    def update(self, name: str, now: datetime) -> None:
+        """Show where the life of that name stands."""
+        began = self._began.setdefault(name, now)
+        if name not in self._tasks:
+            self._tasks[name] = self.bar.add_task(escape(name), total=1.0, when="")
         self.bar.update(
-            self._tasks[way],
-            completed=(now - began) / (self._span.end - began),
-            when=f"{local:%a %d %b %H:%M}",
+            self._tasks[name],
+            completed=min((now - began) / (self._span.end - began), 1.0),
+            when=f"{now.astimezone(self._zone):%a %d %b %H:%M}",
         )
-
-
-async def run_backtest(file: ParkFile, options: BacktestOptions, console: Console) -> Backtest:
-    """Play the span with a solver process of its own; progress goes to `console`. Raises as `backtest`.
-
-    What the plants tell is counted in the rows, not logged: weeks of it would hide the progress.
-    """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    async with ProcessExecutor() as executor:
-        keep_start()
-        with Meter(options.span, console) as meter:
-            return await backtest(file, options, executor, meter.update)
 
 
 def show_backtest(result: Backtest, console: Console) -> None:
@@ -75,7 +58,7 @@ def show_backtest(result: Backtest, console: Console) -> None:
     )
     table.add_column(f"cost by cause, {park.currency}")
     for row in result.rows:
-        table.add_column(row.way.value, justify="right")
+        table.add_column(escape(row.title), justify="right")
     for cause in _causes(result.rows):
         table.add_row(cause.replace("_", " "), *(_cost(row, cause) for row in result.rows))
     table.add_section()
