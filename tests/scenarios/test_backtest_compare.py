@@ -145,17 +145,21 @@ def test_another_question_in_the_same_folder_is_refused_and_so_is_a_second_proce
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "kept"
-    with kept_in(folder, {"seed": 1}):
-        with (
-            pytest.raises(ConfigError, match="another back-test is at work"),
-            kept_in(folder, {"seed": 1}),
-        ):
+
+    def held(place: Path, seed: int) -> None:
+        with kept_in(place, {"seed": seed}):
             pass
-    with pytest.raises(ConfigError, match="other seed"), kept_in(folder, {"seed": 2}):
-        pass
+
+    with (
+        kept_in(folder, {"seed": 1}),
+        pytest.raises(ConfigError, match="another back-test is at work"),
+    ):
+        held(folder, 1)
+    with pytest.raises(ConfigError, match="other seed"):
+        held(folder, 2)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"), kept_in(tmp_path, {"seed": 1}):
-        pass
+    with pytest.raises(ConfigError, match="something else"):
+        held(tmp_path, 1)
 
 
 # ---------------------------------------------------------------- side by side

@@ -19,6 +19,7 @@ import numpy as np
 from vpp.model.park import Park
 from vpp.model.resource import Storage
 from vpp.model.time import Interval, local_date, local_day
+from vpp.service.backtest.rows import money
 from vpp.service.backtest.score import (
     Actual,
     Bill,
@@ -66,8 +67,8 @@ def plain_day(day: Day) -> dict[str, Any]:
     """A day as JSON shows it."""
     return {
         "day": day.day.isoformat(),
-        "cost": round(day.cost, 2),
-        "cost_by_cause": {name: round(cost, 2) for name, cost in day.causes.items()},
+        "cost": money(day.cost),
+        "cost_by_cause": {name: money(cost) for name, cost in day.causes.items()},
         "import_kwh": round(day.import_kwh, 1),
         "export_kwh": round(day.export_kwh, 1),
         "highest_draw_kw": round(day.highest_draw_kw, 1),

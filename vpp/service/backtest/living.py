@@ -24,7 +24,7 @@ from vpp.service.backtest.asked import BacktestOptions, Way, as_asked
 from vpp.service.backtest.brokenlimits import violations_of
 from vpp.service.backtest.days import Day, days_of, plain_day
 from vpp.service.backtest.replay import ReplayOptions, open_replay
-from vpp.service.backtest.rows import Row
+from vpp.service.backtest.rows import Row, money
 from vpp.service.backtest.score import Bill, opening_worth, value_captured
 from vpp.service.backtest.scoring import Scored, foresight_cost, scored_of
 from vpp.service.demo.simulation import Simulation, lockstep
@@ -87,8 +87,8 @@ class Lived:
         told = {
             "name": self.name,
             "strategies": self.strategies,
-            "cost": round(self.cost, 2),
-            "cost_by_cause": {name: round(cost, 2) for name, cost in self.causes.items()},
+            "cost": money(self.cost),
+            "cost_by_cause": {name: money(cost) for name, cost in self.causes.items()},
             "carbon_kgco2": round(self.carbon_kgco2, 1),
             "cycles": round(self.cycles, 3),
             "highest_draw_kw": round(self.highest_draw_kw, 1),
@@ -96,7 +96,7 @@ class Lived:
         }
         if first is not self:
             told["less_the_first"] = {
-                "cost": round(self.cost - first.cost, 2),
+                "cost": money(self.cost - first.cost),
                 "carbon_kgco2": round(self.carbon_kgco2 - first.carbon_kgco2, 1),
                 "cycles": round(self.cycles - first.cycles, 3),
                 "highest_draw_kw": round(self.highest_draw_kw - first.highest_draw_kw, 1),

@@ -61,9 +61,14 @@ class Row:
         return self.name or self.way.value
 
 
+def money(cost: float) -> float:
+    """To the cent, and nothing is 0.0: neither 0 nor -0.0, which JSON would tell apart."""
+    return round(float(cost), 2) + 0.0
+
+
 def plain(row: Row) -> dict[str, Any]:
     """A row as JSON shows it; nothing of the wall clock."""
-    plain: dict[str, Any] = {"way": row.way.value, "cost": round(row.cost, 2)}
+    plain: dict[str, Any] = {"way": row.way.value, "cost": money(row.cost)}
     if row.name:
         plain["strategies"] = row.name
     plain["value_captured"] = None if row.value_captured is None else round(row.value_captured, 4)
@@ -71,15 +76,15 @@ def plain(row: Row) -> dict[str, Any]:
         plain["value_captured_null_because"] = row.null_because
     if row.way is Way.FORESIGHT:
         return plain
-    plain["cost_by_cause"] = {name: round(cost, 2) for name, cost in row.causes.items()}
+    plain["cost_by_cause"] = {name: money(cost) for name, cost in row.causes.items()}
     plain["limit_violations"] = {name: round(share, 6) for name, share in row.violations.items()}
     plain["worst_violation_kw"] = round(row.worst_violation_kw, 3)
     if row.way is Way.NOTHING:
         return plain
     return plain | {
         "imbalance_kwh": round(row.imbalance_kwh, 3),
-        "imbalance_loss": round(row.imbalance_loss, 2),
-        "late_trade_loss": round(row.late_trade_loss, 2),
+        "imbalance_loss": money(row.imbalance_loss),
+        "late_trade_loss": money(row.late_trade_loss),
         "plans": row.plans,
         "plans_failed": row.plans_failed,
         "plans_feasible": row.plans_feasible,
