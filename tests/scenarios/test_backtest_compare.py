@@ -26,6 +26,7 @@ from vpp.service.backtest.fingerprint import fingerprint
 from vpp.service.backtest.kept import PlanRecord, RecordedExecutor, kept_in
 from vpp.service.backtest.living import Lived, Variant, lived
 from vpp.service.park.parkfile import ParkFile
+from vpp.service.strategies.reading import without_file
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark
@@ -52,6 +53,11 @@ def asked_of(file: ParkFile) -> BacktestOptions:
     """A day and the first hour of the next one, so that two are told."""
     first = options(file, hours=24, foresight=False)
     return replace(first, span=Interval(first.span.start, first.span.end + HOUR), every=6 * HOUR)
+
+
+def untraded(file: ParkFile) -> ParkFile:
+    """The park with what every park needs, and no strategy."""
+    return replace(file, strategies=without_file(file.strategies.ground))
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +175,13 @@ def test_another_question_in_the_same_folder_is_refused_and_so_is_a_second_proce
 def compared(
     tmp_path_factory: pytest.TempPathFactory, file: ParkFile, asked: BacktestOptions
 ) -> tuple[Backtest, Path]:
-    """The park as it is beside one that minds nothing but the price, an hour of it."""
+    """The park as it is beside one without strategies, an hour of it."""
     folder = tmp_path_factory.mktemp("compared")
     (folder / "lock").touch()
     short = replace(asked, span=Interval(asked.span.start, asked.span.start + HOUR))
     variants = [
         Variant(name="current", file=file),
-        Variant(name="candidate", file=replace(file, strategies=file.strategies[:1])),
+        Variant(name="candidate", file=untraded(file)),
     ]
     return asyncio.run(compare(variants, short, folder=folder)), folder
 
@@ -201,7 +207,7 @@ def test_what_has_ended_is_not_lived_through_again(compared: tuple[Backtest, Pat
         Variant(name="current", file=result.file),
         Variant(
             name="candidate",
-            file=replace(result.file, strategies=result.file.strategies[:1]),
+            file=untraded(result.file),
         ),
     ]
 

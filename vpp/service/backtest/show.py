@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import Console
@@ -59,14 +60,12 @@ def show_backtest(result: Backtest, console: Console) -> None:
     table.add_column(f"cost by cause, {park.currency}")
     for row in result.rows:
         table.add_column(escape(row.title), justify="right")
-    for cause in _causes(result.rows):
+    for cause in causes_of(result.rows):
         table.add_row(cause.replace("_", " "), *(_cost(row, cause) for row in result.rows))
     table.add_section()
     table.add_row("total", *(f"{row.cost:,.2f}" for row in result.rows))
-    table.add_row("value captured", *(_captured(row) for row in result.rows))
-    table.add_row(
-        "quarter-hours with a limit broken", *(_share(_broken(row)) for row in result.rows)
-    )
+    table.add_row("value captured", *(captured(row) for row in result.rows))
+    table.add_row("quarter-hours with a limit broken", *(share(broken(row)) for row in result.rows))
     table.add_row(
         "lost by late trades", *(_played(row, row.late_trade_loss) for row in result.rows)
     )
@@ -82,21 +81,44 @@ def show_backtest(result: Backtest, console: Console) -> None:
         )
     table.add_row(
         "cycles without a fresh plan",
-        *(_share(row.fallback_share if row.plans else None) for row in result.rows),
+        *(share(row.fallback_share if row.plans else None) for row in result.rows),
     )
     table.add_row(
         "wall time, s", *(f"{row.wall_s:.0f}" if row.wall_s else "–" for row in result.rows)
     )
     console.print(table)
+    for line in verdicts(result):
+        console.print(line, markup=False)
 
 
-def _causes(rows: tuple[Row, ...]) -> list[str]:
+def verdicts(result: Backtest) -> Iterator[str]:
+    """How each further life stands to the first, in words."""
+    first, currency = result.lives[0], result.file.park.currency
+    for life in result.lives[1:]:
+        less = first.cost - life.cost
+        better = sum(
+            one.cost < other.cost for one, other in zip(life.days, first.days, strict=True)
+        )
+        worse = "less" if less >= 0 else "more"
+        yield (
+            f"{life.name} costs {abs(less):,.2f} {currency} {worse} than {first.name}"
+            f" ({abs(less) / max(abs(first.cost), 0.01):.2%}), cheaper on {better} of"
+            f" {len(first.days)} days; carbon {life.carbon_kgco2 - first.carbon_kgco2:+,.0f} kg,"
+            f" full cycles of storages {life.cycles - first.cycles:+,.2f},"
+            f" highest draw {life.highest_draw_kw - first.highest_draw_kw:+,.0f} kW"
+        )
+
+
+def causes_of(rows: tuple[Row, ...]) -> list[str]:
     """Every cause that costs something in some row, in the rows' own order."""
     found = dict.fromkeys(cause for row in rows for cause in ("market", *row.causes))
-    return [c for c in found if c not in MARKET and any(abs(_of(r, c) or 0) >= 0.005 for r in rows)]
+    return [
+        c for c in found if c not in MARKET and any(abs(cost_of(r, c) or 0) >= 0.005 for r in rows)
+    ]
 
 
-def _of(row: Row, cause: str) -> float | None:
+def cost_of(row: Row, cause: str) -> float | None:
+    """What a cause cost; None where nobody was billed, as in foresight."""
     if not row.causes:
         return None
     if cause == "market" and "market" not in row.causes:
@@ -105,21 +127,24 @@ def _of(row: Row, cause: str) -> float | None:
 
 
 def _cost(row: Row, cause: str) -> str:
-    cost = _of(row, cause)
+    cost = cost_of(row, cause)
     return "–" if cost is None else f"{cost:,.2f}"
 
 
-def _captured(row: Row) -> str:
+def captured(row: Row) -> str:
+    """Value captured, in words."""
     if row.value_captured is None:
         return "none to be had" if row.null_because else "–"
     return f"{row.value_captured:.1%}"
 
 
-def _broken(row: Row) -> float | None:
+def broken(row: Row) -> float | None:
+    """The largest share of quarter-hours with a broken limit, of all kinds of places."""
     return max(row.violations.values()) if row.violations else None
 
 
-def _share(share: float | None) -> str:
+def share(share: float | None) -> str:
+    """A share as a percentage."""
     return "–" if share is None else f"{share:.2%}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vpp.errors import ConfigError
 from vpp.service.backtest.living import Variant
 from vpp.service.park.parkfile import ParkFile
-from vpp.service.tuning.file import read_text
-from vpp.service.tuning.reading import reader_of
-from vpp.service.wiring import load_strategies
+from vpp.service.strategies.reading import read_strategies
 
 CURRENT = "current"
 """The name of the park's own strategies."""
@@ -23,7 +22,6 @@ def with_strategies(file: ParkFile, paths: Sequence[Path]) -> tuple[Variant, ...
         ConfigErrors: All that is wrong in the first file that is not in order.
         ConfigError: Two files of one name.
     """
-    read = reader_of(file, load_strategies)
     variants = [Variant(name=CURRENT, file=file)]
     for path in paths:
         if path.stem in {variant.name for variant in variants}:
@@ -32,5 +30,10 @@ def with_strategies(file: ParkFile, paths: Sequence[Path]) -> tuple[Variant, ...
                 where="--strategies",
                 fix="Name the files apart; `current` are the park's own",
             )
-        variants.append(Variant(name=path.stem, file=read(read_text(path), str(path)).file))
+        variants.append(
+            Variant(
+                name=path.stem,
+                file=replace(file, strategies=read_strategies(path, file.strategies.ground)),
+            )
+        )
     return tuple(variants)
