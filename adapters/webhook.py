@@ -28,7 +28,7 @@ from adapters.http_exchange import Answered, HttpExchange, NotSent
 from adapters.http_get import WORTH_ANOTHER_TRY, Reply, retry_at
 from adapters.safe_url import require_safe
 from vpp.errors import UnavailableError
-from vpp.model.message import Handed, Handover, Letter, NotYet, Refused, Unsure
+from vpp.model.message import Handed, Handover, Letter, NotYet, Refused, Topic, Unsure
 from vpp.model.time import isoformat
 from vpp.model.webhook import OWN_HEADERS, key_of
 
@@ -129,6 +129,8 @@ def _outcome(reply: Reply, now: datetime) -> Handover:
 def body_of(letter: Letter, person_id: str) -> bytes:
     """What a receiver reads: the message in words and in numbers, and where to answer."""
     message = letter.message
+    if message.topic is Topic.ALARM:
+        return _alarm_body(letter, person_id)
     data: dict[str, Any] = {
         "message_id": message.message_id,
         "instruction_id": message.instruction_id,
@@ -150,6 +152,22 @@ def body_of(letter: Letter, person_id: str) -> bytes:
         "timestamp": isoformat(letter.written_at),
         "data": data,
     }
+    return msgspec.json.encode(whole)
+
+
+def _alarm_body(letter: Letter, person_id: str) -> bytes:
+    """Of an alarm: nothing is asked but a look."""
+    message = letter.message
+    data: dict[str, Any] = {
+        "message_id": message.message_id,
+        "alarm_id": message.instruction_id,
+        "person": {"id": person_id, "name": letter.name, "language": letter.language},
+        "place": message.place,
+        "why": asdict(message.why),
+        "subject": letter.subject,
+        "text": letter.text,
+    }
+    whole = {"type": "alarm", "timestamp": isoformat(letter.written_at), "data": data}
     return msgspec.json.encode(whole)
 
 

@@ -40,15 +40,20 @@ BATTERY = """\
           - {{id: battery-{number}-{one}, kind: storage, capacity_kwh: 200, max_charge_kw: 100,\
  max_discharge_kw: 100, charge_efficiency: 0.95, discharge_efficiency: 0.95, min_soc: 0.05}}
 """
-REST = """\
+NO_MARKET = """\
 bidding_units: []
 markets: []
+"""
+REST = """\
 strategies: strategies.yaml
 """
 
 
-def field_park(batteries: int, folder: Path) -> ParkFile:
-    """`batteries` of 100 kW (a multiple of ten), spread evenly over ten enterprises, each with a meter."""
+def field_park(batteries: int, folder: Path, market: str = "") -> ParkFile:
+    """`batteries` of 100 kW (a multiple of ten), spread evenly over ten enterprises, each with a meter.
+
+    `market` is written in place of the sections about bidding: units and market files.
+    """
     each = batteries // ENTERPRISES
     text = PARK.format(all_kw=100 * batteries)
     for number in range(ENTERPRISES):
@@ -56,5 +61,5 @@ def field_park(batteries: int, folder: Path) -> ParkFile:
         text += "".join(BATTERY.format(number=number, one=one) for one in range(each))
     path = folder / "park.yaml"
     (folder / "strategies.yaml").write_text("strategies: []\n", encoding="utf-8")
-    path.write_text(text + REST, encoding="utf-8")
+    path.write_text(text + (market or NO_MARKET) + REST, encoding="utf-8")
     return load_park(path)

@@ -468,7 +468,7 @@ def test_a_child_that_wants_too_much_memory_fails_alone(tmp_path: Path) -> None:
 
     outcome = asyncio.run(plan())
 
-    assert outcome == Unsolved(reason="the solver process died with code 1")
+    assert outcome == Unsolved(reason="the solver process died with code 1", broke=True)
 
 
 @pytest.mark.parametrize("label", [Optimal, Feasible], ids=["optimal", "feasible"])

@@ -46,6 +46,14 @@ class Topic(StrEnum):
     TRIAL = "trial"
     """Nothing: somebody looks whether it arrives."""
 
+    ALARM = "alarm"
+    """Something needs a look, and nobody at the desk has acknowledged it."""
+
+    @property
+    def asks_power(self) -> bool:
+        """Whether it is about an amount of power that a person turns."""
+        return self not in (Topic.TRIAL, Topic.ALARM)
+
     @property
     def wants_answer(self) -> bool:
         return self in (Topic.ASK, Topic.REMIND)
@@ -80,13 +88,18 @@ class PersonMessage:
     """1 to 100 of letters, digits and `. _ -`; a receiver knows by it what it has already."""
 
     instruction_id: str
+    """What it belongs to: an instruction, or an alarm."""
+
     person_id: PersonId
     topic: Topic
     place: str
     """What it is about, as people there call it: the name of a resource."""
 
     change_kw: float
-    """What is asked, net injection positive: above 0 draws less or feeds more, below 0 the other way."""
+    """What is asked, net injection positive: above 0 draws less or feeds more, below 0 the other way.
+
+    0 where nothing is asked (`Topic.asks_power`).
+    """
 
     window: Interval
     answer_by: datetime
@@ -102,7 +115,7 @@ class PersonMessage:
                 fix="Use 1 to 100 of letters, digits, point, hyphen and underscore",
             )
         require_id(self.person_id, where="PersonMessage.person_id")
-        if not isfinite(self.change_kw) or self.change_kw == 0:
+        if not isfinite(self.change_kw) or (self.change_kw == 0 and self.topic.asks_power):
             raise DataError(
                 f"change_kw is {self.change_kw}",
                 where=self.message_id,

@@ -341,5 +341,8 @@ class Unsolved:
     conflict: Conflict | None = None
     """Where the input asks for what cannot be: which limits clash, and what would help."""
 
+    broke: bool = False
+    """Whether the process that solves died or hung: nothing is said of the problem."""
+
 
 Outcome: TypeAlias = Optimal | Feasible | Unsolved

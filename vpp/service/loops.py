@@ -9,6 +9,7 @@ from datetime import timedelta
 from vpp.clock import Clock
 from vpp.model.time import QUARTER, latest_boundary
 from vpp.service import archiving, clockwatch, cycle
+from vpp.service.alarms import alarms
 from vpp.service.feeds import feeds
 from vpp.service.forecasting.learning import learn
 from vpp.service.iec104 import iec104
@@ -62,6 +63,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
             "replan": _cycle(plant, seat("replan"), cycle.replan, min(period, REPLAN_EVERY)),
             "act": acting(plant, seat("act")),
             "account": _cycle(plant, seat("account"), cycle.account, QUARTER, AFTER_RESULTS),
+            "alarms": _cycle(plant, seat("alarms"), alarms.look, alarms.tick(plant)),
             "archive": _cycle(plant, seat("archive"), archiving.archive, archiving.EVERY),
         }
     )

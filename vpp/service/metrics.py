@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from vpp.service.alarms.metrics import AlarmMetrics
 from vpp.service.forecasting.metrics import ForecastMetrics
 from vpp.service.iec104.metrics import StationMetrics
 from vpp.service.instructions.metrics import InstructionMetrics
@@ -83,6 +84,7 @@ class Metrics:
         self.control = ControlMetrics(self.registry)
         self.window = WindowMetrics(self.registry)
         self.links = LinkMetrics(self.registry)
+        self.alarms = AlarmMetrics(self.registry)
         self.people = PeopleMetrics(self.registry)
         self.instructions = InstructionMetrics(self.registry)
         self.reports = ReportMetrics(self.registry)

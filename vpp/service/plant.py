@@ -46,6 +46,7 @@ from vpp.ports import (
 from vpp.sense.intake import Intake
 from vpp.sense.means import IntervalMeans, Means
 from vpp.sense.series import SeriesStore
+from vpp.service.alarms.desk import AlarmDesk
 from vpp.service.calls.limitdesk import HeldOrder
 from vpp.service.calls.reservedesk import ReserveDesk
 from vpp.service.demandresponse.desk import ResponseDesk
@@ -66,6 +67,7 @@ from vpp.service.quotas.peaks import PeakState
 from vpp.service.quotas.prices import QuotaState
 from vpp.service.quotas.tally import Tally
 from vpp.service.reports.desk import ReportDesk
+from vpp.service.shift.desk import ShiftDesk
 from vpp.service.solving.executor import Executor
 from vpp.service.steering.desk import ActDesk
 from vpp.service.strategies.strategies import Strategies
@@ -233,6 +235,10 @@ class Plant:
     instructions: InstructionDesk = field(default_factory=InstructionDesk)
     people: PeopleDesk = field(default_factory=PeopleDesk)
     """Who can be asked, and what is on its way to them."""
+    alarms: AlarmDesk = field(default_factory=AlarmDesk)
+    """What needs a person."""
+    shifts: ShiftDesk = field(default_factory=ShiftDesk)
+    """What people at the desk wrote down for each other."""
     chargers: tuple[ChargerDesk, ...] = ()
     """Where charging stations connect to."""
     reports: ReportDesk = field(default_factory=ReportDesk)

@@ -20,6 +20,7 @@ from vpp.model.resource import InterruptibleLoad
 from vpp.model.time import QUARTER, Interval, latest_boundary, parse_utc
 from vpp.ports import Journal
 from vpp.service import accounting, cycle, finality, inputs
+from vpp.service.alarms import alarms
 from vpp.service.calls import limits, reserves
 from vpp.service.feeds import door as series_door
 from vpp.service.instructions import instructing
@@ -28,6 +29,7 @@ from vpp.service.people import people
 from vpp.service.plant import Plant
 from vpp.service.quotas import quotas
 from vpp.service.reports import reporting
+from vpp.service.shift import shift
 from vpp.service.steering import agc, overrides, setpoints
 from vpp.service.trading import log as tradelog
 from vpp.service.trading import nominating, outside
@@ -71,6 +73,8 @@ def recover(plant: Plant) -> None:
     instructing.recover(plant)
     openadr.recover(plant)
     people.recover(plant)
+    alarms.recover(plant)
+    shift.recover(plant)
     reporting.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)

@@ -58,6 +58,9 @@ from vpp.sense.means import IntervalMeans
 from vpp.sense.plausible import facts_of
 from vpp.sense.series import SeriesStore
 from vpp.service import recovery
+from vpp.service.alarms.book import AlarmBook
+from vpp.service.alarms.desk import AlarmDesk
+from vpp.service.alarms.schema import kinds_of
 from vpp.service.devicetest import record as devicetestrecord
 from vpp.service.events import EventLog
 from vpp.service.feeds.desk import Feed
@@ -168,6 +171,7 @@ def build_plant(
         venues=venues,
         stations=stations,
         people=people or PeopleDesk(),
+        alarms=AlarmDesk(book=AlarmBook(kinds=kinds_of(file.alarms))),
         chargers=chargers,
         links=links,
         window=window,
@@ -483,6 +487,7 @@ async def open_plant(
         plant.set_telemetry_aside = historian.set_aside
         await open_platforms(plant, stack)
         plant.link_faces, plant.vtn = linked.faces, linked.vtn
+        plant.alarms.carrier = linked.channels.carrier
         recovery.read_back(plant, historian, clock.now())
         yield Opened(plant=plant, link=linked.native, executor=executor, historian=historian)
 

@@ -91,6 +91,11 @@ class Channels:
 
     # ------------------------------------------------------------ how they do
 
+    @property
+    def carrier(self) -> Mapping[ResourceId, str]:
+        """The link of every resource and main meter."""
+        return self._carrier
+
     def health(self) -> tuple[LinkHealth, ...]:
         """Each link, in the order in which they were given."""
         return tuple(

@@ -17,6 +17,7 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.model.resource.series import arriving_series, available_series, power_series
+from vpp.service.alarms.checks import check_alarms
 from vpp.service.demandresponse.checks import check_demand_response
 from vpp.service.feeds.schema import HttpFeedSection
 from vpp.service.iec104.checks import check_telecontrol
@@ -66,6 +67,7 @@ def check(parts: Parts) -> list[Fault]:
     check_programmes(parts)
     check_venues(parts)
     check_people(parts)
+    check_alarms(parts)
     check_window(parts)
     check_carriers(parts)
     check_gateways(parts)

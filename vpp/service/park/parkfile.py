@@ -26,6 +26,7 @@ from vpp.model.payloads import PayloadMap
 from vpp.model.registers import RegisterMap
 from vpp.model.resource import Generator, Panels
 from vpp.model.resource.series import available_series
+from vpp.service.alarms.schema import AlarmsSection
 from vpp.service.bids.curveschema import CurveSettings
 from vpp.service.demandresponse.checks import platform_rules
 from vpp.service.demandresponse.schema import DemandResponseSection
@@ -175,6 +176,9 @@ class ParkFile:
 
     people: PeopleSection
     """Who can be asked, and how each is reached."""
+
+    alarms: AlarmsSection
+    """Who is told of what nobody acknowledges."""
 
     record: RecordSection
     redis: RedisSection | None
@@ -434,6 +438,7 @@ def _build(
         reporting=section.reporting,
         openadr=tuple(section.openadr),
         people=section.people,
+        alarms=section.alarms,
         openadr_vtn=section.openadr_vtn,
         record=section.record,
         redis=section.redis,

@@ -21,6 +21,7 @@ from vpp.model.payloads import PayloadMap
 from vpp.model.registers import RegisterMap
 from vpp.model.resource import Resource
 from vpp.model.tariff import TwoPartTariff
+from vpp.service.alarms.schema import AlarmsSection
 from vpp.service.bids.schema import BidSection
 from vpp.service.demandresponse.schema import DemandResponseSection
 from vpp.service.feeds.schema import AnyFeed
@@ -114,6 +115,7 @@ class Parts:
     trading: TradingSection | None = None
     control: ControlSettings | None = None
     people: PeopleSection | None = None
+    alarms: AlarmsSection | None = None
     redis: RedisSection | None = None
     reporting: ReportingSection | None = None
     demand_response: DemandResponseSection | None = None
@@ -192,6 +194,7 @@ def collect(document: Document) -> Parts:
     parts.trading = _valid(TradingSection, tree.get("trading", {}))
     parts.control = _valid(ControlSettings, tree.get("control", {}))
     _collect_people(parts)
+    parts.alarms = _valid(AlarmsSection, tree.get("alarms", {}))
     parts.s2 = _valid(S2Section, tree["s2"]) if "s2" in tree else None
     parts.redis = _valid(RedisSection, tree["redis"]) if "redis" in tree else None
     parts.reporting = _valid(ReportingSection, tree.get("reporting", {}))

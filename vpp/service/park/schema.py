@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from vpp.model.network import Carrier
+from vpp.service.alarms.schema import AlarmsSection
 from vpp.service.bids.schema import BidSection
 from vpp.service.demandresponse.schema import DemandResponseSection, SimulatedPlatformSection
 from vpp.service.feeds.schema import AnyFeed
@@ -403,6 +404,8 @@ class ParkSection(Section):
     """Utilities whose programmes this park takes part in."""
     people: PeopleSection = PeopleSection()
     """Who can be asked, and how each is reached."""
+    alarms: AlarmsSection = AlarmsSection()
+    """Who is told of what nobody acknowledges, and what differs from the catalogue."""
     openadr_vtn: VtnSection | None = None
     """Our own OpenADR server, and the sites that ask it."""
     redis: RedisSection | None = None

@@ -24,6 +24,7 @@ SUBJECTS: Mapping[Topic, InBoth] = {
     Topic.WITHDRAWN: InBoth(zh="已取消：{what}", en="Withdrawn: {what}"),
     Topic.LAPSED: InBoth(zh="未收到答复，已失效：{what}", en="No answer came, lapsed: {what}"),
     Topic.TRIAL: InBoth(zh="测试消息，无需答复", en="A trial: nothing is asked"),
+    Topic.ALARM: InBoth(zh="告警：{what}", en="Alarm: {what}"),
 }
 _ENDINGS: Mapping[Topic, InBoth] = {
     Topic.WITHDRAWN: InBoth(
@@ -37,6 +38,10 @@ _ENDINGS: Mapping[Topic, InBoth] = {
     Topic.TRIAL: InBoth(
         zh="这是一条测试消息，用于确认您能收到通知。您无需执行任何操作。",
         en="This is a trial, to see that messages reach you. Nothing is asked of you.",
+    ),
+    Topic.ALARM: InBoth(
+        zh="尚无人确认此告警，请在值班台查看并确认。",
+        en="Nobody has acknowledged it yet: please look at the desk and acknowledge it there.",
     ),
 }
 _HELLO = InBoth(zh="{name}，您好：", en="Hello {name},")
@@ -78,11 +83,10 @@ def span(language: Language, window: Interval, zone: ZoneInfo) -> str:
 
 def subject(message: PersonMessage, language: Language, zone: ZoneInfo) -> str:
     """One line without control characters: a name must not begin a new header."""
-    parts = (
-        message.place,
-        asked(language, message.change_kw),
-        span(language, message.window, zone),
-    )
+    parts: tuple[str, ...] = (message.place, message.why.of(language).partition("\n")[0])
+    if message.topic is not Topic.ALARM:
+        change, when = asked(language, message.change_kw), span(language, message.window, zone)
+        parts = (message.place, change, when)
     what = ("，" if language == "zh" else ", ").join(parts)
     line = SUBJECTS[message.topic].of(language).format(what=what)
     return " ".join("".join(c if c.isprintable() else " " for c in line).split())
@@ -95,6 +99,9 @@ def text(
     ending = _ENDINGS.get(message.topic, _ANSWER).of(language)
     by = moment(language, message.answer_by, zone)
     told = [] if message.topic is Topic.TRIAL else [*_facts(message, language, zone), ""]
+    if message.topic is Topic.ALARM:
+        since = moment(language, message.window.start, zone)
+        told = [f"{message.place}, {since} ({zone.key})", message.why.of(language), ""]
     lines = [_HELLO.of(language).format(name=name), "", *told]
     lines.append(ending.format(by=by, link=link) if message.topic.wants_answer else ending)
     return "\n".join(lines) + "\n"

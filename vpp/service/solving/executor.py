@@ -47,7 +47,7 @@ class ProcessExecutor(WarmChild):
         """Solve in the child. The time counts from when its turn comes, a cold start included."""
         payload = pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL)
         answer = await self.ask(lambda: payload, _outcome, hard_s=hard_s)
-        return Unsolved(reason=answer.reason) if isinstance(answer, Failed) else answer
+        return Unsolved(reason=answer.reason, broke=True) if isinstance(answer, Failed) else answer
 
 
 class ExecutorPool:

@@ -1,0 +1,105 @@
+"""Who did what: the journal's entries of what people do, in one list, the newest first.
+
+Every act of a person is on the journal with `by` and a reason before it takes effect; this reads them and keeps
+nothing of its own. A kind that is added elsewhere is added to `ACTS` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vpp.ports import Journal, JournalEntry
+from vpp.service import control
+from vpp.service.alarms.alarms import ALARM_ACT
+from vpp.service.instructions import instructing
+from vpp.service.shift import shift
+from vpp.service.steering import overrides
+from vpp.service.trading import golive, presubmit
+from vpp.service.venues import log as venuelog
+from vpp.wiredesk import AuditEntryView
+
+ACTS: Mapping[str, str] = {
+    control.KIND: "kill",
+    overrides.OVERRIDE: "override",
+    overrides.OVERRIDE_END: "override_end",
+    golive.KIND: "go_live",
+    presubmit.APPROVAL: "bid_approval",
+    venuelog.LATCH: "venue_release",
+    instructing.STEP: "instruction",
+    ALARM_ACT: "alarm",
+    shift.HANDOVER: "handover",
+}
+"""Kinds of journal entries, and the word for each."""
+
+WORDS_OF_KEY = frozenset({overrides.OVERRIDE, overrides.OVERRIDE_END, golive.KIND})
+"""Kinds whose key begins with what it is about, before a slash."""
+
+MOST_DETAIL = 300
+
+
+def acts(journal: Journal, *, before: int | None, limit: int) -> tuple[list[AuditEntryView], bool]:
+    """At most `limit` acts with a number below `before`, the newest first; and whether there are older ones."""
+    found = [
+        entry
+        for entry in journal.entries(*ACTS)
+        if (before is None or entry.number < before) and _is_act(entry)
+    ]
+    newest = found[-limit:]
+    return [_view(entry) for entry in reversed(newest)], len(found) > limit
+
+
+def _is_act(entry: JournalEntry) -> bool:
+    """Whether a person did it: of venues and instructions the record holds more than that."""
+    if entry.kind == venuelog.LATCH:
+        return _body(entry).get("latched") is False
+    return entry.kind != instructing.STEP or _by(_body(entry)) is not None
+
+
+def _view(entry: JournalEntry) -> AuditEntryView:
+    body = _body(entry)
+    what, about = ACTS[entry.kind], entry.key.partition("/")[0]
+    if entry.kind == control.KIND:
+        what = "kill" if body.get("killed") else "release"
+        about = str(body.get("market") or body.get("enterprise") or "")
+    elif entry.kind == ALARM_ACT:
+        what = str(body.get("act", what))
+    elif entry.kind not in WORDS_OF_KEY:
+        about = entry.key
+    return AuditEntryView(
+        number=entry.number,
+        at=entry.recorded_at,
+        what=what,
+        about=about[:120],
+        by=_by(body),
+        reason=str(body.get("reason") or body.get("text") or "")[:500],
+        detail=_detail(body),
+    )
+
+
+def _body(entry: JournalEntry) -> dict[str, Any]:
+    body = msgspec.json.decode(entry.body)
+    return body if isinstance(body, dict) else {}
+
+
+def _by(body: Mapping[str, Any]) -> str | None:
+    """Whom the record names; of an answer it stands one level deeper."""
+    if isinstance(name := body.get("by"), str):
+        return name
+    for inner in body.values():
+        if isinstance(inner, dict) and isinstance(name := inner.get("by"), str):
+            return name
+    return None
+
+
+def _detail(body: Mapping[str, Any]) -> str:
+    """The plain values of the record beside who and why."""
+    plain = [
+        f"{name} {value}"
+        for name, value in body.items()
+        if name not in ("by", "reason", "text", "act")
+        and isinstance(value, str | int | float | bool)
+    ]
+    return ", ".join(plain)[:MOST_DETAIL]
