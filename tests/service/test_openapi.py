@@ -105,6 +105,7 @@ LIVE = {
     "POST /v1/venues/{venue}/release",
     "GET /v1/park",
     "GET /v1/status",
+    "GET /v1/overview",
     "GET /v1/people",
     "GET /v1/alarms",
     "GET /v1/alarms/history",

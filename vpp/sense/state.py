@@ -26,12 +26,13 @@ def freeze(park: Park, newest: Mapping[ResourceId, Reading], now: datetime) -> P
     return ParkState(
         taken_at=now,
         resources=tuple(
-            _state(resource, newest.get(resource.resource_id), now) for resource in park.resources
+            state_of(resource, newest.get(resource.resource_id), now) for resource in park.resources
         ),
     )
 
 
-def _state(resource: Resource, reading: Reading | None, now: datetime) -> ResourceState:
+def state_of(resource: Resource, reading: Reading | None, now: datetime) -> ResourceState:
+    """The state of one resource at `now`, from its newest reading: as `freeze` has it."""
     if reading is None:
         return Unknown(resource_id=resource.resource_id, reason="never heard")
     age = now - reading.measured_at

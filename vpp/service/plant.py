@@ -26,7 +26,7 @@ from vpp.model.command import Delivery, Setpoint
 from vpp.model.forecast import Forecast
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.market import Bid, MarketProduct
-from vpp.model.measurement import EvSession, Measurement, ParkState
+from vpp.model.measurement import EvSession, Measurement, ParkState, Reading
 from vpp.model.outside import energy_of
 from vpp.model.schedule import Outcome, Schedule
 from vpp.model.settlement import Statement
@@ -222,6 +222,8 @@ class Plant:
     executor: Executor
     record: Callable[[Measurement], bool]
     """Hands one measurement to the historian; never blocks. False where it has no room."""
+    readings: Callable[[ResourceId, Interval], list[Reading]] | None = None
+    """Reads a resource's measurements back, oldest first; waits for the disk. None where nothing is recorded."""
     reach: Reach
     feeds: tuple[Feed, ...] = ()
     programmes: tuple[OpenAdrDesk, ...] = ()

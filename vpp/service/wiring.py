@@ -484,7 +484,7 @@ async def open_plant(
         )
         plant.ask_again, plant.resends = linked.native.ask_again, linked.native_devices
         plant.set_aside = journal.set_aside
-        plant.set_telemetry_aside = historian.set_aside
+        plant.set_telemetry_aside, plant.readings = historian.set_aside, historian.query
         await open_platforms(plant, stack)
         plant.link_faces, plant.vtn = linked.faces, linked.vtn
         plant.alarms.carrier = linked.channels.carrier

@@ -28,11 +28,11 @@ async def show_control(plant: Plant, call: Call[Nothing, Nothing]) -> ControlVie
         owed_kw=None if owed is None else finite(owing.mean_kw(owed, now)),
         left_kw=finite(desk.left_kw),
         gap_kw=finite(desk.memory.gap_kw),
-        resources=[_steering(plant, at, now) for at in range(len(plant.units))],
+        resources=[steering_view(plant, at, now) for at in range(len(plant.units))],
     )
 
 
-def _steering(plant: Plant, at: int, now: datetime) -> SteeringView:
+def steering_view(plant: Plant, at: int, now: datetime) -> SteeringView:
     desk, name = plant.acting, plant.units.names[at]
     standing, steered = plant.lives.standing(name), desk.steered
     won, because = ("", "") if steered is None else steered.won(at)

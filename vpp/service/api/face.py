@@ -44,6 +44,7 @@ from vpp.service.api import (
     stations,
     strategies,
     stream,
+    tree,
     venues,
 )
 from vpp.service.api.openapi import encoded
@@ -126,6 +127,7 @@ def plant_routes() -> list[AnyRoute]:
         *desk.ROUTES,
         *park.ROUTES,
         *overview.ROUTES,
+        *tree.ROUTES,
         *people.ROUTES,
         *links.ROUTES,
         *chargers.ROUTES,

@@ -46,8 +46,10 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
         timezone=park.timezone.key,
         currency=park.currency,
         now=call.now,
-        limits=_limits(park.limits),
-        feeders=[FeederView(feeder_id=f.feeder_id, limits=_limits(f.limits)) for f in park.feeders],
+        limits=limits_view(park.limits),
+        feeders=[
+            FeederView(feeder_id=f.feeder_id, limits=limits_view(f.limits)) for f in park.feeders
+        ],
         enterprises=[_enterprise(plant, e, call.now) for e in park.enterprises],
         units=[_unit(unit) for unit in park.bidding_units],
         power_kw=finite(trace[-1].park_kw) if trace else None,
@@ -60,7 +62,7 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
         telemetry_accepted=plant.intake.accepted,
         telemetry_refused=sum(plant.intake.refused.values()),
         telemetry_lost=plant.intake.lost,
-        trace=_trace(_after(trace, call.query.trace_after)),
+        trace=trace_view(_after(trace, call.query.trace_after)),
     )
 
 
@@ -71,7 +73,7 @@ async def list_resources(plant: Plant, call: Call[Nothing, Nothing]) -> Resource
     return ResourcesView(
         now=call.now,
         resources=[
-            _resource(
+            resource_view(
                 plant,
                 resource,
                 known.get(resource.resource_id),
@@ -83,7 +85,7 @@ async def list_resources(plant: Plant, call: Call[Nothing, Nothing]) -> Resource
     )
 
 
-def _resource(
+def resource_view(
     plant: Plant, resource: Resource, known: Reading | None, reason: str, now: datetime
 ) -> ResourceView:
     name = resource.resource_id
@@ -144,7 +146,7 @@ def _after(trace: deque[TracePoint], after: datetime | None) -> list[TracePoint]
     return list(islice(trace, len(trace) - fresh, None))
 
 
-def _trace(points: list[TracePoint]) -> TraceView:
+def trace_view(points: list[TracePoint]) -> TraceView:
     return TraceView(
         at=[p.at for p in points],
         park_kw=[finite(p.park_kw) for p in points],
@@ -175,7 +177,7 @@ def _point(plant: Plant, point: ConnectionPoint, now: datetime) -> ConnectionPoi
     return ConnectionPointView(
         connection_point_id=point.connection_point_id,
         feeder_id=point.feeder_id,
-        limits=_limits(point.limits),
+        limits=limits_view(point.limits),
         meter_id=point.meter_id,
         tariff_id=point.tariff_id,
         power_kw=meter.power_kw if meter is not None and heard else None,
@@ -199,7 +201,7 @@ def _unit(unit: BiddingUnit) -> UnitView:
     )
 
 
-def _limits(limits: Limits) -> LimitsView:
+def limits_view(limits: Limits) -> LimitsView:
     return LimitsView(import_kw=finite(limits.import_kw), export_kw=finite(limits.export_kw))
 
 

@@ -1,0 +1,214 @@
+"""What routes give that are made for a view of the page: what it shows at once, and no more.
+
+Powers are kW net injection, energies kWh, times UTC; money is text that holds a decimal. See `wire.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from vpp.service.api.views import FeederView, LimitsView, ResourceView, TraceView
+from vpp.service.park.numbers import Exact, Numbers
+from vpp.wire import Span, WireModel
+from vpp.wirecontrol import SteeringView
+
+Rung = Literal["normal", "no_new_bids", "hold", "release", "killed"]
+
+
+class EnterpriseName(WireModel):
+    enterprise_id: str
+    name: str
+
+
+class StatusView(WireModel):
+    """What stands above every view: whose park, what time there, and whether all is well."""
+
+    park_id: str
+    name: str
+    timezone: str
+    currency: str
+    now: datetime
+    safe_state: Rung
+    safe_state_reason: str
+    kill_reason: str | None
+    """Null where nothing is stopped."""
+    broker_connected: bool
+    broker_since: datetime
+    enterprises: list[EnterpriseName]
+
+
+class TodayView(WireModel):
+    """What the local day brought so far, from meters."""
+
+    day: date
+    settled_until: datetime | None
+    """Up to where meters and prices are known; null where nothing of today is settled."""
+    money: Exact
+    """Market and network of what is settled, credit positive; the demand charge is not in it."""
+    import_kwh: float
+    export_kwh: float
+    carbon_kgco2: float
+    carbon_by_figure_share: float | None
+    """Of the import, what the park file's own figure speaks for, 0 to 1; null where nothing was drawn."""
+    provisional: bool
+
+
+class PositionLine(WireModel):
+    product: str
+    sold_mw: Exact
+    """Mean over the interval that runs, bought below 0."""
+
+
+class AheadView(WireModel):
+    """The newest plan from the interval that runs on, for a day, with how sure its forecasts are."""
+
+    start: datetime
+    step_s: int
+    net_kw: Numbers
+    low_kw: Numbers
+    """Net injection where forecasts err to the one side: in 1 of 10 cases it is below."""
+    high_kw: Numbers
+    """In 1 of 10 cases it is above. Both as if the series erred independently of each other."""
+    sold_kw: Numbers
+    spot_per_mwh: Numbers
+    stored_kwh: Numbers
+
+
+class TodoView(WireModel):
+    """Something that closes, ends or waits for a person."""
+
+    what: Literal["gate", "held_bid", "release", "override", "invitation"]
+    at: datetime | None
+    """When it closes or ends; null where it waits without end."""
+    name: str
+    """Product, resource, or scope of the kill switch."""
+    delivery: Span | None
+    state: Literal["open", "bid", "not_yet", "shadow", "waits", "in_force"]
+    """Of a gate: `open` (nobody asked for bids yet), `bid` (bids stand), `not_yet` open, `shadow`."""
+    detail: str
+
+
+class OverviewView(WireModel):
+    now: datetime
+    power_kw: float | None
+    power_at: datetime | None
+    """Of the oldest main meter in it; null where one is not heard."""
+    silent_meters: list[str]
+    planned_kw: float | None
+    owed_kw: float | None
+    plan_id: str | None
+    plan_issued_at: datetime | None
+    spot_per_mwh: float | None
+    """Published for the interval that runs."""
+    price_series: str | None
+    stored_kwh: float | None
+    capacity_kwh: float
+    position: list[PositionLine]
+    today: TodayView
+    trace: TraceView
+    """Of the last day, thinned to some 300 moments."""
+    ahead: AheadView | None
+    todo: list[TodoView]
+    """Nearest first."""
+
+
+class TreePoint(WireModel):
+    connection_point_id: str
+    enterprise: int
+    """Place in `enterprises`."""
+    feeder_id: str | None
+    limits: LimitsView
+    meter_id: str
+
+
+class TreeResources(WireModel):
+    """All resources as columns, in the park's order: ten thousand of them are told in a breath."""
+
+    resource_id: list[str]
+    kind: list[int]
+    """Place in `kinds`."""
+    point: list[int]
+    """Place in `points`."""
+    max_draw_kw: Numbers
+    max_feed_kw: Numbers
+
+
+class TreeView(WireModel):
+    """How the park is built: what does not change while the service runs."""
+
+    limits: LimitsView
+    feeders: list[FeederView]
+    enterprises: list[EnterpriseName]
+    kinds: list[str]
+    points: list[TreePoint]
+    resources: TreeResources
+
+
+class FlowView(WireModel):
+    power_kw: float | None
+    """By its main meter, net injection; null where it is not heard."""
+    age_s: float | None
+    planned_kw: float | None
+
+
+class ResourceFlowView(WireModel):
+    """How one resource does now."""
+
+    place: int
+    power_kw: float | None
+    planned_kw: float | None
+    told_kw: float | None
+    """The set-point in force; null where it is left to itself."""
+    soc: float | None
+    age_s: float | None
+    state: Literal["well", "unknown", "in_hand", "left_out"]
+    why: str
+
+
+class TreeFlowsView(WireModel):
+    """What flows now at every meter, and at the resources that were asked for."""
+
+    now: datetime
+    power_kw: float | None
+    planned_kw: float | None
+    feeders: list[float | None]
+    """In the tree's order; null where a meter behind it is not heard."""
+    points: list[FlowView]
+    resources: list[ResourceFlowView]
+
+
+class TelemetryView(WireModel):
+    """What a resource told lately, thinned to some 300 moments."""
+
+    at: list[datetime]
+    power_kw: Numbers
+    soc: Numbers
+    temperature_degc: Numbers
+
+
+class ResourceAheadView(WireModel):
+    """What the newest plan has a resource do from the step that runs on."""
+
+    start: datetime
+    step_s: int
+    power_kw: Numbers
+    stored_kwh: Numbers | None
+    """At the end of each step."""
+    value_per_kwh: Numbers | None
+    """What one more kWh fed behind its connection point saves."""
+
+
+class ResourcePageView(WireModel):
+    """One resource: what it is, how it does, how it is steered, what is planned."""
+
+    now: datetime
+    resource: ResourceView
+    steering: SteeringView | None
+    """Null for what is never steered."""
+    capacity_kwh: float | None
+    telemetry: TelemetryView
+    telemetry_missing: str
+    """Why there is none; empty where there is some."""
+    ahead: ResourceAheadView | None
+    plan_id: str | None
