@@ -1,16 +1,90 @@
-"""View 1 in a real browser."""
+"""View 1 in a real browser: the plant at a glance."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from math import sin
+
 from playwright.async_api import Page, expect
 
+from tests.service.conftest import NOW
 from tests.web.site import EVERY_LOOK, Site
+from vpp.service.plant import TracePoint
+
+
+def a_point(minute: int, park_kw: float | None = -1500.0) -> TracePoint:
+    return TracePoint(
+        at=NOW + timedelta(minutes=minute),
+        park_kw=park_kw,
+        planned_kw=-1400.0,
+        owed_kw=None,
+        spot_per_mwh=40 + 15 * sin(minute / 200),
+        stored_kwh=5000.0,
+        capacity_kwh=10_000.0,
+        money=0.0,
+    )
 
 
 @EVERY_LOOK
-def test_the_overview_tells_power_and_plan(site: Site, language: str, phone: bool) -> None:
+def test_the_overview_tells_how_the_plant_stands(site: Site, language: str, phone: bool) -> None:
+    site.plant.trace.clear()
+    site.plant.trace.extend(a_point(minute) for minute in range(-600, 1, 5))
+
     async def look(page: Page) -> None:
         await expect(page.locator("#line")).to_have_text("live" if language == "en" else "实时")
-        await expect(page.locator("#planned")).to_be_visible()
+        await expect(page.locator("#power")).to_have_text("−700 kW")  # 7 meters of -100 kW
+        await expect(page.locator("#planned")).to_contain_text("kW")
+        await expect(page.locator("#price")).to_have_text("40.00 EUR/MWh")
+        await expect(page.locator("#stored")).to_have_text("50.0 %")
+        await expect(page.locator("#money")).to_have_text(
+            "–"
+        )  # nothing is settled: nothing is made up
+        await expect(page.locator(".chart canvas")).to_have_count(3)
+        await expect(page.locator("tbody tr")).to_contain_text(["se3-day-ahead"])
 
     site.see("overview", look, language=language, phone=phone)
+
+
+def test_a_tick_is_seen_within_a_second_and_nothing_is_asked_for(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator("#power")).to_contain_text("kW")
+        await expect(page.locator("#line")).to_have_text("live")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        at = NOW + timedelta(minutes=1)
+        site.plant.events.emit(
+            "tick", "", at=at, park_kw=-1234.0, planned_kw=-1400.0, owed_kw=None,
+            spot_per_mwh=40.0, stored_kwh=2500.0, capacity_kwh=10_000.0, safe_state="normal",
+        )  # fmt: skip
+        await expect(page.locator("#power")).to_have_text("−1,234 kW", timeout=1000)
+        await expect(page.locator("#stored")).to_have_text("25.0 %")
+        assert asked == []
+
+    site.see("overview", look)
+
+
+def test_the_numbers_of_a_chart_stand_in_a_table_for_who_cannot_see_it(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await page.get_by_role("button", name="Numbers").first.click()
+        rows = page.locator("figure .scroll tbody tr")
+        await expect(rows.first).to_contain_text("−1,500")
+        await expect(page.get_by_role("button", name="Numbers").first).to_have_attribute(
+            "aria-expanded", "true"
+        )
+
+    site.see("overview", look)
+
+
+def test_power_that_a_silent_meter_lacks_is_told_as_lacking(site: Site) -> None:
+    plant = site.plant
+    point = plant.file.park.connection_points[0]
+    kept = plant.intake.newest_meter.pop(point.meter_id)
+
+    async def look(page: Page) -> None:
+        await expect(page.locator("#power")).to_have_text("–")
+        await expect(page.locator("#power-note")).to_contain_text(f"not heard: {point.meter_id}")
+
+    try:
+        site.see("overview", look)
+    finally:
+        plant.intake.newest_meter[point.meter_id] = kept

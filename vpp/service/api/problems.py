@@ -32,6 +32,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unknown_bid_set": (404, "No such bid set"),
         "unknown_limit": (404, "No such limit order"),
         "unknown_override": (404, "No such override"),
+        "unknown_resource": (404, "No such resource"),
         "unknown_instruction": (404, "No such instruction"),
         "unknown_invitation": (404, "No such invitation"),
         "unknown_series": (404, "No such series"),

@@ -36,7 +36,7 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
 
   function options() {
     const axis = ({ scale = "y", unit, side = 3 }) => ({
-      scale, side, label: unit, labelSize: 18, labelGap: 0, size: 56, font: FONT, labelFont: FONT,
+      scale, side, label: unit, labelSize: 18, labelGap: 0, size: 62, font: FONT, labelFont: FONT,
       stroke: colour("--quiet"), grid: { show: side === 3, stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--line") },
       values: (u, splits) => splits.map((v) => number(v, decimals(splits))),
     });

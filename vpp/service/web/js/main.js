@@ -7,7 +7,11 @@ import { setPark, when } from "./format.js";
 import { LANGUAGES, addWords, language, setLanguage, t, term } from "./words.js";
 import shellWords from "./words/shell.js";
 
-/** In the order of the navigation; each has `views/NAME.js` and `words/NAME.js`. */
+/**
+ * In the order of the navigation. Each has `words/NAME.js`, and `views/NAME.js` with
+ * `export default { title: "name.title", style: "name" (where it has css/NAME.css), mount(root, context) }`;
+ * `mount` may give a function that is called when the view is left.
+ */
 const VIEWS = ["overview", "park", "plan", "market", "accounts", "strategies", "desk", "member"];
 const LOOK = { normal: "good", no_new_bids: "warn", hold: "warn", release: "warn", killed: "bad" };
 
@@ -31,11 +35,22 @@ async function open() {
     const [module, words] = await Promise.all([import(`./views/${known}.js`), import(`./words/${known}.js`)]);
     if (mine !== opening) return;
     addWords(words.default);
+    if (module.default.style) await styled(module.default.style);
+    if (mine !== opening) return;
     show(known, module.default, params);
   } catch (error) {
     console.error(error);
     if (mine === opening) fill(view, h("p", { class: "fault", role: "alert" }, t("shell.no_view", { name: known })));
   }
+}
+
+// A view with looks of its own names `css/NAME.css`, which is fetched once.
+function styled(name) {
+  const href = `/static/css/${name}.css`;
+  if (document.querySelector(`link[href="${href}"]`)) return null;
+  return new Promise((resolve, reject) => {
+    document.head.append(h("link", { rel: "stylesheet", href, on: { load: resolve, error: () => reject(new Error(`${href} cannot be read`)) } }));
+  });
 }
 
 function show(name, module, params) {

@@ -13,9 +13,10 @@ let count = 0;
 /**
  * A table. `columns`: `{title, text(row), node(row), sort(row), number}`; `text` gives what is shown (`node`
  * an element instead), `sort` what it is sorted by where the text will not do. `key(row)` tells rows apart,
- * `mark(row)` gives a class, `empty` is said where there is none. Gives `{element, update(rows)}`.
+ * `mark(row)` gives a class, `empty` is said where there is none, `sighted()` is called once other rows are
+ * in sight. Gives `{element, update(rows), redraw(), inSight()}`; `redraw` shows the same rows as they are now.
  */
-export function table({ caption, columns, key, mark, empty, quiet = false }) {
+export function table({ caption, columns, key, mark, empty, quiet = false, sighted }) {
   const id = `table-${(count += 1)}`;
   const body = h("tbody", {});
   const heads = columns.map((column, at) => head(column, () => order(at)));
@@ -42,6 +43,7 @@ export function table({ caption, columns, key, mark, empty, quiet = false }) {
   }
 
   let order_ = [];
+  let inSight = [];
   function draw(anew) {
     if (anew) order_ = ordered();
     const many = order_.length > MANY;
@@ -52,8 +54,9 @@ export function table({ caption, columns, key, mark, empty, quiet = false }) {
     shown = `${first}-${last}`;
     if (many) grid.setAttribute("aria-rowcount", String(order_.length + 1));
     else grid.removeAttribute("aria-rowcount");
-    const inSight = order_.slice(first, last).map((row, i) => line(row, many ? first + i + 2 : null));
-    fill(body, many ? gap(first) : null, inSight, many ? gap(order_.length - last) : null,
+    inSight = order_.slice(first, last);
+    const lines = inSight.map((row, i) => line(row, many ? first + i + 2 : null));
+    fill(body, many ? gap(first) : null, lines, many ? gap(order_.length - last) : null,
       order_.length ? null : h("tr", {}, h("td", { class: "empty", colspan: String(columns.length) }, empty)));
   }
 
@@ -73,7 +76,8 @@ export function table({ caption, columns, key, mark, empty, quiet = false }) {
     asked = true;
     requestAnimationFrame(() => {
       asked = false;
-      draw(false);
+      keepingFocus(body, () => draw(false));
+      sighted?.();
     });
   });
   draw(true);
@@ -83,6 +87,8 @@ export function table({ caption, columns, key, mark, empty, quiet = false }) {
       rows = fresh;
       keepingFocus(body, () => draw(true));
     },
+    redraw: () => keepingFocus(body, () => draw(true)),
+    inSight: () => inSight,
   };
 }
 

@@ -8,6 +8,7 @@ import { table } from "../table.js";
 import { t, term } from "../words.js";
 
 const DAY_S = 86400;
+const LEAST_PAST_S = 3 * 3600;
 const TICK_COLUMNS = ["park_kw", "planned_kw", "owed_kw", "spot_per_mwh", "stored_kwh", "capacity_kwh"];
 
 function mount(root, context) {
@@ -143,7 +144,7 @@ function showCharts(charts, found, trace, now) {
   const x = [...trace.at, ...starts];
   const then = (past, future) => [...past, ...steps.map((i) => future?.[i] ?? null)];
   const none = trace.at.map(() => null);
-  const shown = { x, now, range: [Math.max(trace.at[0] ?? now, now - DAY_S), (starts.at(-1) ?? now) + 900] };
+  const shown = { x, now, range: [Math.max(Math.min(trace.at[0] ?? now, now - LEAST_PAST_S), now - DAY_S), (starts.at(-1) ?? now) + 900] };
   charts.power.update({ ...shown, columns: [then(trace.park_kw), then(trace.planned_kw, ahead?.net_kw), then(trace.owed_kw, ahead?.sold_kw), then(none, ahead?.high_kw), then(none, ahead?.low_kw)] });
   const published = trace.spot_per_mwh;
   charts.price.update({ ...shown, columns: [then(published), then(published.map((v, i) => (i === published.length - 1 ? v : null)), ahead?.spot_per_mwh)] });
