@@ -16,6 +16,7 @@ from vpp.plan.terms import (
     ActivityPrice,
     Cap,
     CarbonPrice,
+    CarDeadline,
     ChangePenalty,
     Commitment,
     EnergyPrice,
@@ -26,6 +27,7 @@ from vpp.plan.terms import (
     PeakCharge,
     ReserveHeadroom,
     StoredEnergyValue,
+    StoredFloor,
     Term,
 )
 
@@ -51,6 +53,8 @@ def pay_for(sheet: Sheet, grid: Grid, terms: tuple[Term, ...]) -> None:
                 sheet.pay(term.price_per_unit * _done(sheet, grid, term))
             case EnergyTarget() | ChangePenalty() | EqualBurden() | StoredEnergyValue():
                 _pay_resources(sheet, term)
+            case StoredFloor() | CarDeadline():
+                _keep(sheet, term)
 
 
 def _pay_grid(sheet: Sheet, grid: Grid, term: EnergyPrice | PeakCharge | Cap) -> None:
@@ -77,6 +81,22 @@ def _pay_resources(
             _burden(sheet, term)
         case StoredEnergyValue():
             _stored_value(sheet, term)
+
+
+def _keep(sheet: Sheet, term: StoredFloor | CarDeadline) -> None:
+    match term:
+        case StoredFloor():
+            for name, least_kwh in term.least_kwh.items():
+                asked = np.flatnonzero(~np.isnan(least_kwh))
+                stored = sheet.parts[name].stored
+                if stored is not None and len(asked):
+                    lacking = cp.pos(least_kwh[asked] - stored[asked])
+                    sheet.pay(term.shortfall_per_kwh_h * sheet.hours * cp.sum(lacking))
+        case CarDeadline():
+            level = sheet.parts[term.resource_id].levels[term.session_id]
+            if term.step > 0:
+                charged = level[min(term.step, sheet.steps) - 1]
+                sheet.pay(term.shortfall_per_kwh * cp.pos(term.charged_kwh - charged))
 
 
 def _commitment(sheet: Sheet, term: Commitment) -> Any:

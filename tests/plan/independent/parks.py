@@ -83,7 +83,12 @@ def random_park(
     for kind in drawn:
         kind(m)  # type: ignore[operator]
     park = _park(m)
-    terms = (*wishes.market(m), *wishes.others(m, park), *wishes.reserves(m, park))
+    terms = (
+        *wishes.market(m),
+        *wishes.others(m, park),
+        *wishes.reserves(m, park),
+        *wishes.kept(m, park),
+    )
     return _view(m, park), terms
 
 

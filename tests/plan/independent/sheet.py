@@ -60,6 +60,9 @@ class Part:
     on: Line = None
     """Of a machine with on/off rules."""
 
+    levels: dict[str, Line] = field(default_factory=dict)
+    """What each car has gained by the end of each step."""
+
     stored: Line = None
     taken_out: Line = None
     """kW out of a store, before losses on the way to its terminals."""

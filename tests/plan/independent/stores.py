@@ -149,12 +149,13 @@ def cars(sheet: Sheet, r: EvFleet, reading: Reading | None) -> Part:
     arriving = sheet.view.arriving_kw[r.resource_id].values
     draws: Any = np.zeros(sheet.steps)
     feeds: Any = np.zeros(sheet.steps)
+    levels: dict[str, Any] = {}
     sessions = () if reading is None else reading.sessions or ()
     for session in sessions:
         share = _present(sheet, session)
         draw, feed = sheet.size(r.charger_kw * share), sheet.size(r.max_car_feed_kw * share)
         gain = r.charge_efficiency * draw - feed / r.discharge_efficiency
-        level = hours * cp.cumsum(gain)
+        levels[session.session_id] = level = hours * cp.cumsum(gain)
         unserved = sheet.size(shape=1)
         sheet.hold(level >= -session.lends_kwh, level <= session.wanted_kwh)
         sheet.hold(level[-1] + unserved == session.wanted_kwh)
@@ -168,7 +169,12 @@ def cars(sheet: Sheet, r: EvFleet, reading: Reading | None) -> Part:
     if sessions:
         sheet.hold(draws - feeds <= np.maximum(r.max_draw_kw + arriving, 0.0))
         sheet.hold(feeds <= r.max_draw_kw)
-    return Part(power=arriving - draws + feeds, draw=draws - feeds - arriving, given_draw=-arriving)
+    return Part(
+        power=arriving - draws + feeds,
+        draw=draws - feeds - arriving,
+        given_draw=-arriving,
+        levels=levels,
+    )
 
 
 def _present(sheet: Sheet, session: EvSession) -> Any:

@@ -13,6 +13,7 @@ from vpp.model.park import Park, Place
 from vpp.model.resource import (
     Converter,
     CurtailableLoad,
+    EvFleet,
     FlexibleLoad,
     Generator,
     InterruptibleLoad,
@@ -24,6 +25,7 @@ from vpp.plan.terms import (
     ActivityPrice,
     Cap,
     CarbonPrice,
+    CarDeadline,
     ChangePenalty,
     Commitment,
     EnergyPrice,
@@ -34,6 +36,7 @@ from vpp.plan.terms import (
     PeakCharge,
     ReserveHeadroom,
     StoredEnergyValue,
+    StoredFloor,
     Term,
 )
 from vpp.plan.view import PeakMargin
@@ -139,6 +142,30 @@ def others(m: Making, park: Park) -> Iterator[Term]:
             borne_kwh={name: d.between(0, 20) for name in bearers},
             price_per_share=d.pick(0.5, 5.0, 50.0),
         )
+
+
+def kept(m: Making, park: Park) -> Iterator[Term]:
+    """What is to stay in stores, and to be in cars some time before they leave."""
+    d, steps = m.dice, m.horizon.steps
+    stores = [r for r in park.resources if isinstance(r, Storage)]
+    if stores and d.chance(0.4):
+        least_kwh = {}
+        for r in d.some(stores, 2):
+            least_kwh[r.resource_id] = m.course(0, r.capacity_kwh)
+            least_kwh[r.resource_id][d.rng.random(steps) < 0.4] = np.nan
+        yield StoredFloor(
+            least_kwh=least_kwh, shortfall_per_kwh_h=d.pick(0.02, 0.5), reason="a test"
+        )
+    for fleet in (r for r in park.resources if isinstance(r, EvFleet) and m.heard(r)):
+        for session in m.readings[fleet.resource_id].sessions or ():
+            if d.chance(0.5):
+                yield CarDeadline(
+                    resource_id=fleet.resource_id,
+                    session_id=session.session_id,
+                    step=d.count(0, steps + 2),
+                    charged_kwh=d.between(0, max(session.wanted_kwh, 0.01)),
+                    shortfall_per_kwh=d.pick(0.1, 1.0),
+                )
 
 
 def _beside(park: Park, place: Place) -> tuple[Place, ...]:
