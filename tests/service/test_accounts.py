@@ -146,9 +146,9 @@ def test_what_a_period_waits_for_is_named_with_its_quarter_hours(get: Get, plant
     assert not meters["steel-melt-meter"]["given_up"]
 
 
-@pytest.mark.parametrize("period", ["2025-13", "2025-02-30", "2025", "=1+1", "9999-12"])
-def test_a_period_that_is_none_is_refused(get: Get, period: str) -> None:
-    assert get(f"/v1/accounts/statements?period={period}")["http"] == 422
+def test_a_period_that_is_none_is_refused(get: Get) -> None:
+    for period in ("2025-13", "2025-02-30", "2025", "=1+1", "9999-12"):
+        assert get(f"/v1/accounts/statements?period={period}")["http"] == 422
 
 
 def test_a_table_has_a_row_for_each_line_and_adds_up(get: Get) -> None:
@@ -163,19 +163,17 @@ def test_a_table_has_a_row_for_each_line_and_adds_up(get: Get) -> None:
     assert sum(D(row["amount"]) for row in csv.DictReader(io.StringIO(lines))) == total
 
 
-@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"])
-def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_table(
-    get: Get, plant: Plant, name: str
-) -> None:
+def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_table(get: Get, plant: Plant) -> None:
     park = plant.file.park
-    first = replace(park.enterprises[0], name=name)
-    plant.file = replace(plant.file, park=replace(park, enterprises=(first, *park.enterprises[1:])))
+    for name in ("=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1"):
+        first = replace(park.enterprises[0], name=name)
+        others = park.enterprises[1:]
+        plant.file = replace(plant.file, park=replace(park, enterprises=(first, *others)))
 
-    text = get("/v1/accounts/statements?period=2025-12&format=csv")
+        text = get("/v1/accounts/statements?period=2025-12&format=csv")
 
-    assert {row["enterprise"] for row in csv.DictReader(io.StringIO(text))} >= {
-        f"'{name}".replace("\r", " ")
-    }
+        told = {row["enterprise"] for row in csv.DictReader(io.StringIO(text))}
+        assert f"'{name}".replace("\r", " ") in told
 
 
 def test_numbers_below_zero_stay_numbers() -> None:

@@ -113,24 +113,21 @@ def test_given_back_the_plan_offers_again_and_who_and_why_is_on_record(
     ]
 
 
-@pytest.mark.parametrize(
-    ("bid", "told"),
-    [
+def test_what_breaks_a_rule_of_the_product_is_refused_and_counts_for_no_fault(
+    plant: Plant, do: Do
+) -> None:
+    wrong = [
         (sell("0.55"), "not in lots of 0.1"),
         (sell("0.5", "90.001"), "not on the tick"),
         (sell("0.5", "9000"), "out of bounds"),
         (sell("900"), "is more than"),
         (sell("0.5", end="2025-12-03T19:00:00Z"), "is no interval of it"),
         (sell("0.5", offer={"form": "self_schedule", "quantity_mw": "0.5"}), "not curve_step"),
-    ],
-)
-def test_what_breaks_a_rule_of_the_product_is_refused_and_counts_for_no_fault(
-    plant: Plant, do: Do, bid: dict[str, Any], told: str
-) -> None:
-    refused = do("PUT", "/by-hand", written(bid))
-
-    assert (refused["http"], refused["code"]) == (503, "limits_breached")
-    assert told in refused["detail"]
+    ]
+    for bid, told in wrong:
+        refused = do("PUT", "/by-hand", written(bid))
+        assert (refused["http"], refused["code"]) == (503, "limits_breached")
+        assert told in refused["detail"]
     assert kinds(plant) == []
     assert not plant.trade.refusals
 

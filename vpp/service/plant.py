@@ -58,6 +58,7 @@ from vpp.service.instructions.desk import InstructionDesk
 from vpp.service.kill import KillSwitch, Scope
 from vpp.service.links.health import Links, no_links
 from vpp.service.listeners import OuterFace
+from vpp.service.members.desk import MemberDesk
 from vpp.service.metrics import Metrics
 from vpp.service.ocpp.desk import ChargerDesk
 from vpp.service.openadr.desk import OpenAdrDesk
@@ -235,6 +236,8 @@ class Plant:
     vtn: VtnDesk | None = None
     """Our OpenADR server towards sites; None where there is none."""
     instructions: InstructionDesk = field(default_factory=InstructionDesk)
+    members: MemberDesk = field(default_factory=MemberDesk)
+    """What members asked for."""
     people: PeopleDesk = field(default_factory=PeopleDesk)
     """Who can be asked, and what is on its way to them."""
     alarms: AlarmDesk = field(default_factory=AlarmDesk)

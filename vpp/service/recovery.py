@@ -24,6 +24,7 @@ from vpp.service.alarms import alarms
 from vpp.service.calls import limits, reserves
 from vpp.service.feeds import door as series_door
 from vpp.service.instructions import instructing
+from vpp.service.members import asking
 from vpp.service.openadr import openadr
 from vpp.service.people import people
 from vpp.service.plant import Plant
@@ -75,6 +76,7 @@ def recover(plant: Plant) -> None:
     people.recover(plant)
     alarms.recover(plant)
     shift.recover(plant)
+    asking.recover(plant)
     reporting.recover(plant)
     quotas.recover(plant)
     newest = plant.journal.greatest_key(cycle.PLAN)

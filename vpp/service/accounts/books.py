@@ -49,7 +49,7 @@ def statements_of(
         currency=plant.file.park.currency,
         total=sum((one.total for one in shown), Decimal(0)),
         statements=[view_of(one, names[one.enterprise_id]) for one in shown],
-        waits=waits(plant, whole, now),
+        waits=waits(plant, whole, now, enterprise_id),
     )
 
 

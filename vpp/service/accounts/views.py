@@ -34,9 +34,10 @@ class PeriodsView(WireModel):
 class WaitView(WireModel):
     """Quarter-hours that are not settled for good, and for want of what."""
 
-    what: Literal["main_meter", "day_ahead_price", "imbalance_price", "filled_reading"]
+    what: Literal["main_meter", "day_ahead_price", "imbalance_price", "filled_reading", "elsewhere"]
+    """`elsewhere`: with another member, whose name is not told."""
     name: str
-    """Of the meter, or of the series."""
+    """Of the meter, of the series, or of the enterprise whose reading stands in."""
     intervals: int
     start: datetime
     end: datetime

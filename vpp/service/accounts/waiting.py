@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Horizon
+from vpp.model.ids import EnterpriseId
 from vpp.model.time import QUARTER, Interval, latest_boundary
 from vpp.service import accounting
 from vpp.service.accounts.periods import ended_part, is_provisional
@@ -20,13 +21,18 @@ from vpp.service.accounts.views import WaitView
 from vpp.service.inputs import reference_product
 from vpp.service.plant import Plant
 
-What = Literal["main_meter", "day_ahead_price", "imbalance_price", "filled_reading"]
+What = Literal["main_meter", "day_ahead_price", "imbalance_price", "filled_reading", "elsewhere"]
 Lack = tuple[What, str, bool]
 """What it is, its name, whether it is given up."""
 
 
-def waits(plant: Plant, span: Interval, now: datetime) -> list[WaitView]:
-    """Everything that keeps an interval of `span` that is over from being settled for good, oldest first."""
+def waits(
+    plant: Plant, span: Interval, now: datetime, of: EnterpriseId | None = None
+) -> list[WaitView]:
+    """Everything that keeps an interval of `span` that is over from being settled for good, oldest first.
+
+    Told to one enterprise (`of`), what lacks of others is `elsewhere`, without a name.
+    """
     over = ended_part(span, latest_boundary(now, QUARTER))
     first = accounting.first_settled(plant, now)
     if over is None or over.end <= first or not plant.file.gap_rules:
@@ -36,7 +42,7 @@ def waits(plant: Plant, span: Interval, now: datetime) -> list[WaitView]:
     prices = _missing_prices(plant, over, now)
     for place, interval in enumerate(over.split(QUARTER)):
         missing = [name for name, absent in prices.items() if absent[place]]
-        for lack in _lacks(plant, interval, missing):
+        for lack in {*_lacks(plant, interval, missing, of)}:
             found.setdefault(lack, []).append(interval)
     return [
         WaitView(
@@ -53,14 +59,21 @@ def waits(plant: Plant, span: Interval, now: datetime) -> list[WaitView]:
     ]
 
 
-def _lacks(plant: Plant, interval: Interval, missing: list[str]) -> Iterator[Lack]:
+def _lacks(
+    plant: Plant, interval: Interval, missing: list[str], of: EnterpriseId | None
+) -> Iterator[Lack]:
     known = plant.accounted.get(interval)
     spot = reference_product(plant).price_series_id
     if known is None:
         given_up = interval in plant.given_up
         for point in plant.file.park.connection_points:
             if plant.meters.energy_wh(point.meter_id, interval) is None:
-                yield "main_meter", point.meter_id, given_up
+                own = of in (None, point.enterprise_id)
+                yield (
+                    "main_meter" if own else "elsewhere",
+                    point.meter_id if own else "",
+                    given_up,
+                )
         if spot in missing:
             yield "day_ahead_price", spot, given_up
     elif is_provisional(known):
@@ -69,7 +82,8 @@ def _lacks(plant: Plant, interval: Interval, missing: list[str]) -> Iterator[Lac
                 yield "imbalance_price", name, False
         for owner, energy in known.metered.items():
             if energy.provisional:
-                yield "filled_reading", owner, False
+                own = of in (None, owner)
+                yield ("filled_reading" if own else "elsewhere", owner if own else "", False)
 
 
 def _missing_prices(plant: Plant, span: Interval, now: datetime) -> dict[str, NDArray[np.bool_]]:

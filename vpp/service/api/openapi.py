@@ -38,6 +38,8 @@ PARAMETERS = {
     "nomination_id": "As `GET /v1/positions/nominations` names it.",
     "trade_id": "Id of a trade made outside, chosen by whoever enters it.",
     "alarm_id": "As `GET /v1/alarms` names it.",
+    "enterprise": "Id of an enterprise of the park.",
+    "request": "As `GET /v1/member-requests` numbers it.",
     "venue": "Id of a venue of `GET /v1/venues`.",
     "resource_id": "Id of a resource of `GET /v1/resources`.",
     "number": "As `GET /v1/strategies/versions` numbers it.",

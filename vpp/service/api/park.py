@@ -88,6 +88,7 @@ async def list_resources(plant: Plant, call: Call[Nothing, Nothing]) -> Resource
 def resource_view(
     plant: Plant, resource: Resource, known: Reading | None, reason: str, now: datetime
 ) -> ResourceView:
+    """A resource as it stands: `known` is what is gone by, else `reason` says why nobody can speak for it."""
     name = resource.resource_id
     newest = plant.intake.newest.get(name)
     tested = plant.tested.get(name)
@@ -164,14 +165,15 @@ def _enterprise(plant: Plant, enterprise: Enterprise, now: datetime) -> Enterpri
         enterprise_id=enterprise.enterprise_id,
         name=enterprise.name,
         connection_points=[
-            _point(plant, point, now)
+            point_view(plant, point, now)
             for point in plant.file.park.connection_points
             if point.enterprise_id == enterprise.enterprise_id
         ],
     )
 
 
-def _point(plant: Plant, point: ConnectionPoint, now: datetime) -> ConnectionPointView:
+def point_view(plant: Plant, point: ConnectionPoint, now: datetime) -> ConnectionPointView:
+    """A connection point and what its main meter says now."""
     meter = plant.intake.newest_meter.get(point.meter_id)
     heard = meter is not None and now - meter.measured_at <= METER_MAX_AGE
     return ConnectionPointView(
