@@ -94,5 +94,7 @@ def with_own_copy(file: ParkFile, folder: Path) -> ParkFile:
     if not file.strategies.given:
         return file
     path = folder / COPY
+    with suppress(OSError):  # told by whoever writes into it
+        folder.mkdir(parents=True, exist_ok=True)
     write_text(path, file.strategies.text)
     return replace(file, strategies=replace(file.strategies, path=path))
