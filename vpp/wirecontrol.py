@@ -97,6 +97,10 @@ class SteeringView(WireModel):
     reason: str
     """Why, where it is not as it should be."""
     told_kw: float | None
+    serves: str | None
+    """The plan that its newest set-point serves; null where it never had one."""
+    strategy_version: str | None
+    """By which strategies that plan was made."""
     won_by: Literal["protection", "grid", "operator", "award", "strategy"] | None
     """Who decides; null where nothing is asked of it."""
     won_because: str

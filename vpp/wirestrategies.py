@@ -3,8 +3,8 @@
     text ─▶ validate ─▶ preview ─▶ PUT ─▶ live from the next plan ─▶ versions ─▶ roll back
                           └─▶ shadow: beside the live ones, and scored
 
-A *version* says what a file means: of two that differ in comments alone it is the same, and it is stamped on
-plans, bids and set-points. A *digest* says which text it is: whoever changes a file names the one it held.
+A *version* is a digest of a strategy file's text, stamped on plans, bids and set-points: the same text is the
+same version, whoever put it there. Whoever changes a file names the version that it held.
 Powers are kW net injection, costs are in the park's currency and positive where they are paid.
 """
 
@@ -21,7 +21,7 @@ MOST_TEXT = 65_536
 """Characters of a strategy file."""
 
 StrategyText = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT)]
-DigestName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+VersionName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Person = Annotated[str, StringConstraints(min_length=2, max_length=120)]
 Why = Annotated[str, StringConstraints(min_length=3, max_length=500)]
 
@@ -35,8 +35,8 @@ class StrategiesRequest(WireModel):
     text: StrategyText
     by: Person
     reason: Why
-    based_on: DigestName
-    """The digest of the file that the text was made from: 409 where the file has changed since."""
+    based_on: VersionName
+    """The version of the file that the text was made from: 409 where the file has changed since."""
 
 
 class RollbackRequest(WireModel):
@@ -46,7 +46,7 @@ class RollbackRequest(WireModel):
     """The number of the version, as `versions` lists it."""
     by: Person
     reason: Why
-    based_on: DigestName
+    based_on: VersionName
     """As of `StrategiesRequest`."""
 
 
@@ -88,7 +88,6 @@ class VersionView(WireModel):
     number: int
     """Counted from 1 in the order of acceptance."""
     version: str
-    digest: str
     origin: Origin
     by: str
     reason: str
@@ -122,8 +121,8 @@ class StrategyFileView(WireModel):
 
     path: str | None
     """Null where there is none: a simulation keeps it in memory."""
-    digest: str
-    """Of the text: what `based_on` names."""
+    version: str
+    """What `based_on` names."""
     text: str
     state: Literal["live", "waiting", "broken"]
     """Waiting: it is taken at the next plan. Broken: the live version goes on."""

@@ -132,7 +132,9 @@ class Lives:
 
     # ------------------------------------------------------------ out
 
-    def commands(self, guarded: Guarded, now: datetime, *, serves: str) -> tuple[Setpoint, ...]:
+    def commands(
+        self, guarded: Guarded, now: datetime, *, serves: str, strategy_version: str = ""
+    ) -> tuple[Setpoint, ...]:
         """What must be sent now so that each device does what the guard let through, in park order.
 
         Who is wanted no longer is released: not refreshed any more.
@@ -154,7 +156,7 @@ class Lives:
         self._issued_s[at], self._due[at], self._told_kw[at] = now_s, False, kw[at]
         self._begin(at[first], kw, now_s, fresh=~live[at[first]])
         self._step(at[~first], Event.REFRESH, now_s)
-        return self._made(at, kw, now, serves)
+        return self._made(at, kw, now, serves, strategy_version)
 
     def release(self, now: datetime, *, reason: str) -> None:
         """Nothing is asked of anybody any more; what is in force ends by itself."""
@@ -292,7 +294,9 @@ class Lives:
         self._step(at, Event.ISSUE, now_s)
         self._follower.ask(at, kw[at], self._seq[at], now_s, fresh)
 
-    def _made(self, at: Places, kw: Floats, now: datetime, serves: str) -> tuple[Setpoint, ...]:
+    def _made(
+        self, at: Places, kw: Floats, now: datetime, serves: str, strategy_version: str
+    ) -> tuple[Setpoint, ...]:
         units, ends = self._units, now + self._ttl
         numbers = at.tolist()
         made = tuple(
@@ -305,6 +309,7 @@ class Lives:
                 expires_at=ends,
                 power_kw=power_kw,
                 serves=serves,
+                strategy_version=strategy_version,
             )
             for number, seq, owner, power_kw in zip(
                 numbers,

@@ -29,6 +29,9 @@ class Setpoint:
     serves: str
     """Why: the plan, and with it the award, that this command serves."""
 
+    strategy_version: str = ""
+    """By which strategies that plan was made; empty where there is no plan."""
+
     def __post_init__(self) -> None:
         if not isfinite(self.power_kw):
             raise DataError(

@@ -39,6 +39,7 @@ def steering_view(plant: Plant, at: int, now: datetime) -> SteeringView:
     out = not bool(desk.health.usable(now.timestamp())[at])
     held = desk.overrides.get(name)
     last = desk.account.newest.get(name)
+    newest = plant.setpoints.get(name)
     runs = actingresults.running(plant, plant.units, at)
     return SteeringView.model_validate(
         {
@@ -47,6 +48,8 @@ def steering_view(plant: Plant, at: int, now: datetime) -> SteeringView:
             "since": standing.since,
             "reason": standing.reason,
             "told_kw": finite(float(plant.lives.told_kw[at])),
+            "serves": None if newest is None else newest.serves,
+            "strategy_version": None if newest is None else newest.strategy_version,
             "won_by": won or None,
             "won_because": because,
             "bounds": [] if steered is None else _bounds(steered.settled.turns(at)),

@@ -51,8 +51,9 @@ async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple
 
     A link that is down costs its devices this cycle's commands.
     """
-    serves = plant.schedule.plan_id if plant.schedule is not None else ""
-    setpoints = plant.lives.commands(guarded, now, serves=serves)
+    plan = plant.schedule
+    serves, version = ("", "") if plan is None else (plan.plan_id, plan.strategy_version)
+    setpoints = plant.lives.commands(guarded, now, serves=serves, strategy_version=version)
     if not setpoints:
         return ()
     plant.reach("setpoint made")
@@ -114,4 +115,5 @@ def _record(setpoint: Setpoint) -> dict[str, object]:
         "power_kw": setpoint.power_kw,
         "expires_at": isoformat(setpoint.expires_at),
         "serves": setpoint.serves,
+        "strategies": setpoint.strategy_version,
     }

@@ -9,7 +9,7 @@ from vpp.service.plant import Plant
 from vpp.service.record import append_all
 from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning import record
-from vpp.service.tuning.desk import Version, digest_of
+from vpp.service.tuning.desk import Version
 from vpp.wirestrategies import Origin
 
 
@@ -26,14 +26,13 @@ async def accept(
     desk = plant.tuning
     number = max(desk.versions, default=0) + 1
     entries = [record.accepted_entry(number, read, origin, by, reason, based_on)]
-    known = {digest_of(read.text), *(one.digest for one in desk.versions.values())}
-    if desk.seen.text and desk.seen.digest not in known:
+    known = {read.version, *(one.version for one in desk.versions.values())}
+    if desk.seen.text and desk.seen.version not in known:
         entries.insert(0, record.overwritten_entry(number, desk.seen.text))
     await append_all(plant, entries, now=now)
     desk.versions[number] = Version(
         number=number,
         version=read.version,
-        digest=digest_of(read.text),
         origin=origin,
         by=by,
         reason=reason,
@@ -66,16 +65,16 @@ async def accept_edit(plant: Plant, read: Strategies, by: str, now: datetime) ->
         UnavailableError: The journal cannot be written: looked at again later.
     """
     desk = plant.tuning
-    if read.text == plant.strategies.text:
+    if read.version == plant.strategy_version:
         if desk.waiting is not None:
             desk.waiting, desk.waiting_number = None, None
             plant.events.emit(
                 "strategies", "the file holds again what is live: nothing waits", at=now
             )
         return
-    if desk.waiting is not None and read.text == desk.waiting.text:
+    if desk.waiting is not None and read.version == desk.waiting.version:
         return
     number = await accept(
-        plant, read, "file", by, "the file was edited", digest_of(plant.strategies.text), now
+        plant, read, "file", by, "the file was edited", plant.strategy_version, now
     )
     wait(plant, read, number, now)

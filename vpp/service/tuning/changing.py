@@ -58,9 +58,9 @@ async def put(
         )
     async with desk.changing:
         await look_now(plant, now)
-        if desk.seen.digest != based_on:
+        if desk.seen.version != based_on:
             raise ConflictError(
-                f"the file holds {desk.seen.digest} now, not {based_on}",
+                f"the file holds {desk.seen.version} now, not {based_on}",
                 where="strategies",
                 fix="Read GET /v1/strategies, and make the change to that",
             )

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpp.service.park.config import Fault
-from vpp.service.strategies.strategies import Strategies
+from vpp.service.strategies.strategies import Strategies, version_of
 from vpp.wirestrategies import Origin
 
 if TYPE_CHECKING:
     from vpp.service.tuning.nofollow import Basis
     from vpp.service.tuning.previewing import Preview
-
-
-def digest_of(text: str) -> str:
-    """Which text it is: 12 hex digits of its SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +23,6 @@ class Version:
 
     number: int
     version: str
-    digest: str
     origin: Origin
     by: str
     reason: str
@@ -47,8 +40,8 @@ class Seen:
     faults: tuple[Fault, ...] = ()
 
     @property
-    def digest(self) -> str:
-        return digest_of(self.text)
+    def version(self) -> str:
+        return version_of(self.text)
 
 
 @dataclass(slots=True, kw_only=True)

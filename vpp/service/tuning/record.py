@@ -15,7 +15,7 @@ import msgspec
 
 from vpp.ports import Journal, JournalEntry
 from vpp.service.strategies.strategies import Strategies
-from vpp.service.tuning.desk import Version, digest_of
+from vpp.service.tuning.desk import Version
 from vpp.wirestrategies import Origin
 
 ACCEPTED, LIVE, OVERWRITTEN = "strategies", "strategies_live", "strategies_overwritten"
@@ -80,7 +80,6 @@ def versions_on_record(journal: Journal) -> dict[int, Version]:
             found[number] = Version(
                 number=number,
                 version=kept.version,
-                digest=digest_of(kept.text),
                 origin=kept.origin,
                 by=kept.by,
                 reason=kept.reason,

@@ -37,7 +37,7 @@ def strategies_view(plant: Plant, now: datetime) -> StrategiesView:
         file=StrategyFileView.model_validate(
             {
                 "path": None if desk.path is None else str(desk.path),
-                "digest": desk.seen.digest,
+                "version": desk.seen.version,
                 "text": desk.seen.text,
                 "state": state,
                 "faults": fault_views(desk.seen.faults),
@@ -82,7 +82,6 @@ def version_view(plant: Plant, version: Version) -> VersionView:
         {
             "number": version.number,
             "version": version.version,
-            "digest": version.digest,
             "origin": version.origin,
             "by": version.by,
             "reason": version.reason,

@@ -98,7 +98,7 @@ def _tell_broken(plant: Plant, seen: Seen, now: datetime) -> None:
         + (f" (and {more} more)" if more else ""),
         at=now,
         severity=Severity.ALARM,
-        digest=seen.digest,
+        version=seen.version,
     )
 
 

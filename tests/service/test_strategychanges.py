@@ -1,0 +1,419 @@
+"""Strategies are changed with care: checked, on record, taken whole at a plan, taken back; a broken file stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory_journal import MemoryJournal
+from tests.service.conftest import NOW, QuietLink, Serving, a_schedule, hear, publish
+from vpp.clock import SimulatedClock
+from vpp.errors import ConflictError, DataError, UnavailableError
+from vpp.ports import Journal
+from vpp.service import cycle
+from vpp.service.events import Severity
+from vpp.service.park.config import ConfigErrors
+from vpp.service.park.parkfile import ParkFile
+from vpp.service.plant import Plant
+from vpp.service.solving.inline import InlineExecutor
+from vpp.service.steering import setpoints
+from vpp.service.strategies.reading import read_strategies
+from vpp.service.strategies.strategies import version_of
+from vpp.service.tuning import changing, record
+from vpp.service.tuning.view import strategies_view, version_view
+from vpp.service.tuning.watch import look
+from vpp.service.wiring import build_plant
+
+STEP = timedelta(minutes=15)
+FIRST = """\
+strategies:
+  - name: spot
+    use: price_arbitrage
+    with: {quarter_hour_spread_per_mwh: 4.0, imbalance_spread_per_mwh: 40.0}
+"""
+SECOND = FIRST.replace("imbalance_spread_per_mwh: 40.0", "imbalance_spread_per_mwh: 80.0")
+BROKEN = FIRST.replace("4.0", "many").replace("name: spot", "nom: spot")
+
+
+class Tuned:
+    """A plant on a strategy file of its own."""
+
+    def __init__(self, file: ParkFile, folder: Path, journal: Journal | None = None) -> None:
+        self.path = folder / "strategies.yaml"
+        if not self.path.exists():
+            self.path.write_text(FIRST)
+        self.journal = MemoryJournal() if journal is None else journal
+        self.plant = self.start(file)
+        self.now = NOW
+
+    def start(self, file: ParkFile) -> Plant:
+        link = QuietLink()
+        return build_plant(
+            replace(file, strategies=read_strategies(self.path, file.strategies.ground)),
+            clock=SimulatedClock(NOW),
+            data=self.path.parent,
+            journal=self.journal,
+            source=link,
+            sink=link,
+            venue=None,
+            executor=InlineExecutor(),
+            record=lambda measurement: True,
+            strategy_file=self.path,
+        )
+
+    def put(self, text: str, based_on: str | None = None) -> None:
+        asyncio.run(
+            changing.put(
+                self.plant,
+                text,
+                by="Li",
+                reason="the battery is worn",
+                based_on=version_of(self.path.read_text()) if based_on is None else based_on,
+                now=self.now,
+            )
+        )
+
+    def take(self) -> None:
+        """The next plan begins."""
+        self.now += STEP
+        asyncio.run(changing.take(self.plant, self.now))
+
+    def edit(self, text: str) -> None:
+        """Somebody saves the file, and two looks pass."""
+        self.path.write_text(text)
+        self.look()
+        self.look()
+
+    def look(self) -> None:
+        asyncio.run(look(self.plant, self.now))
+
+    @property
+    def spread(self) -> float:
+        """What the live version says of imbalance."""
+        (entry,) = self.plant.strategies.entries
+        spread: float = entry.section.settings["imbalance_spread_per_mwh"]
+        return spread
+
+    def states(self) -> list[str]:
+        return [version_view(self.plant, v).state for v in self.plant.tuning.versions.values()]
+
+    def events(self, kind: str) -> list[str]:
+        return [e.text for e in self.plant.events.recent() if e.kind == kind]
+
+    def kinds(self) -> list[str]:
+        names = (record.ACCEPTED, record.LIVE, record.OVERWRITTEN)
+        return [entry.kind for entry in self.journal.entries(*names)]
+
+
+@pytest.fixture
+def tuned(park_file: ParkFile, tmp_path: Path) -> Tuned:
+    """What the file said at the start is live: version 1."""
+    tuned = Tuned(park_file, tmp_path)
+    tuned.take()
+    return tuned
+
+
+def test_what_is_put_is_on_record_and_in_the_file_and_is_taken_at_the_next_plan(
+    tuned: Tuned,
+) -> None:
+    tuned.put(SECOND)
+
+    assert tuned.path.read_text() == SECOND
+    assert record.text_of(tuned.journal, 2) == SECOND
+    assert tuned.spread == 40  # not yet
+    assert tuned.states() == ["live", "waiting"]
+    tuned.take()
+    assert tuned.spread == 80
+    assert tuned.states() == ["was_live", "live"]
+    assert tuned.plant.strategy_version == version_of(SECOND)
+    live = list(tuned.journal.entries(record.LIVE))[-1]
+    assert (live.key, json.loads(live.body)) == ("000002", {"plan_id": "plan-000001"})
+    version = tuned.plant.tuning.versions[2]
+    assert (version.by, version.live_from) == ("Li", tuned.now)
+    assert tuned.plant.tuning.versions[1].live_until == tuned.now
+
+
+def test_a_change_to_a_file_that_has_changed_since_is_refused(tuned: Tuned) -> None:
+    with pytest.raises(ConflictError, match="the file holds"):
+        tuned.put(SECOND, based_on="0123456789ab")
+
+    assert tuned.path.read_text() == FIRST
+    assert tuned.states() == ["live"]
+
+
+def test_an_edit_that_nobody_has_looked_at_yet_is_not_written_over(tuned: Tuned) -> None:
+    before = version_of(FIRST)
+    tuned.path.write_text(SECOND)
+
+    with pytest.raises(ConflictError):
+        tuned.put(FIRST.replace("40.0", "60.0"), based_on=before)
+    assert tuned.path.read_text() == SECOND
+
+
+def test_a_broken_text_is_refused_with_every_fault_and_changes_nothing(tuned: Tuned) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        tuned.put(BROKEN)
+
+    assert [(f.line, f.column) for f in refused.value.faults][:2] == [(2, 5), (2, 5)]
+    assert len(refused.value.faults) >= 2
+    assert tuned.path.read_text() == FIRST
+    assert tuned.kinds() == [record.ACCEPTED, record.LIVE]
+
+
+def test_an_edit_is_read_once_it_stays_and_waits_for_the_next_plan(tuned: Tuned) -> None:
+    tuned.path.write_text(SECOND)
+    tuned.look()
+    assert tuned.states() == ["live"]  # it may be written still
+    tuned.look()
+
+    assert tuned.states() == ["live", "waiting"]
+    assert tuned.plant.tuning.versions[2].by.startswith("owner of the file")
+    tuned.take()
+    assert tuned.spread == 80
+
+
+def test_a_broken_edit_is_told_once_and_the_live_version_goes_on(tuned: Tuned) -> None:
+    tuned.edit(BROKEN)
+    tuned.look()
+    tuned.take()
+
+    assert tuned.spread == 40
+    (text,) = tuned.events("strategies_broken")
+    assert "strategies.yaml:2:5" in text
+    alarms = [e for e in tuned.plant.events.recent() if e.severity is Severity.ALARM]
+    assert len(alarms) == 1
+    view = strategies_view(tuned.plant, tuned.now)
+    assert view.file.state == "broken"
+    assert view.file.faults[0].line == 2
+    tuned.edit(FIRST)
+    assert strategies_view(tuned.plant, tuned.now).file.state == "live"
+
+
+def test_a_file_that_is_gone_changes_nothing_and_is_told(tuned: Tuned) -> None:
+    tuned.path.unlink()
+    tuned.look()
+    tuned.look()
+    tuned.take()
+
+    assert tuned.spread == 40
+    assert "cannot be read" in tuned.events("strategies_broken")[0]
+    tuned.put(SECOND, based_on=version_of(""))
+    tuned.take()
+    assert tuned.path.read_text() == SECOND
+    assert tuned.spread == 80
+
+
+def test_a_text_that_is_written_over_and_was_never_a_version_is_kept_on_the_journal(
+    tuned: Tuned,
+) -> None:
+    tuned.edit(BROKEN)
+    tuned.put(SECOND)
+
+    (kept,) = tuned.journal.entries(record.OVERWRITTEN)
+    assert json.loads(kept.body) == {"text": BROKEN}
+    assert tuned.path.read_text() == SECOND
+
+
+def test_a_file_that_goes_back_to_what_runs_lets_nothing_wait(tuned: Tuned) -> None:
+    tuned.edit(SECOND)
+    tuned.edit(FIRST)
+    tuned.take()
+
+    assert tuned.spread == 40
+    assert tuned.states() == ["live", "never_live"]
+
+
+def test_a_newer_version_takes_the_place_of_one_that_waits(tuned: Tuned) -> None:
+    tuned.put(SECOND)
+    tuned.put(FIRST.replace("40.0", "60.0"))
+    tuned.take()
+
+    assert tuned.spread == 60
+    assert tuned.states() == ["was_live", "never_live", "live"]
+
+
+def test_rolling_back_takes_an_old_text_as_a_new_version(tuned: Tuned) -> None:
+    tuned.put(SECOND)
+    tuned.take()
+    asyncio.run(
+        changing.roll_back(
+            tuned.plant,
+            1,
+            by="Wang",
+            reason="it cycled too much",
+            based_on=version_of(SECOND),
+            now=tuned.now,
+        )
+    )
+    tuned.take()
+
+    assert tuned.spread == 40
+    assert tuned.path.read_text() == FIRST
+    assert tuned.states() == ["was_live", "was_live", "live"]
+    assert tuned.plant.tuning.versions[3].origin == "rollback"
+    with pytest.raises(DataError, match="there is no version 9"):
+        asyncio.run(
+            changing.roll_back(
+                tuned.plant, 9, by="Wang", reason="why not", based_on="0" * 12, now=tuned.now
+            )
+        )
+
+
+def test_who_begins_again_goes_on_with_the_version_that_was_live(
+    tuned: Tuned, park_file: ParkFile
+) -> None:
+    tuned.put(SECOND)
+    tuned.take()
+    again = Tuned(park_file, tuned.path.parent, tuned.journal)
+    again.take()
+
+    assert (again.plant.tuning.live_number, again.states()) == (2, ["was_live", "live"])
+    again.path.write_text(FIRST)
+    third = Tuned(park_file, tuned.path.parent, tuned.journal)  # edited while nobody ran
+    third.take()
+    assert third.states() == ["was_live", "was_live", "live"]
+    assert third.plant.tuning.versions[3].origin == "start"
+
+
+class FullDisk(MemoryJournal):
+    """A journal that can be made to refuse."""
+
+    full = False
+
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        if self.full:
+            raise UnavailableError("the disk is full", where="journal", fix="Make room")
+        await super().append_all(entries, now=now)
+
+
+def test_what_cannot_be_put_on_record_does_not_take_effect(
+    park_file: ParkFile, tmp_path: Path
+) -> None:
+    disk = FullDisk()
+    tuned = Tuned(park_file, tmp_path, disk)
+    tuned.take()
+    disk.full = True
+    with pytest.raises(UnavailableError):
+        tuned.put(SECOND)
+    assert tuned.path.read_text() == FIRST
+    disk.full = False
+    tuned.put(SECOND)
+    disk.full = True
+    with pytest.raises(UnavailableError):
+        tuned.take()
+    assert tuned.spread == 40
+    disk.full = False
+    tuned.take()
+    assert tuned.spread == 80
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_live_version_goes_on(tuned: Tuned) -> None:
+    tuned.plant.tuning.path = tuned.path.parent / "nowhere" / "strategies.yaml"
+    with pytest.raises((UnavailableError, ConflictError)):
+        tuned.put(SECOND)
+    tuned.take()
+
+    assert tuned.spread == 40
+
+
+def test_a_link_stays_a_link_and_no_draft_is_left_behind(tuned: Tuned) -> None:
+    real = tuned.path.with_name("real.yaml")
+    tuned.path.rename(real)
+    tuned.path.symlink_to(real)
+    tuned.put(SECOND)
+
+    assert tuned.path.is_symlink()
+    assert real.read_text() == SECOND
+    assert sorted(p.name for p in tuned.path.parent.iterdir() if "yaml" in p.name) == [
+        "real.yaml",
+        "strategies.yaml",
+    ]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    steps=st.lists(st.sampled_from(["put", "edit", "break", "remove", "take", "back"]), max_size=8)
+)
+def test_whatever_happens_to_the_file_plans_go_by_the_newest_version_that_was_taken(
+    park_file: ParkFile, tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    tuned = Tuned(park_file, tmp_path_factory.mktemp("tuned"))
+    tuned.take()
+    for number, step in enumerate(steps):
+        text = FIRST.replace("40.0", f"{50 + number}.0")
+        match step:
+            case "put":
+                tuned.put(text, based_on=tuned.plant.tuning.seen.version)
+            case "edit":
+                tuned.edit(text)
+            case "break":
+                tuned.edit(BROKEN + f"# {number}\n")
+            case "remove":
+                tuned.path.unlink(missing_ok=True)
+                tuned.look()
+                tuned.look()
+            case "take":
+                tuned.take()
+            case "back":
+                tuned.edit(FIRST)
+        live = tuned.plant.tuning.live_number
+        assert record.text_of(tuned.journal, live) == tuned.plant.strategies.text
+        assert live == record.live_number(record.versions_on_record(tuned.journal))
+    assert record.versions_on_record(tuned.journal) == tuned.plant.tuning.versions
+
+
+def test_over_http_a_change_is_read_checked_put_and_listed(tuned: Tuned, serving: Serving) -> None:
+    asyncio.run(over_http(tuned, serving))
+
+
+async def over_http(tuned: Tuned, serving: Serving) -> None:
+    async with serving(tuned.plant) as client:
+        shown = await (await client.get("/v1/strategies")).json()
+        assert (shown["live"]["number"], shown["file"]["state"]) == (1, "live")
+        answer = await client.post("/v1/strategies/validate", json={"text": SECOND})
+        assert (await answer.json())["changes"] == [
+            "spot: imbalance_spread_per_mwh 40.0 becomes 80.0 (+40)"
+        ]
+        answer = await client.post("/v1/strategies/validate", json={"text": BROKEN})
+        told = await answer.json()
+        assert not told["valid"]
+        assert {"line", "column", "path", "what"} == told["faults"][0].keys()
+        body = {"text": BROKEN, "by": "Li", "reason": "a try", "based_on": shown["file"]["version"]}
+        answer = await client.put("/v1/strategies", json=body)
+        assert (answer.status, (await answer.json())["code"]) == (422, "invalid_strategies")
+        answer = await client.put("/v1/strategies", json=body | {"text": SECOND})
+        assert (await answer.json())["state"] == "waiting"
+        answer = await client.put("/v1/strategies", json=body | {"text": FIRST})
+        assert (answer.status, (await answer.json())["code"]) == (409, "conflict")
+        listed = await (await client.get("/v1/strategies/versions")).json()
+        assert [one["number"] for one in listed["versions"]] == [2, 1]
+        one = await (await client.get("/v1/strategies/versions/2")).json()
+        assert one["text"] == SECOND
+        assert len(one["changes"]) == 1
+        assert (await client.get("/v1/strategies/versions/77")).status == 404
+
+
+def test_a_set_point_names_the_strategies_of_the_plan_that_it_serves(
+    tuned: Tuned,
+) -> None:
+    plant = tuned.plant
+    hear(plant, NOW - timedelta(seconds=30))
+    publish(plant)
+    plant.schedule = replace(a_schedule(plant.file), strategy_version="0123456789ab")
+    plant.reconciled = True
+    asyncio.run(cycle.act(plant, NOW))
+
+    told = [one for e in tuned.journal.entries(setpoints.SETPOINTS) for one in json.loads(e.body)]
+    assert told
+    assert {one["strategies"] for one in told} == {"0123456789ab"}
+    assert {one.strategy_version for one in plant.setpoints.values()} == {"0123456789ab"}
