@@ -19,10 +19,23 @@ def check(
     diff: Annotated[
         Path | None, typer.Option(help="An older file of the same kind: tell what rules changed.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Look at this machine and at whom the park must reach.")
+    ] = False,
+    data: Annotated[Path, typer.Option(help="With --live: folder of the record.")] = Path("data"),
+    port: Annotated[int, typer.Option(help="With --live: port of page and API.")] = 8080,
+    broker: Annotated[
+        str | None, typer.Option(help="With --live: mqtt://user@host:port of a broker.")
+    ] = None,
+    venue: Annotated[
+        str | None, typer.Option(help="With --live: address of the market's own ledger.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Check a park file and all it names, or a market file; tell every fault at once."""
+    from vpp.commands.live import tell_live
     from vpp.service.links.unended import unended
+    from vpp.service.livecheck.look import LiveOptions
     from vpp.service.markets.check import changes, is_market, market_facts
     from vpp.service.park.parkfile import load_park
     from vpp.service.runnable import require_runnable
@@ -40,6 +53,12 @@ def check(
         require_runnable(file)
     except ConfigError as error:  # right as a file, and enough for `vpp plan`
         print(f"{park}: warning: `vpp run` refuses it: {error}", file=sys.stderr)
+    if live:
+        options = LiveOptions(
+            data=data, host="127.0.0.1", port=port, broker_url=broker, venue_url=venue
+        )
+        tell_live(park, file, options, json_=json_)
+        return
     facts = {
         "park": file.park.park_id,
         "enterprises": len(file.park.enterprises),
