@@ -24,6 +24,7 @@ from vpp.service.reports import reporting
 from vpp.service.reports import sending as reportsending
 from vpp.service.run import Cycle, Loop, every, listen, probe_lag
 from vpp.service.steering.pace import acting
+from vpp.service.tuning import shadow
 from vpp.service.tuning import watch as strategywatch
 from vpp.service.venues import desk as venuedesk
 from vpp.service.venues import watch as venuewatch
@@ -89,6 +90,7 @@ def loops_of(plant: Plant, seat: Seat) -> dict[str, Loop]:
         | iec104.loops(plant)
         | ocpp.loops(plant)
         | vtn.loops(plant)
+        | shadow.loops(plant, seat)
         | strategywatch.loops(plant)
         | seatless
     )

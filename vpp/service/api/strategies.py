@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from vpp.errors import ConflictError, UnavailableError
+from vpp.errors import ConflictError
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.reading import MAX_FAULTS
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
-from vpp.service.tuning import changing, previewing, record
+from vpp.service.tuning import changing, previewing, record, shadow
 from vpp.service.tuning.desk import Version
 from vpp.service.tuning.differences import differences
 from vpp.service.tuning.previewing import Preview
 from vpp.service.tuning.reading import read_aside
-from vpp.service.tuning.view import fault_views, preview_view, strategies_view, version_view
+from vpp.service.tuning.view import (
+    fault_views,
+    preview_view,
+    shadows_view,
+    strategies_view,
+    version_view,
+)
 from vpp.wire import ProblemFault
 from vpp.wirestrategies import (
     PreviewRequest,
@@ -160,19 +166,18 @@ def _found(plant: Plant, call: Call[Nothing, Nothing]) -> Preview:
 
 
 async def show_shadow(plant: Plant, call: Call[Nothing, Nothing]) -> ShadowsView:
-    return ShadowsView(shadow=None)
+    return shadows_view(plant)
 
 
 async def start_shadow(plant: Plant, call: Call[Nothing, ShadowRequest]) -> ShadowsView:
-    raise _later("shadows")
+    read = await _accepted(plant, read_aside(plant, call.body.text))
+    await shadow.start(plant, read, by=call.body.by, reason=call.body.reason, now=call.now)
+    return shadows_view(plant)
 
 
 async def end_shadow(plant: Plant, call: Call[Nothing, ShadowEndRequest]) -> ShadowsView:
-    return ShadowsView(shadow=None)
-
-
-def _later(what: str) -> UnavailableError:
-    return UnavailableError(f"{what} are not made yet", where="strategies", fix="Try later")
+    await shadow.end(plant, by=call.body.by, reason=call.body.reason, now=call.now)
+    return shadows_view(plant)
 
 
 async def _accepted(plant: Plant, making: Awaitable[Made]) -> Made:
@@ -284,7 +289,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         start_shadow,
         takes=ShadowRequest,
         gives=ShadowsView,
-        codes=("invalid_strategies", "unavailable"),
+        codes=("conflict", "invalid_strategies", "unavailable"),
     ),
     writing(
         "POST",

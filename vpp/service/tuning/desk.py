@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpp.service.park.config import Fault
 from vpp.service.strategies.strategies import Strategies, version_of
-from vpp.wirestrategies import Origin
+from vpp.wirestrategies import Origin, ShadowDayView, ShadowPlanView
 
 if TYPE_CHECKING:
     from vpp.service.tuning.nofollow import Basis
@@ -45,6 +45,27 @@ class Seen:
 
 
 @dataclass(slots=True, kw_only=True)
+class Shadow:
+    """A candidate beside the live version, and its score."""
+
+    number: int
+    strategies: Strategies
+    by: str
+    reason: str
+    since: datetime
+    ended: bool = False
+    plans: int = 0
+    unsolved: int = 0
+    newest: ShadowPlanView | None = None
+    days: dict[date, ShadowDayView] = field(default_factory=dict)
+    compared_with: str | None = None
+    """The newest live plan that it made a plan beside."""
+
+    scored_on: date | None = None
+    """Local day on which the day before was scored."""
+
+
+@dataclass(slots=True, kw_only=True)
 class TuningDesk:
     """Of one plant; the strategies that are live are those of its park file."""
 
@@ -69,6 +90,9 @@ class TuningDesk:
 
     basis: Basis | None = None
     """What the plan that stands was made from."""
+
+    shadow: Shadow | None = None
+    """The candidate that runs or ran last."""
 
     previews: dict[str, Preview] = field(default_factory=dict)
     """The newest ones, oldest first."""

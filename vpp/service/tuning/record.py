@@ -22,6 +22,20 @@ ACCEPTED, LIVE, OVERWRITTEN = "strategies", "strategies_live", "strategies_overw
 """Kinds of journal entries, each under the number of the version."""
 
 
+SHADOW, SHADOW_END = "strategies_shadow", "strategies_shadow_end"
+SHADOW_PLAN, SHADOW_DAY = "strategies_shadow_plan", "strategies_shadow_day"
+"""The same of candidates, under numbers of their own."""
+
+
+class ShadowRecord(msgspec.Struct, frozen=True):
+    """What the journal keeps of a candidate when it begins."""
+
+    version: str
+    text: str
+    by: str
+    reason: str
+
+
 class AcceptedRecord(msgspec.Struct, frozen=True):
     """What the journal keeps of a version when it is accepted."""
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from vpp.ports import Journal
+from vpp.service.park.config import ConfigErrors
+from vpp.service.strategies.reading import parse_strategies
 from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning import record
-from vpp.service.tuning.desk import Seen, TuningDesk
+from vpp.service.tuning.desk import Seen, Shadow, TuningDesk
+from vpp.wirestrategies import ShadowDayView, ShadowPlanView
 
 
 def desk_of(strategies: Strategies, path: Path | None, journal: Journal) -> TuningDesk:
@@ -16,8 +22,45 @@ def desk_of(strategies: Strategies, path: Path | None, journal: Journal) -> Tuni
     newest = record.live_number(versions)
     goes_on = newest is not None and record.text_of(journal, newest) == strategies.text
     return TuningDesk(
+        shadow=_shadow(strategies, journal),
         path=path,
         seen=Seen(text=strategies.text),
         live_number=newest if goes_on and newest is not None else 0,
         versions=versions,
     )
+
+
+def _shadow(live: Strategies, journal: Journal) -> Shadow | None:
+    """The candidate that ran last; one whose text can no longer be read does not go on."""
+    newest = None
+    for entry in journal.entries(record.SHADOW):
+        newest = entry
+    if newest is None:
+        return None
+    kept = msgspec.json.decode(newest.body, type=record.ShadowRecord)
+    try:
+        candidate = parse_strategies(kept.text.encode(), live.ground, name="shadow")
+    except ConfigErrors:  # the park or this release has changed: who wants it begins it again
+        return None
+    shadow = Shadow(
+        number=int(newest.key),
+        strategies=candidate,
+        by=kept.by,
+        reason=kept.reason,
+        since=newest.recorded_at,
+        ended=journal.find(record.SHADOW_END, newest.key) is not None,
+    )
+    for entry in journal.entries(record.SHADOW_PLAN, record.SHADOW_DAY):
+        number, _, what = entry.key.partition("/")
+        if number != newest.key:
+            continue
+        if entry.kind == record.SHADOW_PLAN:
+            plan = ShadowPlanView.model_validate_json(entry.body)
+            shadow.plans += 1
+            shadow.unsolved += plan.shadow_cost is None
+            shadow.newest, shadow.compared_with = plan, what
+        else:
+            day = ShadowDayView.model_validate_json(entry.body)
+            shadow.days[day.day] = day
+            shadow.scored_on = day.day + timedelta(days=1)
+    return shadow

@@ -15,6 +15,8 @@ from vpp.service.tuning.desk import Version
 from vpp.service.tuning.previewing import Preview
 from vpp.wirestrategies import (
     PreviewView,
+    ShadowsView,
+    ShadowView,
     StrategiesView,
     StrategyFaultView,
     StrategyFileView,
@@ -111,6 +113,27 @@ def preview_view(preview: Preview) -> PreviewView:
         plan=preview.plan,
         no_plan=preview.no_plan,
         took_s=round(took_s, 2),
+    )
+
+
+def shadows_view(plant: Plant) -> ShadowsView:
+    """The candidate that runs or ran last, and its score."""
+    one = plant.tuning.shadow
+    if one is None:
+        return ShadowsView(shadow=None)
+    return ShadowsView(
+        shadow=ShadowView(
+            version=one.strategies.version,
+            text=one.strategies.text,
+            by=one.by,
+            reason=one.reason,
+            since=one.since,
+            state="ended" if one.ended else "running",
+            plans=one.plans,
+            unsolved=one.unsolved,
+            newest=one.newest,
+            days=[one.days[day] for day in sorted(one.days, reverse=True)],
+        )
     )
 
 
