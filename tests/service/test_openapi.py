@@ -107,6 +107,7 @@ LIVE = {
     "GET /v1/status",
     "GET /v1/overview",
     "GET /v1/tree",
+    "GET /v1/plan/page",
     "GET /v1/tree/flows",
     "GET /v1/resources/{resource_id}",
     "GET /v1/people",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from vpp.service.api.views import FeederView, LimitsView, ResourceView, TraceView
 from vpp.service.park.numbers import Exact, Numbers
+from vpp.service.planning.views import BrokenView, ChangesView, CostOfCause
 from vpp.wire import Span, WireModel
 from vpp.wirecontrol import SteeringView
 
@@ -212,3 +213,63 @@ class ResourcePageView(WireModel):
     """Why there is none; empty where there is some."""
     ahead: ResourceAheadView | None
     plan_id: str | None
+
+
+class ForecastName(WireModel):
+    series_id: str
+    unit: str
+
+
+class KindPlan(WireModel):
+    kind: str
+    resources: int
+    power_kw: Numbers
+
+
+class BindingLimit(WireModel):
+    """A limit that costs something in the newest plan, in the words of the park file."""
+
+    limit: str
+    steps: int
+    """In so many it binds."""
+    dearest_at: datetime
+    dearest_per_unit: float
+    """What one kW (or kWh) more room in that step would save."""
+    sum_per_unit: float
+    """The same over all steps: what one more unit of room would be worth over the horizon."""
+
+
+class PlanPageView(WireModel):
+    """The newest plan as a person reads it: who draws and feeds, what it costs and why, what changed."""
+
+    status: str
+    reason: str
+    plan_id: str | None
+    issued_at: datetime | None
+    strategy_version: str
+    gap: float | None
+    solve_s: float | None
+    shadow_prices: str
+    start: datetime | None
+    step_s: int
+    kinds: list[KindPlan]
+    """Electricity only; they add up to `net_kw`."""
+    net_kw: Numbers
+    low_kw: Numbers
+    high_kw: Numbers
+    """As in the overview."""
+    spot_per_mwh: Numbers
+    value_per_mwh: Numbers
+    """Shadow price of net injection."""
+    stored_kwh: Numbers
+    cost: Exact | None
+    cost_by_cause: list[CostOfCause]
+    limits: list[BindingLimit]
+    """Dearest first, at most 60."""
+    limits_left_out: int
+    broken: list[BrokenView]
+    uncertainty: str
+    changes: ChangesView | None
+    """Its sentences and powers cut to the 12 largest."""
+    series: list[ForecastName]
+    """Forecasts that the plan goes by."""

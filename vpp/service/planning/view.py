@@ -85,19 +85,11 @@ def schedule_view(
         committed_kw=listed(of.committed_kw),
         trades=[views.TradePlan(product=p, power_kw=listed(kw)) for p, kw in of.trade_kw.items()],
         prices=prices,
-        broken=[
-            views.BrokenView(
-                limit=one.limit,
-                most=round(one.most, 4),
-                start=one.span.start,
-                end=one.span.end,
-            )
-            for one in of.broken
-        ],
+        broken=broken_views(of),
         limit_prices=[_limit(price.limit, price.per_unit) for price in of.limit_prices],
         shadow_prices="on/off decisions fixed" if of.binaries else "exact",
         cost=as_exact(of.cost),
-        cost_by_cause=_costs(of.cost_by_cause),
+        cost_by_cause=costs_view(of.cost_by_cause),
         gap=of.gap,
         binaries=of.binaries,
         size=views.SizeView(
@@ -115,6 +107,16 @@ def schedule_view(
         strategy_version=of.strategy_version,
         input_digest=of.input_digest,
     )
+
+
+def broken_views(of: Schedule) -> list[views.BrokenView]:
+    """The limits that a plan breaks, as little as it can."""
+    return [
+        views.BrokenView(
+            limit=one.limit, most=round(one.most, 4), start=one.span.start, end=one.span.end
+        )
+        for one in of.broken
+    ]
 
 
 def _resources(of: Schedule) -> list[views.ResourcePlan]:
@@ -181,7 +183,7 @@ def _limit(words: str, per_unit: Floats) -> views.LimitPriceView:
     )
 
 
-def _costs(by_cause: Mapping[str, float]) -> list[views.CostOfCause]:
+def costs_view(by_cause: Mapping[str, float]) -> list[views.CostOfCause]:
     return [views.CostOfCause(cause=cause, cost=as_exact(cost)) for cause, cost in by_cause.items()]
 
 
@@ -251,7 +253,7 @@ def changes_view(of: Changes, zone: ZoneInfo, currency: str) -> views.ChangesVie
             )
             for start in of.starts
         ],
-        cost_by_cause=None if of.cost_by_cause is None else _costs(of.cost_by_cause),
+        cost_by_cause=None if of.cost_by_cause is None else costs_view(of.cost_by_cause),
         sentences=list(of.sentences(zone, currency)),
     )
 

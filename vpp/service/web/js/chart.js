@@ -21,15 +21,17 @@ export const seconds = (text) => Date.parse(text) / 1000;
 /**
  * A chart. `series`: `{label, unit, digits, colour (token), width, dash, stepped, fill, scale, show}`; `bands`:
  * `{upper, lower, colour}` by place in `series`; `axes`: `{scale, unit, side}`. `title` names it for all.
- * `update({x, columns, now, range})` draws: x in seconds, a column per series with null where nothing is known.
+ * `area: true` fills down to 0, for columns from `stack`, behind which `told` has what is said of each.
+ * `update({x, columns, now, range, told})` draws: x in seconds, a column per series with null where nothing is known.
  * Gives `{element, update, destroy}`; charts with the same `sync` share their cursor.
  */
-export function chart({ title, series, bands = [], axes, height = HEIGHT, sync = "park", empty, numeric = false, stacked = false }) {
+export function chart({ title, series, bands = [], axes, height = HEIGHT, sync = "park", empty, numeric = false }) {
   const plotted = h("div", { class: "plot", "aria-hidden": "true" });
   const lacking = h("p", { class: "empty" }, empty ?? t("shell.nothing"));
   const button = h("button", { type: "button", class: "quiet", "aria-expanded": "false", on: { click: toggle } }, t("shell.as_table"));
   const numbers = h("div", { hidden: true });
   const element = h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, title), button), plotted, lacking, numbers);
+  const areas = series.some((one) => one.area);
   let plot = null;
   let newest = null;
   let listing = null;
@@ -44,7 +46,7 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
       width: Math.max(plotted.clientWidth, 200), height,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), zone()),
       cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
-      scales: { x: { time: !numeric, range: () => newest.range ?? [newest.x[0], newest.x[newest.x.length - 1] + 1] } },
+      scales: { ...(areas ? { y: { range: (u, low, high) => uPlot.rangeNum(Math.min(0, low), Math.max(0, high), 0.08, true) } } : {}), x: { time: !numeric, range: () => newest.range ?? [newest.x[0], newest.x[newest.x.length - 1] + 1] } },
       series: [
         { label: numeric ? "" : t("shell.time"), value: (u, v) => (v === null ? MISSING : numeric ? number(v) : when(v * 1000)) },
         ...series.map(line),
@@ -58,10 +60,11 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
   function line(one) {
     const stroke = colour(one.colour ?? "--actual");
     return {
-      label: one.label, scale: one.scale ?? "y", stroke: one.width === 0 ? "transparent" : stroke, width: one.width ?? 1.75, dash: one.dash,
+      label: one.label, scale: one.scale ?? "y", stroke: one.width === 0 || one.area ? "transparent" : stroke, width: one.area ? 0 : (one.width ?? 1.75), dash: one.dash,
       paths: one.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined, points: { show: false },
-      fill: one.fill ? shade(one.colour ?? "--actual", one.fill) : undefined,
-      value: (u, v, at, i) => told(one, stacked && i !== null && i !== undefined && newest.told ? newest.told[at - 1]?.[i] : v),
+      fill: one.area ? mixed(one.colour) : one.fill ? shade(one.colour ?? "--actual", one.fill) : undefined,
+      fillTo: one.area ? 0 : undefined,
+      value: (u, v, at, i) => told(one, newest.told && i !== null && i !== undefined ? newest.told[at - 1][i] : v),
     };
   }
 
@@ -153,6 +156,13 @@ const told = (one, v) => (v === null || v === undefined ? MISSING : `${number(v,
 function decimals(splits) {
   const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
   return step >= 1 ? 0 : Math.min(4, Math.ceil(-Math.log10(step)));
+}
+
+// A token's colour on paper: areas are calmer than lines.
+function mixed(token) {
+  const rgb = (name) => [1, 3, 5].map((at) => parseInt(colour(name).slice(at, at + 2), 16));
+  const [ink, paper] = [rgb(token), rgb("--paper")];
+  return `rgb(${ink.map((v, i) => Math.round(0.6 * v + 0.4 * paper[i])).join()})`;
 }
 
 function shade(token, opacity) {

@@ -48,7 +48,7 @@ function mountTree(root, context) {
     const label = row.place === undefined ? h("span", {}, row.label) : h("a", { href: `#/park/${encodeURIComponent(row.label)}` }, row.label);
     const box = h("span", { class: "tree-name" },
       row.opens ? h("button", { type: "button", class: "twist", "aria-expanded": String(isOpen(row)), "aria-label": t("park.open", { name: row.label }), on: { click: () => toggle(row) } }, isOpen(row) ? "▾" : "▸") : null,
-      label, row.kind ? h("small", {}, ` ${term("park.kind", row.kind)}`) : null, count_);
+      label, row.kind ? h("small", {}, ` ${term("shell.kind", row.kind)}`) : null, count_);
     return box;
   }
 
@@ -94,7 +94,7 @@ function mountTree(root, context) {
   function fits(place, words, enterprise, point) {
     if (state.value !== "all" && own.get(place)?.state !== state.value) return false;
     if (!words.length) return true;
-    const text = texts[place] ?? (texts[place] = `${tree.resources.resource_id[place]} ${tree.kinds[tree.resources.kind[place]]} ${term("park.kind", tree.kinds[tree.resources.kind[place]])} ${point.connection_point_id} ${enterprise}`.toLowerCase());
+    const text = texts[place] ?? (texts[place] = `${tree.resources.resource_id[place]} ${tree.kinds[tree.resources.kind[place]]} ${term("shell.kind", tree.kinds[tree.resources.kind[place]])} ${point.connection_point_id} ${enterprise}`.toLowerCase());
     return words.every((word) => text.includes(word));
   }
 

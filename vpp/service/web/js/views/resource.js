@@ -78,7 +78,7 @@ export function mountResource(root, context, id) {
 
   function show() {
     const { resource, steering } = found;
-    say(kind, term("park.kind", resource.kind));
+    say(kind, term("shell.kind", resource.kind));
     const held = steering?.override?.state === "in_force" ? steering.override : null;
     const look = held ? "in_hand" : !resource.known ? "unknown" : steering?.left_out_until ? "left_out" : "well";
     say(mark, term("park.mark", look));
