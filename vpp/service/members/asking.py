@@ -122,7 +122,7 @@ async def decide(
             key, item = _item(plant, asked)
             text = with_window(seen.text, asked.enterprise_id, key, item)
             why = f"request {number} of {asked.enterprise_id} ({asked.reason}): {reason}"
-            put = changing.put(plant, text, by=by, reason=why[:500], based_on=seen.digest, now=now)
+            put = changing.put(plant, text, by=by, reason=why[:500], based_on=seen.version, now=now)
             version = (await put).version
         state = RequestState.ACCEPTED if accept else RequestState.REFUSED
         return await _decided(plant, asked, state, by, reason, version, now)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -23,9 +23,6 @@ from vpp.errors import ConfigError, ConflictError, VppError
 from vpp.model.money import exact
 from vpp.model.time import QUARTER, Interval, isoformat, local_date, local_day
 from vpp.service.backtest.asked import SERIES_BEYOND, BacktestOptions
-from vpp.service.backtest.compare import compare
-from vpp.service.backtest.days import Day
-from vpp.service.backtest.living import Lived, Variant
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.solving.warmchild import Failed, WarmChild
@@ -39,6 +36,10 @@ from vpp.wirestrategies import (
     PreviewFiguresView,
     PreviewPlanView,
 )
+
+if TYPE_CHECKING:
+    from vpp.service.backtest.days import Day
+    from vpp.service.backtest.living import Lived
 
 EVERY = timedelta(hours=1)
 """How often a plan is made in the back-test."""
@@ -221,6 +222,10 @@ async def both_lives(
         PlanError, DataError: A replay cannot be scored honestly.
         UnavailableError: A child died.
     """
+    # Here, for what replays a plant imports its loops, and those import us.
+    from vpp.service.backtest.compare import compare
+    from vpp.service.backtest.living import Variant
+
     variants = [
         Variant(name="old", file=replace(file, strategies=old)),
         Variant(name="new", file=replace(file, strategies=new)),
