@@ -6,12 +6,10 @@ What each command does stands in a file of its own in `vpp.commands`.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import NoReturn
 
-import structlog
 import typer
 
 from vpp.commands.backtest import backtest
@@ -22,6 +20,7 @@ from vpp.commands.devices import device_app, simulate_app
 from vpp.commands.forecast import forecast
 from vpp.commands.init import init
 from vpp.commands.kill import kill
+from vpp.commands.logs import log_from
 from vpp.commands.people import people_app
 from vpp.commands.plan import plan
 from vpp.commands.run import run
@@ -58,16 +57,7 @@ def main() -> NoReturn:
     # One thread a process: those of OpenMP spin while they wait for each other, and beside other work
     # on the machine models then take ten times as long to learn. Read when scikit-learn is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,  # without the values, some of which are secret
-            structlog.processors.JSONRenderer(),
-        ],
-    )
+    log_from("warning")
     try:
         code = app(
             standalone_mode=False

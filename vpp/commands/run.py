@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vpp.commands.logs import Level, log_from
+
 
 def run(
     park: Annotated[Path, typer.Argument(help="The park file.")],
@@ -17,11 +19,16 @@ def run(
     broker: Annotated[str | None, typer.Option(help="mqtt://user@host:port of a broker.")] = None,
     venue: Annotated[str | None, typer.Option(help="Address of the market's own ledger.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of jitter.")] = 1,
+    log: Annotated[
+        Level,
+        typer.Option(help="What is logged at least; info: each set-point, from where to where."),
+    ] = "warning",
 ) -> None:
     """Run the daemon for a live park until it is stopped."""
     from vpp.service.daemon import run_daemon
     from vpp.service.park.parkfile import load_park
 
+    log_from(log)
     asyncio.run(
         run_daemon(
             load_park(park),

@@ -35,6 +35,7 @@ from vpp.plan.validate import violations
 from vpp.service import accounting, control, finality, inputs, notices, safestate, trace
 from vpp.service.bids import curves as bidcurves
 from vpp.service.calls import activations, reservedcharge, reserves
+from vpp.service.correlation import correlated, tell_setpoints
 from vpp.service.demandresponse import demandresponse
 from vpp.service.demandresponse import money as drmoney
 from vpp.service.demandresponse import plan as drplan
@@ -71,6 +72,7 @@ def plan_number(plan_id: str) -> int:
 # ---------------------------------------------------------------- plan
 
 
+@correlated
 async def plan(plant: Plant, now: datetime) -> None:
     """Learn from the interval that ended at `now`; where a plan is due, make it and adopt it if it holds."""
     began = perf_counter()
@@ -279,6 +281,7 @@ async def _adopt(
 # ---------------------------------------------------------------- trade
 
 
+@correlated
 async def trade(plant: Plant, now: datetime) -> None:
     """Settle what became of our bids, and notice gates that passed without one."""
     await awarding.ask_about_doubts(plant, now)
@@ -303,6 +306,7 @@ async def trade(plant: Plant, now: datetime) -> None:
 # ---------------------------------------------------------------- act
 
 
+@correlated
 async def act(plant: Plant, now: datetime) -> None:
     """Steer: share, guard, send; then see what became of the commands before, and of what is owed.
 
@@ -333,7 +337,9 @@ async def act(plant: Plant, now: datetime) -> None:
         for clip in guarded.clipped:
             plant.clipped[clip.resource_id] += 1
         how = actingrecord.steered(plant, picture, wanted.settled, guarded)
-        actingresults.told(plant, picture, await setpoints.send(plant, guarded, how, now))
+        made = await setpoints.send(plant, guarded, how, now)
+        tell_setpoints(plant, picture.state, made)
+        actingresults.told(plant, picture, made)
         actingtrack.tell_shortfall(plant, picture, wanted)
     else:
         plant.lives.release(now, reason=f"{rung.state}: {rung.reason}")
@@ -351,6 +357,7 @@ async def act(plant: Plant, now: datetime) -> None:
 # ---------------------------------------------------------------- account
 
 
+@correlated
 async def account(plant: Plant, now: datetime) -> None:
     """Settle what is delivered and metered, and say what it comes to."""
     settled = accounting.settle_due(plant, now)

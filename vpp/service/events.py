@@ -80,7 +80,8 @@ class EventLog:
         if self._hushed:
             pass  # told to whoever asks the simulation
         elif severity is Severity.INFO:
-            self._log.debug(text, kind=kind, at=at.isoformat(), **data)
+            tell = self._log.debug if kind == "tick" else self._log.info
+            tell(text, kind=kind, at=at.isoformat(), **data)
         else:
             self._log.warning(text, kind=kind, at=at.isoformat(), severity=severity.value, **data)
         if kind != "tick":

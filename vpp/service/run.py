@@ -18,6 +18,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Measurement, MeterReading
 from vpp.model.time import latest_boundary
 from vpp.sense.decode import MAX_BYTES, Refusal, RefusalReason
+from vpp.service import correlation
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.wire import AckMessage
@@ -171,6 +172,9 @@ def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
         return
     plant.lives.acknowledge(
         device, ack.seq, plant.clock.now(), accepted=ack.accepted, reason=(ack.reason or "")[:200]
+    )
+    correlation.tell_ack(
+        plant, device, seq=ack.seq, accepted=ack.accepted, reason=(ack.reason or "")[:200]
     )
     if ack.accepted:
         plant.refusing.discard(device)

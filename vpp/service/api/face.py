@@ -9,6 +9,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from structlog.contextvars import bound_contextvars
 
 from vpp.errors import VppError
 from vpp.service import security
@@ -183,7 +184,8 @@ def _face(metrics: Metrics, began: int) -> Middleware:
     async def face(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = perf_counter()
         correlation_id = f"{began:x}-{next(numbers):x}"
-        response = await _answer(request, handler, correlation_id)
+        with bound_contextvars(correlation_id=correlation_id):
+            response = await _answer(request, handler, correlation_id)
         if not response.prepared:
             response.headers["X-Request-ID"] = correlation_id
         if isinstance(response, web.Response | web.FileResponse):

@@ -82,6 +82,9 @@ class Account:
     commands: dict[int, str] = field(default_factory=dict)
     """Ids of the commands that began each instruction."""
 
+    issued_at: dict[int, datetime] = field(default_factory=dict)
+    """When those were issued."""
+
     newest: dict[ResourceId, Result] = field(default_factory=dict)
 
     @classmethod

@@ -27,6 +27,7 @@ from vpp.act.results import (
 from vpp.act.units import Kind, Units
 from vpp.model.command import Setpoint
 from vpp.model.time import QUARTER, latest_boundary
+from vpp.service import correlation
 from vpp.service.plant import Plant
 from vpp.service.steering.acting import Picture
 
@@ -58,6 +59,7 @@ def told(plant: Plant, picture: Picture, setpoints: Sequence[Setpoint]) -> None:
     account.kw_seconds[rows] = account.seconds[rows] = 0.0
     ids = [one.command_id for one, again in zip(setpoints, same, strict=True) if not again]
     account.commands.update(zip(rows.tolist(), ids, strict=True))
+    account.issued_at.update(dict.fromkeys(rows.tolist(), picture.now))
 
 
 def watch(plant: Plant, picture: Picture) -> None:
@@ -113,6 +115,7 @@ def _close(plant: Plant, picture: Picture, rows: Places, *, refused: Mapping[int
     for at in rows.tolist():
         result = account.newest[units.names[at]] = _result(plant, units, at, refused.get(at))
         plant.metrics.control.result(NAMES[type(result)])
+        correlation.tell_result(result, NAMES[type(result)], account.issued_at.get(at))
     account.kw_seconds[rows] = account.seconds[rows] = 0.0
     account.closed_s[rows] = picture.now.timestamp()
 
