@@ -31,10 +31,12 @@ from vpp.model.time import QUARTER
 from vpp.plan.terms import (
     ActivityPrice,
     CarbonPrice,
+    CarDeadline,
     EnergyTarget,
     OpenTrade,
     PeakCharge,
     ReserveHeadroom,
+    StoredFloor,
     Term,
 )
 from vpp.plan.view import PlanningView
@@ -227,6 +229,13 @@ FREEDOMS: dict[str, Callable[[Case], Case]] = {
     "less reserve owed": _term(
         ReserveHeadroom, lambda t: replace(t, firm_kw=t.firm_kw / 2, survives_largest=False)
     ),
+    "a lower share of a car": _term(
+        CarDeadline, lambda t: replace(t, charged_kwh=t.charged_kwh / 2)
+    ),
+    "a lower floor": _term(
+        StoredFloor,
+        lambda t: replace(t, least_kwh={name: kwh / 2 for name, kwh in t.least_kwh.items()}),
+    ),
     "a lower target": _term(EnergyTarget, lambda t: replace(t, stored_kwh=t.stored_kwh / 2)),
 }
 
@@ -361,6 +370,21 @@ def plain(case: Case) -> Case:
     return view, tuple(t for t in terms if not isinstance(t, ReserveHeadroom | ActivityPrice))
 
 
+def _kept(term: Any, steps: int) -> dict[str, Any]:
+    """What is asked at the end of whole steps is asked at the end of every second one."""
+    match term:
+        case EnergyTarget():
+            return {"step": 2 * term.step + 1}
+        case CarDeadline():
+            return {"step": 2 * term.step}
+        case StoredFloor():
+            nothing = np.full(steps, np.nan)
+            both = {n: np.column_stack((nothing, kwh)).ravel() for n, kwh in term.least_kwh.items()}
+            return {"least_kwh": both, "shortfall_per_kwh_h": 2 * term.shortfall_per_kwh_h}
+        case _:
+            return {}
+
+
 def halved(view: PlanningView, terms: tuple[Term, ...]) -> Case:
     """Each step as two of half its length, with the same data."""
     h = view.horizon
@@ -388,8 +412,7 @@ def halved(view: PlanningView, terms: tuple[Term, ...]) -> Case:
                 "first_step": 2 * term.first_step,
                 "last_step": None if last is None else 2 * last,
             }
-        if isinstance(term, EnergyTarget):
-            said["step"] = 2 * term.step + 1
+        said |= _kept(term, h.steps)
         return replace(term, **{k: v for k, v in said.items() if k != "borne_kwh"})
 
     values = {f.name: twice(getattr(view, f.name)) for f in fields(view)}

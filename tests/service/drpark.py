@@ -156,10 +156,14 @@ FIRST = datetime(2026, 6, 29, 16, tzinfo=UTC)
 
 
 def write_park(
-    folder: Path, *, changes: Mapping[str, str] | None = None, more: str = ""
+    folder: Path, *, changes: Mapping[str, str] | None = None, more: str = "", asks: str = ""
 ) -> ParkFile:
-    """The park, with pieces of its text replaced and sections added."""
+    """The park, with pieces of its text replaced and sections added; `asks` is added to its strategy file."""
     text = PARK + more
+    if asks:
+        strategies = Path(TRADING).read_text() + asks
+        (folder / "strategies.yaml").write_text(strategies)
+        text = text.replace(TRADING, "strategies.yaml")
     for old, new in (changes or {}).items():
         assert old in text, old
         text = text.replace(old, new)

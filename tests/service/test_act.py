@@ -18,6 +18,7 @@ from tests.service.conftest import NOW, QuietLink, Serving
 from vpp.act.health import Fault
 from vpp.act.results import Delivered, Refused, Result, Short, UnknownResult
 from vpp.act.units import Kind
+from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Unknown
@@ -31,6 +32,7 @@ from vpp.service.kill import Scope
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides, setpoints
 from vpp.service.steering import results as actingresults
+from vpp.service.strategies.reading import parse_strategies
 from vpp.wire import LimitRequest, TelemetryMessage, topic
 from vpp.wirecontrol import OverrideRequest
 
@@ -162,6 +164,39 @@ def test_an_override_outranks_the_plan_and_is_told_once(evening: Evening) -> Non
     assert (told["won"], told["by"]) == ("operator", "Li: a drill")
     assert told["left"]["award"] == [-100, -100]
     assert evening.events("arbitration") == [f"operator decides {STEEL}: Li: a drill"]
+
+
+def test_what_its_owner_has_in_maintenance_is_told_nothing_and_the_others_go_on(
+    evening: Evening,
+) -> None:
+    """From 18:01 to 18:03; an operator cannot take it in hand meanwhile."""
+    strategies = evening.plant.strategies
+    text = strategies.text + (
+        "\nmembers: {steel: {maintenance: [{resources: [steel-battery],"
+        ' from: "2025-12-03T18:01:00Z", to: "2025-12-03T18:03:00Z", reason: new fans}]}}\n'
+    )
+    read = parse_strategies(text.encode(), strategies.ground, name="s.yaml")
+    evening.plant.file = replace(evening.plant.file, strategies=read)
+    evening.hear()
+    assert evening.batteries() == PLANNED
+    with pytest.raises(DataError, match="maintenance: new fans"):
+        evening.take(STEEL, power_kw=-100.0)
+    for _ in range(2):
+        evening.hear(metal_battery=500, cold_battery=500, office_battery=500)
+        assert STEEL not in evening.batteries()
+    evening.hear(metal_battery=500, cold_battery=500, office_battery=500)
+    assert evening.batteries()[STEEL] == 500
+
+
+def test_a_veto_of_calls_alone_leaves_steering_as_it_is(evening: Evening) -> None:
+    strategies = evening.plant.strategies
+    text = (
+        strategies.text + "\nmembers: {steel: {vetoes: [{covers: calls, reason: night shift}]}}\n"
+    )
+    read = parse_strategies(text.encode(), strategies.ground, name="s.yaml")
+    evening.plant.file = replace(evening.plant.file, strategies=read)
+    evening.hear()
+    assert evening.batteries() == PLANNED
 
 
 def test_the_plan_goes_on_inside_the_bounds_of_an_override(evening: Evening) -> None:

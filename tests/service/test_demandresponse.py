@@ -382,17 +382,29 @@ def members_of(plant: Plant) -> dict[str, str]:
     [
         ("takes_part: false", "takes no part"),
         (
-            'vetoes: [{start: "18:45", end: "20:00", reason: shift change}]',
+            'vetoes: [{schedule: {hours: ["18:45-20:00"]}, reason: shift change}]',
             "veto: shift change",
         ),
-        ("max_calls_per_day: 0", "no call left this day"),
-        ("max_calls_per_month: 2, called_before: 2", "no call left this month"),
+        (
+            'vetoes: [{covers: calls, schedule: {hours: ["18:45-20:00"]}, reason: shift change}]',
+            "veto: shift change",
+        ),
+        (
+            'maintenance: [{from: "2026-07-01T00:00+08:00", to: "2026-08-01T00:00+08:00", reason: new chiller}]',
+            "maintenance: new chiller",
+        ),
+        ("call_caps: {per_day: 0}", "no call left this day"),
+        ("call_caps: {per_month: 2, called_before: 2}", "no call left this month"),
+        (
+            "call_caps: {hours_per_month: 4, hours_before: 2.5}",
+            "the call would be 0.5 h too long for its hours of this month",
+        ),
     ],
 )
 def test_a_member_that_has_not_agreed_takes_no_part_and_its_meter_does_not_count(
     making: Making, rule: str, why: str
 ) -> None:
-    plant = making(more=f"demand_response: {{members: [{{enterprise: dairy, {rule}}}]}}\n")
+    plant = making(asks=f"members: {{dairy: {{{rule}}}}}\n")
 
     async def run() -> None:
         await nominated(plant)
@@ -407,14 +419,14 @@ def test_a_member_that_has_not_agreed_takes_no_part_and_its_meter_does_not_count
 
 
 def test_a_veto_at_another_time_is_none(making: Making) -> None:
-    rule = 'vetoes: [{start: "19:00", end: "20:00", reason: shift change}]'
-    plant = making(more=f"demand_response: {{members: [{{enterprise: dairy, {rule}}}]}}\n")
+    rule = 'vetoes: [{schedule: {hours: ["19:00-20:00"]}, reason: shift change}]'
+    plant = making(asks=f"members: {{dairy: {{{rule}}}}}\n")
     asyncio.run(invite(plant))
     assert members_of(plant) == {}
 
 
 def test_calls_of_the_day_are_counted_and_the_products_own_limit_holds(making: Making) -> None:
-    plant = making(more="demand_response: {members: [{enterprise: dairy, max_calls_per_day: 1}]}\n")
+    plant = making(asks="members: {dairy: {call_caps: {per_day: 1}}}\n")
 
     async def run() -> None:
         await confirmed(plant)

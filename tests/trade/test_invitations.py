@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,7 +17,6 @@ from vpp.model.demandresponse import (
     MemberResult,
     Nomination,
     Stage,
-    Veto,
 )
 from vpp.model.ids import EnterpriseId, ProductId, UnitId
 from vpp.model.market import Side
@@ -228,23 +226,3 @@ def test_thousand_random_stories_are_the_same_after_a_restart() -> None:
             else:
                 again.happen(step_from_record(key, body))
         assert again.stories() == live.stories()
-
-
-def test_a_veto_holds_on_its_days_and_at_its_hours_also_over_midnight() -> None:
-    zone = ZoneInfo("Asia/Shanghai")  # the window is 17:00 to 19:00 of a Wednesday
-    window = Interval(START, START + timedelta(hours=2))
-    anytime = Veto(first=None, last=None, start=None, end=None, weekdays=None, reason="r")
-    assert anytime.holds(window, zone)
-    assert not replace(anytime, weekdays=frozenset({0})).holds(window, zone)
-    assert replace(anytime, weekdays=frozenset({2})).holds(window, zone)
-    clock = START.replace(tzinfo=None).time
-    assert replace(anytime, start=clock().replace(18, 45), end=clock().replace(20)).holds(
-        window, zone
-    )
-    assert not replace(anytime, start=clock().replace(19), end=clock().replace(20)).holds(
-        window, zone
-    )
-    assert not replace(anytime, start=clock().replace(22), end=clock().replace(6)).holds(
-        window, zone
-    )
-    assert not replace(anytime, last=START.date() - timedelta(days=1)).holds(window, zone)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId, ProductId, UnitId
 from vpp.model.market import Side
-from vpp.model.time import Interval, isoformat, local_date
+from vpp.model.time import Interval, isoformat
 
 
 class Stage(StrEnum):
@@ -152,49 +151,3 @@ class Evaluation:
     @property
     def net(self) -> Decimal:
         return self.amount - self.penalty
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Veto:
-    """A time in which a member takes part in nothing; None holds always."""
-
-    first: date | None
-    last: date | None
-    start: time | None
-    end: time | None
-    weekdays: frozenset[int] | None
-    """0 is Monday."""
-    reason: str
-
-    def holds(self, window: Interval, zone: ZoneInfo) -> bool:
-        """Whether it covers any part of `window`."""
-        return any(
-            self._holds_at(quarter.start, zone) for quarter in window.split(timedelta(minutes=15))
-        )
-
-    def _holds_at(self, moment: datetime, zone: ZoneInfo) -> bool:
-        local, day = moment.astimezone(zone).time(), local_date(moment, zone)
-        if (self.first is not None and day < self.first) or (
-            self.last is not None and day > self.last
-        ):
-            return False
-        if self.weekdays is not None and day.weekday() not in self.weekdays:
-            return False
-        if self.start is None or self.end is None:
-            return True
-        if self.start < self.end:
-            return self.start <= local < self.end
-        return local >= self.start or local < self.end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberRule:
-    """What one enterprise has agreed to."""
-
-    enterprise_id: EnterpriseId
-    takes_part: bool = True
-    vetoes: tuple[Veto, ...] = ()
-    max_calls_per_day: int | None = None
-    max_calls_per_month: int | None = None
-    called_before: int = 0
-    """Calls of the month in which the record begins that lie before it."""

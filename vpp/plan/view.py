@@ -207,6 +207,11 @@ class PlanningView:
     margins: tuple[Margin, ...] = ()
     """Room kept free below limits, one for each place at most."""
 
+    def alone(self, resource_id: ResourceId) -> NDArray[np.bool_]:
+        """Steps in which a resource is left alone, shape (T,)."""
+        nowhere = np.zeros(self.horizon.steps, dtype=bool)
+        return self.left_alone.get(resource_id, nowhere)
+
     def __post_init__(self) -> None:
         profiles = [
             *self.base_kw.values(),

@@ -50,6 +50,7 @@ from vpp.service.instructions import plan as instructionplan
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Closed, Plant
 from vpp.service.quotas.peaks import coming
+from vpp.service.strategies import members
 from vpp.trade.calendar import planning_horizon
 
 ARRIVALS_SPREAD = timedelta(hours=2)
@@ -241,7 +242,7 @@ def build_view(
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
         announced=_announced(plant),
     )
-    return instructionplan.counted(plant, view)
+    return members.counted(plant.strategies, instructionplan.counted(plant, view))
 
 
 def _announced(plant: Plant) -> dict[ResourceId, tuple[datetime, ...]]:

@@ -95,7 +95,8 @@ def possible(
         rest=max(-(-load.rest // horizon.step), 1),
     )
     b.base_kw[row] = -load.rated_draw_kw * runs
-    found = list(_calls(process, group))
+    alone = b.view.alone(load.resource_id)
+    found = [s for s in _calls(process, group) if not alone[s.step : s.step + s.length].any()]
     if under_way is not None:
         since, ends = under_way
         shed_kwh = _shed_kwh(load, since, ends, clock)

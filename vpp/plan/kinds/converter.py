@@ -6,7 +6,7 @@
               ready    off + on = 1                                          standby_kw
               ramps of the electric power, else of the first port                     ramp.py
 
-A converter that is not heard stands still, ready.
+A converter that is not heard, or left alone, stands still, ready.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ def add(b: Builder) -> OnOff:
     units = of_kind(b.view, Converter)
     known = readings(b.view)
     switched = [(u, u.on_off) for u in units if u.on_off is not None]
-    may = np.array([u.resource_id in known for u, _ in switched], dtype=bool)[:, None]
+    may = np.array(
+        [(u.resource_id in known) & ~b.view.alone(u.resource_id) for u, _ in switched], dtype=bool
+    ).reshape(len(switched), b.steps)
     machines = onoff.add(
         b,
         [u.resource_id for u, _ in switched],
         [rules for _, rules in switched],
-        may=np.broadcast_to(may, (len(switched), b.steps)),
+        may=may,
         idle_kw=[u.ready_kw for u, _ in switched],
     )
     for (unit, _), on in zip(switched, machines.on, strict=True):
@@ -54,7 +56,8 @@ def _add_one(b: Builder, unit: Converter, on: Ints | None) -> None:
     """One converter's weights, in the balances of the nodes that its ports meet."""
     kw = flows_kw(b, unit)
     heard = b.view.state.reading(unit.resource_id) is not None
-    weights = b.add_columns((len(kw), b.steps), upper=float(heard))
+    there = heard & ~b.view.alone(unit.resource_id)
+    weights = b.add_columns((len(kw), b.steps), upper=np.tile(there.astype(float), (len(kw), 1)))
     mix = b.add_rows((b.steps,), -np.inf if on is None else 0.0, 1.0 if on is None else 0.0)
     b.put(mix, weights, 1.0)
     if on is not None:

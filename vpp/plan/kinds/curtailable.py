@@ -82,6 +82,7 @@ def add(b: Builder) -> Curtailables:
     for at, unit in enumerate(units):
         if (bound_kw := b.view.most_turned_down_kw.get(unit.resource_id)) is not None:
             most_kw[at] = np.minimum(most_kw[at], bound_kw)
+        most_kw[at, b.view.alone(unit.resource_id)] = 0.0
     less = b.add_columns(most_kw.shape, upper=most_kw)
     b.price(less, column(u.curtailment_cost_per_kwh for u in units) * b.hours, "curtailment")
     b.inject(which[:, None], less, 1.0)

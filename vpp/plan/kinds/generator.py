@@ -1,6 +1,6 @@
 """Generators: what they feed, up to what they have; of any carrier.
 
-    columns   feed (G,T)   from must_run_share of what it has to all of it
+    columns   feed (G,T)   from must_run_share of what it has (all of it where it is left alone) to all of it
               left (·,T)   what it has and does not feed, where that costs
               on, started  where it is on or off                                     onoff.py
     rows      left         feed + left = has
@@ -50,7 +50,8 @@ def add(b: Builder) -> Generators:
     units = of_kind(b.view, Generator)
     which = b.rows([u.resource_id for u in units])
     has_kw = stack([_has_kw(b.view, u) for u in units], b.steps)
-    least_kw = column(u.must_run_share for u in units) * has_kw
+    alone = np.array([b.view.alone(u.resource_id) for u in units]).reshape(has_kw.shape)
+    least_kw = np.where(alone, has_kw, column(u.must_run_share for u in units) * has_kw)
     switched = np.array([u.on_off is not None for u in units], dtype=bool)
     # Where being on decides, the row `has` is the limit, and bears its price alone.
     upper = np.where(switched[:, None], np.inf, has_kw)
@@ -89,7 +90,7 @@ def add(b: Builder) -> Generators:
 def _has_kw(view: PlanningView, unit: Generator) -> Floats:
     if unit.weather_driven:
         return np.maximum(view.available_kw[unit.resource_id].values, 0.0)
-    return np.full(view.horizon.steps, unit.max_feed_kw)
+    return np.where(view.alone(unit.resource_id), 0.0, unit.max_feed_kw)
 
 
 def _name(b: Builder, units: Sequence[Generator], feed: Ints) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats, Horizon
@@ -77,7 +78,8 @@ def possible(
                 where=run.resource_id,
                 fix="Plan in quarter-hours",
             )
-        found = _on_day(run, reading, clock, day, group=number)
+        alone = b.view.alone(run.resource_id)
+        found = _on_day(run, reading, clock, day, alone, group=number)
         for step in found.given:
             _add_profile(base, run, step)
         days.append(found)
@@ -85,7 +87,13 @@ def possible(
 
 
 def _on_day(
-    run: ShiftableRun, reading: Reading | None, clock: Clock, day: date, *, group: int
+    run: ShiftableRun,
+    reading: Reading | None,
+    clock: Clock,
+    day: date,
+    alone: NDArray[np.bool_],
+    *,
+    group: int,
 ) -> RunDay:
     """One day's runs: those that are given, and the possible starts of the others."""
     horizon, length = clock.horizon, len(run.profile_kw)
@@ -107,9 +115,11 @@ def _on_day(
     if not left or (last < 0 and day == local_date(horizon.start, clock.zone)):
         return here  # its window has passed; the device has run it by itself
     earliest = max([first, *here.ends()])
-    if reading is None or first == last or last + length > horizon.steps:
-        # Nobody to command, no choice, or a window that the horizon does not show whole: a start
-        # put off beyond the horizon would look free, so the run's own default is expected.
+    cut = alone[max(earliest, 0) : last + length].any()
+    if reading is None or first == last or last + length > horizon.steps or cut:
+        # Nobody to command, no choice, a window in which it is left alone for a while, or one that the
+        # horizon does not show whole: a start put off beyond the horizon would look free, so the run's own
+        # default is expected.
         begins = min(max(default + begun * length, earliest), last)
         return replace(here, given=(*given, *(begins + k * length for k in range(left))))
     earliest = max(earliest, 0)

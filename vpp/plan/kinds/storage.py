@@ -160,10 +160,10 @@ def _balance(
 
 
 def _share(b: Builder, unit: Storage) -> Floats:
-    """Share of both power limits that is available in each step, shape (T,)."""
-    if unit.power_series_id is None:
-        return np.ones(b.steps)
-    return b.view.power_share[unit.power_series_id].values
+    """Share of both power limits that is available in each step, shape (T,); none where it is left alone."""
+    name = unit.power_series_id
+    share = np.ones(b.steps) if name is None else b.view.power_share[name].values
+    return np.where(b.view.alone(unit.resource_id), 0.0, share)
 
 
 def _tapers(

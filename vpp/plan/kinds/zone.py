@@ -4,7 +4,8 @@
     rows      temperature[t] - a·temperature[t-1] - (1-a)·g·heat = (1-a)·(outdoor + gain·R)
               where temperature = comfort (within the band) + hot - cold
 
-A zone that is not heard is expected to hold its target by itself.
+A zone that is not heard is expected to hold its target by itself, one that is left alone for a while to draw as much
+as holds it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,13 @@ def add(b: Builder) -> Zones:
     temperature = np.array([_degc(known[u.resource_id], u) for u in units], dtype=float)
     outdoor = stack([b.view.outdoor_degc[u.outdoor_series_id].values for u in units], b.steps)
     most_kw = column(u.max_draw_kw for u in units)
-    heat = b.add_columns(shape, upper=most_kw)
+    alone = np.array([b.view.alone(u.resource_id) for u in units]).reshape(shape)
+    held_kw = stack([holding_kw(u, row) for u, row in zip(units, outdoor, strict=True)], b.steps)
+    heat = b.add_columns(
+        shape,
+        lower=np.where(alone, held_kw, 0.0),
+        upper=np.where(alone, held_kw, np.broadcast_to(most_kw, shape)),
+    )
     # The temperature is what lies within the comfort band, plus what is too hot, less too cold.
     least, most = column(u.min_degc for u in units), column(u.max_degc for u in units)
     comfort = b.add_columns(shape, lower=least, upper=most)

@@ -18,13 +18,13 @@ def has_kw(case: Case, unit: Generator) -> Floats:
     """What it could feed in each step, shape (T,)."""
     if unit.weather_driven:
         return np.maximum(case.view.available_kw[unit.resource_id].values, 0.0)
-    return np.full(case.steps, unit.max_feed_kw)
+    return np.where(case.view.alone(unit.resource_id), 0.0, unit.max_feed_kw)
 
 
 def generator_faults(case: Case, unit: Generator) -> Iterator[str]:
     """Power that the source does not have, or a state it may not be in."""
     name, power, has = unit.resource_id, case.power(unit.resource_id), has_kw(case, unit)
-    low, high = unit.must_run_share * has, has
+    low, high = np.where(case.view.alone(name), has, unit.must_run_share * has), has
     least = low
     if unit.on_off is not None:
         on, must = case.schedule.on[name], low > 0

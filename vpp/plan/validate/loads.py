@@ -17,7 +17,7 @@ from vpp.plan.validate.machines import Bools
 def curtailable_kw(case: Case, load: CurtailableLoad) -> Floats:
     """The most it may be turned down in each step, shape (T,)."""
     draw = np.maximum(-case.view.base_kw[load.resource_id].values, 0.0)
-    share = np.asarray(load.curtailable_share * draw)
+    share = np.asarray(load.curtailable_share * draw) * ~case.view.alone(load.resource_id)
     bound = case.view.most_turned_down_kw.get(load.resource_id)
     return share if bound is None else np.minimum(share, bound)
 

@@ -176,7 +176,11 @@ def _free_window(case: Case, run: ShiftableRun, day: date) -> tuple[datetime, da
     if latest < horizon.start or latest + run.length > horizon.end:
         return None
     over = (begun + run.length for begun in _going_on(case, run, day))
-    return max([earliest, horizon.start, *over]), latest
+    soonest = max([earliest, horizon.start, *over])
+    steps = slice(horizon.index(soonest), horizon.index(latest + run.length))
+    if case.view.alone(run.resource_id)[steps].any():
+        return None
+    return soonest, latest
 
 
 def _given(case: Case, run: ShiftableRun, day: date) -> list[datetime]:

@@ -44,9 +44,9 @@ def opening_kwh(case: Case, unit: Storage) -> float | None:
 
 def power_share(case: Case, unit: Storage) -> Floats:
     """Share of its power limits that is there in each step, shape (T,)."""
-    if unit.power_series_id is None:
-        return np.ones(case.steps)
-    return case.view.power_share[unit.power_series_id].values
+    name = unit.power_series_id
+    share = np.ones(case.steps) if name is None else case.view.power_share[name].values
+    return share * ~case.view.alone(unit.resource_id)
 
 
 def floor_kwh(case: Case, unit: Storage, opening: float) -> Floats:

@@ -6,9 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vpp.model.horizon import Floats
 from vpp.model.resource import ThermalZone
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import between, equal, slack
+
+
+def _holding_kw(zone: ThermalZone, outdoor_degc: Floats) -> Floats:
+    """What a thermostat draws to hold the target: heat lost (or gained) through the walls, less the gain."""
+    lost_kw = (zone.target_degc - outdoor_degc) / zone.resistance_degc_per_kw
+    lost_kw = lost_kw - zone.internal_gain_kw
+    cop = np.array([zone.cop_at(degc) for degc in outdoor_degc.tolist()])
+    draw_kw: Floats = np.clip((lost_kw if zone.heating else -lost_kw) / cop, 0.0, zone.max_draw_kw)
+    return draw_kw
 
 
 def zone_faults(case: Case, zone: ThermalZone) -> Iterator[str]:
@@ -17,12 +27,11 @@ def zone_faults(case: Case, zone: ThermalZone) -> Iterator[str]:
     outdoor = case.view.outdoor_degc[zone.outdoor_series_id].values
     reading = case.reading(name)
     if reading is None:
-        # Its thermostat holds the target: heat lost (or gained) through the walls, less the gain.
-        lost_kw = (zone.target_degc - outdoor) / zone.resistance_degc_per_kw - zone.internal_gain_kw
-        cop = np.array([zone.cop_at(degc) for degc in outdoor.tolist()])
-        draw = np.clip((lost_kw if zone.heating else -lost_kw) / cop, 0.0, zone.max_draw_kw)
-        yield from equal(f"{name}: holds target_degc", power, -draw)
+        yield from equal(f"{name}: holds target_degc", power, -_holding_kw(zone, outdoor))
         return
+    alone = case.view.alone(name)
+    held = -_holding_kw(zone, outdoor)[alone]
+    yield from equal(f"{name}: left alone", power[alone], held)
     yield from between(f"{name}: max_draw_kw", power, -zone.max_draw_kw, 0.0)
     opening = zone.target_degc if reading.temperature_degc is None else reading.temperature_degc
     planned = case.schedule.temperature_degc[name]

@@ -22,15 +22,7 @@ from vpp.simulate.spec import EvaluationRules, Event, PlatformRules
 
 
 def check_demand_response(parts: Parts) -> None:
-    """Members exist and are named once; the platform invites to what is traded by invitation."""
-    seen: set[str] = set()
-    root: KeyPath = ("demand_response", "members")
-    for place, member in enumerate(parts.demand_response.members if parts.demand_response else ()):
-        where = (*root, place, "enterprise")
-        require(parts, where, member.enterprise, parts.known("enterprise"), "enterprise")
-        if member.enterprise in seen:
-            parts.fault(where, f"{member.enterprise} stands there already")
-        seen.add(member.enterprise)
+    """The platform invites to what is traded by invitation."""
     platform = parts.simulation and parts.simulation.demand_response
     if not platform:
         return

@@ -18,11 +18,12 @@ from decimal import ROUND_FLOOR, Decimal
 import numpy as np
 
 from vpp.errors import DataError
-from vpp.model.demandresponse import Invitation, MemberRule, Stage
+from vpp.model.demandresponse import Invitation, Stage
 from vpp.model.gate import InvitedGate
 from vpp.model.horizon import Floats
 from vpp.model.ids import EnterpriseId
 from vpp.model.market import MarketProduct
+from vpp.model.members import MemberRule
 from vpp.model.money import exact
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval, local_date
@@ -66,10 +67,8 @@ def able(
     names = dict.fromkeys(
         r.enterprise_id for r in plant.file.park.resources if r.resource_id in unit.resource_ids
     )
-    rules = {m.enterprise: m.noun() for m in plant.file.demand_response.members}
     for name in names:
-        rule = rules.get(name) or MemberRule(enterprise_id=name)
-        if (why := _refusal(plant, invitation, rule)) is not None:
+        if (why := _refusal(plant, invitation, plant.strategies.member(name))) is not None:
             refused[name] = why
     return tuple(name for name in names if name not in refused), refused
 
@@ -82,25 +81,44 @@ def calls_left(
     first = _first_month(plant)
     here = local_date(invitation.window.start, plant.file.park.timezone)
     before = rule.called_before if (here.year, here.month) == first else 0
-    left_day = None if rule.max_calls_per_day is None else rule.max_calls_per_day - day
-    left_month = (
-        None if rule.max_calls_per_month is None else rule.max_calls_per_month - month - before
-    )
+    left_day = None if rule.calls_per_day is None else rule.calls_per_day - day
+    left_month = None if rule.calls_per_month is None else rule.calls_per_month - month - before
     return left_day, left_month
 
 
-def called_days(plant: Plant, invitation: Invitation, name: EnterpriseId) -> tuple[int, int]:
-    """How often a member is called by other invitations on the day, and in the month, of a window."""
-    zone = plant.file.park.timezone
-    here = local_date(invitation.window.start, zone)
-    days = [
-        local_date(story.invitation.window.start, zone)
+def hours_left(plant: Plant, invitation: Invitation, rule: MemberRule) -> float | None:
+    """Hours of calls left of the month once this one is over, below 0 where it is too long; None: no limit."""
+    if rule.hours_per_month is None:
+        return None
+    here = local_date(invitation.window.start, plant.file.park.timezone)
+    called = _called(plant, invitation, rule.enterprise_id)
+    days = [local_date(window.start, plant.file.park.timezone) for window in called]
+    called_h = sum(
+        window.hours
+        for window, day in zip(called, days, strict=True)
+        if (day.year, day.month) == (here.year, here.month)
+    )
+    before_h = rule.hours_before if (here.year, here.month) == _first_month(plant) else 0.0
+    return rule.hours_per_month - called_h - before_h - invitation.window.hours
+
+
+def _called(plant: Plant, invitation: Invitation, name: EnterpriseId) -> list[Interval]:
+    """Windows in which a member is called by other invitations."""
+    return [
+        story.invitation.window
         for story in plant.dr.book.stories()
         if story.invitation.invitation_id != invitation.invitation_id
         and story.stage in CALLED | {Stage.NOMINATED}
         and story.nomination is not None
         and name in story.nomination.members
     ]
+
+
+def called_days(plant: Plant, invitation: Invitation, name: EnterpriseId) -> tuple[int, int]:
+    """How often a member is called by other invitations on the day, and in the month, of a window."""
+    zone = plant.file.park.timezone
+    here = local_date(invitation.window.start, zone)
+    days = [local_date(window.start, zone) for window in _called(plant, invitation, name)]
     month = sum((day.year, day.month) == (here.year, here.month) for day in days)
     return sum(day == here for day in days), month
 
@@ -292,12 +310,14 @@ def _refusal(plant: Plant, invitation: Invitation, rule: MemberRule) -> str | No
     """Why a member takes no part; None where it may."""
     if not rule.takes_part:
         return "takes no part"
-    for veto in rule.vetoes:
-        if veto.holds(invitation.window, plant.file.park.timezone):
-            return f"veto: {veto.reason}"
+    for window in rule.windows:
+        if not window.resources and window.touches(invitation.window, plant.file.calendar):
+            return window.reason
     for left, of in zip(calls_left(plant, invitation, rule), ("day", "month"), strict=True):
         if left is not None and left < 1:
             return f"no call left this {of}"
+    if (hours := hours_left(plant, invitation, rule)) is not None and hours < 0:
+        return f"the call would be {-hours:g} h too long for its hours of this month"
     if (order := under_orderly_use(plant, rule.enterprise_id, invitation.window)) is not None:
         return f"under order {order} of orderly use"
     return None

@@ -1,82 +1,21 @@
 """Demand response in a park file: how invitations are answered, and the simulated platform that sends them.
 
-`demand_response` says how we answer: by itself or by a person, which members take part, what calls they have
-left. `simulation.demand_response` says who invites: product, events by day of the simulation, what is confirmed.
+`demand_response` says how we answer: by itself or by a person. What members have agreed to stands in the strategy
+file. `simulation.demand_response` says who invites: product, events by day of the simulation, what is confirmed.
 """
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vpp.model.demandresponse import MemberRule, Veto
-from vpp.model.ids import EnterpriseId
 from vpp.service.markets.schema import ProductName
-from vpp.service.park.schematypes import Day, Id, LocalTime, Minutes, Section, Text, day_numbers
+from vpp.service.park.schematypes import Id, LocalTime, Minutes, Section, Text
 
 Part = Annotated[Decimal, Field(gt=0, le=1, max_digits=18)]
 Above = Annotated[Decimal, Field(gt=0, max_digits=18)]
-Calls = Annotated[int, Field(ge=0, le=1000)]
-
-
-class VetoSection(Section):
-    """A time in which a member takes part in nothing; each key that is left out holds always."""
-
-    first: date | None = None
-    """Local day."""
-    last: date | None = None
-    """The last one included."""
-    start: LocalTime | None = None
-    end: LocalTime | None = None
-    """Not above `start`: over midnight."""
-    days: list[Day] | None = None
-    reason: Text
-
-    @model_validator(mode="after")
-    def _says_when(self) -> VetoSection:
-        if (self.start is None) != (self.end is None):
-            raise ValueError("give start and end, or neither")
-        if self.first is not None and self.last is not None and self.last < self.first:
-            raise ValueError(f"last {self.last} lies before first {self.first}")
-        return self
-
-    def noun(self) -> Veto:
-        """The veto as a reply looks at it."""
-        return Veto(
-            first=self.first,
-            last=self.last,
-            start=self.start,
-            end=self.end,
-            weekdays=None if self.days is None else frozenset(day_numbers(self.days)),
-            reason=self.reason,
-        )
-
-
-class MemberSection(Section):
-    """What one enterprise has agreed to."""
-
-    enterprise: Id
-    takes_part: bool = True
-    vetoes: Annotated[list[VetoSection], Field(max_length=200)] = Field(default_factory=list)
-    max_calls_per_day: Calls | None = None
-    max_calls_per_month: Calls | None = None
-    """Local calendar month; left out: no limit of its own."""
-    called_before: Calls = 0
-    """Calls of the month in which the record begins that lie before it."""
-
-    def noun(self) -> MemberRule:
-        """What a reply keeps to for this member."""
-        return MemberRule(
-            enterprise_id=EnterpriseId(self.enterprise),
-            takes_part=self.takes_part,
-            vetoes=tuple(veto.noun() for veto in self.vetoes),
-            max_calls_per_day=self.max_calls_per_day,
-            max_calls_per_month=self.max_calls_per_month,
-            called_before=self.called_before,
-        )
 
 
 class DemandResponseSection(Section):
@@ -96,8 +35,6 @@ class DemandResponseSection(Section):
     """What is offered is discounted by what was delivered lately, to no less than this."""
     reliability_calls: Annotated[int, Field(ge=0, le=100)] = 5
     """So many last calls of the product count; 0: no discount."""
-    members: Annotated[list[MemberSection], Field(max_length=1000)] = Field(default_factory=list)
-    """Enterprises that have agreed to something else than to take part in everything."""
 
 
 class SimulatedInvitation(Section):

@@ -24,6 +24,7 @@ from vpp.service.instructions import plan as instructionplan
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.steering.desk import HeldOverride
+from vpp.service.strategies import members
 from vpp.wirecontrol import OverrideRequest
 
 OVERRIDE, OVERRIDE_END = "override", "override_end"
@@ -129,6 +130,12 @@ def _held(plant: Plant, resource_id: str, request: OverrideRequest, now: datetim
     if resource.resource_id in instructionplan.reached(plant):
         raise DataError(
             "a person turns it by hand", where=where, fix="Ask them: POST /v1/instructions"
+        )
+    if (why := members.left_alone(plant.strategies, now).get(resource.resource_id)) is not None:
+        raise DataError(
+            f"it is left alone now ({why})",
+            where=where,
+            fix="Change `members` of the strategy file",
         )
     if isinstance(resource, FixedLoad):
         raise DataError("a fixed load cannot be steered", where=where, fix="Name another resource")

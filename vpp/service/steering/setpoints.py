@@ -22,6 +22,7 @@ from vpp.service.kill import ALL
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.steering.steered import How
+from vpp.service.strategies import members
 
 SETPOINTS = "setpoints"
 """Kind of journal entries: the commands of a cycle, under `their highest number/digest`."""
@@ -40,10 +41,11 @@ def newest_number(journal: Journal) -> int | None:
 
 
 def stopped(plant: Plant) -> Bools:
-    """Who belongs to a killed enterprise: his set-points expire. In park order."""
+    """Who is not to be told anything: of a killed enterprise, or left alone by its owner. In park order."""
     names = {scope.name for scope in plant.latches if scope.kind == "enterprise"}
     units = plant.units
-    return np.array([name in names for name in units.enterprises])[units.enterprise]
+    killed = np.array([name in names for name in units.enterprises])[units.enterprise]
+    return killed | members.units_left_alone(plant.strategies, units, plant.clock.now())
 
 
 async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple[Setpoint, ...]:

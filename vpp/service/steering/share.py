@@ -24,6 +24,7 @@ from vpp.service.steering import ceilings, mainmeters
 from vpp.service.steering import claims as actingclaims
 from vpp.service.steering.acting import Picture, running, sharing_at
 from vpp.service.steering.desk import Known, Spreading
+from vpp.service.strategies import members
 
 NOTHING = "balance"
 """What those serve who make up for the plan while no product runs."""
@@ -44,7 +45,8 @@ class Wanted:
 def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
     """What is wanted of each resource now; without `may_plan` by operators alone."""
     desk, units, now = plant.acting, picture.units, picture.now
-    usable = picture.usable & ~instructionplan.by_hand(plant, units)
+    alone = members.units_left_alone(plant.strategies, units, now)
+    usable = picture.usable & ~instructionplan.by_hand(plant, units) & ~alone
     standing = actingclaims.standing(plant, units, picture.seen, now)
     above = arbitrate(standing, len(units), now=now)
     corrected = _corrected(plant, picture)

@@ -106,6 +106,7 @@ def _build(
         given=True,
         path=path,
         section=section,
+        members={EnterpriseId(n): one.noun(n) for n, one in section.members.items()},
         entries=tuple(sorted(entries, key=lambda entry: -entry.priority)),
         ground=ground,
     )

@@ -19,12 +19,15 @@ strategy are checked by the strategy's own dataclass.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from vpp.model.hours import Hours
+from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.members import MemberRule, Window
+from vpp.model.time import Interval
 from vpp.service.park.schematypes import (
     WEEK,
     Count,
@@ -146,6 +149,17 @@ class VetoSection(Section):
             raise ValueError("a member is called as a whole: leave `resources` out")
         return self
 
+    def noun(self) -> Window:
+        """The veto as plans and steering look at it."""
+        return Window(
+            resources=frozenset(map(ResourceId, self.resources)),
+            steered=self.covers == "calls",
+            reason=f"veto: {self.reason}",
+            hours=self.schedule.noun(),
+            first=self.first,
+            last=self.last,
+        )
+
 
 class MaintenanceSection(Section):
     """A span in which something is not there: it is not steered, and not counted on."""
@@ -163,6 +177,15 @@ class MaintenanceSection(Section):
         if self.end <= start:
             raise ValueError(f"to {self.end.isoformat()} is not after from {start.isoformat()}")
         return self
+
+    def noun(self) -> Window:
+        """The window as plans and steering look at it."""
+        return Window(
+            resources=frozenset(map(ResourceId, self.resources)),
+            steered=False,
+            reason=f"maintenance: {self.reason}",
+            span=Interval(self.start.astimezone(UTC), self.end.astimezone(UTC)),
+        )
 
 
 class CallCapsSection(Section):
@@ -190,6 +213,23 @@ class MemberSection(Section):
         default_factory=list
     )
     call_caps: CallCapsSection = CallCapsSection()
+
+    def noun(self, name: str) -> MemberRule:
+        """What is kept to for this member."""
+        caps = self.call_caps
+        return MemberRule(
+            enterprise_id=EnterpriseId(name),
+            takes_part=self.takes_part,
+            windows=(
+                *(veto.noun() for veto in self.vetoes),
+                *(one.noun() for one in self.maintenance),
+            ),
+            calls_per_day=caps.per_day,
+            calls_per_month=caps.per_month,
+            hours_per_month=caps.hours_per_month,
+            called_before=caps.called_before,
+            hours_before=caps.hours_before,
+        )
 
 
 class StrategiesSection(Section):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vpp.model.hours import Hours
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
+from vpp.model.members import MemberRule
 from vpp.model.park import Park
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
@@ -84,7 +85,14 @@ class Strategies:
     entries: tuple[Entry, ...]
     """Highest priority first."""
 
+    members: Mapping[EnterpriseId, MemberRule]
+    """Enterprises that have agreed to something else than to take part in everything, always."""
+
     ground: Ground = field(repr=False)
+
+    def member(self, name: EnterpriseId) -> MemberRule:
+        """What a member has agreed to."""
+        return self.members.get(name) or MemberRule(enterprise_id=name)
 
     def terms(self, view: PlanningView) -> tuple[Term, ...]:
         """What all strategies ask together of a view, and what every park needs."""
