@@ -23,6 +23,7 @@ from vpp.commands.kill import kill
 from vpp.commands.logs import log_from
 from vpp.commands.people import people_app
 from vpp.commands.plan import plan
+from vpp.commands.report import report
 from vpp.commands.run import run
 from vpp.commands.schema import schema
 from vpp.commands.timeline import timeline
@@ -45,6 +46,7 @@ app.command()(plan)
 app.command()(bid)
 app.command()(forecast)
 app.command()(backtest)
+app.command()(report)
 app.command()(schema)
 app.command()(timeline)
 app.add_typer(simulate_app, name="simulate")

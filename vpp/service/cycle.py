@@ -50,6 +50,7 @@ from vpp.service.plant import PlanRecord, Plant
 from vpp.service.quotas import quotas
 from vpp.service.record import append
 from vpp.service.reports import reporting
+from vpp.service.results import noting
 from vpp.service.steering import acting, agc, overrides, owing, setpoints
 from vpp.service.steering import record as actingrecord
 from vpp.service.steering import results as actingresults
@@ -81,6 +82,7 @@ async def plan(plant: Plant, now: datetime) -> None:
     feedwatch.tell_late(plant, now)
     outside.follow(plant, now)
     await _observe(plant, finished, now)
+    await noting.note_quarter(plant, finished, now)
     accounting.note_peaks(plant, finished)
     await score(plant, now)
     if plan_is_due(plant, now):
@@ -252,6 +254,7 @@ async def _adopt(
     }
     with suppress(UnavailableError):  # said and counted there; no new bids until it works again
         await append(plant, PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
+    await noting.note_plan(plant, schedule, now)
     before = plant.schedule
     plant.changes = None if before is None else changes(planned(before), planned(schedule))
     plant.schedule, plant.outcome = schedule, outcome

@@ -1,0 +1,1 @@
+"""What a day or a month came to, and why."""
