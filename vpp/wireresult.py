@@ -28,7 +28,7 @@ class UnsplitDay(WireModel):
     reason: str
 
 
-class ItemView(WireModel):
+class ResultItemView(WireModel):
     """One kind of line of all statements together."""
 
     item: str
@@ -56,7 +56,7 @@ class ResultDay(WireModel):
     highest_draw_kw: float
 
 
-class QuarterView(WireModel):
+class ResultQuarterView(WireModel):
     """A quarter-hour of a day's report; net injection."""
 
     start: Moment
@@ -68,7 +68,7 @@ class QuarterView(WireModel):
     spot_per_mwh: float | None
 
 
-class ResultView(WireModel):
+class PeriodResultView(WireModel):
     """A day or a month."""
 
     period: str
@@ -86,7 +86,7 @@ class ResultView(WireModel):
     provisional: bool
     split: AttributionView | None
     unsplit: list[UnsplitDay] = Field(default_factory=list)
-    items: list[ItemView]
+    items: list[ResultItemView]
     members: list[MemberResult]
     import_kwh: Decimal
     export_kwh: Decimal
@@ -102,5 +102,5 @@ class ResultView(WireModel):
     days: list[ResultDay] = Field(default_factory=list)
     """Of a month."""
 
-    quarters: list[QuarterView] = Field(default_factory=list)
+    quarters: list[ResultQuarterView] = Field(default_factory=list)
     """Of a day."""

@@ -30,7 +30,7 @@ from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import overrides
 from vpp.simulate.market import VenueTimes
 from vpp.wirecontrol import OverrideRequest
-from vpp.wireresult import ResultView
+from vpp.wireresult import PeriodResultView
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark, Play
@@ -44,8 +44,8 @@ class Day:
 
     plant: Plant
     span: Interval
-    day: ResultView
-    month: ResultView
+    day: PeriodResultView
+    month: PeriodResultView
 
     def came(self, hour: int) -> Came:
         start = isoformat(self.span.start + timedelta(hours=hour))
@@ -142,7 +142,7 @@ def test_a_day_without_a_plan_on_record_is_told_and_not_split(small_park: MakePa
     asked = options(file, hours=1, every=timedelta(hours=6), foresight=False)
     replay = ReplayOptions(span=asked.span, seed=1, device_step=asked.period, times=VenueTimes())
 
-    async def live() -> ResultView:
+    async def live() -> PeriodResultView:
         executor = InlineExecutor()
         async with open_replay(as_asked(file, asked, Way.POINT), replay, executor) as (run, clock):
             await lockstep(run, clock, asyncio.Event(), lambda plant: None)

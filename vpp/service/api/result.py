@@ -7,7 +7,7 @@ from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.plant import Plant
 from vpp.service.results.report import report_of
 from vpp.wire import WireModel
-from vpp.wireresult import ResultView
+from vpp.wireresult import PeriodResultView
 
 
 class ResultQuery(WireModel):
@@ -15,7 +15,7 @@ class ResultQuery(WireModel):
     """A local day, `2025-12-03`, or a month, `2025-12`."""
 
 
-async def show_result(plant: Plant, call: Call[ResultQuery, Nothing]) -> ResultView:
+async def show_result(plant: Plant, call: Call[ResultQuery, Nothing]) -> PeriodResultView:
     return await report_of(plant, call.query.period)
 
 
@@ -24,7 +24,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         "/v1/accounts/result",
         "What a day or month came to: the planned result and five effects that add up to it",
         show_result,
-        gives=ResultView,
+        gives=PeriodResultView,
         query=ResultQuery,
         codes=("invalid_data",),
     ),

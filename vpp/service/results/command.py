@@ -12,10 +12,10 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.results.report import report_of
 from vpp.service.results.wiring import remembered
-from vpp.wireresult import ResultView
+from vpp.wireresult import PeriodResultView
 
 
-async def reported(file: ParkFile, data: Path, period: str | None) -> ResultView:
+async def reported(file: ParkFile, data: Path, period: str | None) -> PeriodResultView:
     """The report of a period from the record in `data`.
 
     Raises:

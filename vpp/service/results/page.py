@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from vpp.service.pictures.drawings import Series, bars, bridge, lines
 from vpp.service.pictures.paper import paper, write_paper
 from vpp.service.results.show import EFFECTS, parts
-from vpp.wireresult import ResultView
+from vpp.wireresult import PeriodResultView
 
 
-def write_page(name: str, view: ResultView, path: Path) -> None:
+def write_page(name: str, view: PeriodResultView, path: Path) -> None:
     """Write the page of a park's report; `name` is the park's.
 
     Raises:
@@ -22,7 +22,7 @@ def write_page(name: str, view: ResultView, path: Path) -> None:
     write_paper(path, page_of(name, view))
 
 
-def page_of(name: str, view: ResultView) -> str:
+def page_of(name: str, view: PeriodResultView) -> str:
     """The page."""
     effects = []
     if view.split is not None:
@@ -72,7 +72,7 @@ def page_of(name: str, view: ResultView) -> str:
     )
 
 
-def _tiles(view: ResultView) -> list[tuple[str, str]]:
+def _tiles(view: PeriodResultView) -> list[tuple[str, str]]:
     return [
         (f"came to, {view.currency}", f"{view.total:,.2f}"),
         ("import, MWh", f"{view.import_kwh / 1000:,.1f}"),
@@ -84,7 +84,7 @@ def _tiles(view: ResultView) -> list[tuple[str, str]]:
     ]
 
 
-def _bridge(view: ResultView) -> str:
+def _bridge(view: PeriodResultView) -> str:
     from markupsafe import Markup
 
     assert view.split is not None
@@ -95,7 +95,7 @@ def _bridge(view: ResultView) -> str:
     return Markup(bridge("From the planned result to the settled one", steps, unit=view.currency))
 
 
-def _pictures(view: ResultView) -> list[tuple[str, str]]:
+def _pictures(view: PeriodResultView) -> list[tuple[str, str]]:
     from markupsafe import Markup
 
     zone = ZoneInfo(view.timezone)

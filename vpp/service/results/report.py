@@ -23,18 +23,18 @@ from vpp.service.results.splitting import SplitDay, expected_of, planned_kw, spl
 from vpp.wire import Span
 from vpp.wireresult import (
     AttributionView,
-    ItemView,
     MemberResult,
-    QuarterView,
+    PeriodResultView,
     ResultDay,
-    ResultView,
+    ResultItemView,
+    ResultQuarterView,
     UnsplitDay,
 )
 
 DAY = len("2025-12-03")
 
 
-async def report_of(plant: Plant, period: str) -> ResultView:
+async def report_of(plant: Plant, period: str) -> PeriodResultView:
     """What is settled of a local day, `2025-12-03`, or of a month, `2025-12`.
 
     Others get their turn after each day: a month takes seconds.
@@ -53,7 +53,7 @@ async def report_of(plant: Plant, period: str) -> ResultView:
         await asyncio.sleep(0)
     split, unsplit = _split(days, total)
     draws_kw = [_net_kw(one) * -1 for one in settled]
-    return ResultView(
+    return PeriodResultView(
         period=period,
         span=Span(start=whole.start, end=whole.end),
         settled=None if span is None else Span(start=span.start, end=span.end),
@@ -118,12 +118,12 @@ def _view(split: Attribution) -> AttributionView:
     return AttributionView(planned=split.planned, **split.effects)
 
 
-def _items(made: tuple[Statement, ...]) -> list[ItemView]:
+def _items(made: tuple[Statement, ...]) -> list[ResultItemView]:
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for one in made:
         for line in one.lines:
             sums[line.item] += line.amount
-    return [ItemView(item=item, amount=amount) for item, amount in sums.items()]
+    return [ResultItemView(item=item, amount=amount) for item, amount in sums.items()]
 
 
 def _members(plant: Plant, made: tuple[Statement, ...]) -> list[MemberResult]:
@@ -158,13 +158,13 @@ def _day_view(
 
 def _quarters(
     plant: Plant, day: Interval, settled: list[AccountedInterval]
-) -> Iterator[QuarterView]:
+) -> Iterator[ResultQuarterView]:
     expected = expected_of(plant, day)
     planned = [] if expected is None else planned_kw(plant, expected)
     for one in settled:
         step = (one.interval.start - day.start) // (one.interval.end - one.interval.start)
         spot = one.day_ahead_per_mwh
-        yield QuarterView(
+        yield ResultQuarterView(
             start=one.interval.start,
             metered_kw=_net_kw(one),
             planned_kw=planned[step] if step < len(planned) else None,

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vpp.wireresult import AttributionView, ResultView
+from vpp.wireresult import AttributionView, PeriodResultView
 
 EFFECTS = {
     "forecast": "loads and weather were otherwise than forecast",
@@ -18,7 +18,7 @@ EFFECTS = {
 """What each effect is, in a few words; `account/attribution.py` says it exactly."""
 
 
-def show_result(view: ResultView, console: Console) -> None:
+def show_result(view: PeriodResultView, console: Console) -> None:
     """Print why it came to what it came to, and the members."""
     table = Table(title=f"{view.period}, {view.currency}; credit is positive")
     table.add_column("")
