@@ -140,6 +140,7 @@ LIVE = {
     "GET /v1/accounts/periods",
     "GET /v1/accounts/statements",
     "GET /v1/accounts/settlement",
+    "GET /v1/accounts/result",
     "GET /v1/events",
     "POST /v1/kill",
     "GET /v1/kill",
