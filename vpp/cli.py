@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from vpp.commands.backtest import backtest
+from vpp.commands.backup import backup
 from vpp.commands.bid import bid
 from vpp.commands.check import check
 from vpp.commands.demo import demo
@@ -41,6 +42,7 @@ app.command()(demo)
 app.command()(init)
 app.command()(run)
 app.command()(kill)
+app.command()(backup)
 app.command()(check)
 app.command()(plan)
 app.command()(bid)
