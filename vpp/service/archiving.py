@@ -12,6 +12,7 @@ from vpp.service.events import Severity
 from vpp.service.iec104 import orders as iec104orders
 from vpp.service.plant import Plant
 from vpp.service.reports import reporting
+from vpp.service.results import noting
 from vpp.service.steering import setpoints
 from vpp.service.trading import log as tradelog
 
@@ -24,6 +25,8 @@ BULKY = (
     reporting.ANSWER,
     tradelog.REASONS,
     iec104orders.ORDER,
+    noting.CAME,
+    noting.EXPECTED,
 )
 """Kinds of entries; they make up more than nine tenths of a journal."""
 
