@@ -27,6 +27,7 @@ from vpp.commands.plan import plan
 from vpp.commands.report import report
 from vpp.commands.run import run
 from vpp.commands.schema import schema
+from vpp.commands.strategies import strategies_app
 from vpp.commands.timeline import timeline
 from vpp.errors import ConfigError, VppError
 
@@ -54,6 +55,7 @@ app.command()(timeline)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(device_app, name="device")
 app.add_typer(people_app, name="people")
+app.add_typer(strategies_app, name="strategies")
 
 
 def main() -> NoReturn:

@@ -17,7 +17,10 @@ from vpp.errors import ConfigError
 def check(
     park: Annotated[Path, typer.Argument(help="The park file, or a market file.")],
     diff: Annotated[
-        Path | None, typer.Option(help="An older file of the same kind: tell what rules changed.")
+        Path | None,
+        typer.Option(
+            help="An older file of the same kind: tell what changed in rules and strategies."
+        ),
     ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Look at this machine and at whom the park must reach.")
@@ -92,4 +95,4 @@ def _tell(
     for line in changed or ():
         print(line)
     if changed == ():
-        print("no market rule changes")
+        print("neither market rules nor strategies change")

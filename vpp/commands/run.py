@@ -26,12 +26,13 @@ def run(
 ) -> None:
     """Run the daemon for a live park until it is stopped."""
     from vpp.service.daemon import run_daemon
-    from vpp.service.park.parkfile import load_park
+    from vpp.service.tuning.wiring import load_to_run
+    from vpp.service.wiring import JOURNAL_FILE
 
     log_from(log)
     asyncio.run(
         run_daemon(
-            load_park(park),
+            load_to_run(park, data / JOURNAL_FILE),
             data=data,
             host=host,
             port=port,

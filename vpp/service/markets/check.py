@@ -7,9 +7,10 @@ from typing import Any
 
 from vpp.errors import ConfigError
 from vpp.service.markets.diff import pack_differences
-from vpp.service.markets.pack import Pack, read_pack
+from vpp.service.markets.pack import read_pack
 from vpp.service.park.config import read_document
 from vpp.service.park.parkfile import load_park
+from vpp.service.tuning.differences import differences
 
 
 def is_market(path: Path) -> bool:
@@ -42,7 +43,7 @@ def market_facts(path: Path) -> dict[str, Any]:
 
 
 def changes(old: Path, new: Path) -> tuple[str, ...]:
-    """What changes in market rules from one park file, or market file, to another, in words.
+    """What changes in market rules and strategies from one park file, or market file, to another, in words.
 
     Raises:
         ConfigErrors: One of them is not in order.
@@ -54,15 +55,16 @@ def changes(old: Path, new: Path) -> tuple[str, ...]:
             where="--diff",
             fix="Give two of one kind",
         )
-    before, after = _packs(old), _packs(new)
-    if is_market(new) and before[0].product_id != after[0].product_id:
+    if not is_market(new):
+        older, newer = load_park(old), load_park(new)
+        steered = differences(older.strategies.section, newer.strategies.section)
+        rules = pack_differences(older.packs, newer.packs)
+        return (*rules, *(f"strategies: {line}" for line in steered))
+    before, after = (read_pack(old),), (read_pack(new),)
+    if before[0].product_id != after[0].product_id:
         raise ConfigError(
             f"{before[0].product_id} and {after[0].product_id} are two products",
             where="--diff",
             fix="Give an older file of the same product",
         )
     return pack_differences(before, after)
-
-
-def _packs(path: Path) -> tuple[Pack, ...]:
-    return (read_pack(path),) if is_market(path) else load_park(path).packs

@@ -81,8 +81,10 @@ class Preview:
     """Share of the back-test's span that each life is through."""
 
 
-def start(plant: Plant, new: Strategies, days: int, now: datetime) -> Preview:
-    """Begin a preview of `new` beside what runs, or waits.
+def start(
+    plant: Plant, new: Strategies, days: int, now: datetime, *, every: timedelta = EVERY
+) -> Preview:
+    """Begin a preview of `new` beside what runs, or waits; `days` are played again, a plan `every` so often.
 
     Raises:
         ConflictError: One runs already.
@@ -105,7 +107,7 @@ def start(plant: Plant, new: Strategies, days: int, now: datetime) -> Preview:
     desk.previews[preview.preview_id] = preview
     for oldest in list(desk.previews)[:-KEPT]:
         del desk.previews[oldest]
-    task = asyncio.create_task(fill(plant, preview, days), name=preview.preview_id)
+    task = asyncio.create_task(fill(plant, preview, days, every), name=preview.preview_id)
     desk.previewing = task
     return preview
 
@@ -118,12 +120,12 @@ async def cancel(plant: Plant, preview: Preview) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def fill(plant: Plant, preview: Preview, days: int) -> None:
+async def fill(plant: Plant, preview: Preview, days: int, every: timedelta) -> None:
     """Find all of it out; whatever fails is told in the preview."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_fill_plan(plant, preview))
-            group.create_task(_fill_backtest(plant, preview, days))
+            group.create_task(_fill_backtest(plant, preview, days, every))
         preview.state, preview.doing, preview.progress = "done", "done", 1.0
     except asyncio.CancelledError:
         preview.state, preview.doing = "cancelled", "cancelled"
@@ -178,7 +180,7 @@ def _read(content: bytes) -> PreviewPlanView | str:
 # ---------------------------------------------------------------- back-test
 
 
-async def _fill_backtest(plant: Plant, preview: Preview, days: int) -> None:
+async def _fill_backtest(plant: Plant, preview: Preview, days: int, every: timedelta) -> None:
     if days == 0:
         preview.no_backtest = "none was asked for"
         return
@@ -194,7 +196,9 @@ async def _fill_backtest(plant: Plant, preview: Preview, days: int) -> None:
 
     preview.doing = f"plays {span_in_words(plant.file, span)} again"
     try:
-        lives = await both_lives(plant.file, preview.old, preview.new, span, progress=progress)
+        lives = await both_lives(
+            plant.file, preview.old, preview.new, span, every=every, progress=progress
+        )
     except VppError as error:
         preview.no_backtest = str(error)
         return
@@ -213,6 +217,7 @@ async def both_lives(
     new: Strategies,
     span: Interval,
     *,
+    every: timedelta = EVERY,
     progress: Callable[[str, datetime], None],
 ) -> tuple[Lived, Lived]:
     """The span lived through under both versions, side by side.
@@ -231,7 +236,7 @@ async def both_lives(
         Variant(name="new", file=replace(file, strategies=new)),
     ]
     options = BacktestOptions(
-        span=span, every=EVERY, foresight=False, period=STEP, device_step=STEP
+        span=span, every=every, foresight=False, period=STEP, device_step=STEP
     )
     first, second = (await compare(variants, options, progress=progress)).lives
     return first, second
@@ -282,7 +287,7 @@ def backtest_view(lives: tuple[Lived, Lived], span: str) -> PreviewBacktestView:
         ],
         old=life_figures(old),
         new=life_figures(new),
-        note=f"{span}, simulated devices and market, a plan each hour, devices steered each quarter-hour",
+        note=f"{span}, simulated devices and market, devices steered each quarter-hour",
     )
 
 
