@@ -1,0 +1,101 @@
+"""View 4 in a real browser: gates, the book, offers drawn, and what a person does about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.service.test_presubmit import ask
+from tests.web.site import EVERY_LOOK, Site
+from vpp.service.plant import Plant
+from vpp.service.trading.desk import TradingDesk
+
+PRODUCT = "se3-day-ahead"
+
+
+@pytest.fixture(autouse=True)
+def _a_bid_set(site: Site) -> Iterator[None]:
+    """One bid set of tomorrow in the book, made once; nothing is by hand or locked before a test."""
+    if not site.plant.book.all_bids():
+        site.run(bid(site.plant))
+    site.plant.trade = TradingDesk()
+    yield
+    site.plant.trade = TradingDesk()
+
+
+async def bid(plant: Plant) -> None:
+    assert await ask(plant, "web-1", plant.clock.now()) == "made"
+
+
+async def close_dialog(page: Page, button: str) -> None:
+    await page.get_by_label("Your name").fill("Li")
+    await page.get_by_label("Reason").fill("agreed by telephone")
+    await page.locator("dialog").get_by_role("button", name=button, exact=True).click()
+    await expect(page.locator("dialog")).to_have_count(0)
+
+
+@EVERY_LOOK
+def test_every_product_counts_down_to_its_gate(site: Site, language: str, phone: bool) -> None:
+    async def look(page: Page) -> None:
+        row = page.locator("tbody tr", has_text=PRODUCT)
+        # 11:00 in Stockholm, the gate is at noon
+        await expect(row).to_contain_text(
+            "closes in 60 min" if language == "en" else "60 分钟后截止"
+        )
+        await expect(row).to_contain_text("open" if language == "en" else "有效")
+
+    site.see("market", look, language=language, phone=phone)
+
+
+@EVERY_LOOK
+def test_a_product_shows_its_book_its_offers_and_what_is_unverified(
+    site: Site, language: str, phone: bool
+) -> None:
+    async def look(page: Page) -> None:
+        await expect(
+            page.locator("caption", has_text="Book" if language == "en" else "申报簿")
+        ).to_be_visible()
+        await expect(page.locator(".chart canvas")).to_have_count(2)  # nothing is owed yet
+        await expect(page.locator("ul.fields li")).to_contain_text(["calendar.gate_open"])
+        await expect(page.locator("tr[data-key*='/buy/']").first).to_contain_text("MW @")
+
+    site.see(f"market/{PRODUCT}", look, language=language, phone=phone)
+
+
+def test_a_lock_is_asked_for_with_name_and_reason_and_shown(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await page.get_by_role("button", name="Lock", exact=True).first.click()
+        await close_dialog(page, "Lock")
+        await expect(page.get_by_text("agreed by telephone")).to_be_visible()
+        (lock,) = site.plant.trade.locks.values()
+        assert (lock.locked, lock.by) == (True, "Li")
+        await page.get_by_role("button", name="Unlock", exact=True).first.click()
+        await close_dialog(page, "Unlock")
+        await expect(page.get_by_role("button", name="Unlock")).to_have_count(0)
+
+    site.see(f"market/{PRODUCT}", look)
+
+
+def test_a_bid_is_changed_checked_and_let_hold(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await page.get_by_role("button", name="Write by hand…").click()
+        edit = page.get_by_role("region", name="Edit by hand…")
+        size = edit.get_by_label("MW", exact=True).first
+        before = await size.input_value()
+        await size.fill("0.05")
+        await edit.get_by_role("button", name="Check").click()
+        await expect(edit.get_by_role("status")).to_contain_text("not in lots of 0.1")
+        await size.fill("0.1")
+        await edit.get_by_role("button", name="Check").click()
+        await expect(edit.get_by_role("status")).to_contain_text("keeps every rule")
+        assert before != "0.1"
+        await edit.get_by_role("button", name="Let it hold…").click()
+        await close_dialog(page, "Let it hold…")
+        await expect(page.get_by_text("they leave with the next request")).to_be_visible()
+        (hand,) = site.plant.trade.by_hand.values()
+        assert (hand.by, hand.reason) == ("Li", "agreed by telephone")
+        assert str(hand.bids[0].offer.priced_mw[0][0]) == "0.1"
+
+    site.see(f"market/{PRODUCT}", look, forgive=("503",))
