@@ -24,10 +24,7 @@ def check(document: Document, section: StrategiesSection, ground: Ground) -> lis
             faults.append(document.fault((*path, "name"), f"{one.name!r} names {first} already"))
         seen.setdefault(one.name, place)
         faults += _scope_faults(document, path, one, ground)
-        for name in one.overrides:
-            faults += _unknown(
-                document, (*path, "overrides", name), name, enterprises, "enterprise"
-            )
+        faults += _override_faults(document, path, one, ground)
     for name, member in section.members.items():
         at: KeyPath = ("members", name)
         if name not in enterprises:
@@ -41,6 +38,23 @@ def check(document: Document, section: StrategiesSection, ground: Ground) -> lis
                 where = (*at, key, number, "resources", place)
                 faults += _unknown(document, where, resource, owned, f"resource of {name}")
     return faults
+
+
+def _override_faults(
+    document: Document, path: KeyPath, one: StrategySection, ground: Ground
+) -> Iterator[Fault]:
+    """Overrides of enterprises that are not there, or where the strategy never holds."""
+    park = ground.park
+    points, resources = scoped(one.scope, ground)
+    within = {park.point_by_id[name].enterprise_id for name in points}
+    within |= {park.resource_by_id[name].enterprise_id for name in resources}
+    enterprises = [e.enterprise_id for e in park.enterprises]
+    for name in one.overrides:
+        where = (*path, "overrides", name)
+        if name not in enterprises:
+            yield from _unknown(document, where, name, enterprises, "enterprise")
+        elif name not in within:
+            yield document.fault(where, f"{name} is not in its scope")
 
 
 def _scope_faults(
