@@ -152,6 +152,41 @@ def test_energy_that_another_market_took_is_kept_for_it(make: Make) -> None:
     assert mwh(bids, Side.SELL) == 0.25  # 1 MWh is stored, three quarters of it are sold
 
 
+def test_what_a_strategy_keeps_in_a_store_is_not_for_sale(make: Make) -> None:
+    """1 of 2 MWh is stored; 0.7 MWh are to stay from six o'clock on."""
+    park = make.park([make.battery()])
+    schedule = make.schedule(park, HORIZON)
+    kept = np.full(96, np.nan)
+    kept[24:] = 700.0
+    schedule = replace(schedule, kept_kwh={ResourceId("bess"): kept})
+    assert mwh(bids_of(make.product(), park, schedule), Side.SELL) == pytest.approx(0.3)
+
+
+def test_nothing_of_a_store_that_is_left_alone_is_for_sale(make: Make) -> None:
+    park = make.park([make.battery()])
+    schedule = make.schedule(park, HORIZON, net_value=prices(70, 10))
+    alone = np.zeros(96, dtype=bool)
+    alone[68:80] = True
+    bids = bids_of(make.product(), park, replace(schedule, left_alone={ResourceId("bess"): alone}))
+    assert hours(bids, Side.SELL) & set(range(68, 80)) == set()
+    assert hours(bids, Side.BUY) == {10, 11, 12, 13}
+
+
+def test_headroom_that_a_strategy_keeps_for_itself_is_not_for_sale(make: Make) -> None:
+    """400 kW are kept upwards for the park itself: 0.6 of 1 MW are left to sell."""
+    park = make.park([make.battery()])
+    schedule = make.schedule(park, HORIZON)
+    kept = Reserve(
+        kept_kw={ResourceId("bess"): np.full(96, 400.0)},
+        sold_kw=np.zeros(96),
+        lacking_kw=np.zeros(96),
+        call_hours=1.0,
+    )
+    bids = bids_of(make.product(), park, replace(schedule, reserve={"storm up": kept}))
+    assert mwh(bids, Side.SELL) == pytest.approx(0.6)
+    assert max(most_mw(bid.offer) for bid in bids if bid.side is Side.SELL) <= Decimal("0.6")
+
+
 def test_reserve_that_is_sold_leaves_no_energy_to_sell(make: Make) -> None:
     park = make.park([make.battery()])
     held = capacity(make, Direction.UP, delivery_interval=timedelta(hours=1))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -66,6 +67,9 @@ class Reserve:
     relief_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
     """How much of what a storage keeps is charging that would stop (up), or discharging that would
     stop (down); the rest of `kept_kw` is what it would feed or draw beside its plan."""
+
+    call_hours: float = inf
+    """So long a call of it may last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,6 +142,13 @@ class Schedule:
 
     stored_kwh: Mapping[ResourceId, Floats]
     """Energy in each storage at the end of each step, shape (T,)."""
+
+    kept_kwh: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """The least that strategies want kept in each storage at the end of each step, no more than the plan keeps
+    itself; shape (T,), NaN where they want nothing. It is not for sale."""
+
+    left_alone: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
+    """Steps in which a resource is not steered, shape (T,): nothing of it is for sale."""
 
     temperature_degc: Mapping[ResourceId, Floats]
     """Temperature of each zone at the end of each step, shape (T,)."""

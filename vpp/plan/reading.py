@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from vpp.plan.prices import broken_limits, limit_prices
 from vpp.plan.problem import Problem
 from vpp.plan.programme import Programme
 from vpp.plan.reserve import reserve_of
-from vpp.plan.terms import Commitment
+from vpp.plan.terms import Commitment, StoredFloor, Term
 
 
 def schedule_of(
@@ -48,6 +48,8 @@ def schedule_of(
         power_kw=programme.base_kw + (programme.power @ x).reshape(programme.base_kw.shape),
         port_kw=_ports(programme, x),
         stored_kwh=fleet.storages.stored_profiles(x),
+        kept_kwh=_kept_kwh(problem.terms, fleet.storages.stored_profiles(x)),
+        left_alone=view.left_alone,
         temperature_degc=fleet.zones.temperatures(x),
         connection_point_kw=dict(zip(point_ids, points, strict=True)),
         net_kw=points.sum(axis=0),
@@ -89,6 +91,19 @@ def schedule_of(
         strategy_version=problem.options.strategy_version,
         input_digest=programme.digest(),
     )
+
+
+def _kept_kwh(
+    terms: Sequence[Term], stored_kwh: Mapping[ResourceId, Floats]
+) -> dict[ResourceId, Floats]:
+    """The highest floor under each storage, no higher than what it holds."""
+    kept: dict[ResourceId, Floats] = {}
+    for term in terms:
+        if isinstance(term, StoredFloor):
+            for name in term.least_kwh.keys() & stored_kwh.keys():
+                floor = np.minimum(term.least_kwh[name], stored_kwh[name])
+                kept[name] = np.fmax(kept[name], floor) if name in kept else floor
+    return kept
 
 
 def _ports(programme: Programme, x: Floats) -> dict[ResourceId, dict[NodeId, Floats]]:

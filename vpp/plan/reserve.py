@@ -90,6 +90,7 @@ def reserve_of(one: Headroom, x: Floats) -> Reserve:
         sold_kw=x[one.sold],
         lacking_kw=x[one.lacking],
         relief_kw=dict(zip(one.storage_names, relief, strict=True)),
+        call_hours=one.term.activation_hours,
     )
 
 

@@ -116,6 +116,9 @@ def movers_of(
                 up_price = down_price = np.full(len(planned), resource.cost_per_kwh)
             case _:
                 continue
+        if (alone := schedule.left_alone.get(name)) is not None:
+            rests = fine(alone.astype(float)) > 0
+            least, most = (np.where(rests, planned, kw) for kw in (least, most))
         found.append(
             Mover(
                 resource=resource,
@@ -138,11 +141,12 @@ def _at_will(of: Generator) -> bool:
     return not of.weather_driven and of.on_off is None and of.ramp_kw_per_min == inf
 
 
-def bound(mover: Mover, stored_kwh: float, hours: float) -> None:
+def bound(mover: Mover, stored_kwh: float, hours: float, kept_kwh: Floats) -> None:
     """How much may leave and enter the store by each step's end, as long as `rest_kw` is what it does.
 
     What cannot be at rest, since the store is full or at its floor or its power tapers, is cut. Where
-    power tapers nothing more is handed out: what is left there is left.
+    power tapers nothing more is handed out: what is left there is left. `kept_kwh` is what must stay at each
+    step's end, shape (T,), NaN where nothing is asked.
     """
     of = mover.resource
     if not isinstance(of, Storage):
@@ -161,6 +165,7 @@ def bound(mover: Mover, stored_kwh: float, hours: float) -> None:
     stored = np.array(path)
     floor = max(of.min_soc, of.reserve_soc, of.discharge_taper_soc) * of.capacity_kwh
     mover.left_kwh = stored - floor
+    mover.left_kwh[1:] = np.fmin(mover.left_kwh[1:], stored[1:] - kept_kwh)
     # A store that is full takes nothing, though it loses some the next moment.
     lost_kwh = (1 - of.kept(hours)) * of.capacity_kwh
     mover.room_kwh = of.charge_taper_soc * of.capacity_kwh - stored - lost_kwh

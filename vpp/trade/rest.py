@@ -102,7 +102,9 @@ class _Held:
     obliged: NDArray[np.bool_]
     """Steps in which energy is traded already."""
     reserve: Mapping[tuple[ProductId, bool], Floats]
-    """kW by product and direction (True: upwards)."""
+    """kW by product and direction (True: upwards), with what strategies keep beside what is sold."""
+    sold: frozenset[ProductId]
+    """Products of which something is sold."""
 
 
 def rest_of(
@@ -129,7 +131,7 @@ def rest_of(
     plan = schedule.horizon
     grid = Horizon(plan.start + first * plan.step, plan.step / parts, (plan.steps - first) * parts)
     spans = tuple(slice(grid.index(i.start), grid.index(i.end)) for i in intervals)
-    held = _held(product, position, grid, products)
+    held = _held(product, position, grid, products, schedule, fine)
     extra_kw, worth, stored_worth = hedged(product, schedule)
     nodes, movers = Nodes(park, schedule, fine), movers_of(unit, park, schedule, stored_worth, fine)
     stores = [m for m in movers if isinstance(m.resource, Storage)]
@@ -140,7 +142,13 @@ def rest_of(
     net_kw = net_kw + _stand_still(stores, nodes, still)
     for mover in stores:
         before = mover.rest_kw.copy()
-        bound(mover, stored_before(_store(mover), schedule, first), grid.step_hours)
+        kept_kwh = schedule.kept_kwh.get(mover.resource.resource_id)
+        bound(
+            mover,
+            stored_before(_store(mover), schedule, first),
+            grid.step_hours,
+            np.full(grid.steps, np.nan) if kept_kwh is None else fine(kept_kwh),
+        )
         nodes.shift(mover.resource.resource_id, mover.rest_kw - before)
         mover.high_kw, mover.low_kw = mover.rest_kw.copy(), mover.rest_kw.copy()
         net_kw = net_kw + mover.rest_kw - before
@@ -202,15 +210,31 @@ def first_step(
     return horizon.index(delivery.start), parts
 
 
+def _own(
+    schedule: Schedule, products: Mapping[ProductId, MarketProduct], fine: Fine
+) -> dict[tuple[ProductId, bool], Floats]:
+    """Headroom that strategies keep by the plan and no market knows, by its name and direction."""
+    found = {}
+    for key, reserve in schedule.reserve.items():
+        name, _, way = key.rpartition(" ")
+        if ProductId(name) not in products and reserve.kept_kw:
+            found[ProductId(name), way == "up"] = fine(sum(reserve.kept_kw.values(), np.zeros(1)))
+    return found
+
+
 def _held(
     product: MarketProduct,
     position: Position,
     grid: Horizon,
     products: Mapping[ProductId, MarketProduct],
+    schedule: Schedule,
+    fine: Fine,
 ) -> _Held:
     known = {product.product_id: product, **products}
     energy = energy_of(known.values())
+    sold = held_kw(position, known, grid, offering=product)
     return _Held(
+        sold=frozenset(name for name, _ in sold),
         energy_kw=position.committed_kw(grid, energy),
         obliged=np.array(
             [
@@ -218,7 +242,7 @@ def _held(
                 for step in grid.intervals()
             ]
         ),
-        reserve=held_kw(position, known, grid, offering=product),
+        reserve=sold | _own(schedule, known, fine),
     )
 
 
@@ -251,6 +275,10 @@ def _keep(
         for block in _blocks(kw):
             owed = float(kw[block.start])
             hours = (block.stop - block.start) * _step_hours(rest)
+            if (
+                plan is not None and name not in held.sold
+            ):  # kept for ourselves: as long as a call may last
+                hours = min(hours, plan.call_hours)
             for planned in (True, False):
                 for mover in rest.movers:
                     own = kept.get(mover.resource.resource_id)

@@ -1,4 +1,4 @@
-"""Energy that stores must keep for reserve that is sold: nothing else may spend it.
+"""Energy that stores must keep, for reserve that is sold or because a strategy wants it: nothing else spends it.
 
 The plan has put it there (`vpp/plan/reserve.py`). Between two plans it is the guard that sees to it, whatever
 makes up for the quarter-hour. While a product is called its energy is there to be used, and a person who takes a
@@ -34,6 +34,10 @@ def reserved_kwh(plant: Plant, now: datetime) -> Floats | None:
             kept = schedule.reserve.get(term.key)
             if kept is not None:
                 reserved += _stored_kwh(plant, term, kept, step)
+    for name, kept_kwh in schedule.kept_kwh.items():
+        at = plant.units.index[name]
+        least_kwh = plant.units.min_soc[at] * plant.units.capacity_kwh[at]
+        reserved[at] = np.fmax(reserved[at], kept_kwh[step] - least_kwh)
     for name, held in plant.acting.overrides.items():
         if held.holds(now) and held.low_kw == held.high_kw:
             reserved[plant.units.index[name]] = 0.0
