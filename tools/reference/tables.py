@@ -112,7 +112,8 @@ def _plain(rule: Schema, parts: Definitions) -> str:
                 inner = ", ".join(said(one, parts) for one in rule["prefixItems"])
             return f"list of {inner}{_bounds(rule, 'minItems', 'maxItems', 'of them')}"
         case "object":
-            value = rule.get("additionalProperties")
+            named = list(rule.get("patternProperties", {}).values())
+            value = named[0] if named else rule.get("additionalProperties")
             return f"name: {said(value, parts)}" if isinstance(value, Mapping) else "settings"
         case "boolean":
             return "yes or no"
