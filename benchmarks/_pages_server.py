@@ -27,7 +27,7 @@ from benchmarks._fieldpark import field_park
 from benchmarks._park import NoLink, a_park
 from benchmarks.harness import log_to_stderr
 from vpp.clock import WallClock
-from vpp.model.time import QUARTER, isoformat, latest_boundary
+from vpp.model.time import isoformat, latest_boundary
 from vpp.sense.state import freeze
 from vpp.service import cycle, trace
 from vpp.service.http import serve
@@ -39,8 +39,7 @@ from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 
-TOLD_EVERY = 3
-"""Ticks between two events that make pages read again."""
+MINUTE = timedelta(minutes=1)
 
 Hear = Callable[[int], None]
 """Lets devices be heard, at the tick of this number."""
@@ -49,12 +48,13 @@ Hear = Callable[[int], None]
 async def demo(folder: Path) -> tuple[Plant, Hear]:
     park = a_park(clocktime(11), folder)
     plant, fleet = park.plant, park.fleet
-    plant.clock = WallClock(start=plant.clock.now(), speed=1)
+    stood = plant.clock.now()
     plant.reconciled = True
-    await cycle.plan(plant, latest_boundary(plant.clock.now(), QUARTER))
+    await cycle.plan(plant, stood)
+    plant.clock = WallClock(start=stood + MINUTE, speed=60)
 
     def hear(tick: int) -> None:
-        fleet.step(plant.clock.now())
+        fleet.step(latest_boundary(plant.clock.now(), MINUTE))
         for where, payload in park.messages():
             take(plant, where, payload)
 
@@ -107,8 +107,7 @@ async def live(plant: Plant, hear: Hear, stop: asyncio.Event) -> None:
         now = plant.clock.now()
         trace.keep(plant, freeze(plant.file.park, plant.intake.newest, now), None, now)
         tick += 1
-        if tick % TOLD_EVERY == 0:
-            plant.events.emit("bid", "something that pages read again for", at=now, sent_s=time())
+        plant.events.emit("bid", "something that pages read again for", at=now, sent_s=time())
         await asyncio.sleep(1)
 
 

@@ -41,7 +41,7 @@ class Size:
 
 
 FULL = Size(pages=100, deaf=5, seconds=20, batteries=10_000)
-SMALL = Size(pages=4, deaf=0, seconds=1.5, batteries=100)
+SMALL = Size(pages=4, deaf=0, seconds=2, batteries=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def measure(small: bool) -> list[Figure]:
     )  # fmt: skip
     if not small:
         with served(str(size.batteries)) as service:
-            longest_ms, gap_ms = asyncio.run(tree_pauses(service.address))
+            longest_ms, gap_ms = asyncio.run(tree_pauses(service.address, size.batteries))
         figures += [
             Figure(name="tree: longest task", measured=longest_ms, unit="ms", at_most=100),
             Figure(name="tree: longest gap of frames", measured=round(gap_ms, 1), unit="ms"),
@@ -124,7 +124,7 @@ async def _looked_at(service: Service, size: Size) -> list[Figure]:
         asyncio.create_task(page(service.address, VIEWS[n % len(VIEWS)], n, seen))
         for n in range(size.pages)
     ]
-    await asyncio.sleep(min(5.0, size.seconds))
+    await asyncio.sleep(size.seconds / 4)
     seen.measuring = True
     looked = await _cpu_share(service, size.seconds)
     open_mib = service.resident_mib()
@@ -148,6 +148,7 @@ async def _looked_at(service: Service, size: Size) -> list[Figure]:
         Figure(name="reads a second", measured=round(seen.reads / size.seconds, 1)),
         Figure(name="processor, share of a core", measured=round(100 * (looked - alone), 1), unit="%", at_most=20),
         Figure(name="processor without pages", measured=round(100 * alone, 1), unit="%"),
+        Figure(name="memory of the service", measured=round(open_mib, 1), unit="MiB"),
         Figure(name="memory of the pages", measured=round(open_mib - before_mib, 1), unit="MiB", at_most=50),
         Figure(name="memory after a storm", measured=round(after_mib - before_mib, 1), unit="MiB", at_most=50),
         Figure(name="event heard, p99", measured=round(1000 * percentile(seen.heard_s, 0.99)), unit="ms", at_most=1000),

@@ -46,6 +46,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "iec104",
         "net_position",
         "ocpp",
+        "pages",
         "planner",
         "programmes",
         "reporting",
@@ -64,6 +65,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "forecast",
         "iec104",
         "ocpp",
+        "pages",
         "planner",
         "reporting",
         "--small",
@@ -93,6 +95,8 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert (measured["points_1s"], measured["points_4s"], measured["points_60s"]) == (240, 60, 4)
     assert (measured["sum_error_w"], measured["old_values_frozen"]) == (0, 0)
     assert measured["old_values_told"] > 60
+    assert (measured["pages"], measured["deaf listeners let go"]) == (4, 0)
+    assert measured["all files of the page, packed"] <= 300
 
 
 def test_a_name_that_does_not_exist_is_bad_input() -> None:
