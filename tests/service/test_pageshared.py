@@ -26,6 +26,7 @@ class Kitchen:
     newest: int = 1
     at_s: float = 1000.0
     made: int = 0
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -35,6 +36,7 @@ class Kitchen:
     async def make(self) -> web.Response:
         self.made += 1
         number = self.made
+        self.begun.set()
         await self.gate.wait()
         return web.Response(body=b"%d" % number)
 
@@ -88,8 +90,7 @@ def test_who_asks_after_an_event_never_gets_what_was_begun_before_it() -> None:
         kitchen = Kitchen()
         kitchen.gate.clear()
         early = asyncio.create_task(kitchen.ask())
-        while kitchen.made == 0:
-            await asyncio.sleep(0)
+        await kitchen.begun.wait()
         kitchen.newest, kitchen.at_s = 2, kitchen.at_s + LEAST_S
         late = asyncio.create_task(kitchen.ask())
         await asyncio.sleep(0)
