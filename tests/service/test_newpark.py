@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,20 @@ def test_a_note_full_of_yaml_stays_a_comment(tmp_path: Path) -> None:
 
     assert file.park.enterprises[0].name == "mill: {x: ["
     assert isinstance(file.park.resources[0], FixedLoad)
+
+
+@pytest.mark.parametrize("like", ["demo", "demo_cn"])
+def test_every_example_of_a_strategy_is_taken_by_removing_its_mark(
+    tmp_path: Path, like: str
+) -> None:
+    new_park(tmp_path / "own", source=None, like=like)
+    file = tmp_path / "own" / "strategies.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"^#(  (?:- | ))", r"\1", text, flags=re.MULTILINE), encoding="utf-8")
+
+    names = [one.name for one in load_park(tmp_path / "own" / "park.yaml").strategies.entries]
+
+    assert names == ["trading", "evening-peak", "own-sun", "ready-cars"]
 
 
 def test_the_command_says_what_it_wrote_and_what_is_next(tmp_path: Path) -> None:

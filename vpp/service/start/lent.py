@@ -54,6 +54,11 @@ class Lent:
         return tuple((file, tree["id"]) for file, tree in read if tree["kind"].startswith("energy"))
 
     @property
+    def money(self) -> float:
+        """Units of its currency in a euro, for costs that are assumed: of the order, no rate of a day."""
+        return 1.0 if self.tree["currency"] == "EUR" else 8.0
+
+    @property
     def demand_by_contract(self) -> bool:
         """Whether its tariff bills by contract and transformer."""
         return any("form" in tariff.get("demand", {}) for tariff in self.tree["tariffs"])

@@ -112,7 +112,6 @@ def members(table: Table, lent: Lent) -> tuple[Enterprise, ...]:
     Raises:
         ConfigErrors: Every fault of every row, where it stands.
     """
-    money = 1.0 if lent.tree["currency"] == "EUR" else 8.0
     outdoor = lent.tree["simulation"]["outdoor"]["series"][0]["id"]
     enterprises: dict[str, Enterprise] = {}
     points: dict[str, str] = {}
@@ -120,7 +119,7 @@ def members(table: Table, lent: Lent) -> tuple[Enterprise, ...]:
     names: dict[str, int] = {}
     faults: list[Fault] = []
     for place in range(len(table.rows)):
-        row = Row(table, place, money, outdoor)
+        row = Row(table, place, lent.money, outdoor)
         name, told = (row.cells.get(key) for key in ("resource", "enterprise"))
         if name is None:
             row.fault("resource", "is missing: what it is called")

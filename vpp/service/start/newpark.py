@@ -114,7 +114,7 @@ def _write(
     shutil.copyfile(source, into / "resources.csv")
     written = {
         "park.yaml": park_text(name, "resources.csv", enterprises, lender),
-        "strategies.yaml": strategy_text(lender),
+        "strategies.yaml": strategy_text(lender, enterprises),
         "README.md": next_steps(name, table, enterprises, lender),
     }
     for file_name, text in written.items():

@@ -33,7 +33,7 @@ While the demo runs, the page is at http://127.0.0.1:8080. Loads and PV borrow m
    `markets` (the files in `markets/` say which of their rules nobody has verified), `forecasts.site`.
 3. Give each meter and device its protocol; without a section it speaks MQTT (docs/adapters.md).
 
-4. Change `strategies.yaml` and see before it is live what it does (`vpp schema strategies`, docs/strategies.md).
+4. Take one of the examples in `strategies.yaml`, and see before it is live what it does (`vpp strategies preview`).
 
 ## Then: run it
 
