@@ -63,6 +63,7 @@ ALLOWED: dict[str, set[str]] = {  # the longest name that fits rules; itself is 
     "vpp.service.window.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.reports.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.livecheck.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
+    "vpp.service.tuning.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.results.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.service.devicetest.wiring": EVERYTHING_BELOW_SERVICE | {"vpp.service", "adapters"},
     "vpp.commands": EVERYTHING_BELOW_SERVICE | {"vpp.service"},

@@ -21,6 +21,7 @@ from vpp.ports import JournalEntry
 from vpp.service import cycle
 from vpp.service.demo.demo import Run
 from vpp.service.forecasting.schema import ForecastsSection
+from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.steering import setpoints
 from vpp.service.strategies.reading import parse_strategies
@@ -53,13 +54,17 @@ def dearer(text: str) -> str:
     return f"{head}{key} {value}{rest}"
 
 
+def quick(file: ParkFile) -> ParkFile:
+    """The park without models that learn."""
+    simple = {"series": [{"match": "*", "candidates": ["seasonal-baseline"]}]}
+    return replace(file, forecasts=ForecastsSection.model_validate(simple))
+
+
 @pytest.fixture(scope="module")
 def changed(
     small_park: MakePark, play: Play, eve: Eve, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Played, Seen, Path]:
-    quick = {"series": [{"match": "*", "candidates": ["seasonal-baseline"]}]}
-    file = replace(small_park(), forecasts=ForecastsSection.model_validate(quick))
-    seen = Seen()
+    file, seen = quick(small_park()), Seen()
     data = tmp_path_factory.mktemp("data") / "new"
 
     async def operate(run: Run, until: Until) -> None:
@@ -116,7 +121,7 @@ def test_a_preview_tells_the_change_the_days_played_again_and_the_plan(
 
 
 def test_days_that_are_over_are_played_again_under_both(small_park: MakePark) -> None:
-    file = small_park()
+    file = quick(small_park())
     other = parse_strategies(
         dearer(file.strategies.text).encode(), file.strategies.ground, name="other"
     )
