@@ -91,6 +91,17 @@ def test_a_receiver_reads_the_message_in_words_and_numbers() -> None:
     assert data["answer_url"] == LINK
 
 
+def test_a_receiver_reads_of_an_alarm_what_it_is_and_nothing_to_answer() -> None:
+    erp = Erp()
+    assert handed_over(erp, Topic.ALARM) == Handed(what="answered 204")
+
+    ((_, body),) = erp.got
+    whole = msgspec.json.decode(body)
+    assert whole["type"] == "alarm"
+    told = {"message_id", "alarm_id", "person", "place", "why", "subject", "text"}
+    assert whole["data"].keys() == told
+
+
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     erp = Erp()
     handed_over(erp)

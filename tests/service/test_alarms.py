@@ -23,9 +23,11 @@ from vpp.service.alarms.desk import AlarmDesk
 from vpp.service.alarms.escalate import NEVER
 from vpp.service.alarms.schema import AlarmsSection, kinds_of
 from vpp.service.alarms.watch import HAPPENS, READ_OFF, conditions
+from vpp.service.api.pages import web_folder
 from vpp.service.events import Severity
 from vpp.service.kill import ALL
 from vpp.service.links.health import LinkHealth
+from vpp.service.park.config import Fault
 from vpp.service.plant import Plant
 from vpp.service.shift import audit, shift
 from vpp.service.shift.desk import ShiftDesk
@@ -440,3 +442,25 @@ async def test_the_log_survives_a_restart(plant: Plant) -> None:
     assert list(plant.shifts.entries) == [first, second]
     assert list(plant.shifts.handovers) == [made]
     assert second.number == 2
+
+
+def test_every_act_of_the_audit_has_words() -> None:
+    words = (web_folder() / "js" / "words" / "desk.js").read_text(encoding="utf-8")
+    acts = {*audit.ACTS.values(), "release", "acknowledge", "shelve", "unshelve", "escalate"}
+    for act in acts - {"alarm"}:
+        assert words.count(f'"desk.act.{act}":') == 2, act
+
+
+@acted
+async def test_a_broken_strategy_file_is_an_alarm_until_it_is_mended(scene: Scene) -> None:
+    plant = scene.plant
+    fault = Fault(file="s.yaml", line=3, column=5, path="strategies.0", what="is no strategy")
+    plant.tuning.seen = replace(plant.tuning.seen, faults=(fault, fault))
+    await scene.look(last=MINUTE)
+    (alarm,) = scene.shown()
+    assert alarm.condition.kind == "strategy_broken"
+    assert alarm.condition.detail.endswith("is no strategy (and 1 more)")
+
+    plant.tuning.seen = replace(plant.tuning.seen, faults=())
+    await scene.look(since=2 * MINUTE, last=MINUTE)
+    assert scene.shown()[0].state is AlarmState.RETURNED

@@ -27,7 +27,7 @@ from vpp.service.record import append, append_all
 ALARM, ALARM_ACT = "alarm", "alarm_act"
 """Kinds of journal entries: what became of an alarm by itself, and by a person; by alarm and step."""
 
-LONGEST_TICK, SHORTEST_TICK = timedelta(seconds=30), timedelta(seconds=5)
+LONGEST_TICK, SHORTEST_TICK = timedelta(seconds=60), timedelta(seconds=5)
 
 
 class Act(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ READ_OFF = frozenset(
     {
         *("kill", "journal", "link", "clock", "safe_state", "plan_failed", "venue_latched"),
         *("telemetry_doubted", "award_short", "historian", "openadr", "bid_held", "channel"),
+        "strategies_broken",
     }
 )
 """Events of what is read off the plant: they would tell it twice."""
@@ -105,6 +106,10 @@ def _service(plant: Plant, now: datetime) -> Iterator[Condition]:
         yield Condition(kind="safe_state", detail=told[:300])
     if plant.historian_full:
         yield Condition(kind="historian_full")
+    if plant.tuning.seen.faults:
+        first, *more = plant.tuning.seen.faults
+        beyond = f" (and {len(more)} more)" if more else ""
+        yield Condition(kind="strategy_broken", detail=f"{first}{beyond}"[:300])
     if _has_reference(plant) and (why := prices_missing(plant, now)) is not None:
         yield Condition(kind="prices_missing", detail=why)
     for feed in plant.feeds:

@@ -15,9 +15,11 @@ from vpp.ports import Journal, JournalEntry
 from vpp.service import control
 from vpp.service.alarms.alarms import ALARM_ACT
 from vpp.service.instructions import instructing
+from vpp.service.members import asking
 from vpp.service.shift import shift
 from vpp.service.steering import overrides
-from vpp.service.trading import golive, presubmit
+from vpp.service.trading import golive, hands, presubmit
+from vpp.service.tuning import record as versions
 from vpp.service.venues import log as venuelog
 from vpp.wiredesk import AuditEntryView
 
@@ -29,6 +31,14 @@ ACTS: Mapping[str, str] = {
     presubmit.APPROVAL: "bid_approval",
     venuelog.LATCH: "venue_release",
     instructing.STEP: "instruction",
+    hands.HAND: "bid_by_hand",
+    hands.HAND_END: "bid_by_hand_end",
+    hands.LOCK: "bid_lock",
+    versions.ACCEPTED: "strategies",
+    versions.SHADOW: "shadow",
+    versions.SHADOW_END: "shadow_end",
+    asking.ASKED: "member_request",
+    asking.DECIDED: "member_decision",
     ALARM_ACT: "alarm",
     shift.HANDOVER: "handover",
 }

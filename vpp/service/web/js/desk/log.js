@@ -24,8 +24,14 @@ export function log(root, context) {
     fill(past, handed.handovers.length ? h("ul", { class: "past" }, handed.handovers.map((one) => h("li", {},
       h("button", { type: "button", class: "quiet", on: { click: () => show(one) } }, `${when(one.at)} · ${one.by} → ${one.to}`), one.text ? ` ${one.text}` : null)))
       : h("p", { class: "empty" }, t("desk.no_handovers")));
-    if (shown === null && !draft.contains(document.activeElement)) show(null, handed.draft);
+    if (shown === null && !writing()) show(null, handed.draft);
   });
+
+  /** Whether a person is at the form below: it must not be drawn anew under their hands. */
+  function writing() {
+    const fields = [...draft.querySelectorAll("input, textarea")];
+    return draft.contains(document.activeElement) || fields.some((one) => one.value && one.id !== "handover-by");
+  }
 
   function show(handover, standing) {
     shown = handover;

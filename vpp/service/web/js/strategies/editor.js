@@ -6,7 +6,7 @@ import { t } from "../words.js";
 
 const CHECK_MS = 500;
 
-/** Gives `{element, text, put, watch, destroy}`; `watch(callback(valid))`. */
+/** Gives `{element, text, put, check, watch, destroy}`; `watch(callback(valid))`. */
 export function editor(context) {
   const numbers = h("pre", { class: "lines", "aria-hidden": "true" });
   const area = h("textarea", { id: "strategy-text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", rows: "24", "aria-describedby": "strategy-verdict" });
@@ -78,6 +78,7 @@ export function editor(context) {
       count();
       check();
     },
+    check,
     watch: (callback) => (watcher = callback),
     destroy: () => (over = true),
   };

@@ -7,7 +7,7 @@ import { when } from "../format.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
-export function history(root, context, { digest, changed }) {
+export function history(root, context, { held, changed }) {
   const list = table({
     caption: t("strategies.versions"), empty: t("strategies.no_versions"), key: (one) => String(one.number),
     mark: (one) => (one.state === "live" ? "total" : one.state === "never_live" ? "quiet" : ""),
@@ -38,7 +38,7 @@ export function history(root, context, { digest, changed }) {
   function back(one) {
     return confirm({
       title: t("strategies.roll_back_to", { n: one.number }), text: t("strategies.roll_back_text", { by: one.by, at: when(one.accepted_at) }), action: t("strategies.roll_back"),
-      act: ({ by, reason }) => send("POST", "/v1/strategies/rollback", { to: one.number, by, reason, based_on: digest() }),
+      act: ({ by, reason }) => send("POST", "/v1/strategies/rollback", { to: one.number, by, reason, based_on: held() }),
     }).then((made) => made && changed());
   }
 

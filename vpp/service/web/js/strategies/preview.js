@@ -9,6 +9,7 @@ import { t } from "../words.js";
 import { figures } from "./figures.js";
 
 const ASK_MS = 700;
+const KEPT = "vpp.preview"; // so that a page that is loaded again finds what it asked for
 
 /** Gives `{element, begin(text), destroy}`. */
 export function preview(context) {
@@ -39,6 +40,7 @@ export function preview(context) {
 
   function show(view) {
     mine = view.preview_id;
+    sessionStorage.setItem(KEPT, mine);
     element.hidden = false;
     const runs = view.state === "running";
     running.hidden = !runs;
@@ -52,8 +54,8 @@ export function preview(context) {
   function draw(view) {
     plot?.destroy();
     plot = null;
-    const names = [t("strategies.old", { version: view.old_version }), t("strategies.new", { version: view.new_version })];
-    fill(found, h("p", { role: "status" }, t(`strategies.preview_${view.state}`, { took: duration(view.took_s) }), view.state === "failed" ? ` ${view.doing}` : null),
+    const names = [t("strategies.old"), t("strategies.new")];
+    fill(found, h("p", { role: "status" }, t(`strategies.preview_${view.state}`, { took: duration(view.took_s) }), view.state === "failed" ? ` ${view.doing}` : null, ` ${t("strategies.which", { old: view.old_version, fresh: view.new_version })}`),
       view.changes.length ? [h("h4", {}, t("strategies.changes")), h("ul", {}, view.changes.map((one) => h("li", { lang: "en" }, one)))] : null,
       h("h4", {}, t("strategies.backtest")), backtest(view, names),
       h("h4", {}, t("strategies.tomorrow")), plan(view, names));
@@ -103,6 +105,9 @@ export function preview(context) {
     plot?.destroy();
     plot = null;
   }
+
+  const kept = sessionStorage.getItem(KEPT);
+  if (kept !== null) read(`/v1/strategies/previews/${kept}`).then(show, () => sessionStorage.removeItem(KEPT));
 
   return { element, begin, destroy: drop };
 }

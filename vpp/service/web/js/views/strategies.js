@@ -15,7 +15,7 @@ import { t, term } from "../words.js";
 sheet("strategies");
 
 function mount(root, context) {
-  let held = null; // the digest of the file that the text in the editor was made from
+  let held = null; // the version of the file that the text in the editor was made from
   const state = h("p", { class: "note", role: "status" });
   const moved = h("p", { class: "fault", role: "alert", hidden: true });
   const faults = h("ul", { class: "faults", hidden: true });
@@ -39,7 +39,7 @@ function mount(root, context) {
       h("div", { class: "buttons" }, button("reset", () => reset()), button("run_shadow", () => try_()), button("preview", () => seen.begin(pen.text())), apply)),
     seen.element);
   const shadows = shadow(root, context);
-  const versions = history(root, context, { digest: () => held, changed: () => again() });
+  const versions = history(root, context, { held: () => held, changed: () => again() });
   pen.watch((valid) => (apply.disabled = !valid));
 
   let newest = null;
@@ -48,7 +48,7 @@ function mount(root, context) {
     if (held === null) reset();
     running.update(newest.strategies);
     say(state, told(newest));
-    const elsewhere = held !== newest.file.digest;
+    const elsewhere = held !== newest.file.version;
     moved.hidden = !elsewhere;
     if (elsewhere) say(moved, t("strategies.moved"));
     faults.hidden = newest.file.state !== "broken";
@@ -57,7 +57,7 @@ function mount(root, context) {
   });
 
   function reset() {
-    held = newest.file.digest;
+    held = newest.file.version;
     moved.hidden = true;
     pen.put(newest.file.text);
   }
@@ -68,7 +68,8 @@ function mount(root, context) {
       act: ({ by, reason }) => send("PUT", "/v1/strategies", { text: pen.text(), by, reason, based_on: held }),
     }).then((made) => {
       if (!made) return null;
-      held = made.digest;
+      held = made.version;
+      pen.check();
       return again();
     });
   }

@@ -124,6 +124,9 @@ export default {
     "desk.act.strategies": "change strategies",
     "desk.act.shadow": "shadow run",
     "desk.act.member_request": "member's request",
+    "desk.act.bid_by_hand_end": "give a bid back",
+    "desk.act.shadow_end": "end a shadow run",
+    "desk.act.member_decision": "decide a request",
   },
   zh: {
     "desk.title": "值班台",
@@ -250,5 +253,8 @@ export default {
     "desk.act.strategies": "修改策略",
     "desk.act.shadow": "影子运行",
     "desk.act.member_request": "企业申请",
+    "desk.act.bid_by_hand_end": "交还报价",
+    "desk.act.shadow_end": "结束影子运行",
+    "desk.act.member_decision": "处理企业申请",
   },
 };
