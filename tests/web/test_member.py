@@ -1,0 +1,80 @@
+"""View 8 in a real browser: one enterprise's own view, and what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.service.rebuilt import HandClock
+from tests.service.test_accounts import MIDNIGHT, settled
+from tests.web.site import EVERY_LOOK, Site
+from vpp.model.time import QUARTER
+from vpp.service.members.desk import MemberDesk
+
+
+@pytest.fixture(autouse=True)
+def _settled(site: Site) -> Iterator[None]:
+    """A quarter-hour of 3 December is settled, and nothing was asked for yet."""
+    plant, clock, tuning = site.plant, site.plant.clock, site.plant.tuning
+    seen, versions = tuning.seen, dict(tuning.versions)
+    plant.members = MemberDesk()
+    one = settled(MIDNIGHT)
+    plant.accounted[one.interval] = one
+    plant.clock = HandClock(at=MIDNIGHT + 2 * QUARTER)
+    yield
+    plant.clock, plant.members = clock, MemberDesk()
+    tuning.seen, tuning.versions = seen, versions
+    tuning.waiting, tuning.waiting_number = None, None
+    plant.accounted.clear()
+
+
+@EVERY_LOOK
+def test_a_member_sees_load_resources_agreement_and_statement(
+    site: Site, language: str, phone: bool
+) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator("#own-planned")).to_contain_text("kW")
+        await expect(page.locator("tr[data-key=steel-battery]")).to_be_visible()
+        await expect(page.locator("tr[data-key=cold-battery]")).to_have_count(0)
+        await expect(page.locator("#own-period")).to_have_value("2025-12")
+        spot = "Energy at spot" if language == "en" else "现货电费"
+        await expect(page.locator("tr", has_text=spot)).to_contain_text("−4.00")
+        await expect(page.locator(".chart canvas")).to_have_count(1)
+
+    site.see("member/steel", look, language=language, phone=phone)
+
+
+@EVERY_LOOK
+def test_what_a_member_asks_for_an_operator_confirms(
+    site: Site, language: str, phone: bool
+) -> None:
+    english = language == "en"
+    ask, confirm = ("Ask for a window…", "Confirm") if english else ("申请窗口…", "确认")
+
+    async def say(page: Page, who: str, button: str) -> None:
+        await page.get_by_label("Your name" if english else "姓名").fill(who)
+        await page.locator("dialog input[id$=-reason]").fill("the inverter is changed")
+        await page.locator("dialog").get_by_role("button", name=button, exact=True).click()
+        await expect(page.locator("dialog")).to_have_count(0)
+
+    async def look(page: Page) -> None:
+        await page.goto(page.url.replace("#/member", "#/member/steel"))
+        await page.get_by_role("button", name=ask).click()
+        await page.locator("dialog select[id$=-resource]").select_option("steel-battery")
+        await page.locator("dialog input[id$=-start]").fill("2025-12-05T08:00")
+        await page.locator("dialog input[id$=-end]").fill("2025-12-05T16:00")
+        await say(page, "Li", ask)
+        (asked,) = site.plant.members.asked.values()
+        assert (
+            f"{asked.span.start:%Y-%m-%dT%H:%M}" == "2025-12-05T07:00"
+        )  # an hour behind Stockholm
+        await page.goto(page.url.replace("#/member/steel", "#/member"))
+        await page.get_by_role("button", name=confirm, exact=True).click()
+        await say(page, "Wang", confirm)
+        done = "confirmed" if english else "已确认"
+        await expect(page.locator("tr[data-key='1'] .badge")).to_have_text(done)
+        assert "steel-battery" in site.plant.tuning.seen.text
+
+    site.see("member", look, language=language, phone=phone)
