@@ -49,6 +49,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "pages",
         "planner",
         "programmes",
+        "reload",
         "reporting",
         "robust_bids",
         "runaway",
@@ -67,6 +68,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "ocpp",
         "pages",
         "planner",
+        "reload",
         "reporting",
         "--small",
         "--json",
@@ -95,6 +97,8 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert (measured["points_1s"], measured["points_4s"], measured["points_60s"]) == (240, 60, 4)
     assert (measured["sum_error_w"], measured["old_values_frozen"]) == (0, 0)
     assert measured["old_values_told"] > 60
+    assert (measured["reloads"], measured["broken ones, told"]) == (2, 1)
+    assert (measured["versions taken at a plan"], measured["cycles lost"]) == (1, 0)
     assert (measured["pages"], measured["deaf listeners let go"]) == (4, 0)
     assert measured["all files of the page, packed"] <= 300
 
