@@ -1,6 +1,6 @@
 """Spread what loads are asked to give up: nobody is turned down for everybody else.
 
-The burden of a load is the energy it is turned down, this month and in the plan, by its size. Only the highest
+The burden of a load is the energy it is turned down, today already and in the plan, by its size. Only the highest
 burden costs something, so the plan asks another load where that costs little more.
 """
 

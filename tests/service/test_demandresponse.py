@@ -32,6 +32,7 @@ from vpp.model.demandresponse import Stage
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.time import Interval, isoformat, local_day
+from vpp.plan.terms import EnergyTarget
 from vpp.service import accounting, control, cycle
 from vpp.service.calls import activations, limits
 from vpp.service.demandresponse import baseline as drbaseline
@@ -416,6 +417,63 @@ def test_a_member_that_has_not_agreed_takes_no_part_and_its_meter_does_not_count
         assert (cap.place, cap.also) == ("mill", ())
 
     asyncio.run(run())
+
+
+CALLS = "  - {name: calls, use: demand_response_event%s, with: {%s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("asks", "refused"),
+    [
+        (
+            CALLS % ("", "least_price_per_mwh: 3001"),
+            dict.fromkeys(("mill", "dairy"), "3000 per MWh is less than 3001, the least of calls"),
+        ),
+        (CALLS % ("", "least_price_per_mwh: 3000"), {}),
+        (
+            CALLS % (", scope: {enterprises: [dairy]}", ""),
+            {"mill": "no strategy answers calls then for anything of it"},
+        ),
+        (
+            CALLS % (", schedule: {hours: ['08:00-12:00']}", ""),
+            dict.fromkeys(("mill", "dairy"), "no strategy answers calls then for anything of it"),
+        ),
+    ],
+)
+def test_a_strategy_says_which_calls_are_answered_and_for_whom(
+    making: Making, asks: str, refused: dict[str, str]
+) -> None:
+    plant = making(asks=asks)
+    asyncio.run(invite(plant))
+    assert members_of(plant) == refused
+
+
+def test_a_strategy_says_what_share_of_what_could_be_brought_is_offered(making: Making) -> None:
+    plant = making(asks=CALLS % ("", "most_share: 0.5"))
+
+    async def run() -> None:
+        await nominated(plant)
+        nomination = story(plant).nomination
+        assert nomination is not None
+        assert nomination.quantity_mw == D("0.5")  # 1 MW without it
+
+    asyncio.run(run())
+
+
+def test_a_plan_knows_the_call_and_fills_the_battery_for_it(making: Making) -> None:
+    plant = making(asks=CALLS % ("", "prepared_soc: 0.95, shortfall_per_kwh: 100"))
+
+    async def run() -> None:
+        await nominated(plant)
+
+    asyncio.run(run())
+    assert plant.view is not None
+    (call,) = plant.view.calls
+    assert (call.name, call.up) == ("peak-1", True)
+    targets = [term for term in plant.terms if isinstance(term, EnergyTarget)]
+    assert [(t.resource_id, t.step, t.stored_kwh) for t in targets] == [
+        ("battery", call.first_step - 1, 1900)
+    ]
 
 
 def test_a_veto_at_another_time_is_none(making: Making) -> None:

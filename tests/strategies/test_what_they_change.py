@@ -251,7 +251,7 @@ def test_fairness_turns_two_loads_down_alike_where_one_is_cheaper() -> None:
     assert [float(fair.curtailed_kw[ResourceId(n)][0]) for n in ("cheap", "dear")] == (
         pytest.approx([10, 10])
     )
-    # What the dear one gave up this month counts: it has given 20 kWh already.
+    # What the dear one gave up today counts: it has given 20 kWh already.
     before = replace(view, borne_kwh={ResourceId("dear"): 20.0})
     turned = planned(before, Fairness(price_per_share=10.0))
     assert turned.curtailed_kw[ResourceId("cheap")][0] == pytest.approx(20)

@@ -199,7 +199,7 @@ class PlanningView:
     """Demand response that is asked for, or may come."""
 
     borne_kwh: Mapping[ResourceId, float] = field(default_factory=dict)
-    """What loads were turned down already in the running local month, where anything was."""
+    """What loads were turned down already today, in kWh, where they say so."""
 
     left_alone: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
     """Steps in which a resource is not steered, shape (T,): its owner said so, or it is being mended."""

@@ -51,6 +51,7 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Closed, Plant
 from vpp.service.quotas.peaks import coming
 from vpp.service.strategies import members
+from vpp.service.strategies import view as strategyview
 from vpp.trade.calendar import planning_horizon
 
 ARRIVALS_SPREAD = timedelta(hours=2)
@@ -242,7 +243,8 @@ def build_view(
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
         announced=_announced(plant),
     )
-    return members.counted(plant.strategies, instructionplan.counted(plant, view))
+    told = instructionplan.counted(plant, view)
+    return members.counted(plant.strategies, strategyview.seen(plant, told))
 
 
 def _announced(plant: Plant) -> dict[ResourceId, tuple[datetime, ...]]:

@@ -47,6 +47,9 @@ OPEN = frozenset({S.INVITED, S.DECLINED, S.NOMINATED})
 OWED = frozenset({S.CONFIRMED, S.REMINDED, S.UNDER_WAY})
 """Something is confirmed, and the plan keeps to it."""
 
+PLANNED = frozenset({S.INVITED, S.NOMINATED}) | OWED
+"""A plan reckons with it."""
+
 CALLED = frozenset({S.CONFIRMED, S.REMINDED, S.UNDER_WAY, S.EVALUATED, S.SETTLED})
 """Counted as a call of those who take part; its day is an event day for their baselines."""
 

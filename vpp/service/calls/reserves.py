@@ -37,6 +37,7 @@ from vpp.service.inputs import trading_unit
 from vpp.service.instructions import plan as instructionplan
 from vpp.service.markets.pack import Pack
 from vpp.service.plant import Plant
+from vpp.service.strategies import selling
 from vpp.trade.position import Trade
 from vpp.trade.reservehold import held_kw
 
@@ -49,14 +50,14 @@ ZERO = Decimal(0)
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
     """Headroom for all reserve that is sold and not called yet."""
-    keepers = keepers_of(plant)
+    able, strategies = keepers_of(plant), plant.strategies
     nothing = np.zeros(horizon.steps)
     products = {n: p for n, p in plant.products.items() if not p.by_invitation}
     return tuple(
         ReserveHeadroom(
             product_id=name,
             up=up,
-            resource_ids=keepers,
+            resource_ids=selling.keepers(strategies, products[name], able, horizon.start),
             firm_kw=np.maximum(kw, 0.0),
             shortfall_per_kw_h=float(plant.file.trading.reserve_shortfall_per_kw_h),
             open_kw=nothing,

@@ -31,7 +31,7 @@ from vpp.service.calls.activations import listed
 from vpp.service.demandresponse import baseline as drbaseline
 from vpp.service.demandresponse import reply as drreply
 from vpp.service.plant import Plant
-from vpp.trade.drlifecycle import OWED
+from vpp.trade.drlifecycle import OWED, PLANNED
 from vpp.trade.invitations import Story
 
 AFTER = timedelta(hours=2)
@@ -39,8 +39,6 @@ AFTER = timedelta(hours=2)
 
 LOOKAHEAD = timedelta(hours=48)
 """A window that begins within this is planned for: a day ahead, and the day of it."""
-
-PLANNED = frozenset({Stage.INVITED, Stage.NOMINATED}) | OWED
 
 
 def known(plant: Plant) -> frozenset[tuple[str, int]]:

@@ -32,6 +32,7 @@ from vpp.service.calls.limits import under_orderly_use
 from vpp.service.demandresponse import baseline as drbaseline
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
+from vpp.service.strategies import selling
 from vpp.trade.calendar import Refusal, TradeRefusal
 from vpp.trade.drlifecycle import CALLED
 from vpp.trade.limits import most_mw
@@ -67,8 +68,12 @@ def able(
     names = dict.fromkeys(
         r.enterprise_id for r in plant.file.park.resources if r.resource_id in unit.resource_ids
     )
+    answers = selling.terms_of(plant.strategies, selling.ANSWERS, invitation.window.start)
     for name in names:
-        if (why := _refusal(plant, invitation, plant.strategies.member(name))) is not None:
+        why = _not_answered(plant, invitation, name, answers)
+        if why is None:
+            why = _refusal(plant, invitation, plant.strategies.member(name))
+        if why is not None:
             refused[name] = why
     return tuple(name for name in names if name not in refused), refused
 
@@ -195,7 +200,9 @@ def capability(plant: Plant, invitation: Invitation, now: datetime) -> Capabilit
         beyond = planned + kw_of(base)
         response[name] = float(beyond.mean()) * sign_of(invitation)
     sure = reliability(plant, invitation)
-    most = round(exact(sum(response.values())), NOISE_DIGITS) / 1000 * sure
+    answers = selling.terms_of(plant.strategies, selling.ANSWERS, invitation.window.start)
+    share = exact(1.0 if answers is None else answers.most_share)
+    most = round(exact(sum(response.values())), NOISE_DIGITS) / 1000 * sure * share
     quantity = in_steps(plant, invitation, most)
     return Capability(
         response_kw=response,
@@ -304,6 +311,21 @@ def checked(
             fix="Give whole steps of the product, within what is wanted and tested",
         )
     return shares
+
+
+def _not_answered(
+    plant: Plant, invitation: Invitation, name: EnterpriseId, answers: selling.Terms | None
+) -> str | None:
+    """Why no strategy answers for a member; None where one does, or the file has none that answers calls."""
+    if answers is None:
+        return None
+    if not selling.owners(plant.strategies, answers).get(name, False):
+        return "no strategy answers calls then for anything of it"
+    paid = offered_price(plant, invitation)
+    if paid < exact(answers.least_price):
+        who = " and ".join(answers.names)
+        return f"{paid} per MWh is less than {answers.least_price:g}, the least of {who}"
+    return None
 
 
 def _refusal(plant: Plant, invitation: Invitation, rule: MemberRule) -> str | None:

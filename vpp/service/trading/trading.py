@@ -28,6 +28,7 @@ from vpp.service.calls import activations
 from vpp.service.feeds import watch as feedwatch
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import MadeOffer, Plant
+from vpp.service.strategies import selling
 from vpp.service.trading import golive, hands, presubmit
 from vpp.service.trading import log as tradelog
 from vpp.service.venues.state import desk_of
@@ -469,10 +470,14 @@ def plan_offer(
     delivery: Interval,
     schedule: Schedule,
 ) -> tuple[Bid, ...]:
-    """What the plan itself would offer for a delivery, of revision 0. Raises as `offer_for`."""
+    """What the plan itself would offer for a delivery, of revision 0. Raises as `offer_for`.
+
+    Reserve and regulation on the terms of the strategies that sell them (`selling.py`).
+    """
+    allowed, sellers = selling.allowed(plant.strategies, product, unit, delivery.start)
     return offer_for(
-        product,
-        unit,
+        allowed,
+        sellers,
         delivery,
         schedule,
         plant.book.position(unit.unit_id),
