@@ -24,6 +24,7 @@ def _settled(site: Site) -> Iterator[None]:
     yield
     plant.clock = clock
     plant.accounted.clear()
+    plant.statements.clear()
 
 
 @EVERY_LOOK

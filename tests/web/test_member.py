@@ -28,6 +28,7 @@ def _settled(site: Site) -> Iterator[None]:
     tuning.seen, tuning.versions = seen, versions
     tuning.waiting, tuning.waiting_number = None, None
     plant.accounted.clear()
+    plant.statements.clear()
 
 
 @EVERY_LOOK

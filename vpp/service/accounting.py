@@ -94,7 +94,7 @@ def settle_due(plant: Plant, now: datetime) -> list[Interval]:
         plant.book.settled(first, plant.final_until)
     tell_given_up(plant, now)
     if settled:
-        plant.statements = None
+        plant.statements.clear()
         plant.accounted_span = _hull(plant.accounted_span, settled)
     return settled
 
@@ -327,11 +327,14 @@ def current_statements(plant: Plant) -> tuple[Statement, ...]:
 
     Made once after each settlement, then kept.
     """
-    if plant.accounted_span is None:
-        return ()
-    if plant.statements is None:
-        plant.statements = statements_of(plant, plant.accounted_span)
-    return plant.statements
+    return () if plant.accounted_span is None else kept_statements(plant, plant.accounted_span)
+
+
+def kept_statements(plant: Plant, span: Interval) -> tuple[Statement, ...]:
+    """`statements_of`, made once after each settlement: many pages ask for the same few spans."""
+    if span not in plant.statements:
+        plant.statements[span] = statements_of(plant, span)
+    return plant.statements[span]
 
 
 def statements_of(plant: Plant, span: Interval) -> tuple[Statement, ...]:

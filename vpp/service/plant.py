@@ -330,8 +330,8 @@ class Plant:
     )
     """Net injection expected without steering, by connection point and interval."""
 
-    statements: tuple[Statement, ...] | None = None
-    """Of everything settled so far; None until somebody asks again after a settlement."""
+    statements: dict[Interval, tuple[Statement, ...]] = field(default_factory=dict)
+    """By span, as they were asked for since the newest settlement."""
 
     deliveries: dict[Interval, Delivery] = field(default_factory=dict)
     calls: dict[tuple[ResourceId, datetime], Call] = field(default_factory=dict)

@@ -40,7 +40,7 @@ def statements_of(
     span = periods.hull(periods.settled_in(plant, whole))
     made: tuple[Statement, ...] = ()
     if span is not None:
-        made = accounting.statements_of(plant, span)
+        made = accounting.kept_statements(plant, span)
     shown = [one for one in made if enterprise_id in (None, one.enterprise_id)]
     names = {e.enterprise_id: e.name for e in plant.file.park.enterprises}
     return PeriodStatementsView(

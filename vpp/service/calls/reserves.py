@@ -161,7 +161,7 @@ async def _keep(plant: Plant, key: str, result: ReserveResult, now: datetime) ->
         await record.append(plant, KIND, f"{result.revision}/{key}", body, now=now)
         plant.reserve.settled[key] = result
         plant.reserve.told.pop(key, None)
-        plant.statements = None
+        plant.statements.clear()
         plant.events.emit(
             "reserve_settled",
             f"{result.product} {result.start}: {result.words}",

@@ -254,7 +254,7 @@ async def _listen(plant: Plant, story: Story, now: datetime) -> Story:
     if status in gone or over:
         words = gone.get(status, "it began, and nothing was confirmed")
         story = await _locked_step(plant, story, Happening.PASS_OVER, words, now)
-        plant.statements = None  # it may have been evaluated
+        plant.statements.clear()  # it may have been evaluated
         plant.replan = f"{story.invitation.invitation_id}: {words}"
     return story
 
@@ -308,7 +308,7 @@ async def _evaluate(plant: Plant, story: Story, now: datetime) -> None:
             f" penalty {found.penalty}{f', invalid: {found.invalid}' if found.invalid else ''}"
         )
         story = await _locked_step(plant, story, Happening.EVALUATE, words, now, found)
-        plant.statements = None
+        plant.statements.clear()
     reporting = listed(plant, story.invitation.product_id).section.reporting
     lag = timedelta(days=0 if reporting is None else reporting.settlement_lag_days or 0)
     if not found.provisional and now >= story.invitation.window.end + lag:
