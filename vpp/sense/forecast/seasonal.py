@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -225,15 +226,19 @@ class SeasonalBaseline:
         ][:, None]
 
 
-def _shown(span: Interval, zone: ZoneInfo) -> dict[int, int]:
-    """Seconds since an odd local day began, by the second of the day that its clocks show first."""
+@lru_cache(maxsize=32)
+def _shown(span: Interval, zone: ZoneInfo) -> Mapping[int, int]:
+    """Seconds since an odd local day began, by the second of the day that its clocks show first.
+
+    Kept: a day of change stays in sight for weeks, and every series of every forecast looks at it.
+    """
     shown: dict[int, int] = {}
     for minute in span.split(timedelta(minutes=1)):
         local = minute.start.astimezone(zone)
         shown.setdefault(
             local.hour * 3600 + local.minute * 60, (minute.start - span.start) // _SECOND
         )
-    return shown
+    return MappingProxyType(shown)
 
 
 def _with_recent(horizon: Horizon, now: datetime) -> Horizon:
