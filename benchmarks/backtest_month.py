@@ -2,7 +2,7 @@
 
     python benchmarks/backtest_month.py [--days 30] [--json]
 
-The demo's park from 2025-11-20 on; the candidate asks a wider spread of the quarter-hour auction. Two processes, so two
+Run by hand: it takes minutes. The demo's park from 2025-11-20 on; the candidate asks a wider spread of the quarter-hour auction. Two processes, so two
 cores. Promised: ten minutes for 30 days. The second pass has every plan on record, as after an interruption at the very end: it must
 give the same document, byte for byte.
 """
@@ -14,7 +14,6 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,8 +22,7 @@ from time import perf_counter
 if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.backtest_month`
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.harness import Benchmark, Figure
-from vpp.model.time import Interval
+from benchmarks.harness import Figure
 from vpp.service.backtest.asked import BacktestOptions, span_of
 from vpp.service.backtest.compare import compare
 from vpp.service.backtest.living import Variant
@@ -51,12 +49,10 @@ def variants_of(file: ParkFile) -> list[Variant]:
     ]
 
 
-def figures_of(days: int, *, hours: int | None = None) -> list[Figure]:
-    """Play `days`, or the first `hours` of them, twice."""
+def figures_of(days: int) -> list[Figure]:
+    """Play `days` twice."""
     file = load_park(shipped_park("demo"))
     span = span_of(file, FIRST.isoformat(), (FIRST + timedelta(days=days)).isoformat())
-    if hours is not None:
-        span = Interval(span.start, span.start + timedelta(hours=hours))
     options = BacktestOptions(span=span, every=timedelta(hours=1), foresight=False)
     with tempfile.TemporaryDirectory(prefix="vpp-month-") as folder:
         kept = Path(folder) / "kept"
@@ -69,7 +65,7 @@ def figures_of(days: int, *, hours: int | None = None) -> list[Figure]:
             for life in kept.glob("*.lived.json"):
                 life.unlink()
         kept_mb = sum(one.stat().st_size for one in kept.glob("*.plans")) / 1e6
-    promised = MOST_S if days >= 30 and hours is None else None
+    promised = MOST_S if days >= 30 else None
     return [
         Figure(
             name=f"{days} days hourly, two strategy files",
@@ -86,16 +82,6 @@ def figures_of(days: int, *, hours: int | None = None) -> list[Figure]:
         ),
         Figure(name="plans on record", measured=kept_mb, unit="MB"),
     ]
-
-
-def measure(small: bool) -> Sequence[Figure]:
-    """Thirty days, or an hour."""
-    return figures_of(1, hours=1) if small else figures_of(30)
-
-
-BENCHMARK = Benchmark(
-    about="a month of back-test, current and candidate, again from its record", measure=measure
-)
 
 
 def main() -> int:
