@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import pickle
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from tests.scenarios.test_backtest import options, unseen
 from vpp.errors import ConfigError, DataError
@@ -25,6 +27,10 @@ from vpp.service.backtest.days import SERVICES
 from vpp.service.backtest.fingerprint import fingerprint
 from vpp.service.backtest.kept import PlanRecord, RecordedExecutor, kept_in
 from vpp.service.backtest.living import Lived, Variant, lived
+from vpp.service.backtest.page import page_of
+from vpp.service.backtest.show import show_backtest
+from vpp.service.backtest.variants import with_strategies
+from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.strategies.reading import without_file
 
@@ -253,3 +259,43 @@ def test_a_park_has_the_same_fingerprint_wherever_it_lies_and_another_for_anothe
     assert fingerprint(dearer) != fingerprint(file)
     assert fingerprint({1: "a", 2: "b"}) == fingerprint({2: "b", 1: "a"})
     assert fingerprint([1, 2]) != fingerprint([2, 1])
+
+
+# ---------------------------------------------------------------- strategy files, and what is shown
+
+
+def test_strategy_files_are_compared_by_their_names_and_faults_are_told_by_line(
+    file: ParkFile, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "calmer.yaml", tmp_path / "bad.yaml"
+    good.write_text("strategies: []\n", encoding="utf-8")
+    bad.write_text("strategies:\n  - {name: spot, use: nothing_such}\n", encoding="utf-8")
+
+    assert [one.name for one in with_strategies(file, [good])] == ["current", "calmer"]
+    with pytest.raises(ConfigErrors, match=r"bad\.yaml:2:"):
+        with_strategies(file, [bad])
+    with pytest.raises(ConfigError, match="name of another one"):
+        with_strategies(file, [good, good])
+
+
+def test_the_page_tells_every_life_and_day_and_is_the_same_each_time(
+    compared: tuple[Backtest, Path], straight: Backtest
+) -> None:
+    result, _ = compared
+    page = page_of(result)
+
+    assert page == page_of(result)
+    for word in ("current", "candidate", "2025-12-03", "Saved against current"):
+        assert word in page
+    assert "candidate costs" in page
+    assert "<script" not in page
+    assert "Saved against" not in page_of(straight)
+
+
+def test_the_table_ends_with_how_lives_differ(compared: tuple[Backtest, Path]) -> None:
+    out = io.StringIO()
+
+    show_backtest(compared[0], Console(file=out, width=200))
+
+    assert "candidate costs" in out.getvalue()
+    assert "than current" in out.getvalue()

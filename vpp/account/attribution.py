@@ -15,8 +15,9 @@ the park lie between it and the meters; each effect is the worth of one course l
     price       the planned course at the prices that came, less that at the prices that were expected
     forecast    came - planned: loads and weather were otherwise than forecast
     override    held - replanned: an operator's hand did otherwise than the plan wanted
-    delivery    metered - held, and what imbalance cost beyond the day-ahead price: devices did otherwise than
-                they were told, and the park otherwise than was sold
+    delivery    metered - held, and what imbalance cost beyond the day-ahead price: control and devices did
+                otherwise than the newest plan wanted (a peak that control avoided counts here, as a gain), and the
+                park otherwise than was sold
     model       the rest of the settled total: what later plans chose otherwise than the one that was bid on,
                 what late trades and services brought, charges that no plan can change, and rounding
 

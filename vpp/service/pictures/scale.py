@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
+SMALLEST = 1e-6
+"""Values that differ by less are drawn as one."""
+
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -32,8 +35,8 @@ def ticks(values: Iterable[float], *, about: int = 5) -> list[float]:
     """
     known = [value for value in values if isfinite(value)]
     low, high = min([0.0, *known]), max([0.0, *known])
-    if low == high:
-        high = 1.0
+    if high - low < SMALLEST:
+        high = low + 1.0
     rough = (high - low) / about
     power = 10.0 ** floor(log10(rough))
     step = next(one * power for one in ROUND if one * power >= rough * (1 - 1e-9))

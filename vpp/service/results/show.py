@@ -11,7 +11,7 @@ from vpp.wireresult import AttributionView, PeriodResultView
 EFFECTS = {
     "forecast": "loads and weather were otherwise than forecast",
     "price": "prices were otherwise than expected",
-    "delivery": "devices did otherwise than told, and what imbalance cost",
+    "delivery": "control and devices did otherwise than the newest plan; imbalance",
     "override": "people held devices otherwise than planned",
     "model": "later plans, late trades, services, fixed charges, rounding",
 }
