@@ -207,6 +207,7 @@ class PreviewPlanView(WireModel):
 
     start: datetime
     end: datetime
+    """The end of tomorrow's local day, or later where the live plan looks farther."""
     step_minutes: int
     old: PreviewFiguresView
     new: PreviewFiguresView

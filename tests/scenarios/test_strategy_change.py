@@ -39,7 +39,8 @@ class Seen:
     before: str = ""
     after: str = ""
     preview: PreviewView | None = None
-    taken_at: datetime | None = None
+    later: PreviewView | None = None
+    live_end: datetime | None = None
     shadow: ShadowView | None = None
     kept: list[JournalEntry] = field(default_factory=list)
     versions_at: dict[datetime, str] = field(default_factory=dict)
@@ -91,7 +92,12 @@ def changed(
         await shadow.start(
             plant, old, by="Li", reason="was it better before?", now=plant.clock.now()
         )
-        await until(eve(file, 11, 50))
+        await until(eve(file, 12, 20))  # the gate has closed: plans look a day ahead, no farther
+        assert plant.schedule is not None
+        seen.live_end = plant.schedule.horizon.end
+        later = previewing.start(plant, old, 0, plant.clock.now())
+        await plant.tuning.previewing
+        seen.later = preview_view(later)
         await asyncio.sleep(0)
         seen.shadow = shadows_view(plant).shadow
         kinds = (cycle.PLAN, setpoints.SETPOINTS, record.LIVE, record.SHADOW_PLAN)
@@ -163,6 +169,18 @@ def test_the_days_before_are_whole_local_days_that_the_series_hold(small_park: M
         previewing.days_before(file, now, 7)
     with pytest.raises(ConfigError, match="no simulation section"):
         previewing.days_before(replace(file, simulation=None), now, 2)
+
+
+def test_a_preview_plans_to_the_end_of_tomorrow_where_the_live_plan_does_not(
+    changed: tuple[Played, Seen, Path],
+) -> None:
+    later, seen = changed[1].later, changed[1]
+    assert later is not None
+    assert later.no_plan is None
+    assert later.plan is not None
+    assert seen.live_end == datetime(2025, 12, 3, 11, 15, tzinfo=UTC)
+    assert later.plan.end == datetime(2025, 12, 3, 23, tzinfo=UTC)
+    assert len(later.plan.new_kw) == (later.plan.end - later.plan.start) // timedelta(minutes=15)
 
 
 def test_it_is_taken_at_the_next_plan_and_stamped_from_then_on(

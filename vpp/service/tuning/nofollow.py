@@ -10,6 +10,7 @@ from vpp.plan.terms import Term
 from vpp.service.inputs import reference_product, trading_unit
 from vpp.service.planning.futures import futures
 from vpp.service.plant import Plant
+from vpp.service.strategies import members
 from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning.planpair import Offering
 
@@ -29,7 +30,8 @@ def problem_under(plant: Plant, basis: Basis, strategies: Strategies) -> Problem
     Raises:
         VppError: The strategies have no terms for this picture.
     """
-    before, view = basis.problem, basis.problem.view
+    before = basis.problem
+    view = members.counted(strategies, replace(before.view, left_alone={}))
     hedged: tuple[Future, ...] = ()
     drawn = plant.desk.scenarios
     if before.futures and drawn is not None:
@@ -37,6 +39,7 @@ def problem_under(plant: Plant, basis: Basis, strategies: Strategies) -> Problem
         hedged = futures(view, drawn, strategies.terms, spot_series_id=spot_id, budgets=basis.asked)
     return replace(
         before,
+        view=view,
         terms=(*strategies.terms(view), *basis.asked),
         options=replace(before.options, strategy_version=strategies.version),
         futures=hedged,

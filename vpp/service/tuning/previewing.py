@@ -30,6 +30,7 @@ from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning.differences import differences
 from vpp.service.tuning.nofollow import offering_of, problem_under
 from vpp.service.tuning.planpair import CENT, PlanPair
+from vpp.service.tuning.tomorrow import to_the_end_of_tomorrow
 from vpp.wirestrategies import (
     PreviewBacktestView,
     PreviewDayView,
@@ -146,6 +147,7 @@ async def _fill_plan(plant: Plant, preview: Preview) -> None:
         preview.no_plan = "there is no plan yet that could be made otherwise"
         return
     try:
+        basis = to_the_end_of_tomorrow(plant, basis, plant.clock.now())
         pair = PlanPair(
             old=problem_under(plant, basis, preview.old),
             new=problem_under(plant, basis, preview.new),
