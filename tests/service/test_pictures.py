@@ -93,11 +93,10 @@ def test_a_template_escapes_what_it_is_given() -> None:
     assert "&lt;script&gt;" in paper("backtest.html", BARE | {"name": "<script>"})
 
 
-BARE: dict[str, object] = (
-    dict.fromkeys(
-        ("park", "name", "span", "every", "seed", "currency", "first", "digest", "causes_caption"),
-        "",
-    )
-    | dict.fromkeys(("verdicts", "titles", "causes", "totals", "facts", "day_heads", "days"), ())
-    | dict.fromkeys(("days_picture", "saved_picture", "causes_picture"), "")
-)
+EMPTY = ("park", "name", "span", "every", "seed", "currency", "first", "digest", "causes_caption")
+PICTURES = ("days_picture", "saved_picture", "causes_picture")
+TABLES = ("verdicts", "titles", "causes", "totals", "facts", "day_heads", "days")
+BARE: dict[str, object] = {
+    **dict.fromkeys((*EMPTY, *PICTURES), ""),
+    **dict.fromkeys(TABLES, ()),
+}
