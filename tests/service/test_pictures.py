@@ -37,8 +37,8 @@ def test_every_value_lies_on_its_axis(values: list[float]) -> None:
     marks = ticks(values)
 
     assert 2 <= len(marks) <= 12
+    slack = 1e-6 * max([1.0, *map(abs, values)])  # far less than the width of a line
     for value in values:
-        slack = 1e-6 * max(abs(value), 1.0)
         assert marks[0] - slack <= value <= marks[-1] + slack
 
 
