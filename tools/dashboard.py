@@ -195,6 +195,8 @@ ROWS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (
         "What the park does",
         (
+            chart("Alarms", "First causes in the list, by priority.", "none", (f"vpp_alarms_shown{OF}", "{{priority}}"), stacked_bars=True),
+            chart("Unseen alarms", "Of them, those that nobody has acknowledged.", "none", (f"vpp_alarms_unacknowledged{OF}", "{{priority}}"), stacked_bars=True),
             chart("Power, net injection", "Feeding is positive, drawing negative.", "watt", (f"vpp_park_power_watts{OF}", "{{what}}")),
             chart("Energy in stores", "In all storages together.", "joule", (f"vpp_stored_energy_joules{OF}", "stored")),
             chart("Settled", "Credit positive; a curve, not an account.", "none", (f"vpp_money_settled{OF}", "{{currency}}")),

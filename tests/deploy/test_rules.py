@@ -58,6 +58,7 @@ CASES = (
         16,
         14,
     ),
+    Case("VppAlarmUnseen", {'vpp_alarms_unacknowledged{priority="critical"}': "1x30"}, 16, 14),
     Case(
         "VppStrategyBroken",
         {'vpp_strategies_changes_total{outcome="broken"}': "0x9 1x30"},

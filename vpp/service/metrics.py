@@ -142,6 +142,8 @@ class Metrics:
                 registry=self.registry,
             )
         )
+        for status in ("optimal", "feasible", "unsolved"):  # an increase is seen from 0 on alone
+            self._plans(status)
         self._plan_seconds = Histogram(
             "vpp_plan_seconds",
             "Seconds from the frozen state to a checked plan.",

@@ -17,6 +17,8 @@ class TuningMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("accepted", "refused", "broken"):  # an increase is seen from 0 on alone
+            self._changes.labels(outcome)
         self._live = Gauge(
             "vpp_strategies_live_number",
             "The number of the strategies' version that plans are made by; 0 before the first plan.",
