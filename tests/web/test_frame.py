@@ -64,3 +64,20 @@ def test_the_api_browser_shows_the_contract(site: Site) -> None:
         await expect(page.locator("rapi-doc")).to_contain_text("Make the bids", timeout=60_000)
 
     site.look(look)
+
+
+def test_a_line_that_breaks_is_said_and_what_is_shown_turns_grey(site: Site) -> None:
+    plant = site.plant
+
+    async def look(page: Page) -> None:
+        await expect(page.locator("#line")).to_have_text("live")
+        await page.route("**/v1/events", lambda route: route.abort())
+        for task in tuple(site.app[STREAMS]):
+            task.cancel()
+        await expect(page.locator("#lost")).to_contain_text("No connection")
+        await expect(page.locator(".view")).to_have_css("filter", "grayscale(1)")
+        await page.unroute("**/v1/events")
+        await expect(page.locator("#lost")).to_be_hidden()
+        plant.events.emit("tick", "", at=NOW, safe_state="normal")
+
+    site.see("overview", look, forgive=("ERR_",))

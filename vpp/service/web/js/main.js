@@ -18,12 +18,24 @@ const LOOK = { normal: "good", no_new_bids: "warn", hold: "warn", release: "warn
 const at = (id) => document.getElementById(id);
 const view = at("view");
 let park = null;
-let heard = null; // the park's time as it was told last, and when: {at, ours}
+let heard = null; // {at: the park's time as it was told last, ours: when that was, speed: of its clock by ours}
 let leave = () => {};
 let opening = 0;
 
-/** The park's own time in ms: the newest that was told. A simulated day does not run by this machine's clock. */
-const now = () => (heard === null ? Date.parse(park.now) : heard);
+/**
+ * The park's own time in ms: what was told last, and what has gone by since at the speed of its clock (a
+ * simulated day is faster than ours). It goes on where nothing is heard: what is shown must grow old then.
+ */
+const now = () => heard.at + (performance.now() - heard.ours) * heard.speed;
+
+function hear(moment) {
+  const at = Date.parse(moment);
+  const ours = performance.now();
+  const gone = heard ? ours - heard.ours : 0;
+  // Two tellings in one breath say nothing of the speed.
+  const speed = gone > 200 && at > heard.at ? (at - heard.at) / gone : (heard?.speed ?? 1);
+  heard = { at: Math.max(at, heard?.at ?? 0), ours, speed };
+}
 
 async function open() {
   const [name, ...params] = (location.hash.replace(/^#\/?/, "") || VIEWS[0]).split("/").map(decodeURIComponent);
@@ -85,6 +97,11 @@ function show(name, module, params) {
       again();
       return again;
     },
+    /** Run `work` every `ms` while the view is open: for what grows old though nothing happens. */
+    every(ms, work) {
+      const timer = setInterval(work, ms);
+      ended.push(() => clearInterval(timer));
+    },
     /** Call `callback(event)` for each event of these kinds while the view is open. */
     live: (kinds, callback) => ended.push(live(kinds, callback)),
   };
@@ -111,7 +128,7 @@ function frame() {
 
 /** The strip: time and rung of the ladder, as the newest tick told them. */
 function strip({ safe_state: state, at: moment }) {
-  heard = Date.parse(moment);
+  hear(moment);
   at("clock").textContent = when(moment, "full");
   const badge = at("state");
   say(badge, term("shell.state", state));
@@ -163,6 +180,9 @@ async function start() {
   watchLine((state) => {
     say(at("line"), t(`shell.line_${state}`));
     at("line").className = `badge ${{ live: "good", broken: "bad" }[state] ?? ""}`;
+    document.body.classList.toggle("lost", state === "broken");
+    say(at("lost"), state === "broken" ? t("shell.lost", { time: when(now(), "second") }) : "");
+    at("lost").hidden = state !== "broken";
     if (state === "live") reasons();
   });
 }

@@ -57,6 +57,7 @@ function mount(root, context) {
     draw();
     todo.update(found.todo);
   });
+  context.every(10000, draw);
   return () => Object.values(charts).forEach((one) => one.destroy());
 }
 
