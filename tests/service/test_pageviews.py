@@ -153,6 +153,8 @@ def test_what_closes_first_stands_first_and_what_a_person_holds_is_among_it(
 
     gates = [(one["name"], one["state"]) for one in todo if one["what"] == "gate"]
     assert ("se3-day-ahead", "open") in gates
+    (quarter,) = [one for one in todo if one["name"] == "se3-quarter-hour"]
+    assert quarter["delivery"]["start"] == "2025-12-02T23:00:00Z"  # the unit trades from then on
     (held,) = [one for one in todo if one["what"] == "override"]
     assert (held["name"], held["detail"]) == (BATTERY, "Li: crane")
     assert [one["at"] for one in todo] == sorted(one["at"] for one in todo)

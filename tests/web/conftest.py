@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.site import Site, a_plant, opened
+from vpp.service.api.face import build_api
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +18,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, chromium: Path) -> Iterator[S
     folder = tmp_path_factory.mktemp("site")
     with asyncio.Runner() as runner:
         plant = runner.run(a_plant(folder))
-        stack, browser, address = runner.run(opened(plant, chromium))
+        app = build_api(plant)
+        stack, browser, address = runner.run(opened(app, chromium))
         try:
-            yield Site(plant=plant, runner=runner, browser=browser, address=address, folder=folder)
+            yield Site(
+                plant=plant, app=app, runner=runner, browser=browser, address=address, folder=folder
+            )
         finally:
             runner.run(stack.aclose())

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from aiohttp.web import Application
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -29,7 +30,7 @@ from tests.service.conftest import NOW, QuietLink, a_schedule, hear, publish
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.schedule import Optimal
-from vpp.service.http import serve
+from vpp.service.http import serve_app
 from vpp.service.park.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
 from vpp.service.solving.inline import InlineExecutor
@@ -74,10 +75,10 @@ async def a_plant(folder: Path) -> Plant:
     return plant
 
 
-async def opened(plant: Plant, chromium: Path) -> tuple[AsyncExitStack, Browser, str]:
-    """The plant served and a browser started; the stack ends both."""
+async def opened(app: Application, chromium: Path) -> tuple[AsyncExitStack, Browser, str]:
+    """The application served and a browser started; the stack ends both."""
     stack = AsyncExitStack()
-    address = await stack.enter_async_context(serve(plant, host="127.0.0.1", port=0))
+    address = await stack.enter_async_context(serve_app(app, host="127.0.0.1", port=0))
     playwright = await stack.enter_async_context(async_playwright())
     browser = await playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
     stack.push_async_callback(browser.close)
@@ -89,6 +90,7 @@ class Site:
     """A served plant and a browser; both live only while one of the methods runs."""
 
     plant: Plant
+    app: Application
     runner: asyncio.Runner
     browser: Browser
     address: str

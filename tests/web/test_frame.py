@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 from tests.service.conftest import NOW
 from tests.web.site import Site
 from vpp.act.ladder import SafeState
+from vpp.service.api.stream import end_streams
 
 
 def test_a_rung_below_normal_is_told_with_its_reason_as_text(site: Site) -> None:
@@ -67,17 +68,13 @@ def test_the_api_browser_shows_the_contract(site: Site) -> None:
 
 
 def test_a_line_that_breaks_is_said_and_what_is_shown_turns_grey(site: Site) -> None:
-    plant = site.plant
-
     async def look(page: Page) -> None:
         await expect(page.locator("#line")).to_have_text("live")
-        await page.route("**/v1/events", lambda route: route.abort())
-        for task in tuple(site.app[STREAMS]):
-            task.cancel()
+        await page.context.set_offline(True)
+        await end_streams(site.app)
         await expect(page.locator("#lost")).to_contain_text("No connection")
         await expect(page.locator(".view")).to_have_css("filter", "grayscale(1)")
-        await page.unroute("**/v1/events")
+        await page.context.set_offline(False)
         await expect(page.locator("#lost")).to_be_hidden()
-        plant.events.emit("tick", "", at=NOW, safe_state="normal")
 
     site.see("overview", look, forgive=("ERR_",))

@@ -9,7 +9,7 @@ from vpp.service.api.pageviews import TodoView
 from vpp.service.inputs import trading_unit
 from vpp.service.plant import Plant
 from vpp.service.trading import golive
-from vpp.trade.calendar import next_delivery
+from vpp.trade.calendar import deliveries_from, next_delivery
 from vpp.trade.drlifecycle import OPEN
 from vpp.wire import Span
 
@@ -35,6 +35,10 @@ def _gates(plant: Plant, now: datetime) -> list[TodoView]:
         if product.by_invitation or plant.file.not_biddable(product.product_id) is not None:
             continue
         delivery = next_delivery(product, now)
+        if (
+            delivery.start < unit.trades_from
+        ):  # nothing is bid for it: the first that is traded counts
+            delivery = next(deliveries_from(product, unit.trades_from))
         shadow = golive.shadow_reason(plant, product)
         asked = plant.book.revision_for(product.product_id, unit.unit_id, delivery) > 1
         opens = product.gate_opens_at(delivery)
