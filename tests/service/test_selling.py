@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.regulationpark import ASKED_AT, DAY, MILEAGE, a_park, planned
+from tests.service.drpark import planned
+from tests.service.regulationpark import ASKED_AT, DAY, MILEAGE, a_park
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid
 from vpp.service.plant import Plant
@@ -42,7 +43,7 @@ def most_mw(bids: tuple[Bid, ...]) -> Decimal:
 
 def asks(bids: tuple[Bid, ...]) -> set[Decimal]:
     """Prices that are asked."""
-    return {price for bid in bids for _, price in bid.offer.priced_mw}
+    return {price for bid in bids for _, price in bid.offer.priced_mw if price is not None}
 
 
 @pytest.fixture
