@@ -39,9 +39,9 @@ function mountList(root, context) {
       { title: t("market.delivery"), text: (row) => when(row.next_delivery.delivery.start), sort: (row) => row.next_delivery.delivery.start },
       { title: t("market.newest"), node: (row) => standing(newest.get(row.product)), text: (row) => newest.get(row.product)?.status ?? MISSING },
       { title: t("market.goes_to"), node: badgeOf, text: (row) => row.market },
+      { title: t("market.unverified"), number: true, node: (row) => h("span", { class: row.unverified.length ? "badge warn" : "badge good" }, number(row.unverified.length)), text: (row) => row.unverified.length, sort: (row) => row.unverified.length },
       { title: t("market.kind"), text: (row) => term("market.kinds", row.kind) },
       { title: t("market.form_title"), text: (row) => term("market.form", row.form) },
-      { title: t("market.unverified"), number: true, node: (row) => h("span", { class: row.unverified.length ? "badge warn" : "badge good" }, number(row.unverified.length)), text: (row) => row.unverified.length, sort: (row) => row.unverified.length },
     ],
   });
   const venues = h("section", { class: "card", hidden: true });
