@@ -116,7 +116,7 @@ def test_nothing_that_a_member_is_sent_is_about_another(plant: Plant, do: Do) ->
         enterprise_id=EnterpriseId("cold"), detail="", energy_kwh=one.lines[0].amount,
         price_per_kwh=one.lines[0].amount,
     )  # fmt: skip
-    plant.calls[ResourceId("cold-store-1"), MIDNIGHT] = call
+    plant.calls[ResourceId("cold-ice-maker"), MIDNIGHT] = call
     for name in ("steel", "metal", "cold", "office", "school", "store"):
         mine = next(r for r in plant.file.park.resources if r.enterprise_id == name)
         do("POST", f"/v1/members/{name}/requests", asked("maintenance", mine.resource_id))
@@ -191,7 +191,7 @@ def test_what_is_refused_or_withdrawn_changes_nothing(plant: Plant, do: Do) -> N
 
 def test_what_makes_no_sense_is_refused(do: Do) -> None:
     wrong = [
-        (asked("maintenance", "cold-store-1"), "is no resource of steel"),
+        (asked("maintenance", "cold-battery"), "is no resource of steel"),
         (asked("no_calls", "steel-battery"), "called as a whole"),
         (asked(end="2025-12-05T07:00:00Z"), "is no span"),
         (asked(start="2025-11-01T00:00:00Z", end="2025-11-02T00:00:00Z"), "is over"),

@@ -8,9 +8,12 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.service.test_presubmit import ask
+from tests.trade.test_offer_forms import EVERY
 from tests.web.site import EVERY_LOOK, Site
+from vpp.model.offer import most_mw
 from vpp.service.plant import Plant
 from vpp.service.trading.desk import TradingDesk
+from vpp.trade.offerforms import offer_to_wire
 
 PRODUCT = "se3-day-ahead"
 
@@ -62,6 +65,31 @@ def test_a_product_shows_its_book_its_offers_and_what_is_unverified(
         await expect(page.locator("tr[data-key*='/buy/']").first).to_contain_text("MW @")
 
     site.see(f"market/{PRODUCT}", look, language=language, phone=phone)
+
+
+def test_every_form_of_offer_is_drawn_with_all_that_it_offers(site: Site) -> None:
+    product = {"min_price_per_mwh": "-500", "max_price_per_mwh": "4000"}
+
+    async def look(page: Page) -> None:
+        await expect(page.locator("tbody tr", has_text=PRODUCT)).to_be_visible()
+        for name, offer in EVERY.items():
+            wire = offer_to_wire(offer).model_dump(mode="json", exclude_none=True)
+            bid = {"start": "2025-12-03T12:00:00Z", "end": "2025-12-03T12:15:00Z"}
+            bid |= {"side": "sell", "offer": wire}
+            drawn = await page.evaluate(
+                """async ([bid, product]) => {
+                    const m = await import("/static/js/offers.js");
+                    const words = m.wordsOf(bid, product);
+                    return { ...m.curveOf([bid], product), words, groups: m.groupsOf(bid.offer).length };
+                }""",
+                [bid, product],
+            )
+            assert max(drawn["x"]) == pytest.approx(float(most_mw(offer))), name
+            assert len(drawn["told"][1]) == len(drawn["x"]), name
+            assert "MW @" in drawn["words"], name
+            assert drawn["groups"] >= 1, name
+
+    site.see("market", look)
 
 
 def test_a_lock_is_asked_for_with_name_and_reason_and_shown(site: Site) -> None:

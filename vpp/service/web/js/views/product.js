@@ -67,9 +67,10 @@ export function mountProduct(root, context, name) {
     const delivery = next.delivery;
     const lock = lockOf(delivery);
     const hand = handOf(delivery);
+    const invited = product.kind.startsWith("dr_"); // bid for where somebody invites
     fill(head,
       h("div", { class: "product-head" }, h("h3", {}, name), badgeOf(product), gate,
-        h("span", { class: "cell-acts" },
+        invited ? h("p", { class: "note" }, t("market.invited")) : h("span", { class: "cell-acts" },
           h("button", { type: "button", on: { click: () => askLock(delivery, !lock) } }, t(lock ? "market.unlock" : "market.lock")),
           h("button", { type: "button", class: "primary", disabled: !product.biddable && product.market !== "simulated", on: { click: () => writeNext(delivery) } }, t("market.write")))),
       lock ? h("p", { class: "note warn-note" }, t("market.locked_line", { by: lock.by, at: when(lock.at), reason: lock.reason })) : null,
