@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
+from tests.service.conftest import NOW
 from tests.web.site import EVERY_LOOK, Site
 
 
@@ -27,3 +29,53 @@ def test_the_editor_shows_the_file_and_its_faults_by_line(
         await expect(area).to_be_focused()
 
     site.see("strategies", look, language=language, phone=phone)
+
+
+def test_a_text_is_applied_by_name_shown_in_the_history_and_rolled_back(site: Site) -> None:
+    desk = site.plant.tuning
+    before = desk.seen
+
+    async def look(page: Page) -> None:
+        area = page.locator("#strategy-text")
+        await expect(area).to_have_value(before.text)
+        await area.fill("strategies: []\n")
+        await expect(page.locator("#strategy-verdict")).to_contain_text("changes")
+        await act(page, page.get_by_role("button", name="Apply"), "nothing is wanted today")
+        await expect(page.get_by_text("Waiting:")).to_be_visible()
+        first = page.get_by_role("row").filter(has_text="nothing is wanted today")
+        await first.get_by_role("button", name="Show").click()
+        await expect(page.locator(".shown pre")).to_have_text("strategies: []\n")
+        await area.fill("strategies: [] # again\n")
+        await act(page, first.get_by_role("button", name="Roll back"), "as it was before")
+        await expect(page.get_by_text("as it was before")).to_be_visible()
+
+    async def act(page: Page, button: Locator, reason: str) -> None:
+        await button.click()
+        dialog = page.locator("dialog")
+        await dialog.get_by_label("Your name").fill("Li")
+        await dialog.get_by_label("Reason").fill(reason)
+        await dialog.get_by_label("Reason").press("Enter")
+        await expect(dialog).to_have_count(0)
+
+    try:
+        site.see("strategies", look)
+    finally:
+        desk.seen, desk.waiting, desk.waiting_number = before, None, None
+
+
+def test_a_change_by_somebody_else_is_told_before_it_is_written_over(site: Site) -> None:
+    desk = site.plant.tuning
+    before = desk.seen
+
+    async def look(page: Page) -> None:
+        await expect(page.locator("#strategy-text")).to_have_value(before.text)
+        desk.seen = replace(before, text="strategies: []\n")
+        site.plant.events.emit("strategies", "the file was edited", at=NOW)
+        await expect(page.get_by_role("alert").filter(has_text="has changed")).to_be_visible()
+        await page.get_by_role("button", name="Start over").click()
+        await expect(page.locator("#strategy-text")).to_have_value("strategies: []\n")
+
+    try:
+        site.see("strategies", look)
+    finally:
+        desk.seen = before
