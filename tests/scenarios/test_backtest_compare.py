@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tests.scenarios.test_backtest import options, unseen
 from vpp.errors import ConfigError, DataError
-from vpp.model.schedule import Outcome
+from vpp.model.schedule import Outcome, Unsolved
 from vpp.model.time import Interval
 from vpp.plan.problem import Problem
 from vpp.plan.solve import solve
@@ -140,6 +140,20 @@ class Counted:
     def all_of(record: Path) -> int:
         with PlanRecord(record) as plans:
             return len(plans)
+
+
+def test_a_record_that_was_damaged_is_cut_off_where_it_is_damaged(tmp_path: Path) -> None:
+    record = tmp_path / "01.plans"
+    with PlanRecord(record) as plans:
+        for key in (b"a", b"b", b"c"):
+            plans.add(key * 32, Unsolved(reason="none"))
+    content = bytearray(record.read_bytes())
+    content[2 * len(content) // 3 - 1] ^= 1  # the last byte of the second
+    record.write_bytes(content)
+
+    with PlanRecord(record) as plans:
+        assert len(plans) == 1
+    assert len(record.read_bytes()) == len(content) // 3
 
 
 def test_a_record_of_plans_runs_no_code(tmp_path: Path) -> None:

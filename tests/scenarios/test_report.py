@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from vpp.service.demo.simulation import lockstep
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.results.command import reported
-from vpp.service.results.noting import CAME, EXPECTED, Came
+from vpp.service.results.noting import CAME, EXPECTED, Came, is_bid_next
 from vpp.service.results.page import page_of
 from vpp.service.results.report import report_of
 from vpp.service.solving.inline import InlineExecutor
@@ -123,6 +123,24 @@ def test_the_plan_is_the_one_that_was_bid_on(lived: Day) -> None:
         ("2025-12-03", datetime.fromisoformat("2025-12-02T10:00:00+00:00")),
         ("2025-12-04", datetime.fromisoformat("2025-12-03T08:00:00+00:00")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("at", "next_"),
+    [
+        pytest.param("2025-12-02T06:59:00", False, id="another plan comes before the gate"),
+        pytest.param("2025-12-02T07:00:00", True, id="the last one"),
+        pytest.param("2025-12-02T10:45:00", True, id="out of its turn"),
+        pytest.param("2025-12-02T11:00:00", False, id="the gate has closed"),
+    ],
+)
+def test_a_plan_is_bid_by_where_the_gate_closes_before_the_next_one(
+    lived: Day, at: str, next_: bool
+) -> None:
+    """The gate of 3 December closes at 12:00 in Stockholm; plans are made every four hours."""
+    now = datetime.fromisoformat(f"{at}+00:00").astimezone(UTC)
+
+    assert is_bid_next(lived.plant, date(2025, 12, 3), now) == next_
 
 
 def test_an_override_is_what_was_held_and_nothing_else(lived: Day) -> None:

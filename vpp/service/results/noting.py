@@ -68,7 +68,7 @@ class Came(msgspec.Struct, frozen=True):
 async def note_plan(plant: Plant, schedule: Schedule, now: datetime) -> None:
     """Put on record what a new plan expects of the day that is bid next, where it is the one to do so."""
     day = local_date(now, plant.file.park.timezone) + timedelta(days=1)
-    if plant.view is None or schedule.horizon.step != QUARTER or not _is_bid_next(plant, day, now):
+    if plant.view is None or schedule.horizon.step != QUARTER or not is_bid_next(plant, day, now):
         return
     span = local_day(day, plant.file.park.timezone)
     horizon = schedule.horizon
@@ -94,8 +94,8 @@ async def note_plan(plant: Plant, schedule: Schedule, now: datetime) -> None:
     await _append(plant, EXPECTED, day.isoformat(), entry, now)
 
 
-def _is_bid_next(plant: Plant, day: date, now: datetime) -> bool:
-    """Whether the gate of that day closes before the next plan."""
+def is_bid_next(plant: Plant, day: date, now: datetime) -> bool:
+    """Whether the gate of a local day closes before the next plan after `now`."""
     span = local_day(day, plant.file.park.timezone)
     product = reference_product(plant)
     delivery = next(deliveries_from(product, span.start))
