@@ -12,6 +12,7 @@ from tests.trade.test_offer_forms import EVERY
 from tests.web.site import EVERY_LOOK, Site
 from vpp.model.offer import most_mw
 from vpp.service.plant import Plant
+from vpp.service.trading import trading
 from vpp.service.trading.desk import TradingDesk
 from vpp.trade.offerforms import offer_to_wire
 
@@ -20,16 +21,17 @@ PRODUCT = "se3-day-ahead"
 
 @pytest.fixture(autouse=True)
 def _a_bid_set(site: Site) -> Iterator[None]:
-    """One bid set of tomorrow in the book, made once; nothing is by hand or locked before a test."""
-    if not site.plant.book.all_bids():
-        site.run(bid(site.plant))
+    """One open bid set of tomorrow in the book; nothing is by hand or locked before a test."""
     site.plant.trade = TradingDesk()
+    if not site.plant.book.open_sets(site.plant.clock.now()):
+        site.run(bid(site.plant))
     yield
     site.plant.trade = TradingDesk()
 
 
 async def bid(plant: Plant) -> None:
-    assert await ask(plant, "web-1", plant.clock.now()) == "made"
+    made = await ask(plant, f"web-{len(plant.book.all_bids())}", plant.clock.now())
+    assert made == "made"
 
 
 async def close_dialog(page: Page, button: str) -> None:
@@ -74,8 +76,8 @@ def test_every_form_of_offer_is_drawn_with_all_that_it_offers(site: Site) -> Non
         await expect(page.locator("tbody tr", has_text=PRODUCT)).to_be_visible()
         for name, offer in EVERY.items():
             wire = offer_to_wire(offer).model_dump(mode="json", exclude_none=True)
-            bid = {"start": "2025-12-03T12:00:00Z", "end": "2025-12-03T12:15:00Z"}
-            bid |= {"side": "sell", "offer": wire}
+            bid: dict[str, object] = {"side": "sell", "offer": wire}
+            bid |= {"start": "2025-12-03T12:00:00Z", "end": "2025-12-03T12:15:00Z"}
             drawn = await page.evaluate(
                 """async ([bid, product]) => {
                     const m = await import("/static/js/offers.js");
@@ -127,3 +129,13 @@ def test_a_bid_is_changed_checked_and_let_hold(site: Site) -> None:
         assert str(hand.bids[0].offer.priced_mw[0][0]) == "0.1"
 
     site.see(f"market/{PRODUCT}", look, forgive=("503",))
+
+
+def test_what_is_shown_of_a_bid_set_is_read_again_once_it_stands_otherwise(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.get_by_role("heading", name="revision")).to_contain_text("open")
+        (standing,) = site.plant.book.open_sets(site.plant.clock.now())
+        await trading.withdraw(site.plant, PRODUCT, standing.bid_set_id, now=site.plant.clock.now())
+        await expect(page.get_by_role("heading", name="revision")).to_contain_text("withdrawn")
+
+    site.see(f"market/{PRODUCT}", look)

@@ -127,7 +127,10 @@ export function mountProduct(root, context, name) {
     }
     drawHead();
     book.update(sets);
+    // What is shown is read again once it stands otherwise, but for what a person is writing.
+    const stands = sets.find((one) => one.bid_set_id === chosen);
     if (chosen === null && sets.length) await pick(sets[0].bid_set_id);
+    else if (stands && shown.isOther(stands)) await pick(chosen);
   });
   const timer = setInterval(() => product && say(gate, countdown(product.next_delivery, context)), 1000);
   return () => {
@@ -236,6 +239,7 @@ function shownSet(context, base, changed) {
   return {
     element: card,
     edit,
+    isOther: (stands) => set?.status !== stands.status && !editing.hasChildNodes(),
     async show(fresh, of, handOf) {
       set = fresh;
       product = of;
