@@ -18,7 +18,7 @@ FILES = {
     "park": ("The park file", "What it is for is told in [the park file](../park-file.md)."),
     "strategies": (
         "The strategy file",
-        "How to write a strategy: [one of your own](../how-to/own-strategy.md).",
+        "What each strategy does: [strategies](../strategies.md).",
     ),
     "market": ("The market file", "How to write one: [market products](../markets.md)."),
     "case": ("The case file", "How to plan one: [planning one horizon](../planning.md)."),
