@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -139,10 +138,12 @@ def test_hours_are_those_on_the_wall_when_clocks_change(start: str, held: list[i
 
 def test_where_nobody_trades_energy_is_settled_at_the_expected_price() -> None:
     text = TRADING.replace("use:", "schedule: {hours: ['07:00-08:00']}, use:")
-    asked = read(text).terms(a_view(local("2025-12-03T06:00"), 3))
+    view = replace(a_view(local("2025-12-03T06:00"), 3), committed_kw=np.array([5.0, 6.0, 7.0]))
+    asked = read(text).terms(view)
     (position,) = [term for term in asked if isinstance(term, Commitment)]
     (trade,) = [term for term in asked if isinstance(term, OpenTrade)]
     assert trade.max_kw.tolist() == [0, 1e6, 0]
+    assert position.base_kw.tolist() == [5, 6, 7], "what is sold is owed whoever trades"
     assert position.short_per_kwh.tolist() == pytest.approx([0.05, 0.09, 0.05])
     assert position.long_per_kwh.tolist() == pytest.approx([0.05, 0.01, 0.05])
 
@@ -159,16 +160,6 @@ def test_of_two_that_trade_the_higher_priority_holds_in_its_hours() -> None:
 
 
 # ---------------------------------------------------------------- scope, priority, overrides
-
-
-def caps(text: str, hours: int = 2) -> Mapping[str, list[float]]:
-    """The limits of a file by place."""
-    asked = read(text).terms(a_view(local("2025-12-03T06:00"), hours))
-    return {
-        term.place: [] if term.import_kw is None else term.import_kw.tolist()
-        for term in asked
-        if isinstance(term, Cap)
-    }
 
 
 PEAK = "  - {{name: {name}, use: peak_shaving, priority: {priority}, with: {{most_import_kw: {kw}}}{more}}}\n"
@@ -196,10 +187,13 @@ def test_of_one_kind_the_higher_priority_holds_where_both_do() -> None:
 
 
 def test_an_override_changes_one_setting_for_one_enterprise() -> None:
-    assert caps(peak("all", 100, more=", overrides: {b: {most_import_kw: 30}}")) == {
-        "cp-a": [100, 100],
-        "cp-b": [30, 30],
-    }
+    asked = read(peak("all", 100, more=", overrides: {b: {most_import_kw: 30}}"))
+    found = [
+        (term.reason, term.place, term.import_kw.tolist())
+        for term in asked.terms(a_view(local("2025-12-03T06:00"), 2))
+        if isinstance(term, Cap) and term.import_kw is not None
+    ]
+    assert found == [("all", "cp-a", [100, 100]), ("all/b", "cp-b", [30, 30])]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from vpp.model.horizon import Profile
 from vpp.model.ids import ResourceId
 from vpp.model.schedule import Schedule
 from vpp.plan.part import Part, whole
+from vpp.plan.terms import EnergyTarget
 from vpp.plan.view import CallWindow, PlanningView
 
 LAB = Lab()
@@ -162,6 +163,9 @@ def test_demand_response_event_fills_stores_before_a_call_for_less() -> None:
     view = replace(view, calls=(call,))
     ready = planned(view, DemandResponseEvent(prepared_soc=0.9, shortfall_per_kwh=0.2))
     assert ready.stored_kwh[ResourceId("bat")][0] == pytest.approx(90)
+    (target,) = DemandResponseEvent(prepared_soc=0.9).terms(view, whole(view))
+    assert isinstance(target, EnergyTarget)
+    assert target.step == 0, "at the end of the step before the window"
     assert DemandResponseEvent().terms(view, whole(view)) == ()
 
 

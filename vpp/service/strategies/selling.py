@@ -104,7 +104,6 @@ def allowed(
     return product, replace(
         unit,
         resource_ids=names,
-        declared_kw=unit.declared_kw * terms.most_share,
         tested_kw=min(unit.tested_kw, unit.declared_kw * terms.most_share),
     )
 
