@@ -71,3 +71,23 @@ def test_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
         ):
             lost.append(link)
     assert not lost
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_metrics_and_events_that_a_page_names_exist(page: Path) -> None:
+    """A name that ends in a line stands for all that begin so: `vpp_dispatch_*`."""
+    text = page.read_text(encoding="utf-8")
+    metrics = re.findall(r"^\| `(vpp_\w+)` ", pages()["metrics.md"], re.MULTILINE)
+    kinds = re.findall(r"^\| `(\w+)` ", pages()["events.md"], re.MULTILINE)
+
+    parts = re.compile(r"_(bucket|sum|count)$")
+    named = set(re.findall(r"\bvpp_[a-z0-9_]+\b", text))
+    unknown = {
+        name
+        for name in named
+        if not any(
+            m.startswith(name) if name.endswith("_") else m == parts.sub("", name) for m in metrics
+        )
+    }
+    assert not unknown
+    assert not set(re.findall(r"[Ee]vents? `(\w+)`", text)) - set(kinds)
