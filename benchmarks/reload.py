@@ -130,13 +130,17 @@ async def _put(plant: Plant, spread_per_mwh: float) -> None:
     )
 
 
-async def _previewed(plant: Plant, *, days: int) -> float:
+async def _previewed(plant: Plant, *, days: int) -> float | None:
     head, _, tail = plant.strategies.text.partition(SPREAD)
     text = f"{head}{SPREAD} 95.0{tail.lstrip(' 0123456789.')}"
     began = perf_counter()
     read = await read_aside(plant, text)
     preview = previewing.start(plant, read, days, plant.clock.now())
-    await _until(plant, lambda: preview.state != "running", PREVIEW_S, "a preview")
+    try:
+        await _until(plant, lambda: preview.state != "running", PREVIEW_S, "a preview")
+    except BrokenBenchmarkError:
+        await previewing.cancel(plant, preview)
+        return None  # a figure that is missed; the others stand
     if preview.plan is None or (days and preview.backtest is None):
         raise BrokenBenchmarkError(f"{preview.state}: {preview.no_plan or preview.no_backtest}")
     return perf_counter() - began

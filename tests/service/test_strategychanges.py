@@ -183,6 +183,8 @@ def test_an_edit_is_read_once_it_stays_and_waits_for_the_next_plan(tuned: Tuned)
 def test_a_broken_edit_is_told_once_and_the_live_version_goes_on(tuned: Tuned) -> None:
     tuned.edit(BROKEN)
     tuned.look()
+    tuned.path.unlink()  # saved once more, the same
+    tuned.edit(BROKEN)
     tuned.take()
 
     assert tuned.spread == 40
