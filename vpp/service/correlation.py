@@ -15,9 +15,10 @@ pays a look at the level for them, and nothing more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from functools import wraps
+from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -30,7 +31,7 @@ from vpp.model.time import isoformat
 from vpp.service.plant import Plant
 
 log = structlog.get_logger("vpp.chain")
-Cycle = Callable[[Plant, datetime], Awaitable[None]]
+Cycle = Callable[[Plant, datetime], Coroutine[Any, Any, None]]
 
 
 def id_of(cycle: str, at: datetime) -> str:
