@@ -168,8 +168,8 @@ def test_every_mistake_is_told_at_once_with_line_and_column(tmp_path: Path) -> N
             id="a device behind too little",
         ),
         pytest.param(
-            "resource,kind,enterprise,power_kw,after,energy_kwh\na,shiftable,b,100,kiln,100\n",
-            "2:19: after: ",
+            "resource,kind,enterprise,power_kw,after,energy_kwh\nz,load,b,5,,\na,shiftable,b,100,kiln,100\n",
+            "3:19: after: ",
             id="a run after one that is not there",
         ),
         pytest.param(b"\xff\xfe\x00", "1:1: is neither UTF-8 nor GB18030", id="no text"),
@@ -196,6 +196,7 @@ def test_a_note_full_of_yaml_stays_a_comment(tmp_path: Path) -> None:
     )
 
     assert file.park.enterprises[0].name == "mill: {x: ["
+    assert "# (first kind: storage)\n" in (tmp_path / "own/park.yaml").read_text(encoding="utf-8")
     assert isinstance(file.park.resources[0], FixedLoad)
 
 
