@@ -72,6 +72,7 @@ def test_a_line_that_breaks_is_said_and_what_is_shown_turns_grey(site: Site) -> 
         await expect(page.locator("#line")).to_have_text("live")
         await page.context.set_offline(True)
         await end_streams(site.app)
+        await expect(page.locator("#lost")).to_be_visible()
         await expect(page.locator("#lost")).to_contain_text("No connection")
         await expect(page.locator(".view")).to_have_css("filter", "grayscale(1)")
         await page.context.set_offline(False)

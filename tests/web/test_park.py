@@ -80,6 +80,7 @@ def test_a_power_beyond_what_it_can_is_refused_in_the_dialog(site: Site) -> None
         await page.get_by_label("Your name").fill("Li")
         await page.get_by_label("Reason").fill("works at the crane")
         await page.locator("dialog").get_by_role("button", name="Take in hand").click()
+        await expect(page.locator("dialog .fault")).to_be_visible()
         await expect(page.locator("dialog .fault")).to_contain_text("9000")
         await expect(page.locator("dialog")).to_be_visible()
 

@@ -35,9 +35,8 @@ def _gates(plant: Plant, now: datetime) -> list[TodoView]:
         if product.by_invitation or plant.file.not_biddable(product.product_id) is not None:
             continue
         delivery = next_delivery(product, now)
-        if (
-            delivery.start < unit.trades_from
-        ):  # nothing is bid for it: the first that is traded counts
+        if delivery.start < unit.trades_from:
+            # Nothing is bid for it: the first that is traded counts.
             delivery = next(deliveries_from(product, unit.trades_from))
         shadow = golive.shadow_reason(plant, product)
         asked = plant.book.revision_for(product.product_id, unit.unit_id, delivery) > 1
