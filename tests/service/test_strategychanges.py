@@ -419,3 +419,48 @@ def test_a_set_point_names_the_strategies_of_the_plan_that_it_serves(
     assert told
     assert {one["strategies"] for one in told} == {"0123456789ab"}
     assert {one.strategy_version for one in plant.setpoints.values()} == {"0123456789ab"}
+
+
+def test_a_candidate_begins_and_ends_by_name_and_is_there_after_a_restart(
+    tuned: Tuned, serving: Serving, park_file: ParkFile
+) -> None:
+    asyncio.run(in_the_shadow(tuned, serving))
+    again = Tuned(park_file, tuned.path.parent, tuned.journal).plant.tuning.shadow
+    assert again is not None
+    assert (again.strategies.text, again.by, again.ended) == (SECOND, "Li", True)
+
+
+async def in_the_shadow(tuned: Tuned, serving: Serving) -> None:
+    path = "/v1/strategies/shadow"
+    async with serving(tuned.plant) as client:
+        assert (await (await client.get(path)).json()) == {"shadow": None}
+        body = {"text": FIRST, "by": "Li", "reason": "is it better?"}
+        assert (await client.post(path, json=body)).status == 409  # it is live
+        body |= {"text": BROKEN}
+        assert (await client.post(path, json=body)).status == 422
+        answer = await client.post(path, json=body | {"text": SECOND})
+        shown = (await answer.json())["shadow"]
+        assert (shown["state"], shown["plans"], shown["days"]) == ("running", 0, [])
+        answer = await client.post(f"{path}/end", json={"by": "Li", "reason": "it is not"})
+        assert (await answer.json())["shadow"]["state"] == "ended"
+    kept = list(tuned.journal.entries(record.SHADOW, record.SHADOW_END))
+    assert [entry.kind for entry in kept] == [record.SHADOW, record.SHADOW_END]
+    assert tuned.plant.strategies.text == FIRST
+
+
+def test_one_preview_runs_at_a_time_and_can_be_ended(tuned: Tuned, serving: Serving) -> None:
+    asyncio.run(previewed(tuned, serving))
+
+
+async def previewed(tuned: Tuned, serving: Serving) -> None:
+    path = "/v1/strategies/preview"
+    async with serving(tuned.plant) as client:
+        first = await (await client.post(path, json={"text": SECOND})).json()
+        assert (first["state"], first["new_version"]) == ("running", version_of(SECOND))
+        refused = await client.post(path, json={"text": SECOND})
+        assert (refused.status, (await refused.json())["code"]) == (429, "preview_running")
+        ended = await client.delete(f"/v1/strategies/previews/{first['preview_id']}")
+        assert (await ended.json())["state"] == "cancelled"
+        assert (await client.get("/v1/strategies/previews/nobody")).status == 404
+        again = await client.post(path, json={"text": SECOND, "backtest_days": 0})
+        assert again.status == 200

@@ -27,6 +27,8 @@ async def demonstrate(file: ParkFile, options: DemoOptions, console: Console) ->
     """
     async with open_demo(file, options) as (run, clock):
         console.print(f"park {file.park.name} at {run.address}", highlight=False)
+        if (path := run.plant.tuning.path) is not None:
+            console.print(f"its strategies, to be changed: {path}", highlight=False, markup=False)
         keep_start()
         with Progress(run, Console(stderr=True)) as progress:
             await live(run, clock, progress.update)
