@@ -321,6 +321,7 @@ async def test_what_nobody_acknowledges_is_told_once_to_who_is_named(
     assert "请在值班台查看并确认" in letter.text
     assert letter.link is None
     assert scene.shown()[0].escalated == (letter.message.message_id,)
+    assert len(list(scene.plant.journal.entries(alarms.ALARM_ACT))) == 1, "on record once"
 
 
 @acted
