@@ -127,7 +127,7 @@ def test_a_preview_tells_the_change_the_days_played_again_and_the_plan(
 
 
 def test_days_that_are_over_are_played_again_under_both(small_park: MakePark) -> None:
-    file = quick(small_park())
+    file = small_park()
     other = parse_strategies(
         dearer(file.strategies.text).encode(), file.strategies.ground, name="other"
     )
