@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tests.service.conftest import NOW
 from vpp.model.forecast import LEVELS, Forecast
@@ -28,7 +28,7 @@ from vpp.service.api import overview, planpage, tree
 from vpp.service.api.overview import spread_kw, thinned
 from vpp.service.api.planpage import dearest
 from vpp.service.api.problems import HttpRefusal
-from vpp.service.api.routes import Call, Nothing
+from vpp.service.api.routes import AnyRoute, Call, Nothing
 from vpp.service.plant import Plant, TracePoint
 from vpp.service.steering.desk import HeldOverride
 
@@ -43,9 +43,14 @@ def get(plant: Plant, path: str) -> dict[str, Any]:
         if found := re.fullmatch(pattern, parts.path):
             query = route.query.model_validate(dict(parse_qsl(parts.query)))
             call = Call(request=None, path=found.groupdict(), query=query, body=Nothing(), now=NOW)
-            answer = asyncio.run(route.handle(plant, call))
-            return dict(json.loads(answer.model_dump_json()))
+            return dict(json.loads(asyncio.run(_answer(route, plant, call))))
     raise AssertionError(path)
+
+
+async def _answer(route: AnyRoute, plant: Plant, call: Call[Any, Nothing]) -> str:
+    found = await route.handle(plant, call)
+    assert isinstance(found, BaseModel)
+    return found.model_dump_json()
 
 
 def forecast(
