@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
 from adapters.memory_journal import MemoryJournal
+from tests.trading import TRADING
 from vpp.act.ladder import SafeState
 from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
@@ -133,7 +134,9 @@ def hear(plant: Plant, at: datetime, *, seq: int = 1) -> None:
 
 @pytest.fixture(scope="session")
 def park_file() -> ParkFile:
-    return load_park(shipped_park("demo"))
+    return load_park(
+        shipped_park("demo"), strategies=Path(TRADING)
+    )  # wishes have tests of their own
 
 
 @pytest.fixture(scope="session")
