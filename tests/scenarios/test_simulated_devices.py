@@ -28,13 +28,16 @@ BATTERY, OWNER = ResourceId("metal-battery"), EnterpriseId("metal")
 BROKER = re.compile(r"--broker mqtt://service:([^@]+)@127\.0\.0\.1:(\d+)")
 
 
+PARK = shipped("parks/demo.yaml")
+
+
 @asynccontextmanager
 async def simulated(
     *arguments: str,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, BrokerAddress]]:
     """The command, until it has said where its broker is."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vpp", "simulate", "devices", "demo", *arguments),
+        *(sys.executable, "-m", "vpp", "simulate", "devices", str(PARK), *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -42,7 +45,9 @@ async def simulated(
     try:
         lives = (await process.stdout.readline()).decode()
         assert lives.startswith("44 devices of Demo industrial park live until "), lives
-        said = BROKER.search((await process.stdout.readline()).decode())
+        runs = (await process.stdout.readline()).decode()
+        assert runs.startswith(f"vpp run {PARK} --broker "), "it cannot be typed as it stands"
+        said = BROKER.search(runs)
         assert said is not None
         yield (
             process,

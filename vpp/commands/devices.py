@@ -70,6 +70,7 @@ def simulate_devices(
         seed=seed,
         modbus_port=modbus_port,
         faults=NO_FAULTS if faults is None else faults_asked(faults, seed=seed),
+        called=park if Path(park).is_file() else "PARK.yaml",
     )
     asyncio.run(
         serve_devices(load_park(park_path(park)), options, lambda line: print(line, flush=True))

@@ -9,6 +9,7 @@ that runs the park cannot tell them from real ones, and nothing else is simulate
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ class DeviceOptions:
 
     seed: int
     faults: FaultPlan
+
+    called: str
+    """The park file in the line that starts the service beside them, to be typed as it stands."""
 
     modbus_port: int | None = None
     """Where the first Modbus gateway of the park file is served, the next one at the port after it; None: its
@@ -102,7 +106,7 @@ async def serve_devices(file: ParkFile, options: DeviceOptions, say: Callable[[s
             if (
                 ours
             ):  # what somebody else's broker is called, and its password, is known to who asked
-                say(f"vpp run PARK.yaml --broker {_url(door)}")
+                say(f"vpp run {shlex.quote(options.called)} --broker {_url(door)}")
             await links.run(clock, stop, options.period)
         finally:
             await links.stop()
