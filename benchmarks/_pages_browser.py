@@ -23,7 +23,8 @@ SEARCH = """(word) => {
   it.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
 OPEN_ALL = """async () => {
-  const shut = () => document.querySelector('.level-2 .twist[aria-expanded="false"]');
+  // The lowest first: what opens pushes all below it out of sight.
+  const shut = () => [...document.querySelectorAll('.level-2 .twist[aria-expanded="false"]')].at(-1);
   for (let one = shut(); one; one = shut()) {
     one.click();
     await new Promise((resolve) => setTimeout(resolve, 50));
