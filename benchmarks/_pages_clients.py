@@ -1,7 +1,7 @@
 """A hundred pages without a browser: each reads and listens as the page's own scripts do.
 
 open      the files (gzip), /v1/status, and the stream
-overview  /v1/overview as it opens, and again after an event, at most every 2 s; ticks come with the stream
+overview  /v1/overview as it opens, and again after an event, at most every 0.7 s; ticks come with the stream
 park      /v1/tree once, /v1/tree/flows of 30 places each second
 plan      /v1/plan/page and one forecast, again after a plan
 """
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 FRESH = {"Cache-Control": "max-stale=1", "Accept": "application/json"}
-PACE_S = {"overview": 2.0, "park": 1.0, "plan": 3.0}
+PACE_S = {"overview": 0.7, "park": 0.7, "plan": 3.0}
 OPENS = {
     "overview": ("/v1/overview",),
     "park": ("/v1/tree", "/v1/tree/flows?at={places}"),

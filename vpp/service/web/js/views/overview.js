@@ -41,7 +41,7 @@ function mount(root, context) {
     showCharts(charts, found, trace, context.now() / 1000);
   }
 
-  context.follow(["plan", "plan_failed", "settlement", "award", "bid", "withdrawal", "gate_missed", "bid_held", "bid_approved", "kill", "override", "demand_response"], 2000, async () => {
+  context.follow(["plan", "plan_failed", "settlement", "award", "bid", "withdrawal", "gate_missed", "bid_held", "bid_approved", "kill", "override", "demand_response"], 700, async () => {
     found = await read("/v1/overview");
     trace = { at: found.trace.at.map(seconds), ...Object.fromEntries(TICK_COLUMNS.map((name) => [name, found.trace[name]])) };
     todo.update(found.todo);

@@ -140,7 +140,7 @@ function mountTree(root, context) {
     else arrange();
   }
 
-  const ask = context.follow(["tick"], 1000, look);
+  const ask = context.follow(["tick"], 700, look);
   let waiting = null;
   search.addEventListener("input", () => {
     clearTimeout(waiting);

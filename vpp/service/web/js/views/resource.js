@@ -59,7 +59,7 @@ export function mountResource(root, context, id) {
     h("section", { class: "card" }, bounds.element, h("p", { class: "note" }, t("park.order"))));
   let found = null;
 
-  const again = context.follow(["tick", "override"], 2000, async () => {
+  const again = context.follow(["tick", "override"], 700, async () => {
     found = await read(path);
     show();
   });
