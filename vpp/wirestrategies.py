@@ -192,7 +192,7 @@ class PreviewBacktestView(WireModel):
 
 
 class BidChangeView(WireModel):
-    """What is bid for one interval of a product under both, at the expected price."""
+    """What is bid for one interval of a product under both, at the expected price; reserve as all that is offered."""
 
     product: str
     start: datetime

@@ -22,7 +22,7 @@ from vpp.account import formulas, regulation
 from vpp.errors import DataError, UnavailableError
 from vpp.model.activation import Activation
 from vpp.model.horizon import Horizon
-from vpp.model.ids import EnterpriseId, ResourceId
+from vpp.model.ids import EnterpriseId, ProductId, ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.money import exact, split_exactly, to_minor
 from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Storage
@@ -50,14 +50,18 @@ ZERO = Decimal(0)
 
 def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
     """Headroom for all reserve that is sold and not called yet."""
-    able, strategies = keepers_of(plant), plant.strategies
+    able, strategies, position = keepers_of(plant), plant.strategies, plant.book.position()
     nothing = np.zeros(horizon.steps)
+    begins: dict[ProductId, list[datetime]] = {}
+    for trade in position.all_trades():
+        if trade.interval.overlaps(horizon.span):
+            begins.setdefault(trade.product_id, []).append(trade.interval.start)
     products = {n: p for n, p in plant.products.items() if not p.by_invitation}
     return tuple(
         ReserveHeadroom(
             product_id=name,
             up=up,
-            resource_ids=selling.keepers(strategies, products[name], able, horizon.start),
+            resource_ids=selling.keepers(strategies, products[name], able, begins.get(name, ())),
             firm_kw=np.maximum(kw, 0.0),
             shortfall_per_kw_h=float(plant.file.trading.reserve_shortfall_per_kw_h),
             open_kw=nothing,
@@ -65,7 +69,7 @@ def terms(plant: Plant, horizon: Horizon) -> tuple[ReserveHeadroom, ...]:
             activation_hours=_call_hours(products[name]),
             survives_largest=_survives(products[name]),
         )
-        for (name, up), kw in held_kw(plant.book.position(), products, horizon).items()
+        for (name, up), kw in held_kw(position, products, horizon).items()
     )
 
 

@@ -474,12 +474,12 @@ def plan_offer(
 
     Reserve and regulation on the terms of the strategies that sell them (`selling.py`).
     """
-    allowed, sellers = selling.allowed(plant.strategies, product, unit, delivery.start)
+    allowed, sellers, seen = selling.allowed(plant.strategies, product, unit, delivery, schedule)
     return offer_for(
         allowed,
         sellers,
         delivery,
-        schedule,
+        seen,
         plant.book.position(unit.unit_id),
         plant.file.park,
         plant.file.binding(product.product_id),

@@ -18,13 +18,15 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId
 from vpp.model.market import Bid, BidMode, Binding, MarketProduct
 from vpp.model.money import exact
-from vpp.model.offer import BlockOffer, offered_mw
+from vpp.model.offer import BlockOffer, most_mw, offered_mw
 from vpp.model.park import BiddingUnit
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
 from vpp.plan.problem import Problem
 from vpp.plan.view import PlanningView
+from vpp.service.strategies import selling
+from vpp.service.strategies.strategies import Strategies
 from vpp.trade.calendar import deliveries_from
 from vpp.trade.offering import offer_for
 from vpp.trade.position import Position
@@ -56,12 +58,15 @@ class PlanPair:
     old: Schedule | Problem
     new: Problem
     offering: Offering
+    old_strategies: Strategies
+    new_strategies: Strategies
+    """What they let be sold."""
 
 
 def beside(pair: PlanPair, old: Schedule, new: Schedule) -> PreviewPlanView:
     """Both plans, and the bids that would differ."""
     view = pair.new.view
-    bids = list(_bids(view, pair.offering, old, new))
+    bids = list(_bids(pair, old, new))
     changed = [bid for bid in bids if bid.old_mw != bid.new_mw]
     return PreviewPlanView(
         start=old.horizon.start,
@@ -109,16 +114,15 @@ def _cycles(schedule: Schedule, view: PlanningView) -> float | None:
     return round(through_kwh / (2 * capacity_kwh), 4)
 
 
-def _bids(
-    view: PlanningView, offering: Offering, old: Schedule, new: Schedule
-) -> Iterator[BidChangeView]:
-    """Each bid that can still be made within the horizon, under both."""
+def _bids(pair: PlanPair, old: Schedule, new: Schedule) -> Iterator[BidChangeView]:
+    """Each bid that can still be made within the horizon, under both; calls are answered as they come."""
+    view, offering = pair.new.view, pair.offering
     for name, product in offering.products.items():
-        if not product.trades_energy or name not in offering.unit.product_ids:
+        if product.by_invitation or name not in offering.unit.product_ids:
             continue
         for delivery in _open(product, offering, old):
-            before = _offered(view, offering, product, delivery, old)
-            after = _offered(view, offering, product, delivery, new)
+            before = _offered(view, offering, product, delivery, old, pair.old_strategies)
+            after = _offered(view, offering, product, delivery, new, pair.new_strategies)
             for interval in sorted(before.keys() | after.keys()):
                 yield BidChangeView(
                     product=name,
@@ -145,17 +149,23 @@ def _offered(
     product: MarketProduct,
     delivery: Interval,
     plan: Schedule,
+    strategies: Strategies,
 ) -> dict[Interval, Decimal]:
-    """MW that the bids give at the expected price, by interval: selling above 0; nothing where none can be made."""
+    """MW that the bids give at the expected price, by interval: selling above 0; nothing where none can be made.
+
+    No price of reserve is expected: it counts at the best one that may be paid. Least prices leave out of it
+    only what they let nobody pay.
+    """
     binding = offering.bindings.get(product.product_id) or Binding(product_id=product.product_id)
     if binding.mode is BidMode.EXPECTED:  # curves are made for the live plan alone
         binding = Binding(product_id=product.product_id, mode=BidMode.ROBUST)
     try:
+        allowed, sellers, seen = selling.allowed(strategies, product, offering.unit, delivery, plan)
         bids = offer_for(
-            product,
-            offering.unit,
+            allowed,
+            sellers,
             delivery,
-            plan,
+            seen,
             offering.position,
             view.park,
             binding,
@@ -166,16 +176,21 @@ def _offered(
         return {}
     found: dict[Interval, Decimal] = {}
     for bid in bids:
-        for interval, mw in _taken(bid, view):
+        for interval, mw in _taken(bid, view, product):
             found[interval] = found.get(interval, Decimal(0)) + bid.side.sign * mw
     return found
 
 
-def _taken(bid: Bid, view: PlanningView) -> Iterator[tuple[Interval, Decimal]]:
-    """What is taken of a bid at the expected price; a block counts whole."""
+def _taken(
+    bid: Bid, view: PlanningView, product: MarketProduct
+) -> Iterator[tuple[Interval, Decimal]]:
+    """What is taken of a bid at the expected price; a block counts whole, and so does reserve."""
     if isinstance(bid.offer, BlockOffer):
         for part in bid.offer.parts:
             yield part.interval, part.quantity_mw
+        return
+    if not product.trades_energy:
+        yield bid.interval, most_mw(bid.offer)
         return
     horizon, spot = view.horizon, view.spot_per_kwh.values
     first, last = horizon.index(bid.interval.start), horizon.index(bid.interval.end - horizon.step)

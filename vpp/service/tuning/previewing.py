@@ -158,6 +158,8 @@ async def _fill_plan(plant: Plant, preview: Preview) -> None:
             old=problem_under(plant, basis, preview.old),
             new=problem_under(plant, basis, preview.new),
             offering=offering_of(plant, plant.clock.now()),
+            old_strategies=preview.old,
+            new_strategies=preview.new,
         )
     except VppError as error:
         preview.no_plan = str(error)

@@ -117,7 +117,13 @@ async def _compare(
     answer: PreviewPlanView | str
     try:
         problem = problem_under(plant, basis, shadow.strategies)
-        pair = PlanPair(old=live, new=problem, offering=offering_of(plant, now))
+        pair = PlanPair(
+            old=live,
+            new=problem,
+            offering=offering_of(plant, now),
+            old_strategies=plant.strategies,
+            new_strategies=shadow.strategies,
+        )
     except VppError as error:
         answer = str(error)
     else:
