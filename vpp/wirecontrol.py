@@ -37,6 +37,13 @@ class OverrideRequest(WireModel):
         return self
 
 
+class OverrideEndQuery(WireModel):
+    """Who gives a resource back before its time, and why."""
+
+    by: str = Field(min_length=2, max_length=120)
+    reason: str = Field(min_length=3, max_length=500)
+
+
 class OverrideView(WireModel):
     """An override, and whether it holds."""
 

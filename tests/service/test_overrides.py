@@ -102,9 +102,10 @@ def test_it_is_on_record_before_it_holds_and_there_after_a_restart(plant: Plant)
 
 def test_what_was_given_back_stays_so_after_a_restart(plant: Plant) -> None:
     take(plant)
-    asyncio.run(overrides.end(plant, BATTERY, now=NOW + MINUTE))
-    asyncio.run(overrides.end(plant, BATTERY, now=NOW + MINUTE))  # again changes nothing
-    assert len(list(plant.journal.entries(overrides.OVERRIDE_END))) == 1
+    for reason in ("done", "again changes nothing"):
+        asyncio.run(overrides.end(plant, BATTERY, by="Wu", reason=reason, now=NOW + MINUTE))
+    (entry,) = plant.journal.entries(overrides.OVERRIDE_END)
+    assert json.loads(entry.body) == {"by": "Wu", "reason": "done"}
 
     plant.acting.overrides.clear()
     overrides.recover(plant)
@@ -185,11 +186,14 @@ def test_operators_take_and_give_back_over_http(plant: Plant, serving: Serving) 
             unknown = await client.get(PATH)
             taken = await client.post(PATH, json=ORDER)
             shown = await client.get(PATH)
-            ended = await client.delete(PATH)
+            nobody = await client.delete(PATH)
+            still = await (await client.get(PATH)).json()
+            ended = await client.delete(PATH, params={"by": "Wu", "reason": "the crane is done"})
             twofold = await client.post(PATH, json=ORDER | {"end": "2025-12-03T10:00:00Z"})
             assert (unknown.status, (await unknown.json())["code"]) == (404, "unknown_override")
             assert (taken.status, (await taken.json())["state"]) == (200, "in_force")
             assert await shown.json() == await taken.json()
+            assert (nobody.status, still["state"]) == (422, "in_force")
             assert (ended.status, (await ended.json())["state"]) == (200, "ended")
             assert twofold.status == 422
 

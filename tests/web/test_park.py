@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from playwright.async_api import Page, expect
 
 from tests.service.conftest import NOW
@@ -62,8 +64,12 @@ def test_an_operator_takes_a_resource_in_hand_with_an_end_and_gives_it_back(site
         assert (one.low_kw, one.by, one.reason) == (-50.0, "Li", "works at the crane")
         assert (one.until - NOW).total_seconds() == 30 * 60
         await page.get_by_role("button", name="Release").click()
+        await page.get_by_label("Reason").fill("the crane is done")
+        await page.locator("dialog").get_by_role("button", name="Release").click()
         await expect(page.get_by_role("button", name="Release")).to_be_hidden()
         assert next(iter(held.values())).ended
+        (entry,) = site.plant.journal.entries("override_end")
+        assert json.loads(entry.body) == {"by": "Li", "reason": "the crane is done"}
 
     try:
         site.see("park/steel-battery", look, forgive=("503",))

@@ -10,7 +10,7 @@ from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides
 from vpp.service.steering.desk import HeldOverride
-from vpp.wirecontrol import OverrideRequest, OverrideView
+from vpp.wirecontrol import OverrideEndQuery, OverrideRequest, OverrideView
 
 
 async def take_in_hand(plant: Plant, call: Call[Nothing, OverrideRequest]) -> OverrideView:
@@ -23,9 +23,10 @@ async def show_override(plant: Plant, call: Call[Nothing, Nothing]) -> OverrideV
     return view_of(_found(plant.acting.overrides.get(ResourceId(name)), name), call.now)
 
 
-async def give_back(plant: Plant, call: Call[Nothing, Nothing]) -> OverrideView:
-    name = call.path["resource_id"]
-    return view_of(_found(await overrides.end(plant, name, now=call.now), name), call.now)
+async def give_back(plant: Plant, call: Call[OverrideEndQuery, Nothing]) -> OverrideView:
+    name, query = call.path["resource_id"], call.query
+    held = await overrides.end(plant, name, by=query.by, reason=query.reason, now=call.now)
+    return view_of(_found(held, name), call.now)
 
 
 def view_of(held: HeldOverride, now: datetime) -> OverrideView:
@@ -83,6 +84,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         give_back,
         method="DELETE",
         gives=OverrideView,
+        query=OverrideEndQuery,
         codes=("unknown_override", "unavailable"),
     ),
 )

@@ -55,7 +55,9 @@ async def take(
     return held
 
 
-async def end(plant: Plant, resource_id: str, *, now: datetime) -> HeldOverride | None:
+async def end(
+    plant: Plant, resource_id: str, *, by: str, reason: str, now: datetime
+) -> HeldOverride | None:
     """Give a resource back; again changes nothing. None where it was never in hand.
 
     Raises:
@@ -64,11 +66,12 @@ async def end(plant: Plant, resource_id: str, *, now: datetime) -> HeldOverride 
     held = plant.acting.overrides.get(ResourceId(resource_id))
     if held is None or not held.holds(now):
         return held
-    await append(plant, OVERRIDE_END, _key(held), b"{}", now=now)
+    told = msgspec.json.encode({"by": by, "reason": reason})
+    await append(plant, OVERRIDE_END, _key(held), told, now=now)
     held = replace(held, ended=True)
     if plant.acting.overrides[held.resource_id].number == held.number:  # no newer one meanwhile
         plant.acting.overrides[held.resource_id] = held
-    _tell(plant, held, f"{held.resource_id} is given back, as {held.by} had it", now)
+    _tell(plant, held, f"{by} gives {held.resource_id} back, as {held.by} had it: {reason}", now)
     return held
 
 

@@ -4,7 +4,7 @@ import { read, send } from "../client.js";
 import { chart, seconds } from "../chart.js";
 import { confirm } from "../dialog.js";
 import { fill, h, say } from "../dom.js";
-import { MISSING, age, duration, known, number, percent, power, when } from "../format.js";
+import { MISSING, age, duration, known, number, onClock, percent, power, when } from "../format.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -13,7 +13,7 @@ const AHEAD_S = 24 * 3600;
 /** Show the resource `id` in `root`; gives what is called when it is left. */
 export function mountResource(root, context, id) {
   const path = `/v1/resources/${encodeURIComponent(id)}`;
-  const take = h("button", { type: "button", on: { click: () => takeInHand() } }, t("park.take"));
+  const take = h("button", { type: "button", disabled: true, on: { click: () => takeInHand() } }, t("park.take"));
   const release = h("button", { type: "button", hidden: true, on: { click: () => giveBack() } }, t("park.release"));
   const kind = h("span", { class: "badge" });
   const mark = h("span", { class: "badge" });
@@ -109,8 +109,8 @@ export function mountResource(root, context, id) {
     return [
       [t("park.fact_planned"), known(resource.planned_kw) ? age({ text: power(resource.planned_kw, 1), from: found.plan_id }) : t("park.no_plan")],
       [t("park.fact_told"), point?.in_force ? age({ text: power(point.power_kw, 1), seconds: (context.now() - Date.parse(point.issued_at)) / 1000, from: t("park.expires", { time: when(point.expires_at, "second") }) }) : t("park.left_to_itself")],
-      steering && [t("park.stage"), `${term("park.stage_name", steering.stage)}${steering.reason ? `: ${steering.reason}` : ""} · ${when(steering.since, "time")}`],
-      steering && [t("park.winner"), steering.won_by ? `${term("park.source_name", steering.won_by)}: ${steering.won_because}` : t("park.nobody")],
+      steering && [t("park.stage"), `${term("park.stage_name", steering.stage)}${steering.reason ? `: ${onClock(steering.reason)}` : ""} · ${when(steering.since, "time")}`],
+      steering && [t("park.winner"), steering.won_by ? `${term("park.source_name", steering.won_by)}: ${onClock(steering.won_because)}` : t("park.nobody")],
       result && [t("park.result"), `${term("park.result_name", result.result)} · ${t("park.asked", { kw: power(result.asked_kw, 1), measured: power(result.measured_kw, 1) })}${result.reason ? ` · ${result.reason}` : ""}`],
       steering?.left_out_until && [t("park.mark.left_out"), `${term("park.fault", steering.left_out_because)} · ${t("park.until", { time: when(steering.left_out_until, "time") })}`],
       held && [t("park.mark.in_hand"), `${range(held)} · ${held.by}: ${held.reason} · ${t("park.until", { time: when(held.until) })} (${duration((Date.parse(held.until) - context.now()) / 1000)})`],
@@ -144,14 +144,11 @@ export function mountResource(root, context, id) {
     }).then((done) => done && again());
   }
 
-  // The record of a release has no place for a name yet: who took it and until when stays on it.
-  async function giveBack() {
-    try {
-      await send("DELETE", `${path}/override`);
-      again();
-    } catch (error) {
-      context.failed(error);
-    }
+  function giveBack() {
+    confirm({
+      title: t("park.release_title", { name: id }), text: t("park.release_text"), action: t("park.release"),
+      act: (who) => send("DELETE", `${path}/override?${new URLSearchParams(who)}`),
+    }).then((done) => done && again());
   }
 
   return () => Object.values(plots).forEach((one) => one.destroy());
