@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from playwright.async_api import Page, expect
 
 from tests.service.conftest import NOW
 from tests.web.site import Site
 from vpp.act.ladder import SafeState
+from vpp.clock import SimulatedClock
 from vpp.service.api.stream import end_streams
+
+HELD = "<i>no plan</i>; held until 2025-12-02T11:00:20Z"
+"""A reason as the service writes it; the park's clock is an hour ahead of UTC."""
 
 
 def test_a_rung_below_normal_is_told_with_its_reason_as_text(site: Site) -> None:
@@ -15,10 +21,11 @@ def test_a_rung_below_normal_is_told_with_its_reason_as_text(site: Site) -> None
 
     async def look(page: Page) -> None:
         await expect(page.locator("#state")).to_have_text("Normal")
-        plant.safe_state, plant.safe_state_reason = SafeState.HOLD, "<i>no plan</i>"
+        plant.safe_state, plant.safe_state_reason = SafeState.HOLD, HELD
         plant.events.emit("safe_state", "normal -> hold", at=NOW)
         await expect(page.locator("#state")).to_have_text("Hold")
         await expect(page.locator("#why")).to_contain_text("<i>no plan</i>")
+        await expect(page.locator("#why")).to_contain_text("held until Tue 02 Dec, 12:00")
 
     try:
         site.see("overview", look)
@@ -79,3 +86,68 @@ def test_a_line_that_breaks_is_said_and_what_is_shown_turns_grey(site: Site) -> 
         await expect(page.locator("#lost")).to_be_hidden()
 
     site.see("overview", look, forgive=("ERR_",))
+
+
+def test_a_service_that_was_begun_anew_with_an_earlier_clock_is_believed(site: Site) -> None:
+    plant, before = site.plant, site.plant.clock
+
+    async def look(page: Page) -> None:
+        gate = page.locator("tbody tr").filter(has_text="se3-day-ahead")
+        await expect(gate).to_contain_text("60 min · 12:00")
+        await end_streams(site.app)
+        await expect(page.locator("#lost")).to_be_visible()
+        plant.clock = SimulatedClock(NOW - timedelta(hours=1))
+        await expect(page.locator("#lost")).to_be_hidden()
+        await expect(page.locator("#clock")).to_contain_text("10:00")
+        plant.events.emit("plan", "a plan", at=NOW - timedelta(hours=1))
+        await expect(gate).to_contain_text("2 h 00 min · 12:00")
+
+    try:
+        site.see("overview", look, forgive=("ERR_",))
+    finally:
+        plant.clock = before
+
+
+def test_an_address_that_is_no_code_opens_a_view_all_the_same(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator(".view-park")).to_contain_text("%E0%A4%A")
+
+    site.see("park/%E0%A4%A", look, forgive=("404", "503"))
+
+
+def test_the_view_that_is_open_is_in_sight_in_the_row_of_a_phone(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator("#nav a[aria-current]")).to_be_in_viewport(ratio=0.9)
+
+    site.see("member", look, phone=True)
+
+
+async def _labels(page: Page) -> list[float]:
+    """What a chart of 0 to 12 writes beside its lines."""
+    written: list[float] = await page.evaluate(
+        """async () => {
+          const written = [];
+          let one = null;
+          const write = CanvasRenderingContext2D.prototype.fillText;
+          CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+            if (one?.element.contains(this.canvas)) written.push(text);
+            return write.call(this, text, ...rest);
+          };
+          const { chart } = await import("/static/js/chart.js");
+          one = chart({ title: "x", numeric: true, height: 220, axes: [{ unit: "MW" }], series: [{ label: "y", unit: "MW" }] });
+          document.getElementById("view").replaceChildren(one.element);
+          one.update({ x: [100, 101], columns: [[0, 12]] });
+          await new Promise((done) => setTimeout(done, 300));
+          CanvasRenderingContext2D.prototype.fillText = write;
+          return written.map((one) => Number(one)).filter((one) => one <= 50);
+        }"""
+    )
+    return written
+
+
+def test_the_figures_beside_a_chart_are_where_its_lines_are(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator("#power")).to_be_visible()
+        assert {2.5, 7.5, 12.5} <= set(await _labels(page))
+
+    site.see("overview", look)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.service.conftest import NOW
 from tests.web.site import EVERY_LOOK, Site
@@ -79,3 +80,36 @@ def test_a_change_by_somebody_else_is_told_before_it_is_written_over(site: Site)
         site.see("strategies", look)
     finally:
         desk.seen = before
+
+
+def test_a_preview_is_asked_for_again_and_forgotten_by_a_service_that_was_begun_anew(
+    site: Site,
+) -> None:
+    running = {
+        "preview_id": "7",
+        "state": "running",
+        "progress": 0.5,
+        "took_s": 1,
+        "doing": "day 1",
+    }
+    answers = ["runs", "lost", "runs", "gone"]
+
+    async def answer(route: Route) -> None:
+        match answers.pop(0):
+            case "runs":
+                await route.fulfill(body=json.dumps(running), content_type="application/json")
+            case "lost":
+                await route.abort()
+            case _:
+                await route.fulfill(status=404, body="{}", content_type="application/json")
+
+    async def look(page: Page) -> None:
+        await page.route("**/v1/strategies/previews/7", answer)
+        await page.evaluate("sessionStorage.setItem('vpp.preview', '7')")
+        await page.reload()
+        await expect(page.get_by_role("progressbar")).to_be_visible()
+        await expect(page.get_by_role("progressbar")).to_be_hidden()
+        assert answers == []
+        assert await page.evaluate("sessionStorage.getItem('vpp.preview')") is None
+
+    site.see("strategies", look, forgive=("ERR_", "404"))

@@ -155,7 +155,8 @@ const told = (one, v) => (v === null || v === undefined ? MISSING : `${number(v,
 
 function decimals(splits) {
   const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-  return step >= 1 ? 0 : Math.min(4, Math.ceil(-Math.log10(step)));
+  // As many as the step has itself: lines at 2.5 and 7.5 are not at 3 and 8.
+  return [0, 1, 2, 3].find((digits) => Math.abs(Number(step.toFixed(digits)) - step) < step / 100) ?? 4;
 }
 
 // A token's colour on paper: areas are calmer than lines.

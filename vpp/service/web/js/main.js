@@ -3,7 +3,7 @@
 import { live, paced, read, send, watchLine } from "./client.js";
 import { confirm, refusal } from "./dialog.js";
 import { fill, h, say } from "./dom.js";
-import { setPark, when } from "./format.js";
+import { onClock, setPark, when } from "./format.js";
 import { LANGUAGES, addWords, language, setLanguage, t, term } from "./words.js";
 import shellWords from "./words/shell.js";
 
@@ -19,6 +19,7 @@ const at = (id) => document.getElementById(id);
 const view = at("view");
 let park = null;
 let heard = null; // {at: the park's time as it was told last, ours: when that was, speed: of its clock by ours}
+let anew = true; // the next telling is that of a service that may have another clock
 let leave = () => {};
 let opening = 0;
 
@@ -34,11 +35,13 @@ function hear(moment) {
   const gone = heard ? ours - heard.ours : 0;
   // Two tellings in one breath say nothing of the speed.
   const speed = gone > 200 && at > heard.at ? (at - heard.at) / gone : (heard?.speed ?? 1);
-  heard = { at: Math.max(at, heard?.at ?? 0), ours, speed };
+  // What was asked for before may be told after: the clock does not go back, but for a service begun anew.
+  heard = { at: anew ? at : Math.max(at, heard?.at ?? 0), ours, speed: anew ? 1 : speed };
+  anew = false;
 }
 
 async function open() {
-  const [name, ...params] = (location.hash.replace(/^#\/?/, "") || VIEWS[0]).split("/").map(decodeURIComponent);
+  const [name, ...params] = (location.hash.replace(/^#\/?/, "") || VIEWS[0]).split("/").map(decoded);
   const mine = (opening += 1);
   leave();
   leave = () => {};
@@ -53,6 +56,15 @@ async function open() {
   } catch (error) {
     console.error(error);
     if (mine === opening) fill(view, h("p", { class: "fault", role: "alert" }, t("shell.no_view", { name: known })));
+  }
+}
+
+// What somebody typed into the address need not be a code.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
   }
 }
 
@@ -72,6 +84,7 @@ function show(name, module, params) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  at("nav").querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" }); // a phone has them in one row
   const fault = h("p", { class: "fault", role: "status", hidden: true });
   const root = h("div", { class: `view view-${name}` });
   fill(view, h("h2", { class: "title", tabindex: "-1" }, title), fault, root);
@@ -139,7 +152,7 @@ const reasons = paced(1000, async () => {
   park = await read("/v1/status");
   strip({ safe_state: park.safe_state, at: park.now });
   const why = [];
-  if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${park.safe_state_reason}`);
+  if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${onClock(park.safe_state_reason)}`);
   if (!park.broker_connected) why.push(t("shell.broker_away", { since: when(park.broker_since) }));
   say(at("why"), why.join(" · "));
   at("why").hidden = why.length === 0;
@@ -183,6 +196,7 @@ async function start() {
     document.body.classList.toggle("lost", state === "broken");
     say(at("lost"), state === "broken" ? t("shell.lost", { time: when(now(), "second") }) : "");
     at("lost").hidden = state !== "broken";
+    anew ||= state === "broken";
     if (state === "live") reasons();
   });
 }

@@ -2,7 +2,7 @@
 
 import { read } from "../client.js";
 import { h } from "../dom.js";
-import { when } from "../format.js";
+import { onClock, when } from "../format.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -17,7 +17,7 @@ export function audit(root, context) {
       { title: t("desk.what"), text: (one) => term("desk.act", one.what) },
       { title: t("desk.about_what"), text: (one) => one.about },
       { title: t("desk.why"), text: (one) => one.reason },
-      { title: t("desk.detail"), text: (one) => one.detail },
+      { title: t("desk.detail"), text: (one) => onClock(one.detail) },
     ],
   });
   const more = h("button", { type: "button", hidden: true, on: { click: older } }, t("desk.older"));

@@ -2,7 +2,7 @@
 
 import { read } from "../client.js";
 import { h } from "../dom.js";
-import { when } from "../format.js";
+import { onClock, when } from "../format.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -16,7 +16,7 @@ export function events(root, context) {
     columns: [
       { title: t("shell.time"), text: (one) => when(one.at, "clock"), sort: (one) => one.number },
       { title: t("desk.kind"), text: (one) => one.kind },
-      { title: t("desk.what"), node: (one) => h("span", { lang: "en" }, one.text), sort: (one) => one.text },
+      { title: t("desk.what"), node: (one) => h("span", { lang: "en" }, onClock(one.text)), sort: (one) => one.text },
     ],
   });
   root.append(h("section", { class: "card" },

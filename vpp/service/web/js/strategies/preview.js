@@ -9,6 +9,7 @@ import { t } from "../words.js";
 import { figures } from "./figures.js";
 
 const ASK_MS = 700;
+const AGAIN_MS = 3000; // after a question that was not answered
 const KEPT = "vpp.preview"; // so that a page that is loaded again finds what it asked for
 
 /** Gives `{element, begin(text), destroy}`. */
@@ -22,6 +23,7 @@ export function preview(context) {
   let plot = null;
   let mine = null;
   let timer = null;
+  let over = false;
 
   async function begin(text) {
     drop();
@@ -34,11 +36,20 @@ export function preview(context) {
     try {
       show(await read(`/v1/strategies/previews/${mine}`));
     } catch (error) {
+      if (over) return;
       context.failed(error);
+      if (error.status !== 404) timer = setTimeout(ask, AGAIN_MS);
+      else forget(); // a service that was started anew knows nothing of it
     }
   }
 
+  function forget() {
+    sessionStorage.removeItem(KEPT);
+    element.hidden = true;
+  }
+
   function show(view) {
+    if (over) return;
     mine = view.preview_id;
     sessionStorage.setItem(KEPT, mine);
     element.hidden = false;
@@ -107,9 +118,14 @@ export function preview(context) {
   }
 
   const kept = sessionStorage.getItem(KEPT);
-  if (kept !== null) read(`/v1/strategies/previews/${kept}`).then(show, () => sessionStorage.removeItem(KEPT));
+  if (kept !== null) read(`/v1/strategies/previews/${kept}`).then(show, forget);
 
-  return { element, begin, destroy: drop };
+  function destroy() {
+    over = true;
+    drop();
+  }
+
+  return { element, begin, destroy };
 }
 
 const mw = (value) => (value === null ? null : Number(value));

@@ -57,7 +57,7 @@ export default {
     "accounts.settlement": "Settlement by interval, {currency}",
     "accounts.interval": "Interval",
     "accounts.net_kwh": "Net, kWh",
-    "accounts.spot": "Day-ahead",
+    "accounts.spot": "Day-ahead price",
     "accounts.sum": "Sum",
     "accounts.line.day_ahead": "Day-ahead",
     "accounts.line.quarter_hour": "Intraday",
