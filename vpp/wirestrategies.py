@@ -162,7 +162,8 @@ class PreviewFiguresView(WireModel):
     """What a span comes to under one version."""
 
     cost: FiniteDecimal
-    """In the park's currency, positive is paid: all causes, stored energy's worth taken off."""
+    """In the park's currency, positive is paid: energy, tariffs, wear and what owners ask, stored energy's worth
+    taken off. Prices that strategies alone think of are in none: both are compared by the same ones."""
     peak_import_kw: float
     """The greatest draw of the whole park in one step."""
     carbon_kgco2: float

@@ -7,7 +7,7 @@ What differs is told in cost, peak, carbon, cycles, course and bids. It is worke
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -23,10 +23,13 @@ from vpp.model.park import BiddingUnit
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
+from vpp.plan.part import whole
 from vpp.plan.problem import Problem
+from vpp.plan.validate.bill import bill_by_cause
 from vpp.plan.view import PlanningView
 from vpp.service.strategies import selling
 from vpp.service.strategies.strategies import Strategies
+from vpp.service.strategies.wiring import base_terms
 from vpp.trade.calendar import deliveries_from
 from vpp.trade.offering import offer_for
 from vpp.trade.position import Position
@@ -56,6 +59,8 @@ class PlanPair:
     """What the child is asked: the old plan, or how to make it, and how to make the new one."""
 
     old: Schedule | Problem
+    old_view: PlanningView
+    """What the old plan is made of."""
     new: Problem
     offering: Offering
     old_strategies: Strategies
@@ -65,15 +70,15 @@ class PlanPair:
 
 def beside(pair: PlanPair, old: Schedule, new: Schedule) -> PreviewPlanView:
     """Both plans, and the bids that would differ."""
-    view = pair.new.view
+    view, excess_per_kwh = pair.new.view, pair.new.options.limit_excess_price_per_kwh
     bids = list(_bids(pair, old, new))
     changed = [bid for bid in bids if bid.old_mw != bid.new_mw]
     return PreviewPlanView(
         start=old.horizon.start,
         end=old.horizon.end,
         step_minutes=old.horizon.step // timedelta(minutes=1),
-        old=figures(old, view),
-        new=figures(new, view),
+        old=figures(old, pair.old_view, excess_per_kwh),
+        new=figures(new, view, excess_per_kwh),
         old_kw=_listed(old.net_kw),
         new_kw=_listed(new.net_kw),
         bids=changed[:MOST_BIDS],
@@ -82,8 +87,20 @@ def beside(pair: PlanPair, old: Schedule, new: Schedule) -> PreviewPlanView:
     )
 
 
-def figures(schedule: Schedule, view: PlanningView) -> PreviewFiguresView:
-    """What a plan comes to, all of its horizon."""
+def figures(
+    schedule: Schedule, view: PlanningView, limit_excess_price_per_kwh: float
+) -> PreviewFiguresView:
+    """What a plan comes to, all of its horizon: by the prices that every park pays.
+
+    What a plan says it costs has the prices in it that its own strategies think of, so two of them cannot be
+    compared by that.
+    """
+    bill = bill_by_cause(
+        replace(schedule, trade_kw={}),  # all that is not sold yet is settled at the expected price
+        view,
+        base_terms(view, whole(view)),
+        limit_excess_price_per_kwh=limit_excess_price_per_kwh,
+    )
     hours = schedule.horizon.step_hours
     drawn_kw = sum(
         (np.maximum(-kw, 0.0) for kw in schedule.connection_point_kw.values()),
@@ -93,7 +110,7 @@ def figures(schedule: Schedule, view: PlanningView) -> PreviewFiguresView:
     factors = np.full(schedule.horizon.steps, figure) if live is None else live.values
     carbon = float((drawn_kw * hours) @ factors)
     return PreviewFiguresView(
-        cost=exact(schedule.cost).quantize(CENT),
+        cost=exact(sum(bill.values())).quantize(CENT),
         peak_import_kw=round(max(float((-schedule.net_kw).max()), 0.0), KW_DIGITS),
         carbon_kgco2=round(carbon, GRAM_KG),
         cycles=_cycles(schedule, view),

@@ -154,8 +154,10 @@ async def _fill_plan(plant: Plant, preview: Preview) -> None:
         return
     try:
         basis = to_the_end_of_tomorrow(plant, basis, plant.clock.now())
+        old = problem_under(plant, basis, preview.old)
         pair = PlanPair(
-            old=problem_under(plant, basis, preview.old),
+            old=old,
+            old_view=old.view,
             new=problem_under(plant, basis, preview.new),
             offering=offering_of(plant, plant.clock.now()),
             old_strategies=preview.old,

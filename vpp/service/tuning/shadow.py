@@ -17,7 +17,6 @@ import msgspec
 
 from vpp.clock import Clock
 from vpp.errors import ConfigError, ConflictError, UnavailableError, VppError
-from vpp.model.money import exact
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, latest_boundary, local_date
 from vpp.service.events import Severity
@@ -27,7 +26,7 @@ from vpp.service.run import Loop
 from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning.desk import Shadow
 from vpp.service.tuning.nofollow import Basis, offering_of, problem_under
-from vpp.service.tuning.planpair import CENT, PlanPair
+from vpp.service.tuning.planpair import PlanPair
 from vpp.service.tuning.previewing import (
     PLAN_HARD_S,
     ask_child,
@@ -119,6 +118,7 @@ async def _compare(
         problem = problem_under(plant, basis, shadow.strategies)
         pair = PlanPair(
             old=live,
+            old_view=basis.problem.view,
             new=problem,
             offering=offering_of(plant, now),
             old_strategies=plant.strategies,
@@ -143,7 +143,7 @@ def _plan_view(live: Schedule, answer: PreviewPlanView | str, now: datetime) -> 
         return ShadowPlanView(
             at=now,
             live_plan_id=live.plan_id,
-            live_cost=exact(live.cost).quantize(CENT),
+            live_cost=None,  # by the candidate's picture, of which there is none
             shadow_cost=None,
             bids=[],
             bids_changed=0,
