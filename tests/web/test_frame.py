@@ -152,3 +152,15 @@ def test_the_figures_beside_a_chart_are_where_its_lines_are(site: Site) -> None:
         assert {2.5, 7.5, 12.5} <= set(await _labels(page))
 
     site.see("overview", look)
+
+
+def test_who_skips_to_the_content_stays_in_the_view_that_is_open(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator(".view-accounts")).to_be_visible()
+        await page.locator("#skip").focus()
+        await page.locator("#skip").press("Enter")
+        await expect(page.locator("h2.title")).to_be_focused()
+        assert page.url.endswith("#/accounts")
+        await expect(page.locator(".view-accounts")).to_be_visible()
+
+    site.see("accounts", look)

@@ -176,6 +176,10 @@ async function start() {
   }
   frame();
   at("stop").addEventListener("click", stopAll);
+  at("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address names the view that is open
+    view.querySelector("h2")?.focus();
+  });
   at("language").addEventListener("click", () => {
     setLanguage(language() === "zh" ? "en" : "zh");
     frame();
