@@ -96,9 +96,12 @@ class VersionView(WireModel):
     """When plans began to be made by it; null while it waits, and where another came before its turn."""
     live_until: datetime | None
     """Null while it is live, and where it never was."""
-    state: Literal["waiting", "live", "was_live", "never_live"]
+    state: Literal["waiting", "live", "was_live", "never_live", "refused"]
+    """Refused: its first plan failed, and the version before made one."""
     first_plan_id: str | None
     """The first plan that it made."""
+    refused_because: str | None
+    """Why its first plan failed; null where it did not."""
 
 
 class VersionTextView(WireModel):
@@ -125,7 +128,7 @@ class StrategyFileView(WireModel):
     """What `based_on` names."""
     text: str
     state: Literal["live", "waiting", "broken"]
-    """Waiting: it is taken at the next plan. Broken: the live version goes on."""
+    """Waiting: it is taken at the next plan. Broken, or refused at its first plan: the live version goes on."""
     faults: list[StrategyFaultView]
 
 

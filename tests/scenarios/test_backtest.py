@@ -21,7 +21,6 @@ from vpp.model.schedule import Outcome, Unsolved
 from vpp.model.time import Interval, isoformat
 from vpp.plan.problem import Problem
 from vpp.ports import JournalEntry
-from vpp.service import cycle
 from vpp.service.backtest.asked import BacktestOptions, Way, as_asked, span_of
 from vpp.service.backtest.backtest import Backtest, backtest
 from vpp.service.backtest.brokenlimits import violations_of
@@ -31,6 +30,7 @@ from vpp.service.backtest.show import show_backtest
 from vpp.service.demo.simulation import lockstep
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.record import PLAN
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
 from vpp.service.trading import log as tradelog
@@ -235,7 +235,7 @@ def decided(file: ParkFile, asked: BacktestOptions) -> list[JournalEntry]:
             clock,
         ):
             await lockstep(run, clock, asyncio.Event(), lambda plant: None)
-            kinds = (cycle.PLAN, setpoints.SETPOINTS, tradelog.BID_SET)
+            kinds = (PLAN, setpoints.SETPOINTS, tradelog.BID_SET)
             return list(run.plant.journal.entries(*kinds))
 
     return asyncio.run(live())

@@ -18,11 +18,11 @@ from tests.scenarios.conftest import Eve, MakePark, Play, Played, Until
 from vpp.errors import ConfigError
 from vpp.model.time import Interval, local_day
 from vpp.ports import JournalEntry
-from vpp.service import cycle
 from vpp.service.demo.demo import Run
 from vpp.service.forecasting.schema import ForecastsSection
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
+from vpp.service.record import PLAN
 from vpp.service.steering import setpoints
 from vpp.service.strategies.reading import parse_strategies
 from vpp.service.strategies.strategies import version_of
@@ -100,7 +100,7 @@ def changed(
         seen.later = preview_view(later)
         await asyncio.sleep(0)
         seen.shadow = shadows_view(plant).shadow
-        kinds = (cycle.PLAN, setpoints.SETPOINTS, record.LIVE, record.SHADOW_PLAN)
+        kinds = (PLAN, setpoints.SETPOINTS, record.LIVE, record.SHADOW_PLAN)
         seen.kept = list(plant.journal.entries(*kinds))
 
     def look(plant: Plant) -> None:
@@ -192,7 +192,7 @@ def test_it_is_taken_at_the_next_plan_and_stamped_from_then_on(
 
     assert seen.versions_at[eve(file, 11, 10)] == old
     assert seen.versions_at[eve(file, 11, 20)] == new
-    plans = [json.loads(e.body) for e in seen.kept if e.kind == cycle.PLAN]
+    plans = [json.loads(e.body) for e in seen.kept if e.kind == PLAN]
     assert [one["strategy_version"] for one in plans[:2]] == [old, new]
     told: list[dict[str, Any]] = [
         one

@@ -81,16 +81,36 @@ def test_a_person_takes_a_product_live_and_it_holds_for_that_build(
 
             file = plant.file
             plant.file = replace(file, digest="0" * 64)  # its limits may be others
-            assert (await ask(client, "r3"))[1]["code"] == "shadow"
-            another = replace(file.strategies, version="another")
-            plant.file = replace(file, strategies=another)
-            status, refused = await ask(client, "r4")
+            status, refused = await ask(client, "r3")
             assert (status, refused["code"]) == (409, "shadow")
             assert "another build" in refused["detail"]
             plant.file = file
             listed = (await (await client.get(f"{PRODUCT}/bids")).json())["bid_sets"]
         # What is in the market stays there while the new build bids in the shadow.
-        assert [s["status"] for s in listed] == ["shadow", "superseded", "open", "superseded"]
+        assert [s["status"] for s in listed] == ["shadow", "open", "superseded"]
+
+    asyncio.run(run())
+
+
+def test_another_version_of_the_strategies_leaves_a_product_live_and_stands_on_the_bids_of_its_plans(
+    plant: Plant, serving: Any
+) -> None:
+    set_mode(plant, "live")
+    assert plant.schedule is not None
+    by_now = plant.schedule.strategy_version
+
+    async def run() -> None:
+        async with serving(plant) as client:
+            await client.post(f"{PRODUCT}/live", json=ACT)
+            plant.file = replace(
+                plant.file, strategies=replace(plant.file.strategies, version="another")
+            )
+            status, before = await ask(client, "r1")  # of the plan that stands, made by the old one
+            assert plant.schedule is not None
+            plant.schedule = replace(plant.schedule, strategy_version="another")
+            again, after = await ask(client, "r2")
+        assert (status, again) == (200, 200)
+        assert (before["strategy_version"], after["strategy_version"]) == (by_now, "another")
 
     asyncio.run(run())
 

@@ -36,6 +36,7 @@ from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.service import cycle, recovery
 from vpp.service.feeds import door as series_door
 from vpp.service.plant import Plant
+from vpp.service.record import PLAN
 from vpp.service.trading import awarding, trading
 from vpp.trade.book import BidSetStatus
 from vpp.wire import SeriesUpload
@@ -292,7 +293,7 @@ def test_plan_numbers_go_on_from_the_newest_one_not_from_their_count(
 
     async def play() -> None:
         for number in (1, 2, 7):  # between them plans failed
-            await lab.journal.append(cycle.PLAN, f"plan-{number:06d}", b"{}", now=EVENING)
+            await lab.journal.append(PLAN, f"plan-{number:06d}", b"{}", now=EVENING)
         lab.build()
         assert lab.plant.plan_count == 7
 

@@ -135,7 +135,7 @@ def test_what_is_put_is_on_record_and_in_the_file_and_is_taken_at_the_next_plan(
     assert tuned.states() == ["was_live", "live"]
     assert tuned.plant.strategy_version == version_of(SECOND)
     live = list(tuned.journal.entries(record.LIVE))[-1]
-    assert (live.key, json.loads(live.body)) == ("000002", {"plan_id": "plan-000001"})
+    assert (live.key, json.loads(live.body)) == ("000002/plan-000001", {"plan_id": "plan-000001"})
     version = tuned.plant.tuning.versions[2]
     assert (version.by, version.live_from) == ("Li", tuned.now)
     assert tuned.plant.tuning.versions[1].live_until == tuned.now

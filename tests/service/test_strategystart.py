@@ -62,6 +62,31 @@ def test_the_version_that_was_live_last_takes_the_place_of_a_broken_file(park: P
     assert file.strategies.path == path  # it is watched, so that it can be mended
 
 
+def test_a_file_that_was_refused_at_its_first_plan_leaves_what_was_live_in_its_place(
+    park: Path,
+) -> None:
+    journal = park.parent / "journal.sqlite"
+    before = load_to_run(park, journal).strategies
+    on_record(journal, before)
+    assert before.path is not None
+    before.path.write_text("strategies: []\n")
+    hopeless = load_to_run(park, journal).strategies
+
+    async def refuse() -> None:
+        async with SqliteJournal.open(journal) as opened:
+            entries = [
+                record.accepted_entry(2, hopeless, "put", "Li", "less is more", before.version),
+                record.live_entry(2, "plan-000002"),
+                record.refused_entry(2, "plan-000002", "no plan"),
+            ]
+            await opened.append_all(entries, now=NOW)
+
+    asyncio.run(refuse())
+    assert load_to_run(park, journal).strategies.version == before.version
+    before.path.write_text("strategies: []  # another\n")
+    assert load_to_run(park, journal).strategies.version not in (before.version, hopeless.version)
+
+
 def test_without_a_version_on_record_every_fault_is_told_and_nothing_begins(park: Path) -> None:
     journal = park.parent / "journal.sqlite"
     path = load_to_run(park, journal).strategies.path

@@ -48,7 +48,7 @@ from vpp.service.forecasting.watched import measured_net, measured_room
 from vpp.service.planning import uncertainty
 from vpp.service.plant import PlanRecord, Plant
 from vpp.service.quotas import quotas
-from vpp.service.record import append
+from vpp.service.record import PLAN, append
 from vpp.service.reports import reporting
 from vpp.service.results import noting
 from vpp.service.steering import acting, agc, overrides, owing, setpoints
@@ -58,10 +58,11 @@ from vpp.service.steering import share as actingshare
 from vpp.service.steering import track as actingtrack
 from vpp.service.trading import awarding, nominating, outside, positions, trading
 from vpp.service.tuning import changing as tuning
+from vpp.service.tuning import trial as tuningtrial
 from vpp.service.tuning.nofollow import Basis
 from vpp.service.window import window
 
-PLAN, OBSERVED, OBSERVED_LATE = "plan", "observed", "observed-late"
+OBSERVED, OBSERVED_LATE = "observed", "observed-late"
 """Kinds of journal entries."""
 
 
@@ -104,6 +105,9 @@ async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
         with suppress(UnavailableError):  # said and counted there: what waits waits on
             await tuning.take(plant, now)
         await _solve_and_adopt(plant, now, began)
+        if (failed := tuningtrial.fall_back(plant)) is not None:
+            await _solve_and_adopt(plant, now, perf_counter())
+            await tuningtrial.judge(plant, failed, now)
 
 
 async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:

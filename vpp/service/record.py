@@ -10,6 +10,9 @@ from vpp.errors import UnavailableError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
+PLAN = "plan"
+"""Kind of the journal entries of plans that stand, each under the id of the plan."""
+
 
 async def append(plant: Plant, kind: str, key: str, body: bytes, *, now: datetime) -> None:
     """Put one entry on disk.

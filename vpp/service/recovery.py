@@ -29,6 +29,7 @@ from vpp.service.openadr import openadr
 from vpp.service.people import people
 from vpp.service.plant import Plant
 from vpp.service.quotas import quotas
+from vpp.service.record import PLAN
 from vpp.service.reports import reporting
 from vpp.service.shift import shift
 from vpp.service.steering import agc, overrides, setpoints
@@ -79,7 +80,7 @@ def recover(plant: Plant) -> None:
     asking.recover(plant)
     reporting.recover(plant)
     quotas.recover(plant)
-    newest = plant.journal.greatest_key(cycle.PLAN)
+    newest = plant.journal.greatest_key(PLAN)
     plant.plan_count = 0 if newest is None else cycle.plan_number(newest)
 
 
@@ -95,7 +96,7 @@ def first_command_seq(journal: Journal, now: datetime) -> int:
 
 def began_at(journal: Journal, now: datetime) -> datetime:
     """When the service began to look at this park for the first time: what the park file speaks of."""
-    first = next(journal.entries(cycle.PLAN), None)
+    first = next(journal.entries(PLAN), None)
     return now if first is None else first.recorded_at
 
 

@@ -38,7 +38,7 @@ READ_OFF = frozenset(
     {
         *("kill", "journal", "link", "clock", "safe_state", "plan_failed", "venue_latched"),
         *("telemetry_doubted", "award_short", "historian", "openadr", "bid_held", "channel"),
-        "strategies_broken",
+        *("strategies_broken", "strategies_refused"),
     }
 )
 """Events of what is read off the plant: they would tell it twice."""

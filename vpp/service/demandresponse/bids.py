@@ -71,7 +71,7 @@ async def place(
         issued_at=now,
         valid_until=invitation.reply_by,
         plan_id=schedule.plan_id,
-        strategy_version=plant.strategy_version,
+        strategy_version=schedule.strategy_version,
         pack_digest=product.pack_digest,
         bids=bids,
     )

@@ -17,8 +17,8 @@ from vpp.model.settlement import LineKind, Statement
 from vpp.model.time import Interval, local_date, local_day
 from vpp.service import accounting
 from vpp.service.accounts import periods
-from vpp.service.cycle import PLAN
 from vpp.service.plant import Plant
+from vpp.service.record import PLAN
 from vpp.service.results.splitting import SplitDay, expected_of, planned_kw, split_day
 from vpp.wire import Span
 from vpp.wireresult import (

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp.errors import DataError, VppError
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon
 from vpp.model.hours import Hours
@@ -40,11 +41,29 @@ def terms(entries: Sequence[Entry], view: PlanningView, calendar: Calendar) -> t
     asked: list[Term] = []
     traded = np.zeros(view.horizon.steps, dtype=bool)
     for entry, settings, part in parts(entries, view, hours):
-        asked += settings.terms(view, part)
+        asked += _asked(settings, view, part)
         if entry.use == TRADES:
             traded |= part.steps
     untraded = Part(name="untraded", steps=~traded, points={}, resources={})
     return tuple(_merged([*asked, *base_terms(view, untraded)]))
+
+
+def _asked(settings: Settings, view: PlanningView, part: Part) -> Sequence[Term]:
+    """The terms of one strategy.
+
+    Raises:
+        VppError: As it says; a DataError for whatever else it raises: its author's slip costs one plan, not the cycle.
+    """
+    try:
+        return settings.terms(view, part)
+    except VppError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"raises {type(error).__name__}: {error}",
+            where=f"strategy {part.name}",
+            fix="Mend its terms, or leave it out",
+        ) from error
 
 
 def in_force(entries: Sequence[Entry], view: PlanningView, calendar: Calendar) -> dict[str, Bools]:

@@ -4,9 +4,14 @@
                    live        a product leaves once a person has taken *this build* live for it
                    simulated   everything leaves, to a market that is simulated with the park
 
-An act names the build: version of the service and digest of its code, digests of the park file (its limits are in it), of the
-strategies with their settings and of the market file.
-When one of them changes, the product is in the shadow again until somebody takes the new build live.
+An act names the build: version of the service and digest of its code (the strategies' own among it), digests of the park
+file (its limits are in it) and of the market file. When one of them changes, the product is in the shadow again until
+somebody takes the new build live.
+
+The strategy file is no part of it. What it may say is bounded by the code and the park file's limits, and each version
+is checked, on the journal with who and why, tried at its first plan and stamped on every bid (`tuning/`); bids that
+differ much from those before still wait for a person (`presubmit.py`). Were a version a new build, whoever changes a
+comment on Tuesday would have lost the market until Wednesday.
 """
 
 from __future__ import annotations
@@ -34,9 +39,9 @@ KIND = "go_live"
 
 
 def build_of(plant: Plant, product: MarketProduct) -> str:
-    """What would bid: its version and code, its park, its strategies, its market file."""
+    """What would bid, whatever its strategies ask for: version and code, park, market file."""
     return (
-        f"vpp {__version__} code {code_digest()}, park {plant.file.digest[:12]}, strategies {plant.strategy_version},"
+        f"vpp {__version__} code {code_digest()}, park {plant.file.digest[:12]},"
         f" rules {product.pack_digest[:12]}"
     )
 

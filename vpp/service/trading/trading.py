@@ -77,9 +77,7 @@ async def answer_bid_request(
         unit, delivery, schedule = askable(plant, product, request, now)
         revision = plant.book.revision_for(product.product_id, unit.unit_id, delivery)
         made = _made_offer(plant, product, unit, delivery, schedule)
-        bid_set = _bid_set(
-            plant.strategy_version, product, unit, delivery, made, request.request_id, revision, now
-        )
+        bid_set = _bid_set(product, unit, delivery, made, request.request_id, revision, now)
         if request.dry_run:
             presubmit.require_rules(plant, bid_set, product, unit, made, now, counts=False)
             return bid_set_to_bytes(bid_set, "dry_run", made.json)
@@ -383,7 +381,6 @@ def _require_length(product: MarketProduct, delivery: Interval, request: BidRequ
 
 
 def _bid_set(
-    strategy_version: str,
     product: MarketProduct,
     unit: BiddingUnit,
     delivery: Interval,
@@ -403,7 +400,7 @@ def _bid_set(
         issued_at=now,
         valid_until=product.gate_closes_at(delivery),
         plan_id=made.schedule.plan_id,
-        strategy_version=strategy_version,
+        strategy_version=made.schedule.strategy_version,
         pack_digest=product.pack_digest,
         bids=tuple(
             Bid(

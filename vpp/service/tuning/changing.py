@@ -17,12 +17,13 @@ from vpp.errors import ConflictError, DataError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
-from vpp.service.strategies.strategies import Strategies
+from vpp.service.strategies.strategies import Strategies, version_of
 from vpp.service.tuning import record
 from vpp.service.tuning.accepting import accept, wait
 from vpp.service.tuning.desk import Seen, Version
 from vpp.service.tuning.file import signature_of, write_text
 from vpp.service.tuning.reading import read_aside
+from vpp.service.tuning.trial import refused, trial_of
 from vpp.service.tuning.watch import look_now
 from vpp.wirestrategies import Origin
 
@@ -46,7 +47,8 @@ async def put(
     Raises:
         ConfigErrors: Every fault of the text; nothing is changed.
         ConflictError: The file is no longer what the text was made from.
-        DataError: The strategies fail on the park as it stands, or the park has no strategy file.
+        DataError: The strategies fail on the park as it stands, or failed at their first plan; or the park has
+            no strategy file.
         UnavailableError: Journal or file cannot be written: the live version goes on.
     """
     desk = plant.tuning
@@ -63,6 +65,12 @@ async def put(
                 f"the file holds {desk.seen.version} now, not {based_on}",
                 where="strategies",
                 fix="Read GET /v1/strategies, and make the change to that",
+            )
+        if (fault := refused(desk, version_of(text))) is not None:
+            raise DataError(
+                fault.what,
+                where="strategies",
+                fix="Change what it asks for; the same text is not tried again",
             )
         if desk.seen.text == text and not desk.seen.faults and desk.live_number:
             return desk.versions[desk.waiting_number or desk.live_number]
@@ -109,11 +117,17 @@ async def take(plant: Plant, now: datetime) -> None:
             number = await accept(plant, began, "start", START_BY, START_REASON, None, now)
             desk.waiting, desk.waiting_number = began, number
         read, number = desk.waiting, desk.waiting_number or 0
-        if read is None:
-            return
         plan_id = f"plan-{plant.plan_count + 1:06d}"
+        before, desk.before = desk.before, None
+        if read is None:
+            if before is not None:  # on record as live, and the service ended before its first plan
+                desk.trial = trial_of(desk.live_number, plant.strategies, plan_id, before)
+            return
         await append_all(plant, [record.live_entry(number, plan_id)], now=now)
         record.mark_live(desk.versions, number, record.live_number(desk.versions), now, plan_id)
+        if desk.live_number:
+            before = desk.live_number, plant.strategies
+        desk.trial = trial_of(number, read, plan_id, before)
         plant.file = replace(plant.file, strategies=read)
         desk.live_number, desk.waiting, desk.waiting_number = number, None, None
     version = desk.versions[number]

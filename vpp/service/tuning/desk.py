@@ -15,6 +15,7 @@ from vpp.wirestrategies import Origin, ShadowDayView, ShadowPlanView
 if TYPE_CHECKING:
     from vpp.service.tuning.nofollow import Basis
     from vpp.service.tuning.previewing import Preview
+    from vpp.service.tuning.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Version:
     live_from: datetime | None = None
     live_until: datetime | None = None
     first_plan_id: str | None = None
+    refused_because: str | None = None
+    """Why its first plan failed, while the version before it made one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,12 @@ class TuningDesk:
     waiting: Strategies | None = None
     waiting_number: int | None = None
     versions: dict[int, Version] = field(default_factory=dict)
+    before: tuple[int, Strategies] | None = None
+    """What was live when the record ended, where the file says something else: the first plan falls back on it."""
+
+    trial: Trial | None = None
+    """The version whose first plan is being made."""
+
     signature: tuple[int, ...] | None = None
     """Of the file when it was last read: it is read again only where this is another."""
 

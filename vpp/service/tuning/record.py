@@ -1,7 +1,8 @@
 """Versions on the journal: what was accepted with its text, when it was taken, and what a write replaced.
 
 strategies              000007   version, text, origin, by, reason, based_on    before the file is written
-strategies_live         000007   the plan that is the first by it               before that plan is made
+strategies_live         000007/plan-000012   the plan that is the first by it               before that plan is made
+strategies_refused      000007   that plan, and why it failed                   after the one before has made it
 strategies_overwritten  000007   a text that lay in the file and never was a version
 """
 
@@ -14,11 +15,13 @@ from typing import Any
 import msgspec
 
 from vpp.ports import Journal, JournalEntry
+from vpp.service.record import PLAN
 from vpp.service.strategies.strategies import Strategies
 from vpp.service.tuning.desk import Version
 from vpp.wirestrategies import Origin
 
 ACCEPTED, LIVE, OVERWRITTEN = "strategies", "strategies_live", "strategies_overwritten"
+REFUSED = "strategies_refused"
 """Kinds of journal entries, each under the number of the version."""
 
 
@@ -69,7 +72,13 @@ def accepted_entry(
 
 def live_entry(number: int, plan_id: str) -> tuple[str, str, bytes]:
     """Kind, key and body of a version that plans go by from now on."""
-    return LIVE, key_of(number), msgspec.json.encode({"plan_id": plan_id})
+    return LIVE, f"{key_of(number)}/{plan_id}", msgspec.json.encode({"plan_id": plan_id})
+
+
+def refused_entry(number: int, plan_id: str, reason: str) -> tuple[str, str, bytes]:
+    """Kind, key and body of a version whose first plan failed."""
+    body = msgspec.json.encode({"plan_id": plan_id, "reason": reason})
+    return REFUSED, key_of(number), body
 
 
 def overwritten_entry(number: int, text: str) -> tuple[str, str, bytes]:
@@ -86,9 +95,8 @@ def text_of(journal: Journal, number: int) -> str | None:
 def versions_on_record(journal: Journal) -> dict[int, Version]:
     """Every version by its number, with what became of it."""
     found: dict[int, Version] = {}
-    newest: int | None = None
-    for entry in journal.entries(ACCEPTED, LIVE):
-        number = int(entry.key)
+    for entry in journal.entries(ACCEPTED, LIVE, REFUSED):
+        number = int(entry.key.partition("/")[0])
         if entry.kind == ACCEPTED:
             kept = _accepted(entry)
             found[number] = Version(
@@ -101,9 +109,21 @@ def versions_on_record(journal: Journal) -> dict[int, Version]:
             )
             continue
         told: dict[str, Any] = msgspec.json.decode(entry.body)
-        mark_live(found, number, newest, entry.recorded_at, str(told["plan_id"]))
-        newest = number
+        if entry.kind == REFUSED:
+            mark_refused(found, number, str(told["reason"]))
+        else:
+            before = live_number(found)
+            mark_live(found, number, before, entry.recorded_at, str(told["plan_id"]))
     return found
+
+
+def made_its_plan(journal: Journal, version: Version) -> bool:
+    """Whether the first plan by it stood: what ended before that is still to be tried."""
+    entry = journal.find(PLAN, version.first_plan_id or "")
+    if entry is None:
+        return False
+    told: dict[str, Any] = msgspec.json.decode(entry.body)
+    return bool(told["strategy_version"] == version.version)
 
 
 def mark_live(
@@ -115,6 +135,28 @@ def mark_live(
     versions[number] = replace(
         versions[number], live_from=at, live_until=None, first_plan_id=plan_id
     )
+
+
+def refusal(versions: dict[int, Version], version: str) -> str | None:
+    """Why a text is not tried again: it is the newest on record, and its first plan failed."""
+    newest = versions.get(max(versions, default=0))
+    return None if newest is None or newest.version != version else newest.refused_because
+
+
+def mark_refused(versions: dict[int, Version], number: int, reason: str) -> None:
+    """Let version `number` have failed its first plan."""
+    mark_not_live(versions, number)
+    versions[number] = replace(versions[number], refused_because=reason)
+
+
+def mark_not_live(versions: dict[int, Version], number: int) -> None:
+    """Let version `number` never have been live, and the one before it be so still."""
+    versions[number] = replace(
+        versions[number], live_from=None, live_until=None, first_plan_id=None
+    )
+    before = live_number(versions)
+    if before is not None:
+        versions[before] = replace(versions[before], live_until=None)
 
 
 def live_number(versions: dict[int, Version]) -> int | None:

@@ -21,13 +21,28 @@ def desk_of(strategies: Strategies, path: Path | None, journal: Journal) -> Tuni
     versions = record.versions_on_record(journal)
     newest = record.live_number(versions)
     goes_on = newest is not None and record.text_of(journal, newest) == strategies.text
+    if goes_on and newest is not None and not record.made_its_plan(journal, versions[newest]):
+        before = record.live_number({n: one for n, one in versions.items() if n != newest})
+    else:
+        before = None if goes_on else newest
     return TuningDesk(
         shadow=_shadow(strategies, journal),
         path=path,
         seen=Seen(text=strategies.text),
         live_number=newest if goes_on and newest is not None else 0,
         versions=versions,
+        before=None if before is None else _read(strategies, journal, before),
     )
+
+
+def _read(live: Strategies, journal: Journal, number: int) -> tuple[int, Strategies] | None:
+    """A version of the record, to go back to; None where the park or this release no longer fits it."""
+    text = record.text_of(journal, number) or ""
+    try:
+        read = parse_strategies(text.encode(), live.ground, name="strategies", path=live.path)
+    except ConfigErrors:
+        return None
+    return number, read
 
 
 def _shadow(live: Strategies, journal: Journal) -> Shadow | None:

@@ -78,6 +78,8 @@ def version_view(plant: Plant, version: Version) -> VersionView:
         state = "waiting"
     elif version.number == desk.live_number:
         state = "live"
+    elif version.refused_because is not None:
+        state = "refused"
     else:
         state = "never_live" if version.live_from is None else "was_live"
     return VersionView.model_validate(
@@ -92,6 +94,7 @@ def version_view(plant: Plant, version: Version) -> VersionView:
             "live_until": version.live_until,
             "state": state,
             "first_plan_id": version.first_plan_id,
+            "refused_because": version.refused_because,
         }
     )
 

@@ -22,6 +22,7 @@ from vpp.service.tuning.accepting import accept_edit
 from vpp.service.tuning.desk import Seen
 from vpp.service.tuning.file import read_text, signature_of
 from vpp.service.tuning.reading import read_aside
+from vpp.service.tuning.trial import refused
 
 EVERY_S = 2.0
 """Of wall time: an edit is seen within two looks."""
@@ -75,6 +76,10 @@ async def look_now(plant: Plant, now: datetime) -> None:
     except ConfigErrors as error:
         desk.signature, desk.unsettled = signature, None
         _tell_broken(plant, Seen(text=text, faults=error.faults), now)
+        return
+    if (fault := refused(desk, read.version)) is not None:  # told when it was refused
+        desk.signature, desk.unsettled = signature, None
+        desk.seen = Seen(text=text, faults=(fault,))
         return
     try:
         await accept_edit(plant, read, _owner(desk.path), now)

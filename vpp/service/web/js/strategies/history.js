@@ -10,7 +10,7 @@ import { t, term } from "../words.js";
 export function history(root, context, { held, changed }) {
   const list = table({
     caption: t("strategies.versions"), empty: t("strategies.no_versions"), key: (one) => String(one.number),
-    mark: (one) => (one.state === "live" ? "total" : one.state === "never_live" ? "quiet" : ""),
+    mark: (one) => (one.state === "live" ? "total" : ["never_live", "refused"].includes(one.state) ? "quiet" : ""),
     columns: [
       { title: "№", text: (one) => String(one.number), sort: (one) => one.number, number: true },
       { title: t("strategies.version"), text: (one) => one.version },
@@ -31,6 +31,7 @@ export function history(root, context, { held, changed }) {
   async function show(one) {
     const { text, changes, version } = await read(`/v1/strategies/versions/${one.number}`);
     fill(shown, h("h4", {}, t("strategies.version_of", { n: version.number, by: version.by, at: when(version.accepted_at) })),
+      version.refused_because && h("p", { lang: "en" }, `${term("strategies.state", "refused")}: ${version.refused_because}`),
       changes.length ? h("ul", {}, changes.map((line) => h("li", { lang: "en" }, line))) : h("p", { class: "empty" }, t("strategies.no_changes")),
       h("pre", { class: "text", tabindex: "0", "aria-label": t("strategies.text") }, text));
   }
