@@ -160,7 +160,6 @@ def bid_yesterday(plant: Plant) -> None:
     unit = plant.file.park.bidding_units[0]
     delivery = product.delivery_at(now)
     bid_set = trading._bid_set(
-        "s",
         product,
         unit,
         delivery,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,7 +51,7 @@ class Slips:
 
     REACH: ClassVar[Reach] = Reach.PARK
 
-    def terms(self, view: PlanningView, part: Part) -> Sequence[Term]:
+    def terms(self, view: PlanningView, part: Part) -> tuple[Term, ...]:
         raise ZeroDivisionError("division by zero")
 
 
