@@ -164,3 +164,21 @@ def test_who_skips_to_the_content_stays_in_the_view_that_is_open(site: Site) -> 
         await expect(page.locator(".view-accounts")).to_be_visible()
 
     site.see("accounts", look)
+
+
+def test_a_chart_that_hears_of_its_numbers_too_late_draws_nothing(site: Site) -> None:
+    async def look(page: Page) -> None:
+        await expect(page.locator("#power")).to_be_visible()
+        drawn = await page.evaluate(
+            """async () => {
+              const { chart } = await import("/static/js/chart.js");
+              const one = chart({ title: "x", numeric: true, axes: [{ unit: "kW" }], series: [{ label: "y", unit: "kW" }] });
+              document.getElementById("view").replaceChildren(one.element);
+              one.destroy();
+              one.update({ x: [1, 2], columns: [[0, 1]] });
+              return one.element.querySelectorAll("canvas").length;
+            }"""
+        )
+        assert drawn == 0
+
+    site.see("overview", look)

@@ -31,10 +31,12 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
   const button = h("button", { type: "button", class: "quiet", "aria-expanded": "false", on: { click: toggle } }, t("shell.as_table"));
   const numbers = h("div", { hidden: true });
   const element = h("figure", { class: "chart" }, h("figcaption", {}, h("span", {}, title), button), plotted, lacking, numbers);
+  const one = { again };
   const areas = series.some((one) => one.area);
   let plot = null;
   let newest = null;
   let listing = null;
+  let gone = false;
 
   function options() {
     const axis = ({ scale = "y", unit, side = 3 }) => ({
@@ -89,7 +91,10 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
     if (!some) return;
     const data = [newest.x, ...newest.columns];
     if (plot) plot.setData(data);
-    else if (plotted.clientWidth) plot = new uPlot(options(), data, plotted);
+    else if (plotted.clientWidth) {
+      plot = new uPlot(options(), data, plotted);
+      seen.add(one); // one that comes too late for its view is never plotted, and held by nobody
+    }
   }
 
   function again() {
@@ -123,17 +128,17 @@ export function chart({ title, series, bands = [], axes, height = HEIGHT, sync =
     else draw();
   });
   observer.observe(plotted);
-  const one = { again };
-  seen.add(one);
   draw();
   return {
     element,
     update(data) {
+      if (gone) return; // its view was left while it was asked
       newest = data;
       draw();
       list();
     },
     destroy() {
+      gone = true;
       observer.disconnect();
       seen.delete(one);
       plot?.destroy();
