@@ -35,6 +35,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_benchmark_is_found_by_its_file() -> None:
     assert list(find_benchmarks()) == [
+        "alarm_storm",
         "bid_curves",
         "bids_load",
         "cloud_front",

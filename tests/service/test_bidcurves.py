@@ -21,7 +21,7 @@ from vpp.model.forecast import Scenarios
 from vpp.model.horizon import Horizon
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
-from vpp.plan.terms import OpenTrade
+from vpp.plan.terms import Commitment
 from vpp.plan.view import PlanningView
 from vpp.service.bids.curves import asks_of, scenarios_drawn, tell
 from vpp.service.bids.curveschema import CurveSettings
@@ -75,8 +75,10 @@ def test_a_plan_before_the_gate_is_asked_for_the_curves_of_tomorrow(plant: Plant
     assert ask.mixtures.shape == (200, 4)
     prices = [future.view.spot_per_kwh.values[0] for future in ask.futures]
     assert prices == pytest.approx([0.01, 0.02, 0.03, 0.04])
-    trades = [t for t in ask.futures[1].terms if isinstance(t, OpenTrade)]
-    assert trades[0].sell_per_kwh == pytest.approx(np.full(STEPS, 0.02))
+    (position,) = [t for t in ask.futures[1].terms if isinstance(t, Commitment)]
+    assert position.short_per_kwh == pytest.approx(
+        np.full(STEPS, 0.02)
+    )  # strategies see its prices
 
 
 def test_the_same_seed_tries_the_same_paths(plant: Plant) -> None:

@@ -24,8 +24,12 @@ Made = Callable[[str], Case]
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     def make(term: str, *, park: str = PARK, case: str = CASE) -> Case:
+        series = SERIES
+        if "resource: cars" in term:
+            park, case = WITH_CARS, case.replace("  battery: {soc: 0}\n", VAN)
+            series = SERIES.replace("\n", ",0\n").replace(",0\n", ",arriving.cars [kW]\n", 1)
         (tmp_path / "park.yaml").write_text(park, encoding="utf-8")
-        (tmp_path / "day.csv").write_text(SERIES, encoding="utf-8")
+        (tmp_path / "day.csv").write_text(series, encoding="utf-8")
         (tmp_path / "case.yaml").write_text(f"{case}  - {{{term}}}\n", encoding="utf-8")
         return read_case(tmp_path / "case.yaml")
 
@@ -76,6 +80,21 @@ TERMS: list[tuple[str, str, type[Any], dict[str, Any]]] = [
         ),
         plan.EnergyTarget,
         {"resource_id": "battery", "step": 0, "stored_kwh": 40, "reason": "outage"},
+    ),
+    (
+        "a floor that stays in a store",
+        "term: stored_floor, least_kwh: {battery: 10}, shortfall_per_kwh_h: 2, reason: outage",
+        plan.StoredFloor,
+        {"least_kwh": {"battery": [10, 10]}, "shortfall_per_kwh_h": 2, "reason": "outage"},
+    ),
+    (
+        "a car that is ready early",
+        (
+            "term: car_deadline, resource: cars, session_id: van, charged_kwh: 5, shortfall_per_kwh: 3,"
+            " by: 2025-12-03T02:00:00+01:00"
+        ),
+        plan.CarDeadline,
+        {"resource_id": "cars", "session_id": "van", "step": 1, "charged_kwh": 5},
     ),
     (
         "a reserve",
@@ -131,6 +150,23 @@ TERMS: list[tuple[str, str, type[Any], dict[str, Any]]] = [
         {"price_per_kwh": 0.06},
     ),
 ]
+
+
+WITH_CARS = (
+    PARK
+    + """\
+          - id: cars
+            kind: ev_fleet
+            charger_kw: 11
+            max_draw_kw: 22
+            charge_efficiency: 1
+            unserved_cost_per_kwh: 1
+"""
+)
+VAN = """\
+  battery: {soc: 0}
+  cars: {sessions: [{session_id: van, departs_at: 2025-12-03T03:00:00+01:00, wanted_kwh: 8}]}
+"""
 
 
 def plain(value: Any) -> Any:

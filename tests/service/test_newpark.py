@@ -108,6 +108,14 @@ def test_chinese_headers_kinds_and_names_are_read_also_from_a_chinese_spreadshee
     assert "# 压机 (冲压车间)" in (tmp_path / "own/park.yaml").read_text(encoding="utf-8")
 
 
+def test_enterprises_without_latin_names_are_counted_not_their_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{name}{n};负荷;{name};100;\n" for name in ("甲", "乙") for n in (1, 2, 3))
+
+    file = made(tmp_path, f"资源;类型;企业;功率(kW);备注\n{rows}".encode(), "demo_cn")
+
+    assert [e.enterprise_id for e in file.park.enterprises] == ["enterprise-1", "enterprise-2"]
+
+
 def test_every_mistake_is_told_at_once_with_line_and_column(tmp_path: Path) -> None:
     text = (
         f"{HEADER}\n"
@@ -133,7 +141,7 @@ def test_every_mistake_is_told_at_once_with_line_and_column(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        pytest.param("", "1:1: has a header and no row below it", id="an empty file"),
+        pytest.param("", "1:1: is empty", id="an empty file"),
         pytest.param(f"{HEADER}\n,,,\n\n", "1:1: has a header and no row below it", id="no rows"),
         pytest.param(
             "resource,kind,power_kw,power_kw\na,load,1,1\n",

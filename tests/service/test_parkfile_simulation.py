@@ -21,7 +21,7 @@ def load(tmp_path: Path) -> Load:
     [
         pytest.param(
             ("load,sun", "lead,sun"),
-            "park.yaml:81:56: simulation.loads.courses.0.column: the file has no column 'load';"
+            "park.yaml:79:56: simulation.loads.courses.0.column: the file has no column 'load';"
             " it has ['degc', 'lead', 'price', 'sun']",
             id="a column that is not there",
         ),
@@ -38,13 +38,13 @@ def load(tmp_path: Path) -> Load:
         ),
         pytest.param(
             ("2025-12-01T23:30:00Z,100,0.5", "2025-12-01T23:30:00Z,200,0.5"),
-            "park.yaml:81:70: simulation.loads.courses.0.times: the series then reaches 400.0 kW,"
+            "park.yaml:79:70: simulation.loads.courses.0.times: the series then reaches 400.0 kW,"
             " and base 300 kW",
             id="a load beyond its rating",
         ),
         pytest.param(
             ("2025-12-01T23:30:00Z,100,0.5", "2025-12-01T23:30:00Z,-100,0.5"),
-            "park.yaml:81:56: simulation.loads.courses.0.column: the column goes down to"
+            "park.yaml:79:56: simulation.loads.courses.0.column: the column goes down to"
             " -200.000 kW; a size is never negative",
             id="a load that feeds",
         ),
@@ -70,12 +70,12 @@ def test_a_faulty_series_is_refused(
     [
         pytest.param(
             ("resource: base", "resource: pv"),
-            "81:40: simulation.loads.courses.0.resource: pv is a Generator, which has no such course",
+            "79:40: simulation.loads.courses.0.resource: pv is a Generator, which has no such course",
             id="a course of another kind",
         ),
         pytest.param(
             ("{battery: 0.5}", "{battery: 0.05}"),
-            "85:19: simulation.opening.soc.battery: 0.05 is below min_soc 0.1",
+            "83:19: simulation.opening.soc.battery: 0.05 is below min_soc 0.1",
             id="an opening below the least",
         ),
         pytest.param(
@@ -86,13 +86,13 @@ def test_a_faulty_series_is_refused(
         ),
         pytest.param(
             ("day: 2025-12-03", "day: 2025-12-04"),
-            "80:3: simulation.first_delivery_day: this day or the one before lies outside the"
+            "78:3: simulation.first_delivery_day: this day or the one before lies outside the"
             " series 2025-12-01 23:00:00+00:00 … 2025-12-03 23:00:00+00:00",
             id="a day without series",
         ),
         pytest.param(
             ("generation: {file: series.csv", "generation: {file: gone.csv"),
-            "82:16: simulation.generation.file: gone.csv cannot be read: No such file or directory",
+            "80:16: simulation.generation.file: gone.csv cannot be read: No such file or directory",
             id="a series file that is not there",
         ),
     ],
@@ -126,23 +126,23 @@ def test_a_park_file_says_how_the_simulated_market_clears_a_product(load: Load) 
     [
         pytest.param(
             ["{product: quarters, style: pay_as_bid}"],
-            "91:10: simulation.market.clearing.0.product: unknown product 'quarters'; known: quarter",
+            "89:10: simulation.market.clearing.0.product: unknown product 'quarters'; known: quarter",
             id="a product that is not there",
         ),
         pytest.param(
             ["{product: quarter, style: pay_as_bid}", "{product: quarter, style: pay_as_cleared}"],
-            "92:10: simulation.market.clearing.1.product: quarter is cleared by a rule already",
+            "90:10: simulation.market.clearing.1.product: quarter is cleared by a rule already",
             id="two rules",
         ),
         pytest.param(
             ["{product: quarter, style: agc, price: 5}"],
-            "91:28: simulation.market.clearing.0.style: quarter follows no signal: see"
+            "89:28: simulation.market.clearing.0.style: quarter follows no signal: see"
             " its activation.trigger",
             id="a signal for energy",
         ),
         pytest.param(
             ["{product: quarter, style: best_price}"],
-            "91:28: simulation.market.clearing.0.style: 'best_price' is none of 'pay_as_cleared',"
+            "89:28: simulation.market.clearing.0.style: 'best_price' is none of 'pay_as_cleared',"
             " 'pay_as_bid', 'uniform_price', 'band_dispatch', 'agc'",
             id="a style that nobody knows",
         ),

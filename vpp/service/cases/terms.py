@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import assert_never
 
 import numpy as np
@@ -12,7 +13,7 @@ from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, FeederId, ParkId, ProductId, ResourceId
 from vpp.model.park import LimitOrder, Limits, Park, Place
-from vpp.model.resource import Storage
+from vpp.model.resource import EvFleet, Storage
 from vpp.model.resource.common import minutes as clock_minutes
 from vpp.model.time import Interval
 from vpp.plan import terms as plan
@@ -77,6 +78,8 @@ def _terms(s: CaseSeries, given: schema.AnyTerm, path: KeyPath) -> Iterator[plan
 
 Others = (
     schema.EnergyTargetTerm
+    | schema.StoredFloorTerm
+    | schema.CarDeadlineTerm
     | schema.CarbonPriceTerm
     | schema.GreenShareTerm
     | schema.ChangePenaltyTerm
@@ -90,18 +93,31 @@ def _other(s: CaseSeries, given: Others, path: KeyPath) -> plan.Term:
     """Terms that ask for little or no series."""
     match given:
         case schema.EnergyTargetTerm():
-            name = _resource(s, given.resource, (*path, "resource"))
-            if not isinstance(s.park.resource_by_id.get(name, None), Storage | None):
-                s.fault((*path, "resource"), f"{name} is no storage")
-            step = s.step_at(given.by, (*path, "by"))
-            if step == 0:
-                s.fault((*path, "by"), "give the end of a step: nothing can be done before")
             return plan.EnergyTarget(
-                resource_id=name,
-                step=max(step - 1, 0),
+                resource_id=_store(s, given.resource, (*path, "resource")),
+                step=max(_end_of(s, given.by, (*path, "by")) - 1, 0),
                 stored_kwh=given.stored_kwh,
                 shortfall_per_kwh=given.shortfall_per_kwh,
                 reason=given.reason,
+            )
+        case schema.StoredFloorTerm():
+            least = {
+                _store(s, name, (*path, "least_kwh", name)): plan.uniform(kwh, s.horizon.steps)
+                for name, kwh in given.least_kwh.items()
+            }
+            return plan.StoredFloor(
+                least_kwh=least, shortfall_per_kwh_h=given.shortfall_per_kwh_h, reason=given.reason
+            )
+        case schema.CarDeadlineTerm():
+            fleet = _resource(s, given.resource, (*path, "resource"))
+            if not isinstance(s.park.resource_by_id.get(fleet, None), EvFleet | None):
+                s.fault((*path, "resource"), f"{fleet} charges no cars")
+            return plan.CarDeadline(
+                resource_id=fleet,
+                session_id=given.session_id,
+                step=_end_of(s, given.by, (*path, "by")),
+                charged_kwh=given.charged_kwh,
+                shortfall_per_kwh=given.shortfall_per_kwh,
             )
         case schema.CarbonPriceTerm():
             grid: float | str | None = given.grid_kgco2_per_kwh
@@ -138,6 +154,21 @@ def _other(s: CaseSeries, given: Others, path: KeyPath) -> plan.Term:
             return plan.StoredEnergyValue(price_per_kwh=given.price_per_kwh)
         case _:
             assert_never(given)
+
+
+def _store(s: CaseSeries, given: str, path: KeyPath) -> ResourceId:
+    name = _resource(s, given, path)
+    if not isinstance(s.park.resource_by_id.get(name, None), Storage | None):
+        s.fault(path, f"{name} is no storage")
+    return name
+
+
+def _end_of(s: CaseSeries, moment: datetime, path: KeyPath) -> int:
+    """The step that begins at `moment`, which is the end of another."""
+    step = s.step_at(moment, path)
+    if step == 0:
+        s.fault(path, "give the end of a step: nothing can be done before")
+    return step
 
 
 def _peak(

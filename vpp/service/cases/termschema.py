@@ -118,6 +118,27 @@ class EnergyTargetTerm(Section):
     reason: Text
 
 
+class StoredFloorTerm(Section):
+    """So much stays in stores at the end of each step."""
+
+    term: Literal["stored_floor"]
+    least_kwh: Annotated[dict[Id, Size], Field(min_length=1)]
+    shortfall_per_kwh_h: Size
+    """Price of a kWh that lacks for an hour."""
+    reason: Text
+
+
+class CarDeadlineTerm(Section):
+    """So much is charged into one car by a time."""
+
+    term: Literal["car_deadline"]
+    resource: Id
+    session_id: Annotated[str, Field(min_length=1, max_length=80)]
+    by: AwareDatetime
+    charged_kwh: Size
+    shortfall_per_kwh: Size
+
+
 class ReserveTerm(Section):
     """Power kept free for a reserve product."""
 
@@ -204,6 +225,8 @@ AnyTerm: TypeAlias = Annotated[
     | CapTerm
     | PeakChargeTerm
     | EnergyTargetTerm
+    | StoredFloorTerm
+    | CarDeadlineTerm
     | ReserveTerm
     | CarbonPriceTerm
     | GreenShareTerm

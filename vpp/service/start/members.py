@@ -135,9 +135,10 @@ def members(table: Table, lent: Lent) -> tuple[Enterprise, ...]:
         if name is None or told is None or row.faults:
             continue
         names[called] = name.line
-        enterprise = enterprises.setdefault(
-            told.text, Enterprise(enterprise_ids.of(told.text, "enterprise", 24), told.text)
-        )
+        if told.text not in enterprises:  # an id is used up by asking for it
+            own = Enterprise(enterprise_ids.of(told.text, "enterprise", 24), told.text)
+            enterprises[told.text] = own
+        enterprise = enterprises[told.text]
         at = row.cells["point"].text if "point" in row.cells else f"{enterprise.id}-gate"
         if points.setdefault(at, told.text) != told.text:
             faults.append(table.fault(place, "point", f"{at} is of {points[at]} already"))

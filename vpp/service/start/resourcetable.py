@@ -88,7 +88,8 @@ def read_table(file: Path) -> Table:
     mark = max((",", ";", "\t"), key=first.count)
     cells = _cells(file, text, mark)
     if len(cells) < 2:
-        raise ConfigErrors([Fault(str(file), 1, 1, "", "has a header and no row below it")])
+        what = "has a header and no row below it" if cells else "is empty"
+        raise ConfigErrors([Fault(str(file), 1, 1, "", what)])
     if len(cells) > MOST_ROWS + 1:
         raise ConfigErrors([Fault(str(file), 1, 1, "", f"has more than {MOST_ROWS} rows")])
     names, faults = _names(file, cells[0])
