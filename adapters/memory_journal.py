@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from adapters.sqlite_journal import conflict, require_writable
 from vpp.ports import JournalEntry
@@ -44,6 +45,11 @@ class MemoryJournal:
 
     def entries(self, *kinds: str) -> Iterator[JournalEntry]:
         return iter([entry for entry in self._entries if entry.kind in kinds])
+
+    def newest(self, *kinds: str, before: int | None, limit: int) -> list[JournalEntry]:
+        below = len(self._entries) if before is None else before - 1
+        found = (entry for entry in reversed(self._entries[:below]) if entry.kind in kinds)
+        return [*islice(found, limit)]
 
     def greatest_key(self, kind: str) -> str | None:
         return max((key for known, key in self._by_key if known == kind), default=None)

@@ -58,6 +58,9 @@ COLUMNS = "number, recorded_at, kind, key, body"
 PAGE = 500
 """Entries read at a time: a long-lived reader would keep the write-ahead log from shrinking."""
 
+NO_NUMBER = 2**63 - 1
+"""Above every number; SQLite knows none that is greater."""
+
 ASIDE_BYTES = 1_000_000
 """Set aside at a time: what waits to be written waits for no more than that."""
 
@@ -181,6 +184,16 @@ class SqliteJournal:
         while rows := self._read(query, (*kinds, newest)):
             yield from map(_entry, rows)
             newest = rows[-1][0]
+
+    def newest(self, *kinds: str, before: int | None, limit: int) -> list[JournalEntry]:
+        marks = ",".join("?" * len(kinds))
+        numbers = (  # read off the index alone: bodies only of what is given
+            f"SELECT number FROM journal WHERE kind IN ({marks}) AND number < ?"
+            " ORDER BY number DESC LIMIT ?"
+        )
+        query = f"SELECT {COLUMNS} FROM journal WHERE number IN ({numbers}) ORDER BY number DESC"
+        below = NO_NUMBER if before is None else min(before, NO_NUMBER)
+        return [*map(_entry, self._read(query, (*kinds, below, limit)))]
 
     def greatest_key(self, kind: str) -> str | None:
         query = f"SELECT {COLUMNS} FROM journal WHERE kind=? ORDER BY key DESC LIMIT 1"

@@ -127,6 +127,10 @@ class Journal(Protocol):
         """All entries of these kinds, oldest first."""
         ...
 
+    def newest(self, *kinds: str, before: int | None, limit: int) -> list[JournalEntry]:
+        """At most `limit` entries of these kinds with a number below `before`, newest first."""
+        ...
+
     def greatest_key(self, kind: str) -> str | None:
         """The key of that kind that sorts last, code point by code point; None where there is none."""
         ...

@@ -15,8 +15,10 @@ from time import perf_counter
 
 import pytest
 
+from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
 from vpp.errors import ConfigError, UnavailableError
+from vpp.ports import Journal
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -223,3 +225,21 @@ def test_a_closed_journal_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(UnavailableError, match="closed"):
         asyncio.run(append())
+
+
+def test_the_newest_of_some_kinds_are_read_back_a_page_at_a_time(tmp_path: Path) -> None:
+    async def pages() -> list[list[str]]:
+        found: list[list[str]] = []
+        async with SqliteJournal.open(tmp_path / "journal.sqlite") as on_disk:
+            both: list[Journal] = [on_disk, MemoryJournal()]
+            for journal in both:
+                for n in range(1, 7):
+                    kind = "bulk" if n == 4 else f"act-{n % 2}"
+                    await journal.append(kind, f"k-{n}", b"{}", now=NOON)
+                for before in (None, 5, 1, 2**70):
+                    page = journal.newest("act-0", "act-1", before=before, limit=3)
+                    found.append([entry.key for entry in page])
+        return found
+
+    once = [["k-6", "k-5", "k-3"], ["k-3", "k-2", "k-1"], [], ["k-6", "k-5", "k-3"]]
+    assert asyncio.run(pages()) == [*once, *once]

@@ -187,3 +187,4 @@ def test_numbers_below_zero_stay_numbers() -> None:
         == "-1.50,-2.5,'-"
     )
     assert plain_text("steel") == "steel"
+    assert plain_text("＝1+1") == "'＝1+1"  # the wide sign of a Chinese keyboard

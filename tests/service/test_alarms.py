@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.alarm import Alarm, AlarmState, Condition
 from vpp.model.message import NotYet
 from vpp.model.schedule import Unsolved
+from vpp.ports import JournalEntry
 from vpp.sense.state import freeze
 from vpp.service.alarms import alarms
 from vpp.service.alarms.book import AlarmBook
@@ -25,12 +26,14 @@ from vpp.service.alarms.schema import AlarmsSection, kinds_of
 from vpp.service.alarms.watch import HAPPENS, READ_OFF, conditions
 from vpp.service.api.pages import web_folder
 from vpp.service.events import Severity
+from vpp.service.instructions import instructing
 from vpp.service.kill import ALL
 from vpp.service.links.health import LinkHealth
 from vpp.service.park.config import Fault
 from vpp.service.plant import Plant
 from vpp.service.shift import audit, shift
 from vpp.service.shift.desk import ShiftDesk
+from vpp.service.steering import overrides
 from vpp.wiredesk import HandoverRequest, LogRequest
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -248,6 +251,35 @@ async def test_an_alarm_is_raised_though_the_journal_is_away_and_put_on_record_l
 
 
 @acted
+async def test_what_the_disk_left_in_doubt_can_be_tried_again(scene: Scene) -> None:
+    class Doubtful(MemoryJournal):
+        async def append_all(
+            self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime
+        ) -> None:
+            await super().append_all(entries, now=now)
+            raise UnavailableError("not known whether it is on disk", where="x", fix="Try again")
+
+    plant = scene.plant
+    link(plant, connected=False)
+    await scene.look(last=MINUTE)
+    (alarm,) = scene.shown()
+    good, bad = plant.journal, Doubtful()
+    plant.journal = bad
+    with pytest.raises(UnavailableError):
+        await alarms.acknowledge(plant, alarm.alarm_id, by="Li", reason="seen", now=NOW + MINUTE)
+    assert scene.shown()[0].state is AlarmState.UNACKNOWLEDGED
+    for entry in bad.entries(alarms.ALARM_ACT):  # it was on disk, though nobody knew
+        await good.append(entry.kind, entry.key, entry.body, now=NOW + MINUTE)
+    plant.journal = good
+
+    await alarms.acknowledge(plant, alarm.alarm_id, by="Li", reason="seen", now=NOW + 2 * MINUTE)
+
+    assert scene.shown()[0].acknowledged_at == NOW + 2 * MINUTE
+    scene.restart()
+    assert scene.shown()[0].acknowledged_at == NOW + 2 * MINUTE, "the newest try counts"
+
+
+@acted
 async def test_who_did_what_is_in_the_audit(scene: Scene) -> None:
     link(scene.plant, connected=False)
     await scene.look(last=MINUTE)
@@ -259,16 +291,49 @@ async def test_who_did_what_is_in_the_audit(scene: Scene) -> None:
     await alarms.shelve(plant, name, until=until, by="Wang", reason="works at the net", now=at)
     await alarms.unshelve(plant, name, by="Wang", reason="works are over", now=at)
 
-    found, older = audit.acts(plant.journal, before=None, limit=2)
+    found, older = await audit.acts(plant.journal, before=None, limit=2)
 
     assert [(e.what, e.about, e.by, e.reason) for e in found] == [
         ("unshelve", name, "Wang", "works are over"),
         ("shelve", name, "Wang", "works at the net"),
     ]
     assert older
-    rest, older = audit.acts(plant.journal, before=found[-1].number, limit=2)
+    rest, older = await audit.acts(plant.journal, before=found[-1].number, limit=2)
     assert [e.what for e in rest] == ["acknowledge"]
     assert not older
+
+
+@acted
+async def test_the_audit_reads_back_from_the_newest_and_no_more_than_it_shows() -> None:
+    class Read(MemoryJournal):
+        taken = 0
+
+        def entries(self, *kinds: str) -> Iterator[JournalEntry]:
+            raise AssertionError("months of record are not read for one page")
+
+        def newest(self, *kinds: str, before: int | None, limit: int) -> list[JournalEntry]:
+            page = super().newest(*kinds, before=before, limit=limit)
+            self.taken += len(page)
+            return page
+
+    journal = Read()
+    steps = [(instructing.STEP, f"step {n}", b"{}") for n in range(450)]
+    acts = [(overrides.OVERRIDE, f"ev-{n}/1", b'{"by": "Li", "reason": "test"}') for n in range(3)]
+    await journal.append_all([*acts[:2], *steps, acts[2]], now=NOW)
+
+    found, older = await audit.acts(journal, before=None, limit=2)
+    assert ([e.about for e in found], older) == (["ev-2", "ev-1"], True)
+    found, older = await audit.acts(journal, before=found[-1].number, limit=2)
+    assert ([e.about for e in found], older) == (["ev-0"], False)
+
+    many = [
+        (overrides.OVERRIDE, f"pv-{n}/1", b'{"by": "Li", "reason": "test"}') for n in range(5000)
+    ]
+    await journal.append_all(many, now=NOW)
+    journal.taken = 0
+    found, older = await audit.acts(journal, before=None, limit=100)
+    assert (len(found), older) == (100, True)
+    assert journal.taken <= 300
 
 
 @acted

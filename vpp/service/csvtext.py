@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from vpp.model.time import isoformat
 
-FORMULA = ("=", "+", "-", "@")
-"""What a formula may begin with, behind whatever blanks."""
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What a formula may begin with, behind whatever blanks; the wide signs are taken alike where Chinese is written."""
 
 
 def csv_of(kind: type[BaseModel], rows: Iterable[BaseModel]) -> str:

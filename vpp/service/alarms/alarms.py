@@ -172,7 +172,9 @@ async def _record(plant: Plant, after: Sequence[Alarm], *, act: str, by: str, re
     """Put what a person did on record, then let it count. Raises UnavailableError: it does not."""
     entries = []
     for alarm in after:
-        alarm.steps += 1
+        standing = plant.alarms.book.alarms[alarm.alarm_id]
+        standing.steps += 1  # used up though the disk be in doubt: a second try is another entry
+        alarm.steps = standing.steps
         body = msgspec.json.encode(Act(act=act, by=by, reason=reason, alarm=alarm))
         entries.append((ALARM_ACT, _key(alarm), body))
     if entries:

@@ -113,7 +113,9 @@ async def hand_over(plant: Plant, call: Call[Nothing, HandoverRequest]) -> Hando
 
 
 async def show_audit(plant: Plant, call: Call[AuditQuery, Nothing]) -> AuditView:
-    entries, older = audit.acts(plant.journal, before=call.query.before, limit=call.query.limit)
+    entries, older = await audit.acts(
+        plant.journal, before=call.query.before, limit=call.query.limit
+    )
     return AuditView(now=call.now, entries=entries, older=older)
 
 

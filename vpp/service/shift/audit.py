@@ -6,6 +6,7 @@ nothing of its own. A kind that is added elsewhere is added to `ACTS` here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,16 +50,27 @@ WORDS_OF_KEY = frozenset({overrides.OVERRIDE, overrides.OVERRIDE_END, golive.KIN
 
 MOST_DETAIL = 300
 
+PAGE = 200
+"""Entries that are read at a time."""
 
-def acts(journal: Journal, *, before: int | None, limit: int) -> tuple[list[AuditEntryView], bool]:
-    """At most `limit` acts with a number below `before`, the newest first; and whether there are older ones."""
-    found = [
-        entry
-        for entry in journal.entries(*ACTS)
-        if (before is None or entry.number < before) and _is_act(entry)
-    ]
-    newest = found[-limit:]
-    return [_view(entry) for entry in reversed(newest)], len(found) > limit
+
+async def acts(
+    journal: Journal, *, before: int | None, limit: int
+) -> tuple[list[AuditEntryView], bool]:
+    """At most `limit` acts with a number below `before`, the newest first; and whether there are older ones.
+
+    Read from the newest back, a page at a time: months of record cost no more than a day, and between two
+    pages whoever waits has its turn.
+    """
+    found: list[JournalEntry] = []
+    while len(found) <= limit:
+        page = journal.newest(*ACTS, before=before, limit=PAGE)
+        found += filter(_is_act, page)
+        if len(page) < PAGE:
+            break
+        before = page[-1].number
+        await asyncio.sleep(0)
+    return [_view(entry) for entry in found[:limit]], len(found) > limit
 
 
 def _is_act(entry: JournalEntry) -> bool:
