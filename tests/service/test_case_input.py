@@ -286,8 +286,8 @@ CASE_FAULTS = [
         [
             (
                 "case.yaml:7:6: terms.0.term: 'energy_tax' is none of 'energy_price', 'commitment',"
-                " 'open_trade', 'cap', 'peak_charge', 'energy_target', 'reserve', 'carbon_price',"
-                " 'green_share', 'change_penalty', 'activity_price', 'equal_burden',"
+                " 'open_trade', 'cap', 'peak_charge', 'energy_target', 'stored_floor', 'car_deadline',"
+                " 'reserve', 'carbon_price', 'green_share', 'change_penalty', 'activity_price', 'equal_burden',"
                 " 'stored_energy_value'"
             )
         ],

@@ -18,14 +18,14 @@ from vpp.service.members.desk import MemberDesk
 def _settled(site: Site) -> Iterator[None]:
     """A quarter-hour of 3 December is settled, and nothing was asked for yet."""
     plant, clock, tuning = site.plant, site.plant.clock, site.plant.tuning
-    seen, versions = tuning.seen, dict(tuning.versions)
+    seen = tuning.seen
     plant.members = MemberDesk()
     one = settled(MIDNIGHT)
     plant.accounted[one.interval] = one
     plant.clock = HandClock(at=MIDNIGHT + 2 * QUARTER)
     yield
     plant.clock, plant.members = clock, MemberDesk()
-    tuning.seen, tuning.versions = seen, versions
+    tuning.seen = seen  # versions stay: they are on the journal
     tuning.waiting, tuning.waiting_number = None, None
     plant.accounted.clear()
     plant.statements.clear()

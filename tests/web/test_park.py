@@ -66,6 +66,7 @@ def test_an_operator_takes_a_resource_in_hand_with_an_end_and_gives_it_back(site
         await page.get_by_role("button", name="Release").click()
         await page.get_by_label("Reason").fill("the crane is done")
         await page.locator("dialog").get_by_role("button", name="Release").click()
+        await expect(page.locator("dialog")).to_have_count(0)
         await expect(page.get_by_role("button", name="Release")).to_be_hidden()
         assert next(iter(held.values())).ended
         (entry,) = site.plant.journal.entries("override_end")
