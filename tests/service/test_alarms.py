@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from adapters.memory_journal import MemoryJournal
@@ -204,6 +205,31 @@ async def test_alarms_survive_a_restart_as_they_were(scene: Scene) -> None:
     (after,) = scene.shown()
     assert (after.alarm_id, after.state) == (alarm.alarm_id, AlarmState.ACKNOWLEDGED)
     assert (after.acknowledged_by, after.comment) == ("Li", "on my way")
+
+
+@acted
+async def test_an_alarm_of_a_kind_that_only_another_release_knew_stays_on_record_alone(
+    scene: Scene,
+) -> None:
+    link(scene.plant, connected=False)
+    await scene.look(last=MINUTE)
+    (alarm,) = scene.shown()
+    await scene.plant.journal.append(
+        alarms.ALARM,
+        "a-000077/1",
+        msgspec.json.encode(
+            replace(alarm, alarm_id="a-000077", condition=Condition(kind="ghost", subject="x"))
+        ),
+        now=NOW,
+    )
+
+    scene.restart()
+    await scene.look(since=2 * MINUTE, last=MINUTE)
+
+    assert [one.alarm_id for one in scene.shown()] == [alarm.alarm_id]
+    assert scene.plant.alarms.book.number == 77, "its number is not given again"
+    told = [e.text for e in scene.plant.events.recent() if "does not know" in e.text]
+    assert told == ["the record has alarms of kinds that this release does not know: ghost"]
 
 
 @acted

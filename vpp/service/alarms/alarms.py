@@ -21,6 +21,7 @@ from vpp.service.alarms import book as alarmbook
 from vpp.service.alarms.book import Change, What
 from vpp.service.alarms.escalate import BY_ITSELF, escalate_due, tell_people
 from vpp.service.alarms.watch import conditions
+from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append, append_all
 
@@ -200,13 +201,26 @@ def _key(alarm: Alarm) -> str:
 
 
 def recover(plant: Plant) -> None:
-    """Take up what the journal holds: what was raised, seen and shelved. What is over returns at the next looks."""
+    """Take up what the journal holds: what was raised, seen and shelved. What is over returns at the next looks.
+
+    Kinds that another release knew are told, and left on record.
+    """
+    strange = set()
     for entry in plant.journal.entries(ALARM, ALARM_ACT):
         if entry.kind == ALARM:
             alarm = msgspec.json.decode(entry.body, type=Alarm)
         else:
             alarm = msgspec.json.decode(entry.body, type=Act).alarm
         plant.alarms.book.take_up(alarm)
+        if alarm.condition.kind not in plant.alarms.book.kinds:
+            strange.add(alarm.condition.kind)
+    if strange:
+        plant.events.emit(
+            "alarm",
+            f"the record has alarms of kinds that this release does not know: {', '.join(sorted(strange))}",
+            at=plant.clock.now(),
+            severity=Severity.WARNING,
+        )
 
 
 def _tell(plant: Plant, change: Change, now: datetime) -> None:
