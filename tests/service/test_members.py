@@ -17,6 +17,7 @@ from vpp.account.statements import Call
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.time import QUARTER
+from vpp.service.kill import Scope
 from vpp.service.members import asking
 from vpp.service.members.windowtext import with_window
 from vpp.service.plant import Plant
@@ -123,6 +124,16 @@ def test_nothing_that_a_member_is_sent_is_about_another(plant: Plant, do: Do) ->
 
     for owner in ("steel", "metal", "cold", "office", "school", "store"):
         assert others_in(plant, owner, everything_sent(do, owner)) == set()
+
+
+def test_a_stop_of_the_whole_park_tells_a_member_no_more_than_that(plant: Plant, do: Do) -> None:
+    plant.kill.kill("the press of Office smokes")
+    assert do("GET", "/v1/members/steel")["stopped_because"] == "the whole park"
+
+    plant.kill.kill("a drill", Scope("enterprise", "school"))
+    plant.kill.release()
+    assert do("GET", "/v1/members/steel")["stopped_because"] is None
+    assert do("GET", "/v1/members/school")["stopped_because"] == "a drill"
 
 
 def test_a_member_that_is_none_is_refused_without_naming_others(do: Do) -> None:

@@ -104,8 +104,11 @@ def _limits(limits: Limits) -> LimitsView:
 
 
 def _stopped(plant: Plant, owner: Enterprise) -> str | None:
+    """Why it is stopped. Of a stop of the whole park no more than that: its reason may name another member."""
     latched = plant.kill.latched()
-    return latched.get(ALL) or latched.get(Scope("enterprise", owner.enterprise_id))
+    if ALL in latched:
+        return "the whole park"
+    return latched.get(Scope("enterprise", owner.enterprise_id))
 
 
 def _points(plant: Plant, owner: EnterpriseId, now: datetime) -> list[ConnectionPointView]:
