@@ -64,6 +64,21 @@ def test_a_text_is_applied_by_name_shown_in_the_history_and_rolled_back(site: Si
         desk.seen, desk.waiting, desk.waiting_number = before, None, None
 
 
+def test_what_was_written_is_there_again_when_one_comes_back_to_the_view(site: Site) -> None:
+    async def look(page: Page) -> None:
+        area = page.locator("#strategy-text")
+        await expect(area).to_have_value(re.compile("strategies:"))
+        await area.fill("strategies: [] # half done\n")
+        await page.locator("nav").get_by_role("link", name="Desk").click()
+        await expect(area).to_have_count(0)
+        await page.locator("nav").get_by_role("link", name="Strategies").click()
+        await expect(area).to_have_value("strategies: [] # half done\n")
+        await page.get_by_role("button", name="Start over from the file").click()
+        await expect(area).to_have_value(site.plant.tuning.seen.text)
+
+    site.see("strategies", look)
+
+
 def test_a_change_by_somebody_else_is_told_before_it_is_written_over(site: Site) -> None:
     desk = site.plant.tuning
     before = desk.seen

@@ -14,6 +14,8 @@ import { t, term } from "../words.js";
 
 sheet("strategies");
 
+let draft = null; // what was written when the view was left, and the version that it was made from
+
 function mount(root, context) {
   let held = null; // the version of the file that the text in the editor was made from
   const state = h("p", { class: "note", role: "status" });
@@ -45,7 +47,7 @@ function mount(root, context) {
   let newest = null;
   const again = context.follow(["strategies", "plan"], 2000, async () => {
     newest = await read("/v1/strategies");
-    if (held === null) reset();
+    if (held === null) draft ? resume() : reset();
     running.update(newest.strategies);
     say(state, told(newest));
     const elsewhere = held !== newest.file.version;
@@ -60,6 +62,11 @@ function mount(root, context) {
     held = newest.file.version;
     moved.hidden = true;
     pen.put(newest.file.text);
+  }
+
+  function resume() {
+    held = draft.held;
+    pen.put(draft.text);
   }
 
   function put() {
@@ -82,6 +89,7 @@ function mount(root, context) {
   }
 
   return () => {
+    if (newest) draft = pen.text() === newest.file.text ? null : { text: pen.text(), held };
     pen.destroy();
     seen.destroy();
   };
