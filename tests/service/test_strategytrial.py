@@ -27,7 +27,7 @@ from vpp.service.inputs import series_needed
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.strategies.strategies import version_of
-from vpp.service.tuning import record
+from vpp.service.tuning import changing, record
 from vpp.service.tuning.view import strategies_view
 
 
@@ -164,6 +164,16 @@ def test_a_strategy_that_raises_whatever_it_likes_is_refused_too(
     assert planned.states() == ["live", "refused"]
     assert "ZeroDivisionError" in str(planned.plant.tuning.versions[2].refused_because)
     assert isinstance(planned.plant.outcome, Optimal)
+
+
+def test_a_strategy_that_slips_on_the_park_as_it_stands_is_refused_before_it_is_a_version(
+    planned: Planned,
+) -> None:
+    held = planned.plant.strategies
+    slips = replace(held, entries=(replace(held.entries[0], settings=Slips()),))
+
+    with pytest.raises(DataError, match=r"fail on the park as it stands: .*ZeroDivisionError"):
+        changing.try_on_view(planned.plant, slips)
 
 
 def test_what_the_record_knows_of_a_refusal_holds_after_a_restart(

@@ -13,7 +13,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
-from vpp.errors import ConflictError, DataError
+from vpp.errors import ConflictError, DataError, VppError
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.record import append_all
@@ -154,9 +154,11 @@ def try_on_view(plant: Plant, read: Strategies) -> None:
         return
     try:
         read.terms(plant.view)
-    except Exception as error:  # whatever a strategy does, here it harms nobody yet
+    except (
+        VppError
+    ) as error:  # whatever else a strategy raises comes as one (`strategies/compose.py`)
         raise DataError(
-            f"fail on the park as it stands: {type(error).__name__}: {error}",
+            f"fail on the park as it stands: {error}",
             where="strategies",
             fix="Change the strategy that it names, or its settings",
         ) from error
