@@ -25,16 +25,13 @@ from aiohttp.web import Application
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
-from adapters.memory_journal import MemoryJournal
-from tests.service.conftest import NOW, QuietLink, a_schedule, hear, publish
+from tests.service.conftest import NOW, a_schedule, hear, publish
+from tests.service.conftest import a_plant as just_started
 from vpp.act.ladder import SafeState
-from vpp.clock import SimulatedClock
 from vpp.model.schedule import Optimal
 from vpp.service.http import serve_app
 from vpp.service.park.parkfile import load_park, shipped_park
 from vpp.service.plant import Plant
-from vpp.service.solving.inline import InlineExecutor
-from vpp.service.wiring import build_plant
 
 T = TypeVar("T")
 Look = Callable[[Page], Awaitable[None]]
@@ -54,18 +51,7 @@ SERIOUS = ("serious", "critical")
 
 async def a_plant(folder: Path) -> Plant:
     """The demo park at 11:00 with everybody heard, prices, a plan, and one round of steering."""
-    link = QuietLink()
-    plant = build_plant(
-        load_park(shipped_park("demo")),
-        clock=SimulatedClock(NOW),
-        data=folder,
-        journal=MemoryJournal(),
-        source=link,
-        sink=link,
-        venue=None,
-        executor=InlineExecutor(),
-        record=lambda measurement: True,
-    )
+    plant = just_started(load_park(shipped_park("demo")), NOW, folder)
     hear(plant, NOW - timedelta(seconds=30))
     publish(plant)
     plant.schedule = a_schedule(plant.file)
