@@ -18,7 +18,7 @@ import numpy as np
 from vpp.errors import DataError
 from vpp.model.ids import ResourceId
 from vpp.model.resource import CurtailableLoad, InterruptibleLoad, Storage
-from vpp.plan.fleet import Fleet
+from vpp.plan.compiled import Fleet
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.programme import Builder, Counted, Ints, Side
 from vpp.plan.terms import ChangePenalty, EnergyTarget, EqualBurden, GreenShare

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vpp.plan import groups, money, networks, reserve, tree
-from vpp.plan.fleet import Fleet
+from vpp.plan.compiled import Fleet
 from vpp.plan.kinds import (
     cars,
     converter,

@@ -30,7 +30,7 @@ from vpp.model.resource import (
     ShiftableRun,
     Storage,
 )
-from vpp.plan.fleet import Fleet
+from vpp.plan.compiled import Fleet
 from vpp.plan.kinds.starts import Starts
 from vpp.plan.programme import Builder, Ints, Side
 

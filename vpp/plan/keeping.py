@@ -12,7 +12,7 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.resource import EvFleet, Storage
-from vpp.plan.fleet import Fleet
+from vpp.plan.compiled import Fleet
 from vpp.plan.kinds.cars import Cars
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.programme import Builder, Side

@@ -23,7 +23,7 @@ import numpy as np
 
 from vpp.errors import DataError
 from vpp.plan import asks, keeping, peaks, priced
-from vpp.plan.fleet import Fleet, Market
+from vpp.plan.compiled import Fleet, Market
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.kinds.zone import Zones
 from vpp.plan.programme import Builder

@@ -17,7 +17,7 @@ from vpp.model.resource import (
     ShiftableRun,
     Storage,
 )
-from vpp.plan.fleet import Fleet
+from vpp.plan.compiled import Fleet
 from vpp.plan.programme import Builder, Counted
 from vpp.plan.terms import Activity, ActivityPrice, CarbonPrice
 

@@ -29,7 +29,7 @@ from vpp.model.ids import NodeId, ResourceId
 from vpp.model.time import local_date
 
 if TYPE_CHECKING:
-    from vpp.plan.fleet import Fleet
+    from vpp.plan.compiled import Fleet
     from vpp.plan.view import PlanningView
 
 Ints = NDArray[np.int64]

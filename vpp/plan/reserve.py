@@ -31,7 +31,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import CurtailableLoad, FlexibleLoad, Generator, Storage
 from vpp.model.schedule import Reserve
-from vpp.plan.fleet import Fleet, Headroom
+from vpp.plan.compiled import Fleet, Headroom
 from vpp.plan.kinds import column
 from vpp.plan.kinds.storage import Storages
 from vpp.plan.programme import Builder, Counted, Ints, Side

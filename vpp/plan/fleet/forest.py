@@ -1,0 +1,281 @@
+"""What the structured solver solves: a forest of buses, and what hangs on them, in arrays by kind.
+
+Minimise the sum of cost·x over all columns, each between its bounds, subject to, in every step t,
+
+    bus b        Σ parts here·x + Σ stores (out - into) - Σ budgets draw
+                 + Σ parts of its child buses up·x                        = load[b, t]          dual w
+    store i      level[t] - keep·level[t-1] - gain·into[t] + loss·out[t]  = given[t]            dual y
+                 level = its main column + its soft ones;  level[-1] = 0, what was stored is in given[0]
+    budget j     weight·Σ draw[t] + lacking - spare                       = asked               dual v
+    peak p       peak - Σ share·(its parts' x of an interval) - slack     = least               dual q
+    day limit k  loss·Σ out[t] over its steps + slack                     = most                dual k
+
+A part is a column in each step that enters its own bus with `here` and the bus above with `up`:
+
+    import  here +1, up -1     export  here -1, up +1     a generator   here +1, up 0
+    heat pump that feeds a heat bus from the electric bus above   here +cop, up -1
+    what lacks or is too much, at a price                         here +1 or -1, up 0
+
+So connection point, feeder, park and market are buses above each other, a convex price of a net position
+is several parts side by side, and trees that share no bus are solved apart. Powers are kW in a step, levels
+kWh (or degC), costs money per unit of the column. Arrays that are alike in all steps or for all units may be
+broadcast views (`np.broadcast_to`): nobody writes into them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.errors import DataError
+from vpp.model.horizon import Floats
+
+Ints: TypeAlias = NDArray[np.int64]
+
+ROOT = -1
+"""The parent of a bus that has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Buses:
+    """Shapes (B,), (B, T)."""
+
+    parent: Ints
+    """The bus above, `ROOT` where there is none. A bus stands behind its parent or before it; no cycle."""
+
+    load_kw: Floats
+    """The right side of each bus: what nobody decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stores:
+    """Batteries, cars that may feed back, thermal zones; shapes (n,), (n, T). `bus` does not fall."""
+
+    bus: Ints
+    keep: Floats
+    """Share of a level that is left a step later, above 0, at most 1."""
+
+    gain: Floats
+    """Level per unit of `into`, above 0."""
+
+    loss: Floats
+    """Level per unit of `out`, above 0."""
+
+    given: Floats
+    into_most: Floats
+    into_cost: Floats
+    out_most: Floats
+    """0 where it cannot feed."""
+
+    out_cost: Floats
+    level_least: Floats
+    level_most: Floats
+    level_cost: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SoftLevels:
+    """Further columns of a store's level, at a price of their own; shapes (n,), (n, T)."""
+
+    store: Ints
+    """Which, rising or equal."""
+
+    least: Floats
+    most: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Budgets:
+    """Energy that is wanted within a window: one window of a load, or a car that only charges; (n,), (n, T)."""
+
+    bus: Ints
+    """Does not fall."""
+
+    first: Ints
+    end: Ints
+    """Exclusive; `draw` is 0 outside."""
+
+    weight: Floats
+    """Per unit of draw, above 0: step hours, times an efficiency."""
+
+    asked: Floats
+    lacking_most: Floats
+    lacking_cost: Floats
+    spare_most: Floats
+    """How much more than asked may be had, for nothing."""
+
+    draw_most: Floats
+    draw_cost: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """Columns of the buses themselves; shapes (n,), (n, T). `bus` does not fall."""
+
+    bus: Ints
+    here: Floats
+    up: Floats
+    """0 on a bus without a parent."""
+
+    least: Floats
+    most: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Peaks:
+    """Highest means that cost; shapes (n,), (n, T), (n, R) for R intervals (the most of any; R <= T)."""
+
+    bus: Ints
+    """Does not fall."""
+
+    cost: Floats
+    most: Floats
+    """No peak is higher."""
+
+    interval: Ints
+    """The interval of each step, from 0; -1 where it does not count."""
+
+    share: Floats
+    """Of each step in its interval's mean; 0 where it does not count."""
+
+    least: Floats
+    """The right side of each interval; -inf where there is none of that number."""
+
+    counts: NDArray[np.bool_]
+    """Which parts a peak of their bus counts, shape (parts of the forest,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DayLimits:
+    """The most that may be taken out of a store over some steps; shape (n,)."""
+
+    store: Ints
+    """Which, rising or equal."""
+
+    first: Ints
+    end: Ints
+    """Exclusive."""
+
+    most: Floats
+    """In units of the level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forest:
+    """One linear programme of a fleet, on T steps."""
+
+    steps: int
+    buses: Buses
+    stores: Stores
+    soft: SoftLevels
+    budgets: Budgets
+    parts: Parts
+    peaks: Peaks
+    day_limits: DayLimits
+
+    def __post_init__(self) -> None:
+        for name in ("stores", "budgets", "parts", "peaks"):
+            bus = getattr(self, name).bus
+            if len(bus) and (np.diff(bus) < 0).any():
+                raise DataError(
+                    f"the buses of {name} fall",
+                    where="Forest",
+                    fix="Sort what hangs on buses by bus",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Duals:
+    """Prices of the rows: change of cost per unit of each right side."""
+
+    bus: Floats
+    """Shape (B, T)."""
+
+    store: Floats
+    """Shape (n, T)."""
+
+    budget: Floats
+    """Shape (n,)."""
+
+    peak: Floats
+    """Shape (n, R)."""
+
+    day_limit: Floats
+    """Shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Point:
+    """A value for every column, shapes as in the forest."""
+
+    into: Floats
+    out: Floats
+    level: Floats
+    """The main column; what is stored is this and the soft ones."""
+
+    soft: Floats
+    draw: Floats
+    lacking: Floats
+    spare: Floats
+    part: Floats
+    peak: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Solved:
+    """The answer: a point that keeps every row, and the proof of how good it is."""
+
+    point: Point
+    duals: Duals
+    cost: float
+    bound: float
+    """No point costs less: a Lagrangian bound, valid whatever the solver did wrong."""
+
+    residual: float
+    """The largest violation of any row or bound, relative to 1 + the sizes in its row class."""
+
+    iterations: int
+    """Of the tree that took most."""
+
+    method: str
+    """`structured (numpy)`, `structured (numba, 2 threads)`, …"""
+
+    fallbacks: tuple[int, ...] = field(default=())
+    """Root buses of trees that went to HiGHS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """What cannot be: a budget that asks more than fits, or a bus that lacks."""
+
+    bus: int
+    step: int
+    """-1 where it is the whole horizon."""
+
+    budget: int
+    """-1 where it is the bus itself."""
+
+    by: float
+    """kW, or units of the budget."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infeasible:
+    """There is no point; why, as far as it was found, dearest first."""
+
+    clashes: tuple[Clash, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The solver came to no answer and neither did HiGHS in time."""
+
+    reason: str
+
+
+Answer: TypeAlias = "Solved | Infeasible | Failed"
