@@ -188,6 +188,25 @@ class Forest:
                     fix="Sort what hangs on buses by bus",
                 )
 
+    def windows(self) -> NDArray[np.bool_]:
+        """Which steps lie inside each budget's window, shape (n, T)."""
+        steps = np.arange(self.steps)
+        inside: NDArray[np.bool_] = (self.budgets.first[:, None] <= steps) & (
+            steps < self.budgets.end[:, None]
+        )
+        return inside
+
+    def counted(self) -> tuple[Ints, Ints]:
+        """Peaks and the parts that each counts, one pair after the other, shapes (pairs,)."""
+        first, end = (
+            np.searchsorted(self.parts.bus, self.peaks.bus, side) for side in ("left", "right")
+        )
+        peak = np.repeat(np.arange(len(first)), end - first)
+        before = np.cumsum(end - first) - (end - first)
+        part = np.arange(len(peak)) + np.repeat(first - before, end - first)
+        counts = self.peaks.counts[part]
+        return peak[counts], part[counts]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Duals:

@@ -1,0 +1,213 @@
+"""Random forests of buses, of all kinds at once: what the fleet solver is tried on against HiGHS.
+
+`random_forest` always has a solution: what a bus lacks or has too much is bought or spilled there at a
+price, a zone may be too cold or too warm, and nobody asks for more than fits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator as Dice
+from numpy.typing import NDArray
+
+from vpp.plan.fleet.forest import (
+    ROOT,
+    Budgets,
+    Buses,
+    DayLimits,
+    Forest,
+    Parts,
+    Peaks,
+    SoftLevels,
+    Stores,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STEP_HOURS = 0.25
+LACK_PER_KW_STEP = 5 * STEP_HOURS
+"""What a kW in a step costs that a bus lacks, or has too much."""
+
+
+def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0) -> Forest:
+    """Trees of `levels` storeys with all kinds of things on their buses; steps 0: 2 to 30 of them."""
+    dice = np.random.default_rng([seed, trees, levels])
+    steps = steps or int(dice.integers(2, 31))
+    parent = _trees(dice, trees, levels)
+    buses = len(parent)
+    stores = _stores(dice, _spread(dice, buses, 3), steps)
+    price = dice.uniform(-0.02, 0.3, steps) * STEP_HOURS
+    parts, counts = _parts(dice, parent, price, steps)
+    return Forest(
+        steps=steps,
+        buses=Buses(parent=parent, load_kw=dice.uniform(-50, 300, (buses, steps))),
+        stores=stores,
+        soft=_soft(dice, stores),
+        budgets=_budgets(dice, _spread(dice, buses, 2), steps),
+        parts=parts,
+        peaks=_peaks(dice, _spread(dice, buses, 1), steps, counts),
+        day_limits=_day_limits(dice, stores, steps),
+    )
+
+
+def _trees(dice: Dice, trees: int, levels: int) -> Ints:
+    """Parents; the buses stand in any order."""
+    parent: list[int] = [ROOT] * trees
+    storey = list(range(trees))
+    for _ in range(levels - 1):
+        below = []
+        for bus in storey:
+            for _ in range(int(dice.integers(1, 4))):
+                below.append(len(parent))
+                parent.append(bus)
+        storey = below
+    place = dice.permutation(len(parent))
+    shuffled = np.full(len(parent), ROOT)
+    for bus, above in enumerate(parent):
+        shuffled[place[bus]] = ROOT if above == ROOT else place[above]
+    return shuffled.astype(np.int64)
+
+
+def _spread(dice: Dice, buses: int, most: int) -> Ints:
+    """The bus of each thing, 0 to `most` on each."""
+    return np.repeat(np.arange(buses), dice.integers(0, most + 1, buses))
+
+
+def _stores(dice: Dice, bus: Ints, steps: int) -> Stores:
+    """Batteries that lose a little or nothing, half of them away at times; a third only takes."""
+    n = len(bus)
+    efficiency = dice.uniform(0.85, 1.0, n)
+    size_kwh = dice.uniform(20, 400, n)
+    power_kw = size_kwh * dice.uniform(0.2, 1.2, n)
+    keep = np.where(dice.random(n) < 0.5, 1.0, dice.uniform(0.9, 0.999, n))
+    here = (dice.random((n, 1)) < 0.5) | (dice.random((n, steps)) < 0.8)
+    given = np.zeros((n, steps))
+    given[:, 0] = keep * size_kwh * dice.uniform(0, 1, n)
+    wear = (STEP_HOURS * dice.uniform(0.0, 0.03, n))[:, None]
+    return Stores(
+        bus=bus,
+        keep=keep,
+        gain=efficiency * STEP_HOURS,
+        loss=STEP_HOURS / efficiency,
+        given=given,
+        into_most=power_kw[:, None] * here,
+        into_cost=np.broadcast_to(wear, (n, steps)),
+        out_most=power_kw[:, None] * here * (dice.random((n, 1)) < 0.7),
+        out_cost=np.broadcast_to(wear, (n, steps)),
+        level_least=np.zeros((n, steps)),
+        level_most=np.broadcast_to(size_kwh[:, None], (n, steps)),
+        level_cost=_last(-dice.uniform(0.0, 0.1, n), steps),
+    )
+
+
+def _last(values: Floats, steps: int) -> Floats:
+    found = np.zeros((len(values), steps))
+    found[:, -1] = values
+    return found
+
+
+def _soft(dice: Dice, stores: Stores) -> SoftLevels:
+    """A few stores that may be fuller or emptier than they should, at two prices."""
+    store = np.flatnonzero(dice.random(len(stores.bus)) < 0.4).repeat(2)
+    shape = (len(store), stores.given.shape[1])
+    over = np.arange(len(store)) % 2 == 0
+    size = stores.level_most[store]
+    price = dice.uniform(0.05, 0.5, (len(store), 1))
+    return SoftLevels(
+        store=store,
+        least=np.where(over[:, None], 0.0, -0.1 * size),
+        most=np.where(over[:, None], 0.2 * size, 0.0),
+        cost=np.broadcast_to(np.where(over[:, None], price, -price), shape),
+    )
+
+
+def _budgets(dice: Dice, bus: Ints, steps: int) -> Budgets:
+    """Windows, some of which may be left short of, or be given a little more than they ask."""
+    n = len(bus)
+    first = dice.integers(0, steps, n)
+    end = first + 1 + (dice.random(n) * (steps - first)).astype(np.int64)
+    end = np.minimum(end, steps)
+    inside = (first[:, None] <= np.arange(steps)) & (np.arange(steps) < end[:, None])
+    draw_most = dice.uniform(5, 100, (n, 1)) * inside
+    weight = STEP_HOURS * dice.uniform(0.85, 1.0, n)
+    fits = weight * draw_most.sum(axis=1)
+    asked = fits * dice.uniform(0.1, 0.9, n)
+    return Budgets(
+        bus=bus,
+        first=first,
+        end=end,
+        weight=weight,
+        asked=asked,
+        lacking_most=np.where(dice.random(n) < 0.5, asked, 0.0),
+        lacking_cost=dice.uniform(0.05, 1.0, n),
+        spare_most=np.where(dice.random(n) < 0.3, 0.1 * asked, 0.0),
+        draw_most=draw_most,
+        draw_cost=STEP_HOURS * dice.uniform(-0.05, 0.05, (n, steps)),
+    )
+
+
+def _parts(dice: Dice, parent: Ints, price: Floats, steps: int) -> tuple[Parts, NDArray[np.bool_]]:
+    """Import, export, sun, a heat pump's like, and what lacks or is too much, on every bus."""
+    root = parent == ROOT
+    pays = np.where(root[:, None], price, 0.0)
+    fee = STEP_HOURS * dice.uniform(0.005, 0.08, (len(parent), 1))
+    cop = dice.uniform(2.0, 4.0, (len(parent), 1)) * np.ones(steps)
+    one, none = np.ones((len(parent), steps)), np.zeros((len(parent), steps))
+    size = dice.uniform(100, 600, (len(parent), 1)) * one
+    sun = dice.uniform(0, 100, (len(parent), steps)) * (dice.random((len(parent), 1)) < 0.5)
+    tied = np.where(root, 0.0, 1.0)[:, None] * one
+    heats = (tied > 0) & (dice.random((len(parent), 1)) < 0.3)
+    # here, up, most, cost
+    kinds = (
+        (one, -tied, size, pays + fee),
+        (-one, tied, size, -0.9 * pays + 0.1 * fee),
+        (one, none, sun, none),
+        (cop, -tied, np.where(heats, 50.0, 0.0), none),
+        (one, none, 1e4 * one, none + LACK_PER_KW_STEP),
+        (-one, none, 1e4 * one, none + LACK_PER_KW_STEP),
+    )
+    here, up, most, cost = (
+        np.stack([kind[i] for kind in kinds], axis=1).reshape(-1, steps) for i in range(4)
+    )
+    parts = Parts(
+        bus=np.arange(len(parent)).repeat(len(kinds)),
+        here=here,
+        up=up,
+        least=np.zeros(here.shape),
+        most=most,
+        cost=cost,
+    )
+    return parts, np.tile(np.arange(len(kinds)) == 0, len(parent))
+
+
+def _peaks(dice: Dice, bus: Ints, steps: int, counts: NDArray[np.bool_]) -> Peaks:
+    """Means of one step or of two, of which some do not count; what was paid for already is free."""
+    n = len(bus)
+    long = dice.integers(1, 3, (n, 1))
+    interval = np.arange(steps) // long
+    counted = dice.random((n, steps)) < 0.9
+    intervals = np.arange(steps) < -(-steps // long)
+    free_kw = dice.uniform(0, 200, (n, 1))
+    return Peaks(
+        bus=bus,
+        cost=dice.uniform(0.05, 0.5, n),
+        most=np.full(n, 1e4),
+        interval=np.where(counted, interval, -1),
+        share=np.where(counted, 1.0 / long, 0.0),
+        least=np.where(intervals, -free_kw, -np.inf),
+        counts=counts,
+    )
+
+
+def _day_limits(dice: Dice, stores: Stores, steps: int) -> DayLimits:
+    """What some stores may give out in either half of the horizon."""
+    store = np.flatnonzero(dice.random(len(stores.bus)) < 0.4).repeat(2)
+    second = np.arange(len(store)) % 2
+    half = (steps + 1) // 2
+    return DayLimits(
+        store=store,
+        first=second * half,
+        end=np.where(second == 1, steps, half),
+        most=stores.level_most[store, 0] * dice.uniform(0.05, 1.0, len(store)),
+    )
