@@ -3,6 +3,7 @@
 | family | what                                                                          | programme |
 |--------|-------------------------------------------------------------------------------|-----------|
 | A      | N batteries, N/2 windowed loads, N/4 PV behind N/20 enterprises, each alone    | LP        |
+| AC     | A with one import cap over all and a committed schedule that all answer for     | LP        |
 | B      | A plus N/5 on/off loads and N/10 electrolysers                                 | MILP      |
 | FM     | N batteries and one fixed load behind one connection: what a site scheduler does | LP      |
 
@@ -12,6 +13,7 @@ minimise:
     Σ h·(import price·import - export price·export) + peak price·max(import)      each enterprise
     + Σ h·wear·(charge + discharge)                                               each battery
     + start cost·starts                                                           each unit
+    + Σ h·penalty·|net import - committed|                                        the portfolio
 
 subject to, in every step,
 
@@ -19,13 +21,14 @@ subject to, in every step,
     stored = stored before + h·(η·charge - discharge/η), and at the end at least what there was
     a load draws its energy inside its window; a unit too, on with at least its minimum power and
     for its minimum time, or off; PV feeds at most what there is
+    net import = Σ (import - export) of all enterprises is at most the cap
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -34,7 +37,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FAMILIES = ("A", "B", "FM")
+FAMILIES = ("A", "AC", "B", "FM")
 STEPS = 96
 STEP_HOURS = 0.25
 EFFICIENCY = 0.95
@@ -114,10 +117,25 @@ class Units:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portfolio:
+    """Shapes (Q,) and (Q, T): Q is 1 where all enterprises are tied together, 0 where each is alone."""
+
+    import_cap_kw: Floats
+    """The most that all of them import, net."""
+
+    committed_kw: Floats
+    """The net import that was promised, at most the cap."""
+
+    penalty_per_kwh: Floats
+    """For every kWh away from it, either way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
     """One park and its day."""
 
     family: str
+    portfolio: Portfolio
     enterprises: Enterprises
     batteries: Batteries
     loads: Loads
@@ -132,14 +150,15 @@ class Case:
     def digest(self) -> str:
         """SHA-256 of every byte: the same seed gives the same park."""
         found = hashlib.sha256(self.family.encode())
-        for group in (self.enterprises, self.batteries, self.loads, self.panels, self.units):
+        groups = (self.enterprises, self.batteries, self.loads, self.panels, self.units)
+        for group in (self.portfolio, *groups):
             for field in fields(group):
                 found.update(np.ascontiguousarray(getattr(group, field.name)).tobytes())
         return found.hexdigest()
 
 
 def make_case(family: str, batteries: int, *, seed: int) -> Case:
-    """The park of `family` with so many batteries. B is A of the same seed, with units added.
+    """The park of `family` with so many batteries. B and AC are A of the same seed, with more.
 
     Raises:
         ValueError: There is no such family, or no battery at all.
@@ -177,14 +196,18 @@ def _park(random: Generator, family: str, count: int) -> Case:
         peak_per_kw=peak_per_kw,
         fixed_kw=fixed_kw,
     )
-    return Case(
+    park = Case(
         family=family,
+        portfolio=_untied(),
         enterprises=enterprises,
         batteries=batteries,
         loads=loads,
         panels=panels,
         units=units,
     )
+    if family != "AC":
+        return park
+    return replace(park, portfolio=_tied(random, park, wholesale))
 
 
 def _site(random: Generator, count: int) -> Case:
@@ -204,6 +227,7 @@ def _site(random: Generator, count: int) -> Case:
     )
     return Case(
         family="FM",
+        portfolio=_untied(),
         enterprises=enterprises,
         batteries=batteries,
         loads=_loads(random, np.zeros(0, dtype=np.int64)),
@@ -293,6 +317,35 @@ def _units(random: Generator, on_off: int, electrolysers: int, enterprises: int)
         energy_kwh=share * (end - first) * STEP_HOURS * max_kw,
         min_up=np.repeat([MIN_UP_STEPS, 1], [on_off, electrolysers]),
         start_cost=np.append(random.uniform(0.5, 5.0, on_off), np.zeros(electrolysers)),
+    )
+
+
+def _tied(random: Generator, park: Case, wholesale: Floats) -> Portfolio:
+    """A schedule by the hour as a trader commits it: expected loads, less PV, batteries with the price.
+
+    The cap cuts what cheap hours draw: above the fixed loads it leaves a fifth of the others.
+    """
+    loads, fixed_kw = park.loads, park.enterprises.fixed_kw.sum(axis=0)
+    spread_kw = loads.energy_kwh / ((loads.end - loads.first) * STEP_HOURS)
+    cheap = np.clip((wholesale.mean() - wholesale) / wholesale.std(), -1.0, 1.0)
+    expected_kw = (
+        fixed_kw
+        + spread_kw @ windows(loads.first, loads.end).astype(float)
+        - 0.9 * park.panels.available_kw.sum(axis=0)
+        + 0.5 * park.batteries.power_kw.sum() * cheap
+    )
+    hourly_kw = expected_kw.reshape(-1, 4).mean(axis=1) * random.uniform(0.9, 1.1, STEPS // 4)
+    cap_kw = fixed_kw.max() + 0.2 * loads.power_kw.sum()
+    return Portfolio(
+        import_cap_kw=np.array([cap_kw]),
+        committed_kw=np.minimum(np.repeat(hourly_kw, 4), cap_kw)[None, :],
+        penalty_per_kwh=np.array([0.05]),
+    )
+
+
+def _untied() -> Portfolio:
+    return Portfolio(
+        import_cap_kw=np.zeros(0), committed_kw=np.zeros((0, STEPS)), penalty_per_kwh=np.zeros(0)
     )
 
 

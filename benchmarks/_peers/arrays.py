@@ -1,8 +1,8 @@
 """A case as one sparse programme, in plain arrays: what one would write who needs nothing else.
 
 columns   import, export (M,T)  peak (M)  charge, discharge, stored (N,T)  load (L,T)  pv (P,T)
-unit, on, started (U,T)
-rows      balance (M,T)  peak (M,T)  store (N,T)  work (L), (U)
+unit, on, started (U,T)  over, under (Q,T)
+rows      balance (M,T)  peak (M,T)  store (N,T)  work (L), (U)  promise (Q,T)
 unit <= max·on  unit >= min·on  started >= on - on before  Σ started of min_up steps <= on
 """
 
@@ -108,8 +108,24 @@ def arrays_of(case: Case) -> Arrays:
     g.put(balance[loads.of], draw, -1.0)
     feed = g.add(panels.available_kw.shape, upper=panels.available_kw)
     g.put(balance[panels.of], feed, 1.0)
+    _portfolio(g, case, imports, exports)
     on = _units(g, case, balance) if case.integer else np.zeros(0, dtype=np.int64)
     return g.arrays(on.ravel())
+
+
+def _portfolio(g: _Growing, case: Case, imports: Ints, exports: Ints) -> None:
+    """What ties the enterprises: net import - over + under = committed, over <= cap - committed."""
+    tied = case.portfolio
+    price = STEP_HOURS * tied.penalty_per_kwh[:, None]
+    committed_kw, cap_kw = tied.committed_kw, tied.import_cap_kw[:, None]
+    over = g.add(committed_kw.shape, cost=price, upper=cap_kw - committed_kw)
+    under = g.add(committed_kw.shape, cost=price)
+    promise = g.row(committed_kw.shape, committed_kw, committed_kw)
+    if promise.size:
+        g.put(promise, imports, 1.0)
+        g.put(promise, exports, -1.0)
+        g.put(promise, over, -1.0)
+        g.put(promise, under, 1.0)
 
 
 def _units(g: _Growing, case: Case, balance: Ints) -> Ints:
