@@ -1,0 +1,143 @@
+"""Where each column and each row of a bus stands in the packed arrays.
+
+The columns of one bus stand behind each other in this order, unit by unit, each with its steps:
+
+    into | out | level | soft | draw | part | lacking | spare | peak | slack | rest
+
+`slack` has one column an interval of a peak, `lacking` and `spare` one a budget, `peak` one a peak and
+`rest` one a day limit. Buses with equal counts of everything have the same layout and share arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Floats
+
+
+class Counts(NamedTuple):
+    """How many of each kind hang on a bus."""
+
+    stores: int
+    softs: int
+    budgets: int
+    parts: int
+    peaks: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """T steps, R intervals of a peak at most, and so many of each kind on every bus."""
+
+    steps: int
+    intervals: int
+    counts: Counts
+
+    def widths(self) -> tuple[int, ...]:
+        """How many columns each group has, in their order."""
+        n, t = self.counts, self.steps
+        return (
+            n.stores * t,
+            n.stores * t,
+            n.stores * t,
+            n.softs * t,
+            n.budgets * t,
+            n.parts * t,
+            n.budgets,
+            n.budgets,
+            n.peaks,
+            n.peaks * self.intervals,
+            n.days,
+        )
+
+    @property
+    def size(self) -> int:
+        """Columns of a bus."""
+        return sum(self.widths())
+
+    def split(self, columns: Floats) -> Columns:
+        """Views of an array of shape (B, C), group by group: writing into them writes into it."""
+        n, t = self.counts, self.steps
+        ends = np.cumsum(self.widths())
+        shapes = (
+            (n.stores, t),
+            (n.stores, t),
+            (n.stores, t),
+            (n.softs, t),
+            (n.budgets, t),
+            (n.parts, t),
+            (n.budgets,),
+            (n.budgets,),
+            (n.peaks,),
+            (n.peaks, self.intervals),
+            (n.days,),
+        )
+        count = len(columns)
+        return Columns(
+            *(
+                columns[:, end - width : end].reshape(count, *shape)
+                for end, width, shape in zip(ends, self.widths(), shapes, strict=True)
+            )
+        )
+
+    def rows(self, buses: int) -> Rows:
+        """Zeros for every row of so many buses."""
+        n, t = self.counts, self.steps
+        return Rows(
+            store=np.zeros((buses, n.stores, t)),
+            bus=np.zeros((buses, t)),
+            budget=np.zeros((buses, n.budgets)),
+            peak=np.zeros((buses, n.peaks, self.intervals)),
+            day=np.zeros((buses, n.days)),
+        )
+
+
+class Columns(NamedTuple):
+    """One value a column; shapes (B, n, T), (B, n) and (B, n, R) for `slack`."""
+
+    into: Floats
+    out: Floats
+    level: Floats
+    soft: Floats
+    draw: Floats
+    part: Floats
+    lacking: Floats
+    spare: Floats
+    peak: Floats
+    slack: Floats
+    rest: Floats
+
+
+class Rows(NamedTuple):
+    """One value a row: right sides, residuals or duals."""
+
+    store: Floats
+    """Shape (B, nS, T)."""
+
+    bus: Floats
+    """Shape (B, T)."""
+
+    budget: Floats
+    """Shape (B, nL)."""
+
+    peak: Floats
+    """Shape (B, nQ, R)."""
+
+    day: Floats
+    """Shape (B, nD)."""
+
+
+def roomy(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The next of 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, … at or above each.
+
+    Few different layouts serve buses of any size then, at an eighth of dead columns on average.
+    """
+    above = np.maximum(counts, 1)
+    grain = 2 ** np.maximum(np.ceil(np.log2(above)).astype(np.int64) - 3, 0)
+    found: NDArray[np.int64] = -(-counts // grain) * grain
+    return found
