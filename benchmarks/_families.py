@@ -29,6 +29,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -351,6 +352,46 @@ def _untied() -> Portfolio:
 
 def _no_units() -> Units:
     return _units(np.random.default_rng(0), 0, 0, 1)
+
+
+def parted(case: Case) -> list[Case]:
+    """Each enterprise as a case of its own, in order; no portfolio ties them."""
+    count = len(case.enterprises.peak_per_kw)
+    shares = zip(
+        _shared_out(case.batteries, count),
+        _shared_out(case.loads, count),
+        _shared_out(case.panels, count),
+        _shared_out(case.units, count),
+        strict=True,
+    )
+    return [
+        Case(
+            family=case.family,
+            portfolio=_untied(),
+            enterprises=_some(case.enterprises, np.array([enterprise])),
+            batteries=batteries,
+            loads=loads,
+            panels=panels,
+            units=units,
+        )
+        for enterprise, (batteries, loads, panels, units) in enumerate(shares)
+    ]
+
+
+Group = TypeVar("Group", Enterprises, Batteries, Loads, Panels, Units)
+Owned = TypeVar("Owned", Batteries, Loads, Panels, Units)
+
+
+def _shared_out(group: Owned, enterprises: int) -> Iterator[Owned]:
+    """What each enterprise has of it, as the only one there is."""
+    order = np.argsort(group.of, kind="stable")
+    cuts = np.searchsorted(group.of[order], np.arange(1, enterprises))
+    for own in np.split(order, cuts):
+        yield replace(_some(group, own), of=np.zeros(len(own), dtype=np.int64))
+
+
+def _some(group: Group, index: Ints) -> Group:
+    return replace(group, **{one.name: getattr(group, one.name)[index] for one in fields(group)})
 
 
 def windows(first: Ints, end: Ints) -> NDArray[np.bool_]:

@@ -1,11 +1,10 @@
-"""Our planner beside other tools on the same parks, each tool in a process of its own.
+"""Our planner beside other tools on the same parks (`_beside.py`).
 
     python benchmarks/planner.py --batteries 10,100,1000 --peers scipy,highspy,linopy --repeat 3 --json
 
-Parks come from `_families.py`: the same seed, the same park. Tools take turns, so that what else the
-machine does meets all of them; a figure is that of the run whose total is the median. Total is build and
-solve: for ours with the way to the solver process and back, but without the check of the plan and
-the choice among equal plans, which no other tool makes (they are told apart).
+Parks come from `_families.py`: the same seed, the same park. Total is build and solve: for ours with the way
+to the solver process and back, but without the check of the plan and the choice among equal plans, which no
+other tool makes (they are told apart).
 
 Objectives must agree: to 1e-6 for an LP, within the sum of the proven gaps where something is on or off.
 A tool that is not installed is told as not run; `make peers` installs them beside us. Exit 0, also where a
@@ -16,13 +15,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median_low
-from typing import Any
 
 if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.planner`
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,51 +25,13 @@ if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.p
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._peer import ask
-from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, machine
+from benchmarks._beside import Contender, Question, Row, disagreements, measured
+from benchmarks.harness import Benchmark, BrokenBenchmarkError, Figure, machine
 
 OURS = "vpp"
 PEERS = ("scipy", "highspy", "linopy", "pypsa", "pyomo", "oemof", "cvxpy", "flexmeasures")
-OWN_INTERPRETER = ("vpp", "scipy")
-"""Those that need nothing beside our own environment."""
-
-LIMIT_S = 1200.0
-LP_AGREES = 1e-6
 WIDTH = 110
 """Of the table, in letters."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What every tool is asked."""
-
-    family: str
-    batteries: int
-    seed: int
-    gap: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One tool on one question: the median of its runs, or why there is none."""
-
-    family: str
-    resources: int
-    """Batteries; the family says what stands beside them."""
-    tool: str
-    build_s: float | None = None
-    solve_s: float | None = None
-    total_s: float | None = None
-    objective: float | None = None
-    gap: float | None = None
-    peak_mib: float | None = None
-    ties_s: float | None = None
-    validate_s: float | None = None
-    not_run: str | None = None
-
-    def plain(self) -> dict[str, object]:
-        """As JSON shows it."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def main() -> int:
@@ -85,6 +42,7 @@ def main() -> int:
     if stray := [name for name in tools if name not in (OURS, *PEERS)]:
         print(f"no tool {', '.join(stray)}: use some of {', '.join(PEERS)}", file=sys.stderr)
         return 2
+    contenders = [Contender(tool=tool) for tool in tools]
     rows: list[Row] = []
     versions: dict[str, str] = {}
     facts = machine()
@@ -92,11 +50,11 @@ def main() -> int:
         for family in families:
             for size in sizes:
                 question = Question(family=family, batteries=size, seed=asked.seed, gap=asked.gap)
-                rows += measured(question, tools, repeats=asked.repeat, versions=versions)
+                rows += measured(question, contenders, repeats=asked.repeat, versions=versions)
     except BrokenBenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
-    wrong = list(disagreements(rows))
+    wrong = list(disagreements(rows, ours=OURS))
     if asked.json:
         print(json.dumps({"rows": [r.plain() for r in rows], "versions": versions,
                           "machine": facts, "disagree": wrong}))  # fmt: skip
@@ -122,88 +80,6 @@ def _arguments() -> argparse.Namespace:
         "--require", action="store_true", help="a tool that is not there is an error"
     )
     return parser.parse_args()
-
-
-def measured(
-    question: Question, tools: Sequence[str], *, repeats: int, versions: dict[str, str]
-) -> list[Row]:
-    """Each tool's row; `versions` learns what was met.
-
-    Raises:
-        BrokenBenchmarkError: A tool that is there failed.
-    """
-    runs: dict[str, list[Mapping[str, Any]]] = {tool: [] for tool in tools}
-    why: dict[str, str] = {}
-    for _ in range(repeats):
-        for tool in tools:
-            if tool in why:
-                continue
-            answer = _run(tool, question)
-            if isinstance(answer, str):
-                why[tool] = answer
-            else:
-                runs[tool].append(answer)
-                versions.update(answer["versions"])
-    return [_row(question, tool, runs[tool], why.get(tool)) for tool in tools]
-
-
-def _run(tool: str, question: Question) -> Mapping[str, Any] | str:
-    """One run, or why the tool is not run."""
-    command = (
-        *(_interpreter(tool), "-m", "benchmarks._peers.run", tool),
-        *(question.family, str(question.batteries)),
-        *("--seed", str(question.seed), "--gap", str(question.gap)),
-    )
-    print(" ".join(command[3:]), file=sys.stderr, flush=True)
-    done = ask(command, limit_s=LIMIT_S, about=f"{tool} on {question}")
-    if isinstance(done, str):
-        return done
-    answer: Mapping[str, Any] = json.loads(done[-1])
-    return answer
-
-
-def _interpreter(tool: str) -> str:
-    """FlexMeasures pins other versions than the rest, so it has an environment of its own."""
-    if tool in OWN_INTERPRETER:
-        return sys.executable
-    name = "VPP_FLEXMEASURES_PYTHON" if tool == "flexmeasures" else "VPP_PEERS_PYTHON"
-    folder = ".venv-flexmeasures" if tool == "flexmeasures" else ".venv-peers"
-    return os.environ.get(name) or str(ROOT / folder / "bin" / "python")
-
-
-def _row(
-    question: Question, tool: str, runs: Sequence[Mapping[str, Any]], not_run: str | None
-) -> Row:
-    if not runs:
-        return Row(family=question.family, resources=question.batteries, tool=tool, not_run=not_run)
-    totals = [run["build_s"] + run["solve_s"] for run in runs]
-    middle = runs[totals.index(median_low(totals))]
-    names = ("build_s", "solve_s", "objective", "gap", "ties_s", "validate_s")
-    return Row(
-        family=question.family,
-        resources=question.batteries,
-        tool=tool,
-        total_s=middle["build_s"] + middle["solve_s"],
-        peak_mib=max(run["peak_mib"] for run in runs),
-        not_run=not_run,
-        **{name: middle[name] for name in names},
-    )
-
-
-def disagreements(rows: Sequence[Row]) -> Iterator[str]:
-    """Every tool whose objective is not ours, within what both have proven."""
-    ours = {(row.family, row.resources): row for row in rows if row.tool == OURS}
-    for row in rows:
-        one = ours.get((row.family, row.resources))
-        if one is None or one.objective is None or row.objective is None:
-            continue
-        allowed = (one.gap or 0.0) + (row.gap or 0.0) + LP_AGREES
-        away = abs(row.objective - one.objective) / max(abs(one.objective), 1.0)
-        if away > allowed:
-            yield (
-                f"{row.family} {row.resources}: {row.tool} says {row.objective:.8g}, we say"
-                f" {one.objective:.8g}; {away:.1e} is more than {allowed:.1e}"
-            )
 
 
 def _show(facts: Mapping[str, object], versions: Mapping[str, str], rows: Sequence[Row]) -> None:
@@ -247,10 +123,11 @@ def measure(small: bool) -> Sequence[Figure]:
         for family, sizes in ((("A", (10,)),) if small else (("A", (10, 100)), ("B", (10,))))
         for size in sizes
     ]
+    contenders = [Contender(tool=tool) for tool in (OURS, *BESIDE)]
     rows: list[Row] = []
     for question in questions:
-        rows += measured(question, (OURS, *BESIDE), repeats=1 if small else 3, versions={})
-    if wrong := list(disagreements(rows)):
+        rows += measured(question, contenders, repeats=1 if small else 3, versions={})
+    if wrong := list(disagreements(rows, ours=OURS)):
         raise BrokenBenchmarkError("; ".join(wrong))
     return list(_figures(rows))
 

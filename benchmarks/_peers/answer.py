@@ -11,6 +11,20 @@ from benchmarks._families import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How the case is to be solved."""
+
+    gap: float
+    """Relative; means nothing to an LP."""
+
+    threads: int = 1
+    """For a tool that can use more than one; so many processes for one that solves in parts."""
+
+    kernels: str = "numpy"
+    """Of ours alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Seconds of wall time; imports are not counted."""
 
@@ -30,9 +44,18 @@ class Answer:
     validate_s: float = 0.0
     """Checking the plan; not part of `solve_s`."""
 
+    bound: float | None = None
+    """No plan costs less; None where the tool tells none."""
 
-Solve: TypeAlias = Callable[[Case, float], Answer]
-"""A case and the gap that is allowed."""
+    residual: float | None = None
+    """The largest violation, relative to what is in its rows."""
+
+    iterations: int | None = None
+    fallbacks: int | None = None
+    """Parts of the problem that went to HiGHS instead."""
+
+
+Solve: TypeAlias = Callable[[Case, Asked], Answer]
 
 
 class NotRunError(Exception):

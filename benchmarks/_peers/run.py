@@ -16,9 +16,12 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks._families import make_case
-from benchmarks._peers.answer import NotRunError
+from benchmarks._peers.answer import Asked, NotRunError
 
-TOOLS = ("vpp", "scipy", "highspy", "linopy", "pypsa", "pyomo", "oemof", "cvxpy", "flexmeasures")
+TOOLS = (
+    *("vpp", "fleet", "scipy", "highspy", "hipo", "split"),
+    *("linopy", "pypsa", "pyomo", "oemof", "cvxpy", "flexmeasures"),
+)
 NOT_RUN = 3
 
 
@@ -29,12 +32,15 @@ def main() -> int:
     parser.add_argument("batteries", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--gap", type=float, default=1e-3)
-    asked = parser.parse_args()
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kernels", default="numpy")
+    given = parser.parse_args()
+    asked = Asked(gap=given.gap, threads=given.threads, kernels=given.kernels)
     try:
-        module = importlib.import_module(f"benchmarks._peers.with_{asked.tool}")
+        module = importlib.import_module(f"benchmarks._peers.with_{given.tool}")
         versions = {name: version(name) for name in module.DISTRIBUTIONS}
-        case = make_case(asked.family, asked.batteries, seed=asked.seed)
-        answer = module.solve(case, asked.gap)
+        case = make_case(given.family, given.batteries, seed=given.seed)
+        answer = module.solve(case, asked)
     except (ImportError, PackageNotFoundError, NotRunError) as error:
         print(f"{error}", file=sys.stderr)
         return NOT_RUN

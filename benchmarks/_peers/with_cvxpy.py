@@ -7,13 +7,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from benchmarks._families import EFFICIENCY, STEP_HOURS, STEPS, Case, Ints, windows
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("cvxpy", "highspy")
 
 
-def solve(case: Case, gap: float) -> Answer:
-    """Build and solve; `gap` means nothing to an LP."""
+def solve(case: Case, asked: Asked) -> Answer:
+    """Build and solve."""
     only(case, "A", "FM")
     watch = Watch()
     problem = _problem(case)

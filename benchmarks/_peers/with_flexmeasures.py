@@ -17,7 +17,7 @@ from flexmeasures.data.models.planning.linear_optimization import device_schedul
 from flexmeasures.data.models.planning.utils import initialize_df
 
 from benchmarks._families import EFFICIENCY, STEP_HOURS, STEPS, Case
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("flexmeasures", "highspy")
 
@@ -30,7 +30,7 @@ START = pd.Timestamp("2026-01-07T00:00:00")
 STEP = timedelta(hours=STEP_HOURS)
 
 
-def solve(case: Case, gap: float) -> Answer:
+def solve(case: Case, asked: Asked) -> Answer:
     """Describe the site, then schedule it; the app is made before."""
     only(case, "FM")
     app = flask.Flask("benchmark")

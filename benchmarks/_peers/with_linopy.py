@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from benchmarks._families import EFFICIENCY, STEP_HOURS, STEPS, Case, Floats, Ints, windows
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("linopy", "highspy")
 
 
-def solve(case: Case, gap: float) -> Answer:
-    """Build and solve; `gap` means nothing to an LP."""
+def solve(case: Case, asked: Asked) -> Answer:
+    """Build and solve."""
     only(case, "A", "FM")
     watch = Watch()
     model = _model(case)

@@ -14,13 +14,13 @@ from oemof import solph
 from pyomo.contrib.appsi.solvers import Highs
 
 from benchmarks._families import EFFICIENCY, STEPS, Case, windows
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("oemof.solph", "pyomo", "highspy")
 
 
-def solve(case: Case, gap: float) -> Answer:
-    """Build and solve; `gap` means nothing to an LP."""
+def solve(case: Case, asked: Asked) -> Answer:
+    """Build and solve."""
     only(case, "A", "FM")
     warnings.simplefilter("ignore")
     watch = Watch()

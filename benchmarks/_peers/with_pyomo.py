@@ -8,13 +8,13 @@ import pyomo.environ as pyo
 from pyomo.contrib.appsi.solvers import Highs
 
 from benchmarks._families import EFFICIENCY, STEP_HOURS, STEPS, Case, Ints, windows
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("pyomo", "highspy")
 
 
-def solve(case: Case, gap: float) -> Answer:
-    """Build and solve; `gap` means nothing to an LP."""
+def solve(case: Case, asked: Asked) -> Answer:
+    """Build and solve."""
     only(case, "A", "FM")
     watch = Watch()
     model = _model(case)

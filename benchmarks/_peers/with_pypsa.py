@@ -14,13 +14,13 @@ import pandas as pd
 import pypsa
 
 from benchmarks._families import EFFICIENCY, STEP_HOURS, STEPS, Case, Floats, windows
-from benchmarks._peers.answer import Answer, Watch, only
+from benchmarks._peers.answer import Answer, Asked, Watch, only
 
 DISTRIBUTIONS = ("pypsa", "linopy", "highspy")
 
 
-def solve(case: Case, gap: float) -> Answer:
-    """Build and solve; `gap` means nothing to an LP."""
+def solve(case: Case, asked: Asked) -> Answer:
+    """Build and solve."""
     only(case, "A", "FM")
     logging.disable(logging.WARNING)
     watch = Watch()

@@ -7,19 +7,19 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import vstack
 
 from benchmarks._families import Case
-from benchmarks._peers.answer import Answer, Watch
+from benchmarks._peers.answer import Answer, Asked, Watch
 from benchmarks._peers.arrays import Arrays, arrays_of
 
 DISTRIBUTIONS = ("scipy",)
 
 
-def solve(case: Case, gap: float) -> Answer:
+def solve(case: Case, asked: Asked) -> Answer:
     """Build and solve."""
     watch = Watch()
     a = arrays_of(case)
     built = watch.lap()
     if case.integer:
-        objective, proven = _mixed(a, gap)
+        objective, proven = _mixed(a, asked.gap)
     else:
         objective, proven = _linear(a), 0.0
     return Answer(build_s=built, solve_s=watch.lap(), objective=objective, gap=proven)

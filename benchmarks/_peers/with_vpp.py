@@ -11,7 +11,7 @@ from time import perf_counter
 
 from benchmarks._families import Case, make_case
 from benchmarks._ours import LIMIT_EXCESS_PRICE_PER_KWH, problem_of
-from benchmarks._peers.answer import Answer, NotRunError, only
+from benchmarks._peers.answer import Answer, Asked, NotRunError, only
 from vpp.model.schedule import Outcome, Unsolved
 from vpp.plan.problem import Problem
 from vpp.plan.validate import violations
@@ -21,11 +21,11 @@ DISTRIBUTIONS = ("scipy", "numpy")
 SOFT_S, HARD_S = 1000.0, 1200.0
 
 
-def solve(case: Case, gap: float) -> Answer:
+def solve(case: Case, asked: Asked) -> Answer:
     """Build, hand over and solve; the check and the breaking of ties are told apart."""
     only(case, "A", "B", "FM")
-    problem = problem_of(case, gap=gap, soft_s=SOFT_S)
-    outcome, total_s = asyncio.run(_solved(problem, gap))
+    problem = problem_of(case, gap=asked.gap, soft_s=SOFT_S)
+    outcome, total_s = asyncio.run(_solved(problem, asked.gap))
     if isinstance(outcome, Unsolved):
         raise RuntimeError(outcome.reason)
     schedule = outcome.schedule

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks._beside import Row, disagreements
 from benchmarks._families import make_case
 from benchmarks.demo_day import figures
 from benchmarks.harness import BrokenBenchmarkError, Figure, find_benchmarks, percentile
-from benchmarks.planner import Row, disagreements
 
 ROOT = Path(__file__).parents[2]
 
@@ -239,7 +239,7 @@ def said(tool: str, objective: float | None, gap: float = 0.0) -> Row:
     ],
 )
 def test_objectives_must_agree_within_what_both_have_proven(theirs: Row, agrees: bool) -> None:
-    assert (list(disagreements([said("vpp", 100.0), theirs])) == []) is agrees
+    assert (list(disagreements([said("vpp", 100.0), theirs], ours="vpp")) == []) is agrees
 
 
 def test_the_same_seed_gives_the_same_park() -> None:

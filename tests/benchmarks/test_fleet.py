@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks._families import STEPS, make_case
+from benchmarks._families import STEPS, make_case, parted
 from benchmarks._fleet_ours import forest_of
+from benchmarks._peers import with_scipy
+from benchmarks._peers.answer import Asked
 
 
 def test_enterprises_of_one_portfolio_are_those_that_are_each_alone() -> None:
@@ -47,3 +49,14 @@ def test_the_portfolio_pays_for_what_it_misses_either_way_up_to_the_cap() -> Non
     assert (parts.here[over, 0], parts.here[under, 0]) == (1.0, -1.0)
     assert (parts.most[over] == tied.import_cap_kw - tied.committed_kw[0]).all()
     assert parts.cost[[over, under]].tolist() == [[0.25 * 0.05] * STEPS] * 2
+
+
+def test_enterprises_solved_one_by_one_cost_what_they_cost_together() -> None:
+    case = make_case("A", 45, seed=1)
+    parts = parted(case)
+
+    assert [len(part.batteries.of) for part in parts] == [23, 22]
+    together = with_scipy.solve(case, Asked(gap=0.0)).objective
+    assert sum(with_scipy.solve(part, Asked(gap=0.0)).objective for part in parts) == pytest.approx(
+        together, rel=1e-9
+    )
