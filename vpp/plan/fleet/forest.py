@@ -166,6 +166,20 @@ class DayLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trees:
+    """Which buses hang together: nothing joins one tree with another."""
+
+    roots: Ints
+    """The root bus of each, rising; shape (trees,)."""
+
+    of: Ints
+    """The tree of each bus, shape (B,)."""
+
+    depth: Ints
+    """How many buses stand above each, shape (B,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forest:
     """One linear programme of a fleet, on T steps."""
 
@@ -187,6 +201,21 @@ class Forest:
                     where="Forest",
                     fix="Sort what hangs on buses by bus",
                 )
+
+    def trees(self) -> Trees:
+        """Which buses hang together."""
+        parent = self.buses.parent
+        depth = np.zeros(len(parent), dtype=np.int64)
+        root = np.arange(len(parent))
+        while (below := parent[root] != ROOT).any():
+            root = np.where(below, parent[root], root)
+            depth += below
+            if depth.max() > len(parent):
+                raise DataError(
+                    "a bus stands above itself", where="Forest.buses.parent", fix="Break the circle"
+                )
+        roots, of = np.unique(root, return_inverse=True)
+        return Trees(roots=roots, of=of, depth=depth)
 
     def windows(self) -> NDArray[np.bool_]:
         """Which steps lie inside each budget's window, shape (n, T)."""
