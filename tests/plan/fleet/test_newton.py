@@ -1,0 +1,102 @@
+"""The predictor and corrector, with normal equations solved densely, against HiGHS."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.newton import (
+    Iterate,
+    Reach,
+    Work,
+    advance,
+    aim,
+    centre,
+    correct,
+    dual_residual,
+    predict,
+    products,
+    start,
+    weigh,
+)
+
+
+def small(seed: int, rows: int = 6, columns: int = 20) -> tuple[Floats, Floats, Floats, Floats]:
+    """A, b, c, u of a programme that has a point inside; some columns cannot move."""
+    dice = np.random.default_rng(seed)
+    a = dice.normal(size=(rows, columns))
+    u = dice.uniform(1, 20, columns) * (dice.random(columns) < 0.8)
+    return a, a @ (u * dice.uniform(0.2, 0.8, columns)), dice.uniform(-0.1, 0.1, columns), u
+
+
+def step(a: Floats, b: Floats, at: Iterate, work: Work) -> Reach:
+    """One iteration, as `newton` describes it."""
+    r = b - a @ at.values()[0]
+    weigh(at, work)
+    matrix = (a * work.theta[0]) @ a.T
+    work.aty[0] = a.T @ np.linalg.solve(matrix, r + a @ work.some[0])
+    reach, sums = predict(at, work)
+    aim(at, work, centre(reach, sums, a.shape[1]))
+    work.aty[0] = a.T @ np.linalg.solve(matrix, r + a @ work.some[0])
+    found = correct(at, work)
+    advance(at, work, found)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dense_programme_comes_to_the_value_of_highs(seed: int) -> None:
+    a, b, c, u = small(seed)
+    at, work = start(u[None], c[None]), Work.room(1, len(u))
+    for _ in range(30):
+        if products(at)[0] < 1e-9:
+            break
+        step(a, b, at, work)
+    judge = linprog(c, A_eq=a, b_eq=b, bounds=np.stack([0 * u, u], axis=1))
+    assert c @ at.values()[0] == pytest.approx(judge.fun, abs=1e-7)
+    np.testing.assert_allclose(a @ at.values()[0], b, atol=1e-8)
+    assert dual_residual(at)[0] < 1e-8
+
+
+def test_what_the_predictor_promises_is_what_its_step_would_leave() -> None:
+    a, b, c, u = small(3)
+    at, work = start(u[None], c[None]), Work.room(1, len(u))
+    step(a, b, at, work)
+    weigh(at, work)
+    matrix = (a * work.theta[0]) @ a.T
+    right = b - a @ at.values()[0] + a @ work.some[0]
+    work.aty[0] = a.T @ np.linalg.solve(matrix, right)
+    reach, sums = predict(at, work)
+    dx = work.dx
+    dzl, dzu = -at.zl - work.tl * dx, -at.zu + work.tu * dx
+    moved = at.xl + reach.primal * dx, at.xu - reach.primal * dx
+    left = (moved[0] * (at.zl + reach.dual * dzl)).sum()
+    left += (moved[1] * (at.zu + reach.dual * dzu)).sum()
+    s0, s1, q = (one[0] for one in sums)
+    ap, ad = reach.primal[0], reach.dual[0]
+    assert s0 == pytest.approx(products(at)[0])
+    assert s0 + ap * s1 - ad * (s0 + s1) - ap * ad * (s1 + q) == pytest.approx(left)
+    share = left / s0
+    assert centre(reach, sums, len(u))[0] == pytest.approx(s0 / (2 * len(u)) * share**3)
+
+
+def test_no_step_reaches_a_bound() -> None:
+    a, b, c, u = small(4)
+    at, work = start(u[None], c[None]), Work.room(1, len(u))
+    for _ in range(12):
+        reach = step(a, b, at, work)
+        assert 0 < reach.primal[0] <= 1
+        assert 0 < reach.dual[0] <= 1
+        for values in (at.xl, at.xu, at.zl, at.zu):
+            assert (values > 0).all()
+        np.testing.assert_allclose((at.xl + at.xu)[0, u > 0], u[u > 0])
+
+
+def test_a_column_without_room_stays_at_nothing() -> None:
+    a, b, c, u = small(0)
+    at, work = start(u[None], c[None]), Work.room(1, len(u))
+    for _ in range(5):
+        step(a, b, at, work)
+    assert (at.values()[0, u == 0] == 0).all()
+    np.testing.assert_allclose(at.xl[0, u == 0], 1)

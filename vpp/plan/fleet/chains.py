@@ -1,0 +1,83 @@
+"""Tridiagonal systems of all stores at once: pivots without cancellation, and solving with them.
+
+`normal` says what the letters stand for. The stores of all buses stand behind each other as one long
+tridiagonal matrix whose links between two stores are 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from vpp.model.horizon import Floats
+
+DEAD = 1e-200
+"""A pivot below this belongs to a row none of whose columns can move."""
+
+DROPPED = 1e30
+"""In place of the pivot of a row that is left out of a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chains:
+    """L and d of every store's B, shape (B, nS, T)."""
+
+    d: Floats
+    link: Floats
+    """l_t = keep g_t, the last one of each store 0."""
+
+    @classmethod
+    def of(cls, a: Floats, level: Floats, keep: Floats) -> Chains:
+        """Factor.
+
+        Args:
+            a: gain² th_into + loss² th_out, shape (B, nS, T).
+            level: th of the level and its soft ones, shape (B, nS, T).
+            keep: Shape (B, nS, 1).
+        """
+        buses, stores, steps = a.shape
+        flat = buses * stores
+        added = np.ascontiguousarray(a.reshape(flat, steps).T)
+        held = np.ascontiguousarray(level.reshape(flat, steps).T)
+        kept = keep.reshape(flat)
+        pivots, links = np.empty_like(held), np.empty_like(held)
+        p = added[0].copy()
+        share = np.empty(flat)
+        for step in range(steps):
+            d = np.add(held[step], p, out=pivots[step])
+            np.divide(held[step], d, out=share)
+            share *= kept
+            links[step] = share
+            if step + 1 < steps:
+                # p_t+1 = a_t+1 + keep² g_t p_t
+                p *= share
+                p *= kept
+                p += added[step + 1]
+        pivots[pivots < DEAD] = DROPPED
+        links[-1] = 0.0
+        return cls(
+            d=np.ascontiguousarray(pivots.T).reshape(a.shape),
+            link=np.ascontiguousarray(links.T).reshape(a.shape),
+        )
+
+    def solve(self, right: Floats) -> Floats:
+        """B^-1 of a right side of shape (B, nS, T)."""
+        if not right.size:
+            return right
+        found, info = lapack.dpttrs(self.d.ravel(), -self.link.ravel()[:-1], right.ravel())
+        assert info == 0
+        solved: Floats = found.reshape(right.shape)
+        return solved
+
+    def inverse_diagonal(self) -> Floats:
+        """iv, the diagonal of every B^-1, shape (B, nS, T)."""
+        if not self.d.size:
+            return self.d
+        band = np.zeros((2, self.d.size), order="F")
+        band[0, 1:] = -np.square(self.link.ravel()[:-1])
+        found, info = lapack.dtbtrs(band, 1.0 / self.d.ravel(), uplo="U", diag="U")
+        assert info == 0
+        diagonal: Floats = found.reshape(self.d.shape)
+        return diagonal
