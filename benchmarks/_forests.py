@@ -211,3 +211,150 @@ def _day_limits(dice: Dice, stores: Stores, steps: int) -> DayLimits:
         end=np.where(second == 1, steps, half),
         most=stores.level_most[store, 0] * dice.uniform(0.05, 1.0, len(store)),
     )
+
+
+def harsh_forest(seed: int, *, enterprises: int = 1, tied: bool = False, steps: int = 96) -> Forest:
+    """What a site may well be like, and solvers stumble over; about every seventh has no solution.
+
+    Three in ten units are dead, batteries are a thousand times as large as others or a ten-thousandth, full
+    or empty to the brim, loads must run flat out; nothing is priced, or import and export alike, or below
+    nothing; connections are short. Twenty batteries, ten loads and five roofs an enterprise; `tied`: all
+    behind one portfolio with a promise and a cap.
+    """
+    dice = np.random.default_rng([seed, enterprises, tied, 1])
+    wholesale = STEP_HOURS * dice.uniform(0.02, 0.3, steps)
+    if dice.random() < 0.4:
+        wholesale -= STEP_HOURS * dice.uniform(0.1, 0.17)
+    parent = np.full(enterprises + tied, enterprises if tied else ROOT)
+    if tied:
+        parent[-1] = ROOT
+    stores = _harsh_stores(dice, np.repeat(np.arange(enterprises), 20), steps)
+    budgets = _harsh_budgets(dice, np.repeat(np.arange(enterprises), 10), steps)
+    load = dice.uniform(50, 400, (enterprises, 1)) * dice.uniform(0.3, 1.0, (enterprises, steps))
+    parts, counts, limit = _harsh_parts(dice, load, stores, budgets, wholesale, tied)
+    priced = np.flatnonzero(dice.random(enterprises) < 0.8)
+    promised = np.zeros((0, steps))
+    if tied:
+        promised = -dice.uniform(0.3, 1.0) * load.sum(axis=0)[None, :]
+    return Forest(
+        steps=steps,
+        buses=Buses(parent=parent, load_kw=np.concatenate([load, promised])),
+        stores=stores,
+        soft=SoftLevels(
+            store=np.zeros(0, dtype=np.int64),
+            least=np.zeros((0, steps)),
+            most=np.zeros((0, steps)),
+            cost=np.zeros((0, steps)),
+        ),
+        budgets=budgets,
+        parts=parts,
+        peaks=Peaks(
+            bus=priced,
+            cost=dice.uniform(0.05, 0.5, len(priced)),
+            most=limit[priced],
+            interval=np.broadcast_to(np.arange(steps), (len(priced), steps)),
+            share=np.ones((len(priced), steps)),
+            least=np.zeros((len(priced), steps)),
+            counts=counts,
+        ),
+        day_limits=DayLimits(
+            store=np.zeros(0, dtype=np.int64),
+            first=np.zeros(0, dtype=np.int64),
+            end=np.zeros(0, dtype=np.int64),
+            most=np.zeros(0),
+        ),
+    )
+
+
+def _harsh_stores(dice: Dice, bus: Ints, steps: int) -> Stores:
+    n = len(bus)
+    size_kwh = dice.uniform(50, 500, n) * dice.choice([1.0, 1e3, 1e-4], n, p=[0.8, 0.1, 0.1])
+    power_kw = dice.uniform(0.25, 1.0, n) * np.minimum(size_kwh, 500.0)
+    dead = dice.random(n)
+    power_kw[dead < 0.15] = 0.0
+    size_kwh[(dead >= 0.15) & (dead < 0.3)] = 0.0
+    full = dice.choice([0.0, 0.5, 1.0], n) * size_kwh
+    given, least = np.zeros((n, steps)), np.zeros((n, steps))
+    given[:, 0], least[:, -1] = full, full
+    wear = STEP_HOURS * (0.02 if dice.random() < 0.7 else 0.0)
+    efficiency = dice.choice([0.9, 0.95, 1.0], n)
+    power = np.broadcast_to(power_kw[:, None], (n, steps))
+    return Stores(
+        bus=bus,
+        keep=np.ones(n),
+        gain=STEP_HOURS * efficiency,
+        loss=STEP_HOURS / efficiency,
+        given=given,
+        into_most=power,
+        into_cost=np.full((n, steps), wear),
+        out_most=power,
+        out_cost=np.full((n, steps), wear),
+        level_least=least,
+        level_most=np.broadcast_to(size_kwh[:, None], (n, steps)),
+        level_cost=np.zeros((n, steps)),
+    )
+
+
+def _harsh_budgets(dice: Dice, bus: Ints, steps: int) -> Budgets:
+    """A tenth must run flat out, a tenth must not run, a hundredth asks more than fits."""
+    n = len(bus)
+    length = dice.integers(1, max(steps // 2, 2), n)
+    first = dice.integers(0, steps - length + 1)
+    inside = (first[:, None] <= np.arange(steps)) & (np.arange(steps) < (first + length)[:, None])
+    power_kw = dice.uniform(10, 100, n) * (dice.random(n) > 0.15)
+    share = dice.uniform(0.2, 0.9, n)
+    kind = dice.random(n)
+    share[kind < 0.1] = 1.0
+    share[(kind >= 0.1) & (kind < 0.2)] = 0.0
+    share[kind > 0.998] = 1.1
+    return Budgets(
+        bus=bus,
+        first=first,
+        end=first + length,
+        weight=np.full(n, STEP_HOURS),
+        asked=STEP_HOURS * share * power_kw * length,
+        lacking_most=np.zeros(n),
+        lacking_cost=np.zeros(n),
+        spare_most=np.zeros(n),
+        draw_most=power_kw[:, None] * inside,
+        draw_cost=np.zeros((n, steps)),
+    )
+
+
+def _harsh_parts(
+    dice: Dice, load: Floats, stores: Stores, budgets: Budgets, wholesale: Floats, tied: bool
+) -> tuple[Parts, NDArray[np.bool_], Floats]:
+    """Import, export and five roofs an enterprise, over and under the promise; and the import limits."""
+    m, steps = load.shape
+    highest = load.max(axis=1) + 0.5 * np.bincount(budgets.bus, budgets.draw_most.max(axis=1), m)
+    limit = dice.uniform(0.5, 0.85, m) * highest + 0.3 * np.bincount(
+        stores.bus, stores.into_most.max(axis=1), m
+    )
+    fee = STEP_HOURS * (0.0 if dice.random() < 0.3 else 0.05)
+    sun = dice.uniform(0, 80, (m, 5, steps)) * (dice.random((m, 5, 1)) > 0.3)
+    up = 1.0 if tied else 0.0
+    bus, sign, above, most, cost = [], [], [], [], []
+    for i in range(m):
+        bus += [i] * 7
+        sign += [1.0, -1.0] + [1.0] * 5
+        above += [-up, up] + [0.0] * 5
+        most += [np.full((2, steps), limit[i]), sun[i]]
+        cost += [(wholesale + fee)[None], -wholesale[None], np.zeros((5, steps))]
+    if tied:
+        bus += [m, m]
+        sign += [1.0, -1.0]
+        above += [0.0, 0.0]
+        most += [np.full((2, steps), 2 * limit.sum())]
+        cost += [np.full((2, steps), STEP_HOURS * 0.1)]
+    shape = (len(bus), steps)
+    parts = Parts(
+        bus=np.array(bus),
+        here=np.broadcast_to(np.array(sign)[:, None], shape),
+        up=np.broadcast_to(np.array(above)[:, None], shape),
+        least=np.zeros(shape),
+        most=np.concatenate(most),
+        cost=np.concatenate(cost),
+    )
+    counts = np.zeros(len(bus), dtype=bool)
+    counts[: 7 * m : 7] = True
+    return parts, counts, limit

@@ -14,7 +14,7 @@ bounds. Reduced costs, with the names of `forest.py`:
 Slacks have no upper bound, so q is at least 0 and k at most 0: what is not is taken as 0. Spare energy
 and peaks may have none either; then v is at least 0, and Σ q at most c.
 
-Sums of many terms round. The bound is lowered by 1e-11·(the size of all terms + 1e-3·the largest price
+Sums of many terms round. The bound is lowered by 1e-11·(the size of all terms + 3e-4·the largest price
 ·the size of the box), with which prices that have run off prove nothing.
 """
 
@@ -29,7 +29,7 @@ from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints
 from vpp.plan.fleet.sums import slices, summed
 
 ROUNDING = 1e-11
-OF_THE_BOX = 1e-3
+OF_THE_BOX = 3e-4
 
 
 @dataclass(slots=True)

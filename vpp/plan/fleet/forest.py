@@ -299,22 +299,25 @@ class Solved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """What cannot be: a budget that asks more than fits, or a bus that lacks."""
+    """What cannot be: a budget that asks more than fits, a store out of reach, or a bus that lacks."""
 
     bus: int
     step: int
     """-1 where it is the whole horizon."""
 
-    budget: int
-    """-1 where it is the bus itself."""
+    budget: int = -1
+    """-1 where it is the bus or a store."""
+
+    store: int = -1
+    """-1 where it is the bus or a budget."""
 
     by: float
-    """kW, or units of the budget."""
+    """kW, units of the level, or of the budget: above 0 what lacks, below 0 what is too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infeasible:
-    """There is no point; why, as far as it was found, dearest first."""
+    """There is no point; why, as far as it was found, the largest first."""
 
     clashes: tuple[Clash, ...]
 

@@ -1,0 +1,157 @@
+"""A forest is solved by kernels that are not believed: what they do wrong is found out and done by HiGHS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from benchmarks._forests import harsh_forest, random_forest
+from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.forest import Duals, Failed, Forest, Infeasible, Ints, Point, Solved
+from vpp.plan.fleet.pick import pick
+from vpp.plan.fleet.solve import solve_forest
+from vpp.plan.fleet.written import by_highs, written
+from vpp.plan.lp import Deadline
+
+NEVER = Deadline(lambda: 0.0, 1e6)
+OVER = Deadline(lambda: 1e6, 0.0)
+
+Fault = Callable[[Point, Duals, Ints], None]
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Kernels that find the optimum of each tree, and then do something wrong."""
+
+    fault: Fault
+    name: str = "faulty"
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        trees = forest.trees()
+        iterations = np.full(len(trees.roots), 7)
+        for tree in range(len(trees.roots)):
+            picked = pick(forest, buses=trees.of == tree)
+            found = by_highs(picked.forest, NEVER)
+            if isinstance(found, Unsolved):
+                iterations[tree] = 0
+            else:
+                picked.put(*found, point, duals)
+        self.fault(point, duals, iterations)
+        return iterations
+
+
+def nothing(point: Point, duals: Duals, iterations: Ints) -> None:
+    pass
+
+
+def gives_up(point: Point, duals: Duals, iterations: Ints) -> None:
+    iterations[1] = 0
+
+
+def all_give_up(point: Point, duals: Duals, iterations: Ints) -> None:
+    iterations[:] = 0
+
+
+def nan_in_a_point(point: Point, duals: Duals, iterations: Ints) -> None:
+    point.part[FOREST.parts.bus == 1] = np.nan
+
+
+def nan_in_a_price(point: Point, duals: Duals, iterations: Ints) -> None:
+    duals.bus[1, -1] = np.nan
+
+
+def runs_off(point: Point, duals: Duals, iterations: Ints) -> None:
+    duals.bus[1] = 1e19
+
+
+def stops_too_early(point: Point, duals: Duals, iterations: Ints) -> None:
+    point.part[FOREST.parts.bus == 1] *= 0.97
+
+
+def claims_too_cheap_a_point(point: Point, duals: Duals, iterations: Ints) -> None:
+    point.part[FOREST.parts.bus == 1] = 0.0
+
+
+FOREST = random_forest(6, trees=4, steps=10)
+
+
+def cost(forest: Forest) -> float:
+    whole, found = written(forest), by_highs(forest, NEVER)
+    assert not isinstance(found, Unsolved)
+    return float(whole.programme.cost @ whole.columns(found[0]))
+
+
+def solved(forest: Forest, fault: Fault = nothing) -> Solved:
+    answer = solve_forest(forest, kernels=Faulty(fault), deadline=NEVER)
+    assert isinstance(answer, Solved), answer
+    return answer
+
+
+def test_an_answer_without_fault_needs_no_fallback() -> None:
+    answer = solved(FOREST)
+    assert answer.fallbacks == ()
+    assert answer.iterations == 7
+    assert answer.method == "structured (faulty)"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        gives_up,
+        nan_in_a_point,
+        nan_in_a_price,
+        runs_off,
+        stops_too_early,
+        claims_too_cheap_a_point,
+    ],
+)
+def test_a_tree_that_goes_wrong_is_solved_by_highs_and_counted(fault: Fault) -> None:
+    answer = solved(FOREST, fault)
+    assert answer.fallbacks == (1,)
+    assert answer.cost == pytest.approx(cost(FOREST), rel=1e-8)
+    assert 0.0 <= answer.cost - answer.bound <= 1e-6 * (1.0 + abs(answer.cost))
+    assert answer.residual <= 1e-7
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_tree_of_any_depth_may_fall_back(seed: int) -> None:
+    forest = random_forest(seed, levels=1 + seed % 3, steps=8)
+    answer = solved(forest, all_give_up)
+    assert answer.fallbacks == tuple(forest.trees().roots)
+    assert answer.cost == pytest.approx(cost(forest), rel=1e-8)
+
+
+def test_what_bounds_make_impossible_is_named_before_anything_is_solved() -> None:
+    forest = replace(FOREST, buses=replace(FOREST.buses, load_kw=FOREST.buses.load_kw.copy()))
+    forest.buses.load_kw[2, 4] += 1e5
+
+    def must_not_run(point: Point, duals: Duals, iterations: Ints) -> None:
+        raise AssertionError
+
+    answer = solve_forest(forest, kernels=Faulty(must_not_run), deadline=NEVER)
+    assert isinstance(answer, Infeasible)
+    assert [(one.bus, one.step) for one in answer.clashes] == [(2, 4)]
+
+
+def test_what_rows_make_impossible_together_is_located_in_the_whole_forest() -> None:
+    """Bus 3 is cut off from all but its stores, and its load takes more than they hold."""
+    parts = FOREST.parts
+    forest = replace(FOREST, parts=replace(parts, most=parts.most.copy()))
+    forest.parts.most[parts.bus == 3] = 0.0
+    least = FOREST.stores.out_most[FOREST.stores.bus == 3].sum(axis=0)
+    forest.buses.load_kw[3] = 0.9 * least
+    answer = solve_forest(forest, kernels=Faulty(nothing), deadline=NEVER)
+    assert isinstance(answer, Infeasible)
+    assert {one.bus for one in answer.clashes} == {3}
+    assert answer.clashes[0].by > 0.1
+
+
+def test_what_neither_finds_in_time_is_told() -> None:
+    answer = solve_forest(harsh_forest(1, tied=True), kernels=Faulty(all_give_up), deadline=OVER)
+    assert isinstance(answer, Failed)
+    assert "ime limit" in answer.reason

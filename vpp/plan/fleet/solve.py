@@ -1,0 +1,155 @@
+r"""A forest solved, and never believed: what the kernels find is certified, and HiGHS does what they cannot.
+
+    presolve -> kernels, each tree -> certify -> the trees that fail go to HiGHS -> certify
+          \                                          \
+           what lacks, as far as bounds say           what lacks, where HiGHS finds no point
+
+A tree fails where it did not converge, where a row is broken (`certify.FEASIBLE`) or where the gap between
+its cost and its Lagrangian bound is above the tolerance, relative to 1 + its cost. `Solved.fallbacks` names
+the roots of those trees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.blocks import blank
+from vpp.plan.fleet.certify import CLASSES, Certificate, certify
+from vpp.plan.fleet.elastic import what_lacks
+from vpp.plan.fleet.forest import (
+    Answer,
+    Clash,
+    Duals,
+    Failed,
+    Forest,
+    Infeasible,
+    Ints,
+    Point,
+    Solved,
+)
+from vpp.plan.fleet.pick import Picked, pick
+from vpp.plan.fleet.presolve import presolve
+from vpp.plan.fleet.written import by_highs
+from vpp.plan.lp import Deadline
+from vpp.plan.parts import ALONE, Workers
+
+TOLERANCE = 1e-6
+"""The gap that is allowed, relative to 1 + the cost."""
+
+OF_THE_KERNELS = 0.1
+"""Share of the tolerance at which kernels stop: repairing a point costs a little."""
+
+BROKEN = 1e-6
+"""A vertex of HiGHS may break a row by this, relative: it holds rows to an absolute 1e-7."""
+
+
+class Kernels(Protocol):
+    """The structured solver, in numpy or compiled."""
+
+    @property
+    def name(self) -> str:
+        """How the plan names them: `numpy`, `numba, 2 threads`."""
+        ...
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        """Write a point and prices of every tree it can solve into `point` and `duals`.
+
+        Returns:
+            The iterations that each tree took, in the order of `Forest.trees`, 0 where it gave up.
+        """
+        ...
+
+
+def solve_forest(
+    forest: Forest,
+    *,
+    kernels: Kernels,
+    deadline: Deadline,
+    tolerance: float = TOLERANCE,
+    workers: Workers = ALONE,
+) -> Answer:
+    """The cheapest point of a forest, with the proof of how good it is, or why there is none.
+
+    Raises:
+        DataError: A part or a level has no finite bound.
+    """
+    ready = presolve(forest)
+    if isinstance(ready, Infeasible):
+        return ready
+    point, duals = blank(ready.forest)
+    iterations = kernels.solve(
+        ready.forest, point, duals, tolerance=OF_THE_KERNELS * tolerance, deadline=deadline
+    )
+    found = certify(forest, *ready.restore(point, duals))
+    failed = ~found.holds(tolerance) | (iterations == 0)
+    if failed.any():
+        mended = _by_highs(forest, found, failed, deadline, workers)
+        if not isinstance(mended, Certificate):
+            return mended
+        found = mended
+    return Solved(
+        point=found.point,
+        duals=found.duals,
+        cost=float(found.cost.sum()),
+        bound=float(found.bound.sum()),
+        residual=float(found.residual.max(initial=0.0)),
+        iterations=int(iterations.max(initial=0)),
+        method=f"structured ({kernels.name})",
+        fallbacks=tuple(found.roots[failed].tolist()),
+    )
+
+
+def _by_highs(
+    forest: Forest,
+    found: Certificate,
+    failed: NDArray[np.bool_],
+    deadline: Deadline,
+    workers: Workers,
+) -> Certificate | Infeasible | Failed:
+    """The certificate with the failed trees' answers found by HiGHS."""
+    trees = pick(forest, buses=failed[forest.trees().of])
+    answer = by_highs(trees.forest, deadline, workers)
+    if isinstance(answer, Unsolved):
+        if answer.infeasible:
+            return _infeasible(trees, deadline, workers)
+        return Failed(reason=answer.reason)
+    theirs = certify(trees.forest, *answer)
+    worst = theirs.residual.max(axis=0, initial=0.0)
+    if not (worst <= BROKEN).all():
+        which = int(np.argmax(worst))
+        return Failed(reason=f"HiGHS breaks a {CLASSES[which]} row by {worst[which]:.1e}, relative")
+    trees.put(theirs.point, theirs.duals, found.point, found.duals)
+    cost, bound, residual = found.cost.copy(), found.bound.copy(), found.residual.copy()
+    cost[failed], bound[failed], residual[failed] = theirs.cost, theirs.bound, theirs.residual
+    return replace(found, cost=cost, bound=bound, residual=residual)
+
+
+def _infeasible(trees: Picked, deadline: Deadline, workers: Workers) -> Infeasible | Failed:
+    lacks = what_lacks(trees.forest, deadline, workers)
+    if isinstance(lacks, Unsolved):
+        return Failed(reason=f"what lacks was not found: {lacks.reason}")
+    if not lacks:
+        return Failed(reason="HiGHS finds no point, and nothing lacks")
+
+    def of_whole(which: Ints, number: int) -> int:
+        return number if number < 0 else int(which[number])
+
+    return Infeasible(
+        clashes=tuple(
+            Clash(
+                bus=int(trees.buses[one.bus]),
+                step=one.step,
+                budget=of_whole(trees.budgets, one.budget),
+                store=of_whole(trees.stores, one.store),
+                by=one.by,
+            )
+            for one in lacks
+        )
+    )
