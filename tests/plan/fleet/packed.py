@@ -25,8 +25,6 @@ def unflat(layout: Layout, values: Floats) -> Rows:
 
 def dense(block: Block, bus: int) -> Floats:
     """A of one bus, shape (rows, columns), read off column by column."""
-    frame = Frame.of(block.take(np.array([bus])))
     size = block.layout.size
-    return np.stack(
-        [flat(times(frame, np.eye(size)[column][None]))[0] for column in range(size)], axis=1
-    )
+    frame = Frame.of(block.take(np.full(size, bus)))
+    return flat(times(frame, np.eye(size))).T

@@ -10,9 +10,9 @@ import pytest
 from benchmarks._forests import random_forest
 from vpp.errors import DataError
 from vpp.plan.fleet.blocks import NOBODY, blank
-from vpp.plan.fleet.forest import ROOT, Duals, Forest, Point
+from vpp.plan.fleet.forest import Duals, Forest, Point
 from vpp.plan.fleet.layout import Counts, Layout, Rows, roomy
-from vpp.plan.fleet.packing import USUAL, cost_scales, pack, roots
+from vpp.plan.fleet.packing import USUAL, cost_scales, pack
 from vpp.plan.fleet.written import written
 
 
@@ -67,7 +67,7 @@ def test_a_unit_of_dual_is_worth_the_scale_of_its_tree() -> None:
 def test_every_bus_of_a_tree_has_the_scale_that_brings_its_usual_price_near_a_twentieth() -> None:
     forest = random_forest(4, trees=3, levels=3)
     scale = cost_scales(forest)
-    np.testing.assert_array_equal(scale, scale[roots(forest.buses.parent)])
+    np.testing.assert_array_equal(scale, scale[forest.trees().roots][forest.trees().of])
     dearer = replace(forest, parts=replace(forest.parts, cost=1000 * forest.parts.cost))
     np.testing.assert_allclose(cost_scales(dearer), 1000 * scale)
     block = pack(dearer).blocks[0]
@@ -144,10 +144,6 @@ def test_a_peak_of_two_steps_an_interval_is_long_and_of_one_is_not() -> None:
             for of, share in zip(block.interval[bus], block.share[bus], strict=True)
         ]
         assert block.long == any(doubled)
-
-
-def test_the_root_of_a_bus_is_the_topmost_above_it() -> None:
-    np.testing.assert_array_equal(roots(np.array([ROOT, 0, 1, 2, ROOT])), [0, 0, 0, 0, 4])
 
 
 def test_groups_of_columns_stand_in_the_order_that_is_told() -> None:

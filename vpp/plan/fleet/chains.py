@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from vpp.model.horizon import Floats
+from vpp.plan.fleet.forest import Ints
 
 DEAD = 1e-200
 """A pivot below this belongs to a row none of whose columns can move."""
@@ -60,6 +61,13 @@ class Chains:
         return cls(
             d=np.ascontiguousarray(pivots.T).reshape(a.shape),
             link=np.ascontiguousarray(links.T).reshape(a.shape),
+        )
+
+    def pick(self, store: Ints) -> Chains:
+        """Those of some stores of each bus, `store` of shape (B, n): any order, any as often as it likes."""
+        of = store[..., None]
+        return Chains(
+            d=np.take_along_axis(self.d, of, axis=1), link=np.take_along_axis(self.link, of, axis=1)
         )
 
     def solve(self, right: Floats) -> Floats:

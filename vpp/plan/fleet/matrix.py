@@ -61,6 +61,10 @@ class Frame:
             long=block.long,
         )
 
+    def take(self, bus: int) -> Frame:
+        """The same for one bus."""
+        return Frame.of(self.block.take(slice(bus, bus + 1)))
+
     def gathered(self, values: Floats) -> Floats:
         """By interval, shape (B, nQ, R), read at each step: (B, nQ, T)."""
         return values.reshape(-1)[self.cell]

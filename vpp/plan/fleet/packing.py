@@ -60,16 +60,6 @@ def pack(forest: Forest, buses: Ints | None = None) -> Blocks:
     )
 
 
-def roots(parent: Ints) -> Ints:
-    """The topmost bus above each, itself where it has no parent; shape (B,)."""
-    above = np.where(parent == ROOT, np.arange(len(parent)), parent)
-    while True:
-        further = above[above]
-        if (further == above).all():
-            return above
-        above = further
-
-
 def cost_scales(forest: Forest) -> Floats:
     """What costs are divided by, one for every bus and alike in a tree; shape (B,).
 
@@ -77,19 +67,20 @@ def cost_scales(forest: Forest) -> Floats:
     beside the prices as parts of their own, are dearer and do not decide. A tree without prices keeps
     its costs as they are.
     """
-    root = roots(forest.buses.parent)
+    trees = forest.trees()
     parts = forest.parts
     price = np.abs(parts.cost)
     counted = (price > 0) & (parts.most > parts.least)
-    tree = np.broadcast_to(root[parts.bus][:, None], price.shape)[counted]
+    tree = np.broadcast_to(trees.of[parts.bus][:, None], price.shape)[counted]
     found = price[counted]
     order = np.lexsort((found, tree))
-    number = np.bincount(tree, minlength=len(root))
+    number = np.bincount(tree, minlength=len(trees.roots))
     start = np.cumsum(number) - number
-    scale = np.ones(len(root))
+    scale = np.ones(len(trees.roots))
     priced = np.flatnonzero(number)
     scale[priced] = found[order[start[priced] + number[priced] // 4]] / USUAL
-    return scale[root]
+    of_bus: Floats = scale[trees.of]
+    return of_bus
 
 
 def _shifted_load(forest: Forest) -> Floats:
@@ -241,7 +232,9 @@ def _fill_columns(forest: Forest, layout: Layout, on: Sequence[Ints], u: Floats,
         steps < _of(budget, budgets.end, 0)[..., None]
     )
     np.multiply(wide.draw, inside, out=wide.draw)
-    wide.slack[:] = _slack_room(forest, layout, part, peak)
+    # No slack has a bound; a room that is too small, or just filled, would leave no point inside.
+    wide.slack[:] = 2 * _slack_room(forest, layout, part, peak)
+    wide.rest[...] *= 2
 
 
 def _counted_least(forest: Forest, layout: Layout, part: Ints, peak: Ints) -> Floats:

@@ -1,0 +1,330 @@
+"""The normal equations of buses, taken apart kind by kind: one bus is one column of arrays, nothing is dense but S.
+
+Rows leave in this order (theta is the weight of a column, th_x of the columns x):
+
+1. *Stores.* B is tridiagonal in the steps: with E = gain th_into + loss th_out (the coupling with the bus row of
+   the same step) and a = gain² th_into + loss² th_out, th_level including the soft levels,
+
+       p_0 = a_0;  d_t = th_level,t + p_t;  g_t = th_level,t / d_t;  p_t+1 = a_t+1 + keep² g_t p_t
+       B = L diag(d) L',  L_t+1,t = -keep g_t = -l_t
+       (B^-1)_tj = iv_j l_t l_t+1 ... l_j-1  (t <= j),  iv_t = 1/d_t + l_t² iv_t+1
+
+   sums of positive numbers only, so nothing cancels however full of room a store is.
+2. *Budgets*: M = weight² Σ th_draw + th_lacking + th_spare, coupled with the bus by -weight th_draw.
+3. *Peaks*: rows r with N_rt = share Σ counted th here (coupling -N) and the matrix diag(1/gd) + th_peak 11',
+   1/gd_r = Σ_t share² sigma_t + th_slack,r, sigma = Σ counted th. Its inverse is F = diag(gd) - kap gd gd',
+   kap = 1 / (1/th_peak + Σ gd); it is used so in S, where nothing cancels, and by substitution elsewhere.
+4. *Day limits*: loss² th_out within the days couples them with their store, loss th_out with the bus;
+   what is left after the store is a small dense matrix on the days of a bus.
+5. *Bus*: S = diag(th_into + th_out) - E B^-1 E (stores) + diag(th_draw) - (weight th_draw)(…)'/M
+   + diag(Σ here² th) - N' F N (parts and peaks) - days' border, T x T, Cholesky.
+
+E B^-1 E is formed in blocks of `WIDTH` steps: with P_t the product of l from the block's begin to t - 1, rows
+E_t / P_t, columns E_j iv_j P_j, which every earlier block multiplies by its whole product. One small product of
+matrices a block then does all stores of a bus, and the rank-one terms beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.chains import DEAD, DROPPED, Chains
+from vpp.plan.fleet.layout import Columns, Rows
+from vpp.plan.fleet.matrix import Frame
+
+WIDTH = 16
+"""Steps of a block of the product that forms S."""
+
+SMALLEST_LINK = 1e-18
+"""Below rounding; its 16th power is still a normal number."""
+
+DEAD_PIVOT = 1e-14
+"""A pivot of S below this belongs to a row that cannot move: it is left out of this step."""
+
+LIFT = 1.0 + 1e-13
+"""Of the diagonal of S, above its rounding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PeakFactors:
+    """F, the inverse of the peak rows' matrix, and what couples them with the bus."""
+
+    gd: Floats
+    """Shape (B, R)."""
+
+    before: Floats
+    """1/th_peak + Σ gd of the intervals before each, shape (B, R + 1); 1/kap at the end."""
+
+    counted: Floats
+    """share Σ counted th here: -N at each step's interval; shape (B, T)."""
+
+    def apply(self, right: Floats) -> Floats:
+        """F of a right side of shape (B, 1, R): substitution in the Cholesky factor of diag + th_peak 11'.
+
+        gd r - kap gd (gd'r) would be the same, but where th_peak is huge, r is nearly alike in all rows
+        and the two cancel to nothing that is right.
+        """
+        r, gd = right[:, 0], self.gd
+        here, then = self.before[:, :-1], self.before[:, 1:]
+        # Sums of what stands before and after, each without its own: a difference would cancel.
+        earlier = np.zeros_like(r)
+        np.cumsum((gd * r)[:, :-1], axis=1, out=earlier[:, 1:])
+        x = r - earlier / here
+        v = x * gd / then
+        after = np.zeros_like(r)
+        after[:, :-1] = np.cumsum(v[:, :0:-1], axis=1)[:, ::-1]
+        found: Floats = gd * (x * (here / then) - after)
+        return found[:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DayFactors:
+    """The border of day limits."""
+
+    with_store: Floats
+    """loss² th_out in the limit's steps, shape (B, nD, T)."""
+
+    with_bus: Floats
+    """What couples a limit with its bus once its store has left, shape (B, nD, T)."""
+
+    root: Floats
+    """The lower Cholesky factor of what is left of the limits' own matrix, shape (B, nD, nD)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Factors:
+    """What one iteration's theta became."""
+
+    chains: Chains
+    coupling: Floats
+    """E, shape (B, nS, T)."""
+
+    drawn: Floats
+    """weight th_draw, shape (B, nL, T)."""
+
+    budget: Floats
+    """M, shape (B, nL)."""
+
+    peaks: PeakFactors | None
+    days: DayFactors | None
+    root: Floats
+    """The Cholesky factor of S in its upper triangle, U'U = S, shape (B, T, T); rubbish below."""
+
+
+def factor(frame: Frame, theta: Floats) -> Factors:
+    """Eliminate down to S and factor it; `theta` has shape (B, C)."""
+    found = assemble(frame, theta)
+    for bus, s in enumerate(found.root):
+        _, info = lapack.dpotrf(s.T, lower=1, clean=0, overwrite_a=1)
+        if info:
+            again = assemble(frame.take(bus), theta[bus : bus + 1]).root[0]
+            s[...] = _careful(np.triu(again) + np.triu(again, 1).T)
+    return found
+
+
+def assemble(frame: Frame, theta: Floats) -> Factors:
+    """The same with `root` not yet factored: S in its upper triangle."""
+    block = frame.block
+    th = block.layout.split(theta)
+    inside = frame.loss * th.out
+    taken = th.into * frame.gain
+    coupling = taken + inside
+    taken *= frame.gain
+    level = th.level + frame.soft_to @ th.soft if block.layout.counts.softs else th.level
+    chains = Chains.of(taken + frame.loss * inside, level, frame.keep)
+    drawn = block.weight[..., None] * th.draw
+    budget = block.weight * drawn.sum(axis=2) + th.lacking + th.spare
+    budget[budget < DEAD] = DROPPED
+    days = _days(frame, th, chains, coupling) if block.layout.counts.days else None
+    s = _products(chains, coupling, _rank_one(drawn, budget, days))
+    steps = np.arange(block.layout.steps)
+    diagonal = th.into.sum(axis=1) + th.out.sum(axis=1) + th.draw.sum(axis=1)
+    here = block.here
+    peaks = None
+    if block.layout.counts.peaks:
+        peaks, own = _peaks(frame, th, s)
+        diagonal += own
+    else:
+        diagonal += np.einsum("bkt,bkt,bkt->bt", here, here, th.part)
+    s[:, steps, steps] += diagonal
+    summed = s[:, steps, steps] * LIFT
+    s[:, steps, steps] = np.where(summed < DEAD_PIVOT, DROPPED, summed)
+    return Factors(
+        chains=chains,
+        coupling=coupling,
+        drawn=drawn,
+        budget=budget,
+        peaks=peaks,
+        days=days,
+        root=s,
+    )
+
+
+def _rank_one(drawn: Floats, budget: Floats, days: DayFactors | None) -> Floats:
+    """What is taken off S as one vector's square each, shape (B, n, T)."""
+    loads = drawn / np.sqrt(budget)[..., None]
+    if days is None:
+        return loads
+    return np.concatenate([loads, np.linalg.solve(days.root, days.with_bus)], axis=1)
+
+
+def _products(chains: Chains, coupling: Floats, squares: Floats) -> Floats:
+    """-Σ E B^-1 E - Σ squares' squares in the upper triangle, shape (B, T, T)."""
+    buses, stores, steps = coupling.shape
+    link = np.maximum(chains.link, SMALLEST_LINK)
+    passed = np.ones_like(link)
+    starts = range(0, steps, WIDTH)
+    for first in starts:
+        end = min(first + WIDTH, steps)
+        np.multiply.accumulate(link[..., first : end - 1], axis=2, out=passed[..., first + 1 : end])
+    rows = np.concatenate([coupling / passed, squares], axis=1)
+    np.negative(rows, out=rows)
+    columns = np.empty_like(rows)
+    columns[:, stores:] = squares
+    np.multiply(coupling, chains.inverse_diagonal(), out=columns[:, :stores])
+    columns[:, :stores] *= passed
+    s = np.empty((buses, steps, steps))
+    for first in reversed(starts):
+        end = min(first + WIDTH, steps)
+        if end < steps:
+            whole = passed[..., end - 1] * link[..., end - 1]
+            columns[:, :stores, end:] *= whole[..., None]
+        np.matmul(
+            rows[..., first:end].transpose(0, 2, 1),
+            columns[..., first:],
+            out=s[:, first:end, first:],
+        )
+    return s
+
+
+def _peaks(frame: Frame, th: Columns, s: Floats) -> tuple[PeakFactors, Floats]:
+    """Their factors, and what parts and peaks leave on the diagonal of S; the rest goes into `s`."""
+    block = frame.block
+    share, counts, here = block.share[:, 0], block.counts[..., None], block.here
+    counted = counts * th.part
+    sigma = counted.sum(axis=1)
+    first = (counted * here).sum(axis=1)
+    slack = th.slack[:, 0]
+    weighed = share**2 * sigma
+    gd = 1.0 / np.maximum(slack + frame.scattered(weighed[:, None])[:, 0], DEAD)
+    before = np.empty((len(gd), gd.shape[1] + 1))
+    before[:, 0] = 1.0 / np.maximum(th.peak[:, 0], DEAD)
+    before[:, 1:] = before[:, :1] + np.cumsum(gd, axis=1)
+    coupling = share * first
+    at = frame.gathered(gd[:, None])[:, 0]
+    own = ((1.0 - counts) * th.part * here**2).sum(axis=1)
+    second = (counted * here**2).sum(axis=1)
+    if frame.long:
+        own += second
+        scaled = coupling * at
+        same = block.interval[:, 0, :, None] == block.interval[:, 0, None, :]
+        s -= same * (coupling[:, :, None] * scaled[:, None, :])
+    else:
+        # second - coupling² gd without cancellation: all parts of a step have one interval.
+        mean = first / np.maximum(sigma, DEAD)
+        spread = (counted * (here - mean[:, None]) ** 2).sum(axis=1)
+        shared = at * (frame.gathered(slack[:, None])[:, 0] * second + weighed * spread)
+        own += np.where(share > 0, shared, second)
+    scaled = coupling * at
+    s += (scaled / before[:, -1:])[:, :, None] * scaled[:, None, :]
+    return PeakFactors(gd=gd, before=before, counted=coupling), own
+
+
+def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFactors:
+    block = frame.block
+    of = block.day_of[..., None]
+    out = np.take_along_axis(th.out, of, axis=1)
+    with_bus = frame.days * out
+    with_store = frame.days * with_bus
+    # Each limit's column of B^-1: one right side a limit, on its own store's chain.
+    solved = chains.pick(block.day_of).solve(with_store)
+    with_bus -= np.take_along_axis(coupling, of, axis=1) * solved
+    own = with_store.sum(axis=2) + th.rest
+    same = block.day_of[:, :, None] == block.day_of[:, None, :]
+    left = same * -(with_store @ solved.transpose(0, 2, 1))
+    at = np.arange(block.layout.counts.days)
+    left[:, at, at] = np.maximum(left[:, at, at] + own, (LIFT - 1.0) * own)
+    left[:, at, at] = np.where(own < DEAD, DROPPED, left[:, at, at])
+    return DayFactors(
+        with_store=with_store,
+        with_bus=with_bus,
+        root=_roots(left),
+    )
+
+
+def _roots(matrices: Floats) -> Floats:
+    """The lower Cholesky factors of small matrices, shape (B, n, n)."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrices), np.float64)
+    except np.linalg.LinAlgError:
+        return np.stack([_careful(matrix).T for matrix in matrices])
+
+
+def _careful(matrix: Floats) -> Floats:
+    """The upper Cholesky factor, row by row, with `DROPPED` for pivots that are too small."""
+    left = matrix.copy()
+    size = len(left)
+    for at in range(size):
+        if not left[at, at] >= DEAD_PIVOT:
+            left[at, at] = DROPPED
+        left[at, at:] /= np.sqrt(left[at, at])
+        row = left[at, at + 1 :]
+        left[at + 1 :, at + 1 :] -= np.outer(row, row)
+    return np.triu(left)
+
+
+def lead(frame: Frame, factors: Factors, right: Rows) -> Rows:
+    """Carry a right side forward: what is left for the bus rows, and for the days, once the others left."""
+    bus = right.bus.copy()
+    day = right.day
+    stored = factors.chains.solve(right.store)
+    bus -= (factors.coupling * stored).sum(axis=1)
+    bus += (factors.drawn * (right.budget / factors.budget)[..., None]).sum(axis=1)
+    if factors.peaks is not None:
+        met = frame.gathered(factors.peaks.apply(right.peak))[:, 0]
+        bus += factors.peaks.counted * met
+    if factors.days is not None:
+        of = frame.block.day_of[..., None]
+        day = day - (factors.days.with_store * np.take_along_axis(stored, of, axis=1)).sum(axis=2)
+        paid = _twice(factors.days.root, day)
+        bus -= (factors.days.with_bus * paid[..., None]).sum(axis=1)
+    return right._replace(bus=bus, day=day)
+
+
+def solve_bus(factors: Factors, right: Floats) -> Floats:
+    """S^-1 of a right side of shape (B, T)."""
+    found = np.empty_like(right)
+    for bus, s in enumerate(factors.root):
+        found[bus], _ = lapack.dpotrs(s.T, right[bus], lower=1)
+    return found
+
+
+def back(frame: Frame, factors: Factors, led: Rows, w: Floats) -> Rows:
+    """All duals, from the buses' own: `led` is what `lead` left."""
+    store = led.store - factors.coupling * w[:, None]
+    day = led.day
+    if factors.days is not None:
+        day = _twice(factors.days.root, day - (factors.days.with_bus * w[:, None]).sum(axis=2))
+        store -= frame.day_to @ (factors.days.with_store * day[..., None])
+    budget = (led.budget + (factors.drawn * w[:, None]).sum(axis=2)) / factors.budget
+    peak = led.peak
+    if factors.peaks is not None:
+        peak = factors.peaks.apply(peak + frame.scattered((factors.peaks.counted * w)[:, None]))
+    return Rows(store=factors.chains.solve(store), bus=w, budget=budget, peak=peak, day=day)
+
+
+def solve(frame: Frame, factors: Factors, right: Rows) -> Rows:
+    """The whole dy of buses that nothing ties together."""
+    led = lead(frame, factors, right)
+    return back(frame, factors, led, solve_bus(factors, led.bus))
+
+
+def _twice(root: Floats, right: Floats) -> Floats:
+    """(L L')^-1 of a right side of shape (B, nD)."""
+    half = np.linalg.solve(root, right[..., None])
+    found: Floats = np.linalg.solve(root.transpose(0, 2, 1), half)[..., 0]
+    return found
