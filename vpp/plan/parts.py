@@ -68,7 +68,7 @@ def parts_of(programme: LinearProgramme, *, least_nonzeros: int = LEAST_NONZEROS
     """
     matrix = programme.matrix
     rows, columns = matrix.shape
-    label = _bunched(_blocks(matrix), matrix, least_nonzeros)
+    label = _bunched(blocks(matrix), matrix, least_nonzeros)
     count = int(label.max(initial=-1)) + 1
     row_order, row_ends = _grouped(label[:rows], count)
     column_order, column_ends = _grouped(label[rows:], count)
@@ -108,7 +108,7 @@ def largest_first(parts: Sequence[Part]) -> list[int]:
     return sorted(range(len(parts)), key=lambda i: -parts[i].programme.matrix.nnz)
 
 
-def _blocks(matrix: csr_array) -> Ints:
+def blocks(matrix: csr_array) -> Ints:
     """The block of each row, then of each column, numbered by their first rows."""
     rows, columns = matrix.shape
     indptr = np.concatenate([matrix.indptr, np.full(columns, matrix.indptr[-1])])

@@ -49,6 +49,15 @@ class Cars:
     both_ways: BothWays
     """Their draw and feed, shape (V, T)."""
 
+    level: Ints
+    """What they have beside what they came with, shape (V, T)."""
+
+    rows: Ints
+    """Balance of that, shape (V, T)."""
+
+    room: Ints
+    """Rows of what each car park may draw, shape (F, T)."""
+
     def names(self) -> tuple[str, ...]:
         """`resource id/session id` of each car."""
         return tuple(
@@ -87,7 +96,7 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
     only_draw = np.flatnonzero([not f.max_car_feed_kw > 0 for f in mine])
     _charge(b, [cars[i] for i in only_draw], fleets, draw[only_draw], unserved[only_draw])
     feeding = [cars[i] for i in may_feed]
-    both_ways = _feed(b, feeding, fleets, draw[may_feed], unserved[may_feed])
+    both_ways, level, rows = _feed(b, feeding, fleets, draw[may_feed], unserved[may_feed])
     b.put(room[owner[may_feed]], both_ways.out, -1.0)
     return Cars(
         fleets=tuple(fleets),
@@ -96,6 +105,9 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
         unserved=unserved,
         may_feed=may_feed,
         both_ways=both_ways,
+        level=level,
+        rows=rows,
+        room=room,
     )
 
 
@@ -117,8 +129,11 @@ def _charge(
 
 def _feed(
     b: Builder, cars: Sequence[Car], fleets: Sequence[EvFleet], draw: Ints, unserved: Ints
-) -> BothWays:
-    """Cars that may feed back: a store each, which may be lent from and wants its energy back."""
+) -> tuple[BothWays, Ints, Ints]:
+    """Cars that may feed back: a store each, which may be lent from and wants its energy back.
+
+    Also the columns of what they have, and the rows of its balance.
+    """
     mine, owner = [fleets[car.fleet] for car in cars], [car.fleet for car in cars]
     which = b.rows([f.resource_id for f in mine])
     share = stack([car.share for car in cars], b.steps)
@@ -141,7 +156,7 @@ def _feed(
     b.put(end, unserved, 1.0)
     b.inject(which[:, None], feed, 1.0)
     _car_parks(b, fleets, owner, feed, feed_kw)
-    return BothWays(
+    ways = BothWays(
         into=draw,
         out=feed,
         into_kw=column(f.charger_kw for f in mine) * share,
@@ -152,6 +167,7 @@ def _feed(
         wear_out_per_kwh=wear,
         node=b.nodes(which),
     )
+    return ways, level, rows
 
 
 def _car_parks(

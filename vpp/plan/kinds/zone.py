@@ -31,6 +31,10 @@ class Zones:
     hot: Ints
     cold: Ints
 
+    heat: Ints
+    rows: Ints
+    """Balance of each zone's warmth."""
+
     def temperatures(self, x: Floats) -> dict[ResourceId, Floats]:
         """Temperature at the end of each step, from a solution."""
         degc = x[self.comfort] + x[self.hot] - x[self.cold]
@@ -87,6 +91,8 @@ def add(b: Builder) -> Zones:
         comfort=comfort,
         hot=hot,
         cold=cold,
+        heat=heat,
+        rows=rows,
     )
 
 

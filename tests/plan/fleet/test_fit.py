@@ -1,0 +1,167 @@
+"""A compiled park becomes a forest tree by tree, and its answer comes back as the programme's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from tests.plan.conftest import Lab
+from tests.plan.independent import electric
+from tests.plan.independent.parks import random_park
+from vpp.model.resource import Resource, Storage
+from vpp.model.time import QUARTER
+from vpp.plan.compile import build
+from vpp.plan.fleet.back import Back, back
+from vpp.plan.fleet.fit import Fitted, NoFit, fit
+from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.written import by_highs
+from vpp.plan.lp import Deadline, LpSolution, solve_lp
+from vpp.plan.programme import Programme
+from vpp.plan.terms import EnergyPrice, Term
+from vpp.plan.view import PlanningView
+
+MOST_OFF = 1e-7
+LP_KINDS = (
+    *(electric.fixed, electric.storage, electric.storage, electric.weather),
+    *(electric.curtailable, electric.flexible, electric.zone, electric.cars),
+)
+
+
+def deadline() -> Deadline:
+    return Deadline(perf_counter, perf_counter() + 60)
+
+
+def compiled(case: tuple[PlanningView, tuple[Term, ...]]) -> Programme:
+    return build(*case, limit_excess_price_per_kwh=Lab.excess_per_kwh)
+
+
+def fitted(programme: Programme) -> Fitted:
+    found = fit(programme, programme.lower, programme.upper)
+    assert isinstance(found, Fitted), found
+    return found
+
+
+def answered(found: Fitted) -> Back:
+    """What HiGHS says about the forest, in the programme's columns."""
+    return back(found, solved(found))
+
+
+def solved(found: Fitted) -> Solved:
+    answer = by_highs(found.forest, deadline())
+    assert isinstance(answer, tuple), answer
+    point, duals = answer
+    return Solved(
+        point=point, duals=duals, cost=0.0, bound=0.0, residual=0.0, iterations=0, method="HiGHS"
+    )
+
+
+def optimum(programme: Programme) -> LpSolution:
+    found = solve_lp(programme, {}, deadline())
+    assert isinstance(found, LpSolution), found
+    return found
+
+
+def agrees(programme: Programme, found: Fitted) -> None:
+    """The forest's best is the programme's own best, as far as the forest reaches, and is proven."""
+    best = optimum(programme).x
+    want = float((programme.cost * best)[found.columns].sum())
+    got = answered(found)
+    size = 1 + abs(want)
+    assert got.residual.max() < MOST_OFF
+    assert got.cost.sum() == pytest.approx(want, abs=1e-6 * size)
+    assert got.bound.sum() == pytest.approx(want, abs=1e-6 * size)
+    assert got.bound.sum() <= want + 1e-9 * size
+
+
+def day(lab: Lab, *resources: Resource, **said: Any) -> PlanningView:
+    """Six hours, dear in the middle; the battery is half full."""
+    said_soc = [{"soc": 0.5} if isinstance(one, Storage) else {} for one in resources]
+    readings = [
+        lab.reading(one.resource_id, **soc) for one, soc in zip(resources, said_soc, strict=True)
+    ]
+    return lab.view(*resources, price=[0.1, 0.1, 0.5, 0.5, 0.2, 0.2], readings=readings, **said)
+
+
+def quick_run(lab: Lab) -> Resource:
+    """Half an hour within an hour and a half."""
+    return lab.run(latest_end=time(13, 30))
+
+
+def tariff(view: PlanningView, *more: Term) -> tuple[Term, ...]:
+    """Energy at the view's prices at every point, a cent less for what is fed; no market joins them."""
+    price = view.spot_per_kwh.values
+    return (
+        *(
+            EnergyPrice(
+                connection_point_id=point.connection_point_id,
+                import_per_kwh=price,
+                export_per_kwh=price - 0.01,
+            )
+            for point in view.park.connection_points
+        ),
+        *more,
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_random_park_without_runs_is_a_forest_whose_best_plan_is_its_own(
+    seed: int, lab: Lab
+) -> None:
+    programme = compiled(lab.random(seed, processes=0, runs=0, min_price=0.01))
+    agrees(programme, fitted(programme))
+
+
+@pytest.mark.parametrize("seed", [7, 12, 27, 38, 44, 60, 66, 101, 147, 182])
+def test_trees_of_a_random_park_that_fit_are_worth_what_they_are_in_it(seed: int) -> None:
+    programme = compiled(random_park(seed, LP_KINDS))
+    found = fit(programme, programme.lower, programme.upper)
+    if isinstance(found, Fitted):
+        agrees(programme, found)
+    else:
+        assert found.words
+
+
+def test_what_is_decided_is_no_forest_but_its_neighbour_is(lab: Lab) -> None:
+    """Two points without a market: a run may start at one, a battery stands at the other."""
+    view = day(
+        lab, quick_run(lab), lab.battery(point="cp-b"), points=["cp-a", "cp-b"], step=QUARTER
+    )
+    programme = compiled((view, tariff(view)))
+    found = fitted(programme)
+    assert [one.words for one in found.misfits] == ["decisions"]
+    assert len(found.forest.stores.bus) == 1
+    agrees(programme, found)
+
+
+def test_a_programme_in_which_nothing_fits_says_why(lab: Lab) -> None:
+    view = day(lab, quick_run(lab), step=QUARTER)
+    programme = compiled((view, tariff(view)))
+    assert fit(programme, programme.lower, programme.upper) == NoFit(words="decisions")
+
+
+def test_an_error_on_the_way_back_shows_as_a_gap_or_as_a_row_that_is_broken(lab: Lab) -> None:
+    view = day(lab, lab.battery())
+    found = fitted(compiled((view, tariff(view))))
+    right = solved(found)
+    assert back(found, right).residual.max() < MOST_OFF
+    duals = replace(right.duals, bus=right.duals.bus + 0.05)
+    wrong = back(found, replace(right, duals=duals))
+    assert wrong.bound.sum() < wrong.cost.sum() - 1e-3
+    point = replace(right.point, into=right.point.into + 10.0)
+    assert back(found, replace(right, point=point)).residual.max() > MOST_OFF
+
+
+def test_bounds_that_are_held_are_held_in_the_forest(lab: Lab) -> None:
+    """A battery that may feed buys 50 kWh at 0.10 and sells 100 at 0.49; one that may not does nothing."""
+    view = day(lab, lab.battery())
+    programme = compiled((view, tariff(view)))
+    assert answered(fitted(programme)).cost.sum() == pytest.approx(50 * 0.10 - 100 * 0.49)
+    upper = programme.upper.copy()
+    upper[programme.fleet.storages.discharge] = 0.0
+    found = fit(programme, programme.lower, upper)
+    assert isinstance(found, Fitted)
+    assert answered(found).cost.sum() == pytest.approx(0.0)

@@ -1,0 +1,298 @@
+"""The answer of a forest in the columns and rows of the programme it was fitted to, and whether it is one.
+
+Values: what stores, budgets and parts do is copied; what follows from it is worked out anew, so that every
+row is kept to rounding: both ways at once of a store are netted where little goes both ways, import or
+export follows from the balance, short or long from the market's, slacks fill their rows, cheapest first.
+
+Prices: balances, chains, budgets and peaks have those of the forest's rows; a limit or a wish that became
+stairs is worth what the stairs say. They are kept within what their slacks allow.
+
+Neither is believed. Each tree's rows are looked at one by one, and the programme's own Lagrangian bound is
+worked out: an error in any of this shows as a row that is broken, or as a gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.fit import Fitted
+from vpp.plan.fleet.fitting.ledger import Bools, Role, summed
+from vpp.plan.fleet.forest import Solved
+from vpp.plan.programme import Ints
+
+LITTLE = 1e-3
+"""Share of its power that may go both ways at once of a store and is netted all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Back:
+    """Values and prices of what was fitted; everything else stands at 0, or at what holds it."""
+
+    x: Floats
+    row_marginals: Floats
+    column_marginals: Floats
+
+    residual: Floats
+    """Of each tree: how far its worst row is off, relative to 1 and the sizes in it; shape (trees,)."""
+
+    cost: Floats
+    """Of what may move of each tree."""
+
+    bound: Floats
+    """No values of a tree cost less."""
+
+
+def back(fitted: Fitted, solved: Solved) -> Back:
+    """The answer in the programme's columns and rows, checked."""
+    x = _values(fitted, solved)
+    prices = _prices(fitted, solved)
+    return _checked(fitted, x, prices)
+
+
+# ------------------------------------------------------------ values
+
+
+def _values(fitted: Fitted, solved: Solved) -> Floats:
+    ledger, hanging, chains, values = fitted.ledger, fitted.hanging, fitted.chains, fitted.values
+    point, stores = solved.point, hanging.stores
+    x = np.zeros(len(ledger.lower))
+
+    def put(columns: Ints, what: Floats) -> None:
+        shown = (columns >= 0) & ledger.free[columns]
+        x[columns[shown]] = what[shown]
+
+    into, out = _netted(fitted, point.into, point.out)
+    put(chains.into[stores], into)
+    put(chains.out[stores], out)
+    level = values.sign[stores, None] * _levels(fitted, into, out)
+    main = chains.level[stores]
+    least, most = ledger.lower[main], ledger.upper[main]
+    zones: Bools = np.any(chains.hot[stores] >= 0, axis=1, keepdims=True)
+    put(main, np.where(zones, np.clip(level, least, most), level))
+    put(chains.hot[stores], np.maximum(level - most, 0.0))
+    put(chains.cold[stores], np.maximum(least - level, 0.0))
+    put(hanging.windows.columns[hanging.window_order], point.draw)
+    put(hanging.parts.columns, point.part)
+    _alone(fitted, x)
+    np.clip(x, ledger.lower, ledger.upper, out=x, where=ledger.free & (ledger.role != Role.LEVEL))
+    _balance(fitted, x)
+    _fill(fitted, x)
+    _peaks(fitted, x)
+    return x
+
+
+def _netted(fitted: Fitted, into: Floats, out: Floats) -> tuple[Floats, Floats]:
+    """What goes in and out, with as much less of both as leaves the level alone, where that is little."""
+    stores = fitted.hanging.forest.stores
+    gain, loss = stores.gain[:, None], stores.loss[:, None]
+    both = np.minimum(gain * into, loss * out)
+    little = LITTLE * np.minimum(gain * stores.into_most, loss * stores.out_most)
+    both = np.where(both <= little, both, 0.0)
+    into, out = into - both / gain, out - both / loss
+    return np.clip(into, 0.0, stores.into_most), np.clip(out, 0.0, stores.out_most)
+
+
+def _levels(fitted: Fitted, into: Floats, out: Floats) -> Floats:
+    """What is stored after each step, by what went in and out, shape (n, T)."""
+    stores = fitted.hanging.forest.stores
+    moved = stores.given + stores.gain[:, None] * into - stores.loss[:, None] * out
+    level = np.empty_like(moved)
+    now = np.zeros(len(moved))
+    for t in range(moved.shape[1]):
+        now = stores.keep * now + moved[:, t]
+        level[:, t] = now
+    return level
+
+
+def _alone(fitted: Fitted, x: Floats) -> None:
+    """Columns that stand in no row are as cheap as they can be."""
+    ledger = fitted.ledger
+    alone = ledger.free & (ledger.degree(np.ones(len(ledger.row), dtype=bool)) == 0)
+    x[alone] = np.where(ledger.cost[alone] >= 0, ledger.lower[alone], ledger.upper[alone])
+
+
+def _rows_of(fitted: Fitted, x: Floats) -> Floats:
+    ledger = fitted.ledger
+    return summed(ledger.row, ledger.value * x[ledger.column], len(ledger.kind))
+
+
+def _balance(fitted: Fitted, x: Floats) -> None:
+    """Import or export from what the points' balances ask, then short or long from the market's."""
+    ledger, programme = fitted.ledger, fitted.ledger.programme
+    points, market = programme.fleet.points, programme.fleet.market
+    x[points.imports], x[points.exports] = 0.0, 0.0
+    balance = programme.balance[: len(points.imports)]
+    net = ledger.row_lower[balance] - _rows_of(fitted, x)[balance]
+    x[points.imports] = np.where(ledger.free[points.imports], np.maximum(-net, 0.0), 0.0)
+    x[points.exports] = np.where(ledger.free[points.exports], np.maximum(net, 0.0), 0.0)
+    if len(market.rows) and ledger.free[market.short].any():
+        x[market.short], x[market.long] = 0.0, 0.0
+        lacks = ledger.row_lower[market.rows] - _rows_of(fitted, x)[market.rows]
+        x[market.short], x[market.long] = np.maximum(lacks, 0.0), np.maximum(-lacks, 0.0)
+    nodes, networks = programme.balance[len(points.imports) :], programme.fleet.networks
+    if nodes.size:
+        x[networks.spilled], x[networks.lacking] = 0.0, 0.0
+        over = ledger.row_lower[nodes] - _rows_of(fitted, x)[nodes]
+        moves = ledger.free[networks.spilled]
+        x[networks.spilled] = np.where(moves, np.maximum(over, 0.0), 0.0)
+        x[networks.lacking] = np.where(moves, np.maximum(-over, 0.0), 0.0)
+
+
+def _fill(fitted: Fitted, x: Floats) -> None:
+    """Let the slacks of each row make good what it lacks or has too much, cheapest first."""
+    ledger, slacks = fitted.ledger, fitted.sides.slacks
+    if not len(slacks.row):
+        return
+    x[slacks.column] = 0.0
+    stands = _rows_of(fitted, x)[slacks.row]
+    low = slacks.value > 0
+    beyond = np.where(
+        low, ledger.row_lower[slacks.row] - stands, stands - ledger.row_upper[slacks.row]
+    )
+    filled = np.clip(
+        (beyond - slacks.before) / np.abs(slacks.value), 0.0, ledger.upper[slacks.column]
+    )
+    x[slacks.column] = np.where(np.isfinite(beyond), filled, 0.0)
+
+
+def _peaks(fitted: Fitted, x: Floats) -> None:
+    """Every peak as low as its intervals allow; what is used of a margin is what lacks beside it."""
+    ledger, sides = fitted.ledger, fitted.sides
+    if not sides.peak.any():
+        return
+    above = sides.peak[ledger.row] & sides.peaks[ledger.column]
+    x[sides.peaks & ledger.free] = 0.0
+    many = ledger.count(above)
+    for few in (1, 2):  # first those that are alone in their rows
+        asked = np.zeros(len(ledger.kind))
+        rows = sides.peak & (many == few)
+        asked[rows] = (ledger.row_lower - _rows_of(fitted, x))[rows]
+        at = above & rows[ledger.row]
+        if few == 2:
+            firm = np.zeros(len(x), dtype=bool)
+            firm[ledger.column[above & (many[ledger.row] == 1)]] = True
+            at &= ~firm[ledger.column]
+        np.maximum.at(x, ledger.column[at], asked[ledger.row[at]])
+
+
+# ------------------------------------------------------------ prices
+
+
+def _prices(fitted: Fitted, solved: Solved) -> Floats:
+    ledger, hanging, chains, values = fitted.ledger, fitted.hanging, fitted.chains, fitted.values
+    duals, programme, sides = solved.duals, fitted.ledger.programme, fitted.sides
+    price = np.zeros(len(ledger.kind))
+    bus = np.zeros((len(hanging.bus), hanging.forest.steps))
+    shown = hanging.bus >= 0
+    bus[shown] = duals.bus[hanging.bus[shown]]
+    balances = len(programme.balance)
+    price[programme.balance] = -bus[:balances]
+    if len(programme.fleet.market.rows):
+        price[programme.fleet.market.rows] = bus[balances]
+    price[chains.rows[hanging.stores]] = values.sign[hanging.stores, None] * duals.store
+    price[hanging.windows.row[hanging.window_order]] = duals.budget
+    rows = hanging.peaks.rows[hanging.peak_order]
+    real = rows >= 0
+    price[rows[real]] = np.maximum(duals.peak[real], 0.0)
+    price[hanging.days.row[hanging.day_order]] = np.minimum(duals.day_limit, 0.0)
+    _rooms(fitted, bus, price)
+    slacks = sides.slacks
+    folds = sides.fold[slacks.row]
+    price[slacks.row[folds]] = slacks.price[folds]
+    price[~ledger.used] = 0.0
+    _stairs(fitted, bus, price)
+    return _within_slacks(fitted, price)
+
+
+def _rooms(fitted: Fitted, bus: Floats, price: Floats) -> None:
+    """A car park's room is worth what its cars pay more than its connection point."""
+    park_of, rows = fitted.hanging.park_of, fitted.ledger.programme.fleet.cars.room
+    for park in np.flatnonzero(park_of >= 0).tolist():
+        own = park_of[park]
+        above = fitted.places.parent[own]
+        price[rows[park]] = np.minimum(bus[above] - bus[own], 0.0)
+
+
+def _stairs(fitted: Fitted, bus: Floats, price: Floats) -> None:
+    """What limits of groups are worth, then those of single points, and wishes about levels."""
+    ledger, hanging, places = fitted.ledger, fitted.hanging, fitted.places
+    steps, count = hanging.forest.steps, len(places.parent)
+    parent = np.array(places.parent)
+    above = np.where(parent[:, None] >= 0, bus[parent], 0.0)
+    slope = np.zeros((count, steps))
+    groups = np.array(list(places.groups), dtype=np.int64)
+    slope[groups] = (above - bus)[groups]
+    rows = len(price)
+    worth = hanging.nets.worth(slope.ravel(), rows)
+    points = ledger.programme.fleet.points
+    joined = fitted.sides.limit & (fitted.places.limit_bus >= len(points.imports))
+    price[joined] = worth[joined]
+    left = ledger.cost - summed(ledger.column, ledger.value * price[ledger.row], len(ledger.cost))
+    slope[: len(points.imports)] = _nearest_0(-left[points.imports], left[points.exports])
+    worth = hanging.nets.worth(-slope.ravel(), rows)
+    single = fitted.sides.limit & ~joined
+    price[single] = worth[single]
+    owners = np.zeros(fitted.chains.rows.shape)
+    owners[:] = np.where(ledger.free[fitted.chains.level], -left[fitted.chains.level], 0.0)
+    level = fitted.sides.level
+    price[level] = hanging.levels.worth(owners.ravel(), rows)[level]
+
+
+def _nearest_0(least: Floats, most: Floats) -> Floats:
+    nearest: Floats = np.clip(0.0, least, np.maximum(least, most))
+    return nearest
+
+
+def _within_slacks(fitted: Fitted, price: Floats) -> Floats:
+    """No row is worth more than the slack without a bound that would break it."""
+    ledger, slacks = fitted.ledger, fitted.sides.slacks
+    endless = np.isinf(ledger.upper[slacks.column])
+    for sign in (1.0, -1.0):
+        at = endless & (np.sign(slacks.value) == sign)
+        row, most = slacks.row[at], slacks.price[at]
+        price[row] = sign * np.minimum(sign * price[row], most)
+    # A side that is not there is worth nothing.
+    price = np.where(np.isneginf(ledger.row_lower), np.minimum(price, 0.0), price)
+    kept: Floats = np.where(np.isposinf(ledger.row_upper), np.maximum(price, 0.0), price)
+    return kept
+
+
+# ------------------------------------------------------------ checks
+
+
+def _checked(fitted: Fitted, x: Floats, price: Floats) -> Back:
+    ledger, tree = fitted.ledger, fitted.tree
+    rows, trees = len(ledger.kind), int(fitted.tree.max(initial=0)) + 1
+    of_row, of_column = tree[:rows], tree[rows:]
+    stands = _rows_of(fitted, x)
+    size = 1 + summed(ledger.row, np.abs(ledger.value * x[ledger.column]), rows)
+    off = np.maximum(np.maximum(ledger.row_lower - stands, stands - ledger.row_upper), 0.0) / size
+    beyond = np.maximum(np.maximum(ledger.lower - x, x - ledger.upper), 0.0)
+    beyond /= 1 + np.abs(np.where(np.isfinite(ledger.upper), ledger.upper, 0.0))
+    residual = np.zeros(trees)
+    np.maximum.at(residual, of_row[ledger.used], off[ledger.used])
+    np.maximum.at(residual, of_column[ledger.free], beyond[ledger.free])
+    left = ledger.cost - summed(ledger.column, ledger.value * price[ledger.row], len(x))
+    side = np.where(price > 0, ledger.row_lower, ledger.row_upper)
+    from_rows = np.where(price != 0, price * np.where(price != 0, side, 0.0), 0.0)
+    endless = np.isinf(ledger.upper)
+    # Slacks without a bound: their rows' prices were held within what they cost, to rounding.
+    end = np.where(left >= 0, ledger.lower, np.where(endless, 0.0, ledger.upper))
+    from_columns = np.where(ledger.free, left * np.where(ledger.free, end, 0.0), 0.0)
+    wrong = ledger.free & endless & (left < -1e-9 * (1 + np.abs(ledger.cost)))
+    bound = np.zeros(trees)
+    np.add.at(bound, of_row[ledger.used], from_rows[ledger.used])
+    bound += summed(of_column, from_columns, trees)
+    bound[of_column[wrong]] = -np.inf
+    cost = summed(of_column, np.where(ledger.free, ledger.cost * x, 0.0), trees)
+    return Back(
+        x=x,
+        row_marginals=price,
+        column_marginals=np.where(ledger.free, left, 0.0),
+        residual=residual,
+        cost=cost,
+        bound=bound,
+    )

@@ -1,0 +1,181 @@
+"""A compiled programme as a forest, tree by tree: what fits, and in which words what does not.
+
+    programme                                         forest
+    balance of a connection point, of a carrier       bus                      (signs turned)
+    import and export, limits of that point           parts of its bus: one a stair of the price
+    limit of several points, market                   a bus above, with parts of its own
+    storages, cars that feed, zones                   stores; floors and wishes are soft levels
+    windows of loads, cars that only charge           budgets; a car park that is short of room is a bus
+    paid peak; the margin below it                    a peak; a second one
+    everything else that feeds or draws               parts
+
+Nothing is asked of what made the programme but the names of its columns: rows are recognised by what stands in
+them (`sides.py`). Every entry of the programme stands in a row that was recognised as a whole, so that
+none is counted twice or left out; trees (what no row joins) in which one row is strange do not fit. What
+comes back is checked against the programme itself all the same (`back.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.fitting.chains import Chains, ChainValues, chains_of, name_chains, values_of
+from vpp.plan.fleet.fitting.hanging import Hanging, hang
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
+from vpp.plan.fleet.fitting.places import Places, hang_nodes, places_of
+from vpp.plan.fleet.fitting.sides import Sides, sides_of
+from vpp.plan.fleet.forest import Forest
+from vpp.plan.parts import blocks
+from vpp.plan.programme import Ints, Programme, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoFit:
+    """A tree that is no forest's, and why."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """What fits, as a forest, and how to find the way back."""
+
+    ledger: Ledger
+    sides: Sides
+    places: Places
+    chains: Chains
+    values: ChainValues
+    hanging: Hanging
+    forest: Forest
+    columns: Bools
+    """Columns of the programme that the forest decides, shape (columns,)."""
+
+    rows: Bools
+    """Rows of the programme that it keeps, shape (rows,)."""
+
+    tree: Ints
+    """Which tree each row, then each column belongs to."""
+
+    misfits: tuple[NoFit, ...]
+    """Trees that do not fit, one word each, and no word twice."""
+
+
+def fit(programme: Programme, lower: Floats, upper: Floats) -> Fitted | NoFit:
+    """The trees of a programme that fit, under bounds that may be tighter than its own.
+
+    `NoFit` where none does.
+    """
+    rows, count = programme.matrix.shape
+    columns = np.ones(count, dtype=bool)
+    every = Ledger(programme, lower, upper, columns)
+    tree = blocks(every.matrix())
+    standing = every.degree(np.ones(len(every.row), dtype=bool)) > 0
+    words: dict[str, None] = {}
+    strange_columns = programme.integral[lower[programme.integral] < upper[programme.integral]]
+    strange_rows = np.zeros(0, dtype=np.int64)
+    while True:
+        for said in _words(programme, strange_rows, strange_columns):
+            words[said] = None
+        bad = np.zeros(int(tree.max(initial=0)) + 1, dtype=bool)
+        bad[tree[strange_rows]] = True
+        bad[tree[rows + strange_columns]] = True
+        columns &= ~bad[tree[rows:]]
+        misfits = tuple(NoFit(words=one) for one in words)
+        if not (columns & standing).any():
+            return misfits[0] if misfits else NoFit(words="nothing moves")
+        found = _attempt(programme, lower, upper, columns, tree, misfits)
+        if isinstance(found, Fitted):
+            return found
+        strange_rows, strange_columns = found
+
+
+def _attempt(
+    programme: Programme,
+    lower: Floats,
+    upper: Floats,
+    columns: Bools,
+    tree: Ints,
+    misfits: tuple[NoFit, ...],
+) -> Fitted | tuple[Ints, Ints]:
+    """The trees of some columns as a forest, or rows and columns that are strange to it."""
+    ledger = Ledger(programme, lower, upper, columns)
+    fleet = programme.fleet
+    balances, steps = programme.balance.shape
+    market = balances if len(fleet.market.rows) else NOWHERE
+    ledger.name(fleet.points.imports, Role.IMPORT)
+    ledger.name(fleet.points.exports, Role.EXPORT)
+    chains = chains_of(fleet)
+    name_chains(ledger, chains)
+    for rows, bus in (
+        (programme.balance, np.arange(balances)[:, None]),
+        (fleet.market.rows.reshape(-1, steps), np.array([[market]])),
+    ):
+        ledger.kind[rows] = RowKind.BUS
+        ledger.bus[rows], ledger.row_step[rows] = np.broadcast_arrays(bus, np.arange(steps))
+    ledger.kind[fleet.cars.room] = RowKind.ROOM
+    ledger.bus[fleet.cars.room] = np.arange(len(fleet.cars.fleets))[:, None]
+    ledger.row_step[fleet.cars.room] = np.arange(steps)
+    wandering = _name_plain(ledger)
+    values = values_of(ledger, chains)
+    moving = np.unique(ledger.bus[ledger.row[ledger.kind[ledger.row] == RowKind.CHAIN]])
+    strange_chains = moving[values.strange[moving]]
+    sides = sides_of(ledger)
+    places = places_of(ledger, sides.limit, balances, market)
+    hang_nodes(ledger, places, len(fleet.points.imports))
+    strange = np.concatenate(
+        [
+            np.flatnonzero(sides.strange),
+            chains.rows[strange_chains, 0],
+            np.array(places.clashes, dtype=np.int64),
+        ]
+    )
+    if len(strange) or len(wandering):
+        return strange, wandering
+    hanging = hang(ledger, sides, places, chains, values)
+    if isinstance(hanging, tuple):
+        return hanging
+    return Fitted(
+        ledger=ledger,
+        sides=sides,
+        places=places,
+        chains=chains,
+        values=values,
+        hanging=hanging,
+        forest=hanging.forest,
+        columns=ledger.free,
+        rows=ledger.used,
+        tree=tree,
+        misfits=misfits,
+    )
+
+
+def _name_plain(ledger: Ledger) -> Ints:
+    """Give plain columns the step of the balances they meet; which meet several steps."""
+    at = (ledger.kind[ledger.row] == RowKind.BUS) & (ledger.role[ledger.column] == Role.PLAIN)
+    column, step = ledger.column[at], ledger.row_step[ledger.row[at]]
+    ledger.step[column] = step
+    return np.unique(column[ledger.step[column] != step])
+
+
+def _words(programme: Programme, rows: Ints, columns: Ints) -> list[str]:
+    """What strange rows and columns are, in the words of the park file where those speak of them."""
+    found: list[str] = []
+    for named in programme.named:
+        of_rows = named.side in (Side.ROW_LOWER, Side.ROW_UPPER)
+        strange = np.isin(named.index, rows if of_rows else columns).any(axis=1)
+        found += [named.words[i] for i in np.flatnonzero(strange)]
+    if not found and len(rows):
+        inside = np.unique(programme.matrix[rows[:1]].indices)
+        for named in programme.named:
+            if named.side not in (Side.ROW_LOWER, Side.ROW_UPPER):
+                near = np.isin(named.index, inside).any(axis=1)
+                found += [f"a row of {named.words[i]}" for i in np.flatnonzero(near)[:1]]
+    if not found and len(columns):
+        on = np.isin(columns, programme.integral).any()
+        found = ["decisions" if on else "something that feeds in several steps at once"]
+    if not found and len(rows):
+        found = ["a row that nobody names"]
+    return found[:3]

@@ -1,0 +1,209 @@
+"""What counts over several steps: windows of loads, charges of cars, paid peaks, cycles of a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.fitting.chains import SAME, Chains, ChainValues
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role
+from vpp.plan.fleet.fitting.sides import Sides
+from vpp.plan.programme import Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Windows:
+    """Budgets, shapes (n,), (n, T)."""
+
+    row: Ints
+    bus: Ints
+    columns: Ints
+    """-1 outside."""
+
+    weight: Floats
+    asked: Floats
+    lacking_most: Floats
+    lacking_cost: Floats
+    spare_most: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PaidPeaks:
+    """Peaks, shapes (n,), (n, T), (n, R)."""
+
+    bus: Ints
+    cost: Floats
+    interval: Ints
+    share: Floats
+    least: Floats
+    rows: Ints
+    """-1 where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Days:
+    """Day limits, shape (n,)."""
+
+    row: Ints
+    store: Ints
+    """By its place among the chains."""
+
+    first: Ints
+    end: Ints
+    most: Floats
+
+
+def windows_of(
+    ledger: Ledger, sides: Sides, bus_of: Ints, coefficient: Floats, steps: int
+) -> Windows | Ints:
+    """The budgets, or rows that are none.
+
+    `bus_of` and `coefficient` say where each plain column feeds, and how much, shape (columns,).
+    """
+    rows = np.flatnonzero(sides.budget)
+    number = np.full(len(sides.budget), NOWHERE, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    at = sides.budget[ledger.row] & ~sides.slack[ledger.column]
+    mine, column = number[ledger.row[at]], ledger.column[at]
+    columns = np.full((len(rows), steps), NOWHERE, dtype=np.int64)
+    columns[mine, ledger.step[column]] = column
+    weight, bus = np.zeros(len(rows)), np.full(len(rows), NOWHERE, dtype=np.int64)
+    weight[mine], bus[mine] = ledger.value[at], bus_of[column]
+    wrong = (bus_of[column] != bus[mine]) | (coefficient[column] != -1.0)
+    wrong |= (bus_of[column] == NOWHERE) | (ledger.lower[column] != 0)
+    slacks = sides.slacks
+    of = number[slacks.row]
+    held = of >= 0
+    wrong_slack = np.bincount(
+        of[held], (slacks.value[held] < 0) | (slacks.before[held] > 0), len(rows)
+    )
+    bad = (np.bincount(mine, wrong, len(rows)) > 0) | (wrong_slack > 0)
+    low, high = ledger.row_lower[rows], ledger.row_upper[rows]
+    lacks = np.zeros(len(rows), dtype=bool)
+    lacks[of[held]] = True
+    open_below = np.isneginf(low)
+    bad |= open_below & (lacks | np.isinf(high))
+    if bad.any():
+        strange: Ints = rows[bad]
+        return strange
+    upper = np.where(columns >= 0, ledger.upper[columns], 0.0)
+    most = weight * upper.sum(axis=1)
+    lacking_most, lacking_cost = (
+        np.where(open_below, np.maximum(high, 0.0), 0.0),
+        np.zeros(len(rows)),
+    )
+    some = of[held]
+    holds = np.abs(slacks.value[held]) * ledger.upper[slacks.column[held]]
+    lacking_most[some] = np.minimum(holds, np.maximum(low[some], 0.0))
+    lacking_cost[some] = slacks.price[held]
+    asked = np.where(open_below, high, low)
+    spare = np.where(open_below, 0.0, np.maximum(np.minimum(high, most) - low, 0.0))
+    return Windows(
+        row=rows,
+        bus=bus,
+        columns=columns,
+        weight=weight,
+        asked=asked,
+        lacking_most=lacking_most,
+        lacking_cost=lacking_cost,
+        spare_most=spare,
+    )
+
+
+def peaks_of(ledger: Ledger, sides: Sides, steps: int) -> PaidPeaks | Ints:
+    """The paid peaks, or rows that are none.
+
+    A margin below a peak has rows of its own, in which a column says how far it is used, at a share s of
+    the price p: peak and used are worth what two peaks are, one of every mean at (1 - s)·p, and one of
+    every mean and its margin at s·p.
+    """
+    rows = np.flatnonzero(sides.peak)
+    number = np.full(len(sides.peak), NOWHERE, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    at = sides.peak[ledger.row]
+    counted = at & (ledger.role[ledger.column] == Role.IMPORT)
+    above = at & sides.peaks[ledger.column]
+    row, column = number[ledger.row[above]], ledger.column[above]
+    many = np.bincount(row, minlength=len(rows))
+    alone = np.zeros(len(sides.peaks), dtype=bool)
+    alone[column[many[row] == 1]] = True
+    main = np.full(len(rows), NOWHERE, dtype=np.int64)
+    used = np.full(len(rows), NOWHERE, dtype=np.int64)
+    main[row[alone[column]]] = column[alone[column]]
+    used[row[~alone[column]]] = column[~alone[column]]
+    bad = (many > 2) | (main < 0) | ((many == 2) & (used < 0))
+    bad |= np.bincount(row, ledger.value[above] != 1.0, len(rows)) > 0
+    if bad.any():
+        strange: Ints = rows[bad]
+        return strange
+    keys, of = np.unique(main * 2 + (many == 2), return_inverse=True)
+    cost = ledger.cost[keys // 2].copy()
+    margin_cost = np.zeros(len(ledger.cost))
+    margin_cost[main[used >= 0]] = ledger.cost[used[used >= 0]]
+    has_margin = np.zeros(len(ledger.cost), dtype=bool)
+    has_margin[main[used >= 0]] = True
+    share = np.where(has_margin[keys // 2], margin_cost[keys // 2], 0.0)
+    cost = np.where(keys % 2 == 1, share, cost - share)
+    order = np.argsort(of, kind="stable")
+    first = np.flatnonzero(np.diff(of[order], prepend=-1))
+    rank = np.empty(len(rows), dtype=np.int64)
+    lengths = np.diff(np.append(first, len(rows)))
+    rank[order] = np.arange(len(rows)) - np.repeat(first, lengths)
+    most = int(rank.max(initial=-1)) + 1
+    least = np.full((len(keys), most), -np.inf)
+    table = np.full((len(keys), most), NOWHERE, dtype=np.int64)
+    least[of, rank], table[of, rank] = ledger.row_lower[rows], rows
+    interval = np.full((len(keys), steps), -1, dtype=np.int64)
+    shares = np.zeros((len(keys), steps))
+    mine, imported = number[ledger.row[counted]], ledger.column[counted]
+    step, point = ledger.step[imported], ledger.place[imported]
+    bus = np.full(len(keys), NOWHERE, dtype=np.int64)
+    bus[of[mine]] = point
+    twice = interval.copy()
+    interval[of[mine], step], shares[of[mine], step] = rank[mine], -ledger.value[counted]
+    np.add.at(twice, (of[mine], step), 1)
+    wrong = (bus[of[mine]] != point) | (twice[of[mine], step] > 0) | (ledger.value[counted] >= 0)
+    bad = (np.bincount(mine, wrong, len(rows)) > 0) | (cost[of] < 0)
+    strange = rows[bad]
+    if len(strange):
+        return strange
+    return PaidPeaks(bus=bus, cost=cost, interval=interval, share=shares, least=least, rows=table)
+
+
+def days_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -> Days | Ints:
+    """The day limits, or rows that are none."""
+    rows = np.flatnonzero(sides.day)
+    count = len(rows)
+    number = np.full(len(sides.day), NOWHERE, dtype=np.int64)
+    number[rows] = np.arange(count)
+    at = sides.day[ledger.row]
+    mine, column, value = number[ledger.row[at]], ledger.column[at], ledger.value[at]
+    store = np.zeros(count, dtype=np.int64)
+    store[mine] = ledger.place[column]
+    first, end = np.full(count, np.iinfo(np.int64).max), np.zeros(count, dtype=np.int64)
+    np.minimum.at(first, mine, ledger.step[column])
+    np.maximum.at(end, mine, ledger.step[column] + 1)
+    wrong = ledger.place[column] != store[mine]
+    wrong |= np.abs(value - values.loss[store[mine]]) > SAME * np.abs(value)
+    free = np.zeros(chains.out.shape, dtype=np.int64)
+    free[chains.out >= 0] = ledger.free[chains.out[chains.out >= 0]]
+    ends = np.concatenate(
+        [np.zeros((len(free), 1), dtype=np.int64), np.cumsum(free, axis=1)], axis=1
+    )
+    inside = ends[store, end] - ends[store, np.minimum(first, end)]
+    bad = (np.bincount(mine, wrong, count) > 0) | (inside != np.bincount(mine, minlength=count))
+    order = np.lexsort((first, store))
+    over = (store[order[1:]] == store[order[:-1]]) & (first[order[1:]] < end[order[:-1]])
+    bad[order[1:][over]] = True
+    if bad.any():
+        strange: Ints = rows[bad]
+        return strange
+    return Days(
+        row=rows[order],
+        store=store[order],
+        first=first[order],
+        end=end[order],
+        most=ledger.row_upper[rows[order]],
+    )

@@ -1,0 +1,396 @@
+"""What hangs on which bus, and the forest that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.fitting.chains import Chains, ChainValues
+from vpp.plan.fleet.fitting.counting import Days, PaidPeaks, Windows, days_of, peaks_of, windows_of
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role, RowKind
+from vpp.plan.fleet.fitting.places import Places
+from vpp.plan.fleet.fitting.reach import Reach, reach_of, signs_of
+from vpp.plan.fleet.fitting.sides import Sides
+from vpp.plan.fleet.fitting.stairs import Stairs, stairs_of
+from vpp.plan.fleet.fitting.ways import PartTable, joined, plain_parts, ways_of
+from vpp.plan.fleet.forest import (
+    ROOT,
+    Budgets,
+    Buses,
+    DayLimits,
+    Forest,
+    Parts,
+    Peaks,
+    SoftLevels,
+    Stores,
+)
+from vpp.plan.programme import Ints
+
+Strange = tuple[Ints, Ints]
+"""Rows and columns that fit nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hanging:
+    """The forest, and what its arrays are in the programme."""
+
+    forest: Forest
+    bus: Ints
+    """The forest's bus of each of the places' buses; -1 where it has none. Shape (places,)."""
+
+    park_of: Ints
+    """The bus of each car park that has one of its own, -1 elsewhere; shape (car parks,)."""
+
+    stores: Ints
+    """The chain of each of the forest's stores."""
+
+    windows: Windows
+    window_order: Ints
+    """The window of each of the forest's budgets."""
+
+    parts: PartTable
+    peaks: PaidPeaks
+    peak_order: Ints
+    days: Days
+    day_order: Ints
+    levels: Stairs
+    """Owner: chain · T + step."""
+
+    nets: Stairs
+    """Owner: bus · T + step, by the places' buses."""
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def hang(
+    ledger: Ledger, sides: Sides, places: Places, chains: Chains, values: ChainValues
+) -> Hanging | Strange:
+    """The forest of a ledger whose rows were all recognised; or what is strange still."""
+    balances, steps = ledger.programme.balance.shape
+    market = balances if len(ledger.programme.fleet.market.rows) else NOWHERE
+    bus_of, coefficient = _meets(ledger, places, balances)
+    park_of = _car_parks(ledger, sides, places, bus_of)
+    reach = reach_of(ledger, places, balances, market)
+    windows = windows_of(ledger, sides, bus_of, coefficient, steps)
+    peaks = peaks_of(ledger, sides, steps)
+    days = days_of(ledger, sides, chains, values)
+    strange = [one for one in (windows, peaks, days) if isinstance(one, np.ndarray)]
+    store_bus, homeless = _store_buses(ledger, chains, bus_of, coefficient)
+    strange += [chains.rows[homeless, 0]] if len(homeless) else []
+    if strange:
+        return np.concatenate(strange), _NONE
+    assert not isinstance(windows, np.ndarray)
+    assert not isinstance(peaks, np.ndarray)
+    assert not isinstance(days, np.ndarray)
+    taken = ledger.role != Role.PLAIN
+    taken[windows.columns[windows.columns >= 0]] = True
+    parts = plain_parts(ledger, sides, places, signs_of(places, balances), taken)
+    if isinstance(parts, np.ndarray):
+        return _NONE, parts
+    nets = _net_stairs(ledger, sides, places, steps)
+    levels = _level_stairs(ledger, sides, steps)
+    with_ways = _with_ways(ledger, places, balances, market)
+    table = joined(
+        [
+            ways_of(ledger, places, with_ways, nets, reach),
+            parts,
+            _park_links(ledger, places, park_of, reach),
+        ]
+    )
+    used = np.unique(np.concatenate([table.bus, store_bus[store_bus >= 0], windows.bus, peaks.bus]))
+    above = {places.parent[bus] for bus in used.tolist()} - {ROOT}
+    assert above <= set(used.tolist()) | {market}
+    used = np.unique(np.concatenate([used, np.array(sorted(above), dtype=np.int64)]))
+    number = np.full(len(places.parent), NOWHERE, dtype=np.int64)
+    number[used] = np.arange(len(used))
+    active = np.flatnonzero(store_bus >= 0)
+    stores = active[np.argsort(store_bus[active], kind="stable")]
+    window_order = np.argsort(windows.bus, kind="stable")
+    peak_order = np.argsort(peaks.bus, kind="stable")
+    store_number = np.full(len(store_bus), NOWHERE, dtype=np.int64)
+    store_number[stores] = np.arange(len(stores))
+    day_order = np.argsort(store_number[days.store], kind="stable")
+    forest = Forest(
+        steps=steps,
+        buses=Buses(
+            parent=np.array(
+                [
+                    ROOT if places.parent[b] == ROOT else number[places.parent[b]]
+                    for b in used.tolist()
+                ],
+                dtype=np.int64,
+            ),
+            load_kw=reach.load_kw[used],
+        ),
+        stores=(made := _stores(ledger, chains, values, stores, number[store_bus[stores]], levels))[
+            0
+        ],
+        soft=made[1],
+        budgets=_budgets(ledger, windows, window_order, number),
+        parts=Parts(
+            bus=number[table.bus],
+            here=table.here,
+            up=table.up,
+            least=table.least,
+            most=table.most,
+            cost=table.cost,
+        ),
+        peaks=_peaks(peaks, peak_order, number, table, reach),
+        day_limits=_days(days, day_order, store_number),
+    )
+    return Hanging(
+        forest=forest,
+        bus=number,
+        park_of=park_of,
+        stores=stores,
+        windows=windows,
+        window_order=window_order,
+        parts=table,
+        peaks=peaks,
+        peak_order=peak_order,
+        days=days,
+        day_order=day_order,
+        levels=levels,
+        nets=nets,
+    )
+
+
+def _meets(ledger: Ledger, places: Places, balances: int) -> tuple[Ints, Floats]:
+    """The first balance that each column meets, and what a unit of it feeds there; shapes (columns,)."""
+    at = np.flatnonzero(ledger.kind[ledger.row] == RowKind.BUS)[::-1]
+    bus = np.full(len(ledger.role), NOWHERE, dtype=np.int64)
+    coefficient = np.zeros(len(ledger.role))
+    bus[ledger.column[at]] = ledger.bus[ledger.row[at]]
+    sign = signs_of(places, balances)
+    coefficient[ledger.column[at]] = sign[ledger.bus[ledger.row[at]]] * ledger.value[at]
+    return bus, coefficient
+
+
+def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: Ints) -> Ints:
+    """Give every car park that may be short of room a bus, and move its cars there."""
+    park_of = np.full(len(ledger.programme.fleet.cars.fleets), NOWHERE, dtype=np.int64)
+    short = np.unique(ledger.bus[sides.room])
+    cars = ledger.kind[ledger.row] == RowKind.ROOM
+    row, column = ledger.row[cars], ledger.column[cars]
+    for park in short.tolist():
+        mine = column[ledger.bus[row] == park]
+        park_of[park] = len(places.parent)
+        places.parent.append(int(bus_of[mine[0]]))
+        bus_of[mine] = park_of[park]
+    return park_of
+
+
+def _store_buses(
+    ledger: Ledger, chains: Chains, bus_of: Ints, coefficient: Floats
+) -> tuple[Ints, Ints]:
+    """The bus of each chain that moves, shape (n,), -1 elsewhere; and which move and have none."""
+    chained = ledger.kind[ledger.row] == RowKind.CHAIN
+    moving = np.unique(ledger.bus[ledger.row[chained]])
+    bus = np.full(len(chains.rows), NOWHERE, dtype=np.int64)
+    wrong = np.zeros(len(chains.rows), dtype=bool)
+    for columns, feeds in ((chains.into, -1.0), (chains.out, 1.0)):
+        free = (columns >= 0) & ledger.free[columns]
+        mine, _ = np.nonzero(free)
+        bus[mine] = bus_of[columns[free]]
+        wrong[mine[coefficient[columns[free]] != feeds]] = True
+        wrong[mine[ledger.lower[columns[free]] != 0]] = True
+    met = ledger.degree(ledger.kind[ledger.row] == RowKind.BUS)
+    for columns in (chains.into, chains.out):
+        free = (columns >= 0) & ledger.free[columns]
+        mine, _ = np.nonzero(free)
+        wrong[mine[(met[columns[free]] != 1) | (bus_of[columns[free]] != bus[mine])]] = True
+    homeless = moving[(bus[moving] == NOWHERE) | wrong[moving]]
+    still = np.ones(len(bus), dtype=bool)
+    still[moving] = False
+    bus[still] = NOWHERE
+    return bus, homeless
+
+
+def _net_stairs(ledger: Ledger, sides: Sides, places: Places, steps: int) -> Stairs:
+    at = sides.limit[ledger.row] & (ledger.role[ledger.column] == Role.EXPORT)
+    step = np.zeros(len(ledger.kind), dtype=np.int64)
+    step[ledger.row[at]] = ledger.step[ledger.column[at]]
+    return stairs_of(sides.slacks, sides.limit, places.limit_bus * steps + step, ledger)
+
+
+def _level_stairs(ledger: Ledger, sides: Sides, steps: int) -> Stairs:
+    at = sides.level[ledger.row] & (ledger.role[ledger.column] == Role.LEVEL)
+    owner = np.zeros(len(ledger.kind), dtype=np.int64)
+    column = ledger.column[at]
+    owner[ledger.row[at]] = ledger.place[column] * steps + ledger.step[column]
+    return stairs_of(sides.slacks, sides.level, owner, ledger)
+
+
+def _with_ways(ledger: Ledger, places: Places, balances: int, market: int) -> Ints:
+    """Buses that have an import and an export: points that move, and groups of points."""
+    imports = ledger.programme.fleet.points.imports
+    points = np.flatnonzero(ledger.free[imports].any(axis=1))
+    groups = [bus for bus in places.groups if bus != market]
+    return np.concatenate([points, np.array(groups, dtype=np.int64)])
+
+
+def _park_links(ledger: Ledger, places: Places, park_of: Ints, reach: Reach) -> PartTable:
+    """What car parks of their own draw from their connection points, at most their room."""
+    steps = reach.load_kw.shape[1]
+    short = np.flatnonzero(park_of >= 0)
+    rows = ledger.programme.fleet.cars.room[short]
+    used = ledger.used[rows]
+    most = np.where(used, ledger.row_upper[rows], 0.0)
+    shape = (len(short), steps)
+    back = np.zeros(shape)
+    feeds = (ledger.kind[ledger.row] == RowKind.ROOM) & (ledger.value < 0)
+    number = np.full(len(park_of), NOWHERE, dtype=np.int64)
+    number[short] = np.arange(len(short))
+    row, column = ledger.row[feeds], ledger.column[feeds]
+    at = number[ledger.bus[row]]
+    own = at >= 0
+    np.add.at(back, (at[own], ledger.row_step[row[own]]), ledger.upper[column[own]])
+    return PartTable(
+        bus=park_of[short],
+        here=np.broadcast_to(1.0, shape),
+        up=np.broadcast_to(-1.0, shape),
+        least=-back,
+        most=most,
+        cost=np.zeros(shape),
+        columns=np.full(shape, NOWHERE),
+        imports=np.zeros(len(short), dtype=bool),
+    )
+
+
+def _stores(
+    ledger: Ledger, chains: Chains, values: ChainValues, stores: Ints, bus: Ints, levels: Stairs
+) -> tuple[Stores, SoftLevels]:
+    steps = chains.rows.shape[1]
+
+    def bounds(columns: Ints) -> tuple[Floats, Floats, Floats]:
+        """Least, most and cost, 0 where nothing moves."""
+        free = (columns >= 0) & ledger.free[columns]
+        return (
+            np.where(free, ledger.lower[columns], 0.0),
+            np.where(free, ledger.upper[columns], 0.0),
+            np.where(free, ledger.cost[columns], 0.0),
+        )
+
+    sign = values.sign[stores, None]
+    low, high, cost = bounds(chains.level[stores])
+    least, most = np.where(sign > 0, low, -high), np.where(sign > 0, high, -low)
+    # Kinks within the bounds cut the level into pieces: the main one lies above the last kink.
+    at, rise = (
+        one.reshape(levels.most, len(chains.rows), steps)[:, stores]
+        for one in levels.table(chains.rows.size)
+    )
+    at = np.where(np.isfinite(at), np.clip(at, least, most), -np.inf)
+    main_least = np.maximum(least, at.max(axis=0, initial=-np.inf))
+    soft: list[tuple[Ints, Floats, Floats, Floats]] = []
+    edges = np.concatenate([least[None], np.maximum(at, least)])
+    edges = np.maximum.accumulate(edges, axis=0)
+    dearer = np.flip(np.cumsum(np.flip(rise, axis=0), axis=0), axis=0) if len(rise) else rise
+    for k in range(len(rise)):  # below kink k: all rises from k on are lost for each unit less
+        width = edges[k + 1] - edges[k]
+        some = np.flatnonzero((width > 0).any(axis=1))
+        price = (sign * cost) - dearer[k]
+        soft.append((some, -width[some], np.zeros((len(some), steps)), price[some]))
+    into_least, into_most, into_cost = bounds(chains.into[stores])
+    _, out_most, out_cost = bounds(chains.out[stores])
+    assert not into_least.any()
+    chain = Stores(
+        bus=bus,
+        keep=values.keep[stores],
+        gain=values.gain[stores],
+        loss=values.loss[stores],
+        given=values.given[stores],
+        into_most=into_most,
+        into_cost=into_cost,
+        out_most=out_most,
+        out_cost=out_cost,
+        level_least=main_least,
+        level_most=most,
+        level_cost=sign * cost,
+    )
+    highest, lowest = _free_range(chain)
+    for columns, way, room in (
+        (chains.hot[stores], 1.0, highest - most),
+        (chains.cold[stores], -1.0, least - lowest),
+    ):
+        up = way * sign  # which way it moves the level
+        free = (columns >= 0) & ledger.free[columns]
+        some = np.flatnonzero(free.any(axis=1))
+        # Turned round, what is too hot is a level too low.
+        far = np.where(sign > 0, room, (least - lowest) if way > 0 else (highest - most))
+        size = np.where(free, np.maximum(far, 0.0) + 1.0, 0.0)[some]
+        price = np.where(free, ledger.cost[columns], 0.0)[some]
+        rises = (up > 0)[some]
+        soft.append(
+            (
+                some,
+                np.where(rises, 0.0, -size),
+                np.where(rises, size, 0.0),
+                np.where(rises, price, -price),
+            )
+        )
+    which, low_soft, high_soft, price_soft = (
+        np.concatenate([one[i] for one in soft]) for i in range(4)
+    )
+    order = np.argsort(which, kind="stable")
+    return chain, SoftLevels(
+        store=which[order], least=low_soft[order], most=high_soft[order], cost=price_soft[order]
+    )
+
+
+def _free_range(chain: Stores) -> tuple[Floats, Floats]:
+    """The highest and lowest that each level could be without its bounds, shapes (n, T)."""
+    rising = chain.given + chain.gain[:, None] * chain.into_most
+    falling = chain.given - chain.loss[:, None] * chain.out_most
+    high, low = np.empty_like(rising), np.empty_like(falling)
+    top, bottom = np.zeros((2, len(chain.keep)))
+    for t in range(rising.shape[1]):
+        top, bottom = chain.keep * top + rising[:, t], chain.keep * bottom + falling[:, t]
+        high[:, t], low[:, t] = top, bottom
+    return high, low
+
+
+def _budgets(ledger: Ledger, windows: Windows, order: Ints, number: Ints) -> Budgets:
+    columns = windows.columns[order]
+    shown = columns >= 0
+    steps = columns.shape[1]
+    first = np.argmax(shown, axis=1) if len(columns) else _NONE
+    end = steps - np.argmax(shown[:, ::-1], axis=1) if len(columns) else _NONE
+    return Budgets(
+        bus=number[windows.bus[order]],
+        first=first,
+        end=end,
+        weight=windows.weight[order],
+        asked=windows.asked[order],
+        lacking_most=windows.lacking_most[order],
+        lacking_cost=windows.lacking_cost[order],
+        spare_most=windows.spare_most[order],
+        draw_most=np.where(shown, ledger.upper[columns], 0.0),
+        draw_cost=np.where(shown, ledger.cost[columns], 0.0),
+    )
+
+
+def _peaks(peaks: PaidPeaks, order: Ints, number: Ints, table: PartTable, reach: Reach) -> Peaks:
+    least, interval = peaks.least[order], peaks.interval[order]
+    drawn = reach.drawn_kw[peaks.bus[order]].max(axis=1, initial=0.0)
+    least_most = np.max(np.maximum(least, 0.0), axis=1, initial=0.0)
+    return Peaks(
+        bus=number[peaks.bus[order]],
+        cost=peaks.cost[order],
+        most=drawn + least_most + 1.0,
+        interval=interval,
+        share=peaks.share[order],
+        least=least,
+        counts=table.imports & np.isin(table.bus, peaks.bus),
+    )
+
+
+def _days(days: Days, order: Ints, store_number: Ints) -> DayLimits:
+    return DayLimits(
+        store=store_number[days.store[order]],
+        first=days.first[order],
+        end=days.end[order],
+        most=days.most[order],
+    )
