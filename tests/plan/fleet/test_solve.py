@@ -11,6 +11,7 @@ import pytest
 from benchmarks._forests import harsh_forest, random_forest
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.forest import Duals, Failed, Forest, Infeasible, Ints, Point, Solved
+from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.pick import pick
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
@@ -37,9 +38,7 @@ class Faulty:
         for tree in range(len(trees.roots)):
             picked = pick(forest, buses=trees.of == tree)
             found = by_highs(picked.forest, NEVER)
-            if isinstance(found, Unsolved):
-                iterations[tree] = 0
-            else:
+            if not isinstance(found, Unsolved):
                 picked.put(*found, point, duals)
         self.fault(point, duals, iterations)
         return iterations
@@ -50,11 +49,11 @@ def nothing(point: Point, duals: Duals, iterations: Ints) -> None:
 
 
 def gives_up(point: Point, duals: Duals, iterations: Ints) -> None:
-    iterations[1] = 0
+    point.part[FOREST.parts.bus == 1], duals.bus[1] = 0.0, 0.0
 
 
 def all_give_up(point: Point, duals: Duals, iterations: Ints) -> None:
-    iterations[:] = 0
+    point.part[:], duals.bus[:] = 0.0, 0.0
 
 
 def nan_in_a_point(point: Point, duals: Duals, iterations: Ints) -> None:
@@ -155,3 +154,13 @@ def test_what_neither_finds_in_time_is_told() -> None:
     answer = solve_forest(harsh_forest(1, tied=True), kernels=Faulty(all_give_up), deadline=OVER)
     assert isinstance(answer, Failed)
     assert "ime limit" in answer.reason
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_trees_of_one_bus_are_solved_by_the_kernels_themselves(seed: int) -> None:
+    forest = random_forest(seed, trees=3)
+    answer = solve_forest(forest, kernels=NUMPY, deadline=NEVER)
+    assert isinstance(answer, Solved)
+    assert answer.fallbacks == ()
+    assert answer.cost == pytest.approx(cost(forest), rel=1e-6, abs=1e-6)
+    assert answer.cost - answer.bound <= 1e-6 * (1.0 + abs(answer.cost))

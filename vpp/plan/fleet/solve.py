@@ -4,9 +4,9 @@ r"""A forest solved, and never believed: what the kernels find is certified, and
           \                                          \
            what lacks, as far as bounds say           what lacks, where HiGHS finds no point
 
-A tree fails where it did not converge, where a row is broken (`certify.FEASIBLE`) or where the gap between
-its cost and its Lagrangian bound is above the tolerance, relative to 1 + its cost. `Solved.fallbacks` names
-the roots of those trees.
+A tree fails where a row is broken (`certify.FEASIBLE`) or where the gap between its cost and its Lagrangian
+bound is above the tolerance, relative to 1 + its cost: what converged does not matter, what is proven does.
+`Solved.fallbacks` names the roots of those trees.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Kernels(Protocol):
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
     ) -> Ints:
-        """Write a point and prices of every tree it can solve into `point` and `duals`.
+        """Write a point and prices of every tree, the best it has, into `point` and `duals`.
 
         Returns:
-            The iterations that each tree took, in the order of `Forest.trees`, 0 where it gave up.
+            The iterations that each tree took, in the order of `Forest.trees`.
         """
         ...
 
@@ -88,7 +88,7 @@ def solve_forest(
         ready.forest, point, duals, tolerance=OF_THE_KERNELS * tolerance, deadline=deadline
     )
     found = certify(forest, *ready.restore(point, duals))
-    failed = ~found.holds(tolerance) | (iterations == 0)
+    failed = ~found.holds(tolerance)
     if failed.any():
         mended = _by_highs(forest, found, failed, deadline, workers)
         if not isinstance(mended, Certificate):

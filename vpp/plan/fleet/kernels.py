@@ -1,0 +1,50 @@
+"""The structured solver whole: trees of one bus each by themselves, the others as trees.
+
+What they find is written in the forest's order and units; nothing here says whether it is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from vpp.plan.fleet.alone import Found, solve_alone
+from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
+from vpp.plan.fleet.packing import pack
+from vpp.plan.lp import Deadline
+
+
+class Alone(Protocol):
+    """Solves every bus of a block by itself, in numpy or compiled."""
+
+    def __call__(self, block: Block, *, tolerance: float) -> Found:
+        """What became of each bus."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structured:
+    """Kernels as `solve.solve_forest` takes them."""
+
+    name: str
+    alone: Alone
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        """See `solve.Kernels`."""
+        trees = forest.trees()
+        sizes = np.bincount(trees.of, minlength=len(trees.roots))
+        iterations = np.zeros(len(sizes), dtype=np.int64)
+        packed = pack(forest, trees.roots[sizes == 1])
+        found = [self.alone(block, tolerance=tolerance) for block in packed.blocks]
+        packed.unpack([one.x for one in found], [one.y for one in found], point, duals)
+        for block, one in zip(packed.blocks, found, strict=True):
+            iterations[trees.of[block.bus]] = one.iterations
+        return iterations
+
+
+NUMPY = Structured(name="numpy", alone=solve_alone)
