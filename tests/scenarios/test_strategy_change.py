@@ -171,6 +171,17 @@ def test_the_days_before_are_whole_local_days_that_the_series_hold(small_park: M
         previewing.days_before(replace(file, simulation=None), now, 2)
 
 
+def test_days_played_again_are_learnt_for_once(small_park: MakePark) -> None:
+    file = small_park()
+    sunday = local_day(date(2025, 11, 30), file.park.timezone)
+
+    forecasts = previewing.forecasts_of(file, sunday)
+
+    assert forecasts.retrain.day == "sat"  # before it opens, at eleven of the eve
+    assert forecasts.retrain.hour == 0
+    assert forecasts.candidates_of("power.any") == ("seasonal-baseline",)
+
+
 def test_a_preview_plans_to_the_end_of_tomorrow_where_the_live_plan_does_not(
     changed: tuple[Played, Seen, Path],
 ) -> None:

@@ -212,6 +212,11 @@ def test_what_is_known_is_the_newest_version_issued_by_then_and_nothing_later(
             assert clash
     if not store.has(PRICE):
         return
+    for i in range(-5, 13):
+        start, moments = MIDNIGHT + i * QUARTER, [MIDNIGHT + at * QUARTER for at in range(-1, 7)]
+        one = Horizon(start, QUARTER, 1)
+        each = [store.known(PRICE, one, at).values[0] for at in moments]
+        np.testing.assert_array_equal(store.known_when(PRICE, start, QUARTER, moments), each)
     expected: list[float | None] = []
     for i in range(8):
         seen = [key for key in accepted if key[0] == i and key[1] <= by]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -138,6 +138,14 @@ class SeriesStore:
         if each > 1:
             values = np.repeat(values, each)[first % each :][: horizon.steps]
         return Profile(horizon, values)
+
+    def known_when(
+        self, series_id: str, start: datetime, step: timedelta, moments: Sequence[datetime]
+    ) -> Floats:
+        """One step's value as anyone could know it at each of `moments`, shape (moments,); raises as `known`."""
+        series = self._get(series_id)
+        first, each = _place_of(series, Horizon(start, step, 1))
+        return series.versions(first // each, np.array([_us(one) for one in moments], np.int64))
 
     def course(self, series_id: str) -> Profile:
         """All values as they were issued last, from the first step to the last, NaN between.
@@ -287,6 +295,16 @@ class _Series:
                 if at:
                     values[index - first] = versions[at - 1][2]
         return values
+
+    def versions(self, index: int, by_us: Ints) -> Floats:
+        """The number at a grid index as known at each of several moments, NaN where it was not."""
+        at = index - self.first
+        if not 0 <= at < self.numbers.size or self.known_us[at] == _NEVER:
+            return np.full(by_us.size, np.nan)
+        versions = [*self.older.get(index, ()), self._newest(index)]
+        newest = np.searchsorted([known_us for known_us, _, _ in versions], by_us, side="right")
+        numbers = np.array([np.nan, *(number for _, _, number in versions)])
+        return numbers[newest]
 
     def _make_room(self, low: int, high: int, indices: Ints) -> Ints:
         """Let the arrays reach from `low` to `high`; give the positions of `indices` in them."""

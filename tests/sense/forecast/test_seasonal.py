@@ -67,6 +67,25 @@ def expected(
     return [float(value) for value in forecast.expected.values]
 
 
+def test_two_calendars_on_one_horizon_are_two_forecasts() -> None:
+    """What is kept of a horizon is kept for one calendar: on a holiday plants rest, elsewhere they work."""
+    store = a_store(
+        "power.load",
+        lambda local: -10.0 if local.weekday() == 6 else -100.0,
+        first=date(2025, 11, 3),
+        last=date(2025, 11, 27),
+    )
+    friday = a_day(date(2025, 11, 28))
+
+    here = expected(store, "power.load", friday, friday.start)
+    there = expected(
+        store, "power.load", friday, friday.start, holidays=frozenset([date(2025, 11, 28)])
+    )
+
+    assert (set(here), set(there)) == ({-100.0}, {-10.0})
+    assert expected(store, "power.load", friday, friday.start) == here
+
+
 def test_each_day_type_repeats_itself() -> None:
     def load(local: datetime) -> float:
         return -{5: 50.0, 6: 10.0}.get(local.weekday(), 100.0)

@@ -14,7 +14,7 @@ from vpp.model.forecastscore import ScoreSums
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
 from vpp.sense.forecast.scores import score
-from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_value, sums_of
+from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_values, sums_of
 from vpp.sense.series import SeriesStore
 
 STOCKHOLM = Calendar(zone=ZoneInfo("Europe/Stockholm"))
@@ -124,14 +124,14 @@ def test_the_naive_forecast_is_the_newest_known_day_of_the_same_type(
         source="test",
     )
 
-    value = naive_value(
+    (value,) = naive_values(
         store,
         "power.a",
         datetime(2025, 12, 8, 8, tzinfo=UTC),
         QUARTER,
         calendar=STOCKHOLM,
         same_day_type=same_day_type,
-        issued_at=datetime.fromisoformat(issued + "+00:00"),
+        issued_at=[datetime.fromisoformat(issued + "+00:00")],
     )
 
     assert value == pytest.approx(expected, nan_ok=True)

@@ -97,6 +97,9 @@ def test_a_learnt_series_is_forecast_by_its_model(fed: Plant) -> None:
 
     assert found["power.office-base"] is flat
     assert found["power.metal-machining"].model == "seasonal-baseline/1"
+    # Nobody works out what would stand in for a model that forecasts.
+    assert "power.office-base" not in fed.desk.spreads
+    assert "power.metal-machining" in fed.desk.spreads
 
 
 def test_an_ill_forecaster_costs_its_models_only_and_says_so_once(

@@ -45,6 +45,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ class Calibration:
     def apply(self, fan: Floats, horizon: Horizon, calendar: Calendar) -> Floats:
         """The fan (levels, steps), issued for `horizon`, moved; not falling along the levels."""
         leads = np.minimum(np.arange(horizon.steps), self.by_lead.shape[1] - 1)
-        shift = self.by_lead[:, leads] + _at_clock(self.by_clock, _Clock(horizon, calendar))
+        shift = self.by_lead[:, leads] + _at_clock(self.by_clock, _clock_of(horizon, calendar))
         # As much as is more likely true than chance: James & Stein's shrinkage, shift by shift.
         shift = shift**3 / (shift**2 + self.noise[:, None] ** 2)
         scale = _scale(fan, self.least_scale)
@@ -170,7 +171,7 @@ def calibrate(
     least = _NARROW * float(np.median(wide[wide > 0])) / _SIGMAS
     scale = _scale(fan, least)
     missed = (track.actual - fan) / np.where(scale > 0, scale, np.nan)
-    clocks = [_Clock(track.starts(i), calendar) for i in range(len(track.origins))]
+    clocks = [_clock_of(track.starts(i), calendar) for i in range(len(track.origins))]
     seen = _Misses(
         missed=missed,
         # Neighbouring steps miss alike: one an hour, another quarter of it in each row, is enough.
@@ -226,7 +227,7 @@ def calibrated_track(
 def _scale(fan: Floats, least: float) -> Floats:
     """The local scale of a fan (levels, …): a standard deviation, were it normal; 0 where certain."""
     wide = np.maximum((fan[-1] - fan[0]) / _SIGMAS, least)
-    return np.where((fan == 0).all(axis=0), 0.0, wide)
+    return np.where(fan.any(axis=0), wide, 0.0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -313,7 +314,7 @@ def _variance_of_sum(by_day: Floats) -> float:
 
 
 class _Clock:
-    """What the clock shows at each step of a horizon."""
+    """What the clock shows at each step of a horizon; nobody writes into its arrays."""
 
     def __init__(self, horizon: Horizon, calendar: Calendar) -> None:
         self.day, slot = clock(horizon, calendar.zone)
@@ -327,6 +328,12 @@ class _Clock:
         self.group: Ints = self.resting * _BLOCKS + np.minimum(
             self.block.astype(np.int64), _BLOCKS - 1
         )
+
+
+@lru_cache(maxsize=128)
+def _clock_of(horizon: Horizon, calendar: Calendar) -> _Clock:
+    """Kept: all series of a plan lie on one horizon, and the origins of all their tracks are the same."""
+    return _Clock(horizon, calendar)
 
 
 def _at_clock(by_clock: Floats, at: _Clock) -> Floats:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -124,16 +125,26 @@ def _range_of(values: Floats) -> Floats:
     return np.broadcast_to(above[:, None, None], (len(LEVELS), len(DayType), _SLOTS)).copy()
 
 
+@lru_cache(maxsize=64)
 def _places(horizon: Horizon, calendar: Calendar) -> tuple[Ints, Ints]:
-    """Type of day, as `DayType` counts them, and local quarter-hour of each step."""
+    """Type of day, as `DayType` counts them, and local quarter-hour of each step. Read-only.
+
+    Kept, as all series of a plan lie on one horizon.
+    """
     order = list(DayType)
     local = [start.astimezone(calendar.zone) for start in horizon.starts()]
     kind = {day: order.index(calendar.day_type(day)) for day in {at.date() for at in local}}
     kinds = np.array([kind[at.date()] for at in local])
-    return kinds, np.array([at.hour * 4 + at.minute // 15 for at in local])
+    slots = np.array([at.hour * 4 + at.minute // 15 for at in local])
+    kinds.setflags(write=False)
+    slots.setflags(write=False)
+    return kinds, slots
 
 
+@lru_cache(maxsize=8)
 def _day_numbers(horizon: Horizon, calendar: Calendar) -> Ints:
-    """Which local day each step lies on, counted from the first one."""
-    first = local_date(horizon.start, calendar.zone).toordinal()
-    return np.array([at.astimezone(calendar.zone).toordinal() - first for at in horizon.starts()])
+    """Which local day each step lies on, counted from the first one. Read-only; kept as `_places` is."""
+    zone, first = calendar.zone, local_date(horizon.start, calendar.zone).toordinal()
+    days = np.array([at.astimezone(zone).toordinal() - first for at in horizon.starts()])
+    days.setflags(write=False)
+    return days

@@ -6,6 +6,7 @@ day of the same type that was known at the issue (of any day, for series that ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -71,7 +72,7 @@ def meter_noise(store: SeriesStore, series_id: str, until: datetime, now: dateti
     return METER_NOISE * float(np.nanmax(np.abs(values), initial=0.0))
 
 
-def naive_value(
+def naive_values(
     store: SeriesStore,
     series_id: str,
     start: datetime,
@@ -79,13 +80,16 @@ def naive_value(
     *,
     calendar: Calendar,
     same_day_type: bool,
-    issued_at: datetime,
-) -> float:
-    """What the naive forecast said at `issued_at` of the step that begins at `start`; NaN where nothing.
+    issued_at: Sequence[datetime],
+) -> Floats:
+    """What the naive forecast said of the step that begins at `start`, at each of the moments `issued_at`.
+
+    Shape (moments,), NaN where it had nothing to say.
 
     Raises:
         DataError: No such series, or it does not lie on the grid of the step.
     """
+    values = np.full(len(issued_at), np.nan)
     local = start.astimezone(calendar.zone)
     kind = calendar.day_type(local.date())
     for back in range(1, NAIVE_DAYS + 1):
@@ -95,7 +99,8 @@ def naive_value(
         moment = same_clock_time(day, local.time(), calendar.zone)
         if moment is None:
             continue
-        value = float(store.known(series_id, Horizon(moment, step, 1), issued_at).values[0])
-        if not np.isnan(value):
-            return value
-    return float("nan")
+        found = store.known_when(series_id, moment, step, issued_at)
+        values = np.where(np.isnan(values), found, values)
+        if not np.isnan(values).any():
+            break
+    return values

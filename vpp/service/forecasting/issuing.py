@@ -43,17 +43,19 @@ async def issue(
     """
     desk = plant.desk
     names = list(dict.fromkeys([*needed, *series_watched(plant)]))
-    unmodelled, lacking = by_baseline(plant, names, horizon, now)
-    lent = {name: lacking[name] for name in needed if name in lacking}
-    unmodelled |= by_neighbours(plant, lent, unmodelled, now)
+    unlearnt = [name for name in names if not desk.has_learnt(name)]
+    unmodelled, borrowed = _unmodelled(plant, unlearnt, names, needed, horizon, now)
     answer = await _ask(plant, names, unmodelled, needed, horizon, now)
+    forsaken = [name for name in names if name not in answer.forecasts and desk.has_learnt(name)]
+    standing_in, borrowed_too = _unmodelled(plant, forsaken, names, needed, horizon, now)
+    desk.borrowed = borrowed | borrowed_too
     forecasts = {}
     for name in names:
         if name in answer.forecasts:
             forecasts[name] = answer.forecasts[name]
-        elif name in unmodelled and desk.has_learnt(name):
-            standing_in = unmodelled[name]
-            forecasts[name] = replace(standing_in, model=standing_in.model + STAND_IN)
+        elif name in standing_in:
+            one = standing_in[name]
+            forecasts[name] = replace(one, model=one.model + STAND_IN)
         elif name in unmodelled:
             forecasts[name] = unmodelled[name]
     bounds = bounds_of(plant.file.park)
@@ -63,6 +65,26 @@ async def issue(
     plant.forecasts = tuple(forecasts.values())
     await keep(plant, plant.forecasts, now)
     return forecasts
+
+
+def _unmodelled(
+    plant: Plant,
+    names: Sequence[str],
+    all_names: Sequence[str],
+    needed: Sequence[str],
+    horizon: Horizon,
+    now: datetime,
+) -> tuple[dict[str, Forecast], set[str]]:
+    """Forecasts of `names` without a model: by the baseline, and where a plan needs one, by neighbours.
+
+    And which are by neighbours.
+    """
+    found, lacking = by_baseline(plant, names, horizon, now)
+    lent = {name: lacking[name] for name in needed if name in lacking}
+    if not lent:
+        return found, set()
+    lenders, _ = by_baseline(plant, [n for n in all_names if n not in found], horizon, now)
+    return found | by_neighbours(plant, lent, lenders | found, now), set(lent)
 
 
 async def _ask(

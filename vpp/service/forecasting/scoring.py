@@ -21,7 +21,7 @@ from vpp.model.forecast import Forecast
 from vpp.model.forecastscore import ScoreKey, ScoreSums
 from vpp.model.horizon import Horizon
 from vpp.model.time import EPOCH, QUARTER, latest_boundary, local_date, local_moment
-from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_value, sums_of
+from vpp.sense.forecast.tally import bucket_of, meter_noise, naive_values, sums_of
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
@@ -153,21 +153,18 @@ def _scored(
         cases[key].append((one, step))
     found = {}
     for key, those in cases.items():
-        naive = [
-            naive_value(
-                plant.series,
-                name,
-                start,
-                QUARTER,
-                calendar=calendar,
-                same_day_type=by_day_type,
-                issued_at=one.issued_at,
-            )
-            for one, _ in those
-        ]
+        naive = naive_values(
+            plant.series,
+            name,
+            start,
+            QUARTER,
+            calendar=calendar,
+            same_day_type=by_day_type,
+            issued_at=[one.issued_at for one, _ in those],
+        )
         fan = np.array([one.quantiles[:, step] for one, step in those if one.quantiles is not None])
         actual = np.full(len(those), value)
-        found[key] = sums_of(fan.T, actual, np.array(naive), noise=noise)
+        found[key] = sums_of(fan.T, actual, naive, noise=noise)
     return found
 
 

@@ -77,7 +77,6 @@ def by_neighbours(
                 severity=Severity.WARNING,
                 series_id=name,
             )
-    plant.desk.borrowed = set(found)
     return found
 
 

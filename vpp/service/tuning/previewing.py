@@ -25,6 +25,7 @@ from vpp.model.time import QUARTER, Interval, isoformat, local_date, local_day
 from vpp.service.backtest.asked import SERIES_BEYOND, BacktestOptions
 from vpp.service.forecasting.schema import ForecastsSection
 from vpp.service.park.parkfile import ParkFile
+from vpp.service.park.schematypes import DAYS
 from vpp.service.plant import Plant
 from vpp.service.solving.warmchild import Failed, WarmChild
 from vpp.service.strategies.strategies import Strategies
@@ -49,9 +50,7 @@ EVERY = timedelta(hours=1)
 STEP = QUARTER
 """How often devices are steered in it, and how finely they live."""
 
-FORECASTS = ForecastsSection.model_validate(
-    {"series": [{"match": "*", "candidates": ["seasonal-baseline"]}]}
-)
+FORECASTS = {"series": [{"match": "*", "candidates": ["seasonal-baseline"]}]}
 """Of the back-test, under both versions: models that learn would take a third of its time."""
 
 PLAN_HARD_S = 120.0
@@ -243,7 +242,7 @@ async def both_lives(
     from vpp.service.backtest.compare import compare
     from vpp.service.backtest.living import Variant
 
-    played = replace(file, forecasts=FORECASTS)
+    played = replace(file, forecasts=forecasts_of(file, span))
     variants = [
         Variant(name="old", file=replace(played, strategies=old)),
         Variant(name="new", file=replace(played, strategies=new)),
@@ -253,6 +252,13 @@ async def both_lives(
     )
     first, second = (await compare(variants, options, progress=progress)).lives
     return first, second
+
+
+def forecasts_of(file: ParkFile, span: Interval) -> ForecastsSection:
+    """How the back-test forecasts: learnt as it opens, and not again before a week is over."""
+    opens_on = local_date(span.start, file.park.timezone) - timedelta(days=1)
+    retrain = {"day": DAYS[opens_on.weekday()], "hour": 0}
+    return ForecastsSection.model_validate(FORECASTS | {"retrain": retrain})
 
 
 def days_before(file: ParkFile, now: datetime, days: int) -> Interval:
