@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.forest import Forest
 from vpp.plan.fleet.layout import Layout, Rows
 from vpp.plan.fleet.matrix import Frame, times
 
@@ -28,3 +31,15 @@ def dense(block: Block, bus: int) -> Floats:
     size = block.layout.size
     frame = Frame.of(block.take(np.full(size, bus)))
     return flat(times(frame, np.eye(size))).T
+
+
+def crowded(forest: Forest, times: int) -> Forest:
+    """Every store so many times."""
+    stores = forest.stores
+    many = {field.name: getattr(stores, field.name).repeat(times, 0) for field in fields(stores)}
+    return replace(
+        forest,
+        stores=replace(stores, **many),
+        soft=replace(forest.soft, store=forest.soft.store * times),
+        day_limits=replace(forest.day_limits, store=forest.day_limits.store * times),
+    )

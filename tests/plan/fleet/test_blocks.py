@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks._forests import random_forest
+from tests.plan.fleet.packed import crowded
 from vpp.errors import DataError
 from vpp.plan.fleet.blocks import NOBODY, blank
 from vpp.plan.fleet.forest import Duals, Forest, Point
@@ -20,11 +21,9 @@ def unpacked(forest: Forest, share: float) -> tuple[Point, Duals]:
     """The point at so much of every column's room, and duals of 1 at scaled costs."""
     packed = pack(forest)
     point, duals = blank(forest)
-    ones = [
-        Rows(*(np.ones_like(rows) for rows in block.layout.rows(len(block.bus))))
-        for block in packed.blocks
-    ]
-    packed.unpack([share * block.u for block in packed.blocks], ones, point, duals)
+    for block in packed.blocks:
+        ones = Rows(*(np.ones_like(rows) for rows in block.layout.rows(len(block.bus))))
+        packed.unpack(block, share * block.u, ones, point, duals)
     return point, duals
 
 
@@ -42,12 +41,8 @@ def test_scaled_costs_times_their_scale_are_the_costs_of_the_forest() -> None:
     whole = written(forest)
     packed = pack(forest)
     point, duals = blank(forest)
-    packed.unpack(
-        [block.c * block.scale[:, None] for block in packed.blocks],
-        [block.right for block in packed.blocks],
-        point,
-        duals,
-    )
+    for block in packed.blocks:
+        packed.unpack(block, block.c * block.scale[:, None], block.right, point, duals)
     floors = unpacked(forest, 0.0)[0]
     cost = whole.columns(point) - whole.columns(floors)
     spare = np.flatnonzero(whole.columns(floors) != 0)
@@ -73,18 +68,6 @@ def test_every_bus_of_a_tree_has_the_scale_that_brings_its_usual_price_near_a_tw
     block = pack(dearer).blocks[0]
     price = np.abs(block.layout.split(block.c).part[0])
     assert USUAL / 10 < np.quantile(price[price > 0], 0.25) < 10 * USUAL
-
-
-def crowded(forest: Forest, times: int) -> Forest:
-    """Every store so many times."""
-    stores = forest.stores
-    many = {field.name: getattr(stores, field.name).repeat(times, 0) for field in fields(stores)}
-    return replace(
-        forest,
-        stores=replace(stores, **many),
-        soft=replace(forest.soft, store=forest.soft.store * times),
-        day_limits=replace(forest.day_limits, store=forest.day_limits.store * times),
-    )
 
 
 def test_places_of_nobody_are_held_at_nothing_and_owe_nothing() -> None:

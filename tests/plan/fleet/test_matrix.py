@@ -22,6 +22,7 @@ def test_what_a_packed_point_leaves_of_its_rows_is_what_the_written_matrix_leave
     whole, packed = written(forest), pack(forest)
     dice = np.random.default_rng(seed)
     x = [dice.uniform(0, 1, block.u.shape) * block.u for block in packed.blocks]
+    point, duals = blank(forest)
     left = []
     for block, columns in zip(packed.blocks, x, strict=True):
         slacks = block.layout.split(columns)
@@ -29,12 +30,9 @@ def test_what_a_packed_point_leaves_of_its_rows_is_what_the_written_matrix_leave
         slacks.rest[...] = 0
         rows = times(Frame.of(block), columns)
         left.append(Rows(*(r - a for r, a in zip(block.right, rows, strict=True))))
-    point, duals = blank(forest)
-    unscaled = [
-        Rows(*((group.T / block.scale).T for group in rows))
-        for rows, block in zip(left, packed.blocks, strict=True)
-    ]
-    packed.unpack(x, unscaled, point, duals)
+    for block, columns, rows in zip(packed.blocks, x, left, strict=True):
+        unscaled = Rows(*((group.T / block.scale).T for group in rows))
+        packed.unpack(block, columns, unscaled, point, duals)
     programme = whole.programme
     lower = np.where(np.isneginf(programme.row_lower), programme.row_upper, programme.row_lower)
     expected = whole.duals(lower - programme.matrix @ whole.columns(point))

@@ -25,6 +25,7 @@ from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.matrix import Frame, times, transposed
 from vpp.plan.fleet.newton import Iterate, Work
 from vpp.plan.fleet.normal import factor, solve
+from vpp.plan.lp import Deadline
 
 AT_ONCE = 6
 """Buses whose arrays are worked on together."""
@@ -42,6 +43,7 @@ class End(IntEnum):
     CONVERGED = 0
     STALLED = 1
     BROKEN = 2
+    LATE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,22 +60,25 @@ class Found:
     iterations: Ints
 
 
-def solve_alone(block: Block, *, tolerance: float) -> Found:
+def solve_alone(block: Block, *, tolerance: float, deadline: Deadline) -> Found:
     """Solve every bus of a block by itself.
 
     Args:
         block: Its buses have no parent.
         tolerance: Of the gap, relative to 1 + |cost| at scaled costs.
+        deadline: No bus is begun after it.
     """
     count = len(block.bus)
     found = Found(
         x=np.zeros(block.u.shape),
         y=block.layout.rows(count),
-        end=np.full(count, End.STALLED, dtype=np.int64),
+        end=np.full(count, End.LATE, dtype=np.int64),
         iterations=np.zeros(count, dtype=np.int64),
     )
     with np.errstate(all="ignore"):  # what breaks is found by its value
         for first in range(0, count, AT_ONCE):
+            if deadline.passed:
+                break
             _run(block, slice(first, min(first + AT_ONCE, count)), tolerance, found)
     return found
 

@@ -8,7 +8,6 @@ their rows a right side of 0, and their coefficients are 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -125,18 +124,18 @@ class Blocks:
     forest: Forest
     blocks: tuple[Block, ...]
 
-    def unpack(self, x: Sequence[Floats], y: Sequence[Rows], point: Point, duals: Duals) -> None:
-        """Write what a solver found for every block into `point` and `duals` (of `blank`).
+    def unpack(self, block: Block, x: Floats, y: Rows, point: Point, duals: Duals) -> None:
+        """Write what a solver found for one of the blocks into `point` and `duals` (of `blank`).
 
         Args:
-            x: For every block its columns, from 0 to u, shape (B, C).
-            y: For every block its duals at scaled costs.
+            block: One of `blocks`.
+            x: Its columns, from 0 to u, shape (B, C).
+            y: Its duals at scaled costs.
             point: Gets the columns in the forest's order and units.
             duals: Gets the rows' prices, in money.
         """
-        for block, columns, rows in zip(self.blocks, x, y, strict=True):
-            _unpack_columns(self.forest, block, columns, point)
-            _unpack_rows(block, rows, duals)
+        _unpack_columns(self.forest, block, x, point)
+        _unpack_rows(block, y, duals)
 
 
 def blank(forest: Forest) -> tuple[Point, Duals]:
