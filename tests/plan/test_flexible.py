@@ -16,6 +16,7 @@ from vpp.model.resource import WORKDAYS, OnOffRules
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.plan.compile import build
+from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.view import PaidPeak
 
 HOUR = timedelta(hours=1)
@@ -316,6 +317,54 @@ def test_a_machine_runs_at_its_least_power_or_not_at_all(lab: Any) -> None:
     assert lab.power(schedule, "pump").tolist() == [-6, -6, 0, 0]
     assert schedule.on[ResourceId("pump")].tolist() == [True, True, False, False]
     assert schedule.cost_by_cause["starts"] == pytest.approx(0.5)
+
+
+def test_a_relaxation_knows_what_one_start_costs(lab: Any) -> None:
+    rules = OnOffRules(min_power_kw=6.0, start_cost=0.5)
+    pump = lab.flexible("pump", lab.window("12:00", "16:00", 12), on_off=rules)
+    view = lab.view(pump, price=[0.1] * 4, readings=[lab.reading("pump")])
+    programme = build(view, lab.terms(view), limit_excess_price_per_kwh=lab.excess_per_kwh)
+
+    relaxed = solve_lp(programme, {}, Deadline(lambda: 0.0, 1e6))
+
+    assert isinstance(relaxed, LpSolution)
+    assert relaxed.cost == pytest.approx(12 * 0.1 + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("hours", "said", "more", "starts", "draws"),
+    [
+        pytest.param(
+            [("12:00", "14:00"), ("14:00", "16:00")], {}, {}, 1, [0, -10, -10, 0],
+            id="one that works on into its next window",
+        ),
+        pytest.param(
+            [("12:00", "16:00")], {"phase": RunPhase.RUNNING}, {}, 0, [-10, 0, 0, 0],
+            id="one that runs already",
+        ),
+        pytest.param(
+            [("12:00", "16:00")], {}, {"unserved_cost_per_unit": 0.2}, 0, [0, 0, 0, 0],
+            id="one whose work is worth no start",
+        ),
+    ],
+)  # fmt: skip
+def test_no_start_is_paid_that_is_none(
+    lab: Any,
+    hours: list[tuple[str, str]],
+    said: dict[str, Any],
+    more: dict[str, Any],
+    starts: int,
+    draws: list[float],
+) -> None:
+    windows = [lab.window(first, end, 10) for first, end in hours]
+    pump = lab.flexible(
+        "pump", *windows, on_off=OnOffRules(min_power_kw=10.0, start_cost=3.0), **more
+    )
+
+    schedule = planned(lab, pump, price=[0.4, 0.1, 0.1, 0.4], said=said)
+
+    assert lab.power(schedule, "pump").tolist() == draws
+    assert schedule.cost_by_cause.get("starts", 0.0) == pytest.approx(3.0 * starts)
 
 
 @pytest.mark.parametrize(

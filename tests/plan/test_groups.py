@@ -93,11 +93,12 @@ def test_feeding_gives_the_others_of_a_group_no_room(lab: Any) -> None:
 
 def test_a_call_makes_room(lab: Any) -> None:
     # Mill and pump may draw 100 kW together; only while the mill is called may the pump run.
+    # It is called in the dearest hour.
     schedule = planned(
         lab,
         lab.process("mill"),
         pump(lab, "a", 0, value_per_unit=9.0),
-        price=[0.1] * 3,
+        price=[0.1, 0.2, 0.1],
         shared={"max_draw_kw": 100.0},
     )
 

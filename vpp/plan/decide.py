@@ -63,8 +63,8 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What is known about the decisions of a part."""
+class Found:
+    """What is known about the decisions of a part, or of anything small."""
 
     values: Floats | None
     """Of its integral columns; None where nothing was found in time."""
@@ -74,14 +74,17 @@ class _Found:
 
     bound: float
 
+    x: Floats | None = None
+    """All of its columns, where it was searched alone and something was found."""
+
     @property
     def gap(self) -> float:
         return max(self.cost - self.bound, 0.0)
 
-    def better_of(self, other: _Found) -> _Found:
+    def better_of(self, other: Found) -> Found:
         """The cheaper decisions, with the higher bound."""
         one = self if self.cost <= other.cost else other
-        return _Found(one.values, one.cost, max(self.bound, other.bound))
+        return Found(one.values, one.cost, max(self.bound, other.bound), one.x)
 
 
 def by_parts(
@@ -187,29 +190,29 @@ def _open_parts(programme: Programme, relaxed: LpSolution) -> Iterator[_Open]:
             yield _Open(part, mine, int(undecided.sum()), float(part.programme.cost @ x))
 
 
-def _known(one: _Open, tried: LpSolution | None) -> _Found:
+def _known(one: _Open, tried: LpSolution | None) -> Found:
     """What a plan says about a part before it is searched."""
     if tried is None:
-        return _Found(None, np.inf, one.linear)
+        return Found(None, np.inf, one.linear)
     x = tried.x[one.part.columns]
-    return _Found(np.round(x[one.integral]), float(one.part.programme.cost @ x), one.linear)
+    return Found(np.round(x[one.integral]), float(one.part.programme.cost @ x), one.linear)
 
 
 def _searched(
     parts: list[_Open],
     relaxed: LpSolution,
-    found: list[_Found],
+    found: list[Found],
     *,
     allowed: float,
     deadline: Deadline,
     workers: Workers,
-) -> list[_Found]:
+) -> list[Found]:
     """The best of each part, so that their gaps add up to what is allowed where time permits."""
     each = allowed / max(len(parts), 1)
     for i, one in enumerate(parts):
         if not one.undecided and found[i].gap > each:
             values = np.round(relaxed.x[one.part.columns][one.integral])
-            found[i] = _Found(values, one.linear, one.linear)
+            found[i] = Found(values, one.linear, one.linear)
     for share in (FIRST_ROUND, 1.0):
         stragglers = [i for i, one in enumerate(found) if one.gap > each]
         if not stragglers or sum(one.gap for one in found) <= allowed:
@@ -227,13 +230,30 @@ def _searched(
     return found
 
 
-def _search(one: _Open, allowed: float, time_limit_s: float, deadline: Deadline) -> _Found:
+def _search(one: _Open, allowed: float, time_limit_s: float, deadline: Deadline) -> Found:
     """Search one part until its gap is `allowed`, or its time is up."""
-    programme = one.part.programme
+    return search_alone(
+        one.part.programme,
+        one.integral,
+        about=one.linear,
+        allowed=allowed,
+        time_limit_s=min(time_limit_s, deadline.left_s),
+    )
+
+
+def search_alone(
+    programme: LinearProgramme,
+    integral: NDArray[np.bool_],
+    *,
+    about: float,
+    allowed: float,
+    time_limit_s: float,
+) -> Found:
+    """Search a small programme that costs `about`, and never less, until its gap is `allowed`: absolute."""
     # HiGHS knows relative gaps only, and a part may cost next to nothing: a column that stands at 1
     # and costs enough makes an absolute gap of the relative one.
     room = ROOM * max(allowed, LEAST_GAP)
-    constant = room - one.linear
+    constant = room - about
     result = _milp(
         LinearProgramme(
             cost=np.append(programme.cost, constant),
@@ -243,16 +263,17 @@ def _search(one: _Open, allowed: float, time_limit_s: float, deadline: Deadline)
             row_lower=programme.row_lower,
             row_upper=programme.row_upper,
         ),
-        np.append(one.integral, False),
+        np.append(integral, False),
         gap=allowed / room,
-        time_limit_s=min(time_limit_s, deadline.left_s),
+        time_limit_s=time_limit_s,
     )
-    bound = one.linear
+    bound = about
     if result.mip_dual_bound is not None and np.isfinite(result.mip_dual_bound):
         bound = max(bound, float(result.mip_dual_bound) - constant)
     if result.x is None:
-        return _Found(None, np.inf, bound)
-    return _Found(np.round(result.x[:-1][one.integral]), float(result.fun) - constant, bound)
+        return Found(None, np.inf, bound)
+    x = result.x[:-1]
+    return Found(np.round(x[integral]), float(result.fun) - constant, bound, x)
 
 
 def _milp(

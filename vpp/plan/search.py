@@ -2,7 +2,9 @@
 
     relax
       ▼
-    fix last plan's decisions (the rest rounded), solve ──▶ gap small? ───▶ done
+    fix last plan's decisions (the rest rounded), solve, or
+    where nothing is announced what each machine does at
+    the relaxation's prices (`machines.py`) ──▶ gap small? ───────────────▶ done
       │ no
       ▼
     relaxation whole already? ────────────────────────────────────────────▶ done
@@ -48,6 +50,7 @@ from vpp.plan.decide import NO_PAIRS, Chosen, by_parts, whole
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.kinds.start import Start
 from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, solve_lp
+from vpp.plan.machines import at_prices
 from vpp.plan.parts import ALONE, Workers
 from vpp.plan.programme import Ints, Programme
 
@@ -83,15 +86,20 @@ def search(
     search_until = Deadline(deadline.stopwatch, deadline.moment - spare_s)
     bound = relaxed.cost
     whole_already = relaxed.chosen(programme)
-    best: LpAnswer = Unsolved(reason="no plan tried")
     rounded = near(programme, relaxed.x, horizon, announced)
+    best: LpAnswer = Unsolved(reason="no plan tried")
     if announced.spans and rounded != whole_already:
         if guessed is not None and rounded == guess:
             best = _repaired(programme, guessed.answer(), deadline, workers)
         else:
             best = _fixed(programme, rounded, deadline, workers)
-        if _close(best, bound, gap):
-            return _found(best, bound)
+    elif whole_already is None:
+        rounded = at_prices(
+            programme, relaxed, rounded, gap=gap, deadline=search_until, workers=workers
+        )
+        best = _fixed(programme, rounded, deadline, workers)
+    if _close(best, bound, gap):
+        return _found(best, bound)
     joined = len(programme.coupling) > 0
     # Where nothing joins the parts, each that was announced well keeps what was announced.
     solution: LpAnswer = relaxed
