@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vpp.plan.fleet.alone import Found, solve_alone
+from vpp.plan.fleet.alone import End, Found, solve_alone
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.packing import pack
@@ -20,7 +20,7 @@ from vpp.plan.lp import Deadline
 class Alone(Protocol):
     """Solves every bus of a block by itself, in numpy or compiled."""
 
-    def __call__(self, block: Block, *, tolerance: float) -> Found:
+    def __call__(self, block: Block, *, tolerance: float, deadline: Deadline) -> Found:
         """What became of each bus."""
         ...
 
@@ -40,10 +40,11 @@ class Structured:
         sizes = np.bincount(trees.of, minlength=len(trees.roots))
         iterations = np.zeros(len(sizes), dtype=np.int64)
         packed = pack(forest, trees.roots[sizes == 1])
-        found = [self.alone(block, tolerance=tolerance) for block in packed.blocks]
-        packed.unpack([one.x for one in found], [one.y for one in found], point, duals)
-        for block, one in zip(packed.blocks, found, strict=True):
-            iterations[trees.of[block.bus]] = one.iterations
+        for block in packed.blocks:
+            found = self.alone(block, tolerance=tolerance, deadline=deadline)
+            packed.unpack(block, found.x, found.y, point, duals)
+            done = found.end == End.CONVERGED
+            iterations[trees.of[block.bus]] = np.where(done, found.iterations, 0)
         return iterations
 
 
