@@ -43,6 +43,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "demo_day",
         "demo_plan",
         "field",
+        "fleet",
         "forecast",
         "iec104",
         "net_position",
@@ -64,6 +65,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "bids_load",
         "demo_plan",
         "field",
+        "fleet",
         "forecast",
         "iec104",
         "ocpp",
@@ -91,6 +93,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["temperature auto: MAE / best naive"] > 0
     assert measured["A 10: vpp"] > 0
     assert measured["A 10: scipy / ours"] > 0
+    assert measured["scipy / A 10: fleet numpy"] > 0
     assert (measured["ingest_lost"], measured["ingest_invalid_accepted"]) == (0, 0)
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
@@ -108,7 +111,10 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
     done = bench("nonsense")
 
     assert done.returncode == 2
-    assert "bids_load, cloud_front, crosssite, demo_day, demo_plan, field, forecast" in done.stderr
+    assert (
+        "bids_load, cloud_front, crosssite, demo_day, demo_plan, field, fleet, forecast"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
