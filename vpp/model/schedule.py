@@ -120,6 +120,29 @@ class Uncertainty:
         return self.status == "hedged"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HowSolved:
+    """What solved the linear programme behind a plan, and how well."""
+
+    method: str = "HiGHS"
+    """`HiGHS`, `structured (numpy)`, `structured (numba, 2 threads)`; both names where each had some trees."""
+
+    why: str = ""
+    """Why that method, in the words of the park file where those decided."""
+
+    gap: float = 0.0
+    """Relative gap that the method proves by itself; 0 for a vertex of HiGHS."""
+
+    residual: float = 0.0
+    """The largest violation of a row, relative to 1 and the sizes in it."""
+
+    iterations: int = 0
+    """Of the structured solver's slowest tree."""
+
+    fallbacks: int = 0
+    """Trees that the structured solver gave up, and HiGHS solved."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Schedule:
     """Powers of every resource on one horizon, and what the optimiser knows about them.
@@ -228,6 +251,9 @@ class Schedule:
     the LP solved again: shadow prices are of that LP."""
 
     size: Size
+    how: HowSolved = HowSolved()
+    """What solved the linear programme of this plan."""
+
     build_s: float
     solve_s: float
     ties_s: float = 0.0

@@ -117,7 +117,7 @@ def by_parts(
         if best.values is not None:
             chosen |= _decided(one.part.columns[one.integral], best.values)
     proven = sum(best.bound - one.linear for one, best in zip(parts, found, strict=True))
-    return chosen, relaxed.cost + proven
+    return chosen, relaxed.bound + proven
 
 
 def whole(

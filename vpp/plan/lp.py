@@ -15,16 +15,16 @@ What it is given is smaller than the programme, and means the same:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import csr_array, hstack, vstack
 
 from vpp.model.horizon import Floats
-from vpp.model.schedule import Unsolved
+from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.parts import ALONE, Part, Workers, largest_first, parts_of
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 
@@ -67,6 +67,9 @@ class LpSolution:
 
     x: Floats
     cost: float
+    bound: float
+    """Nothing costs less; `cost` itself where that is a vertex of HiGHS."""
+
     row_marginals: Floats
     """Change of cost per unit of each row's side."""
 
@@ -75,6 +78,8 @@ class LpSolution:
 
     fixed: dict[int, float]
     """Columns that were held, and at which value."""
+
+    how: HowSolved = field(default_factory=HowSolved)
 
     def chosen(self, programme: Programme) -> dict[int, float] | None:
         """The on/off decisions where each is 0 or 1 already, else None."""
@@ -123,9 +128,7 @@ def begin_lp(
     presolve: bool = False,
 ) -> Begun:
     """Let `workers` begin an LP."""
-    x, upper = programme.lower.copy(), programme.upper.copy()
-    columns = list(fixed)
-    x[columns] = upper[columns] = list(fixed.values())
+    x, upper = held(programme, fixed)
     free = np.flatnonzero(x < upper)
     parts = parts_of(_freed(programme, x, upper, free))
     waiting: dict[int, Callable[[], _Solved | Unsolved]] = {}
@@ -141,6 +144,32 @@ def begin_lp(
         return _joined(programme, parts, solved, x=x, free=free, fixed=dict(fixed))
 
     return Begun(len(parts), answer)
+
+
+class LpSolver(Protocol):
+    """Solves one programme, time and again, with other columns held."""
+
+    def begin(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> Begun:
+        """Let `workers` begin it with the columns in `fixed` held, all others continuous."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Highs:
+    """HiGHS for all of it."""
+
+    programme: LinearProgramme
+
+    def begin(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> Begun:
+        return begin_lp(self.programme, fixed, deadline, workers)
+
+
+def held(programme: LinearProgramme, fixed: Mapping[int, float]) -> tuple[Floats, Floats]:
+    """The bounds of all columns where some are held."""
+    lower, upper = programme.lower.copy(), programme.upper.copy()
+    columns = list(fixed)
+    lower[columns] = upper[columns] = list(fixed.values())
+    return lower, upper
 
 
 def _freed(programme: LinearProgramme, lower: Floats, upper: Floats, free: Ints) -> LinearProgramme:
@@ -244,9 +273,11 @@ def _joined(
         x[free[part.columns]] = one.x
         marginals[part.rows] = one.row_marginals
         reduced[free[part.columns]] = one.column_marginals
+    cost = float(programme.cost @ x)
     return LpSolution(
         x=x,
-        cost=float(programme.cost @ x),
+        cost=cost,
+        bound=cost,
         row_marginals=marginals,
         column_marginals=reduced,
         fixed=fixed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from math import inf
 
 import numpy as np
@@ -14,6 +15,17 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ProductId, ResourceId
 from vpp.plan.terms import Term
 from vpp.plan.view import PlanningView
+
+
+class Method(StrEnum):
+    """What solves the linear programmes of a plan."""
+
+    AUTO = "auto"
+    """By size and kinds (`fleet/choose.py`)."""
+
+    HIGHS = "highs"
+    STRUCTURED = "structured"
+    """Whatever fits a forest of buses, however small; HiGHS for the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +43,7 @@ class SolveOptions:
     limit_excess_price_per_kwh: float
     """Price of planning beyond a limit of the tree; far above any market price."""
 
+    method: Method = Method.AUTO
     cvar_weight: float = 0.0
     """λ, 0 to 1, where several futures are planned for: their mean cost counts (1 - λ), the mean of
     the dearest of them λ."""

@@ -86,6 +86,7 @@ def schedule_of(
             nonzeros=programme.matrix.nnz,
             binaries=len(programme.integral),
         ),
+        how=solution.how,
         build_s=build_s,
         solve_s=solve_s,
         strategy_version=problem.options.strategy_version,

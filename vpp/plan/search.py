@@ -49,7 +49,7 @@ from vpp.plan.announced import Announced
 from vpp.plan.decide import NO_PAIRS, Chosen, by_parts, whole
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.kinds.start import Start
-from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, solve_lp
+from vpp.plan.lp import Deadline, Highs, LpAnswer, LpSolution, LpSolver
 from vpp.plan.machines import at_prices
 from vpp.plan.parts import ALONE, Workers
 from vpp.plan.programme import Ints, Programme
@@ -66,38 +66,42 @@ def search(
     gap: float,
     deadline: Deadline,
     workers: Workers = ALONE,
+    solver: LpSolver | None = None,
 ) -> tuple[LpSolution, float] | Unsolved:
     """The best plan found, and a cost that none can be below.
+
+    `solver` solves the programme with decisions relaxed or held; left out, HiGHS does.
 
     What the last plan `announced` is kept where it is still good enough, so that it is not moved for
     nothing. What it alone decides is begun beside the relaxation, where `workers` have a hand free:
     usually it is just what is fixed next.
     """
     began = deadline.stopwatch()
-    relaxing = begin_lp(programme, {}, deadline, workers)
+    solver = Highs(programme) if solver is None else solver
+    relaxing = solver.begin({}, deadline, workers)
     guess = near(programme, np.zeros(len(programme.cost)), horizon, announced)
     spare = bool(announced.spans) and relaxing.parts < workers.count
-    guessed = begin_lp(programme, guess, deadline, workers) if spare else None
+    guessed = solver.begin(guess, deadline, workers) if spare else None
     relaxed = relaxing.answer()
     if isinstance(relaxed, Unsolved):
         return relaxed
     # A search that took all the time would leave none for the LP that makes a plan of its answer.
     spare_s = 2 * (deadline.stopwatch() - began)
     search_until = Deadline(deadline.stopwatch, deadline.moment - spare_s)
-    bound = relaxed.cost
+    bound = relaxed.bound
     whole_already = relaxed.chosen(programme)
     rounded = near(programme, relaxed.x, horizon, announced)
     best: LpAnswer = Unsolved(reason="no plan tried")
     if announced.spans and rounded != whole_already:
         if guessed is not None and rounded == guess:
-            best = _repaired(programme, guessed.answer(), deadline, workers)
+            best = _repaired(programme, solver, guessed.answer(), deadline, workers)
         else:
-            best = _fixed(programme, rounded, deadline, workers)
+            best = _fixed(programme, solver, rounded, deadline, workers)
     elif whole_already is None:
         rounded = at_prices(
             programme, relaxed, rounded, gap=gap, deadline=search_until, workers=workers
         )
-        best = _fixed(programme, rounded, deadline, workers)
+        best = _fixed(programme, solver, rounded, deadline, workers)
     if _close(best, bound, gap):
         return _found(best, bound)
     joined = len(programme.coupling) > 0
@@ -114,10 +118,10 @@ def search(
             workers=workers,
         )
         if chosen != whole_already:
-            solution = solve_lp(programme, chosen, deadline, workers)
-    best = _better(best, _repaired(programme, solution, deadline, workers))
+            solution = solver.begin(chosen, deadline, workers).answer()
+    best = _better(best, _repaired(programme, solver, solution, deadline, workers))
     if whole_already is not None and solution is not relaxed and not _close(best, bound, gap):
-        best = _better(best, _repaired(programme, relaxed, deadline, workers))
+        best = _better(best, _repaired(programme, solver, relaxed, deadline, workers))
     if _close(best, bound, gap):
         return _found(best, bound)
     proven = whole_already is not None or not joined
@@ -126,6 +130,7 @@ def search(
         return _found(best, bound)
     return _searched_whole(
         programme,
+        solver,
         undecided,
         best,
         bound,
@@ -138,6 +143,7 @@ def search(
 
 def _searched_whole(
     programme: Programme,
+    solver: LpSolver,
     undecided: Floats,
     best: LpAnswer,
     bound: float,
@@ -153,31 +159,47 @@ def _searched_whole(
         if isinstance(found, Unsolved):
             return _found(found if isinstance(best, Unsolved) else best, bound)
         bound = max(bound, found[1])
-        solution = solve_lp(programme, found[0], deadline, workers)
-        best = _better(best, _repaired(programme, solution, deadline, workers))
+        solution = solver.begin(found[0], deadline, workers).answer()
+        best = _better(best, _repaired(programme, solver, solution, deadline, workers))
         more = burning(programme, solution)
         if _close(best, bound, gap) or not more.size or search_until.passed:
             return _found(best, bound)
         undecided = np.hstack([undecided, more])
 
 
-def _fixed(programme: Programme, chosen: Chosen, deadline: Deadline, workers: Workers) -> LpAnswer:
+def _fixed(
+    programme: Programme,
+    solver: LpSolver,
+    chosen: Chosen,
+    deadline: Deadline,
+    workers: Workers,
+) -> LpAnswer:
     """The best plan with these decisions."""
-    return _repaired(programme, solve_lp(programme, chosen, deadline, workers), deadline, workers)
+    answer = solver.begin(chosen, deadline, workers).answer()
+    return _repaired(programme, solver, answer, deadline, workers)
 
 
 def _repaired(
-    programme: Programme, solution: LpAnswer, deadline: Deadline, workers: Workers
+    programme: Programme,
+    solver: LpSolver,
+    solution: LpAnswer,
+    deadline: Deadline,
+    workers: Workers,
 ) -> LpAnswer:
     if isinstance(solution, Unsolved):
         return solution
-    return one_way(programme, solution, deadline, workers)
+    return one_way(programme, solution, deadline, workers, solver)
 
 
 def one_way(
-    programme: Programme, solution: LpSolution, deadline: Deadline, workers: Workers
+    programme: Programme,
+    solution: LpSolution,
+    deadline: Deadline,
+    workers: Workers,
+    solver: LpSolver | None = None,
 ) -> LpAnswer:
-    """The plan, with nothing that fills and empties a store at once."""
+    """The plan, with nothing that fills and empties a store at once; HiGHS where no `solver` is given."""
+    solver = Highs(programme) if solver is None else solver
     while True:
         forbidden: Chosen = {}
         for pair in programme.fleet.both_ways():
@@ -185,7 +207,7 @@ def one_way(
             forbidden |= dict.fromkeys(_smaller(pair, solution.x)[both].tolist(), 0.0)
         if not forbidden:
             return solution
-        again = solve_lp(programme, solution.fixed | forbidden, deadline, workers)
+        again = solver.begin(solution.fixed | forbidden, deadline, workers).answer()
         if isinstance(again, Unsolved):
             return again
         solution = again

@@ -16,6 +16,9 @@ from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
 from vpp.plan.curves import bid_curves
+from vpp.plan.fleet.choose import Chooser
+from vpp.plan.fleet.plain import NumpyKernels
+from vpp.plan.fleet.solve import Kernels
 from vpp.plan.hedge import hedge, replanned
 from vpp.plan.lp import Deadline, Stopwatch
 from vpp.plan.parts import ALONE, Workers
@@ -26,11 +29,19 @@ from vpp.plan.search import relative_gap, search
 from vpp.plan.ties import Settled, settle
 
 
-def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> Outcome:
+NUMPY = NumpyKernels()
+
+
+def solve(
+    problem: Problem,
+    stopwatch: Stopwatch,
+    workers: Workers = ALONE,
+    kernels: Kernels = NUMPY,
+) -> Outcome:
     """Plan the horizon. Blocking: the executor runs it in a child process that can be killed.
 
     `stopwatch` ends the search at `soft_s`; it decides nothing else. `workers` may solve parts beside
-    one another.
+    one another; `kernels` are those of the structured solver, where it is chosen (`fleet/choose.py`).
 
     Raises:
         DataError: The view or a term makes no sense (see `compile.build`).
@@ -50,6 +61,7 @@ def solve(problem: Problem, stopwatch: Stopwatch, workers: Workers = ALONE) -> O
         gap=problem.options.gap,
         deadline=deadline,
         workers=workers,
+        solver=Chooser(programme, problem.options.method, kernels),
     )
     if isinstance(found, Unsolved):
         return _explained(found, programme, problem.view.horizon, deadline)

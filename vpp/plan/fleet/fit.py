@@ -63,18 +63,21 @@ class Fitted:
     """Trees that do not fit, one word each, and no word twice."""
 
 
-def fit(programme: Programme, lower: Floats, upper: Floats) -> Fitted | NoFit:
+def fit(
+    programme: Programme, lower: Floats, upper: Floats, columns: Bools | None = None
+) -> Fitted | NoFit:
     """The trees of a programme that fit, under bounds that may be tighter than its own.
 
-    `NoFit` where none does.
+    `columns` says which of them are asked about, whole trees; left out: all. `NoFit` where none does.
     """
     rows, count = programme.matrix.shape
-    columns = np.ones(count, dtype=bool)
+    columns = np.ones(count, dtype=bool) if columns is None else columns.copy()
     every = Ledger(programme, lower, upper, columns)
     tree = blocks(every.matrix())
     standing = every.degree(np.ones(len(every.row), dtype=bool)) > 0
     words: dict[str, None] = {}
-    strange_columns = programme.integral[lower[programme.integral] < upper[programme.integral]]
+    open_decisions = (lower < upper)[programme.integral] & columns[programme.integral]
+    strange_columns = programme.integral[open_decisions]
     strange_rows = np.zeros(0, dtype=np.int64)
     while True:
         for said in _words(programme, strange_rows, strange_columns):

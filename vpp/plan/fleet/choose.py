@@ -1,0 +1,263 @@
+"""What solves the linear programmes behind a plan: HiGHS, or the fleet's structured solver, or each its trees.
+
+    highs        HiGHS, whatever the size
+    structured   every tree that fits a forest of buses goes to the structured solver, the others to HiGHS
+    auto         the same from `LEAST_COLUMNS` free columns on, HiGHS below
+
+HiGHS gives a vertex, at which ties can be broken, futures hedged and curves drawn; it is the quicker one
+where a programme is small. The structured solver comes from the inside: it is proven to a gap, and of plans
+that cost the same it gives a mixture.
+
+It is not believed: what does not keep its rows, or whose cost is above its bound by more than is allowed,
+goes to HiGHS and is counted. Asked again with some columns held (`search.one_way` forbids, decisions are
+taken), trees in which no bound has changed keep the answer they had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from vpp.model.horizon import Floats
+from vpp.model.schedule import HowSolved, Unsolved
+from vpp.plan.fleet.back import back
+from vpp.plan.fleet.fit import Fitted, NoFit, fit
+from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.solve import Kernels, solve_forest
+from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
+from vpp.plan.parts import Workers
+from vpp.plan.problem import Method
+from vpp.plan.programme import Ints, LinearProgramme, Programme
+
+LEAST_COLUMNS = 50_000
+"""From how many free columns on `auto` asks the structured solver."""
+
+TOLERANCE = 1e-6
+"""Gap of a tree that is asked for, relative to 1 + its cost."""
+
+GOOD = 3e-6
+"""Gap of a tree that is good enough once it is in the programme's own columns."""
+
+EXACT = 1e-6
+"""How well rows must hold, relative to 1 and the sizes in them."""
+
+NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """Answers of some trees, in the programme's columns and rows."""
+
+    tree: Ints
+    """Of each row, then of each column; `NOBODY` where nothing is known."""
+
+    x: Floats
+    row_marginals: Floats
+    column_marginals: Floats
+    lost: Floats
+    """Cost of each tree less its bound, shape (trees,)."""
+
+    residual: float
+    iterations: int
+    fallbacks: int
+    method: str
+    why: str
+
+    def only(self, trees: Ints) -> _Known:
+        """What is known of some trees."""
+        good = np.zeros(len(self.lost) + 1, dtype=bool)  # the last is nobody's
+        good[trees] = True
+        return replace(self, tree=np.where(good[self.tree], self.tree, NOBODY))
+
+    def with_more(self, more: _Known) -> _Known:
+        """Both, where no tree is in both."""
+        mine = self.tree == NOBODY
+        rows = len(self.row_marginals)
+        here, there = mine[:rows], mine[rows:]
+        tree = np.where(mine & (more.tree != NOBODY), more.tree + len(self.lost), self.tree)
+        return replace(
+            more,
+            tree=tree,
+            x=np.where(there, more.x, self.x),
+            row_marginals=np.where(here, more.row_marginals, self.row_marginals),
+            column_marginals=np.where(there, more.column_marginals, self.column_marginals),
+            lost=np.concatenate([self.lost, more.lost]),
+            residual=max(self.residual, more.residual),
+            iterations=max(self.iterations, more.iterations),
+        )
+
+
+@dataclass(slots=True)
+class Chooser:
+    """Solves one programme, time and again, with other columns held."""
+
+    programme: Programme
+    method: Method
+    kernels: Kernels
+    _known: tuple[Floats, Floats, _Known] | None = field(default=None, init=False)
+    """Bounds, and what was found under them."""
+
+    def begin(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> Begun:
+        """Let `workers` begin it with some columns held, all others continuous."""
+        lower, upper = held(self.programme, fixed)
+        if why := self._against(int((lower < upper).sum())):
+            begun = begin_lp(self.programme, fixed, deadline, workers)
+            return Begun(begun.parts, lambda: _told(begun.answer(), HowSolved(why=why)))
+        return Begun(1, lambda: self._structured(dict(fixed), lower, upper, deadline, workers))
+
+    def solve(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> LpAnswer:
+        """Solve it with some columns held, all others continuous."""
+        return self.begin(fixed, deadline, workers).answer()
+
+    def _against(self, count: int) -> str:
+        """Why HiGHS has it all; empty where it has not."""
+        if self.method is Method.HIGHS:
+            return "the park file says so"
+        if self.method is Method.AUTO and count < LEAST_COLUMNS:
+            return f"auto: {count} columns, fewer than {LEAST_COLUMNS}"
+        return ""
+
+    def _structured(
+        self,
+        fixed: dict[int, float],
+        lower: Floats,
+        upper: Floats,
+        deadline: Deadline,
+        workers: Workers,
+    ) -> LpAnswer:
+        known = self._unchanged(lower, upper)
+        rows = len(self.programme.row_lower)
+        asked = np.ones(len(lower), dtype=bool) if known is None else known.tree[rows:] == NOBODY
+        found = fit(self.programme, lower, upper, asked)
+        more = _solved(found, self.kernels, deadline, workers)
+        if isinstance(more, str):
+            if known is None:
+                begun = begin_lp(self.programme, fixed, deadline, workers)
+                return _told(begun.answer(), HowSolved(why=more, fallbacks=_gave_up(found)))
+            known = replace(known, fallbacks=known.fallbacks + _gave_up(found))
+        else:
+            known = more if known is None else known.with_more(more)
+        self._known = (lower, upper, known)
+        return _completed(self.programme, known, fixed, lower, upper, deadline, workers)
+
+    def _unchanged(self, lower: Floats, upper: Floats) -> _Known | None:
+        """What is known of trees in which no bound has changed."""
+        if self._known is None:
+            return None
+        was_lower, was_upper, known = self._known
+        of = known.tree[len(known.row_marginals) :]
+        changed = (lower != was_lower) | (upper != was_upper)
+        gone = np.unique(of[changed & (of != NOBODY)])
+        left = np.setdiff1d(np.unique(known.tree), np.append(gone, NOBODY))
+        return known.only(left) if len(left) else None
+
+
+def _solved(
+    found: Fitted | NoFit, kernels: Kernels, deadline: Deadline, workers: Workers
+) -> _Known | str:
+    """What the structured solver finds and the programme confirms; or why there is nothing."""
+    if isinstance(found, NoFit):
+        return f"no tree fits: {found.words}"
+    answer = solve_forest(
+        found.forest, kernels=kernels, deadline=deadline, tolerance=TOLERANCE, workers=workers
+    )
+    if not isinstance(answer, Solved):
+        return "the structured solver found no plan"
+    came = back(found, answer)
+    mine = np.concatenate([found.rows, found.columns])
+    every = np.unique(found.tree[mine])
+    lost = np.maximum(came.cost - came.bound, 0.0)
+    good = (came.residual <= EXACT) & (lost <= GOOD * (1 + np.abs(came.cost)))
+    held_trees = every[good[every]]
+    known = _Known(
+        tree=np.where(mine, found.tree, NOBODY),
+        x=came.x,
+        row_marginals=came.row_marginals,
+        column_marginals=came.column_marginals,
+        lost=np.where(np.isfinite(lost), lost, 0.0),
+        residual=float(came.residual[held_trees].max(initial=0.0)),
+        iterations=answer.iterations,
+        fallbacks=len(answer.fallbacks) + len(every) - len(held_trees),
+        method=answer.method,
+        why="; ".join(f"does not fit: {one.words}" for one in found.misfits[:3]),
+    )
+    return known.only(held_trees)
+
+
+def _completed(
+    programme: Programme,
+    known: _Known,
+    fixed: dict[int, float],
+    lower: Floats,
+    upper: Floats,
+    deadline: Deadline,
+    workers: Workers,
+) -> LpAnswer:
+    """The answer of the whole, where HiGHS solves what is not known."""
+    rows = len(programme.row_lower)
+    here, there = known.tree[:rows] != NOBODY, known.tree[rows:] != NOBODY
+    x = np.where(there, known.x, np.where(lower < upper, 0.0, lower))
+    row_marginals = np.where(here, known.row_marginals, 0.0)
+    column_marginals = np.where(there, known.column_marginals, 0.0)
+    left_rows, left = np.flatnonzero(~here), np.flatnonzero(~there)
+    method = known.method
+    if (lower[left] < upper[left]).any():
+        others = _rest(programme, left_rows, left, lower, upper, deadline, workers)
+        if isinstance(others, Unsolved):
+            return others
+        x[left], row_marginals[left_rows] = others.x, others.row_marginals
+        column_marginals[left] = others.column_marginals
+        method = f"{method}, HiGHS"
+    trees = np.unique(known.tree[known.tree != NOBODY])
+    cost, lost = float(programme.cost @ x), float(known.lost[trees].sum())
+    return LpSolution(
+        x=x,
+        cost=cost,
+        bound=cost - lost,
+        row_marginals=row_marginals,
+        column_marginals=column_marginals,
+        fixed=fixed,
+        how=HowSolved(
+            method=method,
+            why=known.why or "every tree fits",
+            gap=lost / max(abs(cost), 1.0),
+            residual=known.residual,
+            iterations=known.iterations,
+            fallbacks=known.fallbacks,
+        ),
+    )
+
+
+def _rest(
+    programme: Programme,
+    rows: Ints,
+    columns: Ints,
+    lower: Floats,
+    upper: Floats,
+    deadline: Deadline,
+    workers: Workers,
+) -> LpAnswer:
+    """What HiGHS finds for some rows and the columns that stand in no others, held ones included."""
+    part = LinearProgramme(
+        cost=programme.cost[columns],
+        lower=lower[columns],
+        upper=upper[columns],
+        matrix=csr_array(programme.matrix[rows][:, columns]),
+        row_lower=programme.row_lower[rows],
+        row_upper=programme.row_upper[rows],
+    )
+    return begin_lp(part, {}, deadline, workers).answer()
+
+
+def _told(answer: LpAnswer, how: HowSolved) -> LpAnswer:
+    return answer if isinstance(answer, Unsolved) else replace(answer, how=how)
+
+
+def _gave_up(found: Fitted | NoFit) -> int:
+    """How many trees HiGHS has to solve that were fitted."""
+    if isinstance(found, NoFit):
+        return 0
+    return len(found.forest.trees().roots)
