@@ -17,7 +17,7 @@ from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
 from vpp.plan.curves import bid_curves
 from vpp.plan.fleet.choose import Chooser
-from vpp.plan.fleet.plain import NumpyKernels
+from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels
 from vpp.plan.hedge import hedge, replanned
 from vpp.plan.lp import Deadline, Stopwatch
@@ -27,9 +27,6 @@ from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
 from vpp.plan.ties import Settled, settle
-
-
-NUMPY = NumpyKernels()
 
 
 def solve(

@@ -1,0 +1,163 @@
+"""Which solver a plan is made by, what is told of it, and what happens where it goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.plan.conftest import Lab
+from vpp.model.schedule import Optimal, Schedule
+from vpp.plan.compile import build
+from vpp.plan.fleet.choose import LEAST_COLUMNS, Chooser
+from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
+from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.solve import Kernels
+from vpp.plan.lp import Deadline, LpSolution, solve_lp
+from vpp.plan.parts import ALONE
+from vpp.plan.problem import Method, Problem
+from vpp.plan.programme import Programme
+from vpp.plan.solve import solve
+from vpp.plan.terms import EnergyPrice
+from vpp.plan.validate import violations
+
+PRICES = (0.1, 0.1, 0.5, 0.5, 0.2, 0.2)
+
+
+def deadline() -> Deadline:
+    return Deadline(perf_counter, perf_counter() + 60)
+
+
+@dataclass
+class Watched:
+    """The kernels in numpy; notes how many buses each call had."""
+
+    buses: list[int]
+    name: str = "numpy"
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        self.buses.append(len(forest.buses.parent))
+        return NUMPY.solve(forest, point, duals, tolerance=tolerance, deadline=deadline)
+
+
+@dataclass
+class Broken:
+    """Kernels that say they are done, and have written what is none."""
+
+    value: float
+    name: str = "broken"
+
+    def solve(self, forest: Forest, point: Point, duals: Duals, **_: Any) -> Ints:
+        for one in (point.into, point.out, point.part, duals.bus, duals.store):
+            one[:] = self.value
+        return np.ones(len(forest.trees().roots), dtype=np.int64)
+
+
+def two_points(lab: Lab) -> tuple[Programme, Problem]:
+    """A battery at each of two points that no market joins."""
+    problem = asked(lab, lab.battery("one"), lab.battery("two", point="cp-b"))
+    return build(problem.view, problem.terms, limit_excess_price_per_kwh=10.0), problem
+
+
+def asked(lab: Lab, *resources: Any, method: Method = Method.STRUCTURED) -> Problem:
+    readings = [lab.reading(one.resource_id, soc=0.5) for one in resources]
+    view = lab.view(*resources, price=PRICES, readings=readings, points=["cp-a", "cp-b"])
+    terms = tuple(
+        EnergyPrice(
+            connection_point_id=point.connection_point_id,
+            import_per_kwh=np.array(PRICES),
+            export_per_kwh=np.array(PRICES) - 0.01,
+        )
+        for point in view.park.connection_points
+    )
+    problem = lab.problem(view, terms)
+    return replace(problem, options=replace(problem.options, method=method, gap=1e-5))
+
+
+def planned(problem: Problem, kernels: Kernels = NUMPY) -> Schedule:
+    outcome = solve(problem, perf_counter, kernels=kernels)
+    assert isinstance(outcome, Optimal), outcome
+    return outcome.schedule
+
+
+BEST = 2 * (50 * 0.10 - 100 * 0.49)
+"""Of two points: 50 kWh bought at 0.10, 100 sold at 0.49, each."""
+
+
+def test_the_plan_says_that_the_structured_solver_made_it_and_how_well(lab: Lab) -> None:
+    schedule = planned(asked(lab, lab.battery("one"), lab.battery("two", point="cp-b")))
+    assert schedule.how.method == "structured (numpy)"
+    assert schedule.how.why == "every tree fits"
+    assert schedule.how.fallbacks == 0
+    assert schedule.how.iterations > 0
+    assert schedule.how.residual < 1e-9
+    assert schedule.cost == pytest.approx(BEST, rel=1e-5)
+
+
+def test_auto_leaves_a_small_park_to_highs_and_says_so(lab: Lab) -> None:
+    schedule = planned(asked(lab, lab.battery("one"), method=Method.AUTO))
+    assert schedule.how.method == "HiGHS"
+    assert schedule.how.why.startswith("auto: ")
+    assert f"fewer than {LEAST_COLUMNS}" in schedule.how.why
+
+
+def test_the_park_file_may_keep_highs(lab: Lab) -> None:
+    schedule = planned(asked(lab, lab.battery("one"), method=Method.HIGHS))
+    assert (schedule.how.method, schedule.how.why) == ("HiGHS", "the park file says so")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.0])
+def test_trees_that_kernels_get_wrong_go_to_highs_and_are_counted(lab: Lab, value: float) -> None:
+    problem = asked(lab, lab.battery("one"), lab.battery("two", point="cp-b"))
+    schedule = planned(problem, Broken(value))
+    assert schedule.cost == pytest.approx(BEST, rel=1e-6)
+    assert schedule.how.fallbacks == 2
+    assert not violations(
+        schedule, problem.view, problem.terms, limit_excess_price_per_kwh=lab.excess_per_kwh
+    )
+
+
+def test_trees_in_which_nothing_has_changed_are_not_solved_again(lab: Lab) -> None:
+    programme, _ = two_points(lab)
+    kernels = Watched([])
+    chooser = Chooser(programme, Method.STRUCTURED, kernels)
+    first = chooser.solve({}, deadline(), ALONE)
+    assert isinstance(first, LpSolution)
+    assert kernels.buses == [2]
+    kept = {int(programme.fleet.storages.discharge[1, 2]): 0.0}
+    again = chooser.solve(kept, deadline(), ALONE)
+    assert isinstance(again, LpSolution)
+    assert kernels.buses == [2, 1]
+    want = solve_lp(programme, kept, deadline())
+    assert isinstance(want, LpSolution)
+    assert again.cost == pytest.approx(want.cost, rel=1e-5)
+    one = programme.fleet.storages.charge[0]
+    assert (again.x[one] == first.x[one]).all()
+    assert chooser.solve(kept, deadline(), ALONE) is not None
+    assert kernels.buses == [2, 1]
+
+
+def test_a_bound_stands_below_the_cost_and_is_the_gap_that_is_told(lab: Lab) -> None:
+    programme, _ = two_points(lab)
+    answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert answer.bound <= BEST + 1e-9 <= answer.cost + 1e-6
+    assert answer.how.gap == pytest.approx((answer.cost - answer.bound) / abs(answer.cost))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 5, 8, 19])
+def test_plans_of_random_parks_cost_what_those_of_highs_cost(lab: Lab, seed: int) -> None:
+    view, terms = lab.random(seed, processes=0, runs=0, min_price=0.01)
+    costs = []
+    for method in (Method.HIGHS, Method.STRUCTURED):
+        problem = lab.problem(view, terms)
+        options = replace(problem.options, method=method)
+        schedule = planned(replace(problem, options=options))
+        assert not violations(schedule, view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+        costs.append(schedule.cost)
+    assert costs[1] == pytest.approx(costs[0], rel=1e-5, abs=1e-5)
