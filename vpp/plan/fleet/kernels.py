@@ -14,6 +14,7 @@ from vpp.plan.fleet.alone import End, Found, solve_alone
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.packing import pack
+from vpp.plan.fleet.tied import Tied, solve_tied
 from vpp.plan.lp import Deadline
 
 
@@ -25,12 +26,30 @@ class Alone(Protocol):
         ...
 
 
+class Together(Protocol):
+    """Solves trees of several buses, in numpy or compiled."""
+
+    def __call__(
+        self,
+        forest: Forest,
+        trees: Ints,
+        point: Point,
+        duals: Duals,
+        *,
+        tolerance: float,
+        deadline: Deadline,
+    ) -> Tied:
+        """What became of each tree; writes into `point` and `duals`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structured:
     """Kernels as `solve.solve_forest` takes them."""
 
     name: str
     alone: Alone
+    tied: Together
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -45,7 +64,11 @@ class Structured:
             packed.unpack(block, found.x, found.y, point, duals)
             done = found.end == End.CONVERGED
             iterations[trees.of[block.bus]] = np.where(done, found.iterations, 0)
+        several = np.flatnonzero(sizes > 1)
+        if len(several):
+            tied = self.tied(forest, several, point, duals, tolerance=tolerance, deadline=deadline)
+            iterations[several] = np.where(tied.end == End.CONVERGED, tied.iterations, 0)
         return iterations
 
 
-NUMPY = Structured(name="numpy", alone=solve_alone)
+NUMPY = Structured(name="numpy", alone=solve_alone, tied=solve_tied)

@@ -115,18 +115,26 @@ class Factors:
     """The Cholesky factor of S in its upper triangle, U'U = S, shape (B, T, T); rubbish below."""
 
 
-def factor(frame: Frame, theta: Floats) -> Factors:
-    """Eliminate down to S and factor it; `theta` has shape (B, C)."""
-    found = assemble(frame, theta)
+def factor(frame: Frame, theta: Floats, below: Floats | None = None) -> Factors:
+    """Eliminate down to S and factor it.
+
+    Args:
+        frame: B buses.
+        theta: Shape (B, C).
+        below: What child buses add to S (`branch`), shape (B, T, T).
+    """
+    found = assemble(frame, theta, below)
     for bus, s in enumerate(found.root):
         _, info = lapack.dpotrf(s.T, lower=1, clean=0, overwrite_a=1)
         if info:
-            again = assemble(frame.take(bus), theta[bus : bus + 1]).root[0]
+            some = slice(bus, bus + 1)
+            added = None if below is None else below[some]
+            again = assemble(frame.take(bus), theta[some], added).root[0]
             s[...] = _careful(np.triu(again) + np.triu(again, 1).T)
     return found
 
 
-def assemble(frame: Frame, theta: Floats) -> Factors:
+def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factors:
     """The same with `root` not yet factored: S in its upper triangle."""
     block = frame.block
     th = block.layout.split(theta)
@@ -151,6 +159,8 @@ def assemble(frame: Frame, theta: Floats) -> Factors:
     else:
         diagonal += np.einsum("bkt,bkt,bkt->bt", here, here, th.part)
     s[:, steps, steps] += diagonal
+    if below is not None:
+        s += below
     summed = s[:, steps, steps] * LIFT
     s[:, steps, steps] = np.where(summed < DEAD_PIVOT, DROPPED, summed)
     return Factors(

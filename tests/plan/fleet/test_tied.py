@@ -1,0 +1,265 @@
+"""Trees of several buses, against the matrix written out and against HiGHS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from benchmarks._families import make_case
+from benchmarks._fleet_ours import forest_of
+from benchmarks._forests import random_forest
+from vpp.model.horizon import Floats
+from vpp.model.schedule import Unsolved
+from vpp.plan.fleet import newton
+from vpp.plan.fleet.alone import End
+from vpp.plan.fleet.blocks import Blocks, blank
+from vpp.plan.fleet.branch import eliminate, measure
+from vpp.plan.fleet.certify import Certificate, certify
+from vpp.plan.fleet.forest import (
+    ROOT,
+    Budgets,
+    Buses,
+    DayLimits,
+    Forest,
+    Parts,
+    Peaks,
+    SoftLevels,
+    Solved,
+    Stores,
+)
+from vpp.plan.fleet.growing import Grown, grow
+from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.solve import solve_forest
+from vpp.plan.fleet.tied import Tied, _direct, solve_tied
+from vpp.plan.fleet.written import by_highs, written
+from vpp.plan.lp import Deadline
+
+NEVER = Deadline(lambda: 0.0, 1e6)
+
+
+def every_tree(forest: Forest) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return np.arange(len(forest.trees().roots))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """What became of the trees, and what their points and prices are worth."""
+
+    tied: Tied
+    certificate: Certificate
+
+
+def solved(forest: Forest, *, correct: bool = True, tolerance: float = 1e-8) -> Answer:
+    point, duals = blank(forest)
+    tied = solve_tied(
+        forest,
+        every_tree(forest),
+        point,
+        duals,
+        tolerance=tolerance,
+        deadline=NEVER,
+        correct=correct,
+    )
+    return Answer(tied=tied, certificate=certify(forest, point, duals))
+
+
+def value(forest: Forest) -> float:
+    """What HiGHS finds."""
+    answer = by_highs(forest, NEVER)
+    assert not isinstance(answer, Unsolved)
+    whole = written(forest)
+    return float(whole.programme.cost @ whole.columns(answer[0]))
+
+
+def at_first(forest: Forest) -> Grown:
+    """Everything measured and factored where the iteration begins."""
+    grown = grow(forest, every_tree(forest))
+    for one in grown.branches:
+        measure(one, grown.joints)
+        newton.weigh(one.at, one.work)
+        eliminate(one, grown.joints)
+    return grown
+
+
+def columns(forest: Forest, grown: Grown, values: list[Floats]) -> Floats:
+    """One value a column of the matrix written out, slacks left out."""
+    point, duals = blank(forest)
+    whole = Blocks(forest=forest, blocks=tuple(one.frame.block for one in grown.branches))
+    for one, x in zip(grown.branches, values, strict=True):
+        whole.unpack(one.frame.block, x, one.y, point, duals)
+    return written(forest).columns(point)
+
+
+def two_under_a_cap(cap_kw: float, *, load_kw: tuple[float, float] = (10.0, 20.0)) -> Forest:
+    """One step. Both buses import from above; bus 1 makes its own at 0.2, bus 2 at 0.3; bus 0 buys at 0.1."""
+    nothing, none = np.zeros((0, 1)), np.zeros(0, dtype=np.int64)
+    bare = np.zeros(0)
+    here = np.ones((5, 1))
+    return Forest(
+        steps=1,
+        buses=Buses(
+            parent=np.array([ROOT, 0, 0]), load_kw=np.array([[0.0], [load_kw[0]], [load_kw[1]]])
+        ),
+        stores=Stores(
+            bus=none,
+            keep=bare,
+            gain=bare,
+            loss=bare,
+            given=nothing,
+            into_most=nothing,
+            into_cost=nothing,
+            out_most=nothing,
+            out_cost=nothing,
+            level_least=nothing,
+            level_most=nothing,
+            level_cost=nothing,
+        ),
+        soft=SoftLevels(store=none, least=nothing, most=nothing, cost=nothing),
+        budgets=Budgets(
+            bus=none,
+            first=none,
+            end=none,
+            weight=bare,
+            asked=bare,
+            lacking_most=bare,
+            lacking_cost=bare,
+            spare_most=bare,
+            draw_most=nothing,
+            draw_cost=nothing,
+        ),
+        parts=Parts(
+            bus=np.array([0, 1, 1, 2, 2]),
+            here=here,
+            up=np.array([[0.0], [-1.0], [0.0], [-1.0], [0.0]]),
+            least=0 * here,
+            most=np.array([[cap_kw], [100.0], [100.0], [100.0], [100.0]]),
+            cost=np.array([[0.1], [0.0], [0.2], [0.0], [0.3]]),
+        ),
+        peaks=Peaks(
+            bus=none,
+            cost=bare,
+            most=bare,
+            interval=np.zeros((0, 1), dtype=np.int64),
+            share=nothing,
+            least=nothing,
+            counts=np.zeros(5, dtype=bool),
+        ),
+        day_limits=DayLimits(store=none, first=none, end=none, most=bare),
+    )
+
+
+def test_what_a_cap_leaves_goes_to_the_bus_whose_own_power_is_dearer() -> None:
+    forest = two_under_a_cap(24.0)
+    found = solved(forest).certificate
+    assert found.cost == pytest.approx([24 * 0.1 + 6 * 0.2])
+    np.testing.assert_allclose(found.point.part[:, 0], [24, 4, 6, 20, 0], atol=1e-5)
+    # One kW more under the cap saves what bus 1's own power costs more.
+    np.testing.assert_allclose(found.duals.bus[:, 0], [0.2, 0.2, 0.2], atol=1e-6)
+    assert value(forest) == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_direction_of_trees_keeps_every_row_of_the_matrix_written_out(
+    seed: int, levels: int
+) -> None:
+    forest = random_forest(seed, trees=2, levels=levels, steps=9)
+    grown = at_first(forest)
+    now = [one.at.values() for one in grown.branches]
+    _direct(grown.joints, grown.branches)
+    then = [
+        x + one.work.theta * (one.work.aty - one.at.h)
+        for x, one in zip(now, grown.branches, strict=True)
+    ]
+    programme = written(forest).programme
+    equal = programme.row_lower == programme.row_upper
+    reached = programme.matrix @ columns(forest, grown, then)
+    sizes = 1 + np.abs(programme.row_lower[equal])
+    assert np.max(np.abs(reached - programme.row_lower)[equal] / sizes) < 1e-9
+    begun = programme.matrix @ columns(forest, grown, now)
+    assert np.max(np.abs(begun - programme.row_lower)[equal] / sizes) > 0.1
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize("seed", range(6))
+def test_random_trees_cost_what_highs_finds_and_prove_it(seed: int, levels: int) -> None:
+    forest = random_forest(seed, levels=levels)
+    found = solved(forest)
+    assert (found.tied.end == End.CONVERGED).all()
+    answer = found.certificate
+    assert answer.holds(1e-6).all()
+    assert answer.cost.sum() == pytest.approx(value(forest), rel=1e-6, abs=1e-5)
+
+
+def test_enterprises_that_a_portfolio_ties_cost_what_highs_finds() -> None:
+    forest = forest_of(make_case("AC", 20, seed=1))
+    answer = solved(forest).certificate
+    assert answer.holds(1e-6).all()
+    assert answer.cost.sum() == pytest.approx(value(forest), rel=1e-6)
+
+
+def test_a_tree_takes_as_many_iterations_in_company_as_alone() -> None:
+    forest = random_forest(2, trees=4, levels=2)
+    together = solved(forest).tied
+    apart = [
+        solve_tied(forest, np.array([tree]), *blank(forest), tolerance=1e-8, deadline=NEVER)
+        for tree in range(len(together.end))
+    ]
+    assert together.iterations.tolist() == [int(one.iterations[0]) for one in apart]
+    assert len(set(together.iterations.tolist())) > 1
+
+
+def test_corrections_of_leaves_change_the_way_and_not_the_answer() -> None:
+    forest = forest_of(make_case("AC", 200, seed=1))
+    plain, corrected = solved(forest, correct=False), solved(forest)
+    assert corrected.tied.iterations != plain.tied.iterations
+    costs = [each.certificate.cost.sum() for each in (plain, corrected)]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("broken", [np.nan, 1e6])
+def test_a_tree_that_breaks_or_lacks_leaves_its_neighbours_alone(broken: float) -> None:
+    forest = _beside(two_under_a_cap(24.0), two_under_a_cap(24.0, load_kw=(10.0, broken)))
+    found = solved(forest)
+    assert found.tied.end[0] == End.CONVERGED
+    assert found.tied.end[1] == (End.BROKEN if np.isnan(broken) else End.STALLED)
+    assert found.certificate.cost[0] == pytest.approx(3.6)
+
+
+def test_what_is_under_way_at_the_deadline_has_stalled() -> None:
+    forest = random_forest(1, levels=2)
+    over = Deadline(lambda: 1.0, 0.0)
+    found = solve_tied(forest, every_tree(forest), *blank(forest), tolerance=1e-8, deadline=over)
+    assert (found.end == End.STALLED).all()
+    assert (found.iterations == 0).all()
+
+
+def _beside(one: Forest, other: Forest) -> Forest:
+    """Two forests as one; only buses and parts hang on anything there."""
+    count = len(one.buses.parent)
+    parent = np.where(other.buses.parent == ROOT, ROOT, other.buses.parent + count)
+    joined = {
+        name: np.concatenate([getattr(one.parts, name), getattr(other.parts, name)])
+        for name in ("here", "up", "least", "most", "cost")
+    }
+    return replace(
+        one,
+        buses=Buses(
+            parent=np.append(one.buses.parent, parent),
+            load_kw=np.concatenate([one.buses.load_kw, other.buses.load_kw]),
+        ),
+        parts=Parts(bus=np.append(one.parts.bus, other.parts.bus + count), **joined),
+        peaks=replace(one.peaks, counts=np.append(one.peaks.counts, other.peaks.counts)),
+    )
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_a_forest_of_trees_is_solved_behind_the_seam_without_any_help(levels: int) -> None:
+    forest = random_forest(5, levels=levels)
+    answer = solve_forest(forest, kernels=NUMPY, deadline=NEVER)
+    assert isinstance(answer, Solved)
+    assert answer.fallbacks == ()
+    assert answer.cost - answer.bound < 1e-6 * (1 + abs(answer.cost))
+    assert answer.cost == pytest.approx(value(forest), rel=1e-6, abs=1e-5)
