@@ -170,7 +170,7 @@ def _table(rows: Sequence[Row]) -> Table:
     ours = list(dict.fromkeys(name_of(row) for row in rows if row.tool == OURS))
     total_s = {(row.family, row.resources, name_of(row)): row.total_s for row in rows}
     table = Table()
-    for name in ("family", "batteries", "tool", "build s", "solve s", "total s", *ours):
+    for name in ("family", "batteries", "tool", "build s", "solve s", "total s", "cpu s", *ours):
         of_ours = name in ours
         table.add_column(f"x {name.removeprefix(OURS + ' ')}" if of_ours else name, justify="right")
     for name in ("objective", "gap", "residual", "iterations", "fallbacks", "MiB"):
@@ -182,6 +182,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_row(
             *(row.family, str(row.resources), name_of(row)),
             *(f"{row.build_s:.3f}", f"{row.solve_s:.3f}", f"{row.total_s:.3f}"),
+            "" if row.cpu_s is None else f"{row.cpu_s:.3f}",
             *("" if one is None else f"{row.total_s / one:.3g}" for one in base),
             *(f"{row.objective:.6f}", f"{row.gap:.1e}"),
             "" if row.residual is None else f"{row.residual:.0e}",

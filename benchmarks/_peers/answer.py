@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TypeAlias
 
 from benchmarks._families import Case
@@ -44,6 +44,10 @@ class Answer:
     validate_s: float = 0.0
     """Checking the plan; not part of `solve_s`."""
 
+    cpu_s: float | None = None
+    """Time on processors of build and solve, all threads, where it is told: what else the machine does
+    lengthens it less than wall time."""
+
     bound: float | None = None
     """No plan costs less; None where the tool tells none."""
 
@@ -67,6 +71,12 @@ class Watch:
 
     def __init__(self) -> None:
         self._last = perf_counter()
+        self._cpu_s = process_time()
+
+    @property
+    def cpu_s(self) -> float:
+        """On processors since the watch was made, all threads of this process."""
+        return process_time() - self._cpu_s
 
     def lap(self) -> float:
         now = perf_counter()

@@ -49,6 +49,7 @@ def _solved(case: Case, kernels: Kernels, watch: Watch) -> Answer:
         solve_s=took,
         objective=answer.cost,
         gap=(answer.cost - answer.bound) / max(abs(answer.cost), 1.0),
+        cpu_s=watch.cpu_s,
         bound=answer.bound,
         residual=answer.residual,
         iterations=answer.iterations,

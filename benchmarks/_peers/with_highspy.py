@@ -26,6 +26,7 @@ def solve(case: Case, asked: Asked) -> Answer:
         solve_s=watch.lap(),
         objective=float(info.objective_function_value),
         gap=float(info.mip_gap) if len(a.integral) else 0.0,
+        cpu_s=watch.cpu_s,
         bound=float(info.mip_dual_bound) if len(a.integral) else None,
     )
 

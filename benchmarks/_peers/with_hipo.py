@@ -27,5 +27,6 @@ def solve(case: Case, asked: Asked) -> Answer:
         build_s=built,
         solve_s=watch.lap(),
         objective=float(info.objective_function_value),
+        cpu_s=watch.cpu_s,
         iterations=int(info.ipm_iteration_count),
     )

@@ -22,7 +22,13 @@ def solve(case: Case, asked: Asked) -> Answer:
         objective, proven = _mixed(a, asked.gap)
     else:
         objective, proven = _linear(a), 0.0
-    return Answer(build_s=built, solve_s=watch.lap(), objective=objective, gap=proven)
+    return Answer(
+        build_s=built,
+        solve_s=watch.lap(),
+        objective=objective,
+        gap=proven,
+        cpu_s=watch.cpu_s,
+    )
 
 
 def _mixed(a: Arrays, gap: float) -> tuple[float, float]:
