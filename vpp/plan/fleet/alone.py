@@ -27,7 +27,7 @@ from vpp.plan.fleet.newton import Iterate, Work
 from vpp.plan.fleet.normal import factor, solve
 from vpp.plan.lp import Deadline
 
-AT_ONCE = 6
+AT_ONCE = 12
 """Buses whose arrays are worked on together."""
 
 EXACT = 1e-7
@@ -91,6 +91,9 @@ class _Group:
     """Which of the block."""
 
     frame: Frame
+    price: Floats
+    """Costs of the columns that move, shape (B, C)."""
+
     at: Iterate
     y: Rows
     r: Rows
@@ -105,6 +108,7 @@ class _Group:
         return _Group(
             self.index[kept],
             Frame.of(block),
+            self.price[kept],
             Iterate(*(getattr(self.at, each.name)[kept] for each in fields(Iterate))),
             Rows(*(group[kept] for group in self.y)),
             Rows(*(group[kept] for group in self.r)),
@@ -141,6 +145,7 @@ def _begun(block: Block, part: slice) -> _Group:
     return _Group(
         np.arange(part.start, part.stop),
         frame,
+        np.where(chosen.u > 0, chosen.c, 0.0),
         at,
         block.layout.rows(count),
         _residual(frame, at.values()),
@@ -161,9 +166,10 @@ def _iterate(group: _Group, work: Work) -> None:
     transposed(frame, dy, work.aty)
     reach = newton.correct(at, work)
     newton.advance(at, work, reach)
-    for price, change in zip(group.y, dy, strict=True):
-        price += reach.dual.reshape(-1, *[1] * (price.ndim - 1)) * change
-    group.r = _residual(frame, at.values())
+    for price, change, left in zip(group.y, dy, group.r, strict=True):
+        wide = (-1, *[1] * (price.ndim - 1))
+        price += reach.dual.reshape(wide) * change
+        left *= 1.0 - reach.primal.reshape(wide)
 
 
 def _ends(group: _Group, tolerance: float) -> Ints:
@@ -175,24 +181,21 @@ def _ends(group: _Group, tolerance: float) -> Ints:
     group.since[...] = np.where(better, 0, group.since + 1)
     end[group.since >= PATIENCE] = End.STALLED
     end[~np.isfinite(left)] = End.BROKEN
-    x = group.at.values()
-    cost = np.einsum("bc,bc->b", group.frame.block.c, x)
+    cost = np.einsum("bc,bc->b", group.price, group.at.xl)
     if (left < 10 * tolerance * (1 + np.abs(cost))).any():
-        end[_converged(group, x, cost, left, tolerance)] = End.CONVERGED
+        end[_converged(group, cost, left, tolerance)] = End.CONVERGED
     return end
 
 
-def _converged(
-    group: _Group, x: Floats, cost: Floats, left: Floats, tolerance: float
-) -> NDArray[np.bool_]:
+def _converged(group: _Group, cost: Floats, left: Floats, tolerance: float) -> NDArray[np.bool_]:
     block = group.frame.block
     transposed(group.frame, group.y, group.at.h)
     np.subtract(block.c, group.at.h, out=group.at.h)
-    afresh = _residual(group.frame, x)
+    afresh = _residual(group.frame, group.at.values())
     for old, new in zip(group.r, afresh, strict=True):
         old[...] = new
     bound = np.einsum("bc,bc->b", block.u, np.minimum(group.at.h, 0.0))
-    exact = np.ones(len(x), dtype=bool)
+    exact = np.ones(len(cost), dtype=bool)
     for right, price, off in zip(block.right, group.y, afresh, strict=True):
         axes = tuple(range(1, right.ndim))
         bound += (right * price).sum(axis=axes)

@@ -14,7 +14,7 @@ from scipy.linalg import lapack
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.forest import Ints
 
-DEAD = 1e-200
+DEAD = 1e-60
 """A pivot below this belongs to a row none of whose columns can move."""
 
 DROPPED = 1e30
@@ -42,26 +42,22 @@ class Chains:
         flat = buses * stores
         added = np.ascontiguousarray(a.reshape(flat, steps).T)
         held = np.ascontiguousarray(level.reshape(flat, steps).T)
-        kept = keep.reshape(flat)
-        pivots, links = np.empty_like(held), np.empty_like(held)
+        kept = held * np.square(keep).reshape(flat)
+        pivots = np.empty_like(held)
         p = added[0].copy()
-        share = np.empty(flat)
         for step in range(steps):
             d = np.add(held[step], p, out=pivots[step])
-            np.divide(held[step], d, out=share)
-            share *= kept
-            links[step] = share
             if step + 1 < steps:
-                # p_t+1 = a_t+1 + keep² g_t p_t
-                p *= share
-                p *= kept
-                p += added[step + 1]
+                # p_t+1 = a_t+1 + keep² (th/d) p_t
+                np.divide(p, d, out=p)
+                np.multiply(p, kept[step], out=p)
+                np.add(p, added[step + 1], out=p)
         pivots[pivots < DEAD] = DROPPED
-        links[-1] = 0.0
-        return cls(
-            d=np.ascontiguousarray(pivots.T).reshape(a.shape),
-            link=np.ascontiguousarray(links.T).reshape(a.shape),
-        )
+        d = np.ascontiguousarray(pivots.T).reshape(a.shape)
+        link = keep * level
+        link /= d
+        link[..., -1] = 0.0
+        return cls(d=d, link=link)
 
     def pick(self, store: Ints) -> Chains:
         """Those of some stores of each bus, `store` of shape (B, n): any order, any as often as it likes."""

@@ -11,6 +11,8 @@ The columns of one bus stand behind each other in this order, unit by unit, each
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -38,51 +40,16 @@ class Layout:
     intervals: int
     counts: Counts
 
-    def widths(self) -> tuple[int, ...]:
-        """How many columns each group has, in their order."""
-        n, t = self.counts, self.steps
-        return (
-            n.stores * t,
-            n.stores * t,
-            n.stores * t,
-            n.softs * t,
-            n.budgets * t,
-            n.parts * t,
-            n.budgets,
-            n.budgets,
-            n.peaks,
-            n.peaks * self.intervals,
-            n.days,
-        )
-
     @property
     def size(self) -> int:
         """Columns of a bus."""
-        return sum(self.widths())
+        return _cuts(self)[-1][1]
 
     def split(self, columns: Floats) -> Columns:
         """Views of an array of shape (B, C), group by group: writing into them writes into it."""
-        n, t = self.counts, self.steps
-        ends = np.cumsum(self.widths())
-        shapes = (
-            (n.stores, t),
-            (n.stores, t),
-            (n.stores, t),
-            (n.softs, t),
-            (n.budgets, t),
-            (n.parts, t),
-            (n.budgets,),
-            (n.budgets,),
-            (n.peaks,),
-            (n.peaks, self.intervals),
-            (n.days,),
-        )
         count = len(columns)
         return Columns(
-            *(
-                columns[:, end - width : end].reshape(count, *shape)
-                for end, width, shape in zip(ends, self.widths(), shapes, strict=True)
-            )
+            *(columns[:, first:end].reshape(count, *shape) for first, end, shape in _cuts(self))
         )
 
     def rows(self, buses: int) -> Rows:
@@ -95,6 +62,27 @@ class Layout:
             peak=np.zeros((buses, n.peaks, self.intervals)),
             day=np.zeros((buses, n.days)),
         )
+
+
+@cache
+def _cuts(layout: Layout) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
+    """Where each group of columns begins and ends, and the shape it has for one bus."""
+    n, t = layout.counts, layout.steps
+    shapes = (
+        (n.stores, t),
+        (n.stores, t),
+        (n.stores, t),
+        (n.softs, t),
+        (n.budgets, t),
+        (n.parts, t),
+        (n.budgets,),
+        (n.budgets,),
+        (n.peaks,),
+        (n.peaks, layout.intervals),
+        (n.days,),
+    )
+    ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
+    return tuple((end - prod(shape), end, shape) for end, shape in zip(ends, shapes, strict=True))
 
 
 class Columns(NamedTuple):

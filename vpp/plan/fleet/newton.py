@@ -16,7 +16,7 @@ twice with one factor. Written with few divisions: il = 1/xl, iu = 1/xu, tl = zl
                 dx = theta (A'dy - h');  dzl = P - zl - tl dx;  dzu = R - zu + tu dx
                 alpha_p = min(1, .9995 / max(-dx il, dx iu));  alpha_d alike of z
 
-A column that cannot move (u = 0) has xl = xu = 1 in place of 0 and theta 1e-300: it stands still while its
+A column that cannot move (u = 0) has xl = xu = 1 in place of 0 and theta 1e-100: it stands still while its
 multipliers follow sm, so that it neither needs a branch nor disturbs the sums. `values` gives it 0 again.
 
 Several buses that share one step (`tied`) take the smallest of `Reach` and sum their `Sums` in between.
@@ -31,7 +31,7 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 
-STILL = 1e-300
+STILL = 1e-100
 """Theta of a column that cannot move."""
 
 SHORT_OF = 0.9995

@@ -148,16 +148,20 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
     budget = block.weight * drawn.sum(axis=2) + th.lacking + th.spare
     budget[budget < DEAD] = DROPPED
     days = _days(frame, th, chains, coupling) if block.layout.counts.days else None
-    s = _products(chains, coupling, _rank_one(drawn, budget, days))
-    steps = np.arange(block.layout.steps)
     diagonal = th.into.sum(axis=1) + th.out.sum(axis=1) + th.draw.sum(axis=1)
-    here = block.here
-    peaks = None
+    off = [drawn / np.sqrt(budget)[..., None]]
+    if days is not None:
+        off.append(np.linalg.solve(days.root, days.with_bus))
+    peaks, added = None, coupling[:, :0]
     if block.layout.counts.peaks:
-        peaks, own = _peaks(frame, th, s)
+        peaks, own, added = _peaks(frame, th)
         diagonal += own
     else:
-        diagonal += np.einsum("bkt,bkt,bkt->bt", here, here, th.part)
+        diagonal += (block.here**2 * th.part).sum(axis=1)
+    s = _products(chains, coupling, np.concatenate(off, axis=1), added)
+    if frame.long and peaks is not None:
+        _take_off_intervals(frame, peaks, s)
+    steps = np.arange(block.layout.steps)
     s[:, steps, steps] += diagonal
     if below is not None:
         s += below
@@ -174,16 +178,8 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
     )
 
 
-def _rank_one(drawn: Floats, budget: Floats, days: DayFactors | None) -> Floats:
-    """What is taken off S as one vector's square each, shape (B, n, T)."""
-    loads = drawn / np.sqrt(budget)[..., None]
-    if days is None:
-        return loads
-    return np.concatenate([loads, np.linalg.solve(days.root, days.with_bus)], axis=1)
-
-
-def _products(chains: Chains, coupling: Floats, squares: Floats) -> Floats:
-    """-Σ E B^-1 E - Σ squares' squares in the upper triangle, shape (B, T, T)."""
+def _products(chains: Chains, coupling: Floats, off: Floats, added: Floats) -> Floats:
+    """-Σ E B^-1 E - Σ off off' + Σ added added' in the upper triangle, shape (B, T, T)."""
     buses, stores, steps = coupling.shape
     link = np.maximum(chains.link, SMALLEST_LINK)
     passed = np.ones_like(link)
@@ -191,10 +187,9 @@ def _products(chains: Chains, coupling: Floats, squares: Floats) -> Floats:
     for first in starts:
         end = min(first + WIDTH, steps)
         np.multiply.accumulate(link[..., first : end - 1], axis=2, out=passed[..., first + 1 : end])
-    rows = np.concatenate([coupling / passed, squares], axis=1)
-    np.negative(rows, out=rows)
-    columns = np.empty_like(rows)
-    columns[:, stores:] = squares
+    rows = np.concatenate([coupling / passed, off, added], axis=1)
+    columns = rows.copy()
+    np.negative(rows[:, : stores + off.shape[1]], out=rows[:, : stores + off.shape[1]])
     np.multiply(coupling, chains.inverse_diagonal(), out=columns[:, :stores])
     columns[:, :stores] *= passed
     s = np.empty((buses, steps, steps))
@@ -211,8 +206,8 @@ def _products(chains: Chains, coupling: Floats, squares: Floats) -> Floats:
     return s
 
 
-def _peaks(frame: Frame, th: Columns, s: Floats) -> tuple[PeakFactors, Floats]:
-    """Their factors, and what parts and peaks leave on the diagonal of S; the rest goes into `s`."""
+def _peaks(frame: Frame, th: Columns) -> tuple[PeakFactors, Floats, Floats]:
+    """Their factors, what parts and peaks leave on the diagonal of S, and the vector whose square they add."""
     block = frame.block
     share, counts, here = block.share[:, 0], block.counts[..., None], block.here
     counted = counts * th.part
@@ -230,18 +225,22 @@ def _peaks(frame: Frame, th: Columns, s: Floats) -> tuple[PeakFactors, Floats]:
     second = (counted * here**2).sum(axis=1)
     if frame.long:
         own += second
-        scaled = coupling * at
-        same = block.interval[:, 0, :, None] == block.interval[:, 0, None, :]
-        s -= same * (coupling[:, :, None] * scaled[:, None, :])
     else:
-        # second - coupling² gd without cancellation: all parts of a step have one interval.
+        # second - coupling² gd without cancellation: every interval has one step.
         mean = first / np.maximum(sigma, DEAD)
         spread = (counted * (here - mean[:, None]) ** 2).sum(axis=1)
         shared = at * (frame.gathered(slack[:, None])[:, 0] * second + weighed * spread)
         own += np.where(share > 0, shared, second)
-    scaled = coupling * at
-    s += (scaled / before[:, -1:])[:, :, None] * scaled[:, None, :]
-    return PeakFactors(gd=gd, before=before, counted=coupling), own
+    added = coupling * at / np.sqrt(before[:, -1:])
+    return PeakFactors(gd=gd, before=before, counted=coupling), own, added[:, None]
+
+
+def _take_off_intervals(frame: Frame, peaks: PeakFactors, s: Floats) -> None:
+    """The part of N' F N that joins the steps of one interval."""
+    interval = frame.block.interval[:, 0]
+    scaled = peaks.counted * frame.gathered(peaks.gd[:, None])[:, 0]
+    same = interval[:, :, None] == interval[:, None, :]
+    s -= same * (peaks.counted[:, :, None] * scaled[:, None, :])
 
 
 def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFactors:
