@@ -21,6 +21,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from math import inf
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from vpp.errors import DataError
@@ -307,6 +308,11 @@ class Park:
             if r.node_id is None and (not isinstance(r, Converter) or r.electric)
         )
 
+    @cached_property
+    def electric_ids(self) -> frozenset[ResourceId]:
+        """The same by their ids, to ask whether one is among them."""
+        return frozenset(r.resource_id for r in self.electric)
+
     def electricity_worth(self, node_id: NodeId | None) -> float:
         """Electricity in kWh that a kWh at a node takes to make, by the most efficient converter.
 
@@ -328,37 +334,22 @@ class Park:
     @cached_property
     def behind_point(self) -> dict[ConnectionPointId, tuple[ResourceId, ...]]:
         """The electric resources behind each connection point, in park order."""
-        return {
-            p.connection_point_id: tuple(
-                r.resource_id
-                for r in self.electric
-                if r.connection_point_id == p.connection_point_id
-            )
-            for p in self.connection_points
-        }
+        names = [p.connection_point_id for p in self.connection_points]
+        return _behind(names, ((r.connection_point_id, r.resource_id) for r in self.electric))
 
     @cached_property
     def behind_enterprise(self) -> dict[EnterpriseId, tuple[ResourceId, ...]]:
         """The electric resources of each enterprise, in park order."""
-        return {
-            e.enterprise_id: tuple(
-                r.resource_id for r in self.electric if r.enterprise_id == e.enterprise_id
-            )
-            for e in self.enterprises
-        }
+        names = [e.enterprise_id for e in self.enterprises]
+        return _behind(names, ((r.enterprise_id, r.resource_id) for r in self.electric))
 
     @cached_property
     def behind_feeder(self) -> dict[FeederId, tuple[ResourceId, ...]]:
         """The electric resources behind each feeder, in park order."""
         feeder_of = {p.connection_point_id: p.feeder_id for p in self.connection_points}
-        return {
-            f.feeder_id: tuple(
-                r.resource_id
-                for r in self.electric
-                if feeder_of[r.connection_point_id] == f.feeder_id
-            )
-            for f in self.feeders
-        }
+        names = [f.feeder_id for f in self.feeders]
+        behind = ((feeder_of[r.connection_point_id], r.resource_id) for r in self.electric)
+        return _behind(names, ((name, r) for name, r in behind if name is not None))
 
     @cached_property
     def device_owner(self) -> dict[ResourceId, tuple[EnterpriseId, ConnectionPointId]]:
@@ -368,6 +359,19 @@ class Park:
             p.meter_id: (p.enterprise_id, p.connection_point_id) for p in self.connection_points
         }
         return owner
+
+
+Above = TypeVar("Above", ConnectionPointId, EnterpriseId, FeederId)
+
+
+def _behind(
+    names: Iterable[Above], members: Iterable[tuple[Above, ResourceId]]
+) -> dict[Above, tuple[ResourceId, ...]]:
+    """Who stands behind each of `names`, in the order of `members`."""
+    found: dict[Above, list[ResourceId]] = {name: [] for name in names}
+    for name, member in members:
+        found[name].append(member)
+    return {name: tuple(some) for name, some in found.items()}
 
 
 def _require_unique(ids: Iterable[str], what: str) -> None:

@@ -17,6 +17,7 @@ from math import gcd
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.schedule import Schedule
@@ -115,18 +116,19 @@ def changes(old: Planned, new: Planned) -> Changes:
         return Changes(since=old.plan_id, span=None)
     span = Interval(first, last)
     grid = _grid(old.horizon, new.horizon, span)
+    was_at, is_at = _places(old.horizon, grid), _places(new.horizon, grid)
     powers = [
         change
-        for name in new.power_kw
+        for name, power_kw in new.power_kw.items()
         if name in old.power_kw
-        and (change := _power(name, old.power_kw[name], new.power_kw[name], old, new, grid))
+        and (change := _power(name, old.power_kw[name][was_at], power_kw[is_at], grid))
     ]
     return Changes(
         since=old.plan_id,
         span=span,
         powers=tuple(sorted(powers, key=lambda change: -change.moved_kwh)),
         starts=tuple(_starts(old, new, span)),
-        net=_power("net", old.net_kw, new.net_kw, old, new, grid),
+        net=_power("net", old.net_kw[was_at], new.net_kw[is_at], grid),
         cost_by_cause=_costs(old, new),
     )
 
@@ -138,14 +140,13 @@ def _grid(old: Horizon, new: Horizon, span: Interval) -> Horizon:
     return Horizon.over(span, step)
 
 
-def _on_grid(values: Floats, horizon: Horizon, grid: Horizon) -> Floats:
-    return values[[horizon.index(start) for start in grid.starts()]]
+def _places(horizon: Horizon, grid: Horizon) -> NDArray[np.intp]:
+    """Which step of `horizon` each step of `grid` lies in, shape (T,)."""
+    return np.array([horizon.index(start) for start in grid.starts()], dtype=np.intp)
 
 
-def _power(
-    name: str, before: Floats, now: Floats, old: Planned, new: Planned, grid: Horizon
-) -> PowerChange | None:
-    was, is_now = _on_grid(before, old.horizon, grid), _on_grid(now, new.horizon, grid)
+def _power(name: str, was: Floats, is_now: Floats, grid: Horizon) -> PowerChange | None:
+    """How far one power moves, both on `grid`; None where it does not."""
     apart = np.abs(is_now - was)
     most = int(apart.argmax())
     if apart[most] < NOTHING_KW:

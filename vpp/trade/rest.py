@@ -171,7 +171,7 @@ def rows_of(unit: BiddingUnit, park: Park, schedule: Schedule) -> list[int]:
     return [
         row
         for row, name in enumerate(schedule.resource_ids)
-        if name in unit.resource_ids and park.resource_by_id[name] in park.electric
+        if name in unit.resource_ids and name in park.electric_ids
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -66,6 +66,16 @@ class Case:
         return abs(reading.power_kw) > idle_kw + ON_KW
 
     @cached_property
+    def undone(self) -> dict[str, list[str]]:
+        """The windows of which the schedule says what they lack, by the id of their load."""
+        return _by_head(self.schedule.undone_units)
+
+    @cached_property
+    def sessions(self) -> dict[str, list[str]]:
+        """The cars of which the schedule says how they charge, or what they lack, by their car park."""
+        return _by_head({**self.schedule.unserved_kwh, **self.schedule.cars_kw})
+
+    @cached_property
     def starts(self) -> tuple[datetime, ...]:
         """When each step starts."""
         return self.view.horizon.starts()
@@ -96,6 +106,14 @@ class Case:
     def of(self, profiles: Mapping[ResourceId, Floats], name: ResourceId) -> Floats:
         """One profile of the schedule; nothing where it does not speak of the resource."""
         return profiles.get(name, self.zeros())
+
+
+def _by_head(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Keys of the form `resource id/…` by their resource, in order."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(key.partition("/")[0], []).append(key)
+    return found
 
 
 def electric(resource: Resource) -> bool:

@@ -114,7 +114,7 @@ def flexible_faults(case: Case, load: FlexibleLoad) -> Iterator[str]:
     found = openings(case, load)
     for opening in found:
         yield from _work(case, load, opening, draw)
-    said = {key for key in case.schedule.undone_units if key.startswith(f"{name}/")}
+    said = set(case.undone.get(name, ()))
     if strangers := said - {opening.key(load) for opening in found}:
         yield f"{name}: has no windows {sorted(strangers)}"
 

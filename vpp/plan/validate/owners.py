@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -92,7 +92,7 @@ def _flexible(case: Case, load: FlexibleLoad) -> Iterator[Cost]:
         return  # what it draws by itself is nobody's decision
     per_kw = load.value_per_unit * case.hours / load.kwh_per_unit
     yield priced("product value", per_kw, case.power(name))
-    lacking = _of(case.schedule.undone_units, load)
+    lacking = _of(case.schedule.undone_units, case.undone, load)
     if load.unserved_cost_per_unit is None:
         per_unit = load.kwh_per_unit * case.limit_excess_price_per_kwh
         yield priced("limit excess", per_unit, lacking)
@@ -105,15 +105,17 @@ def _cars(case: Case, fleet: EvFleet) -> Iterator[Cost]:
     price = fleet.unserved_cost_per_kwh
     if fleet.guaranteed:
         price = case.limit_excess_price_per_kwh
-    yield priced("unserved", price, _of(case.schedule.unserved_kwh, fleet))
-    for kw in _of(case.schedule.cars_kw, fleet):
+    yield priced("unserved", price, _of(case.schedule.unserved_kwh, case.sessions, fleet))
+    for kw in _of(case.schedule.cars_kw, case.sessions, fleet):
         yield priced("wear", fleet.wear_cost_per_kwh * case.hours, np.maximum(kw, 0.0))
 
 
-def _of(by_key: Mapping[str, float | Floats], resource: Resource) -> Floats:
-    """What stands under `resource id/…`, in that order."""
-    prefix = f"{resource.resource_id}/"
-    return np.array([value for key, value in by_key.items() if key.startswith(prefix)])
+def _of(
+    by_key: Mapping[str, float | Floats], keys_of: Mapping[str, Sequence[str]], resource: Resource
+) -> Floats:
+    """What stands under `resource id/…`, in the order of `keys_of` it."""
+    keys = keys_of.get(resource.resource_id, ())
+    return np.array([by_key[key] for key in keys if key in by_key])
 
 
 def _converter(case: Case, machine: Converter) -> Iterator[Cost]:

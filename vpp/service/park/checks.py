@@ -52,6 +52,9 @@ from vpp.service.window.checks import check_window
 def check(parts: Parts) -> list[Fault]:
     """Every contradiction between the parts."""
     _check_unique(parts)
+    if not parts.known("enterprise"):
+        what = "there is none: name one here, or in a fleet's table of points"
+        parts.fault(("enterprises",), what)
     _check_references(parts)
     _check_limits(parts)
     check_networks(parts)
@@ -206,8 +209,9 @@ def _check_unique(parts: Parts) -> None:
         first: dict[str, KeyPath] = {}
         for path, name in ids:
             if name in first:
-                line, _ = parts.document.marks[first[name]]
-                parts.fault(path, f"{kind} id {name!r} stands in line {line} too")
+                there = parts.document.fault(first[name], "")
+                of = "" if there.file == parts.document.file else f" of {there.file}"
+                parts.fault(path, f"{kind} id {name!r} stands in line {there.line}{of} too")
             first.setdefault(name, path)
     seen: dict[str, KeyPath] = {}
     for path, section in ((path, pack.section) for path, pack in parts.packs):

@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -86,12 +86,18 @@ class Document:
     faults: tuple[Fault, ...]
     """What is wrong with the YAML as such though it can be read: a key twice, a NaN, …"""
 
+    files: Mapping[KeyPath, str] = field(default_factory=dict)
+    """Places that stand in another file than this one, as rows of a table do: all below them does too."""
+
     def fault(self, path: KeyPath, what: str) -> Fault:
         """A mistake at `path`, or at the nearest ancestor that is there."""
         known = path
         while known not in self.marks:
             known = known[:-1]
         line, column = self.marks[known]
+        if known in self.files:  # told in the words of the table: the column alone
+            below = ".".join(map(str, path[len(known) :]))
+            return Fault(self.files[known], line, column, below, what)
         return Fault(self.file, line, column, ".".join(map(str, path)), what)
 
     def parse(self, adapter: TypeAdapter[T], path: KeyPath, value: Any) -> T | list[Fault]:
@@ -99,18 +105,39 @@ class Document:
         try:
             return adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            return [self._told(path, dict(item)) for item in error.errors(include_url=False)]
+            return [self._told(path, value, dict(item)) for item in error.errors(include_url=False)]
 
-    def _told(self, path: KeyPath, error: dict[str, Any]) -> Fault:
+    def _told(self, path: KeyPath, value: Any, error: dict[str, Any]) -> Fault:
         kind, given = error["type"], error.get("input")
+        in_table = False
         for part in error["loc"]:
             # pydantic puts the names of union members into the location; they are no keys
-            if (*path, part) in self.marks or (kind == "missing" and part == error["loc"][-1]):
-                path = (*path, part)
+            below = _below(value, part)
+            in_table = in_table or path in self.files  # there no key has a mark of its own
+            if (
+                (*path, part) in self.marks
+                or (in_table and below is not _NOTHING)
+                or (kind == "missing" and part == error["loc"][-1])
+            ):
+                path, value = (*path, part), below
         if kind in ("union_tag_not_found", "union_tag_invalid"):
             key = str(error["ctx"]["discriminator"]).strip("'")
             path = (*path, key)
         return self.fault(path, _what(kind, error, given))
+
+
+_NOTHING = object()
+
+
+def _below(value: Any, part: str | int) -> Any:
+    """What stands at a key or a place of a value; `_NOTHING` where there is no such thing."""
+    match value:
+        case dict() if part in value:
+            return value[part]
+        case list() if isinstance(part, int) and part < len(value):
+            return value[part]
+        case _:
+            return _NOTHING
 
 
 def _what(kind: str, error: dict[str, Any], given: Any) -> str:
@@ -143,20 +170,20 @@ def read_document(path: Path) -> Document:
     return read_yaml(read_bytes(path), file=str(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file that a person wrote, up to `MAX_BYTES`.
+def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes:
+    """The content of a file that a person wrote, up to `most` bytes.
 
     Raises:
         ConfigErrors: It cannot be read, or is bigger.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(most + 1)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigErrors([Fault(str(path), 1, 1, "", f"cannot be read: {reason}")]) from error
-    if len(content) > MAX_BYTES:
-        raise ConfigErrors([Fault(str(path), 1, 1, "", f"is bigger than {MAX_BYTES} bytes")])
+    if len(content) > most:
+        raise ConfigErrors([Fault(str(path), 1, 1, "", f"is bigger than {most} bytes")])
     return content
 
 
@@ -217,6 +244,17 @@ _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 
+def plain_value(text: str) -> bool | int | float | str | None:
+    """What a plain word of YAML, or a cell of a table, means by the rules above."""
+    if text.lower() in ("", "~", "null"):
+        return None
+    if text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
 class _Walk:
     """Turns nodes into plain values and notes where each stood."""
 
@@ -268,17 +306,11 @@ class _Walk:
         text: str = node.value
         if node.style in ("'", '"', "|", ">"):
             return text
-        if text.lower() in ("", "~", "null"):
-            return None
-        if text.lower() in _TRUTH:
-            return _TRUTH[text.lower()]
-        if _INT.fullmatch(text):
-            return int(text)
-        number = float(text) if _FLOAT.fullmatch(text) else None
-        if _NOT_FINITE.fullmatch(text) or (number is not None and not isfinite(number)):
+        value = plain_value(text)
+        if _NOT_FINITE.fullmatch(text) or (isinstance(value, float) and not isfinite(value)):
             self.faults.append(self._fault(path, f"{text} is not a finite number"))
             return None
-        return text if number is None else number
+        return value
 
     def _mark(self, path: KeyPath, node: yaml.Node) -> None:
         self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)

@@ -58,6 +58,7 @@ from vpp.service.park.config import (
     read_document,
     shipped,
 )
+from vpp.service.park.fleetfile import with_fleets
 from vpp.service.park.nouns import park_noun
 from vpp.service.park.parts import Parts, collect
 from vpp.service.park.recordschema import RecordSection
@@ -289,6 +290,7 @@ def load_park(source: Path | Traversable, *, strategies: Path | bytes | None = N
     if not isinstance(document.tree, dict):
         what = "is no mapping of keys to values"
         raise ConfigErrors([*document.faults, document.fault((), what)])
+    document = with_fleets(document, source.parent)
     section = document.parse(_PARK, (), document.tree)
     faults = list(section) if isinstance(section, list) else []
     parts = collect(document)

@@ -31,6 +31,7 @@ from vpp.service.markets.schema import ProductName
 from vpp.service.ocpp.schema import OcppSection
 from vpp.service.openadr.schema import AnyUtility
 from vpp.service.park.calendars import CalendarSection, DaysSection
+from vpp.service.park.fleetfile import FleetSection
 from vpp.service.park.recordschema import RecordSection
 from vpp.service.park.resourceschema import AnyResource
 from vpp.service.park.schematypes import (
@@ -348,7 +349,10 @@ class ParkSection(Section):
     carbon: CarbonSection
     feeders: list[FeederSection] = Field(default_factory=list)
     tariffs: Annotated[list[TariffSection], Field(min_length=1)]
-    enterprises: Annotated[list[EnterpriseSection], Field(min_length=1)]
+    enterprises: list[EnterpriseSection] = Field(default_factory=list)
+    """Leave out where a fleet's table of points names them all."""
+    fleets: Annotated[list[FleetSection], Field(max_length=100)] = Field(default_factory=list)
+    """Tables of many resources that are alike, beside those that stand here."""
     nodes: list[NodeSection] = Field(default_factory=list)
     """Where other carriers than electricity are balanced."""
     pipes: list[PipeSection] = Field(default_factory=list)
