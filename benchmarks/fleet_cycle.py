@@ -113,7 +113,7 @@ class ByHand:
             )
         x = _by_hand(programme)
         solution = LpSolution(
-            x=x, cost=float(programme.cost @ x), row_marginals=np.zeros(len(programme.row_lower)),
+            x=x, cost=(cost := float(programme.cost @ x)), bound=cost, row_marginals=np.zeros(len(programme.row_lower)),
             column_marginals=np.zeros(len(x)), fixed={},
         )  # fmt: skip
         with spent.on("read the plan"):
