@@ -153,7 +153,10 @@ def _row(
         total_s=middle["build_s"] + middle["solve_s"],
         peak_mib=max(run["peak_mib"] for run in runs),
         not_run=not_run,
-        **{name: middle[name] for name in (*told, "iterations", "fallbacks", "ties_s", "validate_s")},
+        **{
+            name: middle[name]
+            for name in (*told, "iterations", "fallbacks", "ties_s", "validate_s")
+        },
     )
 
 

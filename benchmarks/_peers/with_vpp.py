@@ -7,6 +7,7 @@ before the watch starts: a service holds them.
 from __future__ import annotations
 
 import asyncio
+import os
 from time import perf_counter
 
 from benchmarks._families import Case, make_case
@@ -24,6 +25,7 @@ SOFT_S, HARD_S = 1000.0, 1200.0
 def solve(case: Case, asked: Asked) -> Answer:
     """Build, hand over and solve; the check and the breaking of ties are told apart."""
     only(case, "A", "B", "FM")
+    _hold_to(asked.threads)
     problem = problem_of(case, gap=asked.gap, soft_s=SOFT_S)
     outcome, total_s = asyncio.run(_solved(problem, asked.gap))
     if isinstance(outcome, Unsolved):
@@ -47,6 +49,11 @@ def solve(case: Case, asked: Asked) -> Answer:
         ties_s=schedule.ties_s,
         validate_s=validate_s,
     )
+
+
+def _hold_to(processors: int) -> None:
+    """The child uses all that it may."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processors])
 
 
 async def _solved(problem: Problem, gap: float) -> tuple[Outcome, float]:

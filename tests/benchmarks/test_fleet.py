@@ -113,6 +113,18 @@ def test_a_row_tells_what_is_proven_and_by_whom() -> None:
     assert (growth["smallest"], growth["largest"]) == (4, 45)
 
 
+def test_where_something_is_on_or_off_the_planner_stands_beside_the_others() -> None:
+    done = beside(
+        *("--families", "B", "--batteries", "2", "--peers", "scipy", "--threads", "1"),
+        *("--repeat", "1", "--json"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    ours, plain = json.loads(done.stdout)["rows"]
+    assert (ours["tool"], ours["threads"]) == ("vpp", 1)
+    assert ours["objective"] == pytest.approx(plain["objective"], rel=2e-3)
+
+
 @pytest.mark.parametrize(
     "arguments", [("--peers", "abacus"), ("--kernels", "brass"), ("--families", "Z")]
 )
