@@ -203,6 +203,7 @@ def _options(plant: Plant) -> SolveOptions:
         gap=plant.file.planning.gap,
         soft_s=plant.file.planning.soft_s,
         limit_excess_price_per_kwh=plant.file.planning.limit_excess_per_kwh,
+        method=plant.file.planning.method,
         cvar_weight=plant.file.planning.cvar_weight,
         cvar_level=plant.file.planning.cvar_level,
         doubt=plant.file.planning.scenario_doubt,
@@ -272,6 +273,7 @@ async def _adopt(
     plant.metrics.plan(status, seconds, schedule.gap)
     if schedule.ties_left:
         plant.metrics.ties_left()
+    plant.metrics.fallbacks(schedule.how.fallbacks)
     uncertainty.tell(plant, schedule, now)
     plant.events.emit(
         "plan",

@@ -165,6 +165,11 @@ class Metrics:
             "Plans that were left as the solver found them where others cost the same.",
             registry=self.registry,
         )
+        self._fallbacks = Counter(
+            "vpp_plan_fallbacks",
+            "Trees of plans that the structured solver gave up, and HiGHS solved.",
+            registry=self.registry,
+        )
 
     def _count_trade(self) -> None:
         self._bid_sets = Counter(
@@ -328,6 +333,10 @@ class Metrics:
     def ties_left(self) -> None:
         """A plan's ties were left as the solver found them."""
         self._ties_left.inc()
+
+    def fallbacks(self, trees: int) -> None:
+        """So many trees of a plan the structured solver gave up."""
+        self._fallbacks.inc(trees)
 
     def bid_set(self) -> None:
         self._bid_sets.inc()

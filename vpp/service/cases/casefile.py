@@ -178,6 +178,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
     prices = _price_scenarios(section, series)
     settings = section.solver
     gap = file.planning.gap if settings.gap is None else settings.gap
+    method = file.planning.method if settings.method is None else settings.method
     soft_s = file.planning.soft_s if settings.soft_s is None else settings.soft_s
     hard_s = file.planning.hard_s if settings.hard_s is None else settings.hard_s
     if soft_s >= hard_s:
@@ -198,6 +199,7 @@ def _case(name: str, section: CaseSection, file: ParkFile, series: CaseSeries) -
             gap=gap,
             soft_s=soft_s,
             limit_excess_price_per_kwh=file.planning.limit_excess_per_kwh,
+            method=method,
         ),
         preferred_starts={},
     )

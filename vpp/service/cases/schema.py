@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Discriminator, Field, Tag
 
 from vpp.model.measurement import RunPhase
+from vpp.plan.problem import Method
 from vpp.service.bids.curveschema import CurveSettings
 from vpp.service.cases.termschema import AnyTerm, ColumnName
 from vpp.service.park.schematypes import Id, Section, Share, Size, Text
@@ -82,6 +83,7 @@ class SolverSection(Section):
     """Where the park file's own settings shall not hold."""
 
     gap: Annotated[float, Field(gt=0, lt=1)] | None = None
+    method: Method | None = None
     soft_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     hard_s: Annotated[float, Field(gt=0, le=3600)] | None = None
 

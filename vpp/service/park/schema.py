@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from vpp.model.network import Carrier
+from vpp.plan.problem import Method
 from vpp.service.alarms.schema import AlarmsSection
 from vpp.service.bids.schema import BidSection
 from vpp.service.demandresponse.schema import DemandResponseSection, SimulatedPlatformSection
@@ -203,6 +204,8 @@ class PlanningSettings(Section):
     hard_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
     """After this the solver's process is killed."""
     gap: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    method: Method = Method.AUTO
+    """What solves the linear programmes of a plan: HiGHS, the structured solver for fleets, or by size."""
     limit_excess_per_kwh: Annotated[float, Field(gt=0, le=1e9)] = 20.0
     """What a plan pays in the park's currency for each kWh beyond a limit: far above any market price (in EUR 4 at
     most), so that limits are kept before money is made. A park whose prices have other sizes sets its own."""

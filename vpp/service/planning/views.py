@@ -162,6 +162,22 @@ class SizeView(WireModel):
     binaries: int
 
 
+class HowSolvedView(WireModel):
+    """What solved the linear programme behind the plan."""
+
+    method: str
+    """`HiGHS`, `structured (numpy)`, …; both names where each had some trees."""
+    why: str
+    """Why that method."""
+    gap: float
+    """Relative gap that it proves by itself; 0 for a vertex of HiGHS."""
+    residual: float
+    """The largest violation of a row, relative to 1 and the sizes in it."""
+    iterations: int
+    fallbacks: int
+    """Trees that the structured solver gave up, and HiGHS solved."""
+
+
 class ScheduleView(WireModel):
     plan_id: str
     issued_at: datetime
@@ -194,6 +210,7 @@ class ScheduleView(WireModel):
     gap: float
     binaries: int
     size: SizeView
+    how: HowSolvedView
     build_s: float
     solve_s: float
     ties_s: float
