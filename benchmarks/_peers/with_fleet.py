@@ -6,6 +6,7 @@ when a service plans, and so is everything that is imported late.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from benchmarks._families import Case, make_case
@@ -15,6 +16,8 @@ from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline
+from vpp.plan.parts import ALONE
+from vpp.service.solving.child import Threads
 
 DISTRIBUTIONS = ("scipy", "numpy")
 HARD_S = 3600.0
@@ -30,9 +33,14 @@ def solve(case: Case, asked: Asked) -> Answer:
 
 
 def _kernels(asked: Asked) -> Kernels:
-    if asked.kernels != "numpy":
+    if asked.kernels == "numpy":
+        return NUMPY
+    if asked.kernels != "numba":
         raise NotRunError(f"no kernels in {asked.kernels}")
-    return NUMPY
+    from vpp.plan.fleet.jitted.alone import compiled
+
+    workers = Threads(ThreadPoolExecutor(asked.threads), asked.threads)
+    return compiled(workers if asked.threads > 1 else ALONE)
 
 
 def _solved(case: Case, kernels: Kernels, watch: Watch) -> Answer:

@@ -12,10 +12,11 @@ from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from tests.plan.fleet.packed import crowded
 from vpp.model.schedule import Unsolved
-from vpp.plan.fleet.alone import End, solve_alone
+from vpp.plan.fleet.alone import End
 from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.certify import Certificate, certify
 from vpp.plan.fleet.forest import Forest
+from vpp.plan.fleet.kernels import Alone
 from vpp.plan.fleet.packing import pack
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -23,11 +24,11 @@ from vpp.plan.lp import Deadline
 NEVER = Deadline(lambda: 0.0, 1e6)
 
 
-def certified(forest: Forest) -> Certificate:
+def certified(alone: Alone, forest: Forest) -> Certificate:
     packed = pack(forest)
     point, duals = blank(forest)
     for block in packed.blocks:
-        found = solve_alone(block, tolerance=1e-8, deadline=NEVER)
+        found = alone(block, tolerance=1e-8, deadline=NEVER)
         assert (found.end == End.CONVERGED).all()
         packed.unpack(block, found.x, found.y, point, duals)
     return certify(forest, point, duals)
@@ -42,35 +43,35 @@ def value(forest: Forest) -> float:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_buses_cost_what_highs_finds_and_prove_it(seed: int) -> None:
+def test_random_buses_cost_what_highs_finds_and_prove_it(alone: Alone, seed: int) -> None:
     forest = random_forest(seed, trees=8)
-    found = certified(forest)
+    found = certified(alone, forest)
     assert found.holds(1e-6).all()
     assert found.cost.sum() == pytest.approx(value(forest), rel=1e-6, abs=1e-5)
 
 
-def test_enterprises_of_a_park_cost_what_highs_finds_and_prove_it() -> None:
+def test_enterprises_of_a_park_cost_what_highs_finds_and_prove_it(alone: Alone) -> None:
     forest = forest_of(make_case("A", 40, seed=1))
-    found = certified(forest)
+    found = certified(alone, forest)
     assert found.holds(1e-6).all()
     assert found.cost.sum() == pytest.approx(value(forest), rel=1e-6)
 
 
-def test_buses_of_many_stores_with_places_for_nobody_cost_what_highs_finds() -> None:
+def test_buses_of_many_stores_with_places_for_nobody_cost_what_highs_finds(alone: Alone) -> None:
     forest = crowded(random_forest(9, trees=6), 3)
-    found = certified(forest)
+    found = certified(alone, forest)
     assert found.holds(1e-6).all()
     assert found.cost.sum() == pytest.approx(value(forest), rel=1e-6)
 
 
-def test_a_limit_of_a_store_that_cannot_feed_stands_in_nobodys_way() -> None:
+def test_a_limit_of_a_store_that_cannot_feed_stands_in_nobodys_way(alone: Alone) -> None:
     forest = random_forest(0, trees=4)
     still = replace(forest.stores, out_most=np.zeros(forest.stores.out_most.shape))
     assert len(forest.day_limits.store) > 0
-    assert certified(replace(forest, stores=still)).holds(1e-6).all()
+    assert certified(alone, replace(forest, stores=still)).holds(1e-6).all()
 
 
-def test_a_bus_that_cannot_be_supplied_is_told_and_its_neighbour_is_solved() -> None:
+def test_a_bus_that_cannot_be_supplied_is_told_and_its_neighbour_is_solved(alone: Alone) -> None:
     forest = random_forest(1, trees=2)
     parts = forest.parts
     dead = parts.bus[:, None] == 0
@@ -80,24 +81,24 @@ def test_a_bus_that_cannot_be_supplied_is_told_and_its_neighbour_is_solved() -> 
     forest = replace(forest, parts=cut, buses=replace(forest.buses, load_kw=load))
     ends: dict[int, int] = {}
     for block in pack(forest).blocks:
-        found = solve_alone(block, tolerance=1e-8, deadline=NEVER)
+        found = alone(block, tolerance=1e-8, deadline=NEVER)
         ends |= dict(zip(block.bus.tolist(), found.end.tolist(), strict=True))
     assert ends[0] in (End.STALLED, End.BROKEN)
     assert ends[1] == End.CONVERGED
 
 
-def test_a_cost_that_is_no_number_breaks_its_bus_alone() -> None:
+def test_a_cost_that_is_no_number_breaks_its_bus_alone(alone: Alone) -> None:
     forest = random_forest(4, trees=3)
     cost = np.array(forest.parts.cost)
     cost[0, 0] = np.nan
     blocks = pack(replace(forest, parts=replace(forest.parts, cost=cost))).blocks
     for block in blocks:
-        found = solve_alone(block, tolerance=1e-8, deadline=NEVER)
+        found = alone(block, tolerance=1e-8, deadline=NEVER)
         for bus, end in zip(block.bus, found.end, strict=True):
             assert end == (End.BROKEN if bus == forest.parts.bus[0] else End.CONVERGED)
 
 
-def test_no_bus_is_begun_after_the_deadline() -> None:
+def test_no_bus_is_begun_after_the_deadline(alone: Alone) -> None:
     block = pack(random_forest(3)).blocks[0]
-    found = solve_alone(block, tolerance=1e-8, deadline=Deadline(lambda: 1.0, 1.0))
+    found = alone(block, tolerance=1e-8, deadline=Deadline(lambda: 1.0, 1.0))
     assert (found.end == End.LATE).all()

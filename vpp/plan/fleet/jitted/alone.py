@@ -1,0 +1,98 @@
+"""Buses that stand alone, solved by the compiled kernels: the twin of `fleet/alone.py`, same blocks in, same answers out.
+
+Workers take the next few buses as they become free: some take half as many iterations again as others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.alone import End, Found
+from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.forest import Ints
+from vpp.plan.fleet.jitted.kernel import solve_buses
+from vpp.plan.fleet.jitted.room import Numbers, Sizes, numbers_of, room_of, sizes_of
+from vpp.plan.fleet.kernels import Structured
+from vpp.plan.fleet.layout import Layout, Rows
+from vpp.plan.fleet.tied import solve_tied
+from vpp.plan.lp import Deadline
+from vpp.plan.parts import Workers
+
+AT_ONCE = 8
+"""Buses that a worker takes at a time: some 10 ms for 20 stores each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledAlone:
+    """Solves buses with as many workers as there are; the interpreter runs on while they do."""
+
+    workers: Workers
+
+    def __call__(self, block: Block, *, tolerance: float, deadline: Deadline) -> Found:
+        """Solve every bus of a block by itself; see `alone.solve_alone`."""
+        count = len(block.bus)
+        right = np.concatenate([group.reshape(count, -1) for group in block.right], axis=1)
+        work = _Work(
+            n=sizes_of(block.layout),
+            of=numbers_of(block),
+            block=block,
+            right=right,
+            tolerance=tolerance,
+            x=np.zeros(block.u.shape),
+            y=np.zeros(right.shape),
+            end=np.full(count, End.LATE, dtype=np.int64),
+            iterations=np.zeros(count, dtype=np.int64),
+        )
+        firsts = iter(range(0, count, AT_ONCE))
+        begun = [
+            self.workers.begin(lambda: work.some(firsts, deadline))
+            for _ in range(min(self.workers.count, -(-count // AT_ONCE)))
+        ]
+        for answer in begun:
+            answer()
+        y = _grouped(block.layout, work.y)
+        return Found(x=work.x, y=y, end=work.end, iterations=work.iterations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Work:
+    n: Sizes
+    of: Numbers
+    block: Block
+    right: Floats
+    tolerance: float
+    x: Floats
+    y: Floats
+    end: Ints
+    iterations: Ints
+
+    def some(self, firsts: Iterator[int], deadline: Deadline) -> None:
+        """What one worker does: bunches of buses, until there is none left or the time is over."""
+        room = room_of(self.n)
+        for first in firsts:
+            if deadline.passed:
+                return
+            stop = min(first + AT_ONCE, len(self.x))
+            solve_buses(
+                *(self.n, self.of, first, stop, self.block.u, self.block.c, self.right),
+                *(self.tolerance, room, self.x, self.y, self.end, self.iterations),
+            )
+
+
+def _grouped(layout: Layout, y: Floats) -> Rows:
+    """Views of an array of shape (B, rows)."""
+    shapes = [group.shape[1:] for group in layout.rows(1)]
+    ends = np.cumsum([prod(shape) for shape in shapes])
+    cut = np.split(y, ends[:-1], axis=1)
+    return Rows(*(one.reshape(len(y), *shape) for one, shape in zip(cut, shapes, strict=True)))
+
+
+def compiled(workers: Workers) -> Structured:
+    """The compiled kernels, for so many workers; trees of several buses are still solved in numpy."""
+    threads = "1 thread" if workers.count == 1 else f"{workers.count} threads"
+    return Structured(name=f"numba, {threads}", alone=CompiledAlone(workers), tied=solve_tied)

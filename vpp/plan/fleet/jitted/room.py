@@ -1,0 +1,191 @@
+"""What the kernels are given: the sizes of a bus, the numbers of a block, and room to work in.
+
+All of it is allocated here, in Python: a kernel makes no array, so numba counts no references, and counting
+them would take longer than the sums. The room for a bus of 20 stores is about 1 MB.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from vpp.model.horizon import Floats
+from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.forest import Ints
+from vpp.plan.fleet.layout import Layout
+
+LINE = 8
+"""Floats in a cache line: rows of arrays that many loops run over begin on one."""
+
+SIDE_BY_SIDE = 4
+"""Stores whose recurrences run at once."""
+
+XL, XU, ZL, ZU, H, LIVE, IL, IU, THETA, WEIGHED, ATY, DX, P, R = range(14)
+"""What the arrays of a bus's columns hold. `LIVE` is 1 or `STILL`, `WEIGHED` theta h', `ATY` A'dy; `P` and `R`
+become dzl and dzu."""
+
+Y, DY, RESIDUAL, RIGHT = range(4)
+"""What the arrays of a bus's rows hold; a solve uses `RIGHT` up."""
+
+A, E, LEVEL, RD, G, IV = range(6)
+"""What the arrays of the chains hold: `RD` is 1/d, `LEVEL` L."""
+
+
+class Sizes(NamedTuple):
+    """How many of each kind, and where each group of columns and rows begins in a flat array of a bus."""
+
+    steps: int
+    intervals: int
+    stores: int
+    softs: int
+    budgets: int
+    parts: int
+    peaks: int
+    days: int
+    out: int
+    level: int
+    soft: int
+    draw: int
+    part: int
+    lacking: int
+    spare: int
+    peak: int
+    slack: int
+    rest: int
+    columns: int
+    bus_row: int
+    budget_row: int
+    peak_row: int
+    day_row: int
+    rows: int
+
+
+class Numbers(NamedTuple):
+    """Coefficients of a block, as in `Block`: the bus is the first axis."""
+
+    keep: Floats
+    gain: Floats
+    loss: Floats
+    soft_of: Ints
+    weight: Floats
+    first: Ints
+    end: Ints
+    here: Floats
+    counts: Floats
+    interval: Ints
+    share: Floats
+    day_of: Ints
+    day_first: Ints
+    day_end: Ints
+
+
+class Room(NamedTuple):
+    """What one bus needs at a time; a worker has one, and uses it again."""
+
+    at: Floats
+    """Shape (14, C or a little more)."""
+
+    rows: Floats
+    """Shape (4, rows)."""
+
+    chains: Floats
+    """Shape (6, fours, T): stores rounded up to `SIDE_BY_SIDE`, zeros behind them."""
+
+    u: Floats
+    """Right sides of the chains, shape (fours, T)."""
+
+    keep: Floats
+    """Shape (fours,)."""
+
+    s: Floats
+    """The dense matrix, shape (T + nD, next multiple of `LINE`)."""
+
+    w: Floats
+    """Its right side, shape (T + nD,)."""
+
+    q: Floats
+    """Shape (4, as `s`)."""
+
+    draw: Floats
+    """weight theta_draw, shape (nL, T)."""
+
+    beta: Floats
+    """Shape (nL,)."""
+
+    near: Floats
+    """n, shape (nQ, T)."""
+
+    free: Floats
+    """1/D, shape (nQ, R)."""
+
+    before: Floats
+    """1/theta_peak + Σ 1/D of the intervals before each, shape (nQ, R + 1); 1/kap at the end."""
+
+    fits: Floats
+    """How many steps an interval has, shape (nQ, R)."""
+
+    counted: Floats
+    """Sums over counted parts, shape (5, T)."""
+
+    reach: Floats
+    """z, shape (nD, T)."""
+
+
+def sizes_of(layout: Layout) -> Sizes:
+    """The sizes of the buses of a block."""
+    n = layout.counts
+    _, out, level, soft, draw, part, lacking, spare, peak, slack, rest, columns = (
+        *(0, *accumulate(layout.widths())),
+    )
+    rows = (n.stores * layout.steps, layout.steps, n.budgets, n.peaks * layout.intervals, n.days)
+    return Sizes(
+        *(layout.steps, layout.intervals, *n),
+        *(out, level, soft, draw, part, lacking, spare, peak, slack, rest, columns),
+        *accumulate(rows),
+    )
+
+
+def numbers_of(block: Block) -> Numbers:
+    """The coefficients of a block."""
+    return Numbers(*(getattr(block, name) for name in Numbers._fields))
+
+
+def room_of(n: Sizes) -> Room:
+    """Room for one bus at a time."""
+    dense = n.steps + n.days
+    width = _lines(dense)
+    fours = -(-n.stores // SIDE_BY_SIDE) * SIDE_BY_SIDE
+    shapes = (
+        (14, _lines(n.columns)),
+        (4, _lines(n.rows)),
+        (6, fours, n.steps),
+        (fours, n.steps),
+        (fours,),
+        (dense, width),
+        (dense,),
+        (SIDE_BY_SIDE, width),
+        (n.budgets, n.steps),
+        (n.budgets,),
+        (n.peaks, n.steps),
+        (n.peaks, n.intervals),
+        (n.peaks, n.intervals + 1),
+        (n.peaks, n.intervals),
+        (5, n.steps),
+        (n.days, n.steps),
+    )
+    return Room(*(_zeros(shape) for shape in shapes))
+
+
+def _lines(count: int) -> int:
+    return -(-count // LINE) * LINE
+
+
+def _zeros(shape: tuple[int, ...]) -> Floats:
+    """Zeros that begin on a cache line."""
+    size = prod(shape)
+    flat = np.zeros(size + LINE)
+    off = -flat.ctypes.data // flat.itemsize % LINE
+    return flat[off : off + size].reshape(shape)
