@@ -44,6 +44,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "demo_plan",
         "field",
         "fleet",
+        "fleet_cycle",
         "forecast",
         "iec104",
         "net_position",
@@ -112,7 +113,7 @@ def test_a_name_that_does_not_exist_is_bad_input() -> None:
 
     assert done.returncode == 2
     assert (
-        "bids_load, cloud_front, crosssite, demo_day, demo_plan, field, fleet, forecast"
+        "bids_load, cloud_front, crosssite, demo_day, demo_plan, field, fleet, fleet_cycle, forecast"
         in done.stderr
     )
 
