@@ -45,6 +45,11 @@ class Layout:
         """Columns of a bus."""
         return _cuts(self)[-1][1]
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each group of columns begins."""
+        return tuple(first for first, _, _ in _cuts(self))
+
     def split(self, columns: Floats) -> Columns:
         """Views of an array of shape (B, C), group by group: writing into them writes into it."""
         count = len(columns)

@@ -137,13 +137,10 @@ class Room(NamedTuple):
 def sizes_of(layout: Layout) -> Sizes:
     """The sizes of the buses of a block."""
     n = layout.counts
-    _, out, level, soft, draw, part, lacking, spare, peak, slack, rest, columns = (
-        *(0, *accumulate(layout.widths())),
-    )
     rows = (n.stores * layout.steps, layout.steps, n.budgets, n.peaks * layout.intervals, n.days)
     return Sizes(
         *(layout.steps, layout.intervals, *n),
-        *(out, level, soft, draw, part, lacking, spare, peak, slack, rest, columns),
+        *(*layout.starts[1:], layout.size),
         *accumulate(rows),
     )
 
