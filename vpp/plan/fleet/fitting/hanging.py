@@ -138,7 +138,7 @@ def hang(
             most=table.most,
             cost=table.cost,
         ),
-        peaks=_peaks(peaks, peak_order, number, table, reach),
+        peaks=_peaks(ledger, sides, peaks, peak_order, number, table, reach),
         day_limits=_days(days, day_order, store_number),
     )
     return Hanging(
@@ -320,7 +320,9 @@ def _stores(
         some = np.flatnonzero(free.any(axis=1))
         # Turned round, what is too hot is a level too low.
         far = np.where(sign > 0, room, (least - lowest) if way > 0 else (highest - most))
-        size = np.where(free, np.maximum(far, 0.0) + 1.0, 0.0)[some]
+        size = np.where(free, np.maximum(far, 0.0) + 1.0, 0.0)
+        ledger.upper[columns[free]] = size[free]
+        size = size[some]
         price = np.where(free, ledger.cost[columns], 0.0)[some]
         rises = (up > 0)[some]
         soft.append(
@@ -372,14 +374,30 @@ def _budgets(ledger: Ledger, windows: Windows, order: Ints, number: Ints) -> Bud
     )
 
 
-def _peaks(peaks: PaidPeaks, order: Ints, number: Ints, table: PartTable, reach: Reach) -> Peaks:
+def _peaks(
+    ledger: Ledger,
+    sides: Sides,
+    peaks: PaidPeaks,
+    order: Ints,
+    number: Ints,
+    table: PartTable,
+    reach: Reach,
+) -> Peaks:
+    """The peaks; gives their columns a bound."""
     least, interval = peaks.least[order], peaks.interval[order]
     drawn = reach.drawn_kw[peaks.bus[order]].max(axis=1, initial=0.0)
     least_most = np.max(np.maximum(least, 0.0), axis=1, initial=0.0)
+    most = drawn + least_most + 1.0
+    of_row = np.zeros(len(ledger.kind))
+    rows = peaks.rows[order]
+    of_row[rows[rows >= 0]] = np.repeat(most[:, None], rows.shape[1], axis=1)[rows >= 0]
+    at = sides.peak[ledger.row] & sides.peaks[ledger.column]
+    ledger.upper[ledger.column[at]] = 0.0
+    np.maximum.at(ledger.upper, ledger.column[at], of_row[ledger.row[at]])
     return Peaks(
         bus=number[peaks.bus[order]],
         cost=peaks.cost[order],
-        most=drawn + least_most + 1.0,
+        most=most,
         interval=interval,
         share=peaks.share[order],
         least=least,
