@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,9 +73,11 @@ def hang(
     market = balances if len(ledger.programme.fleet.market.rows) else NOWHERE
     bus_of, coefficient = _meets(ledger, places, balances)
     park_of = _car_parks(ledger, sides, places, bus_of)
+    peaks = peaks_of(ledger, sides, steps)
+    if isinstance(peaks, PaidPeaks):
+        peaks = replace(peaks, bus=_one_a_bus(places, peaks.bus))
     reach = reach_of(ledger, places, balances, market)
     windows = windows_of(ledger, sides, bus_of, coefficient, steps)
-    peaks = peaks_of(ledger, sides, steps)
     days = days_of(ledger, sides, chains, values)
     strange = [one for one in (windows, peaks, days) if isinstance(one, np.ndarray)]
     store_bus, homeless = _store_buses(ledger, chains, bus_of, coefficient)
@@ -167,6 +169,23 @@ def _meets(ledger: Ledger, places: Places, balances: int) -> tuple[Ints, Floats]
     sign = signs_of(places, balances)
     coefficient[ledger.column[at]] = sign[ledger.bus[ledger.row[at]]] * ledger.value[at]
     return bus, coefficient
+
+
+def _one_a_bus(places: Places, bus: Ints) -> Ints:
+    """The bus of each peak, where no two share one: each further peak of a point has a bus above it.
+
+    What flows through such a bus is what the point imports and exports, for nothing.
+    """
+    own = bus.copy()
+    order = np.argsort(bus, kind="stable")
+    further = order[1:][bus[order[1:]] == bus[order[:-1]]]
+    for peak in further.tolist():
+        point = int(bus[peak])
+        own[peak] = len(places.parent)
+        places.parent.append(places.parent[point])
+        places.parent[point] = len(places.parent) - 1
+        places.groups[len(places.parent) - 1] = np.array([point])
+    return own
 
 
 def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: Ints) -> Ints:

@@ -50,9 +50,10 @@ def reach_of(ledger: Ledger, places: Places, balances: int, market: int) -> Reac
     at_market = at_bus & (ledger.bus[ledger.row] == market)
     _bound(ledger, at_bus & ~at_market, sign, load, drawn, fed)
     for bus in _upwards(places):
-        if bus >= balances:
-            below = [child for child, parent in enumerate(places.parent) if parent == bus]
-            drawn[bus], fed[bus] = drawn[below].sum(axis=0), fed[below].sum(axis=0)
+        parent = places.parent[bus]
+        if parent not in (ROOT, market) and parent >= balances:
+            drawn[parent] += drawn[bus]
+            fed[parent] += fed[bus]
     if market != NOWHERE:
         _bound(ledger, at_market, sign, load, drawn, fed)
     return Reach(drawn_kw=drawn, fed_kw=fed, load_kw=load)
