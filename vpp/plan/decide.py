@@ -121,9 +121,14 @@ def by_parts(
 
 
 def whole(
-    programme: Programme, undecided: Floats, *, gap: float, deadline: Deadline
+    programme: LinearProgramme,
+    decisions: Ints,
+    undecided: Floats,
+    *,
+    gap: float,
+    deadline: Deadline,
 ) -> tuple[Chosen, float] | Unsolved:
-    """Decisions of a search over the whole programme, and its bound.
+    """The columns that are 0 or 1 decided in a search over the whole programme, and its bound.
 
     `undecided` are pairs of columns of which one must be 0, that is decided too: both columns, and the
     most of each, shape (4, n).
@@ -131,7 +136,7 @@ def whole(
     columns, pairs = len(programme.cost), undecided.shape[1]
     into, out = undecided[:2].astype(int)
     integral = np.zeros(columns + pairs, dtype=bool)
-    integral[programme.integral] = True
+    integral[decisions] = True
     integral[columns:] = True
     row, both = np.arange(pairs), np.ones(pairs)
     # into <= most·way        out <= most·(1 - way)
@@ -161,7 +166,7 @@ def whole(
     )
     if result.x is None:
         return Unsolved(reason=f"MILP: {result.message}", infeasible=result.status == 2)
-    chosen = _decided(programme.integral, np.round(result.x[programme.integral]))
+    chosen = _decided(decisions, np.round(result.x[decisions]))
     fills = result.x[columns:] > 0.5
     chosen |= dict.fromkeys(np.where(fills, out, into).tolist(), 0.0)
     return chosen, float(result.mip_dual_bound)

@@ -155,7 +155,7 @@ def _searched_whole(
 ) -> tuple[LpSolution, float] | Unsolved:
     """The full search, again with the ways of what goes both at once, until the gap is small."""
     while True:
-        found = whole(programme, undecided, gap=gap, deadline=search_until)
+        found = whole(programme, programme.integral, undecided, gap=gap, deadline=search_until)
         if isinstance(found, Unsolved):
             return _found(found if isinstance(best, Unsolved) else best, bound)
         bound = max(bound, found[1])

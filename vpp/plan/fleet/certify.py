@@ -11,14 +11,14 @@ A row of a park with a million kW is not held to what a row of ten kW is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.bound import lower_bounds, sound
 from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
+from vpp.plan.fleet.pick import Mask, Picked
 from vpp.plan.fleet.repair import interval_means, repaired, taken_out
 from vpp.plan.fleet.sums import net_kw, slices, summed
 
@@ -40,11 +40,30 @@ class Certificate:
     residual: Floats
     """Its classes as `CLASSES` has them."""
 
-    def holds(self, tolerance: float) -> NDArray[np.bool_]:
+    def holds(self, tolerance: float) -> Mask:
         """Which trees' points keep every row, and cost no more than is proven; shape (trees,)."""
-        near: NDArray[np.bool_] = self.cost - self.bound <= tolerance * (1.0 + np.abs(self.cost))
+        near: Mask = self.cost - self.bound <= tolerance * (1.0 + np.abs(self.cost))
         near &= self.residual.max(axis=1) <= FEASIBLE
         return near
+
+    def of(self, picked: Picked, trees: Mask) -> Certificate:
+        """Of the trees that were picked alone."""
+        point, duals = picked.take(self.point, self.duals)
+        return Certificate(
+            point=point,
+            duals=duals,
+            roots=np.flatnonzero(picked.forest.buses.parent == ROOT),
+            cost=self.cost[trees],
+            bound=self.bound[trees],
+            residual=self.residual[trees],
+        )
+
+    def joined(self, picked: Picked, trees: Mask, theirs: Certificate) -> Certificate:
+        """With the answer of the trees that were picked in place of its own, whose arrays it writes into."""
+        picked.put(theirs.point, theirs.duals, self.point, self.duals)
+        cost, bound, residual = self.cost.copy(), self.bound.copy(), self.residual.copy()
+        cost[trees], bound[trees], residual[trees] = theirs.cost, theirs.bound, theirs.residual
+        return replace(self, cost=cost, bound=bound, residual=residual)
 
 
 def certify(forest: Forest, point: Point, duals: Duals) -> Certificate:

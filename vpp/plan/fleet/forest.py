@@ -296,6 +296,10 @@ class Solved:
     fallbacks: tuple[int, ...] = field(default=())
     """Root buses of trees that went to HiGHS."""
 
+    decided: tuple[int, ...] = field(default=())
+    """Root buses of trees in which a store was filled and emptied at once until that was decided against:
+    `bound` is that of the decided problem, which these prices alone may not prove."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:

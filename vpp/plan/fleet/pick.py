@@ -39,6 +39,29 @@ class Picked:
     peaks: Ints
     day_limits: Ints
 
+    def take(self, point: Point, duals: Duals) -> tuple[Point, Duals]:
+        """What was found for the whole forest, for the smaller one."""
+        return (
+            Point(
+                into=point.into[self.stores],
+                out=point.out[self.stores],
+                level=point.level[self.stores],
+                soft=point.soft[self.soft],
+                draw=point.draw[self.budgets],
+                lacking=point.lacking[self.budgets],
+                spare=point.spare[self.budgets],
+                part=point.part[self.parts],
+                peak=point.peak[self.peaks],
+            ),
+            Duals(
+                bus=duals.bus[self.buses],
+                store=duals.store[self.stores],
+                budget=duals.budget[self.budgets],
+                peak=duals.peak[self.peaks],
+                day_limit=duals.day_limit[self.day_limits],
+            ),
+        )
+
     def put(self, point: Point, duals: Duals, into: Point, prices: Duals) -> None:
         """Write what was found for the smaller forest into the arrays of the whole one."""
         for which, names in (

@@ -1,6 +1,6 @@
 r"""A forest solved, and never believed: what the kernels find is certified, and HiGHS does what they cannot.
 
-    presolve -> kernels, each tree -> certify -> the trees that fail go to HiGHS -> certify
+    presolve -> kernels, each tree -> certify -> the trees that fail go to HiGHS -> certify -> one way
           \                                          \
            what lacks, as far as bounds say           what lacks, where HiGHS finds no point
 
@@ -11,11 +11,10 @@ bound is above the tolerance, relative to 1 + its cost: what converged does not 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.blocks import blank
@@ -32,7 +31,8 @@ from vpp.plan.fleet.forest import (
     Point,
     Solved,
 )
-from vpp.plan.fleet.pick import Picked, pick
+from vpp.plan.fleet.oneway import one_way
+from vpp.plan.fleet.pick import Mask, Picked, pick
 from vpp.plan.fleet.presolve import presolve
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline
@@ -43,6 +43,10 @@ TOLERANCE = 1e-6
 
 OF_THE_KERNELS = 0.1
 """Share of the tolerance at which kernels stop: repairing a point costs a little."""
+
+NEAR = 1e3
+"""A tree whose gap is above the tolerance, but not so many times, is solved again to a smaller one: kernels
+measure it against costs without their constant part."""
 
 BROKEN = 1e-6
 """A vertex of HiGHS may break a row by this, relative: it holds rows to an absolute 1e-7."""
@@ -80,20 +84,25 @@ def solve_forest(
     Raises:
         DataError: A part or a level has no finite bound.
     """
-    ready = presolve(forest)
-    if isinstance(ready, Infeasible):
-        return ready
-    point, duals = blank(ready.forest)
-    iterations = kernels.solve(
-        ready.forest, point, duals, tolerance=OF_THE_KERNELS * tolerance, deadline=deadline
-    )
-    found = certify(forest, *ready.restore(point, duals))
-    failed = ~found.holds(tolerance)
-    if failed.any():
-        mended = _by_highs(forest, found, failed, deadline, workers)
-        if not isinstance(mended, Certificate):
-            return mended
-        found = mended
+    began = _by_kernels(forest, kernels, OF_THE_KERNELS * tolerance, deadline)
+    if isinstance(began, Infeasible):
+        return began
+    found, iterations = began
+    answer = _proven(forest, found, kernels, tolerance, deadline, workers)
+    if not isinstance(answer, _Proven):
+        return answer
+
+    def solve(other: Forest) -> Certificate | Infeasible | Failed:
+        again = _by_kernels(other, kernels, OF_THE_KERNELS * tolerance, deadline)
+        if isinstance(again, Infeasible):
+            return again
+        theirs = _proven(other, again[0], kernels, tolerance, deadline, workers)
+        return theirs.certificate if isinstance(theirs, _Proven) else theirs
+
+    mended = one_way(forest, answer.certificate, solve, tolerance=tolerance, deadline=deadline)
+    if isinstance(mended, Failed):
+        return mended
+    found, dear = mended
     return Solved(
         point=found.point,
         duals=found.duals,
@@ -102,33 +111,70 @@ def solve_forest(
         residual=float(found.residual.max(initial=0.0)),
         iterations=int(iterations.max(initial=0)),
         method=f"structured ({kernels.name})",
-        fallbacks=tuple(found.roots[failed].tolist()),
+        fallbacks=tuple(found.roots[answer.fell_back].tolist()),
+        decided=tuple(found.roots[dear].tolist()),
     )
 
 
-def _by_highs(
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proven:
+    """An answer that holds, and which trees HiGHS has solved for it."""
+
+    certificate: Certificate
+    fell_back: Mask
+
+
+def _by_kernels(
+    forest: Forest, kernels: Kernels, tolerance: float, deadline: Deadline
+) -> tuple[Certificate, Ints] | Infeasible:
+    ready = presolve(forest)
+    if isinstance(ready, Infeasible):
+        return ready
+    point, duals = blank(ready.forest)
+    iterations = kernels.solve(ready.forest, point, duals, tolerance=tolerance, deadline=deadline)
+    return certify(forest, *ready.restore(point, duals)), iterations
+
+
+def _proven(
     forest: Forest,
     found: Certificate,
-    failed: NDArray[np.bool_],
+    kernels: Kernels,
+    tolerance: float,
     deadline: Deadline,
     workers: Workers,
+) -> _Proven | Infeasible | Failed:
+    """What is not proven solved again: by the kernels where little lacks, else by HiGHS."""
+    failed = ~found.holds(tolerance)
+    near = failed & found.holds(NEAR * tolerance)
+    if near.any():
+        trees = pick(forest, buses=near[forest.trees().of])
+        again = _by_kernels(trees.forest, kernels, OF_THE_KERNELS / NEAR * tolerance, deadline)
+        if not isinstance(again, Infeasible):
+            found = found.joined(trees, near, again[0])
+            failed = ~found.holds(tolerance)
+    if failed.any():
+        trees = pick(forest, buses=failed[forest.trees().of])
+        theirs = _by_highs(trees, deadline, workers)
+        if not isinstance(theirs, Certificate):
+            return theirs
+        found = found.joined(trees, failed, theirs)
+    return _Proven(found, failed)
+
+
+def _by_highs(
+    trees: Picked, deadline: Deadline, workers: Workers
 ) -> Certificate | Infeasible | Failed:
-    """The certificate with the failed trees' answers found by HiGHS."""
-    trees = pick(forest, buses=failed[forest.trees().of])
     answer = by_highs(trees.forest, deadline, workers)
     if isinstance(answer, Unsolved):
         if answer.infeasible:
             return _infeasible(trees, deadline, workers)
         return Failed(reason=answer.reason)
-    theirs = certify(trees.forest, *answer)
-    worst = theirs.residual.max(axis=0, initial=0.0)
+    found = certify(trees.forest, *answer)
+    worst = found.residual.max(axis=0, initial=0.0)
     if not (worst <= BROKEN).all():
         which = int(np.argmax(worst))
         return Failed(reason=f"HiGHS breaks a {CLASSES[which]} row by {worst[which]:.1e}, relative")
-    trees.put(theirs.point, theirs.duals, found.point, found.duals)
-    cost, bound, residual = found.cost.copy(), found.bound.copy(), found.residual.copy()
-    cost[failed], bound[failed], residual[failed] = theirs.cost, theirs.bound, theirs.residual
-    return replace(found, cost=cost, bound=bound, residual=residual)
+    return found
 
 
 def _infeasible(trees: Picked, deadline: Deadline, workers: Workers) -> Infeasible | Failed:
