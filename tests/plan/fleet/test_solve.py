@@ -44,6 +44,18 @@ class Faulty:
         return iterations
 
 
+@dataclass(frozen=True)
+class Idle:
+    """Kernels that find nothing."""
+
+    name: str = "idle"
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        return np.zeros(len(forest.trees().roots), dtype=np.int64)
+
+
 def nothing(point: Point, duals: Duals, iterations: Ints) -> None:
     pass
 
@@ -151,7 +163,8 @@ def test_what_rows_make_impossible_together_is_located_in_the_whole_forest() -> 
 
 
 def test_what_neither_finds_in_time_is_told() -> None:
-    answer = solve_forest(harsh_forest(1, tied=True), kernels=Faulty(all_give_up), deadline=OVER)
+    forest = harsh_forest(1, enterprises=6, tied=True)
+    answer = solve_forest(forest, kernels=Idle(), deadline=OVER)
     assert isinstance(answer, Failed)
     assert "ime limit" in answer.reason
 

@@ -124,7 +124,7 @@ def _deciding(
     forest: Forest, found: Certificate, solve: Solve, tolerance: float, deadline: Deadline
 ) -> tuple[Certificate | Failed, Floats]:
     where = both_ways(found.point) | burning_pays(forest, found.duals)
-    ways, lifts = decided(forest, found.duals, where, gap=tolerance, deadline=deadline)
+    ways, lifts = decided(forest, found.duals, where, gap=tolerance, deadline=deadline.halfway)
     answer = solve(ways)
     if not isinstance(answer, Certificate):
         return Failed(reason="what was decided leaves nothing"), lifts
