@@ -99,7 +99,7 @@ def search(
             best = _fixed(programme, solver, rounded, deadline, workers)
     elif whole_already is None:
         rounded = at_prices(
-            programme, relaxed, rounded, gap=gap, deadline=search_until, workers=workers
+            programme, relaxed, rounded, gap=gap, deadline=search_until.halfway, workers=workers
         )
         best = _fixed(programme, solver, rounded, deadline, workers)
     if _close(best, bound, gap):
