@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+import numpy as np
+
 from vpp.model.resource import (
     Converter,
     CurtailableLoad,
@@ -38,7 +40,7 @@ from vpp.plan.validate.bill import bill_faults
 from vpp.plan.validate.calls import process_faults
 from vpp.plan.validate.cars import cars_faults
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import equal
+from vpp.plan.validate.compare import each_between
 from vpp.plan.validate.converter import converter_faults
 from vpp.plan.validate.flexible import flexible_faults
 from vpp.plan.validate.generator import generator_faults
@@ -71,6 +73,7 @@ def violations(
         limit_excess_price_per_kwh=limit_excess_price_per_kwh,
     )
     return (
+        *_together(case),
         *(fault for r in view.park.resources for fault in _resource_faults(case, r)),
         *sum_faults(case),
         *network_faults(case),
@@ -81,24 +84,29 @@ def violations(
     )
 
 
+def _together(case: Case) -> Iterator[str]:
+    """What the kinds cannot do of which a fleet has most: all of a kind at once."""
+    resources, view = case.view.park.resources, case.view
+    yield from storage_faults(case, [r for r in resources if isinstance(r, Storage)])
+    yield from flexible_faults(case, [r for r in resources if isinstance(r, FlexibleLoad)])
+    yield from generator_faults(case, [r for r in resources if isinstance(r, Generator)])
+    names = [r.resource_id for r in resources if isinstance(r, FixedLoad)]
+    if names:
+        base_kw = np.array([view.base_kw[name].values for name in names])
+        yield from each_between(names, ": base", case.powers(names), base_kw, base_kw)
+
+
 def _resource_faults(case: Case, resource: Resource) -> Iterator[str]:
     """What the device could not do, or was not promised."""
-    name = resource.resource_id
     match resource:
-        case FixedLoad():
-            yield from equal(f"{name}: base", case.power(name), case.view.base_kw[name].values)
-        case Storage():
-            yield from storage_faults(case, resource)
-        case Generator():
-            yield from generator_faults(case, resource)
+        case FixedLoad() | Storage() | Generator() | FlexibleLoad():
+            pass  # looked at together
         case CurtailableLoad():
             yield from curtailable_faults(case, resource)
         case InterruptibleLoad():
             yield from process_faults(case, resource)
         case ShiftableRun():
             yield from run_faults(case, resource)
-        case FlexibleLoad():
-            yield from flexible_faults(case, resource)
         case ThermalZone():
             yield from zone_faults(case, resource)
         case EvFleet():

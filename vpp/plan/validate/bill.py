@@ -153,15 +153,13 @@ def _peak(point_kw: Floats, term: PeakCharge) -> Iterator[Cost]:
 
 def _highest_kw(import_kw: Floats, spare_kw: Floats, term: PeakCharge) -> float:
     """The highest mean of the metering intervals that count, of imports and the room beside them."""
-    highest, first = 0.0, term.first_step
-    gone = term.elapsed_steps
-    while first < term.last_step:
-        last = min(first + term.interval_steps - gone, term.last_step)
-        if term.counts is None or term.counts[first:last].any():
-            known = float((import_kw + spare_kw)[first:last].sum()) + gone * term.elapsed_kw
-            highest = max(highest, known / (last - first + gone))
-        first, gone = last, 0
-    return highest
+    begins = np.arange(term.first_step - term.elapsed_steps, term.last_step, term.interval_steps)
+    first, last = np.maximum(begins, term.first_step), term.last_step
+    length = np.diff(np.append(begins, last))  # what has passed of the first one counts
+    drawn = np.add.reduceat((import_kw + spare_kw)[:last], first)
+    drawn[0] += term.elapsed_steps * term.elapsed_kw
+    counts = True if term.counts is None else np.logical_or.reduceat(term.counts[:last], first)
+    return float(np.max(drawn / length, initial=0.0, where=counts))
 
 
 def _asked(case: Case, term: EnergyTarget | Cap | ChangePenalty) -> Iterator[Cost]:
@@ -261,12 +259,15 @@ def _highest_burden(case: Case, term: EqualBurden) -> float:
 def _left_in_stores(case: Case, term: StoredEnergyValue) -> Iterator[Cost]:
     """Electricity that what is left in stores stands for at the end of the horizon."""
     schedule, price = case.schedule, term.price_per_kwh
-    for resource in case.view.park.resources:
+    resources = case.view.park.resources
+    stores = [
+        r for r in resources if isinstance(r, Storage) and r.resource_id in schedule.stored_kwh
+    ]
+    left = [float(schedule.stored_kwh[store.resource_id][-1]) for store in stores]
+    worth = [s.discharge_efficiency * term.electricity_of(s.node_id) for s in stores]
+    yield priced("stored energy", -price * np.array(worth), np.array(left))
+    for resource in resources:
         name = resource.resource_id
-        if isinstance(resource, Storage) and name in schedule.stored_kwh:
-            left = float(schedule.stored_kwh[name][-1])
-            worth = resource.discharge_efficiency * term.electricity_of(resource.node_id)
-            yield priced("stored energy", -price * worth, left)
         if isinstance(resource, ThermalZone) and name in schedule.temperature_degc:
             sign = 1.0 if resource.heating else -1.0
             degc = float(schedule.temperature_degc[name][-1])

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.measurement import Reading, RunPhase
+from vpp.model.park import Place
 from vpp.model.resource import Converter, Resource
 from vpp.model.schedule import Schedule
 from vpp.model.time import local_date
-from vpp.plan.terms import Term
+from vpp.plan.terms import ReserveHeadroom, Term
 from vpp.plan.view import PlanningView
+
+if TYPE_CHECKING:
+    from vpp.plan.validate.flexible import Span
 
 ON_KW = 1e-3
 """A machine that draws or feeds more than this is on, where it does not say its phase."""
@@ -44,6 +49,32 @@ class Case:
     @cached_property
     def row_of(self) -> dict[ResourceId, int]:
         return {r.resource_id: row for row, r in enumerate(self.view.park.resources)}
+
+    @cached_property
+    def reserves(self) -> tuple[ReserveHeadroom, ...]:
+        """The products of reserve among the terms."""
+        return tuple(term for term in self.terms if isinstance(term, ReserveHeadroom))
+
+    @cached_property
+    def points_below(self) -> dict[Place, list[ConnectionPointId]]:
+        """The connection points that stand below each node of the tree, in park order."""
+        found: dict[Place, list[ConnectionPointId]] = {}
+        for point in self.view.park.connection_points:
+            above = {self.view.park.park_id, point.enterprise_id, point.connection_point_id}
+            for place in above | ({point.feeder_id} - {None}):
+                if place is not None:
+                    found.setdefault(place, []).append(point.connection_point_id)
+        return found
+
+    @cached_property
+    def spans(self) -> dict[tuple[time, time, tuple[int, ...]], list[Span]]:
+        """When windows are open, by their times and days: what `flexible.py` has found out already."""
+        return {}
+
+    def powers(self, names: Iterable[ResourceId]) -> Floats:
+        """Net injection of several resources, shape (K, T)."""
+        rows: Floats = self.schedule.power_kw[[self.row_of[name] for name in names]]
+        return rows
 
     def power(self, name: ResourceId) -> Floats:
         """Net injection of a resource, shape (T,)."""

@@ -7,7 +7,7 @@ the sum of what is added up in it: a battery of 10 MWh is not refused for a mill
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +24,19 @@ def slack(*summands: float | Floats) -> Floats:
     return np.asarray(TOLERANCE * np.maximum(1.0, total))
 
 
+def slack_of(*summands: float) -> float:
+    """The same of single numbers."""
+    return TOLERANCE * max(1.0, sum(map(abs, summands)))
+
+
+def column(values: Iterable[float]) -> Floats:
+    """Numbers of several resources as a column, shape (K, 1): they broadcast over the steps."""
+    return np.fromiter(values, dtype=float)[:, None]
+
+
 def near(a: float, b: float, *summands: float) -> bool:
     """Whether a row's two sides are the same; NaN is near nothing."""
-    return bool(abs(a - b) <= slack(a, b, *summands))
+    return bool(abs(a - b) <= slack_of(a, b, *summands))
 
 
 def between(
@@ -41,17 +51,30 @@ def between(
 
     `summands` are what else was added up to get there. NaN lies outside everything.
     """
+    yield from each_between([rule], "", values[None], low, high, *summands, unit=unit)
+
+
+def each_between(
+    names: Sequence[str],
+    rule: str,
+    values: Floats,
+    low: float | Floats,
+    high: float | Floats,
+    *summands: float | Floats,
+    unit: str = "kW",
+) -> Iterator[str]:
+    """The same for many at once, a row each, shapes (K, T): what is said begins with the row's name."""
     low, high = np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)
     below = np.where(np.isfinite(low), low, 0.0)
     above = np.where(np.isfinite(high), high, 0.0)
     room_low = slack(below, values, *summands)
     room_high = slack(above, values, *summands)
-    bad = np.flatnonzero(~((low - room_low <= values) & (values <= high + room_high)))
-    if len(bad):
-        step = bad[0]
+    bad = ~((low - room_low <= values) & (values <= high + room_high))
+    for row in np.flatnonzero(bad.any(axis=1)):
+        step = int(bad[row].argmax())
         yield (
-            f"{rule}: {values[step]:.6f} {unit} in step {step}, allowed {low[step]:.6f} …"
-            f" {high[step]:.6f}"
+            f"{names[row]}{rule}: {values[row, step]:.6f} {unit} in step {step},"
+            f" allowed {low[row, step]:.6f} … {high[row, step]:.6f}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.resource import Generator
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import between, slack
+from vpp.plan.validate.compare import between, column, each_between, slack
 from vpp.plan.validate.machines import Bools, held_steps, on_off_faults, ramp_faults
 
 
@@ -21,8 +21,23 @@ def has_kw(case: Case, unit: Generator) -> Floats:
     return np.where(case.view.alone(unit.resource_id), 0.0, unit.max_feed_kw)
 
 
-def generator_faults(case: Case, unit: Generator) -> Iterator[str]:
-    """Power that the source does not have, or a state it may not be in."""
+def generator_faults(case: Case, units: Sequence[Generator]) -> Iterator[str]:
+    """Power that the sources do not have, or a state they may not be in."""
+    simple = [u for u in units if u.weather_driven and u.on_off is None]
+    if simple:
+        names = [unit.resource_id for unit in simple]
+        has = np.maximum(np.array([case.view.available_kw[name].values for name in names]), 0.0)
+        low = column(u.must_run_share for u in simple) * has
+        for row, name in enumerate(names):
+            low[row] = np.where(case.view.alone(name), has[row], low[row])
+        yield from each_between(names, ": power", case.powers(names), low, has, has)
+    for unit in units:
+        if not unit.weather_driven or unit.on_off is not None:
+            yield from _machine_faults(case, unit)
+
+
+def _machine_faults(case: Case, unit: Generator) -> Iterator[str]:
+    """The same of one that is on or off, or that the weather does not drive."""
     name, power, has = unit.resource_id, case.power(unit.resource_id), has_kw(case, unit)
     low, high = np.where(case.view.alone(name), has, unit.must_run_share * has), has
     least = low

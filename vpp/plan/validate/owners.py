@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import numpy as np
 
@@ -23,19 +23,20 @@ from vpp.model.resource import (
 )
 from vpp.plan.validate.calls import paid_calls, shed_kwh
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import Cost, priced
+from vpp.plan.validate.compare import Cost, column, priced
 from vpp.plan.validate.generator import has_kw
 from vpp.plan.validate.machines import started
 
 
 def owners_cost(case: Case) -> Iterator[Cost]:
     """Cause and cost of each resource, node and pipe."""
-    for resource in case.view.park.resources:
+    resources = case.view.park.resources
+    yield from _storages(case, [r for r in resources if isinstance(r, Storage)])
+    yield from _generators(case, [r for r in resources if isinstance(r, Generator)])
+    for resource in resources:
         match resource:
-            case Storage():
-                yield from _storage(case, resource)
-            case Generator():
-                yield from _generator(case, resource)
+            case Storage() | Generator():
+                pass  # all together, above
             case FlexibleLoad():
                 yield from _flexible(case, resource)
             case EvFleet():
@@ -58,26 +59,47 @@ def owners_cost(case: Case) -> Iterator[Cost]:
     yield from _networks(case)
 
 
-def _storage(case: Case, unit: Storage) -> Iterator[Cost]:
+AT_ONCE = 500
+"""Resources that are looked at together."""
+
+OneKind = TypeVar("OneKind")
+
+
+def _parts(units: Sequence[OneKind]) -> Iterator[Sequence[OneKind]]:
+    """Some at a time: their numbers stay in the processor's cache."""
+    for first in range(0, len(units), AT_ONCE):
+        yield units[first : first + AT_ONCE]
+
+
+def _storages(case: Case, every: Sequence[Storage]) -> Iterator[Cost]:
     """Wear, and what is missing at the end and for outages."""
-    name, capacity = unit.resource_id, unit.capacity_kwh
-    yield priced("wear", unit.wear_cost_per_kwh * case.hours, np.abs(case.power(name)))
-    if name not in case.schedule.stored_kwh:
-        return
-    stored = case.schedule.stored_kwh[name]
-    if unit.final_soc is not None:
-        lacking = max(unit.final_soc * capacity - float(stored[-1]), 0.0)
-        yield priced("limit excess", case.limit_excess_price_per_kwh, lacking, capacity)
-    short = np.maximum(unit.reserve_soc * capacity - stored, 0.0)
-    per_kwh = unit.reserve_cost_per_kwh_h * case.hours
-    yield priced("reserve energy kept", per_kwh, short, stored)
+    for units in _parts(every):
+        wear = column(u.wear_cost_per_kwh for u in units) * case.hours
+        yield priced("wear", wear, np.abs(case.powers(u.resource_id for u in units)))
+    for unit in every:
+        name, capacity = unit.resource_id, unit.capacity_kwh
+        if name not in case.schedule.stored_kwh:
+            continue
+        stored = case.schedule.stored_kwh[name]
+        if unit.final_soc is not None:
+            lacking = max(unit.final_soc * capacity - float(stored[-1]), 0.0)
+            yield priced("limit excess", case.limit_excess_price_per_kwh, lacking, capacity)
+        if unit.reserve_soc and unit.reserve_cost_per_kwh_h:
+            short = np.maximum(unit.reserve_soc * capacity - stored, 0.0)
+            per_kwh = unit.reserve_cost_per_kwh_h * case.hours
+            yield priced("reserve energy kept", per_kwh, short, stored)
 
 
-def _generator(case: Case, unit: Generator) -> Iterator[Cost]:
-    fed, has = case.power(unit.resource_id), has_kw(case, unit)
-    yield priced("fuel", unit.cost_per_kwh * case.hours, fed)
-    yield priced("curtailment", unit.curtailment_cost_per_kwh * case.hours, has - fed, has)
-    yield from _starts(case, unit)
+def _generators(case: Case, every: Sequence[Generator]) -> Iterator[Cost]:
+    """Fuel, what is not fed, and starts."""
+    for units in _parts(every):
+        fed = case.powers(u.resource_id for u in units)
+        has = np.array([has_kw(case, u) for u in units])
+        yield priced("fuel", column(u.cost_per_kwh for u in units) * case.hours, fed)
+        left_per_kwh = column(u.curtailment_cost_per_kwh for u in units)
+        yield priced("curtailment", left_per_kwh * case.hours, has - fed, has)
+    for unit in every:
+        yield from _starts(case, unit)
 
 
 def _starts(case: Case, machine: Generator | FlexibleLoad | Converter) -> Iterator[Cost]:

@@ -13,7 +13,7 @@ from vpp.model.schedule import Reserve
 from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import Cost, between, priced, slack
-from vpp.plan.validate.flexible import in_window
+from vpp.plan.validate.flexible import in_window, openings
 from vpp.plan.validate.generator import has_kw
 from vpp.plan.validate.loads import curtailable_kw
 from vpp.plan.validate.storage import (
@@ -27,7 +27,7 @@ from vpp.plan.validate.storage import (
 
 def reserve_faults(case: Case) -> Iterator[str]:
     """Reserve that nobody has, or that is sold and not kept."""
-    products = [term for term in case.terms if isinstance(term, ReserveHeadroom)]
+    products = case.reserves
     for term in products:
         yield from _product(case, term, case.schedule.reserve[term.key])
     for resource in case.view.park.resources:
@@ -90,7 +90,12 @@ def _resource(
             yield from between(words, total, 0.0, most * heard, share, curtailed, *parts)
         case FlexibleLoad():
             draw, heard = -case.power(name), case.reading(name) is not None
-            most = draw if up else resource.max_draw_kw * in_window(case, resource) - draw
+            most = (
+                draw
+                if up
+                else resource.max_draw_kw * in_window(case, resource, openings(case, resource))
+                - draw
+            )
             yield from between(words, total, 0.0, most * heard, draw, *parts)
         case _:
             yield from between(f"{words}, which it cannot keep", total, 0.0, 0.0)

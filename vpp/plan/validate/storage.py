@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,26 +12,41 @@ from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
 from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import between, equal, slack
+from vpp.plan.validate.compare import between, column, each_between, equal, slack
+
+AT_ONCE = 500
+"""Stores that are looked at together: their numbers stay in the processor's cache."""
 
 
-def storage_faults(case: Case, unit: Storage) -> Iterator[str]:
+def storage_faults(case: Case, units: Sequence[Storage]) -> Iterator[str]:
     """What no store of this kind could do."""
-    name, power = unit.resource_id, case.power(unit.resource_id)
-    opening = opening_kwh(case, unit)
-    if opening is None:
-        yield from equal(f"{name}: idle, nobody knows how full it is", power, case.zeros())
-        return
-    share = power_share(case, unit)
-    yield from between(
-        f"{name}: max_charge_kw, max_discharge_kw",
-        power,
-        -unit.max_charge_kw * share,
-        unit.max_discharge_kw * share,
-    )
-    yield from _energy(case, unit, power, opening)
-    yield from _tapers(case, unit, power, opening, share)
-    yield from _cycles(case, unit, power)
+    known = []
+    for unit in units:
+        if (opening := opening_kwh(case, unit)) is None:
+            words = f"{unit.resource_id}: idle, nobody knows how full it is"
+            yield from equal(words, case.power(unit.resource_id), case.zeros())
+        else:
+            known.append((unit, opening))
+    for first in range(0, len(known), AT_ONCE):
+        yield from _together(case, known[first : first + AT_ONCE])
+
+
+def _together(case: Case, known: Sequence[tuple[Storage, float]]) -> Iterator[str]:
+    """The same of stores that say how full they are."""
+    units, names = [unit for unit, _ in known], [unit.resource_id for unit, _ in known]
+    power, share = case.powers(names), np.ones((len(units), case.steps))
+    for row, unit in enumerate(units):
+        if unit.power_series_id is not None or unit.resource_id in case.view.left_alone:
+            share[row] = power_share(case, unit)
+    most_in = column(u.max_charge_kw for u in units) * share
+    most_out = column(u.max_discharge_kw for u in units) * share
+    yield from each_between(names, ": max_charge_kw, max_discharge_kw", power, -most_in, most_out)
+    yield from _energy(case, units, power, column(opening for _, opening in known))
+    for row, (unit, opening) in enumerate(known):
+        if unit.charge_taper_soc < 1 or unit.discharge_taper_soc > 0:
+            yield from _tapers(case, unit, power[row], opening, share[row])
+        if unit.max_cycles_per_day is not None:
+            yield from _cycles(case, unit, power[row])
 
 
 def opening_kwh(case: Case, unit: Storage) -> float | None:
@@ -75,6 +90,11 @@ class Called:
     """Not taken out, which the plan would have."""
 
     @property
+    def parts(self) -> tuple[Floats, ...]:
+        """What is added up to get the change."""
+        return (self.fed_kwh, self.not_charged_kwh, self.charged_kwh, self.not_fed_kwh)
+
+    @property
     def change_kwh(self) -> Floats:
         return self.charged_kwh + self.not_fed_kwh - self.fed_kwh - self.not_charged_kwh
 
@@ -83,9 +103,7 @@ def called(case: Case, unit: Storage) -> Called:
     """What all products' expected calls do to one store."""
     fed, not_charged, charged, not_fed = (case.zeros() for _ in range(4))
     into, out = unit.charge_efficiency, 1 / unit.discharge_efficiency
-    for term in case.terms:
-        if not isinstance(term, ReserveHeadroom):
-            continue
+    for term in case.reserves:
         kept, relief = kept_kw(case, term, unit.resource_id)
         hours = term.called_share * case.hours
         if term.up:
@@ -105,39 +123,42 @@ def kept_kw(case: Case, term: ReserveHeadroom, name: ResourceId) -> tuple[Floats
     return case.of(reserve.kept_kw, name), case.of(reserve.relief_kw, name)
 
 
-def _energy(case: Case, unit: Storage, power: Floats, opening: float) -> Iterator[str]:
-    """Each step's energy follows from the one before; a net power cannot charge and discharge."""
-    name, hours = unit.resource_id, case.hours
-    planned = case.schedule.stored_kwh[name]
-    held = before(case, unit, opening)
-    moved = called(case, unit)
-    parts = (moved.fed_kwh, moved.not_charged_kwh, moved.charged_kwh, moved.not_fed_kwh)
-    charged = hours * unit.charge_efficiency * np.maximum(-power, 0.0)
-    drawn = hours / unit.discharge_efficiency * np.maximum(power, 0.0)
-    follows = np.array(
-        [
-            unit.stored_kwh_after(kwh, kw, hours)
-            for kwh, kw in zip(held.tolist(), power.tolist(), strict=True)
-        ]
+def _energy(case: Case, units: Sequence[Storage], power: Floats, opening: Floats) -> Iterator[str]:
+    """Each step's energy follows from the one before; a net power cannot charge and discharge.
+
+    `power` and `opening` have a row each, shapes (K, T) and (K, 1).
+    """
+    names, hours = [unit.resource_id for unit in units], case.hours
+    planned = np.array([case.schedule.stored_kwh[name] for name in names])
+    held = np.hstack([opening, planned[:, :-1]])
+    kept = column(u.kept(hours) for u in units)
+    charged = hours * column(u.charge_efficiency for u in units) * np.maximum(-power, 0.0)
+    drawn = hours / column(u.discharge_efficiency for u in units) * np.maximum(power, 0.0)
+    follows, parts = kept * held + charged - drawn, [planned, held, charged, drawn]
+    if case.reserves:
+        moved = [called(case, unit) for unit in units]
+        follows += np.array([one.change_kwh for one in moved])
+        parts += [np.array(each) for each in zip(*(one.parts for one in moved), strict=True)]
+    off = ~(np.abs(follows - planned) <= slack(*parts))
+    floor = np.minimum(
+        column(u.min_soc * u.capacity_kwh for u in units),
+        opening * kept ** np.arange(1, case.steps + 1),
     )
-    follows += moved.change_kwh
-    off = ~(np.abs(follows - planned) <= slack(planned, held, charged, drawn, *parts))
-    if off.any():
-        step = int(np.argmax(off))
-        yield (
-            f"{name}: step {step} stores {follows[step]:.6f} kWh, the plan says {planned[step]:.6f}"
-        )
-    floor = floor_kwh(case, unit, opening)
-    bad = ~(
-        (planned >= floor - slack(floor, planned))
-        & (planned <= unit.capacity_kwh + slack(unit.capacity_kwh, planned))
-    )
-    if bad.any():
-        step = int(np.argmax(bad))
-        yield (
-            f"{name}: step {step} ends at {planned[step]:.6f} kWh, allowed {floor[step]:.6f} …"
-            f" {unit.capacity_kwh:.6f}"
-        )
+    full = column(u.capacity_kwh for u in units)
+    bad = ~((planned >= floor - slack(floor, planned)) & (planned <= full + slack(full, planned)))
+    for row in np.flatnonzero((off | bad).any(axis=1)):
+        if off[row].any():
+            step = int(np.argmax(off[row]))
+            yield (
+                f"{names[row]}: step {step} stores {follows[row, step]:.6f} kWh,"
+                f" the plan says {planned[row, step]:.6f}"
+            )
+        if bad[row].any():
+            step = int(np.argmax(bad[row]))
+            yield (
+                f"{names[row]}: step {step} ends at {planned[row, step]:.6f} kWh, allowed"
+                f" {floor[row, step]:.6f} … {full[row, 0]:.6f}"
+            )
 
 
 def _tapers(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vpp.model.horizon import Floats
+from vpp.model.ids import ConnectionPointId
 from vpp.model.park import LimitOrder, Limits, Place
 from vpp.model.resource import Converter
-from vpp.plan.terms import ReserveHeadroom
 from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import slack
 from vpp.plan.view import Margin
@@ -21,14 +21,14 @@ PRIORITY_STEP = 0.1
 
 def sum_faults(case: Case) -> Iterator[str]:
     """Connection points and a net that are not the sums of what stands below."""
-    schedule, resources = case.schedule, case.view.park.resources
+    schedule, behind_of = case.schedule, dict[ConnectionPointId, list[Floats]]()
+    for resource in case.view.park.resources:
+        if resource.node_id is None or isinstance(resource, Converter):
+            power = case.power(resource.resource_id)
+            behind_of.setdefault(resource.connection_point_id, []).append(power)
     for point in case.view.park.connection_points:
         name = point.connection_point_id
-        behind = [
-            case.power(r.resource_id)
-            for r in resources
-            if r.connection_point_id == name and (r.node_id is None or isinstance(r, Converter))
-        ]
+        behind = behind_of.get(name, [])
         total = np.sum([case.zeros(), *behind], axis=0)
         yield from _apart(
             f"{name}: its resources do not add up",
@@ -105,28 +105,21 @@ def _margin(case: Case, place: Place) -> Margin | None:
 
 def place_kw(case: Case, place: Place) -> Floats:
     """Net injection of all that stands below a node of the tree, shape (T,)."""
-    park, points = case.view.park, case.schedule.connection_point_kw
-    below = [
-        points[p.connection_point_id]
-        for p in park.connection_points
-        if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
-    ]
+    points = case.schedule.connection_point_kw
+    below = [points[name] for name in case.points_below.get(place, ())]
     total: Floats = np.sum([case.zeros(), *below], axis=0)
     return total
 
 
 def called_kw(case: Case, place: Place, *, up: bool) -> Floats:
     """What reserve below a node of the tree would feed more (less) if all were called, shape (T,)."""
-    park = case.view.park
-    here = {
-        p.connection_point_id
-        for p in park.connection_points
-        if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
-    }
+    products = [term for term in case.reserves if term.up == up]
+    if not products:
+        return case.zeros()
+    park, here = case.view.park, frozenset(case.points_below.get(place, ()))
     kept = [
         kw
-        for term in case.terms
-        if isinstance(term, ReserveHeadroom) and term.up == up
+        for term in products
         for name, kw in case.schedule.reserve[term.key].kept_kw.items()
         if park.resource_by_id[name].connection_point_id in here
     ]
