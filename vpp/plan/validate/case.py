@@ -60,10 +60,10 @@ class Case:
         """The connection points that stand below each node of the tree, in park order."""
         found: dict[Place, list[ConnectionPointId]] = {}
         for point in self.view.park.connection_points:
-            above = {self.view.park.park_id, point.enterprise_id, point.connection_point_id}
-            for place in above | ({point.feeder_id} - {None}):
-                if place is not None:
-                    found.setdefault(place, []).append(point.connection_point_id)
+            places: list[Place] = [self.view.park.park_id, point.enterprise_id]
+            places += [] if point.feeder_id is None else [point.feeder_id]
+            for place in dict.fromkeys([*places, point.connection_point_id]):
+                found.setdefault(place, []).append(point.connection_point_id)
         return found
 
     @cached_property

@@ -70,7 +70,7 @@ def each_between(
     room_low = slack(below, values, *summands)
     room_high = slack(above, values, *summands)
     bad = ~((low - room_low <= values) & (values <= high + room_high))
-    for row in np.flatnonzero(bad.any(axis=1)):
+    for row in np.flatnonzero(bad.any(axis=1)).tolist():
         step = int(bad[row].argmax())
         yield (
             f"{names[row]}{rule}: {values[row, step]:.6f} {unit} in step {step},"

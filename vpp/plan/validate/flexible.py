@@ -122,10 +122,10 @@ def flexible_faults(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[str]:
             high.append(np.full(case.steps, inf))
             low[row] = -inf
             continue
-        most = may * load.max_draw_kw
+        most: Floats = np.where(may, load.max_draw_kw, 0.0)
         if load.on_off is not None:
             on = case.schedule.on[name]
-            low[row], most = on * load.on_off.min_power_kw, on * most
+            low[row], most = on * load.on_off.min_power_kw, np.where(on, most, 0.0)
             yield from on_off_faults(case, name, load.on_off, may=may)
         high.append(most)
         yield from _bands(load, draws[row])

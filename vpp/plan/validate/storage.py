@@ -146,7 +146,7 @@ def _energy(case: Case, units: Sequence[Storage], power: Floats, opening: Floats
     )
     full = column(u.capacity_kwh for u in units)
     bad = ~((planned >= floor - slack(floor, planned)) & (planned <= full + slack(full, planned)))
-    for row in np.flatnonzero((off | bad).any(axis=1)):
+    for row in np.flatnonzero((off | bad).any(axis=1)).tolist():
         if off[row].any():
             step = int(np.argmax(off[row]))
             yield (
