@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -137,3 +137,11 @@ def test_groups_of_columns_stand_in_the_order_that_is_told() -> None:
         *(12, 13, 14, 15, 16),
     ]
     assert layout.size == 17
+
+
+def test_a_second_peak_on_a_bus_is_refused() -> None:
+    forest = random_forest(3, trees=8)
+    peaks = forest.peaks
+    twice = {field.name: getattr(peaks, field.name).repeat(2, 0) for field in fields(peaks)}
+    with pytest.raises(DataError, match="two peaks"):
+        replace(forest, peaks=replace(peaks, **(twice | {"counts": peaks.counts})))

@@ -11,11 +11,13 @@ from benchmarks._forests import random_forest
 from tests.plan.fleet.packed import dense, flat, unflat
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.dense import DEAD_PIVOT
 from vpp.plan.fleet.forest import Forest
 from vpp.plan.fleet.matrix import Frame
 from vpp.plan.fleet.newton import STILL
-from vpp.plan.fleet.normal import DEAD_PIVOT, PeakFactors, factor, solve
+from vpp.plan.fleet.normal import factor, solve
 from vpp.plan.fleet.packing import pack
+from vpp.plan.fleet.peaks import Peaks
 
 
 def theta_of(block: Block, dice: np.random.Generator, decades: float) -> Floats:
@@ -67,7 +69,7 @@ def test_peak_rows_that_one_huge_weight_ties_are_solved_to_rounding() -> None:
     # th_peak 1e10 makes all right sides nearly alike; only the second row has no column of its own.
     gd = np.array([[1e-10, 1e7, 1e-10, 1e-9]])
     before = 1e-10 + np.append(0.0, np.cumsum(gd[0]))[None]
-    factors = PeakFactors(gd=gd, before=before, counted=np.zeros((1, 4)))
+    factors = Peaks(gd=gd, before=before, counted=np.zeros((1, 4)))
     q = np.array([0.1, 0.3, -0.2, 0.5], dtype=np.longdouble)
     right = q / gd[0] + q.sum() * np.longdouble(1e10)
     found = factors.apply(right.astype(np.float64)[None, None])[0, 0]

@@ -131,7 +131,7 @@ class Peaks:
     """Highest means that cost; shapes (n,), (n, T), (n, R) for R intervals (the most of any; R <= T)."""
 
     bus: Ints
-    """Does not fall."""
+    """Rises: a bus has one peak at most."""
 
     cost: Floats
     most: Floats
@@ -201,6 +201,12 @@ class Forest:
                     where="Forest",
                     fix="Sort what hangs on buses by bus",
                 )
+        if len(self.peaks.bus) and (np.diff(self.peaks.bus) == 0).any():
+            raise DataError(
+                "a bus has two peaks",
+                where="Forest.peaks",
+                fix="Put a bus between for the second one",
+            )
 
     def trees(self) -> Trees:
         """Which buses hang together."""

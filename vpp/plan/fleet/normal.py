@@ -11,9 +11,7 @@ Rows leave in this order (theta is the weight of a column, th_x of the columns x
 
    sums of positive numbers only, so nothing cancels however full of room a store is.
 2. *Budgets*: M = weight² Σ th_draw + th_lacking + th_spare, coupled with the bus by -weight th_draw.
-3. *Peaks*: rows r with N_rt = share Σ counted th here (coupling -N) and the matrix diag(1/gd) + th_peak 11',
-   1/gd_r = Σ_t share² sigma_t + th_slack,r, sigma = Σ counted th. Its inverse is F = diag(gd) - kap gd gd',
-   kap = 1 / (1/th_peak + Σ gd); it is used so in S, where nothing cancels, and by substitution elsewhere.
+3. *Peaks*: `peaks`; their coupling with the bus is -N, F is the inverse of their own matrix.
 4. *Day limits*: loss² th_out within the days couples them with their store, loss th_out with the bus;
    what is left after the store is a small dense matrix on the days of a bus.
 5. *Bus*: S = diag(th_into + th_out) - E B^-1 E (stores) + diag(th_draw) - (weight th_draw)(…)'/M
@@ -33,8 +31,10 @@ from scipy.linalg import lapack
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.chains import DEAD, DROPPED, Chains
+from vpp.plan.fleet.dense import DEAD_PIVOT, careful, roots, twice
 from vpp.plan.fleet.layout import Columns, Rows
 from vpp.plan.fleet.matrix import Frame
+from vpp.plan.fleet.peaks import Peaks, factor_peaks, take_off_intervals
 
 WIDTH = 16
 """Steps of a block of the product that forms S."""
@@ -42,43 +42,8 @@ WIDTH = 16
 SMALLEST_LINK = 1e-18
 """Below rounding; its 16th power is still a normal number."""
 
-DEAD_PIVOT = 1e-14
-"""A pivot of S below this belongs to a row that cannot move: it is left out of this step."""
-
 LIFT = 1.0 + 1e-13
 """Of the diagonal of S, above its rounding."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PeakFactors:
-    """F, the inverse of the peak rows' matrix, and what couples them with the bus."""
-
-    gd: Floats
-    """Shape (B, R)."""
-
-    before: Floats
-    """1/th_peak + Σ gd of the intervals before each, shape (B, R + 1); 1/kap at the end."""
-
-    counted: Floats
-    """share Σ counted th here: -N at each step's interval; shape (B, T)."""
-
-    def apply(self, right: Floats) -> Floats:
-        """F of a right side of shape (B, 1, R): substitution in the Cholesky factor of diag + th_peak 11'.
-
-        gd r - kap gd (gd'r) would be the same, but where th_peak is huge, r is nearly alike in all rows
-        and the two cancel to nothing that is right.
-        """
-        r, gd = right[:, 0], self.gd
-        here, then = self.before[:, :-1], self.before[:, 1:]
-        # Sums of what stands before and after, each without its own: a difference would cancel.
-        earlier = np.zeros_like(r)
-        np.cumsum((gd * r)[:, :-1], axis=1, out=earlier[:, 1:])
-        x = r - earlier / here
-        v = x * gd / then
-        after = np.zeros_like(r)
-        after[:, :-1] = np.cumsum(v[:, :0:-1], axis=1)[:, ::-1]
-        found: Floats = gd * (x * (here / then) - after)
-        return found[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,7 +74,7 @@ class Factors:
     budget: Floats
     """M, shape (B, nL)."""
 
-    peaks: PeakFactors | None
+    peaks: Peaks | None
     days: DayFactors | None
     root: Floats
     """The Cholesky factor of S in its upper triangle, U'U = S, shape (B, T, T); rubbish below."""
@@ -130,7 +95,7 @@ def factor(frame: Frame, theta: Floats, below: Floats | None = None) -> Factors:
             some = slice(bus, bus + 1)
             added = None if below is None else below[some]
             again = assemble(frame.take(bus), theta[some], added).root[0]
-            s[...] = _careful(np.triu(again) + np.triu(again, 1).T)
+            s[...] = careful(np.triu(again) + np.triu(again, 1).T)
     return found
 
 
@@ -154,13 +119,14 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
         off.append(np.linalg.solve(days.root, days.with_bus))
     peaks, added = None, coupling[:, :0]
     if block.layout.counts.peaks:
-        peaks, own, added = _peaks(frame, th)
-        diagonal += own
+        peaks, left = factor_peaks(frame, th)
+        diagonal += left.diagonal
+        added = left.added
     else:
         diagonal += (block.here**2 * th.part).sum(axis=1)
     s = _products(chains, coupling, np.concatenate(off, axis=1), added)
     if frame.long and peaks is not None:
-        _take_off_intervals(frame, peaks, s)
+        take_off_intervals(frame, peaks, s)
     steps = np.arange(block.layout.steps)
     s[:, steps, steps] += diagonal
     if below is not None:
@@ -206,43 +172,6 @@ def _products(chains: Chains, coupling: Floats, off: Floats, added: Floats) -> F
     return s
 
 
-def _peaks(frame: Frame, th: Columns) -> tuple[PeakFactors, Floats, Floats]:
-    """Their factors, what parts and peaks leave on the diagonal of S, and the vector whose square they add."""
-    block = frame.block
-    share, counts, here = block.share[:, 0], block.counts[..., None], block.here
-    counted = counts * th.part
-    sigma = counted.sum(axis=1)
-    first = (counted * here).sum(axis=1)
-    slack = th.slack[:, 0]
-    weighed = share**2 * sigma
-    gd = 1.0 / np.maximum(slack + frame.scattered(weighed[:, None])[:, 0], DEAD)
-    before = np.empty((len(gd), gd.shape[1] + 1))
-    before[:, 0] = 1.0 / np.maximum(th.peak[:, 0], DEAD)
-    before[:, 1:] = before[:, :1] + np.cumsum(gd, axis=1)
-    coupling = share * first
-    at = frame.gathered(gd[:, None])[:, 0]
-    own = ((1.0 - counts) * th.part * here**2).sum(axis=1)
-    second = (counted * here**2).sum(axis=1)
-    if frame.long:
-        own += second
-    else:
-        # second - coupling² gd without cancellation: every interval has one step.
-        mean = first / np.maximum(sigma, DEAD)
-        spread = (counted * (here - mean[:, None]) ** 2).sum(axis=1)
-        shared = at * (frame.gathered(slack[:, None])[:, 0] * second + weighed * spread)
-        own += np.where(share > 0, shared, second)
-    added = coupling * at / np.sqrt(before[:, -1:])
-    return PeakFactors(gd=gd, before=before, counted=coupling), own, added[:, None]
-
-
-def _take_off_intervals(frame: Frame, peaks: PeakFactors, s: Floats) -> None:
-    """The part of N' F N that joins the steps of one interval."""
-    interval = frame.block.interval[:, 0]
-    scaled = peaks.counted * frame.gathered(peaks.gd[:, None])[:, 0]
-    same = interval[:, :, None] == interval[:, None, :]
-    s -= same * (peaks.counted[:, :, None] * scaled[:, None, :])
-
-
 def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFactors:
     block = frame.block
     of = block.day_of[..., None]
@@ -261,29 +190,8 @@ def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFac
     return DayFactors(
         with_store=with_store,
         with_bus=with_bus,
-        root=_roots(left),
+        root=roots(left),
     )
-
-
-def _roots(matrices: Floats) -> Floats:
-    """The lower Cholesky factors of small matrices, shape (B, n, n)."""
-    try:
-        return np.asarray(np.linalg.cholesky(matrices), np.float64)
-    except np.linalg.LinAlgError:
-        return np.stack([_careful(matrix).T for matrix in matrices])
-
-
-def _careful(matrix: Floats) -> Floats:
-    """The upper Cholesky factor, row by row, with `DROPPED` for pivots that are too small."""
-    left = matrix.copy()
-    size = len(left)
-    for at in range(size):
-        if not left[at, at] >= DEAD_PIVOT:
-            left[at, at] = DROPPED
-        left[at, at:] /= np.sqrt(left[at, at])
-        row = left[at, at + 1 :]
-        left[at + 1 :, at + 1 :] -= np.outer(row, row)
-    return np.triu(left)
 
 
 def lead(frame: Frame, factors: Factors, right: Rows) -> Rows:
@@ -294,12 +202,11 @@ def lead(frame: Frame, factors: Factors, right: Rows) -> Rows:
     bus -= (factors.coupling * stored).sum(axis=1)
     bus += (factors.drawn * (right.budget / factors.budget)[..., None]).sum(axis=1)
     if factors.peaks is not None:
-        met = frame.gathered(factors.peaks.apply(right.peak))[:, 0]
-        bus += factors.peaks.counted * met
+        bus += factors.peaks.counted * frame.gathered(factors.peaks.apply(right.peak))[:, 0]
     if factors.days is not None:
         of = frame.block.day_of[..., None]
         day = day - (factors.days.with_store * np.take_along_axis(stored, of, axis=1)).sum(axis=2)
-        paid = _twice(factors.days.root, day)
+        paid = twice(factors.days.root, day)
         bus -= (factors.days.with_bus * paid[..., None]).sum(axis=1)
     return right._replace(bus=bus, day=day)
 
@@ -317,7 +224,7 @@ def back(frame: Frame, factors: Factors, led: Rows, w: Floats) -> Rows:
     store = led.store - factors.coupling * w[:, None]
     day = led.day
     if factors.days is not None:
-        day = _twice(factors.days.root, day - (factors.days.with_bus * w[:, None]).sum(axis=2))
+        day = twice(factors.days.root, day - (factors.days.with_bus * w[:, None]).sum(axis=2))
         store -= frame.day_to @ (factors.days.with_store * day[..., None])
     budget = (led.budget + (factors.drawn * w[:, None]).sum(axis=2)) / factors.budget
     peak = led.peak
@@ -330,10 +237,3 @@ def solve(frame: Frame, factors: Factors, right: Rows) -> Rows:
     """The whole dy of buses that nothing ties together."""
     led = lead(frame, factors, right)
     return back(frame, factors, led, solve_bus(factors, led.bus))
-
-
-def _twice(root: Floats, right: Floats) -> Floats:
-    """(L L')^-1 of a right side of shape (B, nD)."""
-    half = np.linalg.solve(root, right[..., None])
-    found: Floats = np.linalg.solve(root.transpose(0, 2, 1), half)[..., 0]
-    return found

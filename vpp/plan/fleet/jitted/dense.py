@@ -10,8 +10,8 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.chains import DROPPED
+from vpp.plan.fleet.dense import DEAD_PIVOT
 from vpp.plan.fleet.jitted.compiling import jit
-from vpp.plan.fleet.normal import DEAD_PIVOT
 
 
 @jit
