@@ -21,7 +21,7 @@ help:
 	@echo 'make format  let ruff mend what it can'
 	@echo 'make picture the page as it is, for the README, by Chromium and a running demo'
 	@echo 'make bench   the benchmarks, at most 10 minutes'
-	@echo 'make peers   other planners, forecasters and MQTT clients, each in a .venv of its own, for benchmarks/planner.py, forecast.py and field.py'
+	@echo 'make peers   other planners, forecasters and MQTT clients, each in a .venv of its own, for benchmarks/planner.py, fleet.py, forecast.py and field.py'
 	@echo 'make wheel   dist/vpp-*.whl'
 	@echo 'make lock    new versions into requirements/*.txt (ARGS="--upgrade" for the newest)'
 	@echo 'make system  apt: what some tests need besides Python'

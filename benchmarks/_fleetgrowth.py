@@ -85,20 +85,25 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, panels = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for (family, tool, kernels, threads), some in _ways(rows).items():
-        label = " ".join(word for word in (family, tool, kernels, f"({threads})") if word)
-        style = "-" if kernels else "--"
+        words = " ".join(word for word in (family, tool, kernels, f"({threads})") if word)
         for panel, name in zip(panels, ("total_s", "peak_mib"), strict=True):
             values = [getattr(row, name) for row in some]
-            panel.plot([row.resources for row in some], values, style, marker="o", label=label)
+            several = len({row.resources for row in some}) > 1
+            label = f"{words}: N^{_slope(some, name):.2f}" if several else words
+            style = "o-" if kernels else "o--"
+            panel.plot([row.resources for row in some], values, style, label=label)
     for panel, unit in zip(panels, ("build and solve, s", "memory at most, MiB"), strict=True):
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xlabel("batteries")
         panel.set_ylabel(unit)
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(which="both", color="#eeeeee")
-    panels[0].legend(fontsize=8, title="family, tool (threads)", frameon=False)
+        panel.legend(fontsize=8, title="family, tool (threads)", frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -26,6 +26,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script, not as `python -m benchmarks.fleet`
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +40,7 @@ OURS = {"A": "fleet", "AC": "fleet", "B": "vpp"}
 PEERS = ("scipy", "highspy", "split", "hipo", "linopy", "pypsa", "pyomo", "oemof", "cvxpy")
 KERNELS = ("numpy", "numba")
 LINEAR = ("A", "AC")
-WIDTH = 150
+WIDTH = 160
 """Of the table, in letters."""
 
 
@@ -175,21 +176,21 @@ def unproven(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def name_of(row: Row) -> str:
-    """The tool, and how it was let run."""
-    words = [row.tool, row.kernels or "", f"{row.threads} threads" if row.threads > 1 else ""]
-    return " ".join(word for word in words if word)
+    """The tool, and how it was let run: the number is that of threads or processes."""
+    return " ".join(word for word in (row.tool, row.kernels, f"({row.threads})") if word)
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    """With a column for each of ours: how many times its time the others take."""
+    """With a column for each of ours: how many times as long as it the others take."""
     ours = list(dict.fromkeys(name_of(row) for row in rows if is_ours(row)))
     total_s = {(row.family, row.resources, name_of(row)): row.total_s for row in rows}
-    table = Table()
-    for name in ("family", "batteries", "tool", "build s", "solve s", "total s", "cpu s", *ours):
-        of_ours = name in ours
-        table.add_column(f"x {name}" if of_ours else name, justify="right")
-    for name in ("objective", "gap", "residual", "iterations", "fallbacks", "MiB"):
-        table.add_column(name, justify="right")
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("family", "N", "tool (threads)", "build s", "solve s", "total s", "cpu s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ours:
+        table.add_column(f"x {name.split(' ', 1)[1]}", justify="right", no_wrap=True)
+    for name in ("objective", "gap", "residual", "steps", "to HiGHS", "MiB"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         if row.total_s is None:
             continue
@@ -199,7 +200,7 @@ def _table(rows: Sequence[Row]) -> Table:
             *(f"{row.build_s:.3f}", f"{row.solve_s:.3f}", f"{row.total_s:.3f}"),
             "" if row.cpu_s is None else f"{row.cpu_s:.3f}",
             *("" if one is None else f"{row.total_s / one:.3g}" for one in base),
-            *(f"{row.objective:.6f}", f"{row.gap:.1e}"),
+            *(f"{row.objective:.8g}", f"{row.gap:.1e}"),
             "" if row.residual is None else f"{row.residual:.0e}",
             *("" if one is None else str(one) for one in (row.iterations, row.fallbacks)),
             f"{row.peak_mib:.0f}",

@@ -94,7 +94,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["temperature auto: MAE / best naive"] > 0
     assert measured["A 10: vpp"] > 0
     assert measured["A 10: scipy / ours"] > 0
-    assert measured["scipy / A 10: fleet numpy"] > 0
+    assert measured["scipy / A 10: fleet numpy (1)"] > 0
     assert (measured["ingest_lost"], measured["ingest_invalid_accepted"]) == (0, 0)
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
