@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from adapters.memory_journal import MemoryJournal
 from tests.service.conftest import NOW, QuietLink, Serving, a_schedule, hear, publish
 from vpp.clock import SimulatedClock
 from vpp.errors import ConflictError, DataError, UnavailableError
+from vpp.model.time import isoformat
 from vpp.ports import Journal
 from vpp.service import cycle
 from vpp.service.events import Severity
@@ -27,10 +30,11 @@ from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
 from vpp.service.strategies.reading import read_strategies
 from vpp.service.strategies.strategies import version_of
-from vpp.service.tuning import changing, record
+from vpp.service.tuning import changing, command, record
 from vpp.service.tuning.view import strategies_view, version_view
 from vpp.service.tuning.watch import look
 from vpp.service.wiring import build_plant
+from vpp.wirestrategies import PreviewView
 
 STEP = timedelta(minutes=15)
 FIRST = """\
@@ -446,6 +450,74 @@ async def in_the_shadow(tuned: Tuned, serving: Serving) -> None:
     kept = list(tuned.journal.entries(record.SHADOW, record.SHADOW_END))
     assert [entry.kind for entry in kept] == [record.SHADOW, record.SHADOW_END]
     assert tuned.plant.strategies.text == FIRST
+
+
+def test_who_waits_for_a_preview_elsewhere_than_at_a_terminal_is_told_in_lines_and_ends_it_by_a_signal(
+    tuned: Tuned, serving: Serving, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(SECOND)
+
+    async def ended() -> tuple[str, int | None, str]:
+        async with serving(tuned.plant) as client:
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "vpp", "strategies", "preview", str(other)),
+                *("--url", str(client.make_url("/"))),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            assert child.stderr is not None
+            line = (await child.stderr.readline()).decode()
+            child.terminate()
+            rest = (await child.stderr.read()).decode()
+            return line, await child.wait(), rest
+
+    line, code, rest = asyncio.run(ended())
+
+    assert line.startswith("preview-0001: 0% ")
+    assert (code, rest.splitlines()[-1]) == (1, "vpp: stopped")
+    assert tuned.plant.tuning.previews["preview-0001"].state == "cancelled"
+
+
+def test_a_preview_is_told_again_where_it_does_something_else_and_each_tenth_of_the_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = command.Told(Console())
+    for doing, progress in (("begins", 0.0), ("begins", 0.05), ("plays", 0.05), ("plays", 0.11)):
+        told.tell(a_preview_view(doing=doing, progress=progress))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "preview-0001: 0% begins",
+        "preview-0001: 5% plays",
+        "preview-0001: 11% plays",
+    ]
+
+
+def a_preview_view(*, doing: str, progress: float) -> PreviewView:
+    return PreviewView(
+        preview_id="preview-0001",
+        state="running",
+        doing=doing,
+        progress=progress,
+        asked_at=NOW,
+        took_s=1.0,
+        old_version="aaaa",
+        new_version="bbbb",
+        changes=[],
+        backtest=None,
+        no_backtest=None,
+        plan=None,
+        no_plan=None,
+    )
+
+
+def test_a_version_is_listed_to_the_second(tuned: Tuned) -> None:
+    tuned.now += timedelta(microseconds=123_456)
+    tuned.put(SECOND)
+
+    newest = list(tuned.plant.tuning.versions.values())[-1]
+    line = command.version_line(version_view(tuned.plant, newest))
+
+    assert f"waiting  {isoformat(NOW + STEP)}  Li: the battery is worn" in line
 
 
 def test_one_preview_runs_at_a_time_and_can_be_ended(tuned: Tuned, serving: Serving) -> None:

@@ -59,7 +59,10 @@ def preview(
     from vpp.service.tuning import command
     from vpp.service.tuning.show import show_preview
 
-    seen = asyncio.run(command.previewed(file, days, url, Console(stderr=True)))
+    try:
+        seen = asyncio.run(command.previewed(file, days, url, Console(stderr=True)))
+    except asyncio.CancelledError:  # a signal, after the preview was ended
+        raise typer.Abort from None
     if json_:
         print(seen.model_dump_json())
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from vpp.service.devicetest import record as devicetestrecord
 from vpp.service.devicetest.devicetest import Trial, extremes, step_through
 from vpp.service.devicetest.reading import DeviceTestOptions, Read, read
 from vpp.service.devicetest.wiring import open_bench, open_reader, require_writable
+from vpp.service.endings import ended_by_signals
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.run import listen
 
@@ -142,20 +142,14 @@ async def step_while_heard(trial: Trial) -> None:
     A closed terminal and a stop of the machine end it as Ctrl-C does, or a device without a timer of its
     own would follow its last command for as long as nobody is there. Raises as `listen`.
     """
-    loop, ours = asyncio.get_running_loop(), asyncio.current_task()
-    assert ours is not None
-    ending = (signal.SIGTERM, signal.SIGHUP)
-    for number in ending:
-        loop.add_signal_handler(number, lambda: ours.cancelling() or ours.cancel())
     stop = asyncio.Event()
     listening = asyncio.create_task(listen(trial.plant, stop), name="device-test-listen")
-    try:
-        await step_through(trial)
-    finally:
-        stop.set()
-        await asyncio.gather(listening, return_exceptions=True)
-        for number in ending:
-            loop.remove_signal_handler(number)
+    with ended_by_signals():
+        try:
+            await step_through(trial)
+        finally:
+            stop.set()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 def _run(response: Response) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
 from vpp.model.time import isoformat
+from vpp.service.endings import ended_by_signals
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import load_park
 from vpp.service.plantclient import ask
@@ -56,20 +58,52 @@ async def validated(file: Path, park: Path | None, url: str) -> ValidationView:
 
 
 async def previewed(file: Path, days: int, url: str, console: Console) -> PreviewView:
-    """A preview, waited for; its progress is shown on a terminal. Raises as `ask`; ConfigErrors for the file."""
+    """A preview, waited for; how far it is is shown on a terminal, elsewhere it is said in lines.
+
+    Who ends it (Ctrl-C, a closed terminal, a stop of the machine) ends it at the service too.
+    Raises as `ask`; ConfigErrors for the file, CancelledError where it was ended.
+    """
     body = PreviewRequest(text=read_text(file), backtest_days=days)
-    seen = await ask(f"{_base(url)}/preview", PreviewView, method="POST", body=body)
-    address = f"{_base(url)}/previews/{seen.preview_id}"
-    try:
-        with console.status(seen.doing) as status:
-            while seen.state == "running":
-                await asyncio.sleep(LOOK_EVERY_S)
-                seen = await ask(address, PreviewView)
+    with ended_by_signals():
+        asking = asyncio.ensure_future(
+            ask(f"{_base(url)}/preview", PreviewView, method="POST", body=body)
+        )
+        try:
+            return await _watched(await asyncio.shield(asking), url, console)
+        except asyncio.CancelledError:
+            address = f"{_base(url)}/previews/{(await asking).preview_id}"
+            await ask(address, PreviewView, method="DELETE")
+            raise
+
+
+async def _watched(seen: PreviewView, url: str, console: Console) -> PreviewView:
+    """The preview as it ends."""
+    address, told = f"{_base(url)}/previews/{seen.preview_id}", Told(console)
+    with console.status("") if console.is_terminal else nullcontext() as status:
+        while seen.state == "running":
+            if status is None:
+                told.tell(seen)
+            else:
                 status.update(f"{seen.progress:.0%} {seen.doing}")
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        await ask(address, PreviewView, method="DELETE")
-        raise
+            await asyncio.sleep(LOOK_EVERY_S)
+            seen = await ask(address, PreviewView)
     return seen
+
+
+class Told:
+    """How far a preview is, in lines: one where it does something else, and one a tenth of the way."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last: tuple[str, int] | None = None
+
+    def tell(self, seen: PreviewView) -> None:
+        """Say it, unless the last line says it still."""
+        now = (seen.doing, int(seen.progress * 10))
+        if now != self._last:
+            self._last = now
+            line = f"{seen.preview_id}: {seen.progress:.0%} {seen.doing}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 async def applied(file: Path, by: str, reason: str, url: str) -> VersionView:
@@ -108,9 +142,9 @@ def validation_lines(file: str, checked: ValidationView) -> Iterator[str]:
 
 def version_line(version: VersionView) -> str:
     """One version in one line."""
-    state = version.state.replace("_", " ")
+    state, accepted_at = version.state.replace("_", " "), version.accepted_at.replace(microsecond=0)
     return (
-        f"{version.number}  {version.version}  {state}  {isoformat(version.accepted_at)}"
+        f"{version.number}  {version.version}  {state}  {isoformat(accepted_at)}"
         f"  {version.by}: {version.reason}"
     )
 
