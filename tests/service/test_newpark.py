@@ -138,6 +138,35 @@ def test_every_mistake_is_told_at_once_with_line_and_column(tmp_path: Path) -> N
     ]
 
 
+def test_every_mistake_of_one_row_is_told_at_once(tmp_path: Path) -> None:
+    text = (
+        "resource,kind,enterprise,power_kw,energy_kwh,hours,min_soc,wheels,curve,point,point_import_kw\n"
+        "gate,load,north,10,,,,,,door,100\n"
+        "gate,battery,south,many,none,,95,4,wild,door,few\n"
+        "press,windmill,north,-1,,,,,,door,50\n"
+        "kiln,shiftable,,0,100,6 to 22,,,,,\n"
+    )
+
+    lines = told(tmp_path, text)
+
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["3:1", "resource"],  # the name of line 2
+        ["3:20", "power_kw"],
+        ["3:25", "energy_kwh"],
+        ["3:31", "min_soc"],  # above 1
+        ["3:34", "wheels"],  # no key of a store
+        ["3:36", "curve"],
+        ["3:41", "point"],  # of north
+        ["3:46", "point_import_kw"],  # no number
+        ["4:7", "kind"],
+        ["4:22", "power_kw"],
+        ["4:35", "point_import_kw"],  # 100 in line 2
+        ["5:1", "enterprise"],
+        ["5:17", "power_kw"],
+        ["5:23", "hours"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -49,6 +49,9 @@ OWN = {
 }
 """Columns that are ours; every other one is a key of the park file."""
 
+MOST = 1e6
+"""The largest size that a cell may hold."""
+
 QUARTER_H = 0.25
 _RESOURCE: TypeAdapter[Any] = TypeAdapter(AnyResource)
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
@@ -87,7 +90,7 @@ class Row:
         if _NUMBER.fullmatch(cell.text) is None:
             self.fault(name, f"{cell.text!r} is no number such as 250 or 0.5")
             return None
-        if not 0 < (value := float(cell.text)) <= 1e6:
+        if not 0 < (value := float(cell.text)) <= MOST:
             self.fault(name, f"{cell.text} is not above 0 and at most 1000000")
             return None
         return value
@@ -116,6 +119,7 @@ class Row:
         What the table says under a key's own name wins over what is assumed for it. Faults are
         collected in `faults`; the values are of use only where there is none.
         """
+        before = len(self.faults)
         told = self.cells["kind"].text if "kind" in self.cells else ""
         plain = told.lower().replace(" ", "_")
         self.kind = KINDS.get(plain, plain)
@@ -123,16 +127,16 @@ class Row:
             known = ", ".join([*OF_THE_PARK_FILE, *(k for k in KINDS if k.isascii())])
             more = "write it into the park file by hand" if plain == "converter" else "use one of"
             self.fault("kind", f"{told!r} is not known here: {more} {known}")
-            return {}, {}
         power_kw = self.number("power_kw", needed="the most that it draws or feeds")
-        if power_kw is not None:
-            _MAKERS[self.kind](self, power_kw, plain)
+        if self.kind in _MAKERS:
+            # Without a power that can be read the rest of the row is read beside the most it could be.
+            _MAKERS[self.kind](self, power_kw or MOST, plain)
         self._own_keys()
         values = {"id": resource_id, "kind": self.kind, **self.said}
         values |= {k: v for k, v in self.assumed.items() if k not in self.said}
         assumed = {k: v for k, v in self.assumed.items() if k not in self.said}
-        if not self.faults:
-            self._check(values)
+        if self.kind in _MAKERS:
+            self._check(values, own_alone=len(self.faults) > before)
         return values, assumed
 
     def _own_keys(self) -> None:
@@ -148,10 +152,15 @@ class Row:
             try:
                 self.said[name] = read_yaml(cell.text.encode(), file=self.table.file).tree
             except ConfigErrors as error:
-                self.fault(name, error.faults[0].what)
+                for fault in error.faults:
+                    self.fault(name, fault.what)
 
-    def _check(self, values: dict[str, Any]) -> None:
-        """As the park file would be checked, with each fault at its cell."""
+    def _check(self, values: dict[str, Any], *, own_alone: bool) -> None:
+        """As the park file would be checked, with each fault at its cell.
+
+        `own_alone`: some cell is at fault already, and only what the row says under keys of the park file
+        is checked, nothing that was made of the cells that are ours.
+        """
         told: dict[str, Any] = json.loads(json.dumps(values))
         marks: dict[KeyPath, tuple[int, int]] = {(): (1, 1)} | {(key,): (1, 1) for key in told}
         document = Document(file=self.table.file, tree=told, marks=marks, digest="", faults=())
@@ -159,8 +168,12 @@ class Row:
         if isinstance(found, list):
             for fault in found:
                 key = fault.path.split(".")[0]
+                if own_alone and (key not in self.cells or key in OWN):
+                    continue
                 at = key if key in self.cells else _FROM.get(self.kind, {}).get(key, "power_kw")
                 self.fault(at, f"{key}: {fault.what}" if at != key else fault.what)
+            return
+        if own_alone:
             return
         try:
             found.resource("enterprise", "point")

@@ -129,27 +129,36 @@ def members(table: Table, lent: Lent) -> tuple[Enterprise, ...]:
             row.fault("enterprise", "is missing: whose it is")
         kind = row.cells["kind"].text if "kind" in row.cells else ""
         called = "" if name is None else name.text
+        if name is not None:
+            names.setdefault(called, name.line)
         values, assumed = row.resource(ids.of(called, "device" if not kind.isascii() else "load"))
         curve = _curve(row, lent, len(enterprises))
-        faults += row.faults
-        if name is None or told is None or row.faults:
+        if told is None:
+            _limits(row, Point(""), None)
+            faults += row.faults
             continue
-        names[called] = name.line
         if told.text not in enterprises:  # an id is used up by asking for it
             own = Enterprise(enterprise_ids.of(told.text, "enterprise", 24), told.text)
             enterprises[told.text] = own
         enterprise = enterprises[told.text]
         at = row.cells["point"].text if "point" in row.cells else f"{enterprise.id}-gate"
         if points.setdefault(at, told.text) != told.text:
-            faults.append(table.fault(place, "point", f"{at} is of {points[at]} already"))
+            row.fault("point", f"{at} is of {points[at]} already")
+            _limits(row, Point(""), None)
+            faults += row.faults
             continue
         if at not in enterprise.points:
             enterprise.points[at] = Point(point_ids.of(at, f"{enterprise.id}-gate", 26))
-        note = f" ({row.cells['note'].text})" if "note" in row.cells else ""
-        shown = "" if _ID.match(called) else called
-        member = Member(values, assumed, f"{shown}{note}".strip(), curve, place)
-        enterprise.points[at].members.append(member)
-        faults += _limits(row, enterprise.points[at], member)
+        point = enterprise.points[at]
+        if row.faults:
+            _limits(row, point, None)
+        else:
+            note = f" ({row.cells['note'].text})" if "note" in row.cells else ""
+            shown = "" if _ID.match(called) else called
+            member = Member(values, assumed, f"{shown}{note}".strip(), curve, place)
+            point.members.append(member)
+            _limits(row, point, member)
+        faults += row.faults
     if faults:
         raise ConfigErrors(sorted(faults, key=lambda fault: (fault.line, fault.column)))
     return tuple(enterprises.values())
@@ -164,13 +173,14 @@ def _curve(row: Row, lent: Lent, enterprise: int) -> str:
     return cell.text
 
 
-def _limits(row: Row, point: Point, member: Member) -> list[Fault]:
-    """Limits of the point as a row gives them: the same in each, and not below a device."""
+def _limits(row: Row, point: Point, member: Member | None) -> None:
+    """Limits of the point as a row gives them: the same in each, and not below a device, if that is in order."""
     for name in ("point_import_kw", "point_export_kw"):
         value = row.number(name)
         if value is not None and point.said.setdefault(name, value) != value:
             row.fault(name, f"{point.id} has {point.said[name]:g} kW in a row above")
+    if member is None:
+        return
     for name, kw in (("point_import_kw", member.draw_kw), ("point_export_kw", member.feed_kw)):
         if kw > point.said.get(name, kw):
             row.fault(name, f"{kw:g} kW behind a limit of {point.said[name]:g} kW")
-    return row.faults
