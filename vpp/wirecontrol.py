@@ -37,8 +37,8 @@ class OverrideRequest(WireModel):
         return self
 
 
-class OverrideEndQuery(WireModel):
-    """Who gives a resource back before its time, and why."""
+class WithdrawQuery(WireModel):
+    """Who takes back, or gives back, what held until now; and why."""
 
     by: str = Field(min_length=2, max_length=120)
     reason: str = Field(min_length=3, max_length=500)

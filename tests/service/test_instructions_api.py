@@ -65,9 +65,13 @@ async def test_an_operator_asks_answers_for_somebody_and_takes_back(
             "PUT", f"{PATH}/{name}/answer", json={"decision": "accept", "by": "Li"}
         )
         assert (status, refused["code"]) == (409, "conflict")
-        status, back = await send("DELETE", f"{PATH}/{name}")
+        nobody, why = await send("DELETE", f"{PATH}/{name}", params={"by": "Li"})
+        assert (nobody, why["code"]) == (422, "invalid_query")
+        who = {"by": "Li", "reason": "the works are over"}
+        status, back = await send("DELETE", f"{PATH}/{name}", params=who)
         assert (status, back["state"], back["promised_kw"]) == (200, "taken_back", 0)
-        assert (await send("DELETE", f"{PATH}/{name}"))[0] == 409
+        assert back["steps"][-1]["words"] == "Li: the works are over"
+        assert (await send("DELETE", f"{PATH}/{name}", params=who))[0] == 409
         status, whole = await send("GET", PATH)
         assert whole["resources"] == [
             {"resource": "press-1", "person": "person-1", "reliability": 1.0}
@@ -79,7 +83,7 @@ async def test_an_operator_asks_answers_for_somebody_and_takes_back(
 
 REFUSED = (
     ("GET", f"{PATH}/press-1-9", None, 404),
-    ("DELETE", f"{PATH}/press-1-9", None, 404),
+    ("DELETE", f"{PATH}/press-1-9?by=Li&reason=nothing", None, 404),
     ("PUT", f"{PATH}/press-1-9/answer", {"decision": "accept", "by": "Li"}, 404),
     ("POST", PATH, ASKED | {"resource": "battery-1"}, 422),
     ("POST", PATH, ASKED | {"start": "2026-07-15T09:01:00Z"}, 422),

@@ -169,7 +169,7 @@ def test_what_reached_the_disk_though_it_said_no_can_be_withdrawn_and_is_told(
         put(plant)
     monkeypatch.setattr(plant.journal, "append_all", append_all)
 
-    held = asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+    held = asyncio.run(limits.withdraw(plant, "o-1", by="Li", reason="it is over", now=NOW))
     assert held is not None
     assert held.withdrawn
     told = [event.text for event in plant.events.recent() if event.kind == "limit_order"]
@@ -197,7 +197,7 @@ def test_orders_survive_a_restart_and_what_was_withdrawn_stays_so(plant: Plant) 
     put(plant, "goes", place="demo")
     put(plant, "rises", import_kw=3000)
     put(plant, "rises", import_kw=1000, revision=2)
-    asyncio.run(limits.withdraw(plant, "goes", now=NOW))
+    asyncio.run(limits.withdraw(plant, "goes", by="Li", reason="it is over", now=NOW))
 
     begun = again(plant)
 
@@ -210,7 +210,7 @@ def test_an_order_of_a_place_that_is_gone_stands_in_no_way_though_it_was_withdra
     plant: Plant,
 ) -> None:
     put(plant)
-    asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+    asyncio.run(limits.withdraw(plant, "o-1", by="Li", reason="it is over", now=NOW))
     put(plant, "o-2")
 
     park = plant.file.park
@@ -244,7 +244,7 @@ def test_the_same_order_again_changes_nothing_and_other_content_is_a_conflict(
 def test_a_withdrawn_order_comes_back_with_a_higher_revision_only(plant: Plant) -> None:
     put(plant)
     for _ in range(2):
-        asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+        asyncio.run(limits.withdraw(plant, "o-1", by="Li", reason="it is over", now=NOW))
     assert feeder_kw(plant, NOW) == 11_000
     assert len(list(plant.journal.entries(limits.WITHDRAWAL))) == 1
 
@@ -290,10 +290,15 @@ def test_an_order_is_put_shown_listed_and_withdrawn_over_http(plant: Plant, serv
             assert (await taken.json())["state"] == "in_force"
             shown = await (await client.get("/v1/limits/o-1")).json()
             assert (shown["import_kw"], shown["export_kw"]) == (2000, None)
+            json_headers = {"Content-Type": "application/json"}
+            nameless = await client.delete("/v1/limits/o-1", headers=json_headers)
+            assert (nameless.status, (await nameless.json())["code"]) == (422, "invalid_query")
             gone = await client.delete(
-                "/v1/limits/o-1", headers={"Content-Type": "application/json"}
+                "/v1/limits/o-1?by=Li&reason=the+works+are+over", headers=json_headers
             )
             assert (await gone.json())["state"] == "withdrawn"
+            (kept,) = plant.journal.entries(limits.WITHDRAWAL)
+            assert json.loads(kept.body) == {"by": "Li", "reason": "the works are over"}
             listed = await (await client.get("/v1/limits")).json()
             assert [one["state"] for one in listed["limits"]] == ["withdrawn"]
             unknown = await client.get("/v1/limits/o-9")

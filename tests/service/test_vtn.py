@@ -356,7 +356,7 @@ def test_a_limit_order_of_its_place_is_told_to_the_site_and_changes_and_goes_wit
     put(plant, "o-1", "steel", revision=2, import_kw=700)
     vtn.tell_limits(plant, site)
     assert told_kw(shelf) == [("e-1", 700)]
-    asyncio.run(limits.withdraw(plant, "o-1", now=NOW))
+    asyncio.run(limits.withdraw(plant, "o-1", by="Li", reason="it is over", now=NOW))
     vtn.tell_limits(plant, site)
     assert told_kw(shelf) == []
     assert shelf.versions == 2

@@ -21,6 +21,7 @@ from vpp.service.instructions import instructing
 from vpp.service.instructions import plan as instructionplan
 from vpp.service.instructions.desk import Resplit, Story
 from vpp.service.plant import Plant
+from vpp.wirecontrol import WithdrawQuery
 from vpp.wireinstruction import (
     AnswerRequest,
     InstructionRequest,
@@ -81,10 +82,11 @@ async def answer(plant: Plant, call: Call[Nothing, AnswerRequest]) -> Instructio
     return view_of(await instructing.answer(plant, name, _given(call.body, call.now), now=call.now))
 
 
-async def take_back(plant: Plant, call: Call[Nothing, Nothing]) -> InstructionView:
-    name = call.path["instruction_id"]
+async def take_back(plant: Plant, call: Call[WithdrawQuery, Nothing]) -> InstructionView:
+    name, who = call.path["instruction_id"], call.query
     _found(plant, name)
-    return view_of(await instructing.take_back(plant, name, "by the control room", now=call.now))
+    story = await instructing.take_back(plant, name, f"{who.by}: {who.reason}", now=call.now)
+    return view_of(story)
 
 
 def _given(body: AnswerRequest, now: datetime) -> Given:
@@ -199,6 +201,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         take_back,
         method="DELETE",
         gives=InstructionView,
+        query=WithdrawQuery,
         codes=("unknown_instruction", "conflict", "unavailable"),
     ),
 )

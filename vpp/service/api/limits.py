@@ -12,6 +12,7 @@ from vpp.service.calls import limits
 from vpp.service.calls.limitdesk import HeldOrder
 from vpp.service.plant import Plant
 from vpp.wire import LimitRequest
+from vpp.wirecontrol import WithdrawQuery
 
 
 async def put_limit(plant: Plant, call: Call[Nothing, LimitRequest]) -> LimitOrderView:
@@ -27,9 +28,10 @@ async def list_limits(plant: Plant, call: Call[Nothing, Nothing]) -> LimitOrders
     return LimitOrdersView(limits=[_view(held, call.now) for held in plant.limits.values()])
 
 
-async def withdraw_limit(plant: Plant, call: Call[Nothing, Nothing]) -> LimitOrderView:
-    order_id = call.path["order_id"]
-    return _view(_found(await limits.withdraw(plant, order_id, now=call.now), order_id), call.now)
+async def withdraw_limit(plant: Plant, call: Call[WithdrawQuery, Nothing]) -> LimitOrderView:
+    order_id, who = call.path["order_id"], call.query
+    held = await limits.withdraw(plant, order_id, by=who.by, reason=who.reason, now=call.now)
+    return _view(_found(held, order_id), call.now)
 
 
 def _found(held: HeldOrder | None, order_id: str) -> HeldOrder:
@@ -91,6 +93,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         withdraw_limit,
         method="DELETE",
         gives=LimitOrderView,
+        query=WithdrawQuery,
         codes=("unknown_limit", "unavailable"),
     ),
 )

@@ -10,7 +10,7 @@ from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides
 from vpp.service.steering.desk import HeldOverride
-from vpp.wirecontrol import OverrideEndQuery, OverrideRequest, OverrideView
+from vpp.wirecontrol import OverrideRequest, OverrideView, WithdrawQuery
 
 
 async def take_in_hand(plant: Plant, call: Call[Nothing, OverrideRequest]) -> OverrideView:
@@ -23,7 +23,7 @@ async def show_override(plant: Plant, call: Call[Nothing, Nothing]) -> OverrideV
     return view_of(_found(plant.acting.overrides.get(ResourceId(name)), name), call.now)
 
 
-async def give_back(plant: Plant, call: Call[OverrideEndQuery, Nothing]) -> OverrideView:
+async def give_back(plant: Plant, call: Call[WithdrawQuery, Nothing]) -> OverrideView:
     name, query = call.path["resource_id"], call.query
     held = await overrides.end(plant, name, by=query.by, reason=query.reason, now=call.now)
     return view_of(_found(held, name), call.now)
@@ -84,7 +84,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         give_back,
         method="DELETE",
         gives=OverrideView,
-        query=OverrideEndQuery,
+        query=WithdrawQuery,
         codes=("unknown_override", "unavailable"),
     ),
 )

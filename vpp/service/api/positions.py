@@ -22,6 +22,7 @@ from vpp.service.trading.retrade import retrade
 from vpp.trade.delta import DeltaLine
 from vpp.trade.netposition import NetLine
 from vpp.wire import Id, Moment, WireModel
+from vpp.wirecontrol import WithdrawQuery
 from vpp.wireposition import (
     ContractView,
     DeltaCurveView,
@@ -31,8 +32,6 @@ from vpp.wireposition import (
     OutsideTradeRequest,
     OutsideTradesView,
     OutsideTradeView,
-    Person,
-    Why,
 )
 
 MOST_LINES = 3000
@@ -47,13 +46,6 @@ class SpanQuery(WireModel):
     unit: Id | None = None
     """Of one bidding unit; left out: of the park."""
     format: Literal["json", "csv"] = "json"
-
-
-class WithdrawQuery(WireModel):
-    """Who takes a trade back, and why."""
-
-    by: Person
-    reason: Why
 
 
 class DeltaQuery(SpanQuery):

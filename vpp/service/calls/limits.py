@@ -13,6 +13,7 @@ conflict. What was withdrawn stays so, also after a restart.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from math import inf
 
@@ -86,8 +87,12 @@ async def put_order(
     return held
 
 
-async def withdraw(plant: Plant, order_id: str, *, now: datetime) -> HeldOrder | None:
+async def withdraw(
+    plant: Plant, order_id: str, *, by: str, reason: str, now: datetime
+) -> HeldOrder | None:
     """Take an order back; again changes nothing. None where there is no such order.
+
+    Who did, and why, is on record.
 
     Raises:
         UnavailableError: The journal cannot be written: it stays in force.
@@ -96,9 +101,10 @@ async def withdraw(plant: Plant, order_id: str, *, now: datetime) -> HeldOrder |
     held = plant.limits.get(order_id)
     if held is None or held.withdrawn:
         return held
-    await _append(plant, WITHDRAWAL, f"{order_id}/{held.revision}", b"{}", now)
+    body = json.dumps({"by": by, "reason": reason}, ensure_ascii=False).encode()
+    await _append(plant, WITHDRAWAL, f"{order_id}/{held.revision}", body, now)
     held = plant.limits[order_id] = held.taken_back()
-    _tell(plant, held, f"limit order {order_id} is withdrawn", now)
+    _tell(plant, held, f"limit order {order_id} is withdrawn, by {by}: {reason}", now)
     return held
 
 

@@ -132,7 +132,9 @@ async def _put_on_record(plant: Plant, order: DispatchOrder, section: AnyOrder) 
 async def _limit(plant: Plant, order: DispatchOrder, section: LimitSection, now: datetime) -> None:
     order_id = f"{order.station}-{order.address}"
     if section.switch_kw is not None and not order.value:
-        await limits.withdraw(plant, order_id, now=now)
+        await limits.withdraw(
+            plant, order_id, by=order.station, reason="the station switched it off", now=now
+        )
         return
     kw = order.value * section.scale if section.switch_kw is None else section.switch_kw
     limits.settle_unsure(plant, now)

@@ -144,7 +144,9 @@ async def _apply_limits(
     for order_id, held in stale.items():
         order = held.order
         if not any(r.place == order.place and r.span.overlaps(order.span) for r in refused):
-            await limits.withdraw(plant, order_id, now=now)
+            await limits.withdraw(
+                plant, order_id, by=order.source, reason="its event asks for it no more", now=now
+            )
     return not_done
 
 
