@@ -218,20 +218,21 @@ def harsh_forest(seed: int, *, enterprises: int = 1, tied: bool = False, steps: 
 
     Three in ten units are dead, batteries are a thousand times as large as others or a ten-thousandth, full
     or empty to the brim, loads must run flat out; nothing is priced, or import and export alike, or below
-    nothing; connections are short. Twenty batteries, ten loads and five roofs an enterprise; `tied`: all
+    nothing; connections are short, or wide enough to burn
+    what is paid for. Twenty batteries, ten loads and five roofs an enterprise; `tied`: all
     behind one portfolio with a promise and a cap.
     """
     dice = np.random.default_rng([seed, enterprises, tied, 1])
     wholesale = STEP_HOURS * dice.uniform(0.02, 0.3, steps)
     if dice.random() < 0.4:
-        wholesale -= STEP_HOURS * dice.uniform(0.1, 0.17)
+        wholesale[steps // 3 : 2 * steps // 3] -= STEP_HOURS * dice.uniform(0.2, 0.4)
     parent = np.full(enterprises + tied, enterprises if tied else ROOT)
     if tied:
         parent[-1] = ROOT
     stores = _harsh_stores(dice, np.repeat(np.arange(enterprises), 20), steps)
     budgets = _harsh_budgets(dice, np.repeat(np.arange(enterprises), 10), steps)
     load = dice.uniform(50, 400, (enterprises, 1)) * dice.uniform(0.3, 1.0, (enterprises, steps))
-    parts, counts, limit = _harsh_parts(dice, load, stores, budgets, wholesale, tied)
+    parts, counts, limit = _harsh_parts(dice, load, budgets, wholesale, tied)
     priced = np.flatnonzero(dice.random(enterprises) < 0.8)
     promised = np.zeros((0, steps))
     if tied:
@@ -276,8 +277,8 @@ def _harsh_stores(dice: Dice, bus: Ints, steps: int) -> Stores:
     full = dice.choice([0.0, 0.5, 1.0], n) * size_kwh
     given, least = np.zeros((n, steps)), np.zeros((n, steps))
     given[:, 0], least[:, -1] = full, full
-    wear = STEP_HOURS * (0.02 if dice.random() < 0.7 else 0.0)
-    efficiency = dice.choice([0.9, 0.95, 1.0], n)
+    wear = STEP_HOURS * (0.003 if dice.random() < 0.5 else 0.0)
+    efficiency = dice.choice([0.85, 0.9, 1.0], n)
     power = np.broadcast_to(power_kw[:, None], (n, steps))
     return Stores(
         bus=bus,
@@ -296,7 +297,7 @@ def _harsh_stores(dice: Dice, bus: Ints, steps: int) -> Stores:
 
 
 def _harsh_budgets(dice: Dice, bus: Ints, steps: int) -> Budgets:
-    """A tenth must run flat out, a tenth must not run, a hundredth asks more than fits."""
+    """A tenth must run flat out, a tenth must not run, a few ask more than fits."""
     n = len(bus)
     length = dice.integers(1, max(steps // 2, 2), n)
     first = dice.integers(0, steps - length + 1)
@@ -306,7 +307,7 @@ def _harsh_budgets(dice: Dice, bus: Ints, steps: int) -> Budgets:
     kind = dice.random(n)
     share[kind < 0.1] = 1.0
     share[(kind >= 0.1) & (kind < 0.2)] = 0.0
-    share[kind > 0.998] = 1.1
+    share[kind > 0.996] = 1.1
     return Budgets(
         bus=bus,
         first=first,
@@ -322,16 +323,16 @@ def _harsh_budgets(dice: Dice, bus: Ints, steps: int) -> Budgets:
 
 
 def _harsh_parts(
-    dice: Dice, load: Floats, stores: Stores, budgets: Budgets, wholesale: Floats, tied: bool
+    dice: Dice, load: Floats, budgets: Budgets, wholesale: Floats, tied: bool
 ) -> tuple[Parts, NDArray[np.bool_], Floats]:
     """Import, export and five roofs an enterprise, over and under the promise; and the import limits."""
     m, steps = load.shape
-    highest = load.max(axis=1) + 0.5 * np.bincount(budgets.bus, budgets.draw_most.max(axis=1), m)
-    limit = dice.uniform(0.5, 0.85, m) * highest + 0.3 * np.bincount(
-        stores.bus, stores.into_most.max(axis=1), m
-    )
+    loads = np.bincount(budgets.bus, budgets.draw_most.max(axis=1), m)
+    limit = dice.uniform(0.5, 0.85, m) * (load.max(axis=1) + 0.3 * loads)
+    limit *= dice.choice([1.0, 3.0], m)
     fee = STEP_HOURS * (0.0 if dice.random() < 0.3 else 0.05)
-    sun = dice.uniform(0, 80, (m, 5, steps)) * (dice.random((m, 5, 1)) > 0.3)
+    hours = np.maximum(np.sin(2 * np.pi * np.arange(steps) / steps), 0.0)
+    sun = dice.uniform(20, 80, (m, 5, 1)) * hours * (dice.random((m, 5, 1)) > 0.3)
     up = 1.0 if tied else 0.0
     bus, sign, above, most, cost = [], [], [], [], []
     for i in range(m):
