@@ -45,6 +45,7 @@ def test_every_benchmark_is_found_by_its_file() -> None:
         "field",
         "fleet",
         "fleet_cycle",
+        "fleet_harsh",
         "forecast",
         "iec104",
         "net_position",
@@ -67,6 +68,7 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
         "demo_plan",
         "field",
         "fleet",
+        "fleet_harsh",
         "forecast",
         "iec104",
         "ocpp",
@@ -95,6 +97,11 @@ def test_the_smallest_sizes_run_and_print_one_json_document() -> None:
     assert measured["A 10: vpp"] > 0
     assert measured["A 10: scipy / ours"] > 0
     assert measured["scipy / A 10: fleet numpy (1)"] > 0
+    assert [measured[f"{one}: wrong or unnoticed"] for one in ("harsh", "tied", "kinds")] == [
+        0,
+        0,
+        0,
+    ]
     assert (measured["ingest_lost"], measured["ingest_invalid_accepted"]) == (0, 0)
     assert measured["paced_lost"] == 0
     assert (measured["points"], measured["setpoint_missed"]) == (53, 0)
