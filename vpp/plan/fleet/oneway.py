@@ -27,6 +27,7 @@ from vpp.plan.fleet.bound import ROUNDING
 from vpp.plan.fleet.certify import FEASIBLE, Certificate, certify
 from vpp.plan.fleet.forest import ROOT, Duals, Failed, Forest, Infeasible, Point
 from vpp.plan.fleet.pick import Mask, Picked, pick
+from vpp.plan.fleet.sums import slices
 from vpp.plan.fleet.written import written
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import Part, parts_of
@@ -162,13 +163,14 @@ def both_ways(point: Point) -> Where:
 def netted(forest: Forest, point: Point) -> Point:
     """The point with one of both at 0; the rows of the buses are not closed again."""
     stores = forest.stores
-    gain, loss = stores.gain[:, None], stores.loss[:, None]
-    fills, empties = gain * point.into, loss * point.out
-    return replace(
-        point,
-        into=np.where(fills > empties, (fills - empties) / gain, 0.0),
-        out=np.where(fills > empties, 0.0, (empties - fills) / loss),
-    )
+    into, out = np.empty_like(point.into), np.empty_like(point.out)
+    for some in slices(len(stores.bus), forest.steps):
+        gain, loss = stores.gain[some, None], stores.loss[some, None]
+        net = gain * point.into[some]
+        net -= loss * point.out[some]
+        np.divide(np.maximum(net, 0.0), gain, out=into[some])
+        np.divide(np.maximum(-net, 0.0), loss, out=out[some])
+    return replace(point, into=into, out=out)
 
 
 def burning_pays(forest: Forest, duals: Duals) -> Where:

@@ -31,7 +31,7 @@ from vpp.plan.fleet.forest import (
     Point,
     Solved,
 )
-from vpp.plan.fleet.oneway import one_way
+from vpp.plan.fleet.oneway import netted, one_way
 from vpp.plan.fleet.pick import Mask, Picked, pick
 from vpp.plan.fleet.presolve import presolve
 from vpp.plan.fleet.written import by_highs
@@ -132,7 +132,21 @@ def _by_kernels(
         return ready
     point, duals = blank(ready.forest)
     iterations = kernels.solve(ready.forest, point, duals, tolerance=tolerance, deadline=deadline)
-    return certify(forest, *ready.restore(point, duals)), iterations
+    return _netted_first(forest, *ready.restore(point, duals), tolerance), iterations
+
+
+def _netted_first(forest: Forest, point: Point, duals: Duals, tolerance: float) -> Certificate:
+    """Certified without what goes round through stores; where that is not free, as it is.
+
+    The middle of all optima, which an interior point finds, has a little of it everywhere.
+    """
+    found = certify(forest, netted(forest, point), duals)
+    dear = ~found.holds(tolerance / OF_THE_KERNELS)
+    if dear.any():
+        trees = pick(forest, buses=dear[forest.trees().of])
+        as_it_is = certify(trees.forest, *trees.take(point, duals))
+        found = found.joined(trees, dear, as_it_is)
+    return found
 
 
 def _proven(
