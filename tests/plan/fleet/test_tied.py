@@ -12,10 +12,8 @@ from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
-from vpp.plan.fleet import newton
 from vpp.plan.fleet.alone import End
 from vpp.plan.fleet.blocks import Blocks, blank
-from vpp.plan.fleet.branch import eliminate, measure
 from vpp.plan.fleet.certify import Certificate, certify
 from vpp.plan.fleet.forest import (
     ROOT,
@@ -29,10 +27,11 @@ from vpp.plan.fleet.forest import (
     Solved,
     Stores,
 )
-from vpp.plan.fleet.growing import Grown, grow
+from vpp.plan.fleet.growing import SOLVE_TIED, Branches
 from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.newton import Reach
 from vpp.plan.fleet.solve import solve_forest
-from vpp.plan.fleet.tied import Tied, _direct, solve_tied
+from vpp.plan.fleet.tied import SolveTied, Tied
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
 
@@ -53,15 +52,8 @@ class Answer:
 
 def solved(forest: Forest, *, correct: bool = True, tolerance: float = 1e-8) -> Answer:
     point, duals = blank(forest)
-    tied = solve_tied(
-        forest,
-        every_tree(forest),
-        point,
-        duals,
-        tolerance=tolerance,
-        deadline=NEVER,
-        correct=correct,
-    )
+    solve = SolveTied(Branches.of, correct=correct)
+    tied = solve(forest, every_tree(forest), point, duals, tolerance=tolerance, deadline=NEVER)
     return Answer(tied=tied, certificate=certify(forest, point, duals))
 
 
@@ -73,17 +65,7 @@ def value(forest: Forest) -> float:
     return float(whole.programme.cost @ whole.columns(answer[0]))
 
 
-def at_first(forest: Forest) -> Grown:
-    """Everything measured and factored where the iteration begins."""
-    grown = grow(forest, every_tree(forest))
-    for one in grown.branches:
-        measure(one, grown.joints)
-        newton.weigh(one.at, one.work)
-        eliminate(one, grown.joints)
-    return grown
-
-
-def columns(forest: Forest, grown: Grown, values: list[Floats]) -> Floats:
+def columns(forest: Forest, grown: Branches, values: list[Floats]) -> Floats:
     """One value a column of the matrix written out, slacks left out."""
     point, duals = blank(forest)
     whole = Blocks(forest=forest, blocks=tuple(one.frame.block for one in grown.branches))
@@ -166,9 +148,11 @@ def test_the_direction_of_trees_keeps_every_row_of_the_matrix_written_out(
     seed: int, levels: int
 ) -> None:
     forest = random_forest(seed, trees=2, levels=levels, steps=9)
-    grown = at_first(forest)
+    grown = Branches.of(forest, every_tree(forest))
+    buses = len(grown.tree)
+    grown.go(Reach(*np.zeros((2, buses))), np.ones(buses, dtype=bool))
     now = [one.at.values() for one in grown.branches]
-    _direct(grown.joints, grown.branches)
+    grown.affine()
     then = [
         x + one.work.theta * (one.work.aty - one.at.h)
         for x, one in zip(now, grown.branches, strict=True)
@@ -204,7 +188,7 @@ def test_a_tree_takes_as_many_iterations_in_company_as_alone() -> None:
     forest = random_forest(2, trees=4, levels=2)
     together = solved(forest).tied
     apart = [
-        solve_tied(forest, np.array([tree]), *blank(forest), tolerance=1e-8, deadline=NEVER)
+        SOLVE_TIED(forest, np.array([tree]), *blank(forest), tolerance=1e-8, deadline=NEVER)
         for tree in range(len(together.end))
     ]
     assert together.iterations.tolist() == [int(one.iterations[0]) for one in apart]
@@ -228,11 +212,11 @@ def test_a_tree_that_breaks_or_lacks_leaves_its_neighbours_alone(broken: float) 
     assert found.certificate.cost[0] == pytest.approx(3.6)
 
 
-def test_what_is_under_way_at_the_deadline_has_stalled() -> None:
+def test_what_is_under_way_at_the_deadline_is_late() -> None:
     forest = random_forest(1, levels=2)
     over = Deadline(lambda: 1.0, 0.0)
-    found = solve_tied(forest, every_tree(forest), *blank(forest), tolerance=1e-8, deadline=over)
-    assert (found.end == End.STALLED).all()
+    found = SOLVE_TIED(forest, every_tree(forest), *blank(forest), tolerance=1e-8, deadline=over)
+    assert (found.end == End.LATE).all()
     assert (found.iterations == 0).all()
 
 

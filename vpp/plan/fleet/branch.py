@@ -78,9 +78,6 @@ class Branch:
     """Some buses, where they stand, and how far their iteration has come."""
 
     frame: Frame
-    tree: Ints
-    """Shape (b,)."""
-
     place: Ints
     """Their places among the joints, shape (b,)."""
 
@@ -116,7 +113,6 @@ class Branch:
         cls,
         block: Block,
         *,
-        tree: Ints,
         place: Ints,
         above: Ints,
         inner: Ints | None,
@@ -126,7 +122,6 @@ class Branch:
         buses, columns = block.u.shape
         return cls(
             frame=Frame.of(block),
-            tree=tree,
             place=place,
             above=above,
             inner=inner,
@@ -141,8 +136,10 @@ class Branch:
 
 
 def measure(branch: Branch, joints: Joints) -> None:
-    """Write r, and tell the parents what comes through; the children have done so already."""
+    """Write r and h, and tell the parents what comes through; the children have done so already."""
     block = branch.frame.block
+    _gather(branch, branch.y, joints.w[branch.above])
+    np.subtract(block.c, branch.work.aty, out=branch.at.h)
     x = branch.at.values()
     have = times(branch.frame, x)
     have.bus[...] += joints.through[branch.place]
@@ -155,13 +152,6 @@ def measure(branch: Branch, joints: Joints) -> None:
     if branch.upper is not None:
         through = np.einsum("bkt,bkt->bt", block.up, block.layout.split(x).part)
         np.add.at(joints.through, branch.above, through)
-
-
-def refresh(branch: Branch, joints: Joints) -> None:
-    """Compute h = c - A'y - U'mu anew: it has been carried along by its changes."""
-    block = branch.frame.block
-    _gather(branch, branch.y, joints.w[branch.above])
-    np.subtract(block.c, branch.work.aty, out=branch.at.h)
 
 
 def _largest(rows: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The buses of trees packed level by level, the deepest first, and cut into branches.
+"""Trees in numpy: their buses packed level by level, the deepest first, cut into branches and swept over.
 
 Buses of one depth never touch each other, so a level is eliminated at once. Leaves and buses with children
 of one depth are two levels: leaves have no matrix below them, and correct their targets by themselves.
@@ -6,65 +6,210 @@ of one depth are two levels: leaves have no matrix below them, and correct their
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from vpp.plan.fleet.branch import Branch, Joints
-from vpp.plan.fleet.forest import ROOT, Forest, Ints
+from vpp.model.horizon import Floats
+from vpp.plan.fleet import newton
+from vpp.plan.fleet.blocks import Block, Blocks
+from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, measure
+from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
+from vpp.plan.fleet.layout import Rows
+from vpp.plan.fleet.local import nudge
+from vpp.plan.fleet.newton import Reach, Sums
 from vpp.plan.fleet.packing import pack
+from vpp.plan.fleet.tied import Mask, Seen, SolveTied
 
 AT_ONCE = 4
 """Buses of a branch: their arrays stay in the cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Grown:
-    """Branches, the deepest first, and where they meet."""
+class Places(NamedTuple):
+    """Where the buses of some trees stand, each from 0 on; shape (buses of the forest,)."""
 
-    branches: tuple[Branch, ...]
-    joints: Joints
-    trees: int
+    tree: Ints
+    """-1 for a bus of another tree."""
+
+    depth: Ints
+    place: Ints
+    """Among the buses of these trees; behind all of them for a bus of another tree."""
+
+    above: Ints
+    """The parent's place; behind all of them for a root."""
+
+    inner: Ints
+    """Among those that have children, -1 for a leaf."""
+
+    upper: Ints
+    """The parent's `inner`, -1 for a root."""
 
 
-def grow(forest: Forest, trees: Ints) -> Grown:
-    """Pack and cut.
-
-    Args:
-        forest: Every column has finite bounds.
-        trees: Which, by their place in `forest.trees()`, rising.
-    """
+def places(forest: Forest, trees: Ints) -> Places:
+    """Number the buses of some trees, given by their place in `forest.trees()`, rising."""
     known, parent = forest.trees(), forest.buses.parent
     number = np.full(len(known.roots), -1)
     number[trees] = np.arange(len(trees))
     tree = number[known.of]
-    buses = np.flatnonzero(tree >= 0)
-    nowhere = len(buses)
-    place = np.full(len(parent), nowhere)
-    place[buses] = np.arange(nowhere)
+    chosen = tree >= 0
+    place = np.where(chosen, np.cumsum(chosen) - 1, chosen.sum())
+    root = parent == ROOT
     bears = np.zeros(len(parent), dtype=bool)
-    bears[parent[buses][parent[buses] != ROOT]] = True
-    matrix = np.cumsum(bears) - 1
-    branches: list[Branch] = []
-    for depth in range(int(known.depth[buses].max(initial=0)), -1, -1):
-        for inner in (False, True):
-            of_level = buses[(known.depth[buses] == depth) & (bears[buses] == inner)]
-            for block in pack(forest, of_level).blocks:
-                for first in range(0, len(block.bus), AT_ONCE):
-                    some = block.take(slice(first, first + AT_ONCE))
-                    above = parent[some.bus]
-                    branches.append(
-                        Branch.of(
-                            some,
-                            tree=tree[some.bus],
-                            place=place[some.bus],
-                            above=np.where(above == ROOT, nowhere, place[above]),
-                            inner=matrix[some.bus] if inner else None,
-                            upper=matrix[above] if depth else None,
-                        )
-                    )
-    return Grown(
-        branches=tuple(branches),
-        joints=Joints.of(nowhere, int(bears.sum()), forest.steps),
-        trees=len(trees),
+    bears[parent[chosen & ~root]] = True
+    inner = np.where(bears, np.cumsum(bears) - 1, -1)
+    return Places(
+        tree=tree,
+        depth=known.depth,
+        place=place,
+        above=np.where(root, chosen.sum(), place[parent]),
+        inner=inner,
+        upper=np.where(root, -1, inner[parent]),
     )
+
+
+def levels(forest: Forest, of: Places) -> Iterator[Block]:
+    """The buses packed, the deepest first; leaves and others of one depth apart."""
+    chosen = of.tree >= 0
+    for depth in range(int(of.depth[chosen].max(initial=0)), -1, -1):
+        for leaf in (True, False):
+            buses = np.flatnonzero(chosen & (of.depth == depth) & ((of.inner < 0) == leaf))
+            if len(buses):
+                yield from pack(forest, buses).blocks
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Branches:
+    """All branches of some trees (`tied.Sweeps`)."""
+
+    forest: Forest
+    tree: Ints
+    columns: Floats
+    branches: tuple[Branch, ...]
+    joints: Joints
+    under_way: list[Branch]
+    """Those with a bus whose tree has not ended."""
+
+    dys: list[Rows] = field(default_factory=list)
+    """Of the last direction of those."""
+
+    @classmethod
+    def of(cls, forest: Forest, trees: Ints) -> Branches:
+        """Pack the buses of some trees, by their place in `forest.trees()`, rising."""
+        known = places(forest, trees)
+        branches = tuple(
+            _branch(block.take(slice(first, first + AT_ONCE)), known)
+            for block in levels(forest, known)
+            for first in range(0, len(block.bus), AT_ONCE)
+        )
+        tree = known.tree[known.tree >= 0]
+        columns = np.zeros(len(tree))
+        for one in branches:
+            columns[one.place] = one.frame.block.layout.size
+        return cls(
+            forest=forest,
+            tree=tree,
+            columns=columns,
+            branches=branches,
+            joints=Joints.of(len(tree), int((known.inner >= 0).sum()), forest.steps),
+            under_way=list(branches),
+        )
+
+    def go(self, reach: Reach, running: Mask) -> Seen:
+        """As `tied.Sweeps` has it."""
+        for one, dy in zip(self.under_way, self.dys, strict=False):
+            _advance(one, dy, Reach(*(each[one.place] for each in reach)), running[one.place])
+            self.joints.w[one.place] = one.y.bus
+        self.under_way = [one for one in self.under_way if running[one.place].any()]
+        self.joints.clear()
+        seen = Seen(*np.zeros((len(Seen._fields), len(self.tree))))
+        for one in self.under_way:
+            measure(one, self.joints)
+            for each, value in zip(seen, _seen(one), strict=True):
+                each[one.place] = value
+        return seen
+
+    def affine(self) -> tuple[Reach, Sums]:
+        """As `tied.Sweeps` has it."""
+        reach = Reach(*np.ones((2, len(self.tree))))
+        sums = Sums(*np.zeros((3, len(self.tree))))
+        for one in self.under_way:
+            newton.weigh(one.at, one.work)
+            eliminate(one, self.joints)
+        self._direct()
+        for one in self.under_way:
+            for into, values in zip((reach, sums), newton.predict(one.at, one.work), strict=True):
+                for each, value in zip(into, values, strict=True):
+                    each[one.place] = value
+        return reach, sums
+
+    def corrected(self, sm: Floats, correcting: Mask) -> Reach:
+        """As `tied.Sweeps` has it."""
+        found = Reach(*np.ones((2, len(self.tree))))
+        for one in self.under_way:
+            newton.aim(one.at, one.work, sm[one.place])
+        self._direct()
+        for one, dy in zip(self.under_way, self.dys, strict=True):
+            reach = newton.correct(one.at, one.work)
+            allowed = correcting[one.place]
+            if one.inner is None and allowed.any():
+                reach = nudge(one, self.joints, dy, reach, sm[one.place], allowed)
+            for each, value in zip(found, reach, strict=True):
+                each[one.place] = value
+        return found
+
+    def write(self, point: Point, duals: Duals) -> None:
+        """As `tied.Sweeps` has it."""
+        whole = Blocks(forest=self.forest, blocks=tuple(one.frame.block for one in self.branches))
+        for one in self.branches:
+            whole.unpack(one.frame.block, one.at.values(), one.y, point, duals)
+
+    def _direct(self) -> None:
+        """Up and down: dy of every branch; A'dy stands in its work."""
+        self.joints.asked[...] = 0.0
+        for one in self.under_way:
+            ascend(one, self.joints)
+        self.dys = [descend(one, self.joints) for one in reversed(self.under_way)][::-1]
+
+
+def _branch(block: Block, known: Places) -> Branch:
+    bus = block.bus
+    inner, upper = known.inner[bus], known.upper[bus]
+    return Branch.of(
+        block,
+        place=known.place[bus],
+        above=known.above[bus],
+        inner=None if inner[0] < 0 else inner,
+        upper=None if upper[0] < 0 else upper,
+    )
+
+
+def _seen(one: Branch) -> Seen:
+    block, at = one.frame.block, one.at
+    cost = np.einsum("bc,bc->b", block.c, at.values())
+    bound = np.einsum("bc,bc->b", np.minimum(at.h, 0.0), block.u)
+    for right, y in zip(block.right, one.y, strict=True):
+        bound += (right * y).sum(axis=tuple(range(1, y.ndim)))
+    return Seen(
+        cost=cost,
+        bound=bound,
+        left=newton.products(at),
+        lack=one.lack,
+        lack_bus=one.lack_bus,
+        lack_dual=newton.dual_residual(at),
+    )
+
+
+def _advance(one: Branch, dy: Rows, reach: Reach, running: Mask) -> None:
+    if not running.all():
+        # Neighbours in a branch whose tree has ended: their direction may be no number at all.
+        for change in (one.work.dx, one.work.e, one.work.f, one.work.aty, *dy):
+            change[~running] = 0.0
+    newton.advance(one.at, one.work, reach)
+    for y, change in zip(one.y, dy, strict=True):
+        y += reach.dual.reshape(-1, *[1] * (y.ndim - 1)) * change
+
+
+SOLVE_TIED = SolveTied(Branches.of)
+"""In numpy."""

@@ -13,8 +13,9 @@ import numpy as np
 from vpp.plan.fleet.alone import End, Found, solve_alone
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
+from vpp.plan.fleet.growing import SOLVE_TIED
 from vpp.plan.fleet.packing import pack
-from vpp.plan.fleet.tied import Tied, solve_tied
+from vpp.plan.fleet.tied import Tied
 from vpp.plan.lp import Deadline
 
 
@@ -71,4 +72,4 @@ class Structured:
         return iterations
 
 
-NUMPY = Structured(name="numpy", alone=solve_alone, tied=solve_tied)
+NUMPY = Structured(name="numpy", alone=solve_alone, tied=SOLVE_TIED)

@@ -1,8 +1,8 @@
 """Interior point of trees of several buses: one step a tree, from the leaves to the root and back.
 
-    measure     r, from the leaves up, and how good each tree's point is
-    up, down    the affine direction of all rows of a tree (`branch`) and its reach; sm of the tree (`newton`)
-    up, down    the corrector's direction; the shortest reach of all its buses is the tree's step
+    go          as far as the tree's last step; r from the leaves up, and how good each tree's point is
+    affine      up and down the tree: the direction and its reach; sm of the tree (`newton`)
+    corrected   up and down again; the shortest reach of all its buses is the tree's step
 
 One column among millions that comes to its bound sets the step for all. So a leaf whose own reach is short
 corrects its targets once more, with the prices above held fixed (`local`): its own rows stay exact, and the
@@ -15,8 +15,9 @@ ends by the tests of `alone`, each kind of row of each bus relative to 1 + its s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +25,63 @@ from numpy.typing import NDArray
 from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.alone import EXACT, MOST_ITERATIONS, PATIENCE, End
-from vpp.plan.fleet.blocks import Blocks
-from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, measure, refresh
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
-from vpp.plan.fleet.growing import Grown, grow
-from vpp.plan.fleet.layout import Rows
-from vpp.plan.fleet.local import nudge
 from vpp.plan.fleet.newton import Reach, Sums
 from vpp.plan.lp import Deadline
+
+Mask = NDArray[np.bool_]
 
 GAIN = 0.9
 """The sum of products must have fallen to this share within `PATIENCE` iterations."""
 
 GOING_ON = -1
 """In place of an `End`."""
+
+
+class Seen(NamedTuple):
+    """What each bus's point is worth, at scaled costs and columns from 0; shape (n,)."""
+
+    cost: Floats
+    bound: Floats
+    """Its part of the Lagrangian bound."""
+
+    left: Floats
+    """The sum of its products."""
+
+    lack: Floats
+    """The largest residual of a row, relative to 1 + the sizes in its class of rows on this bus."""
+
+    lack_bus: Floats
+    """The same of the bus row alone."""
+
+    lack_dual: Floats
+    """The largest |h - zl + zu|, h computed afresh."""
+
+
+class Sweeps(Protocol):
+    """The buses of some trees under way, in numpy or compiled; what has shape (n,) is in the order of `tree`."""
+
+    tree: Ints
+    """The tree of each bus, from 0, shape (n,)."""
+
+    columns: Floats
+    """How many each bus has, shape (n,)."""
+
+    def go(self, reach: Reach, running: Mask) -> Seen:
+        """So far along the last direction, shape (n,); buses of trees that have ended may be left out."""
+        ...
+
+    def affine(self) -> tuple[Reach, Sums]:
+        """How far the affine direction leads, and what it promises."""
+        ...
+
+    def corrected(self, sm: Floats, correcting: Mask) -> Reach:
+        """The direction to go, with products drawn to `sm`; which leaves may correct themselves."""
+        ...
+
+    def write(self, point: Point, duals: Duals) -> None:
+        """Where they stand, in the forest's order and units."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,48 +95,68 @@ class Tied:
     """Shape (trees,)."""
 
 
-def solve_tied(
-    forest: Forest,
-    trees: Ints,
-    point: Point,
-    duals: Duals,
-    *,
-    tolerance: float,
-    deadline: Deadline,
-    correct: bool = True,
-) -> Tied:
-    """Solve some trees of a forest.
+@dataclass(frozen=True, slots=True)
+class SolveTied:
+    """Solves trees of several buses by sweeps of one make."""
 
-    Args:
-        forest: Every column has finite bounds.
-        trees: Which, by their place in `forest.trees()`, rising.
-        point: Gets their columns, in the forest's order and units, how ever they ended.
-        duals: Gets their rows' prices.
-        tolerance: Of the gap, relative to 1 + |cost| at scaled costs.
-        deadline: Trees that are still under way then have stalled.
-        correct: Whether leaves correct their targets by themselves.
-    """
-    grown = grow(forest, trees)
-    state = _State.of(grown)
-    branches = grown.branches
-    with np.errstate(all="ignore"):  # what breaks is found by its value
-        while branches:
-            _look(grown.joints, branches, state, tolerance)
-            if deadline.passed:
-                state.end[state.running] = End.STALLED
-            branches = tuple(one for one in branches if state.running[one.tree].any())
-            if branches:
-                _step(grown.joints, branches, state, correct)
-    whole = Blocks(forest=forest, blocks=tuple(one.frame.block for one in grown.branches))
-    for one in grown.branches:
-        whole.unpack(one.frame.block, one.at.values(), one.y, point, duals)
-    return Tied(end=state.end, iterations=state.iterations)
+    grow: Callable[[Forest, Ints], Sweeps]
+    """From a forest and the trees to solve, rising, by their place in `forest.trees()`."""
+
+    correct: bool = True
+    """Whether leaves correct their targets by themselves."""
+
+    def __call__(
+        self,
+        forest: Forest,
+        trees: Ints,
+        point: Point,
+        duals: Duals,
+        *,
+        tolerance: float,
+        deadline: Deadline,
+    ) -> Tied:
+        """Solve some trees of a forest.
+
+        Args:
+            forest: Every column has finite bounds.
+            trees: Which, by their place in `forest.trees()`, rising.
+            point: Gets their columns, in the forest's order and units, however they ended.
+            duals: Gets their rows' prices.
+            tolerance: Of the gap, relative to 1 + |cost| at scaled costs.
+            deadline: Trees that are still under way then are late.
+        """
+        sweeps = self.grow(forest, trees)
+        state = _State.of(sweeps, len(trees))
+        reach = Reach(np.zeros(len(trees)), np.zeros(len(trees)))
+        tree = sweeps.tree
+        with np.errstate(all="ignore"):  # what breaks is found by its value
+            while True:
+                running = state.running
+                # A tree that broke has no reach that is a number.
+                gone = Reach(*(np.where(running, each, 0.0)[tree] for each in reach))
+                state.judge(sweeps.go(gone, running[tree]), tolerance)
+                if deadline.passed:
+                    state.end[state.running] = End.LATE
+                if not state.running.any():
+                    break
+                found, sums = sweeps.affine()
+                sm = newton.centre(
+                    Reach(*(state.least(each) for each in found)),
+                    Sums(*(state.total(each) for each in sums)),
+                    state.columns,
+                )
+                found = sweeps.corrected(sm[tree], (self.correct & state.falling)[tree])
+                reach = Reach(*(state.least(each) for each in found))
+                state.iterations += state.running
+        sweeps.write(point, duals)
+        return Tied(end=state.end, iterations=state.iterations)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _State:
     """Of each tree, shape (trees,)."""
 
+    tree: Ints
     columns: Floats
     end: Ints
     """An `End`, or `GOING_ON`."""
@@ -108,11 +172,10 @@ class _State:
     """The largest relative residual of its bus rows, now and before the last two steps; (3, trees)."""
 
     @classmethod
-    def of(cls, grown: Grown) -> _State:
-        trees = grown.trees
-        sizes = [np.full(len(one.tree), float(one.at.xl.shape[1])) for one in grown.branches]
+    def of(cls, sweeps: Sweeps, trees: int) -> _State:
         return cls(
-            columns=_over(np.add, 0.0, trees, grown.branches, sizes),
+            tree=sweeps.tree,
+            columns=np.bincount(sweeps.tree, sweeps.columns, trees).astype(np.float64),
             end=np.full(trees, GOING_ON, dtype=np.int64),
             iterations=np.zeros(trees, dtype=np.int64),
             best=np.full(trees, np.inf),
@@ -121,126 +184,43 @@ class _State:
         )
 
     @property
-    def running(self) -> NDArray[np.bool_]:
-        running: NDArray[np.bool_] = self.end == GOING_ON
+    def running(self) -> Mask:
+        running: Mask = self.end == GOING_ON
         return running
 
-    def judge(self, done: NDArray[np.bool_], left: Floats, sound: NDArray[np.bool_]) -> None:
+    @property
+    def falling(self) -> Mask:
+        """Where bus rows have come nearer over two iterations, or there have not been two."""
+        now, _, before = self.lacking
+        falling: Mask = (now < before) | (now < EXACT) | (self.iterations < 2)
+        return falling
+
+    def total(self, values: Floats) -> Floats:
+        return np.bincount(self.tree, values, len(self.end)).astype(np.float64)
+
+    def least(self, values: Floats) -> Floats:
+        found = np.full(len(self.end), np.inf)
+        np.minimum.at(found, self.tree, values)
+        return found
+
+    def most(self, values: Floats) -> Floats:
+        found = np.zeros(len(self.end))
+        np.maximum.at(found, self.tree, values)
+        return found
+
+    def judge(self, seen: Seen, tolerance: float) -> None:
         """End the trees that are done, that have not come on, or that are no numbers any more."""
-        running = self.running
+        cost, bound, left = (self.total(each) for each in (seen.cost, seen.bound, seen.left))
+        lack, lack_dual = self.most(seen.lack), self.most(seen.lack_dual)
+        self.lacking = np.stack([self.most(seen.lack_bus), *self.lacking[:2]])
+        margin = tolerance * (1.0 + np.abs(cost))
+        done = (left < 10.0 * margin) & (cost - bound < margin)
+        done &= (lack < EXACT) & (lack_dual < EXACT)
         gained = left < GAIN * self.best
         self.best = np.where(gained, left, self.best)
         self.since = np.where(gained, 0, self.since + 1)
         stalled = (self.since >= PATIENCE) | (self.iterations >= MOST_ITERATIONS)
+        running = self.running
         self.end[running & stalled] = End.STALLED
-        self.end[running & ~sound] = End.BROKEN
+        self.end[running & ~np.isfinite(left + lack + lack_dual)] = End.BROKEN
         self.end[running & done] = End.CONVERGED
-
-
-def _over(
-    ufunc: np.ufunc, start: float, trees: int, branches: Sequence[Branch], values: Sequence[Floats]
-) -> Floats:
-    """Sums or extremes over the buses of each tree, shape (trees,)."""
-    found = np.full(trees, start)
-    for one, value in zip(branches, values, strict=True):
-        ufunc.at(found, one.tree, value)
-    return found
-
-
-def _look(joints: Joints, branches: Sequence[Branch], state: _State, tolerance: float) -> None:
-    """Measure every point and judge its tree."""
-    trees = len(state.end)
-    joints.clear()
-    for one in branches:
-        measure(one, joints)
-    cost, bound, left = _sums(trees, branches)
-    near = left < 10.0 * tolerance * (1.0 + np.abs(cost))
-    if near.any():
-        for one in branches:
-            if near[one.tree].any():
-                refresh(one, joints)
-        cost, bound, left = _sums(trees, branches)
-    lack, lack_bus, lack_dual = (
-        _over(np.maximum, 0.0, trees, branches, each)
-        for each in (
-            [one.lack for one in branches],
-            [one.lack_bus for one in branches],
-            [newton.dual_residual(one.at) for one in branches],
-        )
-    )
-    state.lacking = np.stack([lack_bus, *state.lacking[:2]])
-    margin = tolerance * (1.0 + np.abs(cost))
-    done = near & (cost - bound < margin) & (lack < EXACT) & (lack_dual < EXACT)
-    state.judge(done, left, np.isfinite(left + lack + lack_dual))
-
-
-def _sums(trees: int, branches: Sequence[Branch]) -> list[Floats]:
-    values = [_values(one) for one in branches]
-    return [_over(np.add, 0.0, trees, branches, [each[i] for each in values]) for i in range(3)]
-
-
-def _values(one: Branch) -> tuple[Floats, Floats, Floats]:
-    """Cost, Lagrangian bound and sum of products of each bus, at scaled costs and columns from 0."""
-    block, at = one.frame.block, one.at
-    cost = np.einsum("bc,bc->b", block.c, at.values())
-    bound = np.einsum("bc,bc->b", np.minimum(at.h, 0.0), block.u)
-    for right, y in zip(block.right, one.y, strict=True):
-        bound += (right * y).sum(axis=tuple(range(1, y.ndim)))
-    return cost, bound, newton.products(at)
-
-
-def _step(joints: Joints, branches: Sequence[Branch], state: _State, correct: bool) -> None:
-    trees = len(state.end)
-    for one in branches:
-        newton.weigh(one.at, one.work)
-        eliminate(one, joints)
-    _direct(joints, branches)
-    found = [newton.predict(one.at, one.work) for one in branches]
-    reach = _shortest(trees, branches, [each for each, _ in found])
-    sums = Sums(
-        *(_over(np.add, 0.0, trees, branches, [each[i] for _, each in found]) for i in range(3))
-    )
-    sm = newton.centre(reach, sums, state.columns)
-    for one in branches:
-        newton.aim(one.at, one.work, sm[one.tree])
-    dys = _direct(joints, branches)
-    reaches = [newton.correct(one.at, one.work) for one in branches]
-    if correct:
-        falling = (state.lacking[0] < state.lacking[2]) | (state.lacking[0] < EXACT)
-        falling |= state.iterations < 2
-        for i, (one, dy) in enumerate(zip(branches, dys, strict=True)):
-            if one.inner is None:
-                reaches[i] = nudge(one, joints, dy, reaches[i], sm[one.tree], falling[one.tree])
-    reach = _shortest(trees, branches, reaches)
-    for one, dy in zip(branches, dys, strict=True):
-        _advance(
-            one, joints, dy, Reach(*(each[one.tree] for each in reach)), state.running[one.tree]
-        )
-    state.iterations += state.running
-
-
-def _direct(joints: Joints, branches: Sequence[Branch]) -> list[Rows]:
-    """Up and down: dy of every branch; A'dy stands in its work."""
-    joints.asked[...] = 0.0
-    for one in branches:
-        ascend(one, joints)
-    return [descend(one, joints) for one in reversed(branches)][::-1]
-
-
-def _shortest(trees: int, branches: Sequence[Branch], reaches: Sequence[Reach]) -> Reach:
-    return Reach(
-        *(_over(np.minimum, 1.0, trees, branches, [each[i] for each in reaches]) for i in range(2))
-    )
-
-
-def _advance(
-    one: Branch, joints: Joints, dy: Rows, reach: Reach, running: NDArray[np.bool_]
-) -> None:
-    if not running.all():
-        # Neighbours in a branch whose tree has ended: their direction may be no number at all.
-        for change in (one.work.dx, one.work.e, one.work.f, one.work.aty, *dy):
-            change[~running] = 0.0
-    newton.advance(one.at, one.work, reach)
-    for y, change in zip(one.y, dy, strict=True):
-        y += reach.dual.reshape(-1, *[1] * (y.ndim - 1)) * change
-    joints.w[one.place] = one.y.bus
