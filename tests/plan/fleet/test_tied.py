@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ from vpp.plan.fleet.growing import SOLVE_TIED, Branches
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.newton import Reach
 from vpp.plan.fleet.solve import solve_forest
-from vpp.plan.fleet.tied import SolveTied, Tied
+from vpp.plan.fleet.tied import MakeSweeps, SolveTied, Tied
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
+from vpp.plan.parts import Alone
 
 NEVER = Deadline(lambda: 0.0, 1e6)
 
@@ -50,10 +52,10 @@ class Answer:
     certificate: Certificate
 
 
-def solved(forest: Forest, *, correct: bool = True, tolerance: float = 1e-8) -> Answer:
+def solved(forest: Forest, sweeps: MakeSweeps = Branches.of, *, correct: bool = True) -> Answer:
     point, duals = blank(forest)
-    solve = SolveTied(Branches.of, correct=correct)
-    tied = solve(forest, every_tree(forest), point, duals, tolerance=tolerance, deadline=NEVER)
+    solve = SolveTied(sweeps, correct=correct)
+    tied = solve(forest, every_tree(forest), point, duals, tolerance=1e-8, deadline=NEVER)
     return Answer(tied=tied, certificate=certify(forest, point, duals))
 
 
@@ -132,9 +134,9 @@ def two_under_a_cap(cap_kw: float, *, load_kw: tuple[float, float] = (10.0, 20.0
     )
 
 
-def test_what_a_cap_leaves_goes_to_the_bus_whose_own_power_is_dearer() -> None:
+def test_what_a_cap_leaves_goes_to_the_bus_whose_own_power_is_dearer(sweeps: MakeSweeps) -> None:
     forest = two_under_a_cap(24.0)
-    found = solved(forest).certificate
+    found = solved(forest, sweeps).certificate
     assert found.cost == pytest.approx([24 * 0.1 + 6 * 0.2])
     np.testing.assert_allclose(found.point.part[:, 0], [24, 4, 6, 20, 0], atol=1e-5)
     # One kW more under the cap saves what bus 1's own power costs more.
@@ -167,46 +169,50 @@ def test_the_direction_of_trees_keeps_every_row_of_the_matrix_written_out(
 
 
 @pytest.mark.parametrize("levels", [2, 3])
-@pytest.mark.parametrize("seed", range(6))
-def test_random_trees_cost_what_highs_finds_and_prove_it(seed: int, levels: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_random_trees_cost_what_highs_finds_and_prove_it(
+    seed: int, levels: int, sweeps: MakeSweeps
+) -> None:
     forest = random_forest(seed, levels=levels)
-    found = solved(forest)
+    found = solved(forest, sweeps)
     assert (found.tied.end == End.CONVERGED).all()
     answer = found.certificate
     assert answer.holds(1e-6).all()
     assert answer.cost.sum() == pytest.approx(value(forest), rel=1e-6, abs=1e-5)
 
 
-def test_enterprises_that_a_portfolio_ties_cost_what_highs_finds() -> None:
+def test_enterprises_that_a_portfolio_ties_cost_what_highs_finds(sweeps: MakeSweeps) -> None:
     forest = forest_of(make_case("AC", 20, seed=1))
-    answer = solved(forest).certificate
+    answer = solved(forest, sweeps).certificate
     assert answer.holds(1e-6).all()
     assert answer.cost.sum() == pytest.approx(value(forest), rel=1e-6)
 
 
-def test_a_tree_takes_as_many_iterations_in_company_as_alone() -> None:
+def test_a_tree_takes_as_many_iterations_in_company_as_alone(sweeps: MakeSweeps) -> None:
     forest = random_forest(2, trees=4, levels=2)
-    together = solved(forest).tied
+    together = solved(forest, sweeps).tied
     apart = [
-        SOLVE_TIED(forest, np.array([tree]), *blank(forest), tolerance=1e-8, deadline=NEVER)
+        SolveTied(sweeps)(forest, np.array([tree]), *blank(forest), tolerance=1e-8, deadline=NEVER)
         for tree in range(len(together.end))
     ]
     assert together.iterations.tolist() == [int(one.iterations[0]) for one in apart]
     assert len(set(together.iterations.tolist())) > 1
 
 
-def test_corrections_of_leaves_change_the_way_and_not_the_answer() -> None:
-    forest = forest_of(make_case("AC", 200, seed=1))
-    plain, corrected = solved(forest, correct=False), solved(forest)
+def test_corrections_of_leaves_change_the_way_and_not_the_answer(sweeps: MakeSweeps) -> None:
+    forest = forest_of(make_case("AC", 100, seed=2))
+    plain, corrected = solved(forest, sweeps, correct=False), solved(forest, sweeps)
     assert corrected.tied.iterations != plain.tied.iterations
     costs = [each.certificate.cost.sum() for each in (plain, corrected)]
     assert costs[0] == pytest.approx(costs[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("broken", [np.nan, 1e6])
-def test_a_tree_that_breaks_or_lacks_leaves_its_neighbours_alone(broken: float) -> None:
+def test_a_tree_that_breaks_or_lacks_leaves_its_neighbours_alone(
+    broken: float, sweeps: MakeSweeps
+) -> None:
     forest = _beside(two_under_a_cap(24.0), two_under_a_cap(24.0, load_kw=(10.0, broken)))
-    found = solved(forest)
+    found = solved(forest, sweeps)
     assert found.tied.end[0] == End.CONVERGED
     assert found.tied.end[1] == (End.BROKEN if np.isnan(broken) else End.STALLED)
     assert found.certificate.cost[0] == pytest.approx(3.6)
@@ -247,3 +253,15 @@ def test_a_forest_of_trees_is_solved_behind_the_seam_without_any_help(levels: in
     assert answer.fallbacks == ()
     assert answer.cost - answer.bound < 1e-6 * (1 + abs(answer.cost))
     assert answer.cost == pytest.approx(value(forest), rel=1e-6, abs=1e-5)
+
+
+def test_workers_who_share_parents_come_to_the_same_answer_as_one() -> None:
+    pytest.importorskip("numba", reason="-> pip install vpp[fleet]")
+    from vpp.plan.fleet.jitted.tied import CompiledBranches
+
+    forest = random_forest(1, trees=2, levels=3)
+    one, three = (
+        solved(forest, partial(CompiledBranches.of, workers=Alone(count=count))) for count in (1, 3)
+    )
+    assert one.tied.iterations.tolist() == three.tied.iterations.tolist()
+    np.testing.assert_allclose(one.certificate.point.part, three.certificate.point.part, atol=1e-6)

@@ -22,6 +22,9 @@ from vpp.plan.fleet.layout import Counts, Layout, roomy
 USUAL = 0.05
 """What the usual price of a part is scaled to."""
 
+NOTHING = 1e-9
+"""A room up to this is none: what the sun gives at its rising would have multipliers that drown all others."""
+
 
 def pack(forest: Forest, buses: Ints | None = None) -> Blocks:
     """Sort buses by layout and copy what hangs on them.
@@ -224,7 +227,7 @@ def _fill_columns(forest: Forest, layout: Layout, on: Sequence[Ints], u: Floats,
                 where="pack",
                 fix="Presolve the forest first; give every column a bound",
             )
-        getattr(wide, name)[real] = room
+        getattr(wide, name)[real] = np.where(room > NOTHING, room, 0.0)
         if cost is not None:
             getattr(dear, name)[real] = cost[chosen]
     steps = np.arange(layout.steps)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,9 @@ class Sweeps(Protocol):
         ...
 
 
+MakeSweeps: TypeAlias = Callable[[Forest, Ints], Sweeps]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tied:
     """What became of some trees."""
@@ -99,7 +102,7 @@ class Tied:
 class SolveTied:
     """Solves trees of several buses by sweeps of one make."""
 
-    grow: Callable[[Forest, Ints], Sweeps]
+    grow: MakeSweeps
     """From a forest and the trees to solve, rising, by their place in `forest.trees()`."""
 
     correct: bool = True

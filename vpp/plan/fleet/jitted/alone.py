@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
@@ -16,10 +15,16 @@ from vpp.plan.fleet.alone import End, Found
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Ints
 from vpp.plan.fleet.jitted.kernel import solve_buses
-from vpp.plan.fleet.jitted.room import Numbers, Sizes, numbers_of, room_of, sizes_of
+from vpp.plan.fleet.jitted.room import (
+    Numbers,
+    Sizes,
+    grouped,
+    numbers_of,
+    room_of,
+    sizes_of,
+)
+from vpp.plan.fleet.jitted.tied import compiled_tied
 from vpp.plan.fleet.kernels import Structured
-from vpp.plan.fleet.layout import Layout, Rows
-from vpp.plan.fleet.tied import solve_tied
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import Workers
 
@@ -55,7 +60,7 @@ class CompiledAlone:
         ]
         for answer in begun:
             answer()
-        y = _grouped(block.layout, work.y)
+        y = grouped(block.layout, work.y)
         return Found(x=work.x, y=y, end=work.end, iterations=work.iterations)
 
 
@@ -84,15 +89,9 @@ class _Work:
             )
 
 
-def _grouped(layout: Layout, y: Floats) -> Rows:
-    """Views of an array of shape (B, rows)."""
-    shapes = [group.shape[1:] for group in layout.rows(1)]
-    ends = np.cumsum([prod(shape) for shape in shapes])
-    cut = np.split(y, ends[:-1], axis=1)
-    return Rows(*(one.reshape(len(y), *shape) for one, shape in zip(cut, shapes, strict=True)))
-
-
 def compiled(workers: Workers) -> Structured:
-    """The compiled kernels, for so many workers; trees of several buses are still solved in numpy."""
+    """The compiled kernels, for so many workers."""
     threads = "1 thread" if workers.count == 1 else f"{workers.count} threads"
-    return Structured(name=f"numba, {threads}", alone=CompiledAlone(workers), tied=solve_tied)
+    return Structured(
+        name=f"numba, {threads}", alone=CompiledAlone(workers), tied=compiled_tied(workers)
+    )

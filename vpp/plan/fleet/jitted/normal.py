@@ -26,6 +26,13 @@ from vpp.plan.fleet.normal import LIFT
 @jit
 def factor_bus(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None:
     """Form and factor everything for these weights, shape (C,)."""
+    form_bus(n, of, b, theta, room)
+    dense.factor(room.s)
+
+
+@jit
+def form_bus(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None:
+    """The same with the dense matrix formed and not yet factored."""
     s, diagonal = room.s, room.w
     s[:] = 0.0
     diagonal[:] = 0.0
@@ -37,7 +44,6 @@ def factor_bus(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None
     _weigh_days(n, of, b, theta, room)
     for k in range(len(s)):
         s[k, k] = (s[k, k] + diagonal[k]) * LIFT
-    dense.factor(s)
 
 
 @jit

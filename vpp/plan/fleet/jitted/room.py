@@ -15,7 +15,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Ints
-from vpp.plan.fleet.layout import Layout
+from vpp.plan.fleet.layout import Layout, Rows
 
 LINE = 8
 """Floats in a cache line: rows of arrays that many loops run over begin on one."""
@@ -174,6 +174,14 @@ def room_of(n: Sizes) -> Room:
         (n.days, n.steps),
     )
     return Room(*(_zeros(shape) for shape in shapes))
+
+
+def grouped(layout: Layout, y: Floats) -> Rows:
+    """Views of an array of shape (B, rows)."""
+    shapes = [group.shape[1:] for group in layout.rows(1)]
+    ends = np.cumsum([prod(shape) for shape in shapes])
+    cut = np.split(y, ends[:-1], axis=1)
+    return Rows(*(one.reshape(len(y), *shape) for one, shape in zip(cut, shapes, strict=True)))
 
 
 def _lines(count: int) -> int:
