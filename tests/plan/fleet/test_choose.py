@@ -161,3 +161,35 @@ def test_plans_of_random_parks_cost_what_those_of_highs_cost(lab: Lab, seed: int
         assert not violations(schedule, view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
         costs.append(schedule.cost)
     assert costs[1] == pytest.approx(costs[0], rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", [3, 7, 15, 58, 61])
+def test_negative_prices_need_no_decisions_where_the_structured_solver_goes_one_way(
+    lab: Lab, seed: int
+) -> None:
+    view, terms = lab.random(seed, processes=0, runs=0, min_price=-0.15)
+    programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+    costs = []
+    for method in (Method.HIGHS, Method.STRUCTURED):
+        problem = lab.problem(view, terms)
+        schedule = planned(replace(problem, options=replace(problem.options, method=method)))
+        assert not violations(schedule, view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+        costs.append(schedule.cost)
+    assert programme.ways.size
+    assert costs[1] == pytest.approx(costs[0], rel=1e-5, abs=1e-5)
+
+
+def test_what_is_held_at_another_value_is_solved_again_where_it_stands(lab: Lab) -> None:
+    """A run that is moved by a quarter-hour costs what it costs there, not what it did before."""
+    view, terms = lab.random(3, processes=0, min_price=0.01)
+    programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+    chooser = Chooser(programme, Method.STRUCTURED, NUMPY)
+    starts = programme.integral.tolist()
+    assert len(starts) > 2
+    for chosen in (starts[0], starts[1], starts[0]):
+        held = {column: float(column == chosen) for column in starts}
+        want = solve_lp(programme, held, deadline())
+        got = chooser.solve(held, deadline(), ALONE)
+        assert isinstance(want, LpSolution) == isinstance(got, LpSolution)
+        if isinstance(got, LpSolution) and isinstance(want, LpSolution):
+            assert got.cost == pytest.approx(want.cost, rel=1e-5)

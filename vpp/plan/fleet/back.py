@@ -81,6 +81,8 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
     _balance(fitted, x)
     _fill(fitted, x)
     _peaks(fitted, x)
+    way, fills, _ = ledger.programme.ways
+    x[way] = np.where(x[fills] > 0, 1.0, 0.0)
     return x
 
 
@@ -287,11 +289,13 @@ def _checked(fitted: Fitted, x: Floats, price: Floats) -> Back:
     np.add.at(bound, of_row[ledger.used], from_rows[ledger.used])
     bound += summed(of_column, from_columns, trees)
     bound[of_column[wrong]] = -np.inf
+    # Nothing holds a column from above that has no bound there: below 0 is rounding.
+    held_above = np.isfinite(ledger.programme.upper)
     cost = summed(of_column, np.where(ledger.free, ledger.cost * x, 0.0), trees)
     return Back(
         x=x,
         row_marginals=price,
-        column_marginals=np.where(ledger.free, left, 0.0),
+        column_marginals=np.where(ledger.free & (held_above | (left > 0)), left, 0.0),
         residual=residual,
         cost=cost,
         bound=bound,

@@ -44,6 +44,9 @@ GOOD = 3e-6
 EXACT = 1e-6
 """How well rows must hold, relative to 1 and the sizes in them."""
 
+LEAST = 1e-300
+"""So that nothing is divided by nothing."""
+
 NOBODY = -1
 
 
@@ -148,9 +151,10 @@ class Chooser:
         if self._known is None:
             return None
         was_lower, was_upper, known = self._known
-        of = known.tree[len(known.row_marginals) :]
         changed = (lower != was_lower) | (upper != was_upper)
-        gone = np.unique(of[changed & (of != NOBODY)])
+        # What is held at another value is in no tree, but in the rows of some.
+        moved = abs(self.programme.matrix) @ changed.astype(float) > 0
+        gone = known.tree[np.concatenate([moved, changed])]
         left = np.setdiff1d(np.unique(known.tree), np.append(gone, NOBODY))
         return known.only(left) if len(left) else None
 
@@ -170,7 +174,15 @@ def _solved(
     mine = np.concatenate([found.rows, found.columns])
     every = np.unique(found.tree[mine])
     lost = np.maximum(came.cost - came.bound, 0.0)
-    good = (came.residual <= EXACT) & (lost <= GOOD * (1 + np.abs(came.cost)))
+    good = lost <= GOOD * (1 + np.abs(came.cost))
+    if answer.decided:
+        # Their bound is of the problem without burning, which these prices do not prove: the solver's does.
+        decided = found.of_roots(answer.decided)
+        good[decided] = np.isfinite(lost[decided])
+        told = max(answer.cost - answer.bound, 0.0)
+        others = lost.sum() - lost[decided].sum()
+        lost[decided] *= min(1.0, max(told - others, 0.0) / max(lost[decided].sum(), LEAST))
+    good &= came.residual <= EXACT
     held_trees = every[good[every]]
     known = _Known(
         tree=np.where(mine, found.tree, NOBODY),

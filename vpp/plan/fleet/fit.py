@@ -8,6 +8,7 @@
     windows of loads, cars that only charge           budgets; a car park that is short of room is a bus
     paid peak; the margin below it                    a peak; a second one
     everything else that feeds or draws               parts
+    which way a store goes, where burning could pay   nothing: no store of a forest goes both ways
 
 Nothing is asked of what made the programme but the names of its columns: rows are recognised by what stands in
 them (`sides.py`). Every entry of the programme stands in a row that was recognised as a whole, so that
@@ -17,7 +18,8 @@ comes back is checked against the programme itself all the same (`back.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,6 +64,14 @@ class Fitted:
     misfits: tuple[NoFit, ...]
     """Trees that do not fit, one word each, and no word twice."""
 
+    def of_roots(self, roots: Sequence[int]) -> Ints:
+        """The programme's trees that stand in the forest's trees of some roots."""
+        trees = self.forest.trees()
+        inside = np.isin(trees.roots[trees.of], roots)
+        rows = np.flatnonzero((self.ledger.kind == RowKind.BUS) & self.ledger.used)
+        bus = self.hanging.bus[self.ledger.bus[rows]]
+        return np.unique(self.tree[rows[inside[bus]]])
+
 
 def fit(
     programme: Programme, lower: Floats, upper: Floats, columns: Bools | None = None
@@ -72,12 +82,12 @@ def fit(
     """
     rows, count = programme.matrix.shape
     columns = np.ones(count, dtype=bool) if columns is None else columns.copy()
-    every = Ledger(programme, lower, upper, columns)
+    every = Ledger(programme, lower, upper, columns, one_way=False)
     tree = blocks(every.matrix())
     standing = every.degree(np.ones(len(every.row), dtype=bool)) > 0
     words: dict[str, None] = {}
-    open_decisions = (lower < upper)[programme.integral] & columns[programme.integral]
-    strange_columns = programme.integral[open_decisions]
+    decided = np.setdiff1d(programme.integral, programme.ways[0])
+    strange_columns = decided[(lower < upper)[decided] & columns[decided]]
     strange_rows = np.zeros(0, dtype=np.int64)
     while True:
         for said in _words(programme, strange_rows, strange_columns):
@@ -91,7 +101,10 @@ def fit(
             return misfits[0] if misfits else NoFit(words="nothing moves")
         found = _attempt(programme, lower, upper, columns, tree, misfits)
         if isinstance(found, Fitted):
-            return found
+            mine = columns & every.free
+            good = np.zeros(len(bad), dtype=bool)
+            good[tree[rows:][mine]] = True
+            return replace(found, columns=mine, rows=every.used & good[tree[:rows]])
         strange_rows, strange_columns = found
 
 

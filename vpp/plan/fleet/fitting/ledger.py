@@ -64,18 +64,27 @@ class Ledger:
         lower: Floats,
         upper: Floats,
         columns: Bools,
+        *,
+        one_way: bool = True,
     ) -> None:
-        """`columns` are those that are looked at; `lower` and `upper` may be tighter than the programme's."""
+        """`columns` are those that are looked at; `lower` and `upper` may be tighter than the programme's.
+
+        `one_way`: which way stores go is left to whoever solves the forest, and stands in no row; where it
+        is held, the other way is.
+        """
         self.programme = programme
         self.lower, self.upper, self.cost = lower, upper.copy(), programme.cost
-        self.free = (lower < upper) & columns
         matrix = programme.matrix
         matrix.sort_indices()
         held = matrix @ np.where(lower < upper, 0.0, lower)
         self.row_lower = programme.row_lower - held
         self.row_upper = programme.row_upper - held
+        self.free = (lower < upper) & columns
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         kept = self.free[matrix.indices] & (matrix.data != 0)
+        if one_way and programme.ways.size:
+            kept &= ~self._hold_ways(rows)[rows]
+            kept &= self.free[matrix.indices]
         self.row: Ints = rows[kept]
         self.column: Ints = matrix.indices[kept].astype(np.int64)
         self.value: Floats = matrix.data[kept]
@@ -90,6 +99,27 @@ class Ledger:
         self.row_step = np.full(matrix.shape[0], NOWHERE, dtype=np.int64)
         self.used = np.bincount(self.row, minlength=matrix.shape[0]) > 0
         """Rows in which something may move."""
+
+    def _hold_ways(self, rows: Ints) -> Bools:
+        """Take the decisions on ways out; which rows stood for them."""
+        way, into, out = self.programme.ways
+        matrix = self.programme.matrix
+        decides = np.zeros(len(self.lower), dtype=bool)
+        decides[way] = True
+        at = np.flatnonzero(decides[matrix.indices])
+        found = np.zeros(matrix.shape[0], dtype=bool)
+        found[rows[at]] = True
+        # Of the two rows of a way the first bounds what fills, the second what empties.
+        first = np.full(len(self.lower), matrix.shape[0], dtype=np.int64)
+        second = np.zeros(len(self.lower), dtype=np.int64)
+        np.minimum.at(first, matrix.indices[at], rows[at])
+        np.maximum.at(second, matrix.indices[at], rows[at])
+        taken = ~(self.lower[way] < self.upper[way])
+        for column, row in ((into, first[way]), (out, second[way])):
+            bounded = np.minimum(self.upper[column[taken]], self.row_upper[row[taken]])
+            self.upper[column[taken]] = np.maximum(bounded, self.lower[column[taken]])
+        self.free &= (self.lower < self.upper) & ~decides
+        return found
 
     def of(self, rows: Ints, columns: Ints) -> Floats:
         """Coefficients at (rows, columns), which broadcast; 0 where nothing moves."""
