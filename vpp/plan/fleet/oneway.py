@@ -166,8 +166,9 @@ def netted(forest: Forest, point: Point) -> Point:
     into, out = np.empty_like(point.into), np.empty_like(point.out)
     for some in slices(len(stores.bus), forest.steps):
         gain, loss = stores.gain[some, None], stores.loss[some, None]
-        net = gain * point.into[some]
-        net -= loss * point.out[some]
+        with np.errstate(invalid="ignore"):  # what went wrong is no number: the certificate sees it
+            net = gain * point.into[some]
+            net -= loss * point.out[some]
         np.divide(np.maximum(net, 0.0), gain, out=into[some])
         np.divide(np.maximum(-net, 0.0), loss, out=out[some])
     return replace(point, into=into, out=out)
