@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks._forests import harsh_forest, random_forest
+from vpp.errors import DataError
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.certify import certify
 from vpp.plan.fleet.elastic import elastic, what_lacks
@@ -253,6 +254,18 @@ def test_what_only_several_rows_make_impossible_is_located_too() -> None:
     lacks = what_lacks(forest, NEVER)
     assert not isinstance(lacks, Unsolved)
     assert sum(one.by for one in lacks) == pytest.approx(11.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("parts", "cost"), ("stores", "level_most"), ("buses", "load_kw"), ("peaks", "most")],
+)
+def test_a_number_that_is_none_is_refused_by_its_name(kind: str, name: str) -> None:
+    forest = random_forest(1, steps=4)
+    group = getattr(forest, kind)
+    broken = replace(group, **{name: np.full(getattr(group, name).shape, np.nan)})
+    with pytest.raises(DataError, match=rf"Forest\.{kind}\.{name}"):
+        presolve(replace(forest, **{kind: broken}))
 
 
 @pytest.mark.parametrize("seed", range(3))

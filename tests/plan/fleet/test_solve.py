@@ -177,3 +177,40 @@ def test_trees_of_one_bus_are_solved_by_the_kernels_themselves(seed: int) -> Non
     assert answer.fallbacks == ()
     assert answer.cost == pytest.approx(cost(forest), rel=1e-6, abs=1e-6)
     assert answer.cost - answer.bound <= 1e-6 * (1.0 + abs(answer.cost))
+
+
+def test_a_tolerance_that_no_kernel_reaches_sends_the_trees_to_highs_with_their_gap_told() -> None:
+    answer = solve_forest(FOREST, kernels=NUMPY, deadline=NEVER, tolerance=1e-15)
+    assert isinstance(answer, Solved)
+    assert answer.fallbacks == (0, 1, 2, 3)
+    assert answer.cost == pytest.approx(cost(FOREST), rel=1e-9)
+    assert 0.0 < answer.cost - answer.bound < 1e-6
+
+
+def test_a_near_miss_is_solved_again_by_the_kernels() -> None:
+    """Stopped at a gap of a thousandth at first; asked for less, they find the optimum."""
+    asked: list[float] = []
+
+    def hurried(point: Point, duals: Duals, iterations: Ints) -> None:
+        if len(asked) == 1:
+            duals.bus[1] *= 1 + 1e-4
+
+    @dataclass(frozen=True)
+    class Hurried(Faulty):
+        def solve(
+            self,
+            forest: Forest,
+            point: Point,
+            duals: Duals,
+            *,
+            tolerance: float,
+            deadline: Deadline,
+        ) -> Ints:
+            asked.append(tolerance)
+            return Faulty.solve(self, forest, point, duals, tolerance=tolerance, deadline=deadline)
+
+    answer = solve_forest(FOREST, kernels=Hurried(hurried), deadline=NEVER)
+    assert isinstance(answer, Solved)
+    assert answer.fallbacks == ()
+    assert len(asked) == 2
+    assert asked[1] < asked[0] / 100

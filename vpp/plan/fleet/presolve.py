@@ -14,11 +14,12 @@ of reach, buses that lack. It takes a few passes over the bounds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.forest import (
@@ -75,7 +76,12 @@ class Presolved:
 
 
 def presolve(forest: Forest) -> Presolved | Infeasible:
-    """Leave out what is settled, or say what cannot be."""
+    """Leave out what is settled, or say what cannot be.
+
+    Raises:
+        DataError: A number of the forest is none, or endless where it may not be.
+    """
+    _require_numbers(forest)
     forest = _uncrossed(forest)
     levels = level_reach(forest)
     full, empty = _settled(forest)
@@ -104,6 +110,24 @@ def presolve(forest: Forest) -> Presolved | Infeasible:
         empty_budgets=np.flatnonzero(empty),
         closed_days=np.flatnonzero(closed),
     )
+
+
+def _require_numbers(forest: Forest) -> None:
+    """Only spare energy and peaks may be without a most, and intervals without a least."""
+    may_be_endless = {("budgets", "spare_most"), ("peaks", "most"), ("peaks", "least")}
+    kinds = ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits")
+    for kind in kinds:
+        group = getattr(forest, kind)
+        for each in fields(group):
+            values = getattr(group, each.name)
+            if values.dtype.kind != "f" or np.isfinite(values).all():
+                continue
+            if (kind, each.name) not in may_be_endless or np.isnan(values).any():
+                raise DataError(
+                    "a number is none, or endless",
+                    where=f"Forest.{kind}.{each.name}",
+                    fix="Give every column finite bounds and every row a finite side",
+                )
 
 
 # ------------------------------------------------------------ what cannot be
