@@ -92,6 +92,24 @@ def test_what_a_person_writes_leaves_in_place_of_what_the_plan_would_offer(
     assert kinds(plant) == ["bid_set", "bid_by_hand", "bid_set"]
 
 
+def test_they_name_the_strategies_of_the_plan_that_they_are_looked_at_by_not_those_taken_since(
+    plant: Plant, do: Do
+) -> None:
+    do("PUT", "/by-hand", written(sell("0.5")))
+    assert plant.schedule is not None
+    plant.schedule = replace(plant.schedule, strategy_version="of-the-plan")
+
+    (hand,) = plant.trade.by_hand.values()
+    looked_at, given = hands.as_set(hand, plant), do("POST", "/bids", asked("r1"))
+
+    assert plant.strategy_version != "of-the-plan"
+    assert (looked_at.plan_id, looked_at.strategy_version) == (
+        plant.schedule.plan_id,
+        "of-the-plan",
+    )
+    assert given["strategy_version"] == "of-the-plan"
+
+
 def test_given_back_the_plan_offers_again_and_who_and_why_is_on_record(
     plant: Plant, do: Do
 ) -> None:

@@ -28,9 +28,9 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
-from vpp.service.strategies.reading import read_strategies
+from vpp.service.strategies.reading import parse_strategies, read_strategies
 from vpp.service.strategies.strategies import version_of
-from vpp.service.tuning import changing, command, record
+from vpp.service.tuning import changing, command, record, shadow
 from vpp.service.tuning.view import strategies_view, version_view
 from vpp.service.tuning.watch import look
 from vpp.service.wiring import build_plant
@@ -432,6 +432,28 @@ def test_a_candidate_begins_and_ends_by_name_and_is_there_after_a_restart(
     again = Tuned(park_file, tuned.path.parent, tuned.journal).plant.tuning.shadow
     assert again is not None
     assert (again.strategies.text, again.by, again.ended) == (SECOND, "Li", True)
+
+
+def test_a_day_in_the_shadow_is_scored_in_a_loop_of_its_own_so_that_no_plan_waits_for_it(
+    tuned: Tuned,
+) -> None:
+    plant = tuned.plant
+    plant.file = replace(
+        plant.file, simulation=None
+    )  # so that nothing is played, and it is told why
+    other = parse_strategies(SECOND.encode(), plant.strategies.ground, name="other")
+    asyncio.run(shadow.start(plant, other, by="Li", reason="is it better?", now=NOW))
+    running, tomorrow = plant.tuning.shadow, NOW + timedelta(days=1)
+    assert running is not None
+
+    asyncio.run(shadow.follow(plant, tomorrow))
+    assert running.days == {}
+    asyncio.run(shadow.score(plant, tomorrow))
+
+    (day,) = running.days.values()
+    assert (day.day, day.live) == (NOW.date(), None)
+    assert "no simulation section" in day.reason
+    assert list(shadow.loops(plant, SimulatedClock(NOW).seat)) == ["shadow", "shadow_day"]
 
 
 async def in_the_shadow(tuned: Tuned, serving: Serving) -> None:

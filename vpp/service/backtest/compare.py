@@ -165,7 +165,9 @@ async def _live(job: Job, progress: Progress) -> Lived:
         start_new_session=True,  # Ctrl-C at a terminal is for us
     )
     try:
-        await write_question(child, pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL))
+        # Beside the loop: a park with its series is megabytes, and a plant may go on meanwhile.
+        question = await asyncio.to_thread(pickle.dumps, job, pickle.HIGHEST_PROTOCOL)
+        await write_question(child, question)
         while True:
             answer = pickle.loads(await read_answer(child))
             match answer:

@@ -124,7 +124,7 @@ def offered_by(hand: HandBids, plant: Plant) -> Offered:
 
 def as_set(hand: HandBids, plant: Plant) -> BidSet:
     """Its bids as a set of revision 0, to be looked at; none such is ever booked."""
-    product = plant.products[hand.product_id]
+    product, plan = plant.products[hand.product_id], plant.schedule
     return BidSet(
         bid_set_id=f"{hand.product_id}.{hand.unit_id}.{hand.delivery.start:%Y%m%dT%H%MZ}.0",
         request_id="by-hand",
@@ -134,8 +134,9 @@ def as_set(hand: HandBids, plant: Plant) -> BidSet:
         revision=0,
         issued_at=hand.at,
         valid_until=product.gate_closes_at(hand.delivery),
-        plan_id="" if plant.schedule is None else plant.schedule.plan_id,
-        strategy_version=plant.strategy_version,
+        plan_id="" if plan is None else plan.plan_id,
+        # Not the live one: a version that was taken since has planned nothing of it.
+        strategy_version=plant.strategy_version if plan is None else plan.strategy_version,
         pack_digest=product.pack_digest,
         bids=hand.bids,
     )

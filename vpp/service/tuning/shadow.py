@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -46,16 +46,25 @@ from vpp.wirestrategies import PreviewPlanView, ShadowDayView, ShadowPlanView
 
 
 def loops(plant: Plant, seat: Callable[[str], Clock]) -> dict[str, Loop]:
-    """Looks after each quarter-hour's plan; while it works, ticks pass and none of them is missed."""
-    clock = seat("shadow")
+    """Looks after each quarter-hour's plan, and beside it the day that is over.
 
-    async def shadowing(stop: asyncio.Event) -> None:
-        due = clock.now()
-        while await clock.wait_until(due, stop):
-            await follow(plant, due)
-            due = latest_boundary(clock.now(), QUARTER) + QUARTER
+    While one works its ticks pass and none of them is missed. A day takes as long as it takes to play it
+    again: no plan waits for that to be compared.
+    """
 
-    return {"shadow": shadowing}
+    def looking(clock: Clock, look: Callable[[Plant, datetime], Awaitable[None]]) -> Loop:
+        async def loop(stop: asyncio.Event) -> None:
+            due = clock.now()
+            while await clock.wait_until(due, stop):
+                await look(plant, due)
+                due = latest_boundary(clock.now(), QUARTER) + QUARTER
+
+        return loop
+
+    return {
+        "shadow": looking(seat("shadow"), follow),
+        "shadow_day": looking(seat("shadow_day"), score),
+    }
 
 
 async def start(
@@ -97,7 +106,7 @@ async def end(plant: Plant, *, by: str, reason: str, now: datetime) -> Shadow | 
 
 
 async def follow(plant: Plant, now: datetime) -> None:
-    """Plan what the newest plan planned, and score the day that is over, where a candidate runs."""
+    """Plan what the newest plan planned, where a candidate runs."""
     shadow = plant.tuning.shadow
     if shadow is None or shadow.ended:
         return
@@ -106,7 +115,6 @@ async def follow(plant: Plant, now: datetime) -> None:
         shadow.compared_with = live.plan_id
         if basis.problem.options.plan_id == live.plan_id:
             await _compare(plant, shadow, basis, live, now)
-    await _score(plant, shadow, now)
 
 
 async def _compare(
@@ -162,9 +170,11 @@ def _plan_view(live: Schedule, answer: PreviewPlanView | str, now: datetime) -> 
     )
 
 
-async def _score(plant: Plant, shadow: Shadow, now: datetime) -> None:
+async def score(plant: Plant, now: datetime) -> None:
     """Play the newest day that is over again, once, where it ended after the candidate began."""
-    zone = plant.file.park.timezone
+    shadow, zone = plant.tuning.shadow, plant.file.park.timezone
+    if shadow is None or shadow.ended:
+        return
     today = local_date(now, zone)
     if today <= local_date(shadow.since, zone) or shadow.scored_on == today:
         return
