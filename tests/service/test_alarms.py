@@ -21,7 +21,7 @@ from vpp.ports import JournalEntry
 from vpp.sense.state import freeze
 from vpp.service.alarms import alarms
 from vpp.service.alarms.book import AlarmBook
-from vpp.service.alarms.desk import AlarmDesk
+from vpp.service.alarms.desk import MOST_UNRECORDED, AlarmDesk
 from vpp.service.alarms.escalate import NEVER
 from vpp.service.alarms.schema import AlarmsSection, kinds_of
 from vpp.service.alarms.watch import HAPPENS, READ_OFF, conditions
@@ -245,19 +245,44 @@ async def test_what_was_over_when_the_service_began_again_returns_by_itself(scen
     assert after.state is AlarmState.RETURNED
 
 
+class FullDisk(MemoryJournal):
+    async def append_all(self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+        raise UnavailableError("the disk is full", where="journal", fix="Free it")
+
+
+@acted
+async def test_changes_that_wait_for_the_disk_beyond_their_number_are_counted_and_told(
+    scene: Scene,
+) -> None:
+    plant, journal = scene.plant, scene.plant.journal
+    plant.journal = FullDisk()
+    waiting = plant.alarms.unrecorded
+    waiting.extend((f"link_down:before/{n}", b"{}", NOW) for n in range(MOST_UNRECORDED))
+
+    link(plant, connected=False)
+    await scene.look(last=MINUTE)
+
+    changes = int(plant.metrics.registry.get_sample_value("vpp_alarm_changes_forgotten_total") or 0)
+    assert changes == plant.alarms.forgotten >= 2  # the link, and the journal itself
+    assert (len(waiting), waiting[0][0]) == (MOST_UNRECORDED, f"link_down:before/{changes}")
+
+    plant.journal = journal
+    await scene.look(since=2 * MINUTE)
+
+    assert not waiting
+    told = [event.text for event in plant.events.recent() if event.kind == "alarm"]
+    assert [text for text in told if "disk" in text] == [
+        "1000 changes of alarms wait for the disk: the oldest are forgotten",
+        f"{changes} changes of alarms are on no record: the disk refused them for too long",
+    ]
+
+
 @acted
 async def test_an_alarm_is_raised_though_the_journal_is_away_and_put_on_record_later(
     scene: Scene,
 ) -> None:
     plant = scene.plant
     journal = plant.journal
-
-    class FullDisk(MemoryJournal):
-        async def append_all(
-            self, entries: Sequence[tuple[str, str, bytes]], *, now: datetime
-        ) -> None:
-            raise UnavailableError("the disk is full", where="journal", fix="Free it")
-
     plant.journal = FullDisk()
     link(plant, connected=False)
     await scene.look(last=MINUTE)

@@ -19,6 +19,7 @@ from vpp.model.alarm import Alarm, AlarmState
 from vpp.model.time import isoformat
 from vpp.service.alarms import book as alarmbook
 from vpp.service.alarms.book import Change, What
+from vpp.service.alarms.desk import MOST_UNRECORDED
 from vpp.service.alarms.escalate import BY_ITSELF, escalate_due, tell_people
 from vpp.service.alarms.watch import conditions
 from vpp.service.events import Severity
@@ -54,6 +55,8 @@ async def look(plant: Plant, now: datetime) -> None:
             change.alarm.steps += 1
             body = msgspec.json.encode(change.alarm)
             desk.unrecorded.append((_key(change.alarm), body, now))
+            if len(desk.unrecorded) > MOST_UNRECORDED:
+                _forget_oldest(plant, now)
             _tell(plant, change, now)
         await _to_record(plant)
         desk.looked_at = now
@@ -194,6 +197,30 @@ async def _to_record(plant: Plant) -> None:
         except UnavailableError:  # said and counted there
             return
         waiting.popleft()
+    if plant.alarms.forgotten:
+        plant.events.emit(
+            "alarm",
+            f"{plant.alarms.forgotten} changes of alarms are on no record: the disk refused them for too long",
+            at=plant.clock.now(),
+            severity=Severity.WARNING,
+            changes=plant.alarms.forgotten,
+        )
+        plant.alarms.forgotten = 0
+
+
+def _forget_oldest(plant: Plant, now: datetime) -> None:
+    """Make room where too many changes wait for the disk; counted, and told as it begins and when it is over."""
+    desk = plant.alarms
+    desk.unrecorded.popleft()
+    plant.metrics.alarms.forgotten()
+    if not desk.forgotten:
+        plant.events.emit(
+            "alarm",
+            f"{MOST_UNRECORDED} changes of alarms wait for the disk: the oldest are forgotten",
+            at=now,
+            severity=Severity.WARNING,
+        )
+    desk.forgotten += 1
 
 
 def _key(alarm: Alarm) -> str:

@@ -38,10 +38,11 @@ class AlarmDesk:
     lost: int = 0
     """Things that happened while too many did."""
 
-    unrecorded: deque[tuple[str, bytes, datetime]] = field(
-        default_factory=lambda: deque(maxlen=MOST_UNRECORDED)
-    )
-    """Changes that the disk did not take yet (key, body, moment), oldest first."""
+    unrecorded: deque[tuple[str, bytes, datetime]] = field(default_factory=deque)
+    """Changes that the disk did not take yet (key, body, moment), oldest first; at most `MOST_UNRECORDED`."""
+
+    forgotten: int = 0
+    """Changes that waited for the disk until too many did: they are on no record. 0 once that is told."""
 
     acting: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a person changes an alarm: one after the other."""

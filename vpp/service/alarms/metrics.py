@@ -39,6 +39,12 @@ class AlarmMetrics:
             "vpp_alarms_escalated", "Messages to people about alarms.", registry=registry
         )
 
+        self._forgotten = Counter(
+            "vpp_alarm_changes_forgotten",
+            "Changes of alarms that are on no record, for the disk refused them for too long.",
+            registry=registry,
+        )
+
     def changed(self, change: Change) -> None:
         """Something became of an alarm."""
         if change.what in ("raised", "again"):
@@ -47,6 +53,10 @@ class AlarmMetrics:
     def escalated(self) -> None:
         """One person is told of an alarm."""
         self._escalated.inc()
+
+    def forgotten(self) -> None:
+        """One change of an alarm will be on no record."""
+        self._forgotten.inc()
 
     def stand(self, book: AlarmBook, now: datetime) -> None:
         """The list as it is now."""
