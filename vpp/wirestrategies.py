@@ -114,7 +114,7 @@ class VersionTextView(WireModel):
 
 
 class VersionsView(WireModel):
-    """All versions on record, the newest first."""
+    """Versions on record, the newest first."""
 
     versions: list[VersionView]
 

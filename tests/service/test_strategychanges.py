@@ -22,6 +22,7 @@ from vpp.errors import ConflictError, DataError, UnavailableError
 from vpp.model.time import isoformat
 from vpp.ports import Journal
 from vpp.service import cycle
+from vpp.service.api import strategies as api
 from vpp.service.events import Severity
 from vpp.service.park.config import ConfigErrors
 from vpp.service.park.parkfile import ParkFile
@@ -30,7 +31,7 @@ from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
 from vpp.service.strategies.reading import parse_strategies, read_strategies
 from vpp.service.strategies.strategies import version_of
-from vpp.service.tuning import changing, command, record, shadow
+from vpp.service.tuning import changing, command, desk, record, shadow, trial
 from vpp.service.tuning.view import strategies_view, version_view
 from vpp.service.tuning.watch import look
 from vpp.service.wiring import build_plant
@@ -376,6 +377,39 @@ def test_whatever_happens_to_the_file_plans_go_by_the_newest_version_that_was_ta
         assert record.text_of(tuned.journal, live) == tuned.plant.strategies.text
         assert live == record.live_number(record.versions_on_record(tuned.journal))
     assert record.versions_on_record(tuned.journal) == tuned.plant.tuning.versions
+
+
+def test_the_oldest_versions_are_left_to_the_journal_and_read_from_it_when_asked_for(
+    tuned: Tuned, serving: Serving, monkeypatch: pytest.MonkeyPatch, park_file: ParkFile
+) -> None:
+    monkeypatch.setattr(desk, "MOST_VERSIONS", 2)
+    monkeypatch.setattr(api, "MOST_VERSIONS", 2)
+    tuned.put(SECOND)
+    tuned.take()
+    trial.fall_back(tuned.plant)  # its plan stands: version 2 is live, and stays at hand
+    for spread in ("81.0", "82.0", "83.0"):
+        tuned.put(SECOND.replace("80.0", spread))
+    assert list(tuned.plant.tuning.versions) == [2, 4, 5]
+    begun = Tuned(park_file, tuned.path.parent, tuned.journal)
+    assert set(begun.plant.tuning.versions) == {2, 4, 5}
+
+    async def asked() -> tuple[list[list[int]], list[str], int]:
+        async with serving(tuned.plant) as client:
+            listed = []
+            for query in ("", "?before=4", "?before=2"):
+                answer = await client.get(f"/v1/strategies/versions{query}")
+                listed.append([one["number"] for one in (await answer.json())["versions"]])
+            oldest = await (await client.get("/v1/strategies/versions/1")).json()
+            third = await (await client.get("/v1/strategies/versions/3")).json()
+            nothing = await client.get("/v1/strategies/versions/6")
+            assert oldest["text"] == FIRST
+            return listed, third["changes"], nothing.status
+
+    listed, changes, missing = asyncio.run(asked())
+
+    assert listed == [[5, 4], [3, 2], [1]]
+    assert len(changes) == 1  # against version 2
+    assert missing == 404
 
 
 def test_over_http_a_change_is_read_checked_put_and_listed(tuned: Tuned, serving: Serving) -> None:

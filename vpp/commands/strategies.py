@@ -81,11 +81,17 @@ def apply(file: File, by: By, reason: Reason, url: Url = HERE, json_: Json = Fal
 
 
 @strategies_app.command()
-def history(url: Url = HERE, json_: Json = False) -> None:
-    """List all versions, the newest first: who, when and why."""
+def history(
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Those below this number; the newest 500 if left out.")
+    ] = None,
+    url: Url = HERE,
+    json_: Json = False,
+) -> None:
+    """List versions, the newest first: who, when and why."""
     from vpp.service.tuning import command
 
-    listed = asyncio.run(command.listed(url))
+    listed = asyncio.run(command.listed(url, before))
     if json_:
         print(listed.model_dump_json())
     else:

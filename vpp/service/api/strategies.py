@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import Field
 
 from vpp.errors import ConflictError
 from vpp.service.api.problems import HttpRefusal
@@ -12,7 +14,7 @@ from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
 from vpp.service.park.config import ConfigErrors
 from vpp.service.plant import Plant
 from vpp.service.tuning import changing, previewing, record, shadow
-from vpp.service.tuning.desk import Version
+from vpp.service.tuning.desk import MOST_VERSIONS, Version
 from vpp.service.tuning.differences import differences
 from vpp.service.tuning.previewing import Preview
 from vpp.service.tuning.reading import read_aside
@@ -23,7 +25,7 @@ from vpp.service.tuning.view import (
     strategies_view,
     version_view,
 )
-from vpp.wire import ProblemFault
+from vpp.wire import ProblemFault, WireModel
 from vpp.wirestrategies import (
     PreviewRequest,
     PreviewView,
@@ -75,14 +77,26 @@ async def validate(plant: Plant, call: Call[Nothing, StrategiesText]) -> Validat
     return ValidationView(valid=True, version=read.version, faults=[], changes=changes)
 
 
-async def list_versions(plant: Plant, call: Call[Nothing, Nothing]) -> VersionsView:
-    newest_first = sorted(plant.tuning.versions.values(), key=lambda one: -one.number)
-    return VersionsView(versions=[version_view(plant, one) for one in newest_first])
+class VersionsQuery(WireModel):
+    before: Annotated[int, Field(ge=1, lt=10**9)] | None = None
+    """Versions below this number."""
+
+
+async def list_versions(plant: Plant, call: Call[VersionsQuery, Nothing]) -> VersionsView:
+    before = call.query.before
+    known = plant.tuning.versions
+    if before is not None:
+        known = record.versions_on_record(plant.journal)
+    numbers = sorted((n for n in known if before is None or n < before), reverse=True)
+    newest = [known[number] for number in numbers[:MOST_VERSIONS]]
+    return VersionsView(versions=[version_view(plant, one) for one in newest])
 
 
 async def show_version(plant: Plant, call: Call[Nothing, Nothing]) -> VersionTextView:
-    asked, desk = call.path["number"], plant.tuning
-    version = desk.versions.get(int(asked)) if asked.isdecimal() and len(asked) < 10 else None
+    asked = call.path["number"]
+    number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+    known = _known_with_older(plant, number)
+    version = known.get(number)
     text = None if version is None else record.text_of(plant.journal, version.number)
     if version is None or text is None:
         raise HttpRefusal(
@@ -94,16 +108,23 @@ async def show_version(plant: Plant, call: Call[Nothing, Nothing]) -> VersionTex
     return VersionTextView(
         version=version_view(plant, version),
         text=text,
-        changes=await _changes(plant, version, text),
+        changes=await _changes(plant, known, version, text),
     )
 
 
-async def _changes(plant: Plant, version: Version, text: str) -> list[str]:
+def _known_with_older(plant: Plant, number: int) -> Mapping[int, Version]:
+    """The versions at hand where they tell what was live before `number`, else all that are on record."""
+    kept = plant.tuning.versions
+    older = any(one.live_from is not None and one.number < number for one in kept.values())
+    return kept if number in kept and older else record.versions_on_record(plant.journal)
+
+
+async def _changes(
+    plant: Plant, known: Mapping[int, Version], version: Version, text: str
+) -> list[str]:
     """Against what was live before it; of texts that this release cannot read, that it cannot."""
     older = [
-        one
-        for one in plant.tuning.versions.values()
-        if one.live_from is not None and one.number < version.number
+        one for one in known.values() if one.live_from is not None and one.number < version.number
     ]
     if not older:
         return []
@@ -256,9 +277,10 @@ ROUTES: tuple[AnyRoute, ...] = (
     ),
     reading(
         "/v1/strategies/versions",
-        "All versions on record, the newest first",
+        "The newest 500 versions, or those before one; the newest first",
         list_versions,
         gives=VersionsView,
+        query=VersionsQuery,
     ),
     reading(
         "/v1/strategies/versions/{number}",

@@ -38,6 +38,7 @@ async def accept(
         reason=reason,
         accepted_at=now,
     )
+    desk.leave_to_the_journal()
     return number
 
 

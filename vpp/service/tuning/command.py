@@ -113,9 +113,10 @@ async def applied(file: Path, by: str, reason: str, url: str) -> VersionView:
     return await ask(_base(url), VersionView, method="PUT", body=body)
 
 
-async def listed(url: str) -> VersionsView:
-    """All versions. Raises as `ask`."""
-    return await ask(f"{_base(url)}/versions", VersionsView)
+async def listed(url: str, before: int | None) -> VersionsView:
+    """The newest versions, or the newest of those before one. Raises as `ask`."""
+    query = "" if before is None else f"?before={before}"
+    return await ask(f"{_base(url)}/versions{query}", VersionsView)
 
 
 async def shown(number: int, url: str) -> VersionTextView:

@@ -68,6 +68,10 @@ class Shadow:
     """Local day on which the day before was scored."""
 
 
+MOST_VERSIONS = 500
+"""Versions that are kept at hand; who asks for an older one has it read from the journal."""
+
+
 @dataclass(slots=True, kw_only=True)
 class TuningDesk:
     """Of one plant; the strategies that are live are those of its park file."""
@@ -82,6 +86,8 @@ class TuningDesk:
     waiting: Strategies | None = None
     waiting_number: int | None = None
     versions: dict[int, Version] = field(default_factory=dict)
+    """The newest ones, and whatever older one plans go by or may go back to; all are on the journal."""
+
     before: tuple[int, Strategies] | None = None
     """What was live when the record ended, where the file says something else: the first plan falls back on it."""
 
@@ -109,3 +115,14 @@ class TuningDesk:
     previews_made: int = 0
     previewing: asyncio.Task[None] | None = None
     """The one that runs."""
+
+    def leave_to_the_journal(self) -> None:
+        """Forget the oldest versions beyond `MOST_VERSIONS`, but none that is live, waits, or is gone back to."""
+        held = {self.live_number, self.waiting_number}
+        if self.before is not None:
+            held.add(self.before[0])
+        if self.trial is not None:
+            held |= {self.trial.number, self.trial.before_number}
+        for number in sorted(self.versions)[:-MOST_VERSIONS]:
+            if number not in held:
+                del self.versions[number]

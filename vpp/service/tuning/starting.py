@@ -25,7 +25,7 @@ def desk_of(strategies: Strategies, path: Path | None, journal: Journal) -> Tuni
         before = record.live_number({n: one for n, one in versions.items() if n != newest})
     else:
         before = None if goes_on else newest
-    return TuningDesk(
+    desk = TuningDesk(
         shadow=_shadow(strategies, journal),
         path=path,
         seen=Seen(text=strategies.text),
@@ -33,6 +33,8 @@ def desk_of(strategies: Strategies, path: Path | None, journal: Journal) -> Tuni
         versions=versions,
         before=None if before is None else _read(strategies, journal, before),
     )
+    desk.leave_to_the_journal()
+    return desk
 
 
 def _read(live: Strategies, journal: Journal, number: int) -> tuple[int, Strategies] | None:
