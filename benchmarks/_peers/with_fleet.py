@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from time import perf_counter
@@ -15,6 +16,7 @@ from time import perf_counter
 from benchmarks._families import Case, make_case
 from benchmarks._fleet_ours import forest_of
 from benchmarks._peers.answer import Answer, Asked, Watch, only
+from vpp.plan import fleet
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels, solve_forest
@@ -38,11 +40,20 @@ def solve(case: Case, asked: Asked) -> Answer:
 def _kernels(asked: Asked, pool: ThreadPoolExecutor) -> Kernels:
     if asked.kernels == "numpy":
         return NUMPY
-    # A process of its own each time: what one has compiled is there for the next.
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(gettempdir()) / "vpp-fleet-kernels"))
+    # A process of its own each time: what one has compiled is there for the next. numba does not see that
+    # another file has changed, which a kernel calls, so the folder is named by what is in all of them.
+    folder = Path(gettempdir()) / f"vpp-fleet-kernels-{_digest()}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
     from vpp.plan.fleet.jitted.alone import compiled
 
     return compiled(Threads(pool, asked.threads) if asked.threads > 1 else ALONE)
+
+
+def _digest() -> str:
+    found = sha256()
+    for file in sorted(Path(fleet.__path__[0]).rglob("*.py")):
+        found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _solved(case: Case, kernels: Kernels, watch: Watch) -> Answer:

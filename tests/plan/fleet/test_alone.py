@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks._families import make_case
+from benchmarks._families import make_case, parted
 from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from tests.plan.fleet.packed import crowded
@@ -40,6 +40,17 @@ def value(forest: Forest) -> float:
     assert not isinstance(answer, Unsolved)
     whole = written(forest)
     return float(whole.programme.cost @ whole.columns(answer[0]))
+
+
+def test_rows_without_a_right_side_are_held_to_the_size_of_what_flows(alone: Alone) -> None:
+    """Held to 1e-7 kW of 700, the rows of this enterprise's peak went on until nothing could move."""
+    forest = forest_of(parted(make_case("A", 10_000, seed=2))[66])
+    (block,) = pack(forest).blocks
+
+    found = alone(block, tolerance=1e-8, deadline=NEVER)
+
+    assert found.end.tolist() == [End.CONVERGED]
+    assert found.iterations[0] <= 25
 
 
 @pytest.mark.parametrize("seed", range(8))

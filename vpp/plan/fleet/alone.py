@@ -3,10 +3,12 @@
 A bus has converged when all of this holds, with r = b - A x and h = c - A'y computed afresh:
 
     Σ products < 10 tol (1 + |c x|)         c x - L(y) < tol (1 + |c x|)
-    |r| < 1e-7 (1 + largest |b| of the kind of row)      |h - zl + zu| < 1e-7
+    |r| < 1e-7 (1 + size of the kind of row)             |h - zl + zu| < 1e-7
 
-with the bound L(y) = b'y + Σ u min(h, 0). A bus whose products do not fall by a tenth in 25 iterations has
-stalled, one that comes to a number which is none has broken: both are told, neither is mended here.
+with the bound L(y) = b'y + Σ u min(h, 0), and as size the largest |b| of the kind, or |x| of a part of the
+bus: rows of a peak have no right side, and what flows through a bus without a load is as large as elsewhere.
+A bus whose products do not fall by a tenth in 25 iterations has stalled, one that comes to a number which is
+none has broken: both are told, neither is mended here.
 """
 
 from __future__ import annotations
@@ -196,10 +198,11 @@ def _converged(group: _Group, cost: Floats, left: Floats, tolerance: float) -> N
         old[...] = new
     bound = np.einsum("bc,bc->b", block.u, np.minimum(group.at.h, 0.0))
     exact = np.ones(len(cost), dtype=bool)
+    flow = np.abs(block.layout.split(group.at.xl).part).max(axis=(1, 2), initial=0.0)
     for right, price, off in zip(block.right, group.y, afresh, strict=True):
         axes = tuple(range(1, right.ndim))
         bound += (right * price).sum(axis=axes)
-        size = 1 + np.abs(right).max(axis=axes, initial=0.0)
+        size = 1 + np.maximum(np.abs(right).max(axis=axes, initial=0.0), flow)
         exact &= np.abs(off).max(axis=axes, initial=0.0) < EXACT * size
     converged: NDArray[np.bool_] = (
         exact

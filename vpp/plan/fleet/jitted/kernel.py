@@ -145,9 +145,10 @@ def _exact(n: Sizes, room: Room, right: Floats) -> bool:
     if not dual_residual(room.at, n.columns) < EXACT:
         return False
     residual = room.rows[RESIDUAL]
+    flow = _largest(room.at[XL, n.part : n.lacking])
     begin = 0
     for end in (n.bus_row, n.budget_row, n.peak_row, n.day_row, n.rows):
-        size = 1.0 + _largest(right[begin:end])
+        size = 1.0 + max(_largest(right[begin:end]), flow)
         if not _largest(residual[begin:end]) < EXACT * size:
             return False
         begin = end
