@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import pickle
 import resource
 import subprocess
 import sys
@@ -49,6 +48,7 @@ from vpp.service import cycle, inputs
 from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import take
+from vpp.service.solving.handover import Parks, dumped, loaded, sheet
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 
@@ -97,14 +97,14 @@ class ByHand:
 
     pid: int | None = None
 
-    def __init__(self, spent: Spent) -> None:
-        self._spent = spent
+    def __init__(self, spent: Spent, sheets: tuple[int, int]) -> None:
+        self.spent, self._sheets, self._parks = spent, sheets, Parks()
         self.in_solver_s = 0.0
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
-        spent, began = self._spent, process_time()
+        spent, began, (asked, answered) = self.spent, process_time(), self._sheets
         with spent.on("hand over"):
-            heard = pickle.loads(pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL))
+            heard = loaded(self._parks.dumped(problem, asked), asked)
         with spent.on("compile"):
             programme = build(
                 heard.view,
@@ -119,9 +119,7 @@ class ByHand:
         with spent.on("read the plan"):
             schedule = schedule_of(heard, programme, solution, gap=0.0, build_s=0.0, solve_s=0.0)
         with spent.on("hand back"):
-            answer = pickle.loads(
-                pickle.dumps(Optimal(schedule=schedule), protocol=pickle.HIGHEST_PROTOCOL)
-            )
+            answer = loaded(dumped(Optimal(schedule=schedule), answered), answered)
         self.in_solver_s += process_time() - began
         assert isinstance(answer, Optimal)
         return answer
@@ -151,12 +149,12 @@ def _by_hand(programme: Programme) -> Floats:
 
 
 def _plant(
-    file: ParkFile, folder: Path, clock: Hand, journal: SqliteJournal, spent: Spent
+    file: ParkFile, folder: Path, clock: Hand, journal: SqliteJournal, executor: ByHand
 ) -> Plant:
     link = Swallowing(clock.now())
     plant = build_plant(
         file, clock=clock, data=folder, journal=journal, source=link, sink=link, venue=None,
-        executor=ByHand(spent), record=lambda measurement: True,
+        executor=executor, record=lambda measurement: True,
     )  # fmt: skip
     plant.reconciled = True
     plant.events.hush()
@@ -209,38 +207,42 @@ def _hear(plant: Plant, seq: int) -> None:
 async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
     """A plan and the acts after it, three times; the last is counted. Gives how many set-points were sent."""
     clock = Hand(BEGAN)
-    async with SqliteJournal.open(folder / "journal.sqlite") as journal:
-        with spent.on("begin"):
-            plant = _plant(file, folder, clock, journal, spent)
-        _give_past(plant)
-        seq = 0
-        for quarter in range(3):
-            warm = quarter == 2
-            now = clock.at = BEGAN + quarter * QUARTER
-            counted = spent if warm else Spent()
-            seq += 1
-            with counted.on("hear"):
-                _hear(plant, seq)
-            executor = plant.executor
-            assert isinstance(executor, ByHand)
-            executor._spent, executor.in_solver_s = counted, 0.0
-            with counted.on("plan cycle"):
-                await cycle.plan(plant, now)
-            counted.seconds["plan cycle"] -= executor.in_solver_s
-            counted.seconds["of it validate"] = plant.validate_s or 0.0
-            if plant.schedule is None or plant.schedule.issued_at != now:
-                raise BrokenBenchmarkError(f"no plan: {plant.outcome}")
-            clock.at += timedelta(minutes=1)
-            with counted.on("act, all move"):
-                await cycle.act(plant, clock.at)
-            seq += 1
+    with sheet() as asked, sheet() as answered:
+        executor = ByHand(spent, (asked, answered))
+        async with SqliteJournal.open(folder / "journal.sqlite") as journal:
+            with spent.on("begin"):
+                plant = _plant(file, folder, clock, journal, executor)
+            await _quarters(plant, clock, executor, spent)
+    return plant.setpoints_sent
+
+
+async def _quarters(plant: Plant, clock: Hand, executor: ByHand, spent: Spent) -> None:
+    _give_past(plant)
+    seq = 0
+    for quarter in range(3):
+        warm = quarter == 2
+        now = clock.at = BEGAN + quarter * QUARTER
+        counted = spent if warm else Spent()
+        seq += 1
+        with counted.on("hear"):
             _hear(plant, seq)
-            clock.at += timedelta(minutes=1)
-            with counted.on("act, steady"):
-                await cycle.act(plant, clock.at)
-            with counted.on("account"):
-                await cycle.account(plant, clock.at)
-        return plant.setpoints_sent
+        executor.spent, executor.in_solver_s = counted, 0.0
+        with counted.on("plan cycle"):
+            await cycle.plan(plant, now)
+        counted.seconds["plan cycle"] -= executor.in_solver_s
+        counted.seconds["of it validate"] = plant.validate_s or 0.0
+        if plant.schedule is None or plant.schedule.issued_at != now:
+            raise BrokenBenchmarkError(f"no plan: {plant.outcome}")
+        clock.at += timedelta(minutes=1)
+        with counted.on("act, all move"):
+            await cycle.act(plant, clock.at)
+        seq += 1
+        _hear(plant, seq)
+        clock.at += timedelta(minutes=1)
+        with counted.on("act, steady"):
+            await cycle.act(plant, clock.at)
+        with counted.on("account"):
+            await cycle.account(plant, clock.at)
 
 
 def measure_one(resources: int) -> dict[str, float]:

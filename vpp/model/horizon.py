@@ -107,6 +107,10 @@ class Profile:
                 fix="Give one value for each step",
             )
 
+    def __reduce__(self) -> tuple[type[Profile], tuple[Horizon, Floats]]:
+        """As quickly as can be: a plan of a large park is sent with thousands."""
+        return Profile, (self.horizon, self.values)
+
     @classmethod
     def constant(cls, horizon: Horizon, value: float) -> Profile:
         return cls(horizon, np.full(horizon.steps, float(value)))

@@ -17,6 +17,7 @@ from vpp.errors import DataError
 from vpp.model.bidcurve import BidCurves
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.ids import ConnectionPointId, NodeId, ProductId, ResourceId
+from vpp.model.rows import Rows
 from vpp.model.time import Interval
 
 
@@ -290,7 +291,7 @@ class Schedule:
         """The objective, in the park's currency over the whole horizon."""
         return sum(self.cost_by_cause.values())
 
-    def announced_kw(self, horizon: Horizon) -> dict[ResourceId, Floats]:
+    def announced_kw(self, horizon: Horizon) -> Rows[ResourceId]:
         """What this plan says about another horizon, by resource, NaN where it says nothing.
 
         Horizons of other steps, or between its steps, it knows nothing about.
@@ -301,7 +302,7 @@ class Schedule:
             of = np.arange(horizon.steps) + ahead
             seen = (of >= 0) & (of < self.horizon.steps)
             known[:, seen] = self.power_kw[:, of[seen]]
-        return dict(zip(self.resource_ids, known, strict=True))
+        return Rows(self.resource_ids, known)
 
     def planned_kw(self, resource_id: ResourceId, moment: datetime) -> float | None:
         """Power planned for a resource at `moment`; None outside the horizon."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ProductId, ResourceId
+from vpp.model.rows import Rows
 from vpp.model.schedule import Schedule, Size
 from vpp.plan.lp import LpSolution
 from vpp.plan.prices import broken_limits, limit_prices
@@ -36,6 +37,7 @@ def schedule_of(
     if len(market.rows):
         net_value = solution.row_marginals[market.rows] / hours
     stored_value = -solution.row_marginals[fleet.storages.rows]
+    stored = fleet.storages.stored_profiles(x)
     commitments = [t.base_kw for t in problem.terms if isinstance(t, Commitment)]
     point_ids = [p.connection_point_id for p in view.park.connection_points]
     node_ids = [node.node_id for node in view.park.nodes]
@@ -47,11 +49,11 @@ def schedule_of(
         resource_ids=tuple(r.resource_id for r in view.park.resources),
         power_kw=programme.base_kw + (programme.power @ x).reshape(programme.base_kw.shape),
         port_kw=_ports(programme, x),
-        stored_kwh=fleet.storages.stored_profiles(x),
-        kept_kwh=_kept_kwh(problem.terms, fleet.storages.stored_profiles(x)),
+        stored_kwh=stored,
+        kept_kwh=_kept_kwh(problem.terms, stored),
         left_alone=view.left_alone,
         temperature_degc=fleet.zones.temperatures(x),
-        connection_point_kw=dict(zip(point_ids, points, strict=True)),
+        connection_point_kw=Rows(point_ids, points),
         net_kw=points.sum(axis=0),
         on={name: row for machines in fleet.machines for name, row in machines.states(x).items()},
         pipe_kw=fleet.networks.pipe_kw(x),
@@ -61,11 +63,9 @@ def schedule_of(
         reserve={one.term.key: reserve_of(one, x) for one in fleet.reserve},
         committed_kw=np.sum([np.zeros(steps), *commitments], axis=0),
         trade_kw=_by_product(market.products, x[market.sell] - x[market.buy]),
-        stored_value_per_kwh={
-            u.resource_id: stored_value[i] for i, u in enumerate(fleet.storages.units)
-        },
+        stored_value_per_kwh=Rows(stored.names, stored_value),
         net_value_per_kwh=net_value,
-        point_value_per_kwh=dict(zip(point_ids, worth, strict=False)),
+        point_value_per_kwh=Rows(point_ids, worth[: len(point_ids)]),
         node_value_per_kwh=dict(zip(node_ids, worth[len(point_ids) :], strict=True)),
         broken=broken_limits(programme, x, view.horizon),
         limit_prices=limit_prices(programme, solution, steps),

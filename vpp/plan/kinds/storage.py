@@ -24,6 +24,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
+from vpp.model.rows import Rows
 from vpp.plan.kinds import column, of_kind, readings, said_on, stack
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Counted, Ints, Side
@@ -67,9 +68,9 @@ class Storages:
     emptier: ByLevel
     """Discharging power of those that taper when nearly empty."""
 
-    def stored_profiles(self, x: Floats) -> dict[ResourceId, Floats]:
+    def stored_profiles(self, x: Floats) -> Rows[ResourceId]:
         """Energy at the end of each step, from a solution."""
-        return {u.resource_id: x[self.stored[i]] for i, u in enumerate(self.units)}
+        return Rows([u.resource_id for u in self.units], x[self.stored])
 
 
 def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:

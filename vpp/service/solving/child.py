@@ -1,4 +1,4 @@
-"""The child process that solves: reads pickled problems on stdin, writes pickled outcomes to stdout.
+"""The child process that solves: reads problems on stdin, writes outcomes to stdout, their arrays beside (`handover.py`).
 
 A process, not a thread: it can be killed when it overruns, its crash is not ours, and the event
 loop never waits for it. The pickles come from our own parent over a private pipe, from nobody
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import BinaryIO, TypeVar
@@ -22,9 +21,12 @@ from vpp.plan.parts import Workers
 from vpp.plan.solve import solve
 from vpp.service.solving.childlife import answers_alone, behave
 from vpp.service.solving.frames import read_frame, write_frame
+from vpp.service.solving.handover import dumped, loaded
 
-ADDRESS_SPACE_BYTES = 4 * 2**30
-"""A plan of a large park needs a tenth of it."""
+ADDRESS_SPACE_BYTES = 6 * 2**30
+"""A plan of ten thousand resources needs a fifth of it."""
+SHEETS = "--sheets="
+"""Before the descriptors of two sheets: of what is asked, and of what is answered."""
 
 Answer = TypeVar("Answer")
 
@@ -35,26 +37,34 @@ def main() -> None:
     with answers_alone() as answers:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
         with ThreadPoolExecutor(cores, thread_name_prefix="solver") as pool:
-            serve(sys.stdin.buffer, answers, Threads(pool, cores))
+            serve(sys.stdin.buffer, answers, Threads(pool, cores), _sheets(sys.argv))
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers) -> None:
+def _sheets(arguments: Sequence[str]) -> tuple[int, int]:
+    """The descriptors that whoever started us has said."""
+    said = next(one for one in arguments if one.startswith(SHEETS))
+    asked, answered = said.removeprefix(SHEETS).split(",")
+    return int(asked), int(answered)
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers, sheets: tuple[int, int]) -> None:
     """Solve what comes in on `requests`, in order, until it ends.
 
     Garbage is collected between problems: within one it would search thousands of nouns for nothing.
     What the libraries brought stays for good and is not searched: the next problem waits no longer than
     its own garbage takes (less than a millisecond, not 30).
     """
+    asked, answered = sheets
     gc.disable()
     gc.freeze()
     write_frame(answers, b"ready")
     while (payload := read_frame(requests)) is not None:
         outcome: Outcome
         try:
-            outcome = solve(pickle.loads(payload), perf_counter, workers)
+            outcome = solve(loaded(payload, asked), perf_counter, workers)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
-        write_frame(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
+        write_frame(answers, dumped(outcome, answered))
         del outcome
         gc.collect()
 

@@ -1,20 +1,20 @@
 """Where a plan is solved: in a warm child process that can be killed.
 
 The soft limit stands inside the problem and ends the search with what it has; the hard limit is held
-from outside (`warmchild.py`). The interval is told where there is no plan: `Unsolved` with the reason.
+from outside (`warmchild.py`); arrays pass in memory that both see (`handover.py`). The interval is told where there is no plan: `Unsolved` with the reason.
 This process loads no solver.
 """
 
 from __future__ import annotations
 
 import asyncio
-import pickle
 import sys
-from contextlib import AsyncExitStack
-from typing import Protocol
+from contextlib import AsyncExitStack, ExitStack
+from typing import Protocol, Self
 
 from vpp.model.schedule import Feasible, Optimal, Outcome, Unsolved
 from vpp.plan.problem import Problem
+from vpp.service.solving.handover import Parks, loaded, put, sheet
 from vpp.service.solving.warmchild import Failed, WarmChild
 
 
@@ -42,12 +42,42 @@ class ProcessExecutor(WarmChild):
     ) -> None:
         """Run `command` as the child, and a fresh one after `recycle_after` answers."""
         super().__init__(command, name="solver", recycle_after=recycle_after)
+        self._sheets = ExitStack()
+        self._parks = Parks()
+        self._told_pid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        asked, answered = (self._sheets.enter_context(sheet()) for _ in range(2))
+        self._inherited = (asked, answered)
+        self._command = (*self._command, f"--sheets={asked},{answered}")
+        return await super().__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        try:
+            await super().__aexit__(*error)
+        finally:
+            self._sheets.close()
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
         """Solve in the child. The time counts from when its turn comes, a cold start included."""
-        payload = pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL)
-        answer = await self.ask(lambda: payload, _outcome, hard_s=hard_s)
+        answer = await self.ask(lambda: self._asked(problem), self._outcome, hard_s=hard_s)
         return Unsolved(reason=answer.reason, broke=True) if isinstance(answer, Failed) else answer
+
+    def _asked(self, problem: Problem) -> bytes:
+        """A question to the child that is there now, its arrays on the first sheet; the other is made empty."""
+        asked, answered = self._inherited
+        if self._told_pid != self.pid:
+            self._told_pid = self.pid
+            self._parks.forget()
+        put(answered, [])
+        return self._parks.dumped(problem, asked)
+
+    def _outcome(self, answer: bytes) -> Outcome:
+        outcome = loaded(answer, self._inherited[1])
+        put(self._inherited[1], [])  # what was copied needs no memory twice
+        if not isinstance(outcome, Optimal | Feasible | Unsolved):
+            raise TypeError(f"{type(outcome).__name__} is no outcome")
+        return outcome
 
 
 class ExecutorPool:
@@ -77,10 +107,3 @@ class ExecutorPool:
         """End all children; the next problem starts one again. Nothing may be being solved."""
         self._idle = []
         await self._children.aclose()
-
-
-def _outcome(answer: bytes) -> Outcome:
-    outcome = pickle.loads(answer)
-    if not isinstance(outcome, Optimal | Feasible | Unsolved):
-        raise TypeError(f"{type(outcome).__name__} is no outcome")
-    return outcome

@@ -47,6 +47,8 @@ class WarmChild:
         `name` says in messages which process it is.
         """
         self._command = command
+        self._inherited: tuple[int, ...] = ()
+        """Descriptors that the child gets, under the same numbers."""
         self._name = name
         self._recycle_after = recycle_after
         self._answers = 0
@@ -131,6 +133,7 @@ class WarmChild:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=env,
+            pass_fds=self._inherited,
             start_new_session=True,  # Ctrl-C at a terminal is for us: the child ends when we let it
         )
         self._child = child
