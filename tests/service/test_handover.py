@@ -79,7 +79,7 @@ def test_a_write_that_stops_early_goes_on_where_it_stopped(
 
 
 def test_an_empty_sheet_holds_no_arrays_and_half_a_sheet_is_refused(page: int) -> None:
-    put(page, [pickle.PickleBuffer(np.zeros(1000))])
+    put(page, [pickle.PickleBuffer(np.zeros(1000).data)])
     os.ftruncate(page, 4096)
     with pytest.raises(ValueError, match="4096 bytes"):
         take(page)
@@ -90,7 +90,7 @@ def test_an_empty_sheet_holds_no_arrays_and_half_a_sheet_is_refused(page: int) -
 def test_a_sheet_has_no_name_that_could_be_left_behind() -> None:
     before = set(handover.MEMORY.iterdir()) if handover.MEMORY.is_dir() else set()
     with sheet() as descriptor:
-        put(descriptor, [pickle.PickleBuffer(np.zeros(1000))])
+        put(descriptor, [pickle.PickleBuffer(np.zeros(1000).data)])
         assert os.fstat(descriptor).st_nlink == 0
         now = set(handover.MEMORY.iterdir()) if handover.MEMORY.is_dir() else set()
         assert not {path for path in now - before if path.name.startswith("tmp")}

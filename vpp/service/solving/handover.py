@@ -15,7 +15,6 @@ import io
 import os
 import pickle
 import tempfile
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -55,7 +54,7 @@ def put(descriptor: int, arrays: Sequence[pickle.PickleBuffer]) -> None:
     raw = [array.raw() for array in arrays]
     lengths = np.array([len(raw), *(one.nbytes for one in raw)], dtype=np.int64)
     pieces: list[memoryview | bytes] = []
-    for one in (memoryview(lengths).cast("B"), *raw):
+    for one in (lengths.data.cast("B"), *raw):
         pieces += [one, bytes(-one.nbytes % ALIGNED_BYTES)]
     at = 0
     for first in range(0, len(pieces), AT_ONCE):
@@ -151,7 +150,7 @@ def _dumped(
 
     frame = io.BytesIO()
     pickler = pickle.Pickler(frame, protocol=pickle.HIGHEST_PROTOCOL, buffer_callback=beside)
-    pickler.dispatch_table = ChainMap(dict(reduced), copyreg.dispatch_table)
+    pickler.dispatch_table = copyreg.dispatch_table | dict(reduced)
     pickler.dump(thing)
     put(descriptor, arrays)
     return frame.getvalue()
