@@ -12,7 +12,7 @@ from benchmarks._forests import harsh_forest, random_forest
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.forest import Duals, Failed, Forest, Infeasible, Ints, Point, Solved
 from vpp.plan.fleet.kernels import NUMPY
-from vpp.plan.fleet.pick import pick
+from vpp.plan.fleet.pick import Mask, pick
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -20,7 +20,7 @@ from vpp.plan.lp import Deadline
 NEVER = Deadline(lambda: 0.0, 1e6)
 OVER = Deadline(lambda: 1e6, 0.0)
 
-Fault = Callable[[Point, Duals, Ints], None]
+Fault = Callable[[Forest, Point, Duals], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Faulty:
             found = by_highs(picked.forest, NEVER)
             if not isinstance(found, Unsolved):
                 picked.put(*found, point, duals)
-        self.fault(point, duals, iterations)
+        self.fault(forest, point, duals)
         return iterations
 
 
@@ -56,36 +56,43 @@ class Idle:
         return np.zeros(len(forest.trees().roots), dtype=np.int64)
 
 
-def nothing(point: Point, duals: Duals, iterations: Ints) -> None:
+def victim(forest: Forest) -> tuple[Mask, Ints]:
+    """Parts of the second tree of `FOREST`, and its bus, wherever it stands in a forest."""
+    bus = np.flatnonzero(forest.buses.load_kw[:, 0] == FOREST.buses.load_kw[1, 0])
+    return np.isin(forest.parts.bus, bus), bus
+
+
+def nothing(forest: Forest, point: Point, duals: Duals) -> None:
     pass
 
 
-def gives_up(point: Point, duals: Duals, iterations: Ints) -> None:
-    point.part[FOREST.parts.bus == 1], duals.bus[1] = 0.0, 0.0
+def gives_up(forest: Forest, point: Point, duals: Duals) -> None:
+    parts, bus = victim(forest)
+    point.part[parts], duals.bus[bus] = 0.0, 0.0
 
 
-def all_give_up(point: Point, duals: Duals, iterations: Ints) -> None:
+def all_give_up(forest: Forest, point: Point, duals: Duals) -> None:
     point.part[:], duals.bus[:] = 0.0, 0.0
 
 
-def nan_in_a_point(point: Point, duals: Duals, iterations: Ints) -> None:
-    point.part[FOREST.parts.bus == 1] = np.nan
+def nan_in_a_point(forest: Forest, point: Point, duals: Duals) -> None:
+    point.part[victim(forest)[0]] = np.nan
 
 
-def nan_in_a_price(point: Point, duals: Duals, iterations: Ints) -> None:
-    duals.bus[1, -1] = np.nan
+def nan_in_a_price(forest: Forest, point: Point, duals: Duals) -> None:
+    duals.bus[victim(forest)[1], -1] = np.nan
 
 
-def runs_off(point: Point, duals: Duals, iterations: Ints) -> None:
-    duals.bus[1] = 1e19
+def runs_off(forest: Forest, point: Point, duals: Duals) -> None:
+    duals.bus[victim(forest)[1]] = 1e19
 
 
-def stops_too_early(point: Point, duals: Duals, iterations: Ints) -> None:
-    point.part[FOREST.parts.bus == 1] *= 0.97
+def stops_too_early(forest: Forest, point: Point, duals: Duals) -> None:
+    point.part[victim(forest)[0]] *= 0.97
 
 
-def claims_too_cheap_a_point(point: Point, duals: Duals, iterations: Ints) -> None:
-    point.part[FOREST.parts.bus == 1] = 0.0
+def claims_too_cheap_a_point(forest: Forest, point: Point, duals: Duals) -> None:
+    point.part[victim(forest)[0]] = 0.0
 
 
 FOREST = random_forest(6, trees=4, steps=10)
@@ -141,7 +148,7 @@ def test_what_bounds_make_impossible_is_named_before_anything_is_solved() -> Non
     forest = replace(FOREST, buses=replace(FOREST.buses, load_kw=FOREST.buses.load_kw.copy()))
     forest.buses.load_kw[2, 4] += 1e5
 
-    def must_not_run(point: Point, duals: Duals, iterations: Ints) -> None:
+    def must_not_run(forest: Forest, point: Point, duals: Duals) -> None:
         raise AssertionError
 
     answer = solve_forest(forest, kernels=Faulty(must_not_run), deadline=NEVER)
@@ -191,7 +198,7 @@ def test_a_near_miss_is_solved_again_by_the_kernels() -> None:
     """Stopped at a gap of a thousandth at first; asked for less, they find the optimum."""
     asked: list[float] = []
 
-    def hurried(point: Point, duals: Duals, iterations: Ints) -> None:
+    def hurried(forest: Forest, point: Point, duals: Duals) -> None:
         if len(asked) == 1:
             duals.bus[1] *= 1 + 1e-4
 
@@ -214,3 +221,16 @@ def test_a_near_miss_is_solved_again_by_the_kernels() -> None:
     assert answer.fallbacks == ()
     assert len(asked) == 2
     assert asked[1] < asked[0] / 100
+
+
+def test_a_tree_that_is_far_off_is_tried_once_more_with_less_asked_of_it() -> None:
+    asked: list[float] = []
+
+    def broken_at_first(forest: Forest, point: Point, duals: Duals) -> None:
+        if not asked:
+            gives_up(forest, point, duals)
+        asked.append(len(forest.buses.parent))
+
+    answer = solved(FOREST, broken_at_first)
+    assert answer.fallbacks == ()
+    assert asked == [4, 1]

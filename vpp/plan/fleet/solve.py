@@ -48,6 +48,10 @@ NEAR = 1e3
 """A tree whose gap is above the tolerance, but not so many times, is solved again to a smaller one: kernels
 measure it against costs without their constant part."""
 
+LOOSE = 0.7
+"""Share of the tolerance for a tree that is far off: rounding may have kept it from the last digit, and what
+comes after that leads away."""
+
 BROKEN = 1e-6
 """A vertex of HiGHS may break a row by this, relative: it holds rows to an absolute 1e-7."""
 
@@ -84,7 +88,7 @@ def solve_forest(
     Raises:
         DataError: A part or a level has no finite bound.
     """
-    began = _by_kernels(forest, kernels, OF_THE_KERNELS * tolerance, deadline)
+    began = _by_kernels(forest, kernels, OF_THE_KERNELS, tolerance, deadline)
     if isinstance(began, Infeasible):
         return began
     found, iterations = began
@@ -93,7 +97,7 @@ def solve_forest(
         return answer
 
     def solve(other: Forest) -> Certificate | Infeasible | Failed:
-        again = _by_kernels(other, kernels, OF_THE_KERNELS * tolerance, deadline)
+        again = _by_kernels(other, kernels, OF_THE_KERNELS, tolerance, deadline)
         if isinstance(again, Infeasible):
             return again
         theirs = _proven(other, again[0], kernels, tolerance, deadline, workers)
@@ -125,13 +129,15 @@ class _Proven:
 
 
 def _by_kernels(
-    forest: Forest, kernels: Kernels, tolerance: float, deadline: Deadline
+    forest: Forest, kernels: Kernels, share: float, tolerance: float, deadline: Deadline
 ) -> tuple[Certificate, Ints] | Infeasible:
     ready = presolve(forest)
     if isinstance(ready, Infeasible):
         return ready
     point, duals = blank(ready.forest)
-    iterations = kernels.solve(ready.forest, point, duals, tolerance=tolerance, deadline=deadline)
+    iterations = kernels.solve(
+        ready.forest, point, duals, tolerance=share * tolerance, deadline=deadline
+    )
     return _netted_first(forest, *ready.restore(point, duals), tolerance), iterations
 
 
@@ -141,7 +147,7 @@ def _netted_first(forest: Forest, point: Point, duals: Duals, tolerance: float) 
     The middle of all optima, which an interior point finds, has a little of it everywhere.
     """
     found = certify(forest, netted(forest, point), duals)
-    dear = ~found.holds(tolerance / OF_THE_KERNELS)
+    dear = ~found.holds(tolerance)
     if dear.any():
         trees = pick(forest, buses=dear[forest.trees().of])
         as_it_is = certify(trees.forest, *trees.take(point, duals))
@@ -157,15 +163,16 @@ def _proven(
     deadline: Deadline,
     workers: Workers,
 ) -> _Proven | Infeasible | Failed:
-    """What is not proven solved again: by the kernels where little lacks, else by HiGHS."""
+    """What is not proven solved again: by the kernels to another tolerance, then by HiGHS."""
     failed = ~found.holds(tolerance)
     near = failed & found.holds(NEAR * tolerance)
-    if near.any():
-        trees = pick(forest, buses=near[forest.trees().of])
-        again = _by_kernels(trees.forest, kernels, OF_THE_KERNELS / NEAR * tolerance, deadline)
-        if not isinstance(again, Infeasible):
-            found = found.joined(trees, near, again[0])
-            failed = ~found.holds(tolerance)
+    for which, share in ((near, OF_THE_KERNELS / NEAR), (failed & ~near, LOOSE)):
+        if which.any():
+            trees = pick(forest, buses=which[forest.trees().of])
+            again = _by_kernels(trees.forest, kernels, share, tolerance, deadline)
+            if not isinstance(again, Infeasible):
+                found = found.joined(trees, which, again[0])
+    failed = ~found.holds(tolerance)
     if failed.any():
         trees = pick(forest, buses=failed[forest.trees().of])
         theirs = _by_highs(trees, deadline, workers)
