@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from vpp.service.solving.kernels import prepared
+
 LONGEST_FIRST = ("test_packaging", "scenarios/test_clock", "scenarios/", "chaos/", "benchmarks/")
 """Files of few and long tests: begun last, one of two workers would wait for the other's."""
 
@@ -56,3 +58,17 @@ def redis_server(require_program: Callable[[str, str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def chromium(require_program: Callable[[str, str], Path]) -> Path:
     return require_program("chromium", "apt-get install chromium (or: make system)")
+
+
+@pytest.fixture(scope="session")
+def compiled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fleet solver's kernels, compiled once for all processes that test."""
+    root = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        root = root.parent
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("NUMBA_CACHE_DIR", str(root / "kernels"))
+        folder = prepared()
+    if isinstance(folder, str):
+        pytest.skip(folder)
+    return folder

@@ -6,23 +6,19 @@ when a service plans, and so is everything that is imported late.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
-from pathlib import Path
-from tempfile import gettempdir
 from time import perf_counter
 
 from benchmarks._families import Case, make_case
 from benchmarks._fleet_ours import forest_of
-from benchmarks._peers.answer import Answer, Asked, Watch, only
-from vpp.plan import fleet
+from benchmarks._peers.answer import Answer, Asked, NotRunError, Watch, only
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import ALONE
 from vpp.service.solving.child import Threads
+from vpp.service.solving.kernels import loaded, prepared
 
 DISTRIBUTIONS = ("scipy", "numpy")
 HARD_S = 3600.0
@@ -40,20 +36,12 @@ def solve(case: Case, asked: Asked) -> Answer:
 def _kernels(asked: Asked, pool: ThreadPoolExecutor) -> Kernels:
     if asked.kernels == "numpy":
         return NUMPY
-    # A process of its own each time: what one has compiled is there for the next. numba does not see that
-    # another file has changed, which a kernel calls, so the folder is named by what is in all of them.
-    folder = Path(gettempdir()) / f"vpp-fleet-kernels-{_digest()}"
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
-    from vpp.plan.fleet.jitted.alone import compiled
-
-    return compiled(Threads(pool, asked.threads) if asked.threads > 1 else ALONE)
-
-
-def _digest() -> str:
-    found = sha256()
-    for file in sorted(Path(fleet.__path__[0]).rglob("*.py")):
-        found.update(file.read_bytes())
-    return found.hexdigest()[:16]
+    if asked.kernels != "numba":
+        raise NotRunError(f"no kernels in {asked.kernels}")
+    folder = prepared()
+    if isinstance(folder, str):
+        raise NotRunError(folder)
+    return loaded(folder, Threads(pool, asked.threads) if asked.threads > 1 else ALONE)
 
 
 def _solved(case: Case, kernels: Kernels, watch: Watch) -> Answer:

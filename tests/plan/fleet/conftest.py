@@ -6,28 +6,29 @@ from functools import partial
 
 import pytest
 
-from vpp.plan.fleet.alone import solve_alone
 from vpp.plan.fleet.growing import Branches
-from vpp.plan.fleet.kernels import Alone
+from vpp.plan.fleet.kernels import NUMPY, Alone, Structured
 from vpp.plan.fleet.tied import MakeSweeps
 from vpp.plan.parts import ALONE
+from vpp.service.solving.kernels import loaded
 
 
 @pytest.fixture(scope="session", params=["numpy", "numba"])
-def alone(request: pytest.FixtureRequest) -> Alone:
+def kernels(request: pytest.FixtureRequest) -> Structured:
     if request.param == "numpy":
-        return solve_alone
-    pytest.importorskip("numba", reason="-> pip install vpp[fleet]")
-    from vpp.plan.fleet.jitted.alone import CompiledAlone
-
-    return CompiledAlone(ALONE)
+        return NUMPY
+    return loaded(request.getfixturevalue("compiled_folder"), ALONE)
 
 
-@pytest.fixture(scope="session", params=["numpy", "numba"])
-def sweeps(request: pytest.FixtureRequest) -> MakeSweeps:
-    if request.param == "numpy":
+@pytest.fixture(scope="session")
+def alone(kernels: Structured) -> Alone:
+    return kernels.alone
+
+
+@pytest.fixture(scope="session")
+def sweeps(kernels: Structured) -> MakeSweeps:
+    if kernels is NUMPY:
         return Branches.of
-    pytest.importorskip("numba", reason="-> pip install vpp[fleet]")
     from vpp.plan.fleet.jitted.tied import CompiledBranches
 
     return partial(CompiledBranches.of, workers=ALONE)

@@ -17,11 +17,13 @@ from typing import BinaryIO, TypeVar
 
 from vpp.errors import VppError
 from vpp.model.schedule import Outcome, Unsolved
+from vpp.plan.fleet.solve import Kernels
 from vpp.plan.parts import Workers
 from vpp.plan.solve import solve
 from vpp.service.solving.childlife import answers_alone, behave
 from vpp.service.solving.frames import read_frame, write_frame
 from vpp.service.solving.handover import dumped, loaded
+from vpp.service.solving.kernels import BestKernels
 
 ADDRESS_SPACE_BYTES = 6 * 2**30
 """A plan of ten thousand resources needs a fifth of it."""
@@ -36,8 +38,13 @@ def main() -> None:
     behave(most_bytes=ADDRESS_SPACE_BYTES)
     with answers_alone() as answers:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        with ThreadPoolExecutor(cores, thread_name_prefix="solver") as pool:
-            serve(sys.stdin.buffer, answers, Threads(pool, cores), _sheets(sys.argv))
+        with (
+            ThreadPoolExecutor(cores, thread_name_prefix="solver") as pool,
+            ThreadPoolExecutor(cores, thread_name_prefix="kernels") as others,
+        ):
+            # Kernels have hands of their own: a task of `pool` that asked for its turn there might wait for ever.
+            kernels = BestKernels(Threads(others, cores))
+            serve(sys.stdin.buffer, answers, Threads(pool, cores), kernels, _sheets(sys.argv))
 
 
 def _sheets(arguments: Sequence[str]) -> tuple[int, int]:
@@ -47,7 +54,13 @@ def _sheets(arguments: Sequence[str]) -> tuple[int, int]:
     return int(asked), int(answered)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers, sheets: tuple[int, int]) -> None:
+def serve(
+    requests: BinaryIO,
+    answers: BinaryIO,
+    workers: Workers,
+    kernels: Kernels,
+    sheets: tuple[int, int],
+) -> None:
     """Solve what comes in on `requests`, in order, until it ends.
 
     Garbage is collected between problems: within one it would search thousands of nouns for nothing.
@@ -61,7 +74,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, workers: Workers, sheets: tuple
     while (payload := read_frame(requests)) is not None:
         outcome: Outcome
         try:
-            outcome = solve(loaded(payload, asked), perf_counter, workers)
+            outcome = solve(loaded(payload, asked), perf_counter, workers, kernels)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         write_frame(answers, dumped(outcome, answered))

@@ -1,6 +1,6 @@
 """Buses that stand alone, solved by the compiled kernels: the twin of `fleet/alone.py`, same blocks in, same answers out.
 
-Workers take the next few buses as they become free: some take half as many iterations again as others.
+Workers take the next bus as they become free: some take half as many iterations again as others.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from vpp.model.horizon import Floats
 from vpp.plan.fleet.alone import End, Found
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Ints
-from vpp.plan.fleet.jitted.kernel import solve_buses
+from vpp.plan.fleet.jitted.kernel import solve_bus_alone
 from vpp.plan.fleet.jitted.room import (
+    XL,
     Numbers,
+    Room,
     Sizes,
+    Y,
     grouped,
     numbers_of,
     room_of,
@@ -27,9 +30,6 @@ from vpp.plan.fleet.jitted.tied import compiled_tied
 from vpp.plan.fleet.kernels import Structured
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import Workers
-
-AT_ONCE = 8
-"""Buses that a worker takes at a time: some 10 ms for 20 stores each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +53,10 @@ class CompiledAlone:
             end=np.full(count, End.LATE, dtype=np.int64),
             iterations=np.zeros(count, dtype=np.int64),
         )
-        firsts = iter(range(0, count, AT_ONCE))
+        buses = iter(range(count))
         begun = [
-            self.workers.begin(lambda: work.some(firsts, deadline))
-            for _ in range(min(self.workers.count, -(-count // AT_ONCE)))
+            self.workers.begin(lambda: work.some(buses, deadline))
+            for _ in range(min(self.workers.count, count))
         ]
         for answer in begun:
             answer()
@@ -76,17 +76,21 @@ class _Work:
     end: Ints
     iterations: Ints
 
-    def some(self, firsts: Iterator[int], deadline: Deadline) -> None:
-        """What one worker does: bunches of buses, until there is none left or the time is over."""
+    def some(self, buses: Iterator[int], deadline: Deadline) -> None:
+        """What one worker does: bus after bus, until there is none left or the time is over."""
         room = room_of(self.n)
-        for first in firsts:
+        for bus in buses:
             if deadline.passed:
                 return
-            stop = min(first + AT_ONCE, len(self.x))
-            solve_buses(
-                *(self.n, self.of, first, stop, self.block.u, self.block.c, self.right),
-                *(self.tolerance, room, self.x, self.y, self.end, self.iterations),
-            )
+            self._solve(bus, room)
+
+    def _solve(self, b: int, room: Room) -> None:
+        u, c = self.block.u[b], self.block.c[b]
+        self.end[b], self.iterations[b] = solve_bus_alone(
+            self.n, self.of, b, room, u, c, self.right[b], self.tolerance
+        )
+        np.minimum(room.at[XL, : self.n.columns], u, out=self.x[b])
+        self.y[b] = room.rows[Y, : self.n.rows]
 
 
 def compiled(workers: Workers) -> Structured:

@@ -25,21 +25,22 @@ _OPTIONS: dict[str, Any] = {
 
 
 def jit(function: Function) -> Function:
-    """Compile for other kernels, who alone may call it: it makes no array, and nothing leads in from Python."""
-    compiled: Function = numba.njit(
-        cache=_has_folder(), no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS
-    )(function)
+    """Compile for other kernels, who alone may call it: nothing leads in from Python, and nothing is kept."""
+    compiled: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(
+        function
+    )
     return compiled
 
 
 def entry(function: Function) -> Function:
-    """Compile to be called from Python, by several threads at once: the interpreter runs on meanwhile."""
-    compiled: Function = numba.njit(cache=_has_folder(), nogil=True, **_OPTIONS)(function)
+    """Compile to be called from Python, by several threads at once: the interpreter runs on meanwhile.
+
+    What was compiled is kept in NUMBA_CACHE_DIR, if that names a folder, with all that it calls. numba looks at
+    the file of the function alone: who names the folder takes another one where any other has changed.
+    """
+    kept = bool(numba.config.CACHE_DIR)
+    compiled: Function = numba.njit(cache=kept, nogil=True, **_OPTIONS)(function)
     return compiled
-
-
-def _has_folder() -> bool:
-    return bool(numba.config.CACHE_DIR)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""The interior point of one bus from its start to its end, and so of one bus after the other.
+"""The interior point of one bus from its start to its end.
 
 `newton.py` has the formulas, `normal.py` the elimination. Each thing is called in one place only, in a loop
 where it is needed twice: the compiler puts it into its caller each time.
@@ -10,7 +10,6 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.alone import EXACT, MOST_ITERATIONS, PATIENCE
-from vpp.plan.fleet.forest import Ints
 from vpp.plan.fleet.jitted.compiling import entry, jit
 from vpp.plan.fleet.jitted.dense import copy, dot
 from vpp.plan.fleet.jitted.normal import factor_bus, solve_bus
@@ -37,34 +36,7 @@ CONVERGED, STALLED, BROKEN = 0, 1, 2
 
 
 @entry
-def solve_buses(
-    n: Sizes,
-    of: Numbers,
-    first: int,
-    stop: int,
-    u: Floats,
-    c: Floats,
-    right: Floats,
-    tolerance: float,
-    room: Room,
-    x: Floats,
-    y: Floats,
-    end: Ints,
-    iterations: Ints,
-) -> None:
-    """Solve the buses from `first` to `stop` of a block, one after the other in the same room.
-
-    Shapes (B, C) of `u`, `c`, `x`, (B, rows) of `right`, `y`, (B,) of `end`, `iterations`.
-    """
-    for b in range(first, stop):
-        end[b], iterations[b] = _solve(n, of, b, room, u[b], c[b], right[b], tolerance)
-        for j in range(n.columns):
-            x[b, j] = min(room.at[XL, j], u[b, j])
-        copy(room.rows[Y], y[b])
-
-
-@jit
-def _solve(
+def solve_bus_alone(
     n: Sizes,
     of: Numbers,
     b: int,

@@ -1,0 +1,122 @@
+"""Kernels of the fleet solver in a solver child: what serves while they are compiled, and where they cannot be."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+
+from benchmarks._forests import random_forest
+from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.solve import Kernels, solve_forest
+from vpp.plan.lp import Deadline
+from vpp.plan.parts import ALONE
+from vpp.service.solving.kernels import BestKernels, folder_in, prepared
+
+NEVER = Deadline(lambda: 0.0, np.inf)
+PATIENCE_S = 120.0
+
+
+def answer(kernels: Kernels) -> Solved:
+    found = solve_forest(random_forest(3, trees=4), kernels=kernels, deadline=NEVER)
+    assert isinstance(found, Solved)
+    return found
+
+
+def test_numpy_serves_until_the_compiled_kernels_are_there_and_then_they_do(
+    compiled_folder: Path,
+) -> None:
+    compiled = Event()
+
+    def prepare() -> Path:
+        assert compiled.wait(PATIENCE_S)
+        return compiled_folder
+
+    kernels = BestKernels(ALONE, prepare=prepare)
+    before = answer(kernels)
+    compiled.set()
+    assert kernels.wait(PATIENCE_S)
+    after = answer(kernels)
+    assert before.method == "structured (numpy)"
+    assert after.method == "structured (numba, 1 thread)"
+    assert after.cost == pytest.approx(before.cost, rel=1e-6, abs=1e-6)
+    assert before.fallbacks == after.fallbacks == ()
+
+
+def test_nothing_is_compiled_before_a_plan_asks_for_the_structured_solver() -> None:
+    begun = Event()
+
+    def prepare() -> str:
+        begun.set()
+        return "not in this test"
+
+    kernels = BestKernels(ALONE, prepare=prepare)
+    assert not kernels.wait(0.0)
+    assert not begun.is_set()
+    answer(kernels)
+    assert kernels.wait(PATIENCE_S)
+    assert begun.is_set()
+
+
+def test_a_folder_that_cannot_be_written_leaves_numpy_serving_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("numba")
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a file"))
+    kernels = BestKernels(ALONE, prepare=prepared)
+    with caplog.at_level(logging.WARNING):
+        answer(kernels)
+        assert kernels.wait(PATIENCE_S)
+    assert answer(kernels).method == "structured (numpy)"
+    assert "name a folder for compiled kernels by NUMBA_CACHE_DIR" in caplog.text
+
+
+WITH_A_BROKEN_FOLDER = """
+import sys
+from pathlib import Path
+from tests.service.test_kernels import answer
+from vpp.plan.parts import ALONE
+from vpp.service.solving.kernels import BestKernels
+
+kernels = BestKernels(ALONE, prepare=lambda: Path(sys.argv[1]))
+answer(kernels)
+assert kernels.wait(100.0)
+print(answer(kernels).method)
+"""
+
+
+def test_a_broken_file_leaves_numpy_serving_and_is_told(
+    compiled_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(compiled_folder, folder)
+    indexes = list(folder.rglob("*.nbi"))
+    for index in indexes:
+        index.write_bytes(index.read_bytes()[:-20])
+    ended = subprocess.run(
+        [sys.executable, "-c", WITH_A_BROKEN_FOLDER, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert indexes
+    assert ended.stdout == "structured (numpy)\n"
+    assert "the fleet solver stays with numpy: compiled kernels from" in ended.stderr
+
+
+def test_what_is_compiled_from_other_sources_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    ours = folder_in(tmp_path)
+    monkeypatch.setattr("vpp.service.solving.kernels.version", lambda name: "0.0.1")
+    assert folder_in(tmp_path).parent == ours.parent
+    assert folder_in(tmp_path) != ours
