@@ -22,6 +22,8 @@ import aiohttp
 import msgspec
 import pytest
 
+from vpp.service.steering.commandrecord import commands_of
+
 MINUTE = timedelta(minutes=1)
 BIDS = ("bid made", "bid journalled", "bid booked")
 AWARDS = ("award checked", "award journalled", "award booked")
@@ -126,7 +128,7 @@ def judge_commands(lab: Any) -> int:
     on_disk = {
         (one["resource_id"], one["seq"])
         for body in journal_of(lab)["setpoints"].values()
-        for one in json.loads(body)
+        for one in commands_of(body)
     }
     for device, command in lab.commands:
         assert (device, command["seq"]) in on_disk

@@ -7,7 +7,6 @@ each minute the world lives, and while the broker is there everything sent is wa
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
@@ -26,6 +25,7 @@ from vpp.service.demo.simulation import GRACE
 from vpp.service.loops import loops_of
 from vpp.service.run import run as run_loops
 from vpp.service.run import until_heard
+from vpp.service.steering.commandrecord import commands_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,7 +175,7 @@ def test_no_record_is_lost(outage: Lived) -> None:
     with sqlite3.connect(folder / "journal.sqlite") as journal:
         kinds = dict(journal.execute("select kind, count(*) from journal group by kind"))
         commands = journal.execute("select body from journal where kind = 'setpoints'")
-        on_disk = sum(len(json.loads(body)) for (body,) in commands)
+        on_disk = sum(len(commands_of(body)) for (body,) in commands)
 
     assert kinds["bid_set"] == report["ledger"]["received"]
     assert kinds["award"] == report["ledger"]["award_acknowledged"]

@@ -24,6 +24,7 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.record import PLAN
 from vpp.service.steering import setpoints
+from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies
 from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import changing, previewing, record, shadow
@@ -209,7 +210,7 @@ def test_it_is_taken_at_the_next_plan_and_stamped_from_then_on(
         one
         for entry in seen.kept
         if entry.kind == setpoints.SETPOINTS
-        for one in json.loads(entry.body)
+        for one in commands_of(entry.body)
     ]
     assert {one["strategies"] for one in told} <= {old, new}
     assert new in {one["strategies"] for one in told}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from vpp.service.kill import Scope
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides, setpoints
 from vpp.service.steering import results as actingresults
+from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies
 from vpp.wire import LimitRequest, TelemetryMessage, topic
 from vpp.wirecontrol import OverrideRequest
@@ -123,7 +123,7 @@ class Evening:
     def recorded(self, name: ResourceId) -> dict[str, Any]:
         """The newest command to a resource, as the journal has it."""
         every = self.plant.journal.entries(setpoints.SETPOINTS)
-        told = [one for entry in every for one in json.loads(entry.body)]
+        told = [one for entry in every for one in commands_of(entry.body)]
         return next(one for one in reversed(told) if one["resource_id"] == name)
 
     def events(self, kind: str) -> list[str]:

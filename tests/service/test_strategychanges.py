@@ -29,6 +29,7 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
+from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies, read_strategies
 from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import changing, command, desk, record, shadow, trial
@@ -453,7 +454,7 @@ def test_a_set_point_names_the_strategies_of_the_plan_that_it_serves(
     plant.reconciled = True
     asyncio.run(cycle.act(plant, NOW))
 
-    told = [one for e in tuned.journal.entries(setpoints.SETPOINTS) for one in json.loads(e.body)]
+    told = [one for e in tuned.journal.entries(setpoints.SETPOINTS) for one in commands_of(e.body)]
     assert told
     assert {one["strategies"] for one in told} == {"0123456789ab"}
     assert {one.strategy_version for one in plant.setpoints.values()} == {"0123456789ab"}

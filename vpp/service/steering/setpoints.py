@@ -8,19 +8,18 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-import msgspec
 import numpy as np
 
 from vpp.act.guard import Guarded
 from vpp.act.units import Bools
 from vpp.errors import UnavailableError
 from vpp.model.command import Setpoint
-from vpp.model.time import isoformat
 from vpp.ports import Journal, Unsent
 from vpp.service.events import Severity
 from vpp.service.kill import ALL
 from vpp.service.plant import Plant
 from vpp.service.record import append
+from vpp.service.steering.commandrecord import encoded
 from vpp.service.steering.steered import How
 from vpp.service.strategies import members
 
@@ -60,8 +59,8 @@ async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple
         return ()
     plant.reach("setpoint made")
     index = plant.units.index
-    told = [_record(one) | how.told(index[one.resource_id]) for one in setpoints]
-    body = msgspec.json.encode(told)
+    rows = np.array([index[one.resource_id] for one in setpoints], dtype=np.intp)
+    body = encoded(setpoints, how.told(rows))
     highest = max(setpoint.seq for setpoint in setpoints)
     key = f"{highest:012d}/{hashlib.sha256(body).hexdigest()[:16]}"
     try:
@@ -108,14 +107,3 @@ def _note_unsent(plant: Plant, unsent: tuple[Unsent, ...], now: datetime) -> Non
         plant.acting.refused.update(setpoint.resource_id for setpoint in setpoints)
         text = f"{len(setpoints)} set-points did not leave: {reason}"
         plant.events.emit("setpoints_unsent", text, at=now, severity=Severity.WARNING)
-
-
-def _record(setpoint: Setpoint) -> dict[str, object]:
-    return {
-        "resource_id": setpoint.resource_id,
-        "seq": setpoint.seq,
-        "power_kw": setpoint.power_kw,
-        "expires_at": isoformat(setpoint.expires_at),
-        "serves": setpoint.serves,
-        "strategies": setpoint.strategy_version,
-    }

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from vpp.act.arbitration import NOBODY, Settled, Source
 from vpp.act.guard import Guarded, Why
+from vpp.act.units import Places
+from vpp.model.horizon import Floats
 
 
 class How(Protocol):
     """Why a resource is told what it is told."""
 
-    def told(self, at: int) -> dict[str, object]:
-        """Who decides of resource number `at`, in whose words, and within what bounds; for the record."""
+    def told(self, rows: Places) -> dict[str, list[Any]]:
+        """Who decides of resources, in whose words, and within what bounds: columns for the record, shape (K,)."""
         ...
 
 
@@ -25,9 +27,9 @@ class ByHand:
 
     by: str
 
-    def told(self, at: int) -> dict[str, object]:
+    def told(self, rows: Places) -> dict[str, list[Any]]:
         """The person alone decides."""
-        return {"won": "operator", "by": self.by, "left": {}}
+        return {"won": ["operator"] * len(rows), "by": [self.by] * len(rows)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,11 +61,23 @@ class Steered:
             for source, (low, high) in self.settled.left.items()
         }
 
-    def told(self, at: int) -> dict[str, object]:
-        """The same of one command, for the record."""
-        won, by = self.won(at)
-        return {"won": won, "by": by, "left": self.left(at)}
+    def told(self, rows: Places) -> dict[str, list[Any]]:
+        """The same of commands, for the record."""
+        won = list(map(self.won, rows.tolist()))
+        columns: dict[str, list[Any]] = {"won": [w for w, _ in won], "by": [by for _, by in won]}
+        for source, bounds in self.settled.left.items():
+            for side, kw in zip(("low", "high"), bounds, strict=True):
+                columns[f"left.{source.name.lower()}.{side}"] = _finite_column(kw[rows])
+        return columns
 
 
 def _finite(value: np.floating) -> float | None:
     return round(float(value), 3) if np.isfinite(value) else None
+
+
+def _finite_column(values: Floats) -> list[float | None]:
+    """The same of many, shape (K,)."""
+    rounded: list[float | None] = np.round(values, 3).tolist()
+    for at in np.flatnonzero(~np.isfinite(values)).tolist():
+        rounded[at] = None
+    return rounded
