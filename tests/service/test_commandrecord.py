@@ -21,7 +21,7 @@ def a_setpoint(name: str, seq: int, power_kw: float) -> Setpoint:
 
 
 TWO = [a_setpoint("press", 7, -40.0), a_setpoint("battery", 7, 25.5)]
-HOW = {
+HOW: dict[str, list[object]] = {
     "won": ["strategy", "grid"],
     "by": ["plan-1", "the grid"],
     "left.grid.low": [None, -10.0],

@@ -90,10 +90,13 @@ def tell_ack(plant: Plant, device: ResourceId, *, seq: int, accepted: bool, reas
     )
 
 
+def tells_each() -> bool:
+    """Whether single set-points and what they came to are logged; asked once for many."""
+    return bool(log.is_enabled_for(logging.INFO))
+
+
 def tell_result(result: Result, outcome: str, issued_at: datetime | None) -> None:
-    """What a command came to, as measured, with the id of the cycle that it is of."""
-    if not log.is_enabled_for(logging.INFO):
-        return
+    """What a command came to, as measured, with the id of the cycle that it is of; where each is told."""
     measured_kw = None if isinstance(result, Refused | UnknownResult) else result.measured_kw
     log.info(
         "result",

@@ -47,9 +47,9 @@ class ControlMetrics:
         """An act cycle begins so long after its tick."""
         self._late.observe(max(seconds, 0.0))
 
-    def result(self, kind: str) -> None:
-        """One instruction came to its end."""
-        self._results.labels(kind).inc()
+    def results(self, kind: str, count: int) -> None:
+        """So many instructions came to their end."""
+        self._results.labels(kind).inc(count)
 
     def back_offs(self, more: int) -> None:
         """So many resources are newly left out."""

@@ -9,6 +9,7 @@ so does whether that one was refused. Nothing is assumed: an instruction of whic
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ from vpp.service import correlation
 from vpp.service.plant import Plant
 from vpp.service.steering.acting import Picture
 
-AT_MOST = (Kind.EV_FLEET, Kind.CURTAILABLE_LOAD)
+AT_MOST = frozenset({int(Kind.EV_FLEET), int(Kind.CURTAILABLE_LOAD)})
 """Loads that may draw less than they are allowed; sources that the weather drives may feed less."""
 
 
@@ -112,10 +113,15 @@ def _refused(plant: Plant, units: Units, rows: Places) -> dict[int, str]:
 def _close(plant: Plant, picture: Picture, rows: Places, *, refused: Mapping[int, str]) -> None:
     """Say what came of these instructions; what goes on is counted anew from here."""
     account, units = plant.acting.account, picture.units
+    logged, came = correlation.tells_each(), Counter[str]()
     for at in rows.tolist():
         result = account.newest[units.names[at]] = _result(plant, units, at, refused.get(at))
-        plant.metrics.control.result(NAMES[type(result)])
-        correlation.tell_result(result, NAMES[type(result)], account.issued_at.get(at))
+        outcome = NAMES[type(result)]
+        came[outcome] += 1
+        if logged:
+            correlation.tell_result(result, outcome, account.issued_at.get(at))
+    for outcome, count in came.items():
+        plant.metrics.control.results(outcome, count)
     account.kw_seconds[rows] = account.seconds[rows] = 0.0
     account.closed_s[rows] = picture.now.timestamp()
 
@@ -145,5 +151,5 @@ def _is_allowed(units: Units, at: int, told_of: Instruction, mean_kw: float) -> 
     """
     if units.weather_driven[at]:
         return mean_kw <= told_of.asked_kw
-    turned_down = bool(np.isin(units.kind[at], AT_MOST)) and told_of.side > 0
+    turned_down = int(units.kind[at]) in AT_MOST and told_of.side > 0
     return turned_down and told_of.asked_kw <= mean_kw <= 0

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from vpp.act.arbitration import NOBODY, Settled, Source
+from vpp.act.branches import Places
 from vpp.act.guard import Guarded, Why
-from vpp.act.units import Places
 from vpp.model.horizon import Floats
 
 
