@@ -21,7 +21,17 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.bound import lower_bounds, sound
 from vpp.plan.fleet.certify import costs
-from vpp.plan.fleet.forest import ROOT, Answer, Duals, Failed, Forest, Point, Solved
+from vpp.plan.fleet.forest import (
+    ROOT,
+    Answer,
+    Duals,
+    Failed,
+    Forest,
+    Infeasible,
+    Ints,
+    Point,
+    Solved,
+)
 from vpp.plan.fleet.pick import Mask, Picked, pick
 from vpp.plan.fleet.solve import TOLERANCE, Kernels, solve_forest
 from vpp.plan.fleet.sums import summed
@@ -75,12 +85,14 @@ def replan_bus(
     here = path.picked.forest
     load_kw = here.buses.load_kw - path.held_kw
     answer = small(replace(here, buses=replace(here.buses, load_kw=load_kw)))
-    if not isinstance(answer, Solved):
+    if isinstance(answer, Infeasible):
+        return _named(answer, path.picked)
+    if isinstance(answer, Failed):
         return answer
     was = _path(before, solved.point, bus).picked
     old_point, old_duals = was.take(solved.point, solved.duals)
     own, own_before = _alone(here, old_duals, path), _alone(was.forest, old_duals, path)
-    proof = small(own.forest)
+    proof = answer if forest.buses.parent[bus] == ROOT else small(own.forest)
     if not isinstance(proof, Solved):
         return Failed(reason=f"bus {bus} has no prices of its own: {proof}")
     _, theirs = own_before.take(old_point, old_duals)
@@ -104,6 +116,25 @@ def replan_bus(
             sorted({*solved.decided, *(int(path.picked.buses[b]) for b in answer.decided)})
         ),
         fallbacks=tuple(int(path.picked.buses[b]) for b in answer.fallbacks),
+    )
+
+
+def _named(answer: Infeasible, picked: Picked) -> Infeasible:
+    """What lacks, by the numbers of the whole forest."""
+
+    def of_whole(which: Ints, number: int) -> int:
+        return number if number < 0 else int(which[number])
+
+    return Infeasible(
+        clashes=tuple(
+            replace(
+                one,
+                bus=of_whole(picked.buses, one.bus),
+                budget=of_whole(picked.budgets, one.budget),
+                store=of_whole(picked.stores, one.store),
+            )
+            for one in answer.clashes
+        )
     )
 
 
