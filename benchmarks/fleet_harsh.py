@@ -31,8 +31,10 @@ from vpp.plan.fleet.solve import TOLERANCE, Kernels, solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
 
-EACH_S = 6.0
-"""For one forest."""
+EACH_S = 12.0
+"""For one forest; what burns is searched for half of it."""
+
+JUDGE_S = 60.0
 
 SETS: tuple[tuple[str, int, Callable[[int], Forest]], ...] = (
     ("harsh", 1000, lambda seed: harsh_forest(seed)),
@@ -79,7 +81,7 @@ class Tally:
 
 def judged(forest: Forest, answer: Answer) -> Iterator[str]:
     """What is wrong with an answer, by HiGHS on the matrix written out."""
-    judge = by_highs(forest, Deadline(perf_counter, perf_counter() + EACH_S))
+    judge = by_highs(forest, Deadline(perf_counter, perf_counter() + JUDGE_S))
     if isinstance(judge, Unsolved):
         if not judge.infeasible:
             yield f"the judge has no answer: {judge.reason}"
@@ -121,7 +123,7 @@ def _judged_one_way(forest: Forest, answer: Solved, near: float) -> Iterator[str
         np.zeros(0, dtype=np.int64),
         np.array([into, into + stores.given.size, *mosts], dtype=float),
         gap=TOLERANCE,
-        deadline=Deadline(perf_counter, perf_counter() + EACH_S),
+        deadline=Deadline(perf_counter, perf_counter() + EACH_S / 2),
     )
     if isinstance(found, Unsolved):
         return  # no decision in time says nothing

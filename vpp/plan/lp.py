@@ -34,6 +34,9 @@ Stopwatch = Callable[[], float]
 USUAL_COST = 4.0
 """What the middle one of the costs is brought to."""
 
+OUT_OF_TIME = 1
+"""Status of `linprog`."""
+
 ROUNDING = 1e-6
 """Rows that nothing moves may be off by this: sums of what was fixed, in kW."""
 
@@ -224,8 +227,9 @@ def _solve(part: LinearProgramme, deadline: Deadline, presolve: bool) -> _Solved
         options={"time_limit": deadline.left_s, "presolve": presolve},
     )
     if result.status != 0:
-        # Presolve may not tell whether it is infeasible or unbounded; every plan costs something.
-        infeasible = result.status == 2 or "infeasible" in result.message.lower()
+        # Presolve may not tell whether it is infeasible or unbounded; every plan costs something. Where
+        # time is up the message says how far the point was from feasible, which proves nothing.
+        infeasible = result.status != OUT_OF_TIME and "infeasible" in result.message.lower()
         return Unsolved(reason=f"LP: {result.message}", infeasible=infeasible)
     marginals = np.zeros(rows)
     marginals[both] = result.eqlin.marginals

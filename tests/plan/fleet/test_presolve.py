@@ -10,6 +10,7 @@ import pytest
 from benchmarks._forests import harsh_forest, random_forest
 from vpp.errors import DataError
 from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.certify import certify
 from vpp.plan.fleet.elastic import elastic, what_lacks
 from vpp.plan.fleet.forest import Clash, Forest, Infeasible
@@ -94,6 +95,8 @@ def test_nothing_is_copied_of_a_forest_in_which_everything_moves() -> None:
     small = ready(forest).forest
     assert small.stores.into_most is forest.stores.into_most
     assert small.parts.most is forest.parts.most
+    point, duals = blank(small)
+    assert ready(forest).restore(point, duals) == (point, duals)
 
 
 def test_the_level_of_a_car_that_is_away_is_free_of_bounds_that_say_nothing() -> None:

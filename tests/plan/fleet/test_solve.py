@@ -171,6 +171,9 @@ def test_what_rows_make_impossible_together_is_located_in_the_whole_forest() -> 
 
 def test_what_neither_finds_in_time_is_told() -> None:
     forest = harsh_forest(1, enterprises=6, tied=True)
+    late = by_highs(forest, OVER)
+    assert isinstance(late, Unsolved)
+    assert not late.infeasible
     answer = solve_forest(forest, kernels=Idle(), deadline=OVER)
     assert isinstance(answer, Failed)
     assert "ime limit" in answer.reason

@@ -39,6 +39,16 @@ class Picked:
     peaks: Ints
     day_limits: Ints
 
+    def whole(self, forest: Forest) -> bool:
+        """Whether nothing of the forest was left out."""
+        here, there = self.forest, forest
+        return (
+            len(here.stores.bus) == len(there.stores.bus)
+            and len(here.budgets.bus) == len(there.budgets.bus)
+            and len(here.buses.parent) == len(there.buses.parent)
+            and len(here.day_limits.store) == len(there.day_limits.store)
+        )
+
     def take(self, point: Point, duals: Duals) -> tuple[Point, Duals]:
         """What was found for the whole forest, for the smaller one."""
         return (

@@ -64,8 +64,11 @@ class Presolved:
     def restore(self, point: Point, duals: Duals) -> tuple[Point, Duals]:
         """A point and prices of the whole forest from those of what was left of it.
 
-        Prices of what was left out are such that they prove as much as those of the rest.
+        Prices of what was left out are such that they prove as much as those of the rest. Where nothing
+        was left out they are what was given, not copied.
         """
+        if self.picked.whole(self.whole):
+            return point, duals
         whole, prices = blank(self.whole)
         self.picked.put(point, duals, whole, prices)
         settle_stores(self.whole, self.dead_stores, whole, prices)
