@@ -12,7 +12,7 @@ from tests.plan.fleet.packed import crowded
 from vpp.errors import DataError
 from vpp.plan.fleet.blocks import NOBODY, blank
 from vpp.plan.fleet.forest import Duals, Forest, Point
-from vpp.plan.fleet.layout import Counts, Layout, Rows, roomy
+from vpp.plan.fleet.layout import Counts, Layout, Rows
 from vpp.plan.fleet.packing import USUAL, cost_scales, pack
 from vpp.plan.fleet.written import written
 
@@ -81,13 +81,6 @@ def test_places_of_nobody_are_held_at_nothing_and_owe_nothing() -> None:
         assert (block.keep[nobody] == 1).all()
         dummies += int(nobody.sum())
     assert dummies > 0
-
-
-def test_counts_above_eight_are_rounded_up_by_an_eighth_at_most_two_steps_wide() -> None:
-    np.testing.assert_array_equal(
-        roomy(np.array([0, 1, 7, 8, 9, 16, 17, 20, 33, 100])),
-        [0, 1, 7, 8, 10, 16, 20, 20, 40, 112],
-    )
 
 
 def test_a_level_that_may_not_be_empty_is_shifted_out_of_its_rows() -> None:

@@ -49,3 +49,12 @@ def test_stores_may_be_picked_in_any_order_and_twice() -> None:
     order = np.array([[2, 0, 2]])
     picked = chains.pick(order).solve(right[:, order[0]])
     np.testing.assert_allclose(picked, chains.solve(right)[:, order[0]])
+
+
+def test_a_bus_that_is_no_number_spoils_no_other() -> None:
+    a, level, right = np.random.default_rng(1).uniform(1, 2, (3, 3, 2, 4))
+    level[1, 0, 2] = np.nan
+    chains = Chains.of(a, level, np.ones((3, 2, 1)))
+    for found in (chains.solve(right), chains.inverse_diagonal()):
+        assert np.isfinite(found[[0, 2]]).all()
+        assert np.isnan(found[1]).any()

@@ -38,7 +38,7 @@ def step(a: Floats, b: Floats, at: Iterate, work: Work) -> Reach:
     matrix = (a * work.theta[0]) @ a.T
     work.aty[0] = a.T @ np.linalg.solve(matrix, r + a @ work.some[0])
     reach, sums = predict(at, work)
-    aim(at, work, centre(reach, sums, a.shape[1]))
+    aim(at, work, centre(reach, sums, at.moving))
     work.aty[0] = a.T @ np.linalg.solve(matrix, r + a @ work.some[0])
     found = correct(at, work)
     advance(at, work, found)
@@ -71,14 +71,16 @@ def test_what_the_predictor_promises_is_what_its_step_would_leave() -> None:
     dx = work.dx
     dzl, dzu = -at.zl - work.tl * dx, -at.zu + work.tu * dx
     moved = at.xl + reach.primal * dx, at.xu - reach.primal * dx
-    left = (moved[0] * (at.zl + reach.dual * dzl)).sum()
-    left += (moved[1] * (at.zu + reach.dual * dzu)).sum()
+    moves = u > 0
+    left = (moved[0] * (at.zl + reach.dual * dzl))[0, moves].sum()
+    left += (moved[1] * (at.zu + reach.dual * dzu))[0, moves].sum()
     s0, s1, q = (one[0] for one in sums)
     ap, ad = reach.primal[0], reach.dual[0]
-    assert s0 == pytest.approx(products(at)[0])
+    assert s0 == pytest.approx((at.xl * at.zl + at.xu * at.zu)[0, moves].sum())
     assert s0 + ap * s1 - ad * (s0 + s1) - ap * ad * (s1 + q) == pytest.approx(left)
     share = left / s0
-    assert centre(reach, sums, len(u))[0] == pytest.approx(s0 / (2 * len(u)) * share**3)
+    sm = s0 / (2 * moves.sum()) * share**3
+    assert centre(reach, sums, at.moving)[0] == pytest.approx(sm)
 
 
 def test_no_step_reaches_a_bound() -> None:
@@ -100,3 +102,16 @@ def test_a_column_without_room_stays_at_nothing() -> None:
         step(a, b, at, work)
     assert (at.values()[0, u == 0] == 0).all()
     np.testing.assert_allclose(at.xl[0, u == 0], 1)
+
+
+def test_columns_without_room_change_no_step() -> None:
+    a, b, c, u = small(2)
+    moves = u > 0
+    all_of_it = start(u[None], c[None]), Work.room(1, len(u))
+    moving = start(u[None, moves], c[None, moves]), Work.room(1, int(moves.sum()))
+    for _ in range(8):
+        one = step(a, b, *all_of_it)
+        other = step(a[:, moves], b, *moving)
+        assert one.primal[0] == pytest.approx(other.primal[0], rel=1e-6)
+        assert one.dual[0] == pytest.approx(other.dual[0], rel=1e-6)
+    assert products(all_of_it[0])[0] == pytest.approx(products(moving[0])[0], rel=1e-6)

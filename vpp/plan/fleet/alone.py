@@ -163,7 +163,7 @@ def _iterate(group: _Group, work: Work) -> None:
     dy = solve(frame, factors, _plus(group.r, times(frame, work.some)))
     transposed(frame, dy, work.aty)
     reach, sums = newton.predict(at, work)
-    newton.aim(at, work, newton.centre(reach, sums, work.dx.shape[1]))
+    newton.aim(at, work, newton.centre(reach, sums, at.moving))
     dy = solve(frame, factors, _plus(group.r, times(frame, work.some)))
     transposed(frame, dy, work.aty)
     reach = newton.correct(at, work)

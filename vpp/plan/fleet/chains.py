@@ -6,6 +6,7 @@ tridiagonal matrix whose links between two stores are 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,15 @@ class Chains:
         found, info = lapack.dpttrs(self.d.ravel(), -self.link.ravel()[:-1], right.ravel())
         assert info == 0
         solved: Floats = found.reshape(right.shape)
+        if len(solved) > 1 and not np.isfinite(solved).all():
+            # What is no number passes even a link of 0: no bus may spoil the next one.
+            return np.concatenate([one.solve(part) for one, part in self._each(right)])
         return solved
+
+    def _each(self, right: Floats) -> Iterator[tuple[Chains, Floats]]:
+        for bus in range(len(right)):
+            some = slice(bus, bus + 1)
+            yield Chains(d=self.d[some], link=self.link[some]), right[some]
 
     def inverse_diagonal(self) -> Floats:
         """iv, the diagonal of every B^-1, shape (B, nS, T)."""
@@ -84,4 +93,6 @@ class Chains:
         found, info = lapack.dtbtrs(band, 1.0 / self.d.ravel(), uplo="U", diag="U")
         assert info == 0
         diagonal: Floats = found.reshape(self.d.shape)
+        if len(diagonal) > 1 and not np.isfinite(diagonal).all():
+            return np.concatenate([one.inverse_diagonal() for one, _ in self._each(self.d)])
         return diagonal

@@ -106,7 +106,7 @@ class Branches:
         tree = known.tree[known.tree >= 0]
         columns = np.zeros(len(tree))
         for one in branches:
-            columns[one.place] = one.frame.block.layout.size
+            columns[one.place] = one.at.moving
         return cls(
             forest=forest,
             tree=tree,

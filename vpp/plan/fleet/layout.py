@@ -16,7 +16,6 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 
@@ -123,14 +122,3 @@ class Rows(NamedTuple):
 
     day: Floats
     """Shape (B, nD)."""
-
-
-def roomy(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The next of 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, … at or above each.
-
-    Few different layouts serve buses of any size then, at an eighth of dead columns on average.
-    """
-    above = np.maximum(counts, 1)
-    grain = 2 ** np.maximum(np.ceil(np.log2(above)).astype(np.int64) - 3, 0)
-    found: NDArray[np.int64] = -(-counts // grain) * grain
-    return found

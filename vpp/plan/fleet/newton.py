@@ -11,13 +11,14 @@ twice with one factor. Written with few divisions: il = 1/xl, iu = 1/xu, tl = zl
                 alpha_p = 1 / max(1, -min e, max f);  alpha_d = 1 / max(1, 1 + max e, 1 - min f)
                 S0 = Σ xl zl + xu zu;  S1 = Σ dx (zl - zu);  Q = Σ dx G
                 S_aff = S0 + alpha_p S1 - alpha_d (S0 + S1) - alpha_p alpha_d (S1 + Q)
-                sm = S0/(2C) (S_aff/S0)^3
+                sm = S0/(2n) (S_aff/S0)^3, n columns that move
     corrector   P = sm il + zl e (1 + e);  R = sm iu - zu f (1 - f);  h' = h - P + R
                 dx = theta (A'dy - h');  dzl = P - zl - tl dx;  dzu = R - zu + tu dx
                 alpha_p = min(1, .9995 / max(-dx il, dx iu));  alpha_d alike of z
 
 A column that cannot move (u = 0) has xl = xu = 1 in place of 0 and theta 1e-100: it stands still while its
-multipliers follow sm, so that it neither needs a branch nor disturbs the sums. `values` gives it 0 again.
+multipliers follow sm, the same for all such columns of a bus: it needs no branch, and its part of S0 is known
+and taken off, so that room for nobody changes nothing. `values` gives it 0 again.
 
 Several buses that share one step (`tied`) take the smallest of `Reach` and sum their `Sums` in between.
 """
@@ -30,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpp.model.horizon import Floats
+from vpp.plan.fleet.forest import Ints
 
 STILL = 1e-100
 """Theta of a column that cannot move."""
@@ -69,6 +71,12 @@ class Iterate:
 
     live: Floats
     """1, or `STILL` for a column that cannot move."""
+
+    moving: Floats
+    """How many columns can move, shape (B,)."""
+
+    still: Ints
+    """A column that cannot, 0 where all can; shape (B,)."""
 
     def values(self) -> Floats:
         """x, from 0 to u: a new array."""
@@ -112,10 +120,12 @@ def start(u: Floats, c: Floats) -> Iterate:
     return Iterate(
         xl=half,
         xu=half.copy(),
-        zl=FIRST_DUAL + np.maximum(c, 0.0),
-        zu=FIRST_DUAL + np.maximum(-c, 0.0),
+        zl=FIRST_DUAL + np.where(still, 0.0, np.maximum(c, 0.0)),
+        zu=FIRST_DUAL + np.where(still, 0.0, np.maximum(-c, 0.0)),
         h=c.copy(),
         live=np.where(still, STILL, 1.0),
+        moving=(~still).sum(axis=1).astype(np.float64),
+        still=still.argmax(axis=1) if u.shape[1] else np.zeros(len(u), dtype=np.int64),
     )
 
 
@@ -148,13 +158,13 @@ def predict(at: Iterate, work: Work) -> tuple[Reach, Sums]:
     return reach, sums
 
 
-def centre(reach: Reach, sums: Sums, columns: int | Floats) -> Floats:
-    """sm, what all products are drawn to, shape (B,); `columns` counts those that the sums are over."""
+def centre(reach: Reach, sums: Sums, moving: Floats) -> Floats:
+    """Sm, what all products are drawn to, shape (B,); `moving` counts the columns of the sums."""
     s0, s1, q = sums
     ap, ad = reach
     affine = s0 + ap * s1 - ad * (s0 + s1) - ap * ad * (s1 + q)
     share: Floats = np.maximum(affine / s0, 0.0)
-    found: Floats = s0 / (2 * columns) * share**3
+    found: Floats = s0 / (2 * np.maximum(moving, 1.0)) * share**3
     return found
 
 
@@ -211,8 +221,12 @@ def advance(at: Iterate, work: Work, reach: Reach) -> None:
 
 
 def products(at: Iterate) -> Floats:
-    """S0, the sum of all products, shape (B,)."""
-    return _dot(at.xl, at.zl) + _dot(at.xu, at.zu)
+    """S0, the sum of the products of all columns that move, shape (B,)."""
+    # Those that do not all have the same multipliers.
+    held = at.zl[np.arange(len(at.zl)), at.still] if at.zl.shape[1] else 0.0
+    unmoved = at.zl.shape[1] - at.moving
+    moved: Floats = _dot(at.xl, at.zl) + _dot(at.xu, at.zu) - 2.0 * unmoved * held
+    return moved
 
 
 def dual_residual(at: Iterate) -> Floats:

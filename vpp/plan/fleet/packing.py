@@ -17,13 +17,17 @@ from vpp.errors import DataError
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.blocks import NOBODY, Block, Blocks
 from vpp.plan.fleet.forest import ROOT, Forest, Ints
-from vpp.plan.fleet.layout import Counts, Layout, roomy
+from vpp.plan.fleet.grouping import grouped
+from vpp.plan.fleet.layout import Counts, Layout
 
 USUAL = 0.05
 """What the usual price of a part is scaled to."""
 
 NOTHING = 1e-9
 """A room up to this is none: what the sun gives at its rising would have multipliers that drown all others."""
+
+COLUMNS = np.array([3, 1, 1, 1, 1, 0])
+"""Columns a step of each kind in `Counts`."""
 
 
 def pack(forest: Forest, buses: Ints | None = None) -> Blocks:
@@ -41,8 +45,7 @@ def pack(forest: Forest, buses: Ints | None = None) -> Blocks:
     hung = _Hung.of(forest)
     scale = cost_scales(forest)
     load = _shifted_load(forest)
-    sizes = roomy(hung.sizes[chosen])
-    kinds, kind_of = np.unique(sizes, axis=0, return_inverse=True)
+    kinds, kind_of = grouped(hung.sizes[chosen], COLUMNS)
     return Blocks(
         forest=forest,
         blocks=tuple(
@@ -54,7 +57,7 @@ def pack(forest: Forest, buses: Ints | None = None) -> Blocks:
                     intervals=forest.peaks.least.shape[1],
                     counts=Counts(*(int(n) for n in kind)),
                 ),
-                chosen[kind_of.ravel() == number],
+                chosen[kind_of == number],
                 scale,
                 load,
             )

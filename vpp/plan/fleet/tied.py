@@ -65,7 +65,7 @@ class Sweeps(Protocol):
     """The tree of each bus, from 0, shape (n,)."""
 
     columns: Floats
-    """How many each bus has, shape (n,)."""
+    """How many of each bus the sums are over, shape (n,)."""
 
     def go(self, reach: Reach, running: Mask) -> Seen:
         """So far along the last direction, shape (n,); buses of trees that have ended may be left out."""
