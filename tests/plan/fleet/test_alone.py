@@ -113,3 +113,16 @@ def test_no_bus_is_begun_after_the_deadline(alone: Alone) -> None:
     block = pack(random_forest(3)).blocks[0]
     found = alone(block, tolerance=1e-8, deadline=Deadline(lambda: 1.0, 1.0))
     assert (found.end == End.LATE).all()
+
+
+def test_a_bus_on_which_nothing_can_move_is_done_at_once(alone: Alone) -> None:
+    forest = random_forest(1, trees=2)
+    block = pack(forest).blocks[0].take(np.array([0]))
+    zeros = {
+        name: np.zeros_like(getattr(block, name))
+        for name in ("u", "r_store", "r_bus", "r_budget", "r_peak", "r_day")
+    }
+    found = alone(replace(block, **zeros), tolerance=1e-8, deadline=NEVER)
+    assert found.end[0] == End.CONVERGED
+    assert (found.x == 0).all()
+    assert found.iterations[0] <= 1

@@ -36,6 +36,9 @@ from vpp.plan.fleet.forest import Ints
 STILL = 1e-100
 """Theta of a column that cannot move."""
 
+NOTHING = 1e-300
+"""S0 of a bus in which nothing moves."""
+
 SHORT_OF = 0.9995
 """How much of the way to the nearest bound is gone."""
 
@@ -163,7 +166,7 @@ def centre(reach: Reach, sums: Sums, moving: Floats) -> Floats:
     s0, s1, q = sums
     ap, ad = reach
     affine = s0 + ap * s1 - ad * (s0 + s1) - ap * ad * (s1 + q)
-    share: Floats = np.maximum(affine / s0, 0.0)
+    share: Floats = np.maximum(affine / np.maximum(s0, NOTHING), 0.0)
     found: Floats = s0 / (2 * np.maximum(moving, 1.0)) * share**3
     return found
 

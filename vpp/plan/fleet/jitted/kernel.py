@@ -30,6 +30,7 @@ from vpp.plan.fleet.jitted.room import (
     Y,
 )
 from vpp.plan.fleet.jitted.steps import advance, aim, begin, correct, dual_residual, predict, worth
+from vpp.plan.fleet.newton import NOTHING
 
 CONVERGED, STALLED, BROKEN = 0, 1, 2
 """`alone.End` as numbers."""
@@ -48,7 +49,7 @@ def solve_bus_alone(
 ) -> tuple[int, int]:
     """The point in `room.at[XL]` and the duals in `room.rows[Y]`; how it ended, and after how many iterations."""
     size, at, rows = n.columns, room.at, room.rows
-    begin(u, c, at)
+    moving = begin(u, c, at)
     rows[:] = 0.0
     primal = dual = 0.0
     best, since, cost, seen = np.inf, 0, 0.0, np.inf
@@ -71,12 +72,14 @@ def solve_bus_alone(
         if since >= PATIENCE:
             return STALLED, iteration
         factor_bus(n, of, b, at[THETA], room)
-        primal, dual = _direct(n, of, b, room, s0)
+        primal, dual = _direct(n, of, b, room, s0, moving)
     return STALLED, MOST_ITERATIONS
 
 
 @jit
-def _direct(n: Sizes, of: Numbers, b: int, room: Room, s0: float) -> tuple[float, float]:
+def _direct(
+    n: Sizes, of: Numbers, b: int, room: Room, s0: float, moving: float
+) -> tuple[float, float]:
     """Predictor and corrector; rows go along, columns are left to `advance`. How far it may be gone."""
     size, at, rows = n.columns, room.at, room.rows
     primal = dual = 0.0
@@ -90,7 +93,8 @@ def _direct(n: Sizes, of: Numbers, b: int, room: Room, s0: float) -> tuple[float
         else:
             reach, dual_reach, s1, q = predict(at, size)
             affine = s0 + reach * s1 - dual_reach * (s0 + s1) - reach * dual_reach * (s1 + q)
-            aim(at, size, s0 / (2 * size) * max(affine / s0, 0.0) ** 3)
+            share = max(affine / max(s0, NOTHING), 0.0)
+            aim(at, size, s0 / (2 * max(moving, 1.0)) * share**3)
     for i in range(n.rows):
         rows[Y, i] += dual * rows[DY, i]
         rows[RESIDUAL, i] *= 1.0 - primal

@@ -28,12 +28,13 @@ from vpp.plan.fleet.newton import FIRST_DUAL, SHORT_OF, STILL
 
 
 @jit
-def begin(u: Floats, c: Floats, at: Floats) -> None:
-    """The middle of every column's room, multipliers of the size of its cost."""
+def begin(u: Floats, c: Floats, at: Floats) -> float:
+    """The middle of every column's room, multipliers of the size of its cost; how many columns move."""
     size = u.size
     xl, xu, zl, zu = at[XL, :size], at[XU, :size], at[ZL, :size], at[ZU, :size]
     h, live = at[H, :size], at[LIVE, :size]
     at[ATY], at[DX], at[P], at[R] = 0.0, 0.0, 0.0, 0.0
+    moving = 0.0
     for j in range(size):
         still = u[j] <= 0.0
         half = 1.0 if still else 0.5 * u[j]
@@ -41,6 +42,8 @@ def begin(u: Floats, c: Floats, at: Floats) -> None:
         zl[j], zu[j] = FIRST_DUAL + max(c[j], 0.0), FIRST_DUAL + max(-c[j], 0.0)
         h[j] = c[j]
         live[j] = STILL if still else 1.0
+        moving += 0.0 if still else 1.0
+    return moving
 
 
 @jit
@@ -48,7 +51,7 @@ def advance(at: Floats, size: int, primal: float, dual: float) -> float:
     """Go so far along what `correct` left, and weigh the columns anew.
 
     Returns:
-        S0, the sum of all products.
+        S0, the sum of the products of columns that move.
     """
     xl, xu, zl, zu, h = at[XL, :size], at[XU, :size], at[ZL, :size], at[ZU, :size], at[H, :size]
     live, il, iu, theta = at[LIVE, :size], at[IL, :size], at[IU, :size], at[THETA, :size]
@@ -66,7 +69,7 @@ def advance(at: Floats, size: int, primal: float, dual: float) -> float:
         of_low, of_high = both * high, both * low
         weight = live[j] / (lower * of_low + upper * of_high)
         il[j], iu[j], theta[j], weighed[j] = of_low, of_high, weight, weight * price
-        s0 += low * lower + high * upper
+        s0 += live[j] * (low * lower + high * upper)
     return s0
 
 

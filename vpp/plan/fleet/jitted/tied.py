@@ -94,7 +94,7 @@ class CompiledBranches:
         )
         columns = np.zeros(len(tree))
         for one in found:
-            columns[one.kept.place] = one.n.columns
+            columns[one.kept.place] = (one.block.u > 0).sum(axis=1)
         t, slots = forest.steps, inner + len(shared)
         return cls(
             forest=forest,
