@@ -214,6 +214,16 @@ def test_a_bus_of_a_million_kw_is_not_held_to_what_a_small_one_is() -> None:
     np.testing.assert_allclose(residuals(forest, nothing)[:, 0], [0.1 / 2e6, 0.1 / 20.9], rtol=1e-6)
 
 
+def test_an_empty_level_of_a_huge_store_is_kept_as_empty_as_that_of_a_small_one() -> None:
+    forest = random_forest(5, steps=6)
+    stores = forest.stores
+    big = replace(stores, level_most=1e6 * stores.level_most)
+    forest = replace(forest, stores=big)
+    point, _ = optimum(forest)
+    lowest = repaired(forest, replace(point, out=point.out + 1e-7)).level
+    assert (lowest - forest.stores.level_least).min() >= -1e-9
+
+
 def test_a_tree_with_a_nan_fails_alone() -> None:
     forest = random_forest(6, trees=4, steps=10)
     point, duals = optimum(forest)

@@ -105,8 +105,8 @@ def _levels(
         whole_least = least + summed(soft.least[theirs], of, count)
         whole_most = most + summed(soft.most[theirs], of, count)
     whole = _stored(forest, some, into, out)
-    room = ROUNDING * (1.0 + np.abs(whole_most) + np.abs(whole_least))
-    leaves = ((whole < whole_least - room) | (whole > whole_most + room)).any(axis=1)
+    leaves = (whole < whole_least - ROUNDING * (1.0 + np.abs(whole_least))).any(axis=1)
+    leaves |= (whole > whole_most + ROUNDING * (1.0 + np.abs(whole_most))).any(axis=1)
     if leaves.any():
         which = np.flatnonzero(leaves)
         _give_way(forest, some.start + which, into, out, whole_least[which], whole_most[which])
