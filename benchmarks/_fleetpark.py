@@ -38,8 +38,8 @@ fleets:
       load:
         kind: flexible_load
         windows: [{{start: "08:00", end: "16:00"}}]
-      sun: {{kind: generator}}
-      fixed: {{kind: fixed_load}}
+      sun: {{kind: generator, forecast_as: roofs}}
+      fixed: {{kind: fixed_load, forecast_as: works}}
     points: points.csv
     resources: resources.csv
 bidding_units:

@@ -171,13 +171,15 @@ def _give_past(plant: Plant) -> None:
         "available": np.clip(np.sin(np.pi * (hour - 6) / 12), 0, None),
         "power": -(0.4 + 0.5 * np.exp(-(((hour - 10) / 3) ** 2))),
     }
+    size_kw: dict[str, float] = {}
     for one in plant.file.park.resources:
         for name in needed_series(one):
-            kw = max(one.draw_kw, one.feed_kw) * 0.7
-            values = kw * shape[name.partition(".")[0]] * rng.uniform(0.9, 1.0, steps)
-            plant.series.put_profile(
-                name, unit="kW", profile=Profile(horizon, values), known_at="interval_end", source="past"
-            )  # fmt: skip
+            size_kw[name] = size_kw.get(name, 0.0) + max(one.draw_kw, one.feed_kw)
+    for name, kw in size_kw.items():
+        values = 0.7 * kw * shape[name.partition(".")[0]] * rng.uniform(0.9, 1.0, steps)
+        plant.series.put_profile(
+            name, unit="kW", profile=Profile(horizon, values), known_at="interval_end", source="past"
+        )  # fmt: skip
     price = Horizon(horizon.start, QUARTER, steps + 2 * 96)
     plant.series.put_profile(
         inputs.reference_product(plant).price_series_id, unit="EUR/MWh",

@@ -115,6 +115,10 @@ class Profile:
     def constant(cls, horizon: Horizon, value: float) -> Profile:
         return cls(horizon, np.full(horizon.steps, float(value)))
 
+    def times(self, factor: float) -> Profile:
+        """Each value so many times as high; itself where that is once."""
+        return self if factor == 1.0 else Profile(self.horizon, self.values * factor)
+
     def at(self, moment: datetime) -> float:
         """The value of the step that `moment` falls into.
 

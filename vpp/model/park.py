@@ -39,6 +39,7 @@ from vpp.model.ids import (
 )
 from vpp.model.network import Node, Pipe
 from vpp.model.resource import Converter, Resource
+from vpp.model.resource.series import parts_of_series
 from vpp.model.tariff import TwoPartTariff
 from vpp.model.time import Interval
 
@@ -298,6 +299,14 @@ class Park:
     @cached_property
     def tariff_by_id(self) -> dict[str, TwoPartTariff]:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
+
+    @cached_property
+    def _parts_of_series(self) -> dict[ResourceId, float]:
+        return parts_of_series(self.resources)
+
+    def part_of_series(self, resource_id: ResourceId) -> float:
+        """Which part of the series that it needs is its own: 1, or its share of a cluster."""
+        return self._parts_of_series.get(resource_id, 1.0)
 
     @cached_property
     def electric(self) -> tuple[Resource, ...]:

@@ -4,6 +4,7 @@ Series by name:
 
     power.<resource>      kW net injection, quarter-hour means of loads that come by themselves
     available.<resource>  kW a generator could feed
+                          (of all together, by the name that they share, where they are `forecast_as` one)
     arriving.<resource>   kW net injection if every car took what it wants evenly in two hours
     outdoor.<place>       °C
     price.<product>       currency per MWh, published by the market
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -23,7 +25,7 @@ from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ProductId, ResourceId
 from vpp.model.market import MarketProduct
 from vpp.model.measurement import EvSession, RunPhase
-from vpp.model.park import BiddingUnit
+from vpp.model.park import BiddingUnit, Park
 from vpp.model.resource import (
     CurtailableLoad,
     EvFleet,
@@ -56,6 +58,9 @@ from vpp.trade.calendar import planning_horizon
 
 ARRIVALS_SPREAD = timedelta(hours=2)
 """A car that comes is expected to take its energy evenly over so long."""
+
+LEAST_HEARD = 0.5
+"""Of a cluster, by size: where less of it was heard its course is not known."""
 
 SUPPLY = ProductId("supply")
 """The old supply contract: all energy at the day-ahead price, until the unit trades itself."""
@@ -107,7 +112,7 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
     if interval.start < plant.started_at:
         return {}
     means = plant.means.close(interval)
-    seen: dict[str, float] = {}
+    seen, clusters = dict[str, float](), Clusters(plant.file.park)
     turned_down: set[ResourceId] = set()
     for resource in plant.file.park.resources:
         mean = means.get(resource.resource_id)
@@ -119,16 +124,40 @@ def observe(plant: Plant, interval: Interval) -> dict[str, float]:
                 # What it drew is what it was told, not what it would have drawn.
                 turned_down.add(resource.resource_id)
             case FixedLoad() | CurtailableLoad() if mean is not None:
-                seen[f"power.{resource.resource_id}"] = mean.power_kw
+                clusters.add(seen, resource, power_series(resource), mean.power_kw)
             case Generator(weather_driven=True) if (
                 mean is not None and mean.available_kw is not None
             ):
-                seen[f"available.{resource.resource_id}"] = mean.available_kw
+                clusters.add(seen, resource, available_series(resource), mean.available_kw)
             case _:
                 pass  # the other kinds do what we say, or nothing
+    clusters.fill(seen)
     plant.closed = Closed(interval=interval, means=means, turned_down=frozenset(turned_down))
     put_observed(plant.series, interval, seen)
     return seen
+
+
+@dataclass(slots=True)
+class Clusters:
+    """What members of clusters did, and how much of each cluster was heard."""
+
+    park: Park
+    heard: dict[str, float] = field(default_factory=dict)
+
+    def add(self, seen: dict[str, float], resource: Resource, name: str | None, kw: float) -> None:
+        """Count what one did to its series."""
+        if name is not None:
+            seen[name] = seen.get(name, 0.0) + kw
+            part = self.park.part_of_series(resource.resource_id)
+            self.heard[name] = self.heard.get(name, 0.0) + part
+
+    def fill(self, seen: dict[str, float]) -> None:
+        """Who was not heard did as the others of its cluster, by its size; where few were heard nothing is known."""
+        for name, heard in self.heard.items():
+            if heard < LEAST_HEARD:
+                del seen[name]
+            else:
+                seen[name] /= heard
 
 
 def _turned_down(plant: Plant, load_id: ResourceId, interval: Interval) -> bool:
@@ -269,9 +298,10 @@ def _by_resource(
     plant: Plant, forecasts: Mapping[str, Forecast], series_of: Callable[[Resource], str | None]
 ) -> dict[ResourceId, Profile]:
     """The expected course of each resource that has such a series."""
+    park = plant.file.park
     return {
-        r.resource_id: forecasts[name].expected
-        for r in plant.file.park.resources
+        r.resource_id: forecasts[name].expected.times(park.part_of_series(r.resource_id))
+        for r in park.resources
         if (name := series_of(r)) is not None
     }
 

@@ -42,6 +42,9 @@ class Generator(Common):
     weather_driven: bool = True
     """Whether what it has is a forecast series; False: `max_feed_kw` at any time."""
 
+    forecast_as: str | None = None
+    """Whose course it shares: all that name the same are measured and forecast as one (`series.py`)."""
+
     cost_per_kwh: float = 0.0
     """What a kWh fed costs (fuel, contract); below 0 where taking it is paid for."""
 

@@ -23,6 +23,9 @@ class FixedLoad(Common):
     max_draw_kw: float
     """The most it can draw; readings above are refused as implausible."""
 
+    forecast_as: str | None = None
+    """Whose course it shares: all that name the same are measured and forecast as one (`series.py`)."""
+
     def __post_init__(self) -> None:
         Common.__post_init__(self)
         require_size(self, "max_draw_kw")
@@ -51,6 +54,9 @@ class CurtailableLoad(Common):
 
     curtailable_share: float
     """Share of what it would draw that can be turned down."""
+
+    forecast_as: str | None = None
+    """Whose course it shares: all that name the same are measured and forecast as one (`series.py`)."""
 
     curtailment_cost_per_kwh: float
     """What the owner asks for one kWh not drawn."""

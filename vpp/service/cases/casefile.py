@@ -386,7 +386,9 @@ def _by_resource(
 ) -> dict[ResourceId, Profile]:
     """Powers of the resources that have such a series."""
     return {
-        r.resource_id: _profile(series, name, Quantity.POWER)
+        r.resource_id: _profile(series, name, Quantity.POWER).times(
+            series.park.part_of_series(r.resource_id)
+        )
         for r in series.park.resources
         if (name := series_of(r)) is not None
     }

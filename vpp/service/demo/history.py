@@ -12,6 +12,7 @@ import numpy as np
 from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.market import MarketProduct
 from vpp.model.measurement import MeterReading
+from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import QUARTER, Interval, local_date, local_day
 from vpp.service.inputs import ARRIVALS_SPREAD, reference_product
 from vpp.service.plant import Plant
@@ -23,10 +24,19 @@ SOURCE = "history of the park file"
 
 def give_history(plant: Plant, scenario: Scenario, now: datetime) -> None:
     """Put every series that forecasts learn from, up to what was known at `now`."""
-    profiles: dict[str, tuple[str, Profile]] = {
-        f"power.{name}": ("kW", profile) for name, profile in scenario.base_kw.items()
-    }
-    profiles |= {f"available.{name}": ("kW", p) for name, p in scenario.available_kw.items()}
+    profiles: dict[str, tuple[str, Profile]] = {}
+    known = plant.file.park.resource_by_id
+    for courses, kind, series_of in (
+        (scenario.base_kw, "power", power_series),
+        (scenario.available_kw, "available", available_series),
+    ):
+        for resource_id, profile in courses.items():
+            resource = known.get(resource_id)
+            own = None if resource is None else series_of(resource)
+            series_id = f"{kind}.{resource_id}" if own is None else own
+            if series_id in profiles:  # of a cluster: what all of them do
+                profile = Profile(profile.horizon, profile.values + profiles[series_id][1].values)
+            profiles[series_id] = ("kW", profile)
     profiles |= {name: ("degC", profile) for name, profile in scenario.outdoor_degc.items()}
     grid = scenario.day_ahead_per_mwh.horizon
     profiles |= {

@@ -21,9 +21,10 @@ def bounds_of(park: Park) -> Bounds:
     bounds: dict[str, tuple[float, float]] = {}
     for resource in park.resources:
         if (name := power_series(resource)) is not None:
-            bounds[name] = (-resource.draw_kw, resource.feed_kw)
+            low_kw, high_kw = bounds.get(name, (0.0, 0.0))
+            bounds[name] = (low_kw - resource.draw_kw, high_kw + resource.feed_kw)
         if (name := available_series(resource)) is not None:
-            bounds[name] = (0.0, resource.feed_kw)
+            bounds[name] = (0.0, bounds.get(name, (0.0, 0.0))[1] + resource.feed_kw)
     return bounds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -88,6 +89,9 @@ def _lent(
             series: r for r in plant.file.park.resources if (series := series_of(r)) is not None
         }
         if name in of:
+            size_kw: defaultdict[str, float] = defaultdict(float)
+            for resource in plant.file.park.resources:
+                size_kw[series_of(resource) or ""] += size_of(resource)
             lenders = {
                 other: r
                 for other, r in of.items()
@@ -97,8 +101,8 @@ def _lent(
                 return borrowed(
                     name,
                     [known[other] for other in lenders],
-                    size_kw=size_of(of[name]),
-                    lenders_size_kw=sum(size_of(r) for r in lenders.values()),
+                    size_kw=size_kw[name],
+                    lenders_size_kw=sum(size_kw[other] for other in lenders),
                 )
     raise why
 

@@ -240,6 +240,7 @@ def _check_limits(parts: Parts) -> None:
         if point.period_to_date_peak_kw > point.import_kw:
             what = f"{point.period_to_date_peak_kw:g} kW above import_kw {point.import_kw:g}"
             parts.fault((*path, "period_to_date_peak_kw"), what)
+    names = parts.known("resource")
     for found in parts.resources:
         behind, resource = found.point, found.resource
         name = resource.resource_id
@@ -256,6 +257,9 @@ def _check_limits(parts: Parts) -> None:
         if isinstance(resource, EvFleet) and resource.charger_kw > resource.max_draw_kw:
             what = f"{resource.charger_kw:g} kW for one car, {resource.max_draw_kw:g} kW for all"
             parts.fault((*found.path, "charger_kw"), what)
+        if (cluster := getattr(resource, "forecast_as", None)) in names:
+            what = f"{cluster} is the id of a resource, which has a course of its own"
+            parts.fault((*found.path, "forecast_as"), what)
         if isinstance(resource, InterruptibleLoad):
             _check_calls(parts, found.path, resource)
 

@@ -135,6 +135,8 @@ class FixedLoad(_AtNode):
     kind: Literal["fixed_load"]
     max_draw_kw: Positive
     """The most it can draw; readings above are refused as implausible."""
+    forecast_as: Id | None = None
+    """A name that like resources share: they are measured and forecast as one, each by its size."""
 
 
 class Storage(_AtNode):
@@ -190,6 +192,8 @@ class Generator(_AtNode):
     max_feed_kw: Positive
     weather_driven: bool = True
     """Whether what it has is a forecast series; false: `max_feed_kw` at any time."""
+    forecast_as: Id | None = None
+    """A name that like resources share: they are measured and forecast as one, each by its size."""
     cost_per_kwh: Cost = 0.0
     """What a kWh fed costs (fuel, contract)."""
     curtailment_cost_per_kwh: Size = 0.0
@@ -217,6 +221,8 @@ class CurtailableLoad(_AtNode):
     """The most it can draw; readings above are refused as implausible."""
     curtailable_share: Share
     """Share of what it would draw that can be turned down."""
+    forecast_as: Id | None = None
+    """A name that like resources share: they are measured and forecast as one, each by its size."""
     curtailment_cost_per_kwh: Size
     """What the owner asks for one kWh not drawn."""
     max_calls_per_day: Count | None = None

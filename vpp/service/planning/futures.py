@@ -111,7 +111,9 @@ def _seen(view: PlanningView, course: Mapping[str, Floats], spot_series_id: str)
     power_share = dict(view.power_share)
 
     def drawn(resource: Resource, series_of: Callable[[Resource], str | None]) -> Floats | None:
-        return course.get(series_of(resource) or "")
+        kw = course.get(series_of(resource) or "")
+        part = view.park.part_of_series(resource.resource_id)
+        return kw if kw is None or part == 1.0 else kw * part
 
     for resource in view.park.resources:
         name = resource.resource_id

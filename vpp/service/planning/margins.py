@@ -37,7 +37,7 @@ def margins(
     """
     found = []
     for place, behind in _behind(park):
-        if errors := _errors_behind(behind, errors_kw):
+        if errors := _errors_behind(park, behind, errors_kw):
             drawing, feeding = rooms_kw(added_up(errors), probability, steps, known=known)
             found.append(
                 Margin(
@@ -70,7 +70,7 @@ def with_peak_margins(
     for peak in peaks:
         point = peak.connection_point_id
         behind = [r for r in park.electric if r.connection_point_id == point]
-        if errors := _errors_behind(behind, errors_kw):
+        if errors := _errors_behind(park, behind, errors_kw):
             drawing, _ = rooms_kw(added_up(errors), probability, steps)
             margin = PeakMargin(import_kw=drawing, share=0.75 - probability / 2)
             found.append(replace(peak, margin=margin))
@@ -79,15 +79,16 @@ def with_peak_margins(
     return tuple(found)
 
 
-def _errors_behind(behind: Iterable[Resource], errors_kw: Mapping[str, Floats]) -> list[Floats]:
-    """Those of series that nobody moves, in the order of their names."""
-    names = {
-        name
-        for resource in behind
-        for of in (power_series, available_series, arriving_series)
-        if (name := of(resource)) is not None and name in errors_kw
-    }
-    return [errors_kw[name] for name in sorted(names)]
+def _errors_behind(
+    park: Park, behind: Iterable[Resource], errors_kw: Mapping[str, Floats]
+) -> list[Floats]:
+    """Those of series that nobody moves, in the order of their names; of a cluster the part that is here."""
+    parts: dict[str, float] = {}
+    for resource in behind:
+        for of in (power_series, available_series, arriving_series):
+            if (name := of(resource)) is not None and name in errors_kw:
+                parts[name] = parts.get(name, 0.0) + park.part_of_series(resource.resource_id)
+    return [errors_kw[name] * parts[name] for name in sorted(parts)]
 
 
 def _behind(park: Park) -> Iterator[tuple[Place, list[Resource]]]:
