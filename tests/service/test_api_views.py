@@ -112,6 +112,19 @@ def test_a_resource_says_of_which_network_its_power_is(plant: Plant, serving: An
     assert [r["node_id"] for r in shown] == ["hydrogen"] + [None] * (len(shown) - 1)
 
 
+def test_resources_are_read_page_by_page_each_once_and_in_order(plant: Plant, serving: Any) -> None:
+    seen, after = [], ""
+    while True:
+        page = get(plant, serving, f"/v1/resources?limit=3{after}")
+        assert len(page["resources"]) <= 3
+        seen += [one["resource_id"] for one in page["resources"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+
+    assert seen == [r.resource_id for r in plant.file.park.resources]
+
+
 def test_a_resource_nobody_hears_says_why_and_shows_no_old_number(
     empty_plant: Plant, serving: Any
 ) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from math import inf
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -144,7 +145,7 @@ class HowSolved:
     """Trees that the structured solver gave up, and HiGHS solved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Schedule:
     """Powers of every resource on one horizon, and what the optimiser knows about them.
 
@@ -291,6 +292,11 @@ class Schedule:
         """The objective, in the park's currency over the whole horizon."""
         return sum(self.cost_by_cause.values())
 
+    @cached_property
+    def row_of(self) -> dict[ResourceId, int]:
+        """Where each resource stands in `power_kw`."""
+        return {name: row for row, name in enumerate(self.resource_ids)}
+
     def announced_kw(self, horizon: Horizon) -> Rows[ResourceId]:
         """What this plan says about another horizon, by resource, NaN where it says nothing.
 
@@ -309,7 +315,7 @@ class Schedule:
         step = self.horizon.index(moment)
         if not 0 <= step < self.horizon.steps:
             return None
-        return float(self.power_kw[self.resource_ids.index(resource_id), step])
+        return float(self.power_kw[self.row_of[resource_id], step])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,12 +46,12 @@ class Moment:
 
     @property
     def power_kw(self) -> float:
-        row = self.schedule.resource_ids.index(self.resource.resource_id)
+        row = self.schedule.row_of[self.resource.resource_id]
         return float(self.schedule.power_kw[row, self.step])
 
     @property
     def powers_kw(self) -> Floats:
-        row = self.schedule.resource_ids.index(self.resource.resource_id)
+        row = self.schedule.row_of[self.resource.resource_id]
         powers: Floats = self.schedule.power_kw[row]
         return powers
 

@@ -178,7 +178,7 @@ def stored_before(of: Storage, schedule: Schedule, first: int) -> float:
     stored = schedule.stored_kwh[of.resource_id]
     if first:
         return float(stored[first - 1])
-    row = schedule.resource_ids.index(of.resource_id)
+    row = schedule.row_of[of.resource_id]
     kw, hours = float(schedule.power_kw[row][0]), schedule.horizon.step_hours
     per_kw = 1 / of.discharge_efficiency if kw > 0 else of.charge_efficiency
     return (float(stored[0]) + kw * hours * per_kw) / of.kept(hours)

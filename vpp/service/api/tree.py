@@ -262,7 +262,7 @@ def _ahead(plant: Plant, resource: Resource, now: datetime) -> ResourceAheadView
     return ResourceAheadView(
         start=schedule.horizon.start + step * schedule.horizon.step,
         step_s=schedule.horizon.step // timedelta(seconds=1),
-        power_kw=listed(schedule.power_kw[schedule.resource_ids.index(name), step:]),
+        power_kw=listed(schedule.power_kw[schedule.row_of[name], step:]),
         stored_kwh=None if stored is None else listed(stored[step:]),
         value_per_kwh=None if value is None else listed(value[step:]),
     )

@@ -207,6 +207,8 @@ class ResourceView(WireModel):
 class ResourcesView(WireModel):
     now: datetime
     resources: list[ResourceView]
+    next: str | None = None
+    """Where more stand behind the last of these: ask again with `after` it."""
 
 
 # ---------------------------------------------------------------- forecasts

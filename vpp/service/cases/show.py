@@ -153,7 +153,7 @@ def _hours(ran: Ran, schedule: Schedule) -> Table:
 
 
 def _sum(schedule: Schedule, of: list[Resource] | list[Storage] | list[Generator]) -> Floats:
-    rows = [schedule.resource_ids.index(r.resource_id) for r in of]
+    rows = [schedule.row_of[r.resource_id] for r in of]
     total: Floats = schedule.power_kw[rows].sum(axis=0)
     return total
 

@@ -142,7 +142,7 @@ def _stores(ran: Ran, schedule: Schedule) -> list[Storage]:
 
 def _draw_storages(ax: Axes, ran: Ran, schedule: Schedule) -> None:
     stores = _stores(ran, schedule)
-    rows = [schedule.resource_ids.index(r.resource_id) for r in stores]
+    rows = [schedule.row_of[r.resource_id] for r in stores]
     if len(stores) > MOST_LINES:
         total: Floats = schedule.power_kw[rows].sum(axis=0)
         _steps(ax, ran, schedule, total, label=f"{len(stores)} storages", color=MOVED)
