@@ -34,6 +34,9 @@ Mask = NDArray[np.bool_]
 GAIN = 0.9
 """The sum of products must have fallen to this share within `PATIENCE` iterations."""
 
+LEAST = 0.1
+"""Products are not drawn below this share of what the tolerance asks: rows lose by it what nobody needs."""
+
 GOING_ON = -1
 """In place of an `End`."""
 
@@ -148,6 +151,7 @@ class SolveTied:
                     Sums(*(state.total(each) for each in sums)),
                     state.columns,
                 )
+                sm = np.maximum(sm, LEAST * tolerance * state.size / (2.0 * state.columns))
                 found = sweeps.corrected(sm[tree], (self.correct & state.falling)[tree])
                 reach = Reach(*(state.least(each) for each in found))
                 state.iterations += state.running
@@ -165,6 +169,9 @@ class _State:
     """An `End`, or `GOING_ON`."""
 
     iterations: Ints
+    size: Floats
+    """1 + |cost|."""
+
     best: Floats
     """The least sum of products that counted as progress."""
 
@@ -181,6 +188,7 @@ class _State:
             columns=np.bincount(sweeps.tree, sweeps.columns, trees).astype(np.float64),
             end=np.full(trees, GOING_ON, dtype=np.int64),
             iterations=np.zeros(trees, dtype=np.int64),
+            size=np.ones(trees),
             best=np.full(trees, np.inf),
             since=np.zeros(trees, dtype=np.int64),
             lacking=np.full((3, trees), np.inf),
@@ -216,7 +224,8 @@ class _State:
         cost, bound, left = (self.total(each) for each in (seen.cost, seen.bound, seen.left))
         lack, lack_dual = self.most(seen.lack), self.most(seen.lack_dual)
         self.lacking = np.stack([self.most(seen.lack_bus), *self.lacking[:2]])
-        margin = tolerance * (1.0 + np.abs(cost))
+        self.size = 1.0 + np.abs(cost)
+        margin = tolerance * self.size
         done = (left < 10.0 * margin) & (cost - bound < margin)
         done &= (lack < EXACT) & (lack_dual < EXACT)
         gained = left < GAIN * self.best

@@ -209,14 +209,27 @@ def _spread(n: Sizes, of: Numbers, b: int, q: int, room: Room, cross: Cross, int
 @jit
 def _divide(s: Floats, v: Floats, span: int) -> None:
     """V = U'^-1 v, row k of which is 0 from column k + span on."""
-    size = len(s)
-    for k in range(size):
-        end = min(k + span, v.shape[1])
-        row = v[k, :end]
-        for j in range(row.size):
-            row[j] *= s[k, k]
-        for later in range(k + 1, size):
-            dense.less(v[later, :end], s[k, later], row)
+    size, four = len(s), 4
+    for k in range(0, size, four):
+        stop = min(k + four, size)
+        end = min(stop - 1 + span, v.shape[1])
+        for one in range(k, stop):
+            row = v[one, :end]
+            for j in range(row.size):
+                row[j] *= s[one, one]
+            for later in range(one + 1, stop):
+                dense.less(v[later, :end], s[one, later], row)
+        if stop - k < four:
+            break
+        # Four rows at a time go through the later ones: those pass through the cache a quarter as often.
+        for later in range(stop, size):
+            dense.less_four(
+                v[later, :end],
+                *(s[k, later], v[k]),
+                *(s[k + 1, later], v[k + 1]),
+                *(s[k + 2, later], v[k + 2]),
+                *(s[k + 3, later], v[k + 3]),
+            )
 
 
 @jit
@@ -229,7 +242,18 @@ def _divide_one(s: Floats, m: Floats) -> None:
 @jit
 def _less_square(v: Floats, into: Floats, span: int) -> None:
     """The upper triangle less v'v."""
-    for k in range(len(v)):
+    whole = len(v) // 4 * 4
+    for k in range(0, whole, 4):
+        end = min(k + 3 + span, len(into))
+        for i in range(end):
+            dense.less_four(
+                into[i, i:end],
+                *(v[k, i], v[k, i:]),
+                *(v[k + 1, i], v[k + 1, i:]),
+                *(v[k + 2, i], v[k + 2, i:]),
+                *(v[k + 3, i], v[k + 3, i:]),
+            )
+    for k in range(whole, len(v)):
         end = min(k + span, len(into))
         for i in range(end):
             dense.less(into[i, i:end], v[k, i], v[k, i:end])

@@ -23,7 +23,7 @@ def factor(s: Floats) -> None:
         _panel(s, k, k + 4)
         for i in range(k + 4, n):
             at = i // 8 * 8
-            _less_four(
+            less_four(
                 s[i, at:],
                 *(s[k, i], s[k, at:]),
                 *(s[k + 1, i], s[k + 1, at:]),
@@ -68,7 +68,7 @@ def less(row: Floats, factor: float, other: Floats) -> None:
 
 
 @jit
-def _less_four(
+def less_four(
     row: Floats,
     f0: float,
     u0: Floats,
