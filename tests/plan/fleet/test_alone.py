@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from tests.plan.fleet.packed import crowded
 from vpp.model.schedule import Unsolved
-from vpp.plan.fleet.alone import End
+from vpp.plan.fleet.alone import End, solve_alone
 from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.certify import Certificate, certify
 from vpp.plan.fleet.forest import Forest
@@ -20,6 +22,9 @@ from vpp.plan.fleet.kernels import Alone
 from vpp.plan.fleet.packing import pack
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
+from vpp.plan.parts import ALONE
+from vpp.service.solving.child import Threads
+from vpp.service.solving.kernels import loaded
 
 NEVER = Deadline(lambda: 0.0, 1e6)
 
@@ -126,3 +131,24 @@ def test_a_bus_on_which_nothing_can_move_is_done_at_once(alone: Alone) -> None:
     assert found.end[0] == End.CONVERGED
     assert (found.x == 0).all()
     assert found.iterations[0] <= 1
+
+
+def test_two_workers_find_what_one_does_to_the_last_digit(compiled_folder: Path) -> None:
+    block = pack(forest_of(make_case("A", 160, seed=2))).blocks[0]
+    with ThreadPoolExecutor(2) as pool:
+        two = loaded(compiled_folder, Threads(pool, 2)).alone
+        together = two(block, tolerance=1e-8, deadline=NEVER)
+    one = loaded(compiled_folder, ALONE).alone(block, tolerance=1e-8, deadline=NEVER)
+    assert len(block.bus) > 2
+    assert (together.x == one.x).all()
+    assert (together.y.bus == one.y.bus).all()
+    assert (together.iterations == one.iterations).all()
+
+
+def test_compiled_kernels_stop_where_numpy_does(compiled_folder: Path) -> None:
+    block = pack(forest_of(make_case("A", 160, seed=2))).blocks[0]
+    compiled = loaded(compiled_folder, ALONE).alone(block, tolerance=1e-8, deadline=NEVER)
+    plain = solve_alone(block, tolerance=1e-8, deadline=NEVER)
+    assert (abs(compiled.iterations - plain.iterations) <= 1).all()
+    cost = (block.c * compiled.x).sum(axis=1)
+    assert cost == pytest.approx((block.c * plain.x).sum(axis=1), rel=1e-6)

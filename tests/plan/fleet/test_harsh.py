@@ -10,7 +10,7 @@ import pytest
 from benchmarks._forests import harsh_forest, random_forest
 from benchmarks.fleet_harsh import judged, tried
 from vpp.plan.fleet.forest import Failed, Forest, Infeasible, Solved
-from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.kernels import NUMPY, Structured
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.lp import Deadline
 
@@ -30,8 +30,10 @@ def kinds(seed: int) -> Forest:
 
 
 @pytest.mark.parametrize(("make", "count"), [(short, 24), (tied, 12), (kinds, 18)])
-def test_no_harsh_forest_is_wrong_or_unnoticed(make: Callable[[int], Forest], count: int) -> None:
-    found = tried("", count, make)
+def test_no_harsh_forest_is_wrong_or_unnoticed(
+    kernels: Structured, make: Callable[[int], Forest], count: int
+) -> None:
+    found = tried("", count, make, kernels)
     assert found.wrong == []
     assert found.right + found.named == count
     assert max(found.gaps) <= 1e-6

@@ -9,7 +9,7 @@ from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.forest import Solved
-from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.kernels import Structured
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -18,9 +18,9 @@ NEVER = Deadline(lambda: 0.0, 1e6)
 
 
 @pytest.mark.parametrize("seed", [100, 101])
-def test_random_buses_are_solved_without_any_fallback(seed: int) -> None:
+def test_random_buses_are_solved_without_any_fallback(kernels: Structured, seed: int) -> None:
     forest = random_forest(seed, trees=10)
-    found = solve_forest(forest, kernels=NUMPY, deadline=NEVER)
+    found = solve_forest(forest, kernels=kernels, deadline=NEVER)
     answer = by_highs(forest, NEVER)
     assert isinstance(found, Solved)
     assert not isinstance(answer, Unsolved)
@@ -28,11 +28,13 @@ def test_random_buses_are_solved_without_any_fallback(seed: int) -> None:
     assert found.fallbacks == ()
     assert found.cost == pytest.approx(whole.programme.cost @ whole.columns(answer[0]), rel=1e-6)
     assert found.bound <= found.cost
-    assert found.method == "structured (numpy)"
+    assert found.method == f"structured ({kernels.name})"
 
 
-def test_a_park_of_enterprises_is_proven_to_a_millionth_in_some_twenty_iterations() -> None:
-    found = solve_forest(forest_of(make_case("A", 60, seed=3)), kernels=NUMPY, deadline=NEVER)
+def test_a_park_of_enterprises_is_proven_to_a_millionth_in_some_twenty_iterations(
+    kernels: Structured,
+) -> None:
+    found = solve_forest(forest_of(make_case("A", 60, seed=3)), kernels=kernels, deadline=NEVER)
     assert isinstance(found, Solved)
     assert found.cost - found.bound < 1e-6 * found.cost
     assert 10 < found.iterations < 30
