@@ -27,7 +27,7 @@ from vpp.plan.lp import Deadline
 
 BATTERIES = {"A": 10_000, "AC": 1000}
 SMALL = {"A": 200, "AC": 60}
-BUS = 3
+BUS = 1
 MORE = 1.2
 ROUNDS = 5
 MOST_S = 0.1
