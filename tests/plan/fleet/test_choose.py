@@ -13,6 +13,7 @@ from tests.plan.conftest import Lab
 from vpp.model.schedule import Optimal, Schedule
 from vpp.plan.compile import build
 from vpp.plan.fleet.choose import LEAST_COLUMNS, Chooser
+from vpp.plan.fleet.fit import Fitted, NoFit, fit
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels
@@ -122,6 +123,28 @@ def test_trees_that_kernels_get_wrong_go_to_highs_and_are_counted(lab: Lab, valu
     )
 
 
+@pytest.mark.parametrize("what", ["values", "prices"])
+def test_an_answer_that_is_read_wrongly_is_noticed_and_left_to_highs(
+    lab: Lab, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Levels with the wrong sign break rows; prices of another bus prove too little."""
+
+    def wrongly(*asked: Any) -> Fitted | NoFit:
+        found = fit(*asked)
+        assert isinstance(found, Fitted)
+        if what == "values":
+            return replace(found, values=replace(found.values, sign=-found.values.sign))
+        hanging = replace(found.hanging, bus=found.hanging.bus[::-1].copy())
+        return replace(found, hanging=hanging)
+
+    problem = asked(lab, lab.battery("one"), lab.pv(point="cp-b", max_feed_kw=0.0))
+    right = planned(problem)
+    monkeypatch.setattr("vpp.plan.fleet.choose.fit", wrongly)
+    schedule = planned(problem)
+    assert schedule.how.fallbacks > 0
+    assert schedule.cost == pytest.approx(right.cost, rel=1e-5)
+
+
 def test_trees_in_which_nothing_has_changed_are_not_solved_again(lab: Lab) -> None:
     programme, _ = two_points(lab)
     kernels = Watched([])
@@ -176,6 +199,7 @@ def test_negative_prices_need_no_decisions_where_the_structured_solver_goes_one_
         assert not violations(schedule, view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
         costs.append(schedule.cost)
     assert programme.ways.size
+    assert schedule.how.why == "every tree fits"
     assert costs[1] == pytest.approx(costs[0], rel=1e-5, abs=1e-5)
 
 

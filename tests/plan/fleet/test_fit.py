@@ -7,11 +7,13 @@ from datetime import time
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.plan.conftest import Lab
 from tests.plan.independent import electric
 from tests.plan.independent.parks import random_park
+from vpp.model.ids import ConnectionPointId
 from vpp.model.resource import Resource, Storage
 from vpp.model.time import QUARTER
 from vpp.plan.compile import build
@@ -21,7 +23,7 @@ from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
-from vpp.plan.terms import EnergyPrice, Term
+from vpp.plan.terms import Cap, EnergyPrice, PeakCharge, PeakMargin, Term
 from vpp.plan.view import PlanningView
 
 MOST_OFF = 1e-7
@@ -84,6 +86,16 @@ def day(lab: Lab, *resources: Resource, **said: Any) -> PlanningView:
         lab.reading(one.resource_id, **soc) for one, soc in zip(resources, said_soc, strict=True)
     ]
     return lab.view(*resources, price=[0.1, 0.1, 0.5, 0.5, 0.2, 0.2], readings=readings, **said)
+
+
+def cap(view: PlanningView, place: str, *also: str) -> Cap:
+    return Cap(
+        place=ConnectionPointId(place),
+        also=tuple(ConnectionPointId(one) for one in also),
+        import_kw=np.full(view.horizon.steps, 20.0),
+        excess_per_kwh=5.0,
+        reason="test",
+    )
 
 
 def quick_run(lab: Lab) -> Resource:
@@ -165,3 +177,46 @@ def test_bounds_that_are_held_are_held_in_the_forest(lab: Lab) -> None:
     found = fit(programme, programme.lower, upper)
     assert isinstance(found, Fitted)
     assert answered(found).cost.sum() == pytest.approx(0.0)
+
+
+def test_limits_whose_points_cross_are_no_forest(lab: Lab) -> None:
+    """One cap over a and b, one over b and c: neither stands below the other."""
+    points = ["cp-a", "cp-b", "cp-c"]
+    view = day(lab, *(lab.battery(f"bat-{at}", point=at) for at in points), points=points)
+    caps = (cap(view, "cp-a", "cp-b"), cap(view, "cp-b", "cp-c"))
+    programme = compiled((view, tariff(view, *caps)))
+    found = fit(programme, programme.lower, programme.upper)
+    assert isinstance(found, NoFit)
+    assert "cap" in found.words
+
+
+def test_a_cap_over_two_points_is_a_bus_above_them(lab: Lab) -> None:
+    """20 kW for both, for two hours at 0.10: 40 kWh are bought, and 140 sold at 0.49."""
+    points = ["cp-a", "cp-b"]
+    view = day(lab, *(lab.battery(f"bat-{at}", point=at) for at in points), points=points)
+    programme = compiled((view, tariff(view, cap(view, *points))))
+    found = fitted(programme)
+    assert found.forest.buses.parent.tolist() == [2, 2, -1]
+    agrees(programme, found)
+    assert answered(found).cost.sum() == pytest.approx(40 * 0.10 - 140 * 0.49)
+
+
+def test_a_margin_below_a_paid_peak_is_a_second_peak_and_costs_what_it_did(lab: Lab) -> None:
+    """Above 30 kW a kW costs 5, the 10 kW below it half of that: 45 kW of load cost 15·5 + 10·2.5."""
+    steps = 6
+    view = lab.view(lab.load(), price=[0.0] * steps, base_kw={"load": [-45.0] * steps}, readings=[])
+    margin = PeakMargin(import_kw=np.full(steps, 10.0), share=0.5)
+    peak = PeakCharge(
+        connection_point_id=view.park.connection_points[0].connection_point_id,
+        first_step=0,
+        last_step=steps,
+        price_per_kw=5.0,
+        free_kw=30.0,
+        margin=margin,
+    )
+    programme = compiled((view, tariff(view, peak)))
+    found = fitted(programme)
+    assert len(found.forest.peaks.bus) == 2
+    agrees(programme, found)
+    energy = float(programme.cost[programme.fleet.points.imports[0]].sum()) * 45
+    assert answered(found).cost.sum() == pytest.approx(15 * 5 + 10 * 2.5 + energy)

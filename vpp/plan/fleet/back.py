@@ -1,8 +1,8 @@
 """The answer of a forest in the columns and rows of the programme it was fitted to, and whether it is one.
 
 Values: what stores, budgets and parts do is copied; what follows from it is worked out anew, so that every
-row is kept to rounding: both ways at once of a store are netted where little goes both ways, import or
-export follows from the balance, short or long from the market's, slacks fill their rows, cheapest first.
+row is kept to rounding: levels follow from what goes in and out, import or export from the balance, short or
+long from the market's, slacks fill their rows, cheapest first.
 
 Prices: balances, chains, budgets and peaks have those of the forest's rows; a limit or a wish that became
 stairs is worth what the stairs say. They are kept within what their slacks allow.
@@ -22,9 +22,6 @@ from vpp.plan.fleet.fit import Fitted
 from vpp.plan.fleet.fitting.ledger import Bools, Role, summed
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.programme import Ints
-
-LITTLE = 1e-3
-"""Share of its power that may go both ways at once of a store and is netted all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +61,7 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
         shown = (columns >= 0) & ledger.free[columns]
         x[columns[shown]] = what[shown]
 
-    into, out = _netted(fitted, point.into, point.out)
+    into, out = point.into, point.out
     put(chains.into[stores], into)
     put(chains.out[stores], out)
     level = values.sign[stores, None] * _levels(fitted, into, out)
@@ -84,17 +81,6 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
     way, fills, _ = ledger.programme.ways
     x[way] = np.where(x[fills] > 0, 1.0, 0.0)
     return x
-
-
-def _netted(fitted: Fitted, into: Floats, out: Floats) -> tuple[Floats, Floats]:
-    """What goes in and out, with as much less of both as leaves the level alone, where that is little."""
-    stores = fitted.hanging.forest.stores
-    gain, loss = stores.gain[:, None], stores.loss[:, None]
-    both = np.minimum(gain * into, loss * out)
-    little = LITTLE * np.minimum(gain * stores.into_most, loss * stores.out_most)
-    both = np.where(both <= little, both, 0.0)
-    into, out = into - both / gain, out - both / loss
-    return np.clip(into, 0.0, stores.into_most), np.clip(out, 0.0, stores.out_most)
 
 
 def _levels(fitted: Fitted, into: Floats, out: Floats) -> Floats:
