@@ -23,8 +23,8 @@ from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
-from vpp.plan.terms import Cap, EnergyPrice, PeakCharge, PeakMargin, Term
-from vpp.plan.view import PlanningView
+from vpp.plan.terms import Cap, EnergyPrice, PeakCharge, Term
+from vpp.plan.view import PeakMargin, PlanningView
 
 MOST_OFF = 1e-7
 LP_KINDS = (
