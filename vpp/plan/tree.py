@@ -138,9 +138,11 @@ def node_limits(b: Builder) -> Iterator[NodeLimit]:
         )
 
     yield from (standing("connection point", p.connection_point_id, p.limits, [p]) for p in points)
+    owned: dict[str, list[ConnectionPoint]] = {e.enterprise_id: [] for e in park.enterprises}
+    for p in points:
+        owned[p.enterprise_id].append(p)
     for e in park.enterprises:
-        mine = [p for p in points if p.enterprise_id == e.enterprise_id]
-        yield standing("enterprise", e.enterprise_id, e.limits, mine)
+        yield standing("enterprise", e.enterprise_id, e.limits, owned[e.enterprise_id])
     for f in park.feeders:
         fed = [p for p in points if p.feeder_id == f.feeder_id]
         yield standing("feeder", f.feeder_id, f.limits, fed)
