@@ -10,10 +10,11 @@ import pytest
 
 from benchmarks._forests import harsh_forest, random_forest
 from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.certify import certify
 from vpp.plan.fleet.forest import Duals, Failed, Forest, Infeasible, Ints, Point, Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.pick import Mask, pick
-from vpp.plan.fleet.solve import solve_forest
+from vpp.plan.fleet.solve import solve_forest, too_much_together
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
 
@@ -237,3 +238,19 @@ def test_a_tree_that_is_far_off_is_tried_once_more_with_less_asked_of_it() -> No
     answer = solved(FOREST, broken_at_first)
     assert answer.fallbacks == ()
     assert asked == [4, 1]
+
+
+def test_gaps_that_are_too_much_together_are_made_smaller_by_the_kernels() -> None:
+    """A hundred is paid by one tree and earned by another: each may be off by 1e-4 alone, both by 1e-6."""
+    forest = random_forest(6, trees=2, steps=10)
+    found = certify(forest, *optimum(forest))
+    opposite = replace(found, cost=np.array([100.0, -100.0]), bound=np.array([100 - 9e-5, -100.0]))
+    np.testing.assert_array_equal(too_much_together(opposite, 1e-6), [True, False])
+    alike = replace(opposite, cost=np.array([100.0, 20.0]), bound=np.array([100 - 9e-5, 20.0]))
+    np.testing.assert_array_equal(too_much_together(alike, 1e-6), [False, False])
+
+
+def optimum(forest: Forest) -> tuple[Point, Duals]:
+    found = by_highs(forest, NEVER)
+    assert not isinstance(found, Unsolved)
+    return found

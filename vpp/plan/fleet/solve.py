@@ -165,13 +165,13 @@ def _proven(
 ) -> _Proven | Infeasible | Failed:
     """What is not proven solved again: by the kernels to another tolerance, then by HiGHS."""
     failed = ~found.holds(tolerance)
-    near = failed & found.holds(NEAR * tolerance)
+    near = (failed & found.holds(NEAR * tolerance)) | too_much_together(found, tolerance)
     for which, share in ((near, OF_THE_KERNELS / NEAR), (failed & ~near, LOOSE)):
         if which.any():
             trees = pick(forest, buses=which[forest.trees().of])
             again = _by_kernels(trees.forest, kernels, share, tolerance, deadline)
             if not isinstance(again, Infeasible):
-                found = found.joined(trees, which, again[0])
+                found = _with_better(forest, found, trees, which, again[0], tolerance)
     failed = ~found.holds(tolerance)
     if failed.any():
         trees = pick(forest, buses=failed[forest.trees().of])
@@ -180,6 +180,31 @@ def _proven(
             return theirs
         found = found.joined(trees, failed, theirs)
     return _Proven(found, failed)
+
+
+def _with_better(
+    forest: Forest,
+    found: Certificate,
+    trees: Picked,
+    which: Mask,
+    again: Certificate,
+    tolerance: float,
+) -> Certificate:
+    """With the second answer of some trees, but for those whose first one holds and whose second does not."""
+    better = again.holds(tolerance) | ~found.holds(tolerance)[which]
+    small = pick(trees.forest, buses=better[trees.forest.trees().of])
+    theirs = np.zeros(len(which), dtype=bool)
+    theirs[which] = better
+    picked = pick(forest, buses=theirs[forest.trees().of])
+    return found.joined(picked, theirs, again.of(small, better))
+
+
+def too_much_together(found: Certificate, tolerance: float) -> Mask:
+    """Trees with more than their share of a gap that is too large for all costs together: some earn."""
+    gap = found.cost - found.bound
+    allowed = tolerance * (1.0 + abs(float(found.cost.sum())))
+    above: Mask = found.holds(tolerance) & (gap.sum() > allowed) & (gap > allowed / len(gap))
+    return above
 
 
 def _by_highs(
