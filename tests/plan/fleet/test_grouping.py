@@ -25,7 +25,7 @@ def test_every_bus_has_room_in_its_group_and_no_group_has_much_to_spare() -> Non
 
 
 def test_few_buses_that_are_nearly_alike_join() -> None:
-    sizes = np.array([[20, 10], [18, 10], [17, 9], [1, 1]])
+    sizes = np.array([[20, 10], [16, 8], [17, 9], [1, 1]])
     room, group = grouped(sizes, np.array([3, 1]))
     assert group.tolist() == [0, 0, 0, 1]
     np.testing.assert_array_equal(room, [[20, 10], [1, 1]])
@@ -39,3 +39,9 @@ def test_many_buses_that_are_alike_keep_to_themselves() -> None:
     room, group = grouped(sizes, np.array([3]))
     assert len(room) == 2
     assert len(np.unique(group)) == 2
+
+
+def test_one_bus_does_not_widen_many() -> None:
+    room, group = grouped(np.repeat([[20], [16]], [1, ENOUGH], axis=0), np.array([3]))
+    assert len(room) == 2
+    assert group[0] != group[1]

@@ -10,6 +10,7 @@ from vpp.model.horizon import Floats
 from vpp.plan.fleet.newton import (
     Iterate,
     Reach,
+    Sums,
     Work,
     advance,
     aim,
@@ -115,3 +116,9 @@ def test_columns_without_room_change_no_step() -> None:
         assert one.primal[0] == pytest.approx(other.primal[0], rel=1e-6)
         assert one.dual[0] == pytest.approx(other.dual[0], rel=1e-6)
     assert products(all_of_it[0])[0] == pytest.approx(products(moving[0])[0], rel=1e-6)
+
+
+def test_where_nothing_moves_nothing_is_drawn_anywhere() -> None:
+    none = np.zeros(1)
+    sm = centre(Reach(none + 1, none + 1), Sums(none, none, none - 1e-90), none)
+    assert sm[0] == 0

@@ -11,7 +11,7 @@ twice with one factor. Written with few divisions: il = 1/xl, iu = 1/xu, tl = zl
                 alpha_p = 1 / max(1, -min e, max f);  alpha_d = 1 / max(1, 1 + max e, 1 - min f)
                 S0 = Σ xl zl + xu zu;  S1 = Σ dx (zl - zu);  Q = Σ dx G
                 S_aff = S0 + alpha_p S1 - alpha_d (S0 + S1) - alpha_p alpha_d (S1 + Q)
-                sm = S0/(2n) (S_aff/S0)^3, n columns that move
+                sm = S0/(2n) min(1, S_aff/S0)^3, n columns that move
     corrector   P = sm il + zl e (1 + e);  R = sm iu - zu f (1 - f);  h' = h - P + R
                 dx = theta (A'dy - h');  dzl = P - zl - tl dx;  dzu = R - zu + tu dx
                 alpha_p = min(1, .9995 / max(-dx il, dx iu));  alpha_d alike of z
@@ -166,7 +166,7 @@ def centre(reach: Reach, sums: Sums, moving: Floats) -> Floats:
     s0, s1, q = sums
     ap, ad = reach
     affine = s0 + ap * s1 - ad * (s0 + s1) - ap * ad * (s1 + q)
-    share: Floats = np.maximum(affine / np.maximum(s0, NOTHING), 0.0)
+    share: Floats = np.clip(affine / np.maximum(s0, NOTHING), 0.0, 1.0)
     found: Floats = s0 / (2 * np.maximum(moving, 1.0)) * share**3
     return found
 
@@ -228,7 +228,7 @@ def products(at: Iterate) -> Floats:
     # Those that do not all have the same multipliers.
     held = at.zl[np.arange(len(at.zl)), at.still] if at.zl.shape[1] else 0.0
     unmoved = at.zl.shape[1] - at.moving
-    moved: Floats = _dot(at.xl, at.zl) + _dot(at.xu, at.zu) - 2.0 * unmoved * held
+    moved: Floats = np.maximum(_dot(at.xl, at.zl) + _dot(at.xu, at.zu) - 2.0 * unmoved * held, 0.0)
     return moved
 
 
