@@ -66,7 +66,7 @@ KINDS = (
 TERMS = get_args(Term)
 NOT_PLANNED = {
     *("max_age_s", "response_delay_s", "unit"),
-    "panels",  # for forecasts: how they stand
+    *("panels", "forecast_as"),  # for forecasts: how they stand, and with whom
     "cop_outdoor_degc",  # only shifts another number
     *("run_days", "operating_days"),  # local days are `test_clock_changes`
 }

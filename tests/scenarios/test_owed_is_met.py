@@ -1,4 +1,4 @@
-"""The demo park owes energy each quarter-hour, and its largest battery dies in the middle of one.
+"""The demo park owes energy each quarter-hour, and a battery that feeds dies in the middle of one.
 
 A night in lockstep, a control cycle each minute; the whole day, with devices failing at random, is a benchmark
 (`benchmarks/_field_tracking.py`).
@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 LEAD = timedelta(hours=2)
 DIES = timedelta(hours=2, minutes=52)
 DEAD = timedelta(minutes=30)
-DEAD_BATTERY = ResourceId("steel-battery")
+DEAD_BATTERY = ResourceId("metal-battery")
 
 
 @pytest.fixture(scope="module")

@@ -221,6 +221,7 @@ class _Plain(pickle.Unpickler):
             "datetime.timedelta",
             "datetime.timezone",
             "datetime.date",
+            "vpp.model.rows.Rows",
             "numpy.ndarray",
             "numpy.dtype",
             "numpy._core.multiarray._reconstruct",
@@ -233,7 +234,7 @@ class _Plain(pickle.Unpickler):
         ours = module.startswith("vpp.model.") and "." not in name
         if ours or f"{module}.{name}" in self.ALLOWED:
             found = super().find_class(module, name)
-            if not ours or (isinstance(found, type) and is_dataclass(found)):
+            if f"{module}.{name}" in self.ALLOWED or (isinstance(found, type) and is_dataclass(found)):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a plan")
 
