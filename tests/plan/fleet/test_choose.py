@@ -12,11 +12,12 @@ import pytest
 from tests.plan.conftest import Lab
 from vpp.model.schedule import Optimal, Schedule
 from vpp.plan.compile import build
+from vpp.plan.fleet.back import Back, back
 from vpp.plan.fleet.choose import LEAST_COLUMNS, Chooser
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
-from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
+from vpp.plan.fleet.forest import Duals, Forest, Ints, Point, Solved
 from vpp.plan.fleet.kernels import NUMPY
-from vpp.plan.fleet.solve import Kernels
+from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.parts import ALONE
 from vpp.plan.problem import Method, Problem
@@ -57,6 +58,23 @@ class Broken:
         for one in (point.into, point.out, point.part, duals.bus, duals.store):
             one[:] = self.value
         return np.ones(len(forest.trees().roots), dtype=np.int64)
+
+
+@dataclass
+class BrokenAtFirst:
+    """The kernels in numpy, which say of every first tree that they are done where they are not."""
+
+    broken: bool = True
+    name: str = "broken"
+
+    def solve(
+        self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
+    ) -> Ints:
+        done = NUMPY.solve(forest, point, duals, tolerance=tolerance, deadline=deadline)
+        if self.broken:
+            for one in (point.into, point.part, duals.bus, duals.store):
+                one[0] = np.nan
+        return done
 
 
 def two_points(lab: Lab) -> tuple[Programme, Problem]:
@@ -163,6 +181,54 @@ def test_trees_in_which_nothing_has_changed_are_not_solved_again(lab: Lab) -> No
     assert (again.x[one] == first.x[one]).all()
     assert chooser.solve(kept, deadline(), ALONE) is not None
     assert kernels.buses == [2, 1]
+
+
+def test_a_tree_that_was_given_up_stays_counted_while_its_answer_is_kept(lab: Lab) -> None:
+    programme, _ = two_points(lab)
+    kernels = BrokenAtFirst()
+    chooser = Chooser(programme, Method.STRUCTURED, kernels)
+    first = chooser.solve({}, deadline(), ALONE)
+    assert isinstance(first, LpSolution)
+    assert first.how.fallbacks == 1
+    kernels.broken = False
+    kept = {int(programme.fleet.storages.discharge[1, 2]): 0.0}
+    again = chooser.solve(kept, deadline(), ALONE)
+    assert isinstance(again, LpSolution)
+    one = programme.fleet.storages.charge[0]
+    assert (again.x[one] == first.x[one]).all()
+    assert again.how.fallbacks == 1
+    # A change where it was given up asks for it anew, and then the kernels hold.
+    kept |= {int(programme.fleet.storages.discharge[0, 2]): 0.0}
+    last = chooser.solve(kept, deadline(), ALONE)
+    assert isinstance(last, LpSolution)
+    assert last.how.fallbacks == 0
+
+
+@pytest.mark.parametrize("short", [100.0, np.inf])
+def test_what_another_tree_lacks_hides_no_gap_of_one_that_was_decided(
+    lab: Lab, short: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One tree is proven to 1.0 by what was decided; the other is not proven, and HiGHS has it."""
+    programme, _ = two_points(lab)
+
+    def decided(*asked: Any, **said: Any) -> Solved:
+        answer = solve_forest(*asked, **said)
+        assert isinstance(answer, Solved)
+        return replace(answer, bound=answer.cost - 1.0, decided=(0,))
+
+    def read(found: Fitted, answer: Solved) -> Back:
+        came = back(found, answer)
+        first, second = found.of_roots([0]), found.of_roots([1])
+        came.bound[first] = came.cost[first] - 2.0
+        came.bound[second] = came.cost[second] - short
+        return came
+
+    monkeypatch.setattr("vpp.plan.fleet.choose.solve_forest", decided)
+    monkeypatch.setattr("vpp.plan.fleet.choose.back", read)
+    answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert answer.how.fallbacks == 1
+    assert answer.cost - answer.bound == pytest.approx(1.0)
 
 
 def test_a_bound_stands_below_the_cost_and_is_the_gap_that_is_told(lab: Lab) -> None:

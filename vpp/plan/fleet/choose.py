@@ -25,6 +25,7 @@ from vpp.model.horizon import Floats
 from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.fleet.back import back
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
+from vpp.plan.fleet.fitting.ledger import Bools
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
@@ -63,9 +64,11 @@ class _Known:
     lost: Floats
     """Cost of each tree less its bound, shape (trees,)."""
 
+    left_to_highs: Bools
+    """Which trees the structured solver gave up and has from HiGHS, shape (trees,)."""
+
     residual: float
     iterations: int
-    fallbacks: int
     method: str
     why: str
 
@@ -88,6 +91,7 @@ class _Known:
             row_marginals=np.where(here, more.row_marginals, self.row_marginals),
             column_marginals=np.where(there, more.column_marginals, self.column_marginals),
             lost=np.concatenate([self.lost, more.lost]),
+            left_to_highs=np.concatenate([self.left_to_highs, more.left_to_highs]),
             residual=max(self.residual, more.residual),
             iterations=max(self.iterations, more.iterations),
         )
@@ -137,14 +141,15 @@ class Chooser:
         found = fit(self.programme, lower, upper, asked)
         more = _solved(found, self.kernels, deadline, workers)
         if isinstance(more, str):
+            gave_up = _gave_up(found)
             if known is None:
                 begun = begin_lp(self.programme, fixed, deadline, workers)
-                return _told(begun.answer(), HowSolved(why=more, fallbacks=_gave_up(found)))
-            known = replace(known, fallbacks=known.fallbacks + _gave_up(found))
+                return _told(begun.answer(), HowSolved(why=more, fallbacks=gave_up))
         else:
+            more, gave_up = more
             known = more if known is None else known.with_more(more)
         self._known = (lower, upper, known)
-        return _completed(self.programme, known, fixed, lower, upper, deadline, workers)
+        return _completed(self.programme, known, gave_up, fixed, lower, upper, deadline, workers)
 
     def _unchanged(self, lower: Floats, upper: Floats) -> _Known | None:
         """What is known of trees in which no bound has changed."""
@@ -161,8 +166,11 @@ class Chooser:
 
 def _solved(
     found: Fitted | NoFit, kernels: Kernels, deadline: Deadline, workers: Workers
-) -> _Known | str:
-    """What the structured solver finds and the programme confirms; or why there is nothing."""
+) -> tuple[_Known, int] | str:
+    """What the structured solver finds and the programme confirms, and how many trees it does not.
+
+    Or why there is nothing.
+    """
     if isinstance(found, NoFit):
         return f"no tree fits: {found.words}"
     answer = solve_forest(
@@ -179,36 +187,39 @@ def _solved(
         # Their bound is of the problem without burning, which these prices do not prove: the solver's does.
         decided = found.of_roots(answer.decided)
         good[decided] = np.isfinite(lost[decided])
+        # It is told of all trees together. None has less than nothing, so these have no more than that.
         told = max(answer.cost - answer.bound, 0.0)
-        others = lost.sum() - lost[decided].sum()
-        lost[decided] *= min(1.0, max(told - others, 0.0) / max(lost[decided].sum(), LEAST))
+        lost[decided] *= min(1.0, told / max(lost[decided][good[decided]].sum(), LEAST))
     good &= came.residual <= EXACT
     held_trees = every[good[every]]
+    left_to_highs = np.zeros(len(lost), dtype=bool)
+    left_to_highs[found.of_roots(answer.fallbacks)] = True
     known = _Known(
         tree=np.where(mine, found.tree, NOBODY),
         x=came.x,
         row_marginals=came.row_marginals,
         column_marginals=came.column_marginals,
         lost=np.where(np.isfinite(lost), lost, 0.0),
+        left_to_highs=left_to_highs,
         residual=float(came.residual[held_trees].max(initial=0.0)),
         iterations=answer.iterations,
-        fallbacks=len(answer.fallbacks) + len(every) - len(held_trees),
         method=answer.method,
         why="; ".join(f"does not fit: {one.words}" for one in found.misfits[:3]),
     )
-    return known.only(held_trees)
+    return known.only(held_trees), len(every) - len(held_trees)
 
 
 def _completed(
     programme: Programme,
     known: _Known,
+    gave_up: int,
     fixed: dict[int, float],
     lower: Floats,
     upper: Floats,
     deadline: Deadline,
     workers: Workers,
 ) -> LpAnswer:
-    """The answer of the whole, where HiGHS solves what is not known."""
+    """The answer of the whole, where HiGHS solves what is not known: `gave_up` trees of it were tried."""
     rows = len(programme.row_lower)
     here, there = known.tree[:rows] != NOBODY, known.tree[rows:] != NOBODY
     x = np.where(there, known.x, np.where(lower < upper, 0.0, lower))
@@ -238,7 +249,7 @@ def _completed(
             gap=lost / max(abs(cost), 1.0),
             residual=known.residual,
             iterations=known.iterations,
-            fallbacks=known.fallbacks,
+            fallbacks=int(known.left_to_highs[trees].sum()) + gave_up,
         ),
     )
 
