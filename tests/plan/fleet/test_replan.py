@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from benchmarks._families import make_case
 from benchmarks._fleet_ours import forest_of
 from vpp.plan.fleet.certify import certify
-from vpp.plan.fleet.forest import ROOT, Forest, Infeasible, Solved
+from vpp.plan.fleet.forest import ROOT, Answer, Forest, Infeasible, Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.replan import replan_bus
 from vpp.plan.fleet.solve import solve_forest
@@ -82,6 +83,30 @@ def test_what_has_not_changed_is_as_good_as_it_was() -> None:
     again = replanned(before, first, before)
     assert again.cost == pytest.approx(first.cost, rel=2e-6)
     assert again.bound == pytest.approx(first.bound, rel=2e-6)
+
+
+def test_what_the_price_of_a_bus_needed_is_the_trees_and_proves_nothing_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bus by itself goes to HiGHS and is decided, which proves 5.0 more than its prices do."""
+    before = forest_of(make_case("AC", 60, seed=1))
+    first = solved(before)
+    root = int(before.buses.parent[BUS])
+
+    def alone_decided(forest: Forest, **said: Any) -> Answer:
+        answer = solve_forest(forest, **said)
+        assert isinstance(answer, Solved)
+        if len(forest.buses.parent) > 1:
+            return answer
+        return replace(answer, bound=answer.bound + 5.0, decided=(0,), fallbacks=(0,))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vpp.plan.fleet.replan.solve_forest", alone_decided)
+        again = replanned(before, first, before)
+    assert again.bound == pytest.approx(first.bound + 5.0, rel=1e-6)
+    assert (again.decided, again.fallbacks) == ((root,), (root,))
+    third = replanned(before, again, before)
+    assert third.bound == pytest.approx(first.bound, rel=1e-6)
 
 
 def test_what_cannot_be_beside_the_others_is_told() -> None:

@@ -139,14 +139,14 @@ class Chooser:
         rows = len(self.programme.row_lower)
         asked = np.ones(len(lower), dtype=bool) if known is None else known.tree[rows:] == NOBODY
         found = fit(self.programme, lower, upper, asked)
-        more = _solved(found, self.kernels, deadline, workers)
-        if isinstance(more, str):
+        solved = _solved(found, self.kernels, deadline, workers)
+        if isinstance(solved, str):
             gave_up = _gave_up(found)
             if known is None:
                 begun = begin_lp(self.programme, fixed, deadline, workers)
-                return _told(begun.answer(), HowSolved(why=more, fallbacks=gave_up))
+                return _told(begun.answer(), HowSolved(why=solved, fallbacks=gave_up))
         else:
-            more, gave_up = more
+            more, gave_up = solved
             known = more if known is None else known.with_more(more)
         self._known = (lower, upper, known)
         return _completed(self.programme, known, gave_up, fixed, lower, upper, deadline, workers)

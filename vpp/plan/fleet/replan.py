@@ -97,14 +97,17 @@ def replan_bus(
         return Failed(reason=f"bus {bus} has no prices of its own: {proof}")
     _, theirs = own_before.take(old_point, old_duals)
     old_bound = float(lower_bounds(own_before.forest, sound(own_before.forest, theirs)).sum())
+    root = _root(forest, bus)
     point, prices, duals = _copied(solved.point), _copied(solved.duals), _copied(old_duals)
     own.put(proof.point, proof.duals, _copied(answer.point), duals)
     path.picked.put(answer.point, duals, point, prices)
     moved = proof.bound - old_bound - ROUNDING * (1.0 + abs(old_bound))
     bound = solved.bound + moved
-    if _root(forest, bus) in solved.decided:
+    if root in solved.decided:
         # That bound counts decisions of this bus too; the prices prove something without them.
         bound = float(lower_bounds(forest, sound(forest, prices)).sum())
+    # What is decided, or left to HiGHS, is so of the one tree that both small forests are of.
+    decided = {root} if answer.decided or proof.decided else set[int]()
     return replace(
         answer,
         point=point,
@@ -112,10 +115,8 @@ def replan_bus(
         cost=solved.cost - float(costs(was.forest, old_point).sum()) + answer.cost,
         bound=bound,
         residual=max(solved.residual, answer.residual),
-        decided=tuple(
-            sorted({*solved.decided, *(int(path.picked.buses[b]) for b in answer.decided)})
-        ),
-        fallbacks=tuple(int(path.picked.buses[b]) for b in answer.fallbacks),
+        decided=tuple(sorted({*solved.decided, *decided})),
+        fallbacks=(root,) if answer.fallbacks or proof.fallbacks else (),
     )
 
 

@@ -193,9 +193,11 @@ def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: Ints) -> In
     park_of = np.full(len(ledger.programme.fleet.cars.fleets), NOWHERE, dtype=np.int64)
     short = np.unique(ledger.bus[sides.room])
     cars = ledger.kind[ledger.row] == RowKind.ROOM
-    row, column = ledger.row[cars], ledger.column[cars]
-    for park in short.tolist():
-        mine = column[ledger.bus[row] == park]
+    of, column = ledger.bus[ledger.row[cars]], ledger.column[cars]
+    order = np.argsort(of, kind="stable")
+    begins, ends = (np.searchsorted(of[order], short, side) for side in ("left", "right"))
+    for number, park in enumerate(short.tolist()):
+        mine = column[order[begins[number] : ends[number]]]
         park_of[park] = len(places.parent)
         places.parent.append(int(bus_of[mine[0]]))
         bus_of[mine] = park_of[park]

@@ -82,9 +82,20 @@ def _sets(ledger: Ledger, limit: Bools, found: Places) -> Sequence[tuple[Ints, I
     scattered *= np.uint64(0xBF58476D1CE4E5B9)
     sums = np.zeros(len(limit), dtype=np.uint64)
     np.add.at(sums, row, scattered ^ (scattered >> np.uint64(32)))
-    rows = np.unique(row)
-    _, first, of = np.unique(sums[rows], return_index=True, return_inverse=True)
-    return [(np.sort(point[row == rows[first[i]]]), rows[of == i]) for i in range(len(first))]
+    if not len(row):
+        return []
+    order = np.argsort(row, kind="stable")
+    point = point[order]
+    rows, begins = np.unique(row[order], return_index=True)
+    ends = np.append(begins[1:], len(row))
+    _, first, of, many = np.unique(
+        sums[rows], return_index=True, return_inverse=True, return_counts=True
+    )
+    alike = np.split(rows[np.argsort(of, kind="stable")], np.cumsum(many)[:-1])
+    return [
+        (np.sort(point[begins[one] : ends[one]]), mine)
+        for one, mine in zip(first.tolist(), alike, strict=True)
+    ]
 
 
 def hang_nodes(ledger: Ledger, places: Places, points: int) -> None:
@@ -96,20 +107,24 @@ def hang_nodes(ledger: Ledger, places: Places, points: int) -> None:
     two = np.flatnonzero(column[1:] == column[:-1])
     pairs = np.unique(np.sort(np.stack([bus[two], bus[two + 1]], axis=1), axis=1), axis=0)
     first_row = dict(zip(bus.tolist(), row.tolist(), strict=True))
-    left = [tuple(pair) for pair in pairs.tolist() if pair[0] != pair[1]]
-    placed = set(range(points))
-    while left:
-        ready = [pair for pair in left if (pair[0] in placed) != (pair[1] in placed)]
-        cyclic = [pair for pair in left if pair[0] in placed and pair[1] in placed]
-        places.clashes += [first_row[pair[0]] for pair in cyclic]
-        if not ready:  # carriers that only meet each other: one of them is the root
-            rest = [pair for pair in left if pair not in cyclic]
-            if not rest:
-                return
-            placed.add(rest[0][0])
-            left = rest
-            continue
-        upper, lower = ready[0] if ready[0][0] in placed else ready[0][::-1]
-        places.parent[lower] = upper
-        placed.add(lower)
-        left = [pair for pair in left if pair not in cyclic and pair != ready[0]]
+    beside: dict[int, list[tuple[int, int]]] = {}
+    for number, (one, other) in enumerate(pairs.tolist()):
+        if one != other:
+            beside.setdefault(one, []).append((number, other))
+            beside.setdefault(other, []).append((number, one))
+    placed, seen = set(range(points)), set[int]()
+    # Carriers that only meet each other come last: the first of them is the root.
+    for root in [*range(points), *sorted(beside)]:
+        placed.add(root)
+        reached = [root]
+        for upper in reached:
+            for number, lower in beside.get(upper, []):
+                if number in seen:
+                    continue
+                seen.add(number)
+                if lower in placed:
+                    places.clashes.append(first_row[upper])
+                    continue
+                places.parent[lower] = upper
+                placed.add(lower)
+                reached.append(lower)
