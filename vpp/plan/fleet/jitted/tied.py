@@ -43,6 +43,9 @@ from vpp.plan.fleet.newton import Reach, Sums
 from vpp.plan.fleet.tied import Mask, Seen, SolveTied
 from vpp.plan.parts import Workers
 
+AT_ONCE = 16
+"""Buses whose start is made together: what it needs for itself stays small, however many there are."""
+
 
 def compiled_tied(workers: Workers) -> SolveTied:
     """Trees by compiled kernels, for so many workers."""
@@ -94,7 +97,7 @@ class CompiledBranches:
         )
         columns = np.zeros(len(tree))
         for one in found:
-            columns[one.kept.place] = (one.block.u > 0).sum(axis=1)
+            columns[one.kept.place] = np.count_nonzero(one.block.u > 0, axis=1)
         t, slots = forest.steps, inner + len(shared)
         return cls(
             forest=forest,
@@ -207,10 +210,12 @@ def _level(
 
 def _kept(block: Block, n: Sizes, known: Places, slot: Ints) -> Kept:
     count, t = len(block.bus), n.steps
-    at = newton.start(block.u, block.c)
     held = np.zeros((count, 7, n.columns))
-    for i, values in enumerate((at.xl, at.xu, at.zl, at.zu)):
-        held[:, i] = values
+    for first in range(0, count, AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        at = newton.start(block.u[some], block.c[some])
+        for i, values in enumerate((at.xl, at.xu, at.zl, at.zu)):
+            held[some, i] = values
     fours = -(-n.stores // SIDE_BY_SIDE) * SIDE_BY_SIDE
     dense = t + n.days
     return Kept(
