@@ -73,6 +73,22 @@ def test_the_case_that_the_planning_page_writes_is_planned_as_it_says(tmp_path: 
     )
 
 
+def test_the_fleet_that_its_page_writes_is_planned_by_the_structured_solver_as_it_says(
+    tmp_path: Path,
+) -> None:
+    page = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    ran = asyncio.run(run_case(read_case(tmp_path / "morning.yaml"), InlineExecutor()))
+
+    assert ran.schedule is not None
+    assert ran.schedule.how is not None
+    assert ran.schedule.how.method.startswith("structured")
+    assert ran.schedule.how.fallbacks == 0
+    assert "160 kWh at 0.05 EUR" in page
+    assert ran.schedule.cost_by_cause["network energy"] == pytest.approx(160 * 0.05, rel=1e-6)
+
+
 def test_the_small_park_that_the_park_page_writes_can_be_run_as_it_is(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "park-file.md").read_text(encoding="utf-8")
     ((name, content),) = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
