@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from math import sin
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.service.conftest import NOW
 from tests.web.site import EVERY_LOOK, Site
@@ -46,6 +46,35 @@ def test_the_overview_tells_how_the_plant_stands(site: Site, language: str, phon
     site.see("overview", look, language=language, phone=phone)
 
 
+def test_a_tick_is_not_lost_to_an_answer_that_is_older(site: Site) -> None:
+    async def look(page: Page) -> None:
+        asked = 0
+
+        async def answer(route: Route) -> None:
+            nonlocal asked
+            asked += 1
+            if asked < 2:  # it reads as it opens, and once more when its line stands
+                return await route.continue_()
+            older = await route.fetch()
+            tick(site, park_kw=-1234.0)
+            await expect(page.locator("#power")).to_have_text("−1,234 kW", timeout=5000)
+            return await route.fulfill(json=await older.json() | {"plan_id": "the held one"})
+
+        await page.route("**/v1/overview", answer)
+        await page.reload()
+        await expect(page.locator("#planned-note")).to_contain_text("the held one")
+        await expect(page.locator("#power")).to_have_text("−1,234 kW")
+
+    site.see("overview", look)
+
+
+def tick(site: Site, *, park_kw: float) -> None:
+    site.plant.events.emit(
+        "tick", "", at=NOW + timedelta(minutes=1), park_kw=park_kw, planned_kw=-1400.0, owed_kw=None,
+        spot_per_mwh=40.0, stored_kwh=2500.0, capacity_kwh=10_000.0, safe_state="normal",
+    )  # fmt: skip
+
+
 def test_a_tick_is_seen_and_nothing_is_asked_for(site: Site) -> None:
     async def look(page: Page) -> None:
         # It reads as it opens, and once more when its line stands: nothing may be missed between.
@@ -56,11 +85,7 @@ def test_a_tick_is_seen_and_nothing_is_asked_for(site: Site) -> None:
         await reads.get()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        at = NOW + timedelta(minutes=1)
-        site.plant.events.emit(
-            "tick", "", at=at, park_kw=-1234.0, planned_kw=-1400.0, owed_kw=None,
-            spot_per_mwh=40.0, stored_kwh=2500.0, capacity_kwh=10_000.0, safe_state="normal",
-        )  # fmt: skip
+        tick(site, park_kw=-1234.0)
         await expect(page.locator("#power")).to_have_text("−1,234 kW", timeout=5000)
         await expect(page.locator("#stored")).to_have_text("25.0 %")
         assert asked == []

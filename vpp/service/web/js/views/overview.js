@@ -34,6 +34,7 @@ function mount(root, context) {
   const left = (row) => (row.at ? `${duration((Date.parse(row.at) - context.now()) / 1000)} · ${when(row.at, "time")}` : t("overview.open_end"));
   let found = null;
   let trace = null;
+  let ticked = null;
 
   function draw() {
     if (!found) return;
@@ -44,11 +45,14 @@ function mount(root, context) {
   context.follow(["plan", "plan_failed", "settlement", "award", "bid", "withdrawal", "gate_missed", "bid_held", "bid_approved", "kill", "override", "demand_response"], 700, async () => {
     found = await read("/v1/overview");
     trace = { at: found.trace.at.map(seconds), ...Object.fromEntries(TICK_COLUMNS.map((name) => [name, found.trace[name]])) };
+    // A tick that came while the answer was on its way is newer than it.
+    if (ticked) extend(found, trace, ticked);
     todo.update(found.todo);
     draw();
   });
   let shown = 0;
   context.live(["tick"], (event) => {
+    ticked = event;
     if (!found) return;
     extend(found, trace, event);
     // On a fast clock many ticks come in a second; the eye needs two.
