@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pickle
 import select
@@ -34,7 +35,9 @@ from vpp.plan.problem import Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade
 from vpp.plan.validate import violations
 from vpp.plan.view import PlanningView
+from vpp.service.solving.child import answer as child_answer
 from vpp.service.solving.executor import ProcessExecutor
+from vpp.service.solving.handover import loaded, sheet
 from vpp.service.solving.inline import InlineExecutor
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)
@@ -196,6 +199,50 @@ def test_a_problem_that_makes_no_sense_is_unsolved_and_the_child_lives_on() -> N
     assert "Add a Commitment" in bad.reason
     assert is_the_plan(good)
     assert restarts == 0
+
+
+def no_room(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def a_long_problem() -> Problem:
+    """One whose arrays do not go with the objects."""
+    problem, many = a_problem(), np.zeros(1000)
+    longer = Commitment(base_kw=many, short_per_kwh=many + 1, long_per_kwh=many - 1)
+    return replace(problem, terms=(longer, *problem.terms[1:]))
+
+
+def test_no_memory_for_a_question_is_told_and_the_child_lives_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def plans() -> tuple[Outcome, Outcome, int, bool]:
+        async with ProcessExecutor() as executor:
+            await executor.solve(a_problem(), hard_s=PATIENCE_S)
+            pid = executor.pid
+            with monkeypatch.context() as full:
+                full.setattr(os, "pwritev", no_room)
+                bad = await executor.solve(a_long_problem(), hard_s=PATIENCE_S)
+            good = await executor.solve(a_problem(), hard_s=PATIENCE_S)
+            return bad, good, executor.restarts, executor.pid == pid
+
+    bad, good, restarts, same = asyncio.run(plans())
+
+    assert isinstance(bad, Unsolved)
+    assert bad.reason.startswith("no memory is left to ask the solver process")
+    assert bad.broke
+    assert is_the_plan(good)
+    assert (restarts, same) == (0, True)
+
+
+def test_no_memory_for_an_answer_is_the_answer() -> None:
+    large = Unsolved(reason="as long as a course")
+    object.__setattr__(large, "reason", np.zeros(1000))  # an array that a sheet must hold
+    with sheet() as descriptor, pytest.MonkeyPatch.context() as full:
+        full.setattr(os, "pwritev", no_room)
+        outcome = loaded(child_answer(large, descriptor), descriptor)
+
+    assert isinstance(outcome, Unsolved)
+    assert outcome.reason.startswith("no memory is left for the plan")
 
 
 def test_a_child_is_replaced_by_a_fresh_one_from_time_to_time() -> None:

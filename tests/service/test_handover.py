@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -88,12 +90,34 @@ def test_an_empty_sheet_holds_no_arrays_and_half_a_sheet_is_refused(page: int) -
 
 
 def test_a_sheet_has_no_name_that_could_be_left_behind() -> None:
-    before = set(handover.MEMORY.iterdir()) if handover.MEMORY.is_dir() else set()
+    folders = [path for path in (Path("/dev/shm"), Path(gettempdir())) if path.is_dir()]
+    before = {path for folder in folders for path in folder.iterdir()}
     with sheet() as descriptor:
         put(descriptor, [pickle.PickleBuffer(np.zeros(1000).data)])
         assert os.fstat(descriptor).st_nlink == 0
-        now = set(handover.MEMORY.iterdir()) if handover.MEMORY.is_dir() else set()
-        assert not {path for path in now - before if path.name.startswith("tmp")}
+        now = {path for folder in folders for path in folder.iterdir()}
+        assert not {path for path in now - before if path.name.startswith(("tmp", "vpp"))}
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="a kernel without memory of this kind")
+def test_a_sheet_takes_nothing_of_what_a_container_has_for_dev_shm(page: int) -> None:
+    assert "memfd:" in str(Path(f"/proc/self/fd/{page}").readlink())
+
+
+def test_a_park_that_could_not_be_sent_is_sent_whole_the_next_time(
+    page: int, park: Park, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parks, large = Parks(), np.zeros(1000)
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwritev", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            parks.dumped([park, large], page)
+
+    assert loaded(parks.dumped([park, large], page), page)[0] == park
+
+
+def no_room(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_park_is_told_once_to_a_child_and_to_the_next_child_again(page: int, park: Park) -> None:

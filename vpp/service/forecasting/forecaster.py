@@ -112,8 +112,9 @@ class ProcessForecaster:
         if self._told_pid != self._issuer.pid:
             self._told_pid, self._told = self._issuer.pid, {}
         fresh = {name: m for name, m in self._learnt.items() if self._told.get(name) is not m}
-        self._told |= fresh
-        return _dumped((fresh, job))
+        question = _dumped((fresh, job))
+        self._told |= fresh  # what there was no memory to put down is not told
+        return question
 
     async def _another(self) -> WarmChild:
         learner = WarmChild((*self._command, "--learn"), name="learning", recycle_after=10_000)

@@ -77,9 +77,18 @@ def serve(
             outcome = solve(loaded(payload, asked), perf_counter, workers, kernels)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
-        write_frame(answers, dumped(outcome, answered))
+        write_frame(answers, answer(outcome, answered))
         del outcome
         gc.collect()
+
+
+def answer(outcome: Outcome, sheet: int) -> bytes:
+    """An outcome as a frame; where no memory is left for its arrays, that is what came out."""
+    try:
+        return dumped(outcome, sheet)
+    except OSError as error:
+        why = Unsolved(reason=f"no memory is left for the plan: {error}", broke=True)
+        return dumped(why, sheet)
 
 
 class Threads:

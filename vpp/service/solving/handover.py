@@ -3,8 +3,9 @@
     who asks   ──▶ frame on the pipe: objects, without arrays ──▶   who solves
                ──▶ sheet of memory:   how long each array is ▸ the arrays ──▶
 
-A *sheet* is a file of memory without a name (`/dev/shm`, else a temporary file), which the child inherits. Nothing
-has to be unlinked: it is gone with the last process that holds it, however that ends. Whoever reads copies all of it
+A *sheet* is memory that is open as a file without a name, which the child inherits: of the kernel's own where it has
+such (a container's `/dev/shm` holds 64 MB), else a temporary file. Nothing has to be unlinked: it is gone with the
+last process that holds it, however that ends. Whoever reads copies all of it
 at once, so that the next one may write. A park is sent once: a child keeps it, and is told its number from then on.
 """
 
@@ -18,8 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -31,15 +31,19 @@ SMALL_BYTES = 4096
 ALIGNED_BYTES = 64
 AT_ONCE = 512
 """Pieces that one system call writes; POSIX promises no more than 1024."""
-MEMORY = Path("/dev/shm")
 
 
 @contextmanager
 def sheet() -> Iterator[int]:
     """A file of memory without a name, as a descriptor that a child may inherit."""
-    folder = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+    with _nameless() as file:
         yield file.fileno()
+
+
+def _nameless() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("vpp-sheet"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def put(descriptor: int, arrays: Sequence[pickle.PickleBuffer]) -> None:
@@ -106,7 +110,11 @@ def _aligned(size: int) -> int:
 
 
 def dumped(thing: object, descriptor: int) -> bytes:
-    """A thing as a frame, its arrays on the sheet."""
+    """A thing as a frame, its arrays on the sheet.
+
+    Raises:
+        OSError: There is no memory left for the arrays.
+    """
     return _dumped(thing, descriptor, {})
 
 
@@ -127,8 +135,16 @@ class Parks:
         self._told = None
 
     def dumped(self, thing: object, descriptor: int) -> bytes:
-        """As `dumped`, with a park that the child knows by its number alone."""
-        return _dumped(thing, descriptor, {Park: self._reduced})
+        """As `dumped`, with a park that the child knows by its number alone.
+
+        Raises:
+            OSError: There is no memory left for the arrays; the child is told the park again.
+        """
+        try:
+            return _dumped(thing, descriptor, {Park: self._reduced})
+        except BaseException:
+            self.forget()  # what was not sent is not known
+            raise
 
     def _reduced(self, park: Park) -> tuple[Any, ...]:
         if park is self._told:

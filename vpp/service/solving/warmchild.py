@@ -8,6 +8,7 @@ silence. Questions and answers are frames (`frames.py`) on its stdin and stdout.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pickle
 from collections.abc import Callable
@@ -27,6 +28,8 @@ NONSENSE: tuple[type[Exception], ...] = (
     *(EOFError, OverflowError, MemoryError, VppError),
 )
 """What reading a broken pickle may raise."""
+
+NO_MEMORY = (errno.ENOSPC, errno.ENOMEM)
 
 Answer = TypeVar("Answer")
 
@@ -100,7 +103,11 @@ class WarmChild:
             answered = False
             try:
                 async with asyncio.timeout(hard_s):
-                    content = await self._ask(await self._ready, payload())
+                    child = await self._ready
+                    if isinstance(question := self._question(payload), Failed):
+                        answered = True  # by ourselves: the child heard nothing, and is well
+                        return question
+                    content = await self._ask(child, question)
                 answer = read(content)
                 answered = True
             except TimeoutError:
@@ -120,6 +127,17 @@ class WarmChild:
                 await self._stop()
                 self._spawn_soon()
             return answer
+
+    def _question(self, payload: Callable[[], bytes]) -> bytes | Failed:
+        """What is to be asked; no memory for it is not the child's fault."""
+        try:
+            return payload()
+        except MemoryError as error:
+            return Failed(f"no memory is left to ask the {self._name} process: {error!r}")
+        except OSError as error:
+            if error.errno not in NO_MEMORY:
+                raise
+            return Failed(f"no memory is left to ask the {self._name} process: {error}")
 
     async def _ask(self, child: asyncio.subprocess.Process, payload: bytes) -> bytes:
         await write_question(child, payload)
