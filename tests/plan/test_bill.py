@@ -96,6 +96,8 @@ def peak(**said: Any) -> PeakCharge:
         pytest.param(peak(), {"peak": 25 * 2.0}, id="the highest hour"),
         pytest.param(peak(free_kw=31.0), {}, id="a peak that is paid"),
         pytest.param(peak(first_step=1), {}, id="an hour that is not counted"),
+        pytest.param(peak(first_step=1, last_step=1), {}, id="no hour at all"),
+        pytest.param(peak(first_step=2, last_step=2), {}, id="none after the end"),
         pytest.param(peak(interval_steps=2), {"peak": 10 * 2.0}, id="the mean of two hours is 15"),
         pytest.param(
             peak(interval_steps=2, elapsed_steps=1, elapsed_kw=50.0),

@@ -153,6 +153,8 @@ def _peak(point_kw: Floats, term: PeakCharge) -> Iterator[Cost]:
 
 def _highest_kw(import_kw: Floats, spare_kw: Floats, term: PeakCharge) -> float:
     """The highest mean of the metering intervals that count, of imports and the room beside them."""
+    if term.first_step >= term.last_step:
+        return 0.0  # no interval that could be metered
     begins = np.arange(term.first_step - term.elapsed_steps, term.last_step, term.interval_steps)
     first, last = np.maximum(begins, term.first_step), term.last_step
     length = np.diff(np.append(begins, last))  # what has passed of the first one counts
