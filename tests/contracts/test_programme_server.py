@@ -65,7 +65,7 @@ async def ours(version: Version) -> AsyncIterator[Utility]:
 @asynccontextmanager
 async def xml() -> AsyncIterator[Utility]:
     if find_spec("openleadr") is None:
-        pytest.skip("openleadr is not installed -> pip install 'vpp[openadr2b]'")
+        pytest.skip("openleadr is not installed -> .venv/bin/pip install '.[openadr2b]'")
     from openleadr import OpenADRServer
 
     async def registered(info: dict[str, Any]) -> tuple[str, str]:

@@ -66,4 +66,6 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch: pytest.Mo
     with pytest.raises(ConfigError) as caught:
         plot.require_matplotlib()
 
-    assert str(caught.value) == ("--plot: matplotlib is not installed -> pip install 'vpp[plot]'")
+    assert str(caught.value) == (
+        "--plot: matplotlib is not installed -> .venv/bin/pip install '.[plot]'"
+    )

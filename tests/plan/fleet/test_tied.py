@@ -256,7 +256,7 @@ def test_a_forest_of_trees_is_solved_behind_the_seam_without_any_help(levels: in
 
 
 def test_workers_who_share_parents_come_to_the_same_answer_as_one() -> None:
-    pytest.importorskip("numba", reason="-> pip install vpp[fleet]")
+    pytest.importorskip("numba", reason="-> .venv/bin/pip install '.[fleet]'")
     from vpp.plan.fleet.jitted.tied import CompiledBranches
 
     forest = random_forest(1, trees=2, levels=3)

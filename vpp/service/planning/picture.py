@@ -1,6 +1,6 @@
 """A picture of a plan: net power, storages, prices, how full the stores are. One glance, one page.
 
-matplotlib is an extra (`pip install 'vpp[plot]'`): nothing else of the service needs it, so it is
+matplotlib is an extra (`.venv/bin/pip install '.[plot]'`): nothing else of the service needs it, so it is
 imported here and only when a picture is asked for.
 """
 
@@ -35,7 +35,7 @@ def require_matplotlib() -> None:
     """
     if find_spec("matplotlib") is None:
         raise ConfigError(
-            "matplotlib is not installed", where="--plot", fix="pip install 'vpp[plot]'"
+            "matplotlib is not installed", where="--plot", fix=".venv/bin/pip install '.[plot]'"
         )
 
 
