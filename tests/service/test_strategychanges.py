@@ -491,6 +491,52 @@ def test_a_day_in_the_shadow_is_scored_in_a_loop_of_its_own_so_that_no_plan_wait
     assert list(shadow.loops(plant, SimulatedClock(NOW).seat)) == ["shadow", "shadow_day"]
 
 
+def in_the_shadow_since_yesterday(tuned: Tuned) -> tuple[desk.Shadow, datetime]:
+    other = parse_strategies(SECOND.encode(), tuned.plant.strategies.ground, name="other")
+    asyncio.run(shadow.start(tuned.plant, other, by="Li", reason="is it better?", now=NOW))
+    running = tuned.plant.tuning.shadow
+    assert running is not None
+    return running, NOW + timedelta(days=1)
+
+
+def test_a_day_whose_playing_broke_off_is_played_when_next_looked_at(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = tuned.plant
+    running, tomorrow = in_the_shadow_since_yesterday(tuned)
+
+    async def broken(*_: object, **__: object) -> None:
+        raise OSError("no process can be started")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(shadow, "both_lives", broken)
+        with pytest.raises(OSError, match="no process"):
+            asyncio.run(shadow.score(plant, tomorrow))
+    assert running.days == {}
+    plant.file = replace(plant.file, simulation=None)  # nothing is played, and it is told why
+    asyncio.run(shadow.score(plant, tomorrow))
+
+    assert list(running.days) == [NOW.date()]
+
+
+def test_a_candidate_that_left_while_its_day_was_played_does_not_get_it(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = tuned.plant
+    running, tomorrow = in_the_shadow_since_yesterday(tuned)
+
+    async def meanwhile(*_: object, **__: object) -> None:
+        await shadow.end(plant, by="Li", reason="seen enough", now=tomorrow)
+        raise UnavailableError("it was not played", where="preview", fix="Try again")
+
+    monkeypatch.setattr(shadow, "both_lives", meanwhile)
+    asyncio.run(shadow.score(plant, tomorrow))
+
+    assert running.ended
+    assert running.days == {}
+    assert list(tuned.journal.entries(record.SHADOW_DAY)) == []
+
+
 async def in_the_shadow(tuned: Tuned, serving: Serving) -> None:
     path = "/v1/strategies/shadow"
     async with serving(tuned.plant) as client:

@@ -178,8 +178,12 @@ async def score(plant: Plant, now: datetime) -> None:
     today = local_date(now, zone)
     if today <= local_date(shadow.since, zone) or shadow.scored_on == today:
         return
-    shadow.scored_on = today
     told = await _day(plant, shadow, now)
+    if shadow is not plant.tuning.shadow or shadow.ended:
+        return  # it left while its day was played: the journal has its end already
+    shadow.scored_on = (
+        today  # only now: a day that could not be played is played when next looked at
+    )
     key = f"{key_of(shadow.number)}/{told.day.isoformat()}"
     await _keep(plant, SHADOW_DAY, key, told.model_dump_json(), now)
     shadow.days[told.day] = told
