@@ -159,6 +159,27 @@ def test_a_column_that_is_missing_or_twice_is_told(load: Load) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["resources", "resources.0.id"])
+def test_resources_in_the_table_of_points_are_refused_and_not_lost(load: Load, column: str) -> None:
+    head, *rows = POINTS.splitlines()
+    table = "\n".join([f"{head},{column}", *(f"{row},b-9" for row in rows)])
+
+    told = faults_of(load, points=table)
+
+    assert told[0] == (
+        f"points.csv:1: {column}: the resources of a point stand in the table of resources, by its id"
+    )
+
+
+def test_a_template_with_nothing_in_it_is_told_as_such(load: Load) -> None:
+    empty = PARK.replace("      load:\n", "      spare:\n      load:\n")
+    rows = RESOURCES + "x-1,spare,gate,1,1,1,,,,\n"
+
+    assert "resources.csv:5: template: 'spare' is empty: give its kind at least" in faults_of(
+        load, park=empty, resources=rows
+    )
+
+
 def test_a_park_of_nobody_is_refused(load: Load) -> None:
     faults = faults_of(load, park=PARK.split("fleets:", maxsplit=1)[0])
 

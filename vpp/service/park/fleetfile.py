@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -42,7 +43,12 @@ if TYPE_CHECKING:
 MOST_ROWS = 500_000
 MOST_BYTES = 200_000_000
 MOST_FAULTS = 100
-"""Of one table; whoever has more has one mistake, many times."""
+"""Of all tables of a park that are told at once, the first ones; whoever has more has one mistake, many times."""
+
+OF_ANOTHER_TABLE = MappingProxyType(
+    {"resources": "the resources of a point stand in the table of resources, by its id"}
+)
+"""Columns that a table of points must not have, and why."""
 
 WORDS = frozenset(
     {"id", "template", "point", "enterprise", "name", "feeder", "meter", "tariff"}
@@ -155,7 +161,7 @@ def _seen_from(document: Document, place: int, key: str, fault: Fault) -> Fault:
 
 def _join_points(joining: _Joining, file: Path, _: Mapping[str, Any]) -> None:
     owners = joining.owners()
-    for row in _rows(joining, file, ("enterprise", "point")):
+    for row in _rows(joining, file, ("enterprise", "point"), refused=OF_ANOTHER_TABLE):
         values = {name: _value(name, text) for name, text in row.cells.items()}
         owner, name = values.pop("enterprise"), values.pop("name", None)
         if owner not in owners:
@@ -177,7 +183,9 @@ def _join_resources(joining: _Joining, file: Path, fleet: Mapping[str, Any]) -> 
         cells = dict(row.cells)
         named, behind = cells.pop("template"), cells.pop("point")
         template, point = templates.get(named), points.get(behind)
-        if not isinstance(template, dict):
+        if named in templates and template is None:
+            joining.fault(row, "template", f"{named!r} is empty: give its kind at least")
+        elif not isinstance(template, dict):
             what = f"{named!r} is none of {', '.join(sorted(templates))}"
             joining.fault(row, "template", what)
         elif point is None:
@@ -225,8 +233,14 @@ def _value(name: str, text: str) -> Any:
     return text if name in WORDS else plain_value(text)
 
 
-def _rows(joining: _Joining, file: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
-    """The rows of a table.
+def _rows(
+    joining: _Joining,
+    file: Path,
+    needed: tuple[str, ...],
+    *,
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[_Row]:
+    """The rows of a table; `refused` says of columns it must not have why.
 
     Raises:
         ConfigErrors: It cannot be read, is no CSV, is too long, or lacks a column or a cell that is needed.
@@ -236,7 +250,7 @@ def _rows(joining: _Joining, file: Path, needed: tuple[str, ...]) -> Iterator[_R
     try:
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         header = [cell.strip() for cell in next(reader, [])]
-        if faults := [*_unusable(name, header, needed)]:
+        if faults := [*_unusable(name, header, needed, refused)]:
             raise ConfigErrors(faults)
         for count, line in enumerate(reader):
             if count >= MOST_ROWS:
@@ -257,8 +271,10 @@ def _rows(joining: _Joining, file: Path, needed: tuple[str, ...]) -> Iterator[_R
         raise ConfigErrors([Fault(name, reader.line_num, 1, "", f"is no CSV: {error}")]) from error
 
 
-def _unusable(file: str, header: list[str], needed: tuple[str, ...]) -> Iterator[Fault]:
-    """Columns that are missing, or stand twice."""
+def _unusable(
+    file: str, header: list[str], needed: tuple[str, ...], refused: Mapping[str, str]
+) -> Iterator[Fault]:
+    """Columns that are missing, stand twice, or do not belong here."""
     for name in needed:
         if name not in header:
             yield Fault(file, 1, 1, name, "there is no such column")
@@ -266,3 +282,5 @@ def _unusable(file: str, header: list[str], needed: tuple[str, ...]) -> Iterator
         if not name or header.count(name) > 1:
             what = "a column has no name" if not name else "the column stands here twice"
             yield Fault(file, 1, 1, name, what)
+        elif (key := name.partition(".")[0]) in refused:
+            yield Fault(file, 1, 1, name, refused[key])
