@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,37 @@ def test_a_broken_file_leaves_numpy_serving_and_is_told(
     assert indexes
     assert ended.stdout == "structured (numpy)\n"
     assert "the fleet solver stays with numpy: compiled kernels from" in ended.stderr
+
+
+def test_an_error_of_numbas_own_leaves_numpy_serving_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = pytest.importorskip("numba.core.errors")
+
+    def broken(*_: object) -> None:
+        raise errors.LoweringError("no such instruction")
+
+    monkeypatch.setattr("vpp.service.solving.kernels.loaded", broken)
+    kernels = BestKernels(ALONE, prepare=lambda: tmp_path)
+    with caplog.at_level(logging.WARNING):
+        answer(kernels)
+        assert kernels.wait(PATIENCE_S)
+    assert answer(kernels).method == "structured (numpy)"
+    assert "the fleet solver stays with numpy" in caplog.text
+    assert "no such instruction" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_a_folder_of_another_user_is_refused_for_what_lies_there_is_unpickled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    folder = folder_in(tmp_path)
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+
+    assert f"{folder} is of user 65534" in str(prepared())
 
 
 def test_what_is_compiled_from_other_sources_has_a_folder_of_its_own(

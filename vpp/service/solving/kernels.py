@@ -77,10 +77,9 @@ class BestKernels:
             return
         try:
             self._now = loaded(folder, self._workers)
-        except BROKEN as error:
-            log.warning(
-                "the fleet solver stays with numpy: compiled kernels from %s: %r", folder, error
-            )
+        except Exception as error:  # numba's own derive from nothing else, and numpy serves on
+            what = "the fleet solver stays with numpy: compiled kernels from %s: %r"
+            log.warning(what, folder, error, exc_info=True)
 
 
 def prepared() -> Path | str:
@@ -88,6 +87,9 @@ def prepared() -> Path | str:
     try:
         folder = folder_in(root())
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (stranger := folder.stat().st_uid) not in (os.geteuid(), 0):
+            # What lies there is unpickled: whoever can write it runs as we do.
+            return f"{folder} is of user {stranger} -> name a folder of your own by NUMBA_CACHE_DIR"
         ended = subprocess.run(
             [sys.executable, "-m", "vpp.service.solving.compiling", str(folder)],
             stdin=subprocess.DEVNULL,
@@ -96,7 +98,7 @@ def prepared() -> Path | str:
             check=False,
         )
     except PackageNotFoundError:
-        return "numba is not installed -> pip install vpp[fleet]"
+        return "numba is not installed -> .venv/bin/pip install '.[fleet]'"
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         return f"{error} -> name a folder for compiled kernels by NUMBA_CACHE_DIR"
     except subprocess.TimeoutExpired:
