@@ -14,20 +14,10 @@ from benchmarks._forests import random_forest
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.alone import End
+from vpp.plan.fleet.bare import bare
 from vpp.plan.fleet.blocks import Blocks, blank
 from vpp.plan.fleet.certify import Certificate, certify
-from vpp.plan.fleet.forest import (
-    ROOT,
-    Budgets,
-    Buses,
-    DayLimits,
-    Forest,
-    Parts,
-    Peaks,
-    SoftLevels,
-    Solved,
-    Stores,
-)
+from vpp.plan.fleet.forest import ROOT, Buses, Forest, Parts, Solved
 from vpp.plan.fleet.growing import SOLVE_TIED, Branches
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.newton import Reach
@@ -78,42 +68,10 @@ def columns(forest: Forest, grown: Branches, values: list[Floats]) -> Floats:
 
 def two_under_a_cap(cap_kw: float, *, load_kw: tuple[float, float] = (10.0, 20.0)) -> Forest:
     """One step. Both buses import from above; bus 1 makes its own at 0.2, bus 2 at 0.3; bus 0 buys at 0.1."""
-    nothing, none = np.zeros((0, 1)), np.zeros(0, dtype=np.int64)
-    bare = np.zeros(0)
     here = np.ones((5, 1))
-    return Forest(
-        steps=1,
-        buses=Buses(
-            parent=np.array([ROOT, 0, 0]), load_kw=np.array([[0.0], [load_kw[0]], [load_kw[1]]])
-        ),
-        stores=Stores(
-            bus=none,
-            keep=bare,
-            gain=bare,
-            loss=bare,
-            given=nothing,
-            into_most=nothing,
-            into_cost=nothing,
-            out_most=nothing,
-            out_cost=nothing,
-            level_least=nothing,
-            level_most=nothing,
-            level_cost=nothing,
-        ),
-        soft=SoftLevels(store=none, least=nothing, most=nothing, cost=nothing),
-        budgets=Budgets(
-            bus=none,
-            first=none,
-            end=none,
-            weight=bare,
-            asked=bare,
-            lacking_most=bare,
-            lacking_cost=bare,
-            spare_most=bare,
-            draw_most=nothing,
-            draw_cost=nothing,
-        ),
-        parts=Parts(
+    return bare(
+        Buses(parent=np.array([ROOT, 0, 0]), load_kw=np.array([[0.0], [load_kw[0]], [load_kw[1]]])),
+        Parts(
             bus=np.array([0, 1, 1, 2, 2]),
             here=here,
             up=np.array([[0.0], [-1.0], [0.0], [-1.0], [0.0]]),
@@ -121,16 +79,6 @@ def two_under_a_cap(cap_kw: float, *, load_kw: tuple[float, float] = (10.0, 20.0
             most=np.array([[cap_kw], [100.0], [100.0], [100.0], [100.0]]),
             cost=np.array([[0.1], [0.0], [0.2], [0.0], [0.3]]),
         ),
-        peaks=Peaks(
-            bus=none,
-            cost=bare,
-            most=bare,
-            interval=np.zeros((0, 1), dtype=np.int64),
-            share=nothing,
-            least=nothing,
-            counts=np.zeros(5, dtype=bool),
-        ),
-        day_limits=DayLimits(store=none, first=none, end=none, most=bare),
     )
 
 

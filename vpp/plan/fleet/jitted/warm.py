@@ -5,18 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from vpp.errors import PlanError
+from vpp.plan.fleet.bare import bare
 from vpp.plan.fleet.blocks import blank
-from vpp.plan.fleet.forest import (
-    ROOT,
-    Budgets,
-    Buses,
-    DayLimits,
-    Forest,
-    Parts,
-    Peaks,
-    SoftLevels,
-    Stores,
-)
+from vpp.plan.fleet.forest import ROOT, Buses, Forest, Parts
 from vpp.plan.fleet.jitted.alone import compiled
 from vpp.plan.fleet.kernels import Structured
 from vpp.plan.lp import Deadline
@@ -46,41 +37,10 @@ def warm(workers: Workers) -> Structured:
 
 def _smallest() -> Forest:
     """A bus alone and one below another, two steps: each buys 1 kW, the upper one for the lower."""
-    nobody, none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 2))
     ones, upper = np.ones((3, 2)), 2
-    return Forest(
-        steps=2,
-        buses=Buses(
-            parent=np.array([ROOT, upper, ROOT]), load_kw=np.array([[1.0], [1.0], [0.0]]) * ones
-        ),
-        stores=Stores(
-            bus=nobody,
-            keep=none,
-            gain=none,
-            loss=none,
-            given=nothing,
-            into_most=nothing,
-            into_cost=nothing,
-            out_most=nothing,
-            out_cost=nothing,
-            level_least=nothing,
-            level_most=nothing,
-            level_cost=nothing,
-        ),
-        soft=SoftLevels(store=nobody, least=nothing, most=nothing, cost=nothing),
-        budgets=Budgets(
-            bus=nobody,
-            first=nobody,
-            end=nobody,
-            weight=none,
-            asked=none,
-            lacking_most=none,
-            lacking_cost=none,
-            spare_most=none,
-            draw_most=nothing,
-            draw_cost=nothing,
-        ),
-        parts=Parts(
+    return bare(
+        Buses(parent=np.array([ROOT, upper, ROOT]), load_kw=np.array([[1.0], [1.0], [0.0]]) * ones),
+        Parts(
             bus=np.arange(3),
             here=ones,
             up=np.array([[0.0], [-1.0], [0.0]]) * ones,
@@ -88,14 +48,4 @@ def _smallest() -> Forest:
             most=2 * ones,
             cost=ones,
         ),
-        peaks=Peaks(
-            bus=nobody,
-            cost=none,
-            most=none,
-            interval=np.zeros((0, 2), dtype=np.int64),
-            share=nothing,
-            least=nothing,
-            counts=np.zeros(3, dtype=bool),
-        ),
-        day_limits=DayLimits(store=nobody, first=nobody, end=nobody, most=none),
     )
