@@ -100,6 +100,41 @@ def test_no_cluster_is_called_as_a_resource_is(load: Callable[[str], Park]) -> N
     assert "roofs is the id of a resource" in first.what
 
 
+@pytest.mark.parametrize(
+    ("template", "row", "told"),
+    [
+        ("mill: {kind: fixed_load, forecast_as: roofs}", "", "mill is of another kind than roof-1"),
+        (
+            "sloped: {kind: generator, forecast_as: roofs, panels: {tilt_deg: 30, azimuth_deg: 180}}",
+            "roof-3,sloped,gate,10,\n",
+            "of roof-3 and roof-1 one has panels and one has none",
+        ),
+    ],
+)
+def test_what_is_forecast_as_one_is_of_one_sort(
+    load: Callable[[str], Park],
+    monkeypatch: pytest.MonkeyPatch,
+    template: str,
+    row: str,
+    told: str,
+) -> None:
+    templates = TEMPLATES.replace("      mill: {kind: fixed_load}\n", "") + f"      {template}\n"
+    if "mill" not in template:
+        templates += "      mill: {kind: fixed_load}\n"
+    monkeypatch.setattr("tests.service.test_clusters.TEMPLATES", templates)
+    with pytest.raises(ConfigErrors) as caught:
+        load(ROOFS + row)
+
+    assert [fault.path for fault in caught.value.faults] == ["forecast_as"]
+    assert caught.value.faults[0].what.startswith(told)
+
+
+def test_roofs_of_two_enterprises_may_be_forecast_as_one(load: Callable[[str], Park]) -> None:
+    park = load(ROOFS + "roof-3,roof,gate-12,10,\n")
+
+    assert len({r.enterprise_id for r in park.resources if available_series(r)}) == 2
+
+
 def test_a_profile_times_one_is_itself() -> None:
     profile = Profile(Horizon(EPOCH, timedelta(hours=1), 2), np.array([1.0, 2.0]))
 

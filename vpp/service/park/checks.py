@@ -33,6 +33,7 @@ from vpp.service.ocpp.checks import check_charging
 from vpp.service.openadr.checks import check_programmes
 from vpp.service.park import schema
 from vpp.service.park.calendars import CalendarSection, country_days
+from vpp.service.park.clusterchecks import check_clusters
 from vpp.service.park.config import Fault, KeyPath
 from vpp.service.park.networkchecks import check_networks
 from vpp.service.park.parts import Parts, require
@@ -57,6 +58,7 @@ def check(parts: Parts) -> list[Fault]:
         parts.fault(("enterprises",), what)
     _check_references(parts)
     _check_limits(parts)
+    check_clusters(parts)
     check_networks(parts)
     _check_units(parts)
     for path, quota in parts.quotas:
