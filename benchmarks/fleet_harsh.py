@@ -6,8 +6,9 @@
 
 An answer is *wrong* where its cost is not the judge's, and *unnoticed* where it is wrong, breaks a row, goes both
 ways at once, or claims a bound that the judge is below, and does not say so. Where a store would burn energy the
-judge decides on every store and step, as far as its time goes: our cost may not be below its bound, and our gap is
-told. What is impossible has to be named: where, and by how much.
+judge decides on every store and step: our cost may not be below its bound, nor our bound above what it found, and
+our gap is told. Where it comes to nothing in its time the answer is *not judged*, which is not right. What is
+impossible has to be named: where, and by how much.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from vpp.plan.fleet.forest import Answer, Forest, Infeasible, Solved
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.oneway import both_ways
 from vpp.plan.fleet.solve import TOLERANCE, Kernels, solve_forest
-from vpp.plan.fleet.written import by_highs, written
-from vpp.plan.lp import Deadline
+from vpp.plan.fleet.written import Written, by_highs, written
+from vpp.plan.lp import Deadline, solve_lp
 
 EACH_S = 6.0
 """Of a processor's time, for one forest; what burns is searched for half of it."""
@@ -49,7 +50,10 @@ class Tally:
 
     right: int = 0
     burned: int = 0
-    """Of the right ones: burning had to be decided against."""
+    """Of the right and the unjudged ones: burning had to be decided against."""
+
+    unjudged: int = 0
+    """Nothing is wrong that was seen, but the judge came to no decision about what burns in its time."""
 
     named: int = 0
     """Impossible, and said so."""
@@ -63,12 +67,16 @@ class Tally:
 
     burning_gaps: list[float] = field(default_factory=list)
 
-    def add(self, name: str, forest: Forest, answer: Answer) -> None:
-        """Judge an answer."""
-        if faults := list(judged(forest, answer)):
-            self.wrong += [f"{name}: {fault}" for fault in faults]
+    def add(
+        self, name: str, forest: Forest, answer: Answer, search: Deadline | None = None
+    ) -> None:
+        """Judge an answer; `search` as `judged` takes it."""
+        verdict = judged(forest, answer, search)
+        if verdict.faults:
+            self.wrong += [f"{name}: {fault}" for fault in verdict.faults]
         elif isinstance(answer, Solved):
-            self.right += 1
+            self.right += verdict.in_time
+            self.unjudged += not verdict.in_time
             self.burned += bool(answer.decided)
             gap = (answer.cost - answer.bound) / (1.0 + abs(answer.cost))
             (self.burning_gaps if answer.decided else self.gaps).append(gap)
@@ -79,57 +87,90 @@ class Tally:
             self.named += 1
 
 
-def judged(forest: Forest, answer: Answer) -> Iterator[str]:
-    """What is wrong with an answer, by HiGHS on the matrix written out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is wrong with an answer."""
+
+    faults: tuple[str, ...] = ()
+
+    in_time: bool = True
+    """False where the judge's own decisions about what burns are not proven in its time."""
+
+
+def judged(forest: Forest, answer: Answer, search: Deadline | None = None) -> Verdict:
+    """What is wrong with an answer, by HiGHS on the matrix written out.
+
+    `search` is how long the judge may decide about what burns, half of `EACH_S` if it is left out.
+    """
     judge = by_highs(forest, Deadline(process_time, process_time() + JUDGE_S))
     if isinstance(judge, Unsolved):
-        if not judge.infeasible:
-            yield f"the judge has no answer: {judge.reason}"
-        elif not isinstance(answer, Infeasible):
-            yield "impossible, and not noticed"
-        elif not answer.clashes or not all(one.by for one in answer.clashes):
-            yield "impossible, and not named"
-        return
+        return Verdict(faults=tuple(_judged_impossible(judge, answer)))
     if not isinstance(answer, Solved):
-        yield f"possible, and said to be {answer}"
-        return
+        return Verdict(faults=(f"possible, and said to be {answer}",))
     whole_one = written(forest)
+    cost = float(whole_one.programme.cost @ whole_one.columns(judge[0]))
+    near = TOLERANCE * (1.0 + abs(cost))
+    faults = tuple(_judged_point(whole_one, answer, near))
+    if answer.decided:
+        search = search or Deadline(process_time, process_time() + EACH_S / 2)
+        one_way = _judged_one_way(forest, answer, near, search)
+        return Verdict(faults=faults + one_way.faults, in_time=one_way.in_time)
+    if not (abs(answer.cost - cost) <= near and answer.bound <= cost + near):
+        faults += (f"costs {answer.cost}, at least {answer.bound}; the judge: {cost}",)
+    return Verdict(faults=faults)
+
+
+def _judged_impossible(judge: Unsolved, answer: Answer) -> Iterator[str]:
+    if not judge.infeasible:
+        yield f"the judge has no answer: {judge.reason}"
+    elif not isinstance(answer, Infeasible):
+        yield "impossible, and not noticed"
+    elif not answer.clashes or not all(abs(one.by) > 0.0 for one in answer.clashes):
+        yield "impossible, and not named"
+
+
+def _judged_point(whole_one: Written, answer: Solved, near: float) -> Iterator[str]:
+    """Whether it keeps rows and bounds, and costs what is told; what is no number does not."""
     programme, x = whole_one.programme, whole_one.columns(answer.point)
     rows, size = programme.matrix @ x, 1.0 + abs(programme.matrix) @ np.abs(x)
     over = np.maximum(programme.row_lower - rows, rows - programme.row_upper) / size
     beyond = np.maximum(programme.lower - x, x - programme.upper) / (1.0 + np.abs(x))
-    if max(over.max(), beyond.max()) > 10 * FEASIBLE:
+    if not (over.max() <= 10 * FEASIBLE and beyond.max() <= 10 * FEASIBLE):
         yield f"a row is broken by {over.max():.1e}, a bound by {beyond.max():.1e}"
     if both_ways(answer.point).any():
         yield "a store goes both ways at once"
-    cost = float(programme.cost @ whole_one.columns(judge[0]))
-    near = TOLERANCE * (1.0 + abs(cost))
-    if abs(answer.cost - float(programme.cost @ x)) > near:
+    if not abs(answer.cost - float(programme.cost @ x)) <= near:
         yield f"{answer.cost} is told, {programme.cost @ x} it costs"
-    if answer.decided:
-        yield from _judged_one_way(forest, answer, near)
-    elif abs(answer.cost - cost) > near or answer.bound > cost + near:
-        yield f"costs {answer.cost}, at least {answer.bound}; the judge: {cost}"
 
 
-def _judged_one_way(forest: Forest, answer: Solved, near: float) -> Iterator[str]:
-    """By a search that decides on every store and step."""
-    stores = forest.stores
+def _judged_one_way(forest: Forest, answer: Solved, near: float, search: Deadline) -> Verdict:
+    """By a search that decides on every store and step, and what its decisions cost."""
+    stores, programme = forest.stores, written(forest).programme
     store, step = np.nonzero((stores.into_most > 0) & (stores.out_most > 0))
     into = store * forest.steps + step
     mosts = (stores.into_most[store, step], stores.out_most[store, step])
     found = whole(
-        written(forest).programme,
+        programme,
         np.zeros(0, dtype=np.int64),
         np.array([into, into + stores.given.size, *mosts], dtype=float),
         gap=TOLERANCE,
-        deadline=Deadline(process_time, process_time() + EACH_S / 2),
+        deadline=search,
     )
+    faults: tuple[str, ...] = ()
+    if not answer.bound <= answer.cost + near:
+        faults = (f"costs {answer.cost}, and at least {answer.bound} is told",)
     if isinstance(found, Unsolved):
-        return  # no decision in time says nothing
-    _, bound = found
-    if answer.cost < bound - near:
-        yield f"costs {answer.cost} one way, and nothing is below {bound}"
+        return Verdict(faults=faults, in_time=False)
+    chosen, bound = found
+    best = solve_lp(programme, chosen, Deadline(process_time, process_time() + JUDGE_S))
+    if not answer.cost >= bound - near:
+        faults += (f"costs {answer.cost} one way, and nothing is below {bound}",)
+    if isinstance(best, Unsolved):
+        return Verdict(faults=faults, in_time=False)
+    if not answer.bound <= best.cost + near:
+        faults += (f"at least {answer.bound} one way is told, and {best.cost} is enough",)
+    proven = best.cost - bound <= near + TOLERANCE * abs(best.cost)
+    return Verdict(faults=faults, in_time=proven)
 
 
 def tried(name: str, count: int, make: Callable[[int], Forest], kernels: Kernels = NUMPY) -> Tally:
@@ -153,6 +194,7 @@ def measure(small: bool) -> Sequence[Figure]:
             print(fault, file=sys.stderr, flush=True)
         figures += [
             Figure(name=f"{name}: right", measured=tally.right),
+            Figure(name=f"{name}: not judged in time", measured=tally.unjudged),
             Figure(name=f"{name}: impossible and named", measured=tally.named),
             Figure(name=f"{name}: wrong or unnoticed", measured=len(tally.wrong), at_most=0),
             Figure(name=f"{name}: trees that fell back", measured=tally.fallbacks),

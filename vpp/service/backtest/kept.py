@@ -234,7 +234,9 @@ class _Plain(pickle.Unpickler):
         ours = module.startswith("vpp.model.") and "." not in name
         if ours or f"{module}.{name}" in self.ALLOWED:
             found = super().find_class(module, name)
-            if f"{module}.{name}" in self.ALLOWED or (isinstance(found, type) and is_dataclass(found)):
+            if f"{module}.{name}" in self.ALLOWED or (
+                isinstance(found, type) and is_dataclass(found)
+            ):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a plan")
 
