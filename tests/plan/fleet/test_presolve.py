@@ -238,6 +238,17 @@ def test_a_level_that_must_be_above_its_most_is_too_much() -> None:
     )
 
 
+def test_a_day_on_which_less_than_nothing_may_come_out_is_named_with_its_first_step() -> None:
+    limits = replace(
+        STORE.day_limits,
+        store=np.zeros(2, dtype=np.int64),
+        first=np.array([0, 1]),
+        end=np.array([1, 3]),
+        most=np.array([0.0, -2.0]),
+    )
+    assert clashes(replace(STORE, day_limits=limits)) == (Clash(bus=0, step=1, store=0, by=-2.0),)
+
+
 def test_a_bus_that_lacks_is_named_with_step_and_kw() -> None:
     STORE.parts.most[0, 1] = 28.5
     assert clashes(STORE) == (Clash(bus=0, step=1, by=1.5),)
@@ -269,6 +280,26 @@ def test_a_number_that_is_none_is_refused_by_its_name(kind: str, name: str) -> N
     broken = replace(group, **{name: np.full(getattr(group, name).shape, np.nan)})
     with pytest.raises(DataError, match=rf"Forest\.{kind}\.{name}"):
         presolve(replace(forest, **{kind: broken}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "sense"),
+    [("peaks", "least", -1.0), ("peaks", "most", 1.0), ("budgets", "spare_most", 1.0)],
+)
+def test_what_may_be_endless_may_be_so_on_one_side_only(kind: str, name: str, sense: float) -> None:
+    forest = next(
+        f for f in map(random_forest, range(9)) if len(f.peaks.bus) and len(f.budgets.bus)
+    )
+    group = getattr(forest, kind)
+
+    def endless(value: float) -> Forest:
+        values = np.array(getattr(group, name))
+        values.flat[0] = value
+        return replace(forest, **{kind: replace(group, **{name: values})})
+
+    assert isinstance(presolve(endless(sense * np.inf)), Presolved)
+    with pytest.raises(DataError, match=rf"Forest\.{kind}\.{name}"):
+        presolve(endless(-sense * np.inf))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -101,7 +101,7 @@ def presolve(forest: Forest) -> Presolved | Infeasible:
         peaks=_boxed_peaks(small),
     )
     clashes += _on_buses(small)
-    clashes += _of_peaks(forest)
+    clashes += [*_of_peaks(forest), *_of_days(forest)]
     if clashes:
         return Infeasible(clashes=tuple(sorted(clashes, key=lambda one: -abs(one.by))))
     return Presolved(
@@ -117,7 +117,11 @@ def presolve(forest: Forest) -> Presolved | Infeasible:
 
 def _require_numbers(forest: Forest) -> None:
     """Only spare energy and peaks may be without a most, and intervals without a least."""
-    may_be_endless = {("budgets", "spare_most"), ("peaks", "most"), ("peaks", "least")}
+    may_be = {
+        ("budgets", "spare_most"): np.inf,
+        ("peaks", "most"): np.inf,
+        ("peaks", "least"): -np.inf,
+    }
     kinds = ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits")
     for kind in kinds:
         group = getattr(forest, kind)
@@ -125,7 +129,8 @@ def _require_numbers(forest: Forest) -> None:
             values = getattr(group, each.name)
             if values.dtype.kind != "f" or np.isfinite(values).all():
                 continue
-            if (kind, each.name) not in may_be_endless or np.isnan(values).any():
+            allowed = may_be.get((kind, each.name))
+            if allowed is None or not (np.isfinite(values) | (values == allowed)).all():
                 raise DataError(
                     "a number is none, or endless",
                     where=f"Forest.{kind}.{each.name}",
@@ -195,6 +200,15 @@ def _of_peaks(forest: Forest) -> Iterator[Clash]:
     above = lowest - peaks.most
     for peak in np.flatnonzero(above > NEAR * (1.0 + np.abs(peaks.most))).tolist():
         yield Clash(bus=int(peaks.bus[peak]), step=-1, by=-float(above[peak]))
+
+
+def _of_days(forest: Forest) -> Iterator[Clash]:
+    """Days on which less than nothing may come out of a store, at the first step of each."""
+    limits = forest.day_limits
+    for day in np.flatnonzero(limits.most < -NEAR).tolist():
+        store, by = int(limits.store[day]), float(limits.most[day])
+        bus = int(forest.stores.bus[store])
+        yield Clash(bus=bus, step=int(limits.first[day]), store=store, by=by)
 
 
 # ------------------------------------------------------------ what is settled
