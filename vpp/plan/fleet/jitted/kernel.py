@@ -93,7 +93,7 @@ def _direct(
         else:
             reach, dual_reach, s1, q = predict(at, size)
             affine = s0 + reach * s1 - dual_reach * (s0 + s1) - reach * dual_reach * (s1 + q)
-            share = max(affine / max(s0, NOTHING), 0.0)
+            share = min(max(affine / max(s0, NOTHING), 0.0), 1.0)
             aim(at, size, s0 / (2 * max(moving, 1.0)) * share**3)
     for i in range(n.rows):
         rows[Y, i] += dual * rows[DY, i]
