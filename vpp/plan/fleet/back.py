@@ -78,8 +78,8 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
     _balance(fitted, x)
     _fill(fitted, x)
     _peaks(fitted, x)
-    way, fills, _ = ledger.programme.ways
-    x[way] = np.where(x[fills] > 0, 1.0, 0.0)
+    way, fills, empties = ledger.programme.ways
+    x[way] = np.where(x[fills] > x[empties], 1.0, 0.0)
     return x
 
 
