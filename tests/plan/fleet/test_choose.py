@@ -15,7 +15,17 @@ from vpp.plan.compile import build
 from vpp.plan.fleet.back import Back, back
 from vpp.plan.fleet.choose import LEAST_COLUMNS, Chooser
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
-from vpp.plan.fleet.forest import Duals, Forest, Ints, Point, Solved
+from vpp.plan.fleet.forest import (
+    Answer,
+    Clash,
+    Duals,
+    Failed,
+    Forest,
+    Infeasible,
+    Ints,
+    Point,
+    Solved,
+)
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
@@ -229,6 +239,65 @@ def test_what_another_tree_lacks_hides_no_gap_of_one_that_was_decided(
     assert isinstance(answer, LpSolution)
     assert answer.how.fallbacks == 1
     assert answer.cost - answer.bound == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Infeasible(clashes=(Clash(bus=1, step=2, by=3.0),)),
+        Failed(reason="a row is broken", roots=(1,)),
+    ],
+)
+def test_one_tree_without_a_plan_sends_itself_alone_to_highs(
+    lab: Lab, said: Infeasible | Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programme, _ = two_points(lab)
+    asked: list[int] = []
+
+    def one_is_bad(forest: Forest, **how: Any) -> Answer:
+        asked.append(len(forest.buses.parent))
+        return said if len(asked) == 1 else solve_forest(forest, **how)
+
+    monkeypatch.setattr("vpp.plan.fleet.choose.solve_forest", one_is_bad)
+    answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert asked == [2, 1]
+    assert answer.how.method == "structured (numpy), HiGHS"
+    assert answer.how.fallbacks == 1
+    assert answer.cost == pytest.approx(BEST, rel=1e-5)
+
+
+@pytest.mark.parametrize("roots", [(), (0, 1)])
+def test_where_no_tree_has_a_plan_or_nobody_knows_which_highs_has_all(
+    lab: Lab, roots: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programme, _ = two_points(lab)
+    monkeypatch.setattr(
+        "vpp.plan.fleet.choose.solve_forest", lambda *_, **__: Failed(reason="no", roots=roots)
+    )
+    answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert (answer.how.method, answer.how.fallbacks) == ("HiGHS", 2)
+    assert answer.how.why == "the structured solver found no plan"
+    assert answer.cost == pytest.approx(BEST)
+
+
+def test_a_plan_of_which_no_tree_was_kept_is_none_of_the_structured_solver(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programme, _ = two_points(lab)
+
+    def unproven(found: Fitted, answer: Solved) -> Back:
+        came = back(found, answer)
+        came.bound[found.of_roots([0, 1])] = -np.inf
+        return came
+
+    monkeypatch.setattr("vpp.plan.fleet.choose.back", unproven)
+    answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert (answer.how.method, answer.how.fallbacks) == ("HiGHS", 2)
+    assert (answer.how.iterations, answer.how.gap) == (0, 0.0)
+    assert answer.cost == pytest.approx(BEST)
 
 
 def test_a_bound_stands_below_the_cost_and_is_the_gap_that_is_told(lab: Lab) -> None:

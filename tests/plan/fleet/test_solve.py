@@ -250,6 +250,46 @@ def test_gaps_that_are_too_much_together_are_made_smaller_by_the_kernels() -> No
     np.testing.assert_array_equal(too_much_together(alike, 1e-6), [False, False])
 
 
+def two_loads() -> Forest:
+    """1 kW on each of two buses: one pays 100 for it, the other earns 100."""
+    forest = random_forest(0, trees=2, steps=1)
+    one = np.ones((2, 1))
+    no_bus = np.zeros(len(forest.buses.parent), dtype=bool)
+    empty = pick(forest, buses=no_bus).forest
+    assert len(empty.stores.bus) == len(empty.peaks.bus) == 0
+    return replace(
+        empty,
+        buses=replace(forest.buses, load_kw=one),
+        parts=replace(
+            forest.parts,
+            bus=np.arange(2),
+            here=one,
+            up=0 * one,
+            least=0 * one,
+            most=2 * one,
+            cost=np.array([[100.0], [-100.0]]),
+        ),
+        peaks=replace(empty.peaks, counts=np.zeros(2, dtype=bool)),
+    )
+
+
+def test_a_worse_second_answer_does_not_replace_a_first_that_holds() -> None:
+    """Both hold alone; together they cost nothing, and the first is asked for again: now it proves nothing."""
+    asked: list[int] = []
+
+    def worse_at_last(forest: Forest, point: Point, duals: Duals) -> None:
+        asked.append(len(forest.buses.parent))
+        point.part[:] = 1.0
+        duals.bus[:] = forest.parts.cost
+        duals.bus[0] = 100.0 - 5e-5 if len(asked) == 1 else 0.0
+
+    answer = solved(two_loads(), worse_at_last)
+    assert asked == [2, 1]
+    assert answer.fallbacks == ()
+    assert answer.cost == pytest.approx(0.0, abs=1e-9)
+    assert answer.cost - answer.bound == pytest.approx(5e-5, rel=1e-3)
+
+
 def optimum(forest: Forest) -> tuple[Point, Duals]:
     found = by_highs(forest, NEVER)
     assert not isinstance(found, Unsolved)

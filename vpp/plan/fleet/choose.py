@@ -8,7 +8,7 @@ HiGHS gives a vertex, at which ties can be broken, futures hedged and curves dra
 where a programme is small. The structured solver comes from the inside: it is proven to a gap, and of plans
 that cost the same it gives a mixture.
 
-It is not believed: what does not keep its rows, or whose cost is above its bound by more than is allowed,
+Where some trees have no plan, the others are asked about without them. It is not believed: what does not keep its rows, or whose cost is above its bound by more than is allowed,
 goes to HiGHS and is counted. Asked again with some columns held (`search.one_way` forbids, decisions are
 taken), trees in which no bound has changed keep the answer they had.
 """
@@ -26,7 +26,7 @@ from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.fleet.back import back
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
 from vpp.plan.fleet.fitting.ledger import Bools
-from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.forest import Failed, Infeasible, Solved
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
 from vpp.plan.parts import Workers
@@ -47,6 +47,9 @@ EXACT = 1e-6
 
 LEAST = 1e-300
 """So that nothing is divided by nothing."""
+
+NO_PLAN = "the structured solver found no plan"
+"""Why HiGHS has all that was asked about."""
 
 NOBODY = -1
 
@@ -138,18 +141,36 @@ class Chooser:
         known = self._unchanged(lower, upper)
         rows = len(self.programme.row_lower)
         asked = np.ones(len(lower), dtype=bool) if known is None else known.tree[rows:] == NOBODY
-        found = fit(self.programme, lower, upper, asked)
-        solved = _solved(found, self.kernels, deadline, workers)
-        if isinstance(solved, str):
-            gave_up = _gave_up(found)
+        more, gave_up = self._more(lower, upper, asked, deadline, workers)
+        if isinstance(more, str):
             if known is None:
                 begun = begin_lp(self.programme, fixed, deadline, workers)
-                return _told(begun.answer(), HowSolved(why=solved, fallbacks=gave_up))
+                return _told(begun.answer(), HowSolved(why=more, fallbacks=gave_up))
         else:
-            more, gave_up = solved
             known = more if known is None else known.with_more(more)
         self._known = (lower, upper, known)
         return _completed(self.programme, known, gave_up, fixed, lower, upper, deadline, workers)
+
+    def _more(
+        self, lower: Floats, upper: Floats, asked: Bools, deadline: Deadline, workers: Workers
+    ) -> tuple[_Known | str, int]:
+        """What is found of the trees of some columns, and how many of them are given up; or why nothing is.
+
+        Trees that have no plan are left out, and the others asked about again.
+        """
+        without, rows = 0, len(self.programme.row_lower)
+        while True:
+            found = fit(self.programme, lower, upper, asked)
+            if isinstance(found, NoFit):
+                return NO_PLAN if without else f"no tree fits: {found.words}", without
+            solved = _solved(found, self.kernels, deadline, workers)
+            if not isinstance(solved, _Without):
+                known, gave_up = solved
+                return known, gave_up + without
+            if solved.all or deadline.passed:
+                return NO_PLAN, without + len(found.forest.trees().roots)
+            without += len(solved.trees)
+            asked = asked & ~np.isin(found.tree[rows:], solved.trees)
 
     def _unchanged(self, lower: Floats, upper: Floats) -> _Known | None:
         """What is known of trees in which no bound has changed."""
@@ -164,20 +185,28 @@ class Chooser:
         return known.only(left) if len(left) else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Without:
+    """Nothing was found, because of some of the programme's trees."""
+
+    trees: Ints
+
+    all: bool
+    """Whether there are no others."""
+
+
 def _solved(
-    found: Fitted | NoFit, kernels: Kernels, deadline: Deadline, workers: Workers
-) -> tuple[_Known, int] | str:
+    found: Fitted, kernels: Kernels, deadline: Deadline, workers: Workers
+) -> tuple[_Known, int] | _Without:
     """What the structured solver finds and the programme confirms, and how many trees it does not.
 
-    Or why there is nothing.
+    Or which trees have no plan.
     """
-    if isinstance(found, NoFit):
-        return f"no tree fits: {found.words}"
     answer = solve_forest(
         found.forest, kernels=kernels, deadline=deadline, tolerance=TOLERANCE, workers=workers
     )
     if not isinstance(answer, Solved):
-        return "the structured solver found no plan"
+        return _without(found, answer)
     came = back(found, answer)
     mine = np.concatenate([found.rows, found.columns])
     every = np.unique(found.tree[mine])
@@ -209,6 +238,18 @@ def _solved(
     return known.only(held_trees), len(every) - len(held_trees)
 
 
+def _without(found: Fitted, answer: Infeasible | Failed) -> _Without:
+    """Whose fault it is that there is no plan: everybody's, where that is not told."""
+    trees = found.forest.trees()
+    if isinstance(answer, Infeasible):
+        buses = np.array([one.bus for one in answer.clashes], dtype=np.int64)
+        roots = np.unique(trees.roots[trees.of[buses]])
+    else:
+        roots = np.array(answer.roots, dtype=np.int64)
+    bad = found.of_roots(roots.tolist())
+    return _Without(bad, len(roots) in (0, len(trees.roots)) or not len(bad))
+
+
 def _completed(
     programme: Programme,
     known: _Known,
@@ -226,15 +267,18 @@ def _completed(
     row_marginals = np.where(here, known.row_marginals, 0.0)
     column_marginals = np.where(there, known.column_marginals, 0.0)
     left_rows, left = np.flatnonzero(~here), np.flatnonzero(~there)
-    method = known.method
+    trees = np.unique(known.tree[known.tree != NOBODY])
+    method, why = known.method, known.why or "every tree fits"
+    kept = bool(here.any())  # a column that stands in no row is nobody's work
+    if not kept:
+        method, why = "HiGHS", NO_PLAN
     if (lower[left] < upper[left]).any():
         others = _rest(programme, left_rows, left, lower, upper, deadline, workers)
         if isinstance(others, Unsolved):
             return others
         x[left], row_marginals[left_rows] = others.x, others.row_marginals
         column_marginals[left] = others.column_marginals
-        method = f"{method}, HiGHS"
-    trees = np.unique(known.tree[known.tree != NOBODY])
+        method = f"{method}, HiGHS" if kept else "HiGHS"
     cost, lost = float(programme.cost @ x), float(known.lost[trees].sum())
     return LpSolution(
         x=x,
@@ -245,10 +289,10 @@ def _completed(
         fixed=fixed,
         how=HowSolved(
             method=method,
-            why=known.why or "every tree fits",
+            why=why,
             gap=lost / max(abs(cost), 1.0),
             residual=known.residual,
-            iterations=known.iterations,
+            iterations=known.iterations if kept else 0,
             fallbacks=int(known.left_to_highs[trees].sum()) + gave_up,
         ),
     )
@@ -277,10 +321,3 @@ def _rest(
 
 def _told(answer: LpAnswer, how: HowSolved) -> LpAnswer:
     return answer if isinstance(answer, Unsolved) else replace(answer, how=how)
-
-
-def _gave_up(found: Fitted | NoFit) -> int:
-    """How many trees HiGHS has to solve that were fitted."""
-    if isinstance(found, NoFit):
-        return 0
-    return len(found.forest.trees().roots)

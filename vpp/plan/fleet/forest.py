@@ -309,7 +309,7 @@ class Solved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """What cannot be: a budget that asks more than fits, a store out of reach, or a bus that lacks."""
+    """What cannot be: a budget that asks more than fits, a store or its day out of reach, or a bus that lacks."""
 
     bus: int
     step: int
@@ -337,6 +337,9 @@ class Failed:
     """The solver came to no answer and neither did HiGHS in time."""
 
     reason: str
+
+    roots: tuple[int, ...] = ()
+    """Of the trees that there is no answer for, where those are known; what others have is not told."""
 
 
 Answer: TypeAlias = "Solved | Infeasible | Failed"

@@ -76,7 +76,8 @@ def one_way(
         again = pick(picked.forest, buses=dear[picked.forest.trees().of])
         theirs = _mended(again.forest, mine.of(again, dear), solve, tolerance, deadline)
         if isinstance(theirs, Failed):
-            return theirs
+            roots = picked.buses[again.buses[again.forest.trees().roots]]
+            return replace(theirs, roots=tuple(roots.tolist()))
         net = net.joined(again, dear, theirs)
     found = found.joined(picked, does, net)
     does[does] = dear

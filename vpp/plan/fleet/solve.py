@@ -6,7 +6,9 @@ r"""A forest solved, and never believed: what the kernels find is certified, and
 
 A tree fails where a row is broken (`certify.FEASIBLE`) or where the gap between its cost and its Lagrangian
 bound is above the tolerance, relative to 1 + its cost: what converged does not matter, what is proven does.
-`Solved.fallbacks` names the roots of those trees.
+`Solved.fallbacks` names the roots of those trees. Of what HiGHS finds only the rows are required: there is
+nobody to ask for a better one. Its gap is proven like any other, stands between `Solved.cost` and
+`Solved.bound`, and whoever needs it smaller looks there.
 """
 
 from __future__ import annotations
@@ -210,25 +212,35 @@ def too_much_together(found: Certificate, tolerance: float) -> Mask:
 def _by_highs(
     trees: Picked, deadline: Deadline, workers: Workers
 ) -> Certificate | Infeasible | Failed:
+    """What HiGHS finds for some trees: its rows are looked at, its gap is told."""
     answer = by_highs(trees.forest, deadline, workers)
     if isinstance(answer, Unsolved):
         if answer.infeasible:
             return _infeasible(trees, deadline, workers)
-        return Failed(reason=answer.reason)
+        return Failed(reason=answer.reason, roots=_roots(trees))
     found = certify(trees.forest, *answer)
     worst = found.residual.max(axis=0, initial=0.0)
     if not (worst <= BROKEN).all():
         which = int(np.argmax(worst))
-        return Failed(reason=f"HiGHS breaks a {CLASSES[which]} row by {worst[which]:.1e}, relative")
+        return Failed(
+            reason=f"HiGHS breaks a {CLASSES[which]} row by {worst[which]:.1e}, relative",
+            roots=_roots(trees, np.logical_not((found.residual <= BROKEN).all(axis=1))),
+        )
     return found
+
+
+def _roots(trees: Picked, which: Mask | None = None) -> tuple[int, ...]:
+    """Of trees that were picked, or of some of them, in the whole forest."""
+    roots = trees.buses[trees.forest.trees().roots]
+    return tuple((roots if which is None else roots[which]).tolist())
 
 
 def _infeasible(trees: Picked, deadline: Deadline, workers: Workers) -> Infeasible | Failed:
     lacks = what_lacks(trees.forest, deadline, workers)
     if isinstance(lacks, Unsolved):
-        return Failed(reason=f"what lacks was not found: {lacks.reason}")
+        return Failed(reason=f"what lacks was not found: {lacks.reason}", roots=_roots(trees))
     if not lacks:
-        return Failed(reason="HiGHS finds no point, and nothing lacks")
+        return Failed(reason="HiGHS finds no point, and nothing lacks", roots=_roots(trees))
 
     def of_whole(which: Ints, number: int) -> int:
         return number if number < 0 else int(which[number])
