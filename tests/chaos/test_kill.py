@@ -22,7 +22,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from vpp.service.steering.commandrecord import commands_of
+from tests.commandsread import commands_of
 
 MINUTE = timedelta(minutes=1)
 BIDS = ("bid made", "bid journalled", "bid booked")

@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 from adapters.broker_process import PrivateBroker
+from tests.commandsread import commands_of
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval
 from vpp.service.accounting import current_statements
@@ -25,7 +26,6 @@ from vpp.service.demo.simulation import GRACE
 from vpp.service.loops import loops_of
 from vpp.service.run import run as run_loops
 from vpp.service.run import until_heard
-from vpp.service.steering.commandrecord import commands_of
 
 if TYPE_CHECKING:
     from pathlib import Path

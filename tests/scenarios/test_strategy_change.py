@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.commandsread import commands_of
 from tests.scenarios.conftest import Eve, MakePark, Play, Played, Until
 from vpp.errors import ConfigError
 from vpp.model.time import Interval, local_day
@@ -24,7 +25,6 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.record import PLAN
 from vpp.service.steering import setpoints
-from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies
 from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import changing, previewing, record, shadow

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.commandsread import commands_of
 from tests.service.conftest import NOW, QuietLink, Serving
 from vpp.act.health import Fault
 from vpp.act.results import Delivered, Refused, Result, Short, UnknownResult
@@ -31,7 +32,6 @@ from vpp.service.kill import Scope
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides, setpoints
 from vpp.service.steering import results as actingresults
-from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies
 from vpp.wire import LimitRequest, TelemetryMessage, topic
 from vpp.wirecontrol import OverrideRequest

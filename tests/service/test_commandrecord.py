@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+from tests.commandsread import commands_of
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
-from vpp.service.steering.commandrecord import commands_of, encoded
+from vpp.service.steering.commandrecord import encoded
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

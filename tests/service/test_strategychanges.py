@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from adapters.memory_journal import MemoryJournal
+from tests.commandsread import commands_of
 from tests.service.conftest import NOW, QuietLink, Serving, a_schedule, hear, publish
 from vpp.clock import SimulatedClock
 from vpp.errors import ConflictError, DataError, UnavailableError
@@ -29,7 +30,6 @@ from vpp.service.park.parkfile import ParkFile
 from vpp.service.plant import Plant
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.steering import setpoints
-from vpp.service.steering.commandrecord import commands_of
 from vpp.service.strategies.reading import parse_strategies, read_strategies
 from vpp.service.strategies.strategies import version_of
 from vpp.service.tuning import changing, command, desk, record, shadow, trial

@@ -3,21 +3,17 @@
     {"resource_id": ["press", "battery"], "power_kw": [-40.0, 25.0], "expires_at": "…:10:00Z", "won": "strategy", …}
 
 A column is a list, or what all of the commands have in common, once. `left.SOURCE.low` and `….high` are the bounds
-that a source was left with. Entries of releases before are a list of commands; both are read.
+that a source was left with. Entries of releases before are a list of commands.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from vpp.model.command import Setpoint
 from vpp.model.time import isoformat
-
-LEFT = "left"
 
 
 def encoded(setpoints: Sequence[Setpoint], how: Mapping[str, Sequence[object]]) -> bytes:
@@ -41,22 +37,3 @@ def _shortened(column: Sequence[object]) -> object:
     first = column[0]
     same = len(column) > 1 and not isinstance(first, list) and column.count(first) == len(column)
     return first if same else column
-
-
-def commands_of(body: bytes) -> list[dict[str, Any]]:
-    """The commands of an entry, each with its keys, `left` as low and high by source."""
-    record = json.loads(body)
-    if isinstance(record, list):
-        return record
-    count = len(record["resource_id"]) if isinstance(record["resource_id"], list) else 1
-    commands: list[dict[str, Any]] = [{LEFT: {}} for _ in range(count)]
-    for name, column in record.items():
-        values = column if isinstance(column, list) else [column] * count
-        key, _, rest = name.partition(".")
-        source, _, side = rest.partition(".")
-        for command, value in zip(commands, values, strict=True):
-            if key == LEFT:
-                command[LEFT].setdefault(source, [None, None])[side == "high"] = value
-            else:
-                command[key] = value
-    return commands
