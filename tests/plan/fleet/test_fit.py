@@ -220,3 +220,15 @@ def test_a_margin_below_a_paid_peak_is_a_second_peak_and_costs_what_it_did(lab: 
     agrees(programme, found)
     energy = float(programme.cost[programme.fleet.points.imports[0]].sum()) * 45
     assert answered(found).cost.sum() == pytest.approx(15 * 5 + 10 * 2.5 + energy)
+
+
+def test_what_fills_by_rounding_while_it_empties_goes_the_way_it_empties(lab: Lab) -> None:
+    programme = compiled(lab.random(3, processes=0, runs=0, min_price=-0.15))
+    found = fitted(programme)
+    answer = solved(found)
+    answer.point.into[:] = np.maximum(answer.point.into, 1e-12)
+    x = back(found, answer).x
+    way, fills, empties = programme.ways
+    empty = (x[empties] > 1.0) & (x[fills] > 0.0) & (x[fills] < 1e-9)
+    assert empty.any()
+    assert (x[way[empty]] == 0.0).all()
