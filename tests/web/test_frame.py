@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.service.conftest import NOW
 from tests.web.site import Site
@@ -95,8 +97,11 @@ def test_a_service_that_was_begun_anew_with_an_earlier_clock_is_believed(site: S
     async def look(page: Page) -> None:
         gate = page.locator("tbody tr").filter(has_text="se3-day-ahead")
         await expect(gate).to_contain_text("60 min · 12:00")
+        held = await _held_back(page, "/v1/status", lambda: plant.events.emit("kill", "?", at=NOW))
         await end_streams(site.app)
         await expect(page.locator("#lost")).to_be_visible()
+        # What the old service answered arrives when its line is broken already.
+        held.set()
         plant.clock = SimulatedClock(NOW - timedelta(hours=1))
         await expect(page.locator("#lost")).to_be_hidden()
         await expect(page.locator("#clock")).to_contain_text("10:00")
@@ -121,6 +126,22 @@ def test_the_view_that_is_open_is_in_sight_in_the_row_of_a_phone(site: Site) -> 
         await expect(page.locator("#nav a[aria-current]")).to_be_in_viewport(ratio=0.9)
 
     site.see("member", look, phone=True)
+
+
+async def _held_back(page: Page, path: str, ask: Callable[[], object]) -> asyncio.Event:
+    """Let `ask` make the page ask for `path`; what is answered stays on its way until the event is set."""
+    answered, release = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        answered.set()
+        await release.wait()
+        await route.fulfill(response=answer)
+
+    await page.route(f"**{path}", hold, times=1)
+    ask()
+    await answered.wait()
+    return release
 
 
 async def _labels(page: Page) -> list[float]:

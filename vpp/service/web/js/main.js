@@ -20,6 +20,7 @@ const view = at("view");
 let park = null;
 let heard = null; // {at: the park's time as it was told last, ours: when that was, speed: of its clock by ours}
 let anew = true; // the next telling is that of a service that may have another clock
+let lines = 1; // each line that is begun after a broken one may be another service's
 let leave = () => {};
 let opening = 0;
 
@@ -149,7 +150,10 @@ function strip({ safe_state: state, at: moment }) {
 }
 
 const reasons = paced(1000, async () => {
-  park = await read("/v1/status");
+  const asked = lines;
+  const found = await read("/v1/status");
+  if (asked !== lines) return; // the service behind the line that broke said it, and a new one is asked
+  park = found;
   strip({ safe_state: park.safe_state, at: park.now });
   const why = [];
   if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${onClock(park.safe_state_reason)}`);
@@ -194,14 +198,21 @@ async function start() {
     rung = event.data.safe_state;
   });
   live(["safe_state", "broker", "kill", "link"], reasons);
+  let broken = false;
   watchLine((state) => {
     say(at("line"), t(`shell.line_${state}`));
     at("line").className = `badge ${{ live: "good", broken: "bad" }[state] ?? ""}`;
     document.body.classList.toggle("lost", state === "broken");
     say(at("lost"), state === "broken" ? t("shell.lost", { time: when(now(), "second") }) : "");
     at("lost").hidden = state !== "broken";
-    anew ||= state === "broken";
-    if (state === "live") reasons();
+    broken ||= state === "broken";
+    if (state !== "live") return;
+    if (broken) {
+      lines += 1;
+      anew = true;
+    }
+    broken = false;
+    reasons();
   });
 }
 
