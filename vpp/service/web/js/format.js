@@ -57,9 +57,6 @@ export function when(moment, look = "clock") {
   return format.format(new Date(moment));
 }
 
-/** A sentence of the service with the moments in it on the park's clock: it writes them as `2026-02-05T11:00:20Z`. */
-export const onClock = (text) => String(text ?? "").replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)/g, (moment) => when(moment));
-
 /** The local day of a moment as `2026-02-05`. */
 export function localDay(moment) {
   return cached("iso", () => new Intl.DateTimeFormat("en-CA", { timeZone: park.timezone, year: "numeric", month: "2-digit", day: "2-digit" })).format(new Date(moment));

@@ -3,7 +3,8 @@
 import { live, paced, read, send, watchLine } from "./client.js";
 import { confirm, refusal } from "./dialog.js";
 import { fill, h, say } from "./dom.js";
-import { onClock, setPark, when } from "./format.js";
+import { setPark, when } from "./format.js";
+import { said } from "./said.js";
 import { LANGUAGES, addWords, language, setLanguage, t, term } from "./words.js";
 import shellWords from "./words/shell.js";
 
@@ -156,7 +157,7 @@ const reasons = paced(1000, async () => {
   park = found;
   strip({ safe_state: park.safe_state, at: park.now });
   const why = [];
-  if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${onClock(park.safe_state_reason)}`);
+  if (park.safe_state !== "normal") why.push(`${term("shell.state", park.safe_state)}: ${said(park.safe_state_reason)}`);
   if (!park.broker_connected) why.push(t("shell.broker_away", { since: when(park.broker_since) }));
   say(at("why"), why.join(" · "));
   at("why").hidden = why.length === 0;

@@ -3,7 +3,8 @@
 import { read, send } from "../client.js";
 import { confirm } from "../dialog.js";
 import { fill, h, say } from "../dom.js";
-import { duration, onClock, when } from "../format.js";
+import { duration, when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { language, t, term } from "../words.js";
 
 const LOOK = { critical: "bad", high: "bad", medium: "warn", low: "" };
@@ -52,7 +53,7 @@ export function alarms(root, context) {
         h("span", { class: `badge ${LOOK[alarm.priority]}` }, term("desk.priority", alarm.priority)),
         h("strong", {}, title(alarm)), age,
         h("span", { class: "badge" }, shelved ? t("desk.shelved_until", { at: when(alarm.shelved_until, "time") }) : term("desk.state", alarm.state))),
-      alarm.detail ? h("p", { class: "detail", lang: "en" }, onClock(alarm.detail)) : null,
+      alarm.detail ? h("p", { class: "detail", lang: tongue(alarm.detail) }, said(alarm.detail)) : null,
       alarm.members.length ? h("p", { class: "note" }, members(alarm)) : null,
       alarm.state === "normal" ? null : h("p", { class: "do" }, alarm.action[language()]),
       who(alarm), consequences(alarm), h("div", { class: "buttons" }, acts(alarm, shelved)));
@@ -64,7 +65,7 @@ export function alarms(root, context) {
     const details = h("details", {}, h("summary", {}, t("desk.consequences", { n: count })),
       h("ul", {}, alarm.consequences.map((one) => h("li", {},
         h("span", { class: "note" }, `${when(one.raised_at, "time")} · ${term("desk.priority", one.priority)} · `),
-        title(one), one.detail ? h("small", { class: "note", lang: "en" }, ` ${onClock(one.detail)}`) : null)),
+        title(one), one.detail ? h("small", { class: "note", lang: tongue(one.detail) }, ` ${said(one.detail)}`) : null)),
       alarm.more ? h("li", { class: "note" }, t("desk.more", { n: alarm.more })) : null));
     details.open = open.has(alarm.alarm_id);
     details.addEventListener("toggle", () => (details.open ? open.add(alarm.alarm_id) : open.delete(alarm.alarm_id)));

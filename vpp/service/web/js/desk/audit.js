@@ -2,7 +2,8 @@
 
 import { read } from "../client.js";
 import { h } from "../dom.js";
-import { onClock, when } from "../format.js";
+import { when } from "../format.js";
+import { said } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -17,7 +18,7 @@ export function audit(root, context) {
       { title: t("desk.what"), text: (one) => term("desk.act", one.what) },
       { title: t("desk.about_what"), text: (one) => one.about },
       { title: t("desk.why"), text: (one) => one.reason },
-      { title: t("desk.detail"), text: (one) => onClock(one.detail) },
+      { title: t("desk.detail"), text: (one) => said(one.detail) },
     ],
   });
   const more = h("button", { type: "button", hidden: true, on: { click: older } }, t("desk.older"));

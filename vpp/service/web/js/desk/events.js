@@ -2,7 +2,8 @@
 
 import { read } from "../client.js";
 import { h } from "../dom.js";
-import { onClock, when } from "../format.js";
+import { when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -16,7 +17,7 @@ export function events(root, context) {
     columns: [
       { title: t("shell.time"), text: (one) => when(one.at, "clock"), sort: (one) => one.number },
       { title: t("desk.kind"), text: (one) => one.kind },
-      { title: t("desk.what"), node: (one) => h("span", { lang: "en" }, onClock(one.text)), sort: (one) => one.text },
+      { title: t("desk.what"), node: (one) => h("span", { lang: tongue(one.text) }, said(one.text)), sort: (one) => one.text },
     ],
   });
   root.append(h("section", { class: "card" },

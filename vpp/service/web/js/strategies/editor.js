@@ -2,6 +2,7 @@
 
 import { paced, send } from "../client.js";
 import { fill, h, say } from "../dom.js";
+import { said, tongue } from "../said.js";
 import { t } from "../words.js";
 
 const CHECK_MS = 500;
@@ -37,7 +38,7 @@ export function editor(context) {
       h("button", { type: "button", class: "quiet", on: { click: () => go(one) } }, t("strategies.line", { line: one.line, column: one.column })),
       h("span", { lang: "en" }, `${one.path ? `${one.path}: ` : ""}${one.what}`))));
     changes.hidden = found.changes.length === 0;
-    fill(changes, found.changes.map((one) => h("li", { lang: "en" }, one)));
+    fill(changes, found.changes.map((one) => h("li", { lang: tongue(one) }, said(one))));
     bad = new Set(found.faults.map((one) => one.line));
     count();
     watcher(found.valid);

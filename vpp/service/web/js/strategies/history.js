@@ -4,6 +4,7 @@ import { read, send } from "../client.js";
 import { confirm } from "../dialog.js";
 import { fill, h } from "../dom.js";
 import { when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -31,8 +32,8 @@ export function history(root, context, { held, changed }) {
   async function show(one) {
     const { text, changes, version } = await read(`/v1/strategies/versions/${one.number}`);
     fill(shown, h("h4", {}, t("strategies.version_of", { n: version.number, by: version.by, at: when(version.accepted_at) })),
-      version.refused_because && h("p", { lang: "en" }, `${term("strategies.state", "refused")}: ${version.refused_because}`),
-      changes.length ? h("ul", {}, changes.map((line) => h("li", { lang: "en" }, line))) : h("p", { class: "empty" }, t("strategies.no_changes")),
+      version.refused_because && h("p", {}, `${term("strategies.state", "refused")}: `, h("span", { lang: tongue(version.refused_because) }, said(version.refused_because))),
+      changes.length ? h("ul", {}, changes.map((line) => h("li", { lang: tongue(line) }, said(line)))) : h("p", { class: "empty" }, t("strategies.no_changes")),
       h("pre", { class: "text", tabindex: "0", "aria-label": t("strategies.text") }, text));
   }
 

@@ -4,6 +4,7 @@ import { read, send } from "../client.js";
 import { chart } from "../chart.js";
 import { fill, h, say } from "../dom.js";
 import { duration, number, when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { table } from "../table.js";
 import { t } from "../words.js";
 import { figures } from "./figures.js";
@@ -67,7 +68,7 @@ export function preview(context) {
     plot = null;
     const names = [t("strategies.old"), t("strategies.new")];
     fill(found, h("p", { role: "status" }, t(`strategies.preview_${view.state}`, { took: duration(view.took_s) }), view.state === "failed" ? ` ${view.doing}` : null, ` ${t("strategies.which", { old: view.old_version, fresh: view.new_version })}`),
-      view.changes.length ? [h("h4", {}, t("strategies.changes")), h("ul", {}, view.changes.map((one) => h("li", { lang: "en" }, one)))] : null,
+      view.changes.length ? [h("h4", {}, t("strategies.changes")), h("ul", {}, view.changes.map((one) => h("li", { lang: tongue(one) }, said(one))))] : null,
       h("h4", {}, t("strategies.backtest")), backtest(view, names),
       h("h4", {}, t("strategies.tomorrow")), plan(view, names));
   }
@@ -76,7 +77,7 @@ export function preview(context) {
     if (!view.backtest) return h("p", { class: "empty" }, view.no_backtest ?? t("strategies.no_backtest"));
     return [figures(t("strategies.days_together", { n: view.backtest.days.length }), view.backtest.old, view.backtest.new, names),
       h("details", {}, h("summary", {}, t("strategies.by_day")), view.backtest.days.map((one) => figures(one.day, one.old, one.new, names))),
-      view.backtest.note ? h("p", { class: "note", lang: "en" }, view.backtest.note) : null];
+      view.backtest.note ? h("p", { class: "note", lang: tongue(view.backtest.note) }, said(view.backtest.note)) : null];
   }
 
   function plan(view, names) {

@@ -2,7 +2,8 @@
 
 import { read } from "../client.js";
 import { fill, h } from "../dom.js";
-import { MISSING, duration, number, onClock, when } from "../format.js";
+import { MISSING, duration, number, when } from "../format.js";
+import { said } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 import { mountProduct } from "./product.js";
@@ -82,8 +83,8 @@ function venuesTable() {
     columns: [
       { title: t("market.venue"), text: (row) => row.venue },
       { title: t("market.products"), text: (row) => row.products.join(", ") },
-      { title: t("market.state"), text: (row) => onClock(row.no_new_bids ?? row.silent_because ?? t("market.well")) },
-      { title: t("market.at_risk"), text: (row) => row.at_risk.map((one) => `${one.product} ${when(one.delivery_start)}: ${onClock(one.why)}`).join("; ") || MISSING },
+      { title: t("market.state"), text: (row) => said(row.no_new_bids ?? row.silent_because ?? t("market.well")) },
+      { title: t("market.at_risk"), text: (row) => row.at_risk.map((one) => `${one.product} ${when(one.delivery_start)}: ${said(one.why)}`).join("; ") || MISSING },
       { title: t("market.awards_read"), number: true, text: (row) => `${number(row.awards.booked_up_to)} / ${number(row.awards.newest)}` },
     ],
   });

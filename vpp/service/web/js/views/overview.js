@@ -3,7 +3,8 @@
 import { read } from "../client.js";
 import { chart, seconds } from "../chart.js";
 import { fill, h, say } from "../dom.js";
-import { MISSING, carbon, currency, duration, energy, known, money, number, onClock, percent, power, price, when } from "../format.js";
+import { MISSING, carbon, currency, duration, energy, known, money, number, percent, power, price, when } from "../format.js";
+import { said } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -22,7 +23,7 @@ function mount(root, context) {
       { title: t("overview.what"), node: (row) => what(row), text: (row) => row.name },
       { title: t("overview.delivery"), text: (row) => (row.delivery ? when(row.delivery.start) : MISSING), sort: (row) => row.delivery?.start ?? null },
       { title: t("overview.state"), node: (row) => h("span", { class: `badge ${LOOKS[row.state] ?? ""}` }, term("overview.todo_state", row.state)), text: (row) => row.state },
-      { title: t("overview.detail"), text: (row) => onClock(row.detail) },
+      { title: t("overview.detail"), text: (row) => said(row.detail) },
     ],
   });
   root.append(

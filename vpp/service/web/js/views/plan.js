@@ -3,7 +3,8 @@
 import { read } from "../client.js";
 import { chart, seconds, stack } from "../chart.js";
 import { fill, h, say } from "../dom.js";
-import { MISSING, currency, duration, known, money, number, onClock, percent, signed, when } from "../format.js";
+import { MISSING, currency, duration, known, money, number, percent, signed, when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -107,7 +108,7 @@ function mount(root, context) {
   function showChanges() {
     const { changes } = found;
     say(changedHead, changes ? t("plan.changes_since", { plan: changes.since }) : t("plan.changes"));
-    fill(changed, changes === null ? h("li", {}, t("plan.first")) : changes.sentences.length ? changes.sentences.map((line) => h("li", {}, line)) : h("li", {}, t("plan.unchanged")));
+    fill(changed, changes === null ? h("li", {}, t("plan.first")) : changes.sentences.length ? changes.sentences.map((line) => h("li", { lang: tongue(line) }, said(line))) : h("li", {}, t("plan.unchanged")));
   }
 
   return () => [stacked, net, worth, forecast].forEach((one) => one?.destroy());
@@ -122,8 +123,8 @@ function showHead(head, found, context) {
   const tile = (name, value, note) => h("div", { class: "tile" }, h("dt", {}, t(`plan.tile_${name}`)), h("dd", {}, value), h("dd", { class: "note" }, note));
   const none = found.plan_id === null;
   fill(head,
-    tile("plan", found.plan_id ?? MISSING, none ? onClock(found.reason) : t("plan.made", { age: duration((context.now() - Date.parse(found.issued_at)) / 1000), time: when(found.issued_at, "time") })),
-    tile("status", term("plan.status", found.status), onClock(found.reason) || (none ? "" : t("plan.gap", { gap: percent(found.gap, 2), s: number(found.solve_s, 2) }))),
+    tile("plan", found.plan_id ?? MISSING, none ? said(found.reason) : t("plan.made", { age: duration((context.now() - Date.parse(found.issued_at)) / 1000), time: when(found.issued_at, "time") })),
+    tile("status", term("plan.status", found.status), said(found.reason) || (none ? "" : t("plan.gap", { gap: percent(found.gap, 2), s: number(found.solve_s, 2) }))),
     tile("cost", none ? MISSING : money(found.cost), none ? "" : t("plan.horizon", { hours: number((found.net_kw.length * found.step_s) / 3600, 1), until: when(seconds(found.start) * 1000 + found.net_kw.length * found.step_s * 1000) })),
     tile("strategies", found.strategy_version || MISSING, found.uncertainty || t("plan.one_future")));
 }

@@ -4,8 +4,9 @@ import { read, send } from "../client.js";
 import { chart, seconds } from "../chart.js";
 import { confirm } from "../dialog.js";
 import { fill, h, say } from "../dom.js";
-import { MISSING, currency, duration, known, money, number, onClock, when } from "../format.js";
+import { MISSING, currency, duration, known, money, number, when } from "../format.js";
 import { curveOf, inInterval, intervalsOf, mostAt, wordsOf } from "../offers.js";
+import { said } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 import { editor } from "./byhand.js";
@@ -102,13 +103,13 @@ export function mountProduct(root, context, name) {
   function drawHeld(waiting) {
     held.hidden = waiting.length === 0;
     fill(held, h("h3", {}, t("market.held")), waiting.map((one) => h("p", { class: "fault" },
-      h("strong", {}, when(one.delivery.start)), ` ${onClock(one.why)} `,
+      h("strong", {}, when(one.delivery.start)), ` ${said(one.why)} `,
       h("button", { type: "button", on: { click: () => approve(one) } }, t("market.approve")))));
   }
 
   function approve(one) {
     return confirm({
-      title: t("market.approve_title"), text: onClock(one.why), action: t("market.approve"),
+      title: t("market.approve_title"), text: said(one.why), action: t("market.approve"),
       act: ({ by, reason }) => send("POST", `${base}/held/${encodeURIComponent(one.held_id)}`, { by, reason }),
     }).then((done) => done && again());
   }

@@ -4,7 +4,8 @@ import { read, send } from "../client.js";
 import { chart, seconds } from "../chart.js";
 import { confirm } from "../dialog.js";
 import { fill, h, say } from "../dom.js";
-import { MISSING, age, duration, known, number, onClock, percent, power, when } from "../format.js";
+import { MISSING, age, duration, known, number, percent, power, when } from "../format.js";
+import { said, tongue } from "../said.js";
 import { table } from "../table.js";
 import { t, term } from "../words.js";
 
@@ -70,7 +71,7 @@ export function mountResource(root, context, id) {
     const at = new Date(context.now()).toISOString().replace(/\.\d+Z$/, "Z");
     try {
       const told = await read(`/v1/plan/explain?resource=${encodeURIComponent(id)}&at=${encodeURIComponent(at)}`);
-      fill(why, told.sentences.map((line) => h("li", {}, line)), told.binding.length ? h("li", {}, t("park.binding", { limits: told.binding.map((one) => one.limit ?? one).join(", ") })) : null);
+      fill(why, told.sentences.map((line) => h("li", { lang: tongue(line) }, said(line))), told.binding.length ? h("li", {}, t("park.binding", { limits: told.binding.map((one) => one.limit ?? one).join(", ") })) : null);
     } catch (error) {
       fill(why, h("li", {}, error.detail ?? String(error)));
     }
@@ -109,8 +110,8 @@ export function mountResource(root, context, id) {
     return [
       [t("park.fact_planned"), known(resource.planned_kw) ? age({ text: power(resource.planned_kw, 1), from: found.plan_id }) : t("park.no_plan")],
       [t("park.fact_told"), point?.in_force ? age({ text: power(point.power_kw, 1), seconds: (context.now() - Date.parse(point.issued_at)) / 1000, from: t("park.expires", { time: when(point.expires_at, "second") }) }) : t("park.left_to_itself")],
-      steering && [t("park.stage"), `${term("park.stage_name", steering.stage)}${steering.reason ? `: ${onClock(steering.reason)}` : ""} · ${when(steering.since, "time")}`],
-      steering && [t("park.winner"), steering.won_by ? `${term("park.source_name", steering.won_by)}: ${onClock(steering.won_because)}` : t("park.nobody")],
+      steering && [t("park.stage"), `${term("park.stage_name", steering.stage)}${steering.reason ? `: ${said(steering.reason)}` : ""} · ${when(steering.since, "time")}`],
+      steering && [t("park.winner"), steering.won_by ? `${term("park.source_name", steering.won_by)}: ${said(steering.won_because)}` : t("park.nobody")],
       result && [t("park.result"), `${term("park.result_name", result.result)} · ${t("park.asked", { kw: power(result.asked_kw, 1), measured: power(result.measured_kw, 1) })}${result.reason ? ` · ${result.reason}` : ""}`],
       steering?.left_out_until && [t("park.mark.left_out"), `${term("park.fault", steering.left_out_because)} · ${t("park.until", { time: when(steering.left_out_until, "time") })}`],
       held && [t("park.mark.in_hand"), `${range(held)} · ${held.by}: ${held.reason} · ${t("park.until", { time: when(held.until) })} (${duration((Date.parse(held.until) - context.now()) / 1000)})`],
