@@ -4,6 +4,10 @@
 PYTHON ?= python3
 ARGS   ?=
 
+# Where it is set, each process compiles again all that it imports: a third of what our commands take to
+# start, and tests start hundreds of processes. What is compiled lies in .venv and in __pycache__.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN   := .venv/bin
 # Compiling all of scipy takes longer than its download; Python compiles what is imported.
 PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
