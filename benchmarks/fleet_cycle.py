@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import subprocess
@@ -47,7 +48,7 @@ from vpp.ports import Unsent
 from vpp.service import cycle, inputs
 from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
-from vpp.service.run import take
+from vpp.service.run import keep_start, take
 from vpp.service.solving.handover import Parks, dumped, loaded, sheet
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
@@ -102,6 +103,13 @@ class ByHand:
         self.in_solver_s = 0.0
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
+        gc.disable()  # as the child does while it has a problem
+        try:
+            return self._solve(problem)
+        finally:
+            gc.enable()
+
+    def _solve(self, problem: Problem) -> Outcome:
         spent, began, (asked, answered) = self.spent, process_time(), self._sheets
         with spent.on("hand over"):
             heard = loaded(self._parks.dumped(problem, asked), asked)
@@ -214,6 +222,7 @@ async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
         async with SqliteJournal.open(folder / "journal.sqlite") as journal:
             with spent.on("begin"):
                 plant = _plant(file, folder, clock, journal, executor)
+            keep_start()
             await _quarters(plant, clock, executor, spent)
     return plant.setpoints_sent
 

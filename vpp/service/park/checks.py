@@ -179,14 +179,15 @@ def _check_bids(parts: Parts) -> None:
 
 def _check_contracts(parts: Parts) -> None:
     """Contracts and nominations are of bidding units, and no product is called as contracts are counted."""
+    units = parts.known("unit")
     for path, contract in parts.contracts:
         if contract.unit is not None:
-            require(parts, (*path, "unit"), contract.unit, parts.known("unit"), "unit")
-        elif not parts.known("unit"):
+            require(parts, (*path, "unit"), contract.unit, units, "unit")
+        elif not units:
             parts.fault(path, "there is no bidding unit that could hold it")
     nominated: set[str] = set()
     for path, nomination in parts.nominations:
-        require(parts, (*path, "unit"), nomination.unit, parts.known("unit"), "unit")
+        require(parts, (*path, "unit"), nomination.unit, units, "unit")
         if nomination.unit in nominated:
             parts.fault((*path, "unit"), f"{nomination.unit} is nominated already")
         nominated.add(nomination.unit)
@@ -199,9 +200,10 @@ def _check_trading(parts: Parts, trading: TradingSection) -> None:
     """Nobody trades *simulated* with a market that is not; limits are of members that exist."""
     if trading.mode == "simulated" and parts.document.tree.get("simulation") is None:
         parts.fault(("trading", "mode"), "is simulated, and there is no simulation: shadow or live")
+    known = parts.known("enterprise")
     for name in trading.limits.enterprises:
         where: KeyPath = ("trading", "limits", "enterprises", name)
-        require(parts, where, name, parts.known("enterprise"), "enterprise")
+        require(parts, where, name, known, "enterprise")
 
 
 def _check_unique(parts: Parts) -> None:
@@ -223,14 +225,15 @@ def _check_unique(parts: Parts) -> None:
 
 
 def _check_references(parts: Parts) -> None:
+    tariffs, feeders = parts.known("tariff"), parts.known("feeder")
     for path, point in parts.points:
-        require(parts, (*path, "tariff"), point.tariff, parts.known("tariff"), "tariff")
+        require(parts, (*path, "tariff"), point.tariff, tariffs, "tariff")
         for tariff in (noun for _, noun in parts.tariffs if noun.tariff_id == point.tariff):
             for name in tariff.demand.needs:
                 if getattr(point, name) is None:
                     parts.fault(path, f"tariff {point.tariff!r} bills by {name}: give {name}")
         if point.feeder is not None:
-            require(parts, (*path, "feeder"), point.feeder, parts.known("feeder"), "feeder")
+            require(parts, (*path, "feeder"), point.feeder, feeders, "feeder")
     for path, section in ((path, pack.section) for path, pack in parts.packs):
         if parts.currency is not None and section.currency != parts.currency:
             parts.fault(path, f"settles in {section.currency}, the park in {parts.currency}")
@@ -281,6 +284,7 @@ def _check_calls(parts: Parts, path: KeyPath, load: InterruptibleLoad) -> None:
 
 
 def _check_units(parts: Parts) -> None:
+    resources, enterprises = parts.known("resource"), parts.known("enterprise")
     for path, unit in parts.units:
         products = {section.id: section for section in parts.markets}
         for place, name in enumerate(unit.products):
@@ -288,12 +292,11 @@ def _check_units(parts: Parts) -> None:
                 continue
             _check_trade(parts, (*path, "products", place), unit, products[name])
         if isinstance(unit.resources, list):
-            known = parts.known("resource")
             for place, name in enumerate(unit.resources):
-                require(parts, (*path, "resources", place), name, known, "resource")
+                require(parts, (*path, "resources", place), name, resources, "resource")
         for name in unit.trading_share:
             where = (*path, "trading_share", name)
-            require(parts, where, name, parts.known("enterprise"), "enterprise")
+            require(parts, where, name, enterprises, "enterprise")
         if not any(unit.trading_share.values()):
             parts.fault((*path, "trading_share"), "no weight is above 0: nobody would be paid")
         if not unit.tested_kw <= unit.declared_kw <= unit.connected_kw:
@@ -373,10 +376,10 @@ def _check_courses(
     series_of: Callable[[Resource], str | None],
 ) -> None:
     first: set[str] = set()
-    every = parts.by_id()
+    every, known = parts.by_id(), parts.known("resource")
     for place, name in enumerate(named):
         where = (*path, place, "resource")
-        if not require(parts, where, name, parts.known("resource"), "resource"):
+        if not require(parts, where, name, known, "resource"):
             continue
         resource = every.get(name)
         if resource is not None and series_of(resource) is None:

@@ -19,7 +19,6 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -149,7 +148,18 @@ def with_fleets(document: Document, folder: Path) -> Document:
 
 def _copied(enterprises: Any) -> list[Any]:
     """The enterprises of the file, whose lists may grow here without the file's own growing."""
-    return deepcopy(enterprises) if isinstance(enterprises, list) else []
+    return _own(enterprises) if isinstance(enterprises, list) else []
+
+
+def _own(value: Any) -> Any:
+    """A copy of what YAML gives: nothing but mappings and lists is ever changed."""
+    match value:
+        case dict():
+            return {key: _own(below) for key, below in value.items()}
+        case list():
+            return [_own(item) for item in value]
+        case _:
+            return value
 
 
 def _seen_from(document: Document, place: int, key: str, fault: Fault) -> Fault:
@@ -201,7 +211,7 @@ def _resource(
 ) -> dict[str, Any]:
     """The template with the cells of a row laid over it."""
     inside = {name.partition(".")[0] for name in cells if "." in name}
-    values = {**template, **{key: deepcopy(template.get(key)) for key in inside}}
+    values = {**template, **{key: _own(template.get(key)) for key in inside}}
     for name, text in cells.items():
         if "." not in name:
             values[name] = _value(name, text)

@@ -55,14 +55,15 @@ def _check_order(parts: Parts) -> None:
         for found in parts.resources
         if isinstance(found.resource, ShiftableRun)
     }
+    known, kinds = parts.known("resource"), parts.by_id()
     for found, run in runs.values():
         if run.after is None:
             continue
         where = (*found.path, "after")
-        if not require(parts, where, run.after, parts.known("resource"), "resource"):
+        if not require(parts, where, run.after, known, "resource"):
             continue
         if run.after not in runs:
-            if run.after in parts.by_id():
+            if run.after in kinds:
                 parts.fault(where, f"{run.after} is no shiftable_run")
             continue
         first = runs[run.after][1]

@@ -33,18 +33,12 @@ from vpp.service.park import schema
 from vpp.service.park.tariffschema import tariff_noun
 
 
-def park_noun(section: schema.ParkSection) -> Park:
-    """The whole tree, resources in the order of the file.
+def park_noun(section: schema.ParkSection, resources: tuple[Resource, ...]) -> Park:
+    """The whole tree, with its resources in the order of the file.
 
     Raises:
         DataError: What no check of the file has seen.
     """
-    resources = tuple(
-        resource.resource(enterprise.id, point.id)
-        for enterprise in section.enterprises
-        for point in enterprise.connection_points
-        for resource in point.resources
-    )
     return Park(
         park_id=ParkId(section.park),
         name=section.name,

@@ -293,7 +293,7 @@ def load_park(source: Path | Traversable, *, strategies: Path | bytes | None = N
     document = with_fleets(document, source.parent)
     section = document.parse(_PARK, (), document.tree)
     faults = list(section) if isinstance(section, list) else []
-    parts = collect(document)
+    parts = collect(document, None if isinstance(section, list) else section)
     faults += _read_markets(parts, source.parent)
     faults += _read_mappings(parts, source.parent)
     faults += read_register_maps(parts, source.parent)
@@ -382,7 +382,7 @@ def _build(
     strategies: Path | bytes | None,
 ) -> ParkFile:
     try:
-        park = park_noun(section)
+        park = park_noun(section, tuple(found.resource for found in parts.resources))
     except DataError as error:
         raise ConfigErrors([document.fault((), str(error))]) from error
     scenario = None

@@ -6,7 +6,7 @@ another shows both at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -72,6 +72,8 @@ class Parts:
     """The valid pieces of a park file, each with its path, and the ids that stand anywhere."""
 
     document: Document
+    read: schema.ParkSection | None
+    """The whole file as it was read; None where some of it is not valid."""
     currency: str | None = None
     ids: dict[str, list[tuple[KeyPath, str]]] = field(default_factory=dict)
     """By kind (feeder, tariff, enterprise, connection point, node, pipe, group, quota, device, resource,
@@ -155,9 +157,12 @@ class Parts:
         self.fault(where, f"{error.what}: {error.fix}")
 
 
-def collect(document: Document) -> Parts:
-    """Take the valid pieces out of a document; a noun that refuses its values is a fault."""
-    parts, tree = Parts(document), document.tree
+def collect(document: Document, read: schema.ParkSection | None) -> Parts:
+    """Take the valid pieces out of a document; a noun that refuses its values is a fault.
+
+    `read` is the whole of it, None where it is not valid as a whole.
+    """
+    parts, tree = Parts(document, read), document.tree
     currency = tree.get("currency")
     parts.currency = currency if isinstance(currency, str) else None
     for path, item in _items(tree, (), "feeders"):
@@ -303,7 +308,7 @@ def _collect_point(parts: Parts, path: KeyPath, item: dict[str, Any], enterprise
     for resource_path, resource in _items(item, path, "resources"):
         _note(parts, "device", resource_path, resource, "id")
         _note(parts, "resource", resource_path, resource, "id")
-        section = _valid(AnyResource, resource)
+        section = _resource_section(parts, resource_path, resource)
         if section is None:
             continue
         try:
@@ -312,6 +317,14 @@ def _collect_point(parts: Parts, path: KeyPath, item: dict[str, Any], enterprise
             parts.refused(resource_path, error)
         else:
             parts.resources.append(Found(resource_path, point, section, noun))
+
+
+def _resource_section(parts: Parts, path: KeyPath, item: Any) -> Any:
+    """The resource at `path`, None where it is not valid: a hundred thousand are not read twice."""
+    if parts.read is None:
+        return _valid(AnyResource, item)
+    _, enterprise, _, point, _, place = path
+    return parts.read.enterprises[enterprise].connection_points[point].resources[place]
 
 
 def _items(tree: Any, path: KeyPath, key: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
@@ -340,10 +353,10 @@ def _valid(kind: Any, item: Any) -> Any:
     return None if isinstance(found, list) else found
 
 
-def require(parts: Parts, path: KeyPath, name: str, known: Iterable[str], kind: str) -> bool:
-    names = sorted(known)
-    if name in names:
+def require(parts: Parts, path: KeyPath, name: str, known: Collection[str], kind: str) -> bool:
+    if name in known:
         return True
+    names = sorted(known)
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     parts.fault(path, f"unknown {kind} {name!r}; known: {shown or 'none'}")
     return False

@@ -11,6 +11,7 @@ names are those of the nouns in `vpp/model/resource`, but for these, which read 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
@@ -46,12 +47,8 @@ class _Part(Section):
 
     def fields(self) -> dict[str, Any]:
         """The noun's own fields; what is left out keeps the noun's default."""
-        given = {name: getattr(self, name) for name in type(self).model_fields}
-        return dict(
-            _field(name, value)
-            for name, value in given.items()
-            if value is not None and name not in ("id", "kind", "tags")
-        )
+        given = self.model_fields_set - _NO_FIELDS
+        return _usual(type(self)) | _fields({name: getattr(self, name) for name in given})
 
     def noun(self) -> Any:
         """The noun.
@@ -60,6 +57,26 @@ class _Part(Section):
             DataError: Values that are fine alone contradict each other.
         """
         return self.NOUN(**self.fields())
+
+
+_NO_FIELDS = frozenset({"id", "kind", "tags"})
+"""Keys that say nothing of the noun itself, or are given beside it."""
+
+
+@cache
+def _usual(part: type[_Part]) -> dict[str, Any]:
+    """The fields of the noun where a file gives none: the same for all, so worked out once."""
+    optional = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in part.model_fields.items()
+        if name not in _NO_FIELDS and not field.is_required()
+    }
+    return _fields(optional)
+
+
+def _fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Keys of the file as fields of the noun."""
+    return dict(_field(name, value) for name, value in values.items() if value is not None)
 
 
 def _field(name: str, value: Any) -> tuple[str, Any]:
