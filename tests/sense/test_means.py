@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -132,3 +133,31 @@ def test_old_readings_are_dropped() -> None:
         means.add(a_reading(minute, -10.0))
 
     assert means.close(FIRST) == {}, "the first five minutes are gone"
+
+
+def test_many_are_closed_as_each_would_be_alone() -> None:
+    """Late, twice, with resets and gaps: twenty at once, and each in a log of its own."""
+    rng = np.random.default_rng(7)
+    names = [ResourceId(f"load-{n}") for n in range(20)]
+    plausible = dict.fromkeys(names, (-200.0, 200.0))
+    together, alone = IntervalMeans(plausible), {name: IntervalMeans(plausible) for name in names}
+    for name, second in zip(rng.choice(names, 2000), rng.integers(-240, 1200, 2000), strict=True):
+        register = 100.0 + second / 60 + (500.0 if rng.random() < 0.002 else 0.0)
+        reading = a_reading(
+            second / 60,
+            float(rng.normal(0, 50)),
+            resource_id=ResourceId(str(name)),
+            energy_kwh=None if rng.random() < 0.2 else register,
+            available_kw=float(rng.uniform(0, 80)) if name < "load-2" else None,
+        )
+        together.add(reading)
+        alone[reading.resource_id].add(reading)
+    expected: dict[ResourceId, Any] = {}
+    for one in alone.values():
+        expected |= one.close(FIRST)
+
+    found = together.close(FIRST)
+
+    assert found == expected
+    assert {mean.from_register for mean in found.values()} == {True, False}
+    assert {mean.available_kw is None for mean in found.values()} == {True, False}

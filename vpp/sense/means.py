@@ -3,22 +3,37 @@
 A mean comes from the energy register where the device has one (a register misses nothing while
 the link is down), else from its powers, each one holding until the next. Where too little of the
 interval is covered there is no mean: nothing is filled in silently.
+
+All resources are closed at once: their readings stand in one log, a line of five numbers each, in the order in
+which they came.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
+from math import nan
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Quality, Reading
 from vpp.model.time import Interval
 
 _ROUNDING_KWH = 0.5
 """Registers count in steps: so much may a difference be off."""
+
+_US = timedelta(microseconds=1)
+_HOUR_US = timedelta(hours=1) // _US
+_LINE = 5
+"""Numbers of a line of the log: row of the resource, s since 1970, power, register, available; NaN: not told."""
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +53,26 @@ class Means:
     """None where the device does not say, or not for long enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    measured_at: datetime
-    power_kw: float
-    energy_kwh: float | None
-    available_kw: float | None
+class _Course(NamedTuple):
+    """Values of several resources, by resource and time; arrays of shape (S,)."""
+
+    row: Counts
+    """Whose."""
+
+    at_us: Counts
+    """When, in microseconds since the interval began."""
+
+    value: Floats
+
+
+class _Covered(NamedTuple):
+    """What is known of each resource over the interval; arrays of shape (N,)."""
+
+    power_kw: Floats
+    """NaN where nothing is."""
+
+    us: Counts
+    """For how much of the interval it is known, in microseconds."""
 
 
 class IntervalMeans:
@@ -63,119 +92,133 @@ class IntervalMeans:
         leaps beyond them was reset, and the mean comes from the powers.
         """
         self._plausible_kw = plausible_kw
-        self._max_hold = max_hold
+        self._hold_us = max_hold // _US
         self._min_coverage = min_coverage
         self._keep = keep
-        self._samples: dict[ResourceId, list[_Sample]] = {}
+        self._rows: dict[ResourceId, int] = {}
+        self._log = array("d")
 
     def add(self, reading: Reading) -> None:
         """Take a reading, in any order. Values that the device calls bad are left out."""
         if reading.quality is Quality.BAD:
             return
-        sample = _Sample(
-            reading.measured_at, reading.power_kw, reading.energy_kwh, reading.available_kw
+        row = self._rows.setdefault(reading.resource_id, len(self._rows))
+        register, available = reading.energy_kwh, reading.available_kw
+        self._log.extend(
+            (
+                row,
+                reading.measured_at.timestamp(),
+                reading.power_kw,
+                nan if register is None else register,
+                nan if available is None else available,
+            )
         )
-        samples = self._samples.setdefault(reading.resource_id, [])
-        if not samples or samples[-1].measured_at < sample.measured_at:
-            samples.append(sample)
-            return
-        at = bisect_left(samples, sample.measured_at, key=_when)
-        if samples[at].measured_at == sample.measured_at:
-            samples[at] = sample
-        else:
-            samples.insert(at, sample)
 
     def close(self, interval: Interval) -> dict[ResourceId, Means]:
         """The means of every resource that is covered for long enough, in order of first reading."""
-        means = {}
-        for resource_id, samples in self._samples.items():
-            mean = self._mean(samples, interval, self._plausible_kw[resource_id])
-            if mean is not None:
-                means[resource_id] = mean
-            del samples[: bisect_left(samples, interval.end - self._keep, key=_when)]
-        return means
-
-    def _mean(
-        self, samples: Sequence[_Sample], interval: Interval, plausible_kw: tuple[float, float]
-    ) -> Means | None:
-        length = interval.end - interval.start
-        registered = self._registered(samples, interval, plausible_kw)
-        held = self._held([(s.measured_at, s.power_kw) for s in samples], interval)
-        if registered is not None and registered[1] / length >= self._min_coverage:
-            (power_kw, covered), from_register = registered, True
-        elif held is not None and held[1] / length >= self._min_coverage:
-            (power_kw, covered), from_register = held, False
-        else:
-            return None
-        available = self._held(
-            [(s.measured_at, s.available_kw) for s in samples if s.available_kw is not None],
-            interval,
+        length_us = (interval.end - interval.start) // _US
+        powers, registers, availables = self._courses(interval)
+        held, available = self._held(powers, length_us), self._held(availables, length_us)
+        registered = self._registered(registers, length_us)
+        from_register = registered.us / length_us >= self._min_coverage
+        known = from_register | (held.us / length_us >= self._min_coverage)
+        power_kw = np.where(from_register, registered.power_kw, held.power_kw)
+        coverage = np.where(from_register, registered.us, held.us) / length_us
+        available_kw = np.where(
+            available.us / length_us >= self._min_coverage, available.power_kw, nan
         )
-        enough = available is not None and available[1] / length >= self._min_coverage
-        return Means(
-            power_kw=power_kw,
-            from_register=from_register,
-            coverage=covered / length,
-            available_kw=available[0] if available is not None and enough else None,
-        )
+        columns = (known, power_kw, from_register, coverage, available_kw)
+        return {
+            name: Means(
+                power_kw=kw,
+                from_register=by_register,
+                coverage=share,
+                available_kw=None if could_kw != could_kw else could_kw,
+            )
+            for name, told, kw, by_register, share, could_kw in zip(
+                self._rows, *(column.tolist() for column in columns), strict=True
+            )
+            if told
+        }
 
-    def _held(
-        self, values: Sequence[tuple[datetime, float]], interval: Interval
-    ) -> tuple[float, timedelta] | None:
+    def _courses(self, interval: Interval) -> tuple[_Course, _Course, _Course]:
+        """Powers, registers and what could be fed, of all that may matter; what is too old leaves the log."""
+        log = np.frombuffer(self._log).reshape(-1, _LINE)
+        began_s = interval.start.timestamp()
+        # Rounded: a float of seconds is off by less than a microsecond, the difference of two by more.
+        at_us = np.rint(log[:, 1] * 1e6).astype(np.int64) - round(began_s * 1e6)
+        length_us = (interval.end - interval.start) // _US
+        near = (at_us >= -self._hold_us) & (at_us <= length_us + self._hold_us)
+        line, when = log[near], at_us[near]
+        kept = log[at_us >= length_us - self._keep // _US].tobytes()
+        del log  # the log cannot be written while somebody looks at it
+        self._log = array("d", kept)
+        row = line[:, 0].astype(np.int64)
+        order = np.lexsort((when, row))  # stable: of two with one stamp the later one came last
+        row, when, line = row[order], when[order], line[order]
+        last = np.append((row[1:] != row[:-1]) | (when[1:] != when[:-1]), True)[: len(row)]
+        row, when, line = row[last], when[last], line[last]
+
+        def told(values: Floats) -> _Course:
+            is_told = ~np.isnan(values)
+            return _Course(row[is_told], when[is_told], values[is_told])
+
+        return told(line[:, 2]), told(line[:, 3]), told(line[:, 4])
+
+    def _held(self, course: _Course, length_us: int) -> _Covered:
         """Mean of values that hold until the next one, and for how long any of them did."""
-        first = max(bisect_right(values, interval.start, key=lambda value: value[0]) - 1, 0)
-        total, covered = 0.0, timedelta(0)
-        for at in range(first, len(values)):
-            begins, value = values[at]
-            if begins >= interval.end:
-                break
-            ends = begins + self._max_hold
-            if at + 1 < len(values):
-                ends = min(ends, values[at + 1][0])
-            held = min(ends, interval.end) - max(begins, interval.start)
-            if held > timedelta(0):
-                total += value * held.total_seconds()
-                covered += held
-        return (total / covered.total_seconds(), covered) if covered else None
+        row, at_us, value = course
+        until: Counts = at_us + self._hold_us
+        followed = np.flatnonzero(row[1:] == row[:-1])
+        until[followed] = np.minimum(until[followed], at_us[followed + 1])
+        us = np.maximum(np.minimum(until, length_us) - np.maximum(at_us, 0), 0)
+        covered = self._sums(row, us)
+        total = self._sums(row, value * us)
+        return _Covered(_ratio(total, covered), covered.astype(np.int64))
 
-    def _registered(
-        self, samples: Sequence[_Sample], interval: Interval, plausible_kw: tuple[float, float]
-    ) -> tuple[float, timedelta] | None:
+    def _registered(self, course: _Course, length_us: int) -> _Covered:
         """Mean power from the register, and over how much of the interval it was read."""
-        reads = [(s.measured_at, s.energy_kwh) for s in samples if s.energy_kwh is not None]
-        inside = [read for read in reads if interval.start <= read[0] <= interval.end]
-        for boundary in (interval.start, interval.end):
-            read = self._read_at(reads, boundary)
-            if read is not None and read not in inside:
-                inside.append(read)
-        inside.sort()
-        if len(inside) < 2 or not self._unbroken(inside, *plausible_kw):
-            return None
-        covered = inside[-1][0] - inside[0][0]
-        return (inside[-1][1] - inside[0][1]) / (covered / timedelta(hours=1)), covered
+        inside = (course.at_us >= 0) & (course.at_us <= length_us)
+        reads = [_Course(course.row[inside], course.at_us[inside], course.value[inside])]
+        reads += [self._read_at(course, moment_us) for moment_us in (0, length_us)]
+        row, at_us, kwh = (np.concatenate(columns) for columns in zip(*reads, strict=True))
+        order = np.lexsort((at_us, row))
+        row, at_us, kwh = row[order], at_us[order], kwh[order]
+        pair = np.flatnonzero(row[1:] == row[:-1])
+        us, moved_kwh = np.diff(at_us)[pair], np.diff(kwh)[pair]
+        low_kw, high_kw = self._plausible(row[pair])
+        hours = us / _HOUR_US
+        leaps = (moved_kwh < low_kw * hours - _ROUNDING_KWH) | (
+            moved_kwh > high_kw * hours + _ROUNDING_KWH
+        )
+        first = np.flatnonzero(np.diff(row, prepend=-1))
+        last = np.append(first[1:], len(row))[: len(first)] - 1
+        covered: Counts = np.zeros(len(self._rows), dtype=np.int64)
+        total: Floats = np.zeros(len(self._rows))
+        covered[row[first]] = at_us[last] - at_us[first]
+        total[row[first]] = kwh[last] - kwh[first]
+        covered[row[pair][leaps]] = 0  # a reset, or another meter
+        return _Covered(_ratio(total, covered / _HOUR_US), covered)
 
-    def _read_at(
-        self, reads: Sequence[tuple[datetime, float]], moment: datetime
-    ) -> tuple[datetime, float] | None:
-        """The register at `moment`, between two readings not farther apart than a value holds."""
-        after = bisect_left(reads, moment, key=lambda read: read[0])
-        if after == len(reads) or after == 0:
-            return None
-        (t0, e0), (t1, e1) = reads[after - 1], reads[after]
-        if t1 == moment or t1 - t0 > self._max_hold:
-            return None
-        return moment, e0 + (e1 - e0) * ((moment - t0) / (t1 - t0))
+    def _read_at(self, course: _Course, moment_us: int) -> _Course:
+        """Registers between two readings not farther apart than a value holds, as they stood at a moment."""
+        row, at_us, kwh = course
+        around = (row[1:] == row[:-1]) & (at_us[:-1] < moment_us) & (at_us[1:] > moment_us)
+        before = np.flatnonzero(around & (np.diff(at_us) <= self._hold_us))
+        way = (moment_us - at_us[before]) / (at_us[before + 1] - at_us[before])
+        then_kwh = kwh[before] + (kwh[before + 1] - kwh[before]) * way
+        return _Course(row[before], np.full(len(before), moment_us), then_kwh)
 
-    def _unbroken(
-        self, reads: Sequence[tuple[datetime, float]], low_kw: float, high_kw: float
-    ) -> bool:
-        """Whether the register moved as the device's size allows; a reset or a swap leaps."""
-        for (t0, e0), (t1, e1) in pairwise(reads):
-            hours = (t1 - t0) / timedelta(hours=1)
-            if not low_kw * hours - _ROUNDING_KWH <= e1 - e0 <= high_kw * hours + _ROUNDING_KWH:
-                return False
-        return True
+    def _plausible(self, row: Counts) -> tuple[Floats, Floats]:
+        """The lowest and the highest net injection of those in some rows, in kW."""
+        limits = np.array([self._plausible_kw[name] for name in self._rows]).reshape(-1, 2)
+        return limits[row, 0], limits[row, 1]
+
+    def _sums(self, row: Counts, values: Floats | Counts) -> Floats:
+        return np.bincount(row, weights=values, minlength=len(self._rows)).astype(np.float64)
 
 
-def _when(sample: _Sample) -> datetime:
-    return sample.measured_at
+def _ratio(total: Floats, parts: Floats) -> Floats:
+    """One by the other, NaN where there is none of the other."""
+    ratio: Floats = np.divide(total, parts, out=np.full(len(parts), nan), where=parts > 0)
+    return ratio

@@ -323,8 +323,10 @@ def _resource_section(parts: Parts, path: KeyPath, item: Any) -> Any:
     """The resource at `path`, None where it is not valid: a hundred thousand are not read twice."""
     if parts.read is None:
         return _valid(AnyResource, item)
-    _, enterprise, _, point, _, place = path
-    return parts.read.enterprises[enterprise].connection_points[point].resources[place]
+    found: Any = parts.read
+    for key in path:
+        found = found[key] if isinstance(key, int) else getattr(found, key)
+    return found
 
 
 def _items(tree: Any, path: KeyPath, key: str) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
