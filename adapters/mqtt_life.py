@@ -51,6 +51,10 @@ REFUSED = {4, 5, 134, 135}
 BREATH = 64
 """Messages read in a row before other tasks get their turn."""
 
+PIECE = 500
+"""Messages that are on their way to the broker at once. MQTT knows 65 535 at most, and aiomqtt counts all that
+wait at each that is added."""
+
 SILENCE = 1.5
 """Keep-alive intervals without a word from the broker after which the connection is dead (MQTT 3.1.1,
 3.1.2.10, holds the broker to the same)."""
@@ -167,24 +171,42 @@ class BrokerLink:
     async def _publish_all(
         self, addressed: Sequence[tuple[str, bytes]], *, qos: int = 1
     ) -> list[str | None]:
-        """Publish, never retained, all at once; why each was not confirmed, None where it was.
+        """Publish, never retained, a piece at a time; why each was not confirmed, None where it was.
 
-        At `qos` 0 nobody confirms: what has left counts.
+        Each piece has `publish_timeout_s` for itself: many messages take longer than few, and a broker that
+        confirms is not late. After one that is not confirmed whole nothing more is sent. At `qos` 0 nobody
+        confirms: what has left counts.
         """
-        client = self._client
-        if client is None:
-            return [f"{self._where}: not sent: {self._fault}"] * len(addressed)
+        reasons: list[str | None] = []
+        for first in range(0, len(addressed), PIECE):
+            client = self._client
+            if client is None:
+                reasons += [self._not_sent(self._fault)] * (len(addressed) - first)
+                break
+            came = await self._publish_piece(client, addressed[first : first + PIECE], qos)
+            reasons += came
+            if any(came):
+                why = self._not_sent("messages before it were not confirmed")
+                reasons += [why] * (len(addressed) - len(reasons))
+                break
+        return reasons
+
+    async def _publish_piece(
+        self, client: aiomqtt.Client, addressed: Sequence[tuple[str, bytes]], qos: int
+    ) -> list[str | None]:
         tasks = [
             asyncio.ensure_future(client.publish(where, body, qos=qos, timeout=inf))
             for where, body in addressed
         ]
         try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=self._timing.publish_timeout_s)
+            await asyncio.wait(tasks, timeout=self._timing.publish_timeout_s)
         finally:
             for task in tasks:
                 task.cancel()
         return [self._why_not(task) for task in tasks]
+
+    def _not_sent(self, why: str | None) -> str:
+        return f"{self._where}: not sent: {why}"
 
     def _why_not(self, task: asyncio.Future[None]) -> str | None:
         if not task.done():

@@ -18,7 +18,7 @@ import pytest
 from adapters.broker_process import BrokerAccess, PrivateBroker
 from adapters.brokers import EmbeddedBroker, MosquittoBroker
 from adapters.mqtt_inbox import Quota
-from adapters.mqtt_life import BrokerAddress
+from adapters.mqtt_life import PIECE, BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
 from vpp.errors import DataError, RejectedError
@@ -151,6 +151,39 @@ def test_a_set_point_for_a_foreign_resource_does_not_leave(broker: PrivateBroker
                 await link.send([a_setpoint("unknown-1")])
             with pytest.raises(DataError, match="bess-1: is no resource of office"):
                 await link.send([a_setpoint(enterprise="office")])
+
+    run(check())
+
+
+def test_set_points_of_a_fleet_leave_one_piece_after_another(
+    broker: PrivateBroker,
+) -> None:
+    async def check() -> None:
+        async with broker as access, a_link(access.address()) as link:
+            await link.wait_until(connected=True)
+            assert await link.send([a_setpoint()] * 12_000) == ()
+
+    run(check())
+
+
+def test_behind_a_set_point_that_is_not_confirmed_in_time_nothing_more_is_sent(
+    broker: PrivateBroker,
+) -> None:
+    async def check() -> None:
+        timing = LinkTiming(connect_timeout_s=5, publish_timeout_s=0.2)
+        async with broker as access, a_link(access.address(), timing=timing) as link:
+            await link.wait_until(connected=True)
+            assert broker.pid is not None
+            halt(broker.pid)
+            try:
+                unsent = await link.send([a_setpoint()] * (PIECE + 2))
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+            assert len(unsent) == PIECE + 2
+            assert all("not confirmed in time" in one.reason for one in unsent[:PIECE])
+            assert [one.reason.split(": ", 1)[1] for one in unsent[PIECE:]] == [
+                "not sent: messages before it were not confirmed"
+            ] * 2
 
     run(check())
 
