@@ -52,7 +52,7 @@ def events_page() -> str:
 def _emitted(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(attr="emit"), args=[_, _, *_]):
+            case ast.Call(func=ast.Attribute(attr="emit" | "emit_each"), args=[_, _, *_]):
                 yield node
 
 
@@ -71,6 +71,8 @@ def _add(kind: Kind, call: ast.Call, module: str) -> None:
     text = _template(call.args[1])
     if text and text not in kind.texts:
         kind.texts.append(text)
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "emit_each":
+        kind.data.update(("resource_id", "resource_ids", "count"))
     severity = "info"
     for keyword in call.keywords:
         if keyword.arg == "severity":
@@ -87,6 +89,8 @@ def _template(node: ast.expr) -> str:
             return text
         case ast.JoinedStr(values=pieces):
             return "".join(str(p.value) if isinstance(p, ast.Constant) else "{…}" for p in pieces)
+        case ast.DictComp(value=text):
+            return _template(text)
         case ast.BinOp(left=left, right=right):
             return _template(left) + _template(right)
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,12 @@ from typing import Any
 
 import structlog
 
+from vpp.model.ids import ResourceId
+
 KEPT_EVENTS = 2000
+MOST_ALIKE = 20
+"""Resources to which the same happens at one moment and that are told one by one."""
+
 QUEUE_PER_LISTENER = 1000
 """A listener that is slower than this loses its oldest events, nobody else's."""
 
@@ -91,6 +96,29 @@ class EventLog:
                 queue.get_nowait()
             queue.put_nowait(event)
         return event
+
+    def emit_each(
+        self,
+        kind: str,
+        texts: Mapping[ResourceId, str],
+        *,
+        at: datetime,
+        severity: Severity = Severity.INFO,
+        **data: Any,
+    ) -> None:
+        """Record what happened to each of several resources; where they are many, one event tells of all.
+
+        A whole fleet that changes at once would push out all else that is kept, and hold the loop while it is logged.
+        """
+        if len(texts) <= MOST_ALIKE:
+            for name, text in texts.items():
+                self.emit(kind, text, at=at, severity=severity, resource_id=name, **data)
+            return
+        named = list(texts)[:MOST_ALIKE]
+        text = f"{texts[named[0]]}; and {len(texts) - 1} others alike"
+        self.emit(
+            kind, text, at=at, severity=severity, count=len(texts), resource_ids=named, **data
+        )
 
     def recent(self, after: int = 0) -> list[Event]:
         """Kept events with a number above `after`, oldest first; ticks are not kept."""

@@ -37,20 +37,33 @@ def confirm(plant: Plant, picture: Picture) -> None:
     lives, index = plant.lives, picture.units.index
     before = lives.stages
     observed = lives.observe(picture.said, picture.now)
-    for name in observed.stray:
-        outside = before[index[name]] == Stage.EFFECTIVE
-        kind = "outside_change" if outside else "not_following"
-        what = "is changed by somebody else, and is left to him" if outside else "does not follow"
-        plant.events.emit(
-            kind,
-            f"{name} {what}: {lives.standing(name).reason}",
-            at=picture.now,
-            severity=Severity.WARNING,
-            resource_id=name,
-        )
-    for name in observed.back:
-        text = f"{name} follows its set-point again"
-        plant.events.emit("following", text, at=picture.now, resource_id=name)
+    stray = {name: lives.standing(name).reason for name in observed.stray}
+    was_there = {name for name in stray if before[index[name]] == Stage.EFFECTIVE}
+    plant.events.emit_each(
+        "outside_change",
+        {
+            name: f"{name} is changed by somebody else, and is left to him: {why}"
+            for name, why in stray.items()
+            if name in was_there
+        },
+        at=picture.now,
+        severity=Severity.WARNING,
+    )
+    plant.events.emit_each(
+        "not_following",
+        {
+            name: f"{name} does not follow: {why}"
+            for name, why in stray.items()
+            if name not in was_there
+        },
+        at=picture.now,
+        severity=Severity.WARNING,
+    )
+    plant.events.emit_each(
+        "following",
+        {name: f"{name} follows its set-point again" for name in observed.back},
+        at=picture.now,
+    )
     plant.not_following = lives.not_following()
 
 
@@ -71,19 +84,22 @@ def judge(plant: Plant, picture: Picture) -> None:
         shows_s=_shows_s(plant, picture),
     )
     was, usable = picture.usable, desk.health.usable(now_s)
-    for at in np.flatnonzero(was & ~usable).tolist():
-        name, why = picture.units.names[at], Fault(int(desk.health.fault[at]))
-        plant.events.emit(
+    names, out = picture.units.names, was & ~usable
+    for why, words in REASONS.items():
+        rows = np.flatnonzero(out & (desk.health.fault == why)).tolist()
+        plant.events.emit_each(
             "left_out",
-            f"{name} is left out for {desk.health.wait_s[at]:g} s: {REASONS[why]}",
+            {
+                names[at]: f"{names[at]} is left out for {desk.health.wait_s[at]:g} s: {words}"
+                for at in rows
+            },
             at=picture.now,
             severity=Severity.WARNING,
-            resource_id=name,
             fault=why.name.lower(),
         )
-        if why is Fault.NOT_FOLLOWED:  # what is bid from now on is without it
-            plant.replan = f"{name} does not follow"
-    plant.metrics.control.back_offs(int((was & ~usable).sum()))
+        if rows and why is Fault.NOT_FOLLOWED:  # what is bid from now on is without them
+            plant.replan = f"{names[rows[-1]]} does not follow"
+    plant.metrics.control.back_offs(int(out.sum()))
     stages = np.bincount(plant.lives.stages, minlength=len(Stage))
     plant.metrics.control.stands(
         left_out=int((~usable).sum()),

@@ -1,0 +1,39 @@
+"""What happens to many at once is one event, and leaves the others in sight."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vpp.model.ids import ResourceId
+from vpp.service.events import KEPT_EVENTS, MOST_ALIKE, EventLog, Severity
+
+NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
+
+
+def of_many(count: int) -> EventLog:
+    log = EventLog()
+    log.emit("plan", "plan-000001", at=NOON)
+    texts = {ResourceId(f"b{n}"): f"b{n} is left out" for n in range(count)}
+    log.emit_each("left_out", texts, at=NOON, severity=Severity.WARNING, fault="bad_data")
+    return log
+
+
+def test_a_few_resources_are_told_one_by_one() -> None:
+    _, *each = of_many(MOST_ALIKE).recent()
+    assert [one.text for one in each] == [f"b{n} is left out" for n in range(MOST_ALIKE)]
+    assert each[3].data == {"resource_id": "b3", "fault": "bad_data"}
+    assert {(one.kind, one.severity) for one in each} == {("left_out", Severity.WARNING)}
+
+
+def test_a_fleet_is_told_in_one_event_and_pushes_out_no_other() -> None:
+    plan, whole = of_many(KEPT_EVENTS + 5).recent()
+    assert plan.kind == "plan"
+    assert whole.text == f"b0 is left out; and {KEPT_EVENTS + 4} others alike"
+    assert whole.data["count"] == KEPT_EVENTS + 5
+    assert whole.data["resource_ids"] == [f"b{n}" for n in range(MOST_ALIKE)]
+    assert whole.data["fault"] == "bad_data"
+    assert whole.severity is Severity.WARNING
+
+
+def test_nothing_is_told_of_nobody() -> None:
+    assert [one.kind for one in of_many(0).recent()] == ["plan"]
