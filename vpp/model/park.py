@@ -293,6 +293,10 @@ class Park:
         return {resource.resource_id: resource for resource in self.resources}
 
     @cached_property
+    def enterprise_by_id(self) -> dict[EnterpriseId, Enterprise]:
+        return {enterprise.enterprise_id: enterprise for enterprise in self.enterprises}
+
+    @cached_property
     def point_by_id(self) -> dict[ConnectionPointId, ConnectionPoint]:
         return {point.connection_point_id: point for point in self.connection_points}
 
@@ -361,6 +365,40 @@ class Park:
         return _behind(names, ((name, r) for name, r in behind if name is not None))
 
     @cached_property
+    def points_of_enterprise(self) -> dict[EnterpriseId, tuple[ConnectionPoint, ...]]:
+        """The connection points of each enterprise, in park order."""
+        names = [e.enterprise_id for e in self.enterprises]
+        return _behind(names, ((p.enterprise_id, p) for p in self.connection_points))
+
+    @cached_property
+    def points_of_feeder(self) -> dict[FeederId, tuple[ConnectionPoint, ...]]:
+        """The connection points behind each feeder, in park order."""
+        names = [f.feeder_id for f in self.feeders]
+        points = self.connection_points
+        return _behind(names, ((p.feeder_id, p) for p in points if p.feeder_id is not None))
+
+    @cached_property
+    def places(self) -> dict[Place, list[tuple[int, ...]]]:
+        """Places in `connection_points` of those below each node of the limit tree; several where ids are shared."""
+        at = {p.connection_point_id: n for n, p in enumerate(self.connection_points)}
+        below: list[tuple[Place, tuple[int, ...]]] = [(name, (n,)) for name, n in at.items()]
+        owned: list[tuple[Place, tuple[ConnectionPoint, ...]]]
+        owned = [*self.points_of_enterprise.items(), *self.points_of_feeder.items()]
+        for place, points in owned:
+            below.append((place, tuple(at[p.connection_point_id] for p in points)))
+        below.append((self.park_id, tuple(at.values())))
+        found: dict[Place, list[tuple[int, ...]]] = {}
+        for place, indices in below:
+            found.setdefault(place, []).append(indices)
+        return found
+
+    @cached_property
+    def resources_of_point(self) -> dict[ConnectionPointId, tuple[Resource, ...]]:
+        """All resources of each connection point, of other carriers too, in park order."""
+        names = [p.connection_point_id for p in self.connection_points]
+        return _behind(names, ((r.connection_point_id, r) for r in self.resources))
+
+    @cached_property
     def device_owner(self) -> dict[ResourceId, tuple[EnterpriseId, ConnectionPointId]]:
         """Who owns each device (resource or main meter), and at which site it stands."""
         owner = {r.resource_id: (r.enterprise_id, r.connection_point_id) for r in self.resources}
@@ -371,13 +409,14 @@ class Park:
 
 
 Above = TypeVar("Above", ConnectionPointId, EnterpriseId, FeederId)
+Member = TypeVar("Member", ResourceId, ConnectionPoint, Resource)
 
 
 def _behind(
-    names: Iterable[Above], members: Iterable[tuple[Above, ResourceId]]
-) -> dict[Above, tuple[ResourceId, ...]]:
+    names: Iterable[Above], members: Iterable[tuple[Above, Member]]
+) -> dict[Above, tuple[Member, ...]]:
     """Who stands behind each of `names`, in the order of `members`."""
-    found: dict[Above, list[ResourceId]] = {name: [] for name in names}
+    found: dict[Above, list[Member]] = {name: [] for name in names}
     for name, member in members:
         found[name].append(member)
     return {name: tuple(some) for name, some in found.items()}

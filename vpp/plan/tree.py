@@ -91,20 +91,7 @@ def points_below(park: Park, place: Place) -> tuple[int, ...]:
     Raises:
         DataError: No node of the tree is called so, or several are.
     """
-    nodes: tuple[tuple[int, ...], ...] = (
-        *((i,) for i, p in enumerate(park.connection_points) if p.connection_point_id == place),
-        *(
-            tuple(i for i, p in enumerate(park.connection_points) if p.enterprise_id == place)
-            for e in park.enterprises
-            if e.enterprise_id == place
-        ),
-        *(
-            tuple(i for i, p in enumerate(park.connection_points) if p.feeder_id == place)
-            for f in park.feeders
-            if f.feeder_id == place
-        ),
-        *((tuple(range(len(park.connection_points))),) if park.park_id == place else ()),
-    )
+    nodes = park.places.get(place, [])
     if len(nodes) != 1:
         raise DataError(
             f"{place!r} names {len(nodes)} nodes of the limit tree",
@@ -138,14 +125,11 @@ def node_limits(b: Builder) -> Iterator[NodeLimit]:
         )
 
     yield from (standing("connection point", p.connection_point_id, p.limits, [p]) for p in points)
-    owned: dict[str, list[ConnectionPoint]] = {e.enterprise_id: [] for e in park.enterprises}
-    for p in points:
-        owned[p.enterprise_id].append(p)
     for e in park.enterprises:
-        yield standing("enterprise", e.enterprise_id, e.limits, owned[e.enterprise_id])
+        owned = park.points_of_enterprise[e.enterprise_id]
+        yield standing("enterprise", e.enterprise_id, e.limits, owned)
     for f in park.feeders:
-        fed = [p for p in points if p.feeder_id == f.feeder_id]
-        yield standing("feeder", f.feeder_id, f.limits, fed)
+        yield standing("feeder", f.feeder_id, f.limits, park.points_of_feeder[f.feeder_id])
     yield standing("park", park.park_id, park.limits, points)
     for order in b.view.limit_orders:
         holds = order_steps(order, b)

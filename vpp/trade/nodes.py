@@ -37,20 +37,12 @@ class Nodes:
             name = point.connection_point_id
             add(point.limits, park.behind_point[name], at[name])
         for feeder in park.feeders:
-            behind = [
-                p.connection_point_id
-                for p in park.connection_points
-                if p.feeder_id == feeder.feeder_id
-            ]
-            kw = sum((at[name] for name in behind), nothing)
+            behind = park.points_of_feeder[feeder.feeder_id]
+            kw = sum((at[p.connection_point_id] for p in behind), nothing)
             add(feeder.limits, park.behind_feeder[feeder.feeder_id], kw)
         for owner in park.enterprises:
-            behind = [
-                p.connection_point_id
-                for p in park.connection_points
-                if p.enterprise_id == owner.enterprise_id
-            ]
-            kw = sum((at[name] for name in behind), nothing)
+            behind = park.points_of_enterprise[owner.enterprise_id]
+            kw = sum((at[p.connection_point_id] for p in behind), nothing)
             add(owner.limits, park.behind_enterprise[owner.enterprise_id], kw)
         for group in park.groups:
             kw = sum((schedule.power_kw[rows[name]] for name in group.resource_ids), nothing)
@@ -58,12 +50,11 @@ class Nodes:
         self._high, self._low = np.array(planned), np.array(planned)
         self._export = np.array([limits.export_kw for limits, _ in self._names])
         self._import = np.array([limits.import_kw for limits, _ in self._names])
-        self._above = {
-            r.resource_id: np.array(
-                [n for n, (_, below) in enumerate(self._names) if r.resource_id in below]
-            )
-            for r in park.electric
-        }
+        above: dict[ResourceId, list[int]] = {r.resource_id: [] for r in park.electric}
+        for n, (_, below) in enumerate(self._names):
+            for member in below & above.keys():
+                above[member].append(n)
+        self._above = {member: np.array(nodes) for member, nodes in above.items()}
 
     def shift(self, resource_id: ResourceId, kw: Floats) -> None:
         """Everything above `resource_id` moves by `kw`, shape (steps,)."""

@@ -66,9 +66,9 @@ def enterprise_of(plant: Plant, name: str) -> EnterpriseId:
     Raises:
         HttpRefusal: `unknown_enterprise`; it names no other one.
     """
-    for one in plant.file.park.enterprises:
-        if one.enterprise_id == name:
-            return one.enterprise_id
+    known = EnterpriseId(name)
+    if known in plant.file.park.enterprise_by_id:
+        return known
     raise HttpRefusal(
         "this park has no such enterprise",
         code="unknown_enterprise",

@@ -194,8 +194,7 @@ def _enterprise(plant: Plant, enterprise: Enterprise, now: datetime) -> Enterpri
         name=enterprise.name,
         connection_points=[
             point_view(plant, point, now)
-            for point in plant.file.park.connection_points
-            if point.enterprise_id == enterprise.enterprise_id
+            for point in plant.file.park.points_of_enterprise[enterprise.enterprise_id]
         ],
     )
 
@@ -212,9 +211,7 @@ def point_view(plant: Plant, point: ConnectionPoint, now: datetime) -> Connectio
         tariff_id=point.tariff_id,
         power_kw=meter.power_kw if meter is not None and heard else None,
         resource_ids=[
-            r.resource_id
-            for r in plant.file.park.resources
-            if r.connection_point_id == point.connection_point_id
+            r.resource_id for r in plant.file.park.resources_of_point[point.connection_point_id]
         ],
     )
 

@@ -105,7 +105,8 @@ async def show_flows(plant: Plant, call: Call[FlowsQuery, Nothing]) -> TreeFlows
             else (schedule.connection_point_kw.get(point.connection_point_id))
         )
         points.append(_flow(plant, point.meter_id, planned, step, now))
-    flows = list(zip(park.connection_points, points, strict=True))
+    names = (p.connection_point_id for p in park.connection_points)
+    flows = dict(zip(names, points, strict=True))
     return TreeFlowsView(
         now=now,
         power_kw=_sum(flow.power_kw for flow in points),
@@ -113,8 +114,8 @@ async def show_flows(plant: Plant, call: Call[FlowsQuery, Nothing]) -> TreeFlows
         if step is None or schedule is None
         else finite(float(schedule.net_kw[step])),
         feeders=[
-            _sum(flow.power_kw for p, flow in flows if p.feeder_id == feeder.feeder_id)
-            for feeder in park.feeders
+            _sum(flows[p.connection_point_id].power_kw for p in park.points_of_feeder[f.feeder_id])
+            for f in park.feeders
         ],
         points=points,
         resources=[_resource(plant, place, step, now) for place in places],
@@ -194,15 +195,14 @@ def _mark(
 
 async def show_resource(plant: Plant, call: Call[Nothing, Nothing]) -> ResourcePageView:
     name, now = ResourceId(call.path["resource_id"]), call.now
-    places = [at for at, r in enumerate(plant.file.park.resources) if r.resource_id == name]
-    if not places:
+    resource = plant.file.park.resource_by_id.get(name)
+    if resource is None:
         raise HttpRefusal(
             "the park has no such resource",
             code="unknown_resource",
             where=f"resource {name[:80]}",
             fix="Look at /v1/tree",
         )
-    resource = plant.file.park.resources[places[0]]
     state = state_of(resource, plant.intake.newest.get(name), now)
     at = plant.units.index.get(name)
     telemetry, missing = await _telemetry(plant, name, now)
@@ -255,7 +255,7 @@ async def _telemetry(plant: Plant, name: ResourceId, now: datetime) -> tuple[Tel
 def _ahead(plant: Plant, resource: Resource, now: datetime) -> ResourceAheadView | None:
     schedule, step = plant.schedule, _step(plant, now)
     name = resource.resource_id
-    if schedule is None or step is None or name not in schedule.resource_ids:
+    if schedule is None or step is None or name not in schedule.row_of:
         return None
     stored = schedule.stored_kwh.get(name)
     value = schedule.point_value_per_kwh.get(resource.connection_point_id)

@@ -43,13 +43,13 @@ def _places(park: Park) -> dict[str, list[tuple[Limits, list[ConnectionPointId]]
         "enterprises": [
             (
                 e.limits,
-                [p.connection_point_id for p in points if p.enterprise_id == e.enterprise_id],
+                [p.connection_point_id for p in park.points_of_enterprise[e.enterprise_id]],
             )
             for e in park.enterprises
             if e.limits != Limits()
         ],
         "feeders": [
-            (f.limits, [p.connection_point_id for p in points if p.feeder_id == f.feeder_id])
+            (f.limits, [p.connection_point_id for p in park.points_of_feeder[f.feeder_id]])
             for f in park.feeders
         ],
         "park": [(park.limits, [p.connection_point_id for p in points])],

@@ -84,16 +84,12 @@ def drawn_mwh(
 
 def points_of(plant: Plant, enterprise_id: EnterpriseId) -> tuple[ConnectionPointId, ...]:
     """The connection points of a member."""
-    return tuple(
-        p.connection_point_id
-        for p in plant.file.park.connection_points
-        if p.enterprise_id == enterprise_id
-    )
+    owned = plant.file.park.points_of_enterprise.get(enterprise_id, ())
+    return tuple(p.connection_point_id for p in owned)
 
 
 def _meters(plant: Plant, enterprise_id: EnterpriseId) -> list[ResourceId]:
-    park = plant.file.park
-    return [p.meter_id for p in park.connection_points if p.enterprise_id == enterprise_id]
+    return [p.meter_id for p in plant.file.park.points_of_enterprise.get(enterprise_id, ())]
 
 
 def _member_mwh(

@@ -12,7 +12,7 @@ from vpp.model.market import Side
 from vpp.model.measurement import Reading
 from vpp.model.park import Enterprise, Limits
 from vpp.model.time import QUARTER, Interval, latest_boundary
-from vpp.sense.state import freeze
+from vpp.sense.state import state_of
 from vpp.service.api.instructions import view_of as instruction_view
 from vpp.service.api.park import point_view, resource_view
 from vpp.service.api.views import ConnectionPointView, LimitsView, ResourceView
@@ -44,7 +44,7 @@ MOST = 100
 
 def member_view(plant: Plant, enterprise_id: EnterpriseId, now: datetime) -> MemberView:
     """All that one enterprise is shown of itself."""
-    owner = next(e for e in plant.file.park.enterprises if e.enterprise_id == enterprise_id)
+    owner = plant.file.park.enterprise_by_id[enterprise_id]
     points = _points(plant, enterprise_id, now)
     known = [point.power_kw for point in points if point.power_kw is not None]
     return MemberView(
@@ -112,15 +112,15 @@ def _stopped(plant: Plant, owner: Enterprise) -> str | None:
 
 
 def _points(plant: Plant, owner: EnterpriseId, now: datetime) -> list[ConnectionPointView]:
-    points = plant.file.park.connection_points
-    return [point_view(plant, one, now) for one in points if one.enterprise_id == owner]
+    points = plant.file.park.points_of_enterprise[owner]
+    return [point_view(plant, one, now) for one in points]
 
 
 def _resources(plant: Plant, owner: EnterpriseId, now: datetime) -> list[ResourceView]:
-    state = freeze(plant.file.park, plant.intake.newest, now)
     shown = []
-    for resource, found in zip(plant.file.park.resources, state.resources, strict=True):
-        if resource.enterprise_id == owner:
+    for point in plant.file.park.points_of_enterprise[owner]:
+        for resource in plant.file.park.resources_of_point[point.connection_point_id]:
+            found = state_of(resource, plant.intake.newest.get(resource.resource_id), now)
             known = found if isinstance(found, Reading) else None
             reason = "" if isinstance(found, Reading) else found.reason
             shown.append(resource_view(plant, resource, known, reason, now))
@@ -129,7 +129,7 @@ def _resources(plant: Plant, owner: EnterpriseId, now: datetime) -> list[Resourc
 
 def _measured(plant: Plant, owner: EnterpriseId, now: datetime) -> CourseView | None:
     end = latest_boundary(now, QUARTER)
-    meters = [p.meter_id for p in plant.file.park.connection_points if p.enterprise_id == owner]
+    meters = [p.meter_id for p in plant.file.park.points_of_enterprise[owner]]
     course: list[float | None] = []
     for interval in Interval(end - BACK, end).split(QUARTER):
         read = [plant.meters.energy_wh(meter, interval) for meter in meters]
@@ -143,7 +143,7 @@ def _measured(plant: Plant, owner: EnterpriseId, now: datetime) -> CourseView | 
 
 def _planned(plant: Plant, owner: EnterpriseId) -> PlannedView | None:
     schedule = plant.schedule
-    own = [p for p in plant.file.park.connection_points if p.enterprise_id == owner]
+    own = plant.file.park.points_of_enterprise[owner]
     if schedule is None or not own:
         return None
     courses = [schedule.connection_point_kw[p.connection_point_id] for p in own]

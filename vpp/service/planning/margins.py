@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
 from vpp.model.park import Limits, Park, Place
 from vpp.model.resource import Resource
 from vpp.model.resource.series import arriving_series, available_series, power_series
@@ -69,7 +70,7 @@ def with_peak_margins(
     found = []
     for peak in peaks:
         point = peak.connection_point_id
-        behind = [r for r in park.electric if r.connection_point_id == point]
+        behind = [park.resource_by_id[name] for name in park.behind_point.get(point, ())]
         if errors := _errors_behind(park, behind, errors_kw):
             drawing, _ = rooms_kw(added_up(errors), probability, steps)
             margin = PeakMargin(import_kw=drawing, share=0.75 - probability / 2)
@@ -93,17 +94,16 @@ def _errors_behind(
 
 def _behind(park: Park) -> Iterator[tuple[Place, list[Resource]]]:
     """Every place that is limited, with the electric resources below it."""
-    nodes: list[tuple[Place, Limits]] = [
-        *((p.connection_point_id, p.limits) for p in park.connection_points),
-        *((e.enterprise_id, e.limits) for e in park.enterprises),
-        *((f.feeder_id, f.limits) for f in park.feeders),
-        (park.park_id, park.limits),
+    point, owner, feeder = park.behind_point, park.behind_enterprise, park.behind_feeder
+    nodes: list[tuple[Place, Limits, Iterable[ResourceId]]] = [
+        *(
+            (p.connection_point_id, p.limits, point[p.connection_point_id])
+            for p in park.connection_points
+        ),
+        *((e.enterprise_id, e.limits, owner[e.enterprise_id]) for e in park.enterprises),
+        *((f.feeder_id, f.limits, feeder[f.feeder_id]) for f in park.feeders),
+        (park.park_id, park.limits, [r.resource_id for r in park.electric]),
     ]
-    for place, limits in nodes:
+    for place, limits, behind in nodes:
         if isfinite(limits.import_kw) or isfinite(limits.export_kw):
-            points = {
-                p.connection_point_id
-                for p in park.connection_points
-                if place in (park.park_id, p.feeder_id, p.enterprise_id, p.connection_point_id)
-            }
-            yield place, [r for r in park.electric if r.connection_point_id in points]
+            yield place, [park.resource_by_id[name] for name in behind]
