@@ -14,25 +14,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ResourceId
 from vpp.model.time import local_date
+from vpp.plan.blocks import Entries, Sides, filled
+from vpp.plan.blocks import Ints as Ints
 
 if TYPE_CHECKING:
     from vpp.plan.compiled import Fleet
     from vpp.plan.view import PlanningView
-
-Ints = NDArray[np.int64]
 
 
 class Side(StrEnum):
@@ -138,33 +137,10 @@ class Programme(LinearProgramme):
         sha = hashlib.sha256()
         for array in (
             *(self.cost, self.lower, self.upper, self.integral, self.row_lower, self.row_upper),
-            *(self.matrix.data, self.matrix.indices, self.matrix.indptr.astype(np.int64)),
+            *(self.matrix.data, self.matrix.indices, self.matrix.indptr),
         ):
-            sha.update(np.ascontiguousarray(array).tobytes())
+            sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
-
-
-Triplets = list[tuple[Ints, Ints, Floats]]
-
-
-@dataclass(slots=True)
-class _Blocks:
-    """Bounds of columns, or sides of rows, as they are added."""
-
-    lower: list[Floats] = field(default_factory=list)
-    upper: list[Floats] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, shape: tuple[int, ...], lower: float | Floats, upper: float | Floats) -> Ints:
-        size = int(np.prod(shape))
-        index = np.arange(self.count, self.count + size).reshape(shape)
-        self.count += size
-        for values, store in ((lower, self.lower), (upper, self.upper)):
-            store.append(np.broadcast_to(np.asarray(values, dtype=float), shape).ravel())
-        return index
-
-    def sides(self) -> tuple[Floats, Floats]:
-        return np.concatenate(self.lower), np.concatenate(self.upper)
 
 
 class Builder:
@@ -193,12 +169,12 @@ class Builder:
         nodes = len(self.point_of) + len(self.node_of)
         self._at_node = csr_array(ones, shape=(nodes, len(self._main)))
         self.base_kw = np.zeros((len(park.resources), self.steps))
-        self._columns, self._rows = _Blocks(), _Blocks()
-        self._triplets: Triplets = []
-        self._power: Triplets = []
-        self._ports: dict[tuple[ResourceId, NodeId], Triplets] = {}
+        self._columns, self._rows = Sides(), Sides()
+        self._entries = Entries()
+        self._power = Entries()
+        self._ports: dict[tuple[ResourceId, NodeId], Entries] = {}
         self._causes: dict[str, list[tuple[Ints, Floats]]] = {}
-        self._counted: dict[Counted, Triplets] = {what: [] for what in Counted}
+        self._counted = {what: Entries() for what in Counted}
         self._coupling: list[Ints] = []
         self._named: list[Named] = []
         self._integral: list[Ints] = []
@@ -260,12 +236,11 @@ class Builder:
 
     def put(self, rows: Ints, columns: Ints, values: float | Floats) -> None:
         """Coefficients `values` at (rows, columns); all three broadcast together."""
-        self._triplets.append(_spread(rows, columns, values))
+        self._entries.put(rows, columns, values)
 
     def price(self, columns: Ints, per_unit: float | Floats, cause: str) -> None:
         """Let each unit of `columns` cost `per_unit` more, for `cause`; the two broadcast."""
-        columns, filled = np.broadcast_arrays(columns, np.asarray(per_unit, dtype=float))
-        self._causes.setdefault(cause, []).append((columns.ravel(), filled.ravel()))
+        self._causes.setdefault(cause, []).append((columns, np.asarray(per_unit, dtype=float)))
 
     def name(
         self, words: Sequence[str], side: Side, index: Ints, steps: Ints | None = None
@@ -279,9 +254,7 @@ class Builder:
         if steps is None:
             whole = index.shape[1] == self.steps
             steps = np.arange(self.steps) if whole else np.array([-1])
-        self._named.append(
-            Named(tuple(words), side, index, np.broadcast_to(steps, index.shape).astype(np.int64))
-        )
+        self._named.append(Named(tuple(words), side, index, np.broadcast_to(steps, index.shape)))
 
     # ------------------------------------------------------------ injections
 
@@ -307,20 +280,18 @@ class Builder:
         last axis is the horizon.
         """
         steps = np.arange(self.steps) if steps is None else steps
-        which, columns, steps, filled = np.broadcast_arrays(
-            which, columns, steps, np.asarray(kw, dtype=float)
-        )
-        self._triplets.append(_spread(self.balance[self._main[which], steps], columns, -filled))
-        self._power.append(_spread(which * self.steps + steps, columns, filled))
+        kw = np.asarray(kw, dtype=float)
+        self._entries.put(self.balance[self._main[which], steps], columns, -kw)
+        self._power.put(which * self.steps + steps, columns, kw)
 
     def inject_port(
         self, resource_id: ResourceId, node_id: NodeId, columns: Ints, kw: float | Floats
     ) -> None:
         """A unit of each column, shape (…, T), feeds `kw` of a converter into a carrier node."""
-        steps = np.broadcast_to(np.arange(self.steps), columns.shape)
-        filled = np.broadcast_to(np.asarray(kw, dtype=float), columns.shape)
-        self._triplets.append(_spread(self.balance[self.node_of[node_id], steps], columns, -filled))
-        self._ports.setdefault((resource_id, node_id), []).append(_spread(steps, columns, filled))
+        kw = np.asarray(kw, dtype=float)
+        self._entries.put(self.balance[self.node_of[node_id]], columns, -kw)
+        flows = self._ports.setdefault((resource_id, node_id), Entries())
+        flows.put(np.arange(self.steps), columns, kw)
 
     def count(
         self,
@@ -337,7 +308,7 @@ class Builder:
         them again.
         """
         steps = np.arange(self.steps) if steps is None else steps
-        self._counted[what].append(_spread(which * self.steps + steps, columns, per_unit))
+        self._counted[what].put(which * self.steps + steps, columns, per_unit)
 
     def counted(self, what: Counted, row: int, within: slice = slice(None)) -> tuple[Ints, Floats]:
         """Columns of some steps, and how much of `what` a unit of each is, of one resource; shapes (n,)."""
@@ -358,9 +329,9 @@ class Builder:
         """
         row_of = np.full(self.base_kw.size, -1)
         row_of[which * self.steps + steps] = rows
-        for powers, columns, kw in tuple(self._power):
+        for powers, columns, kw in self._power:
             kept = row_of[powers] >= 0
-            self._triplets.append((row_of[powers[kept]], columns[kept], kw[kept]))
+            self._entries.put(row_of[powers[kept]], columns[kept], kw[kept])
 
     def may(
         self, which: Ints, *, draw_kw: float | Floats = 0.0, feed_kw: float | Floats = 0.0
@@ -380,18 +351,17 @@ class Builder:
 
     def programme(self, fleet: Fleet) -> Programme:
         """All blocks as one programme."""
-        lower, upper = self._columns.sides()
-        row_lower, row_upper = self._rows.sides()
+        lower, upper = self._columns.arrays()
+        row_lower, row_upper = self._rows.arrays()
         base = self.node_base_kw()
         row_lower[self.balance], row_upper[self.balance] = base, base
         columns = self._columns.count
-        causes = {
-            cause: (np.concatenate([c for c, _ in parts]), np.concatenate([v for _, v in parts]))
-            for cause, parts in self._causes.items()
-        }
+        causes = {cause: _joined_prices(parts) for cause, parts in self._causes.items()}
         cost = np.zeros(columns)
         for priced, per_unit in causes.values():
-            cost += np.bincount(priced, per_unit, columns)
+            if len(priced):
+                first, last = int(priced.min()), int(priced.max()) + 1
+                cost[first:last] += np.bincount(priced - first, per_unit, last - first)
         return Programme(
             cost=cost,
             lower=lower,
@@ -399,33 +369,28 @@ class Builder:
             integral=_joined(self._integral),
             decisions=_joined(self._decisions),
             ways=np.hstack(self._ways),
-            matrix=_matrix(self._triplets, (self._rows.count, columns)),
+            matrix=self._entries.matrix((self._rows.count, columns)),
             row_lower=row_lower,
             row_upper=row_upper,
             coupling=_joined(self._coupling),
             balance=self.balance,
             base_kw=self.base_kw,
-            power=_matrix(self._power, (self.base_kw.size, columns)),
-            ports={
-                key: _matrix(parts, (self.steps, columns)) for key, parts in self._ports.items()
-            },
+            power=self._power.matrix((self.base_kw.size, columns)),
+            ports={key: flows.matrix((self.steps, columns)) for key, flows in self._ports.items()},
             causes=causes,
             named=tuple(self._named),
             fleet=fleet,
         )
 
 
-def _spread(rows: Ints, columns: Ints, values: float | Floats) -> tuple[Ints, Ints, Floats]:
-    rows, columns, filled = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
-    return rows.ravel(), columns.ravel(), filled.ravel()
-
-
 def _joined(blocks: Sequence[Ints]) -> Ints:
     return np.concatenate([np.zeros(0, dtype=np.int64), *(block.ravel() for block in blocks)])
 
 
-def _matrix(triplets: Triplets, shape: tuple[int, int]) -> csr_array:
-    if not triplets:
-        return csr_array(shape)
-    rows, columns, values = (np.concatenate(part) for part in zip(*triplets, strict=True))
-    return csr_array((values, (rows, columns)), shape=shape)
+def _joined_prices(parts: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
+    """Columns and what each costs, shapes (n,)."""
+    shapes = [np.broadcast(*part).shape for part in parts]
+    return (
+        filled([columns for columns, _ in parts], shapes, np.int64),
+        filled([per_unit for _, per_unit in parts], shapes, np.float64),
+    )
