@@ -35,6 +35,11 @@ class Rows(Mapping[Name, Floats]):
                 fix="Give each row a name of its own",
             )
 
+    @property
+    def values_by_row(self) -> Floats:
+        """All of them, shape (K, T), in the order of `names`."""
+        return self._values
+
     def __getitem__(self, name: Name) -> Floats:
         row: Floats = self._values[self._place[name]]
         return row

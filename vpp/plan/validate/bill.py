@@ -30,7 +30,7 @@ from vpp.plan.terms import (
     Term,
 )
 from vpp.plan.validate.activities import activity_units, green_kwh, turned_down_kwh
-from vpp.plan.validate.case import Case
+from vpp.plan.validate.case import Case, parts
 from vpp.plan.validate.compare import Cost, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
@@ -74,6 +74,7 @@ def bill_faults(case: Case) -> Iterator[str]:
 def _costs(case: Case) -> Iterator[Cost]:
     yield from _limits(case)
     yield from owners_cost(case)
+    yield from _network(case, [term for term in case.terms if isinstance(term, EnergyPrice)])
     for term in case.terms:
         yield from _term(case, term)
 
@@ -94,7 +95,9 @@ def _limits(case: Case) -> Iterator[Cost]:
 def _term(case: Case, term: Term) -> Iterator[Cost]:
     """What one term costs."""
     match term:
-        case EnergyPrice() | OpenTrade() | Commitment():
+        case EnergyPrice():
+            pass  # all together, above
+        case OpenTrade() | Commitment():
             yield _energy(case, term)
         case PeakCharge():
             yield from _peak(case.schedule.connection_point_kw[term.connection_point_id], term)
@@ -120,23 +123,29 @@ def _term(case: Case, term: Term) -> Iterator[Cost]:
             assert_never(term)
 
 
-def _energy(case: Case, term: EnergyPrice | OpenTrade | Commitment) -> Cost:
-    """Energy over the meter, at the market, and what is left over between the two."""
-    schedule, parts = case.schedule, list[Floats]()
+def _network(case: Case, every: Sequence[EnergyPrice]) -> Iterator[Cost]:
+    """Energy over the meters."""
+    for terms in parts(every):
+        kw = np.array([case.schedule.connection_point_kw[t.connection_point_id] for t in terms])
+        dear = np.array([np.broadcast_to(t.import_per_kwh, case.steps) for t in terms])
+        cheap = np.array([np.broadcast_to(t.export_per_kwh, case.steps) for t in terms])
+        yield priced("network energy", np.where(kw < 0, dear, cheap) * case.hours, -kw)
+
+
+def _energy(case: Case, term: OpenTrade | Commitment) -> Cost:
+    """Energy at the market, and what is left over between it and the meters."""
+    schedule, summed = case.schedule, list[Floats]()
     match term:
-        case EnergyPrice():
-            cause, kw = "network energy", schedule.connection_point_kw[term.connection_point_id]
-            dear, cheap = term.import_per_kwh, term.export_per_kwh
         case OpenTrade():
             cause, kw = "market", schedule.trade_kw[term.product_id]
             dear, cheap = term.buy_per_kwh, term.sell_per_kwh
         case Commitment():
             traded = sum(schedule.trade_kw.values(), case.zeros())
-            parts = [schedule.net_kw, schedule.committed_kw, traded]
+            summed = [schedule.net_kw, schedule.committed_kw, traded]
             cause, kw = "imbalance", schedule.net_kw - schedule.committed_kw - traded
             dear, cheap = term.short_per_kwh, term.long_per_kwh
     per_kw = np.where(kw < 0, dear, cheap) * case.hours
-    return priced(cause, per_kw, -kw, *parts)
+    return priced(cause, per_kw, -kw, *summed)
 
 
 def _peak(point_kw: Floats, term: PeakCharge) -> Iterator[Cost]:

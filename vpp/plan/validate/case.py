@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,15 @@ from vpp.model.resource import Converter, Resource
 from vpp.model.schedule import Schedule
 from vpp.model.time import local_date
 from vpp.plan.terms import ReserveHeadroom, Term
-from vpp.plan.view import PlanningView
+from vpp.plan.view import Margin, PlanningView
 
 if TYPE_CHECKING:
     from vpp.plan.validate.flexible import Span
+
+AT_ONCE = 500
+"""Things that are looked at together: their numbers stay in the processor's cache."""
+
+OneKind = TypeVar("OneKind")
 
 ON_KW = 1e-3
 """A machine that draws or feeds more than this is on, where it does not say its phase."""
@@ -65,6 +70,11 @@ class Case:
             for place in dict.fromkeys([*places, point.connection_point_id]):
                 found.setdefault(place, []).append(point.connection_point_id)
         return found
+
+    @cached_property
+    def margin_of(self) -> dict[Place, Margin]:
+        """What is kept free below the limits of each place."""
+        return {margin.place: margin for margin in self.view.margins}
 
     @cached_property
     def spans(self) -> dict[tuple[time, time, tuple[int, ...]], list[Span]]:
@@ -137,6 +147,12 @@ class Case:
     def of(self, profiles: Mapping[ResourceId, Floats], name: ResourceId) -> Floats:
         """One profile of the schedule; nothing where it does not speak of the resource."""
         return profiles.get(name, self.zeros())
+
+
+def parts(things: Sequence[OneKind]) -> Iterator[Sequence[OneKind]]:
+    """Some at a time, `AT_ONCE` at most."""
+    for first in range(0, len(things), AT_ONCE):
+        yield things[first : first + AT_ONCE]
 
 
 def _by_head(keys: Iterable[str]) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from vpp.model.horizon import Floats
 from vpp.model.resource import EnergyWindow, FlexibleLoad
 from vpp.model.resource.common import minutes
 from vpp.model.time import isoformat, local_date, local_day, local_moment
-from vpp.plan.validate.case import Case
-from vpp.plan.validate.compare import column, each_between, equal, slack, slack_of
+from vpp.plan.validate.case import Case, parts
+from vpp.plan.validate.compare import column, each_between, equal, slack
 from vpp.plan.validate.machines import Bools, on_off_faults, ramp_faults
 
 
@@ -109,38 +110,44 @@ def _done_units(case: Case, load: FlexibleLoad, opening: Opening) -> float:
 
 def flexible_faults(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[str]:
     """Draws that the loads do not know, and windows without their work."""
-    names = [load.resource_id for load in loads]
-    if not names:
-        return
-    draws, low, high = -case.powers(names), np.zeros((len(names), case.steps)), list[Floats]()
+    for some in parts(loads):
+        yield from _together(case, some)
+
+
+def _together(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[str]:
+    """The same of some of them."""
+    names, work = [load.resource_id for load in loads], list[_Work]()
+    draws, low = -case.powers(names), np.zeros((len(names), case.steps))
+    largest, high = column(load.max_draw_kw for load in loads), np.full(low.shape, inf)
     for row, load in enumerate(loads):
         name, found = load.resource_id, openings(case, load)
         may = in_window(case, load, found)
         if case.reading(name) is None:
             words, by_itself_kw = f"{name}: default_draw_kw, not heard", load.default_draw_kw
             yield from equal(words, draws[row], np.where(may, by_itself_kw, 0.0))
-            high.append(np.full(case.steps, inf))
             low[row] = -inf
             continue
-        most: Floats = np.where(may, load.max_draw_kw, 0.0)
+        high[row] = load.max_draw_kw * may
         if load.on_off is not None:
             on = case.schedule.on[name]
-            low[row], most = on * load.on_off.min_power_kw, np.where(on, most, 0.0)
+            low[row], high[row] = on * load.on_off.min_power_kw, on * high[row]
             yield from on_off_faults(case, name, load.on_off, may=may)
-        high.append(most)
         yield from _bands(load, draws[row])
         yield from _ramp(case, load, -draws[row], may)
-        for opening in found:
-            yield from _work(case, load, opening, draws[row])
-        keys = {opening.key(load) for opening in found}
-        if strangers := [key for key in case.undone.get(name, ()) if key not in keys]:
-            yield f"{name}: has no windows {sorted(strangers)}"
-    largest = column(load.max_draw_kw for load in loads)
-    yield from each_between(names, ": draw in its windows", draws, low, np.array(high), largest)
+        work += [_Work(row, load, opening, _done_units(case, load, opening)) for opening in found]
+        if told := case.undone.get(name):
+            keys = {opening.key(load) for opening in found}
+            if strangers := [key for key in told if key not in keys]:
+                yield f"{name}: has no windows {sorted(strangers)}"
+    if work:
+        yield from _work(case, draws, work)
+    yield from each_between(names, ": draw in its windows", draws, low, high, largest)
 
 
 def _ramp(case: Case, load: FlexibleLoad, power: Floats, may: Bools) -> Iterator[str]:
     """Changes faster than it can; one whose bands are further apart than that jumps."""
+    if load.ramp_kw_per_min == inf:
+        return
     gaps = np.diff([0.0, *load.bands_kw])
     if load.bands_kw and gaps.max() > load.ramp_kw_per_min * 60 * case.hours:
         return
@@ -161,20 +168,48 @@ def _bands(load: FlexibleLoad, draw: Floats) -> Iterator[str]:
         yield f"{load.resource_id}: bands_kw: draws {draw[step]:.6f} kW in step {step}, knows {known}"
 
 
-def _work(case: Case, load: FlexibleLoad, opening: Opening, draw: Floats) -> Iterator[str]:
-    key, window, span = opening.key(load), opening.window, opening.span
-    units = (case.hours / load.kwh_per_unit) * draw[span.steps]
-    work, size = float(units.sum()), float(np.abs(units).sum())
-    done = _done_units(case, load, opening)
-    least = max(window.least_units - done, 0.0) * span.seen
-    lacking = case.schedule.undone_units.get(key, 0.0)
-    if not lacking >= -slack_of(least):
-        yield f"{key}: lacks {lacking:.6f} {load.unit}"
-    if not work + lacking >= least - slack_of(size, lacking, least):
-        yield (
-            f"{key}: least_units: does {work:.6f} {load.unit} and lacks {lacking:.6f}, must do"
-            f" {least:.6f}"
-        )
-    most = window.most_units - done
-    if most < inf and not work <= max(most, 0.0) + slack_of(size, most):
-        yield f"{key}: most_units: does {work:.6f} {load.unit}, allowed {max(most, 0.0):.6f}"
+class _Work(NamedTuple):
+    """What is to be done in one window on one day."""
+
+    row: int
+    """Of its load."""
+
+    load: FlexibleLoad
+    opening: Opening
+    done_units: float
+    """Before the plan."""
+
+
+def _work(case: Case, draws: Floats, every: Sequence[_Work]) -> Iterator[str]:
+    """Windows in which too little is done, or too much; `draws` has a row a load, shape (K, T)."""
+    shown = np.array([one.opening.span.steps for one in every])
+    per_kw = column(case.hours / one.load.kwh_per_unit for one in every)
+    units = per_kw * draws[[one.row for one in every]] * shown
+    work, size = units.sum(axis=1), np.abs(units).sum(axis=1)
+    seen = np.array([one.opening.span.seen for one in every])
+    done = np.array([one.done_units for one in every])
+    least_units = np.array([one.opening.window.least_units for one in every])
+    least = np.maximum(least_units - done, 0.0) * seen
+    left = np.array([one.opening.window.most_units for one in every]) - done
+    most = np.maximum(left, 0.0)
+    lacking = np.array([_lacking(case, one) for one in every])
+    negative = ~(lacking >= -slack(least))
+    little = ~(work + lacking >= least - slack(size, lacking, least))
+    much = (most < inf) & ~(work <= most + slack(size, np.where(left < inf, left, 0.0)))
+    for at in np.flatnonzero(negative | little | much).tolist():
+        load, key = every[at].load, every[at].opening.key(every[at].load)
+        if negative[at]:
+            yield f"{key}: lacks {lacking[at]:.6f} {load.unit}"
+        if little[at]:
+            yield (
+                f"{key}: least_units: does {work[at]:.6f} {load.unit} and lacks {lacking[at]:.6f},"
+                f" must do {least[at]:.6f}"
+            )
+        if much[at]:
+            yield f"{key}: most_units: does {work[at]:.6f} {load.unit}, allowed {most[at]:.6f}"
+
+
+def _lacking(case: Case, one: _Work) -> float:
+    if one.load.resource_id not in case.undone:
+        return 0.0
+    return case.schedule.undone_units.get(one.opening.key(one.load), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from vpp.model.resource import (
     ThermalZone,
 )
 from vpp.plan.validate.calls import paid_calls, shed_kwh
-from vpp.plan.validate.case import Case
+from vpp.plan.validate.case import Case, parts
 from vpp.plan.validate.compare import Cost, column, priced
 from vpp.plan.validate.generator import has_kw
 from vpp.plan.validate.machines import started
@@ -33,12 +33,11 @@ def owners_cost(case: Case) -> Iterator[Cost]:
     resources = case.view.park.resources
     yield from _storages(case, [r for r in resources if isinstance(r, Storage)])
     yield from _generators(case, [r for r in resources if isinstance(r, Generator)])
+    yield from _flexibles(case, [r for r in resources if isinstance(r, FlexibleLoad)])
     for resource in resources:
         match resource:
-            case Storage() | Generator():
+            case Storage() | Generator() | FlexibleLoad():
                 pass  # all together, above
-            case FlexibleLoad():
-                yield from _flexible(case, resource)
             case EvFleet():
                 yield from _cars(case, resource)
             case Converter():
@@ -59,21 +58,9 @@ def owners_cost(case: Case) -> Iterator[Cost]:
     yield from _networks(case)
 
 
-AT_ONCE = 500
-"""Resources that are looked at together."""
-
-OneKind = TypeVar("OneKind")
-
-
-def _parts(units: Sequence[OneKind]) -> Iterator[Sequence[OneKind]]:
-    """Some at a time: their numbers stay in the processor's cache."""
-    for first in range(0, len(units), AT_ONCE):
-        yield units[first : first + AT_ONCE]
-
-
 def _storages(case: Case, every: Sequence[Storage]) -> Iterator[Cost]:
     """Wear, and what is missing at the end and for outages."""
-    for units in _parts(every):
+    for units in parts(every):
         wear = column(u.wear_cost_per_kwh for u in units) * case.hours
         yield priced("wear", wear, np.abs(case.powers(u.resource_id for u in units)))
     for unit in every:
@@ -92,7 +79,7 @@ def _storages(case: Case, every: Sequence[Storage]) -> Iterator[Cost]:
 
 def _generators(case: Case, every: Sequence[Generator]) -> Iterator[Cost]:
     """Fuel, what is not fed, and starts."""
-    for units in _parts(every):
+    for units in parts(every):
         fed = case.powers(u.resource_id for u in units)
         has = np.array([has_kw(case, u) for u in units])
         yield priced("fuel", column(u.cost_per_kwh for u in units) * case.hours, fed)
@@ -108,19 +95,21 @@ def _starts(case: Case, machine: Generator | FlexibleLoad | Converter) -> Iterat
         yield priced("starts", rules.start_cost, started(case, name).astype(float))
 
 
-def _flexible(case: Case, load: FlexibleLoad) -> Iterator[Cost]:
-    name = load.resource_id
-    if case.reading(name) is None:
-        return  # what it draws by itself is nobody's decision
-    per_kw = load.value_per_unit * case.hours / load.kwh_per_unit
-    yield priced("product value", per_kw, case.power(name))
-    lacking = _of(case.schedule.undone_units, case.undone, load)
-    if load.unserved_cost_per_unit is None:
-        per_unit = load.kwh_per_unit * case.limit_excess_price_per_kwh
-        yield priced("limit excess", per_unit, lacking)
-    else:
-        yield priced("unserved", load.unserved_cost_per_unit, lacking)
-    yield from _starts(case, load)
+def _flexibles(case: Case, every: Sequence[FlexibleLoad]) -> Iterator[Cost]:
+    """What work is worth, what is left undone, and starts; what draws by itself is nobody's decision."""
+    heard = [load for load in every if case.reading(load.resource_id) is not None]
+    for loads in parts(heard):
+        per_kw = column(u.value_per_unit * case.hours / u.kwh_per_unit for u in loads)
+        yield priced("product value", per_kw, case.powers(u.resource_id for u in loads))
+    for load in heard:
+        if load.resource_id in case.undone:
+            lacking = _of(case.schedule.undone_units, case.undone, load)
+            if load.unserved_cost_per_unit is None:
+                per_unit = load.kwh_per_unit * case.limit_excess_price_per_kwh
+                yield priced("limit excess", per_unit, lacking)
+            else:
+                yield priced("unserved", load.unserved_cost_per_unit, lacking)
+        yield from _starts(case, load)
 
 
 def _cars(case: Case, fleet: EvFleet) -> Iterator[Cost]:

@@ -20,6 +20,7 @@ from vpp.model.resource import (
     Storage,
     ThermalZone,
 )
+from vpp.model.rows import Rows
 from vpp.model.schedule import Schedule
 from vpp.plan.terms import OpenTrade, ReserveHeadroom, Term
 from vpp.plan.validate.loads import limited
@@ -183,6 +184,10 @@ def _profiles(
 ) -> Iterator[str]:
     """One array of shape (T,) for each name."""
     yield from _names(name, profiles, must, may)
+    if isinstance(profiles, Rows):
+        whole = profiles.values_by_row
+        if not any(_numbers(name, whole, (len(profiles), view.horizon.steps), kind=kind)):
+            return  # all of them are in order
     for key, values in profiles.items():
         yield from _numbers(f"{name} of {key}", values, (view.horizon.steps,), kind=kind)
 

@@ -11,11 +11,8 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import Storage
 from vpp.plan.terms import ReserveHeadroom
-from vpp.plan.validate.case import Case
+from vpp.plan.validate.case import Case, parts
 from vpp.plan.validate.compare import between, column, each_between, equal, slack
-
-AT_ONCE = 500
-"""Stores that are looked at together: their numbers stay in the processor's cache."""
 
 
 def storage_faults(case: Case, units: Sequence[Storage]) -> Iterator[str]:
@@ -27,8 +24,8 @@ def storage_faults(case: Case, units: Sequence[Storage]) -> Iterator[str]:
             yield from equal(words, case.power(unit.resource_id), case.zeros())
         else:
             known.append((unit, opening))
-    for first in range(0, len(known), AT_ONCE):
-        yield from _together(case, known[first : first + AT_ONCE])
+    for some in parts(known):
+        yield from _together(case, some)
 
 
 def _together(case: Case, known: Sequence[tuple[Storage, float]]) -> Iterator[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId
 from vpp.model.park import LimitOrder, Limits, Place
 from vpp.model.resource import Converter
-from vpp.plan.validate.case import Case
+from vpp.plan.validate.case import Case, parts
 from vpp.plan.validate.compare import slack
 from vpp.plan.view import Margin
 
@@ -21,35 +20,30 @@ PRIORITY_STEP = 0.1
 
 def sum_faults(case: Case) -> Iterator[str]:
     """Connection points and a net that are not the sums of what stands below."""
-    schedule, behind_of = case.schedule, dict[ConnectionPointId, list[Floats]]()
-    for resource in case.view.park.resources:
-        if resource.node_id is None or isinstance(resource, Converter):
-            power = case.power(resource.resource_id)
-            behind_of.setdefault(resource.connection_point_id, []).append(power)
-    for point in case.view.park.connection_points:
-        name = point.connection_point_id
-        behind = behind_of.get(name, [])
-        total = np.sum([case.zeros(), *behind], axis=0)
-        yield from _apart(
-            f"{name}: its resources do not add up",
-            schedule.connection_point_kw[name] - total,
-            schedule.connection_point_kw[name],
-            *behind,
-        )
-    points = list(schedule.connection_point_kw.values())
-    yield from _apart(
-        "the park's connection points do not add up to its net",
-        schedule.net_kw - np.sum(points, axis=0),
-        schedule.net_kw,
-        *points,
-    )
+    schedule, points = case.schedule, case.view.park.connection_points
+    names = [point.connection_point_id for point in points]
+    row_of = {name: row for row, name in enumerate(names)}
+    total, size = np.zeros((2, len(names), case.steps))
+    for some in parts(case.view.park.resources):
+        electric = [r for r in some if r.node_id is None or isinstance(r, Converter)]
+        power = case.powers(r.resource_id for r in electric)
+        at = [row_of[r.connection_point_id] for r in electric]
+        np.add.at(total, at, power)
+        np.add.at(size, at, np.abs(power))
+    said = np.array([schedule.connection_point_kw[name] for name in names])
+    words = [f"{name}: its resources do not add up" for name in names]
+    yield from _apart(words, said - total, said, size)
+    words = ["the park's connection points do not add up to its net"]
+    net_kw, all_kw, size = schedule.net_kw[None], said.sum(axis=0), np.abs(said).sum(axis=0)
+    yield from _apart(words, net_kw - all_kw, net_kw, size)
 
 
-def _apart(words: str, off: Floats, *summands: Floats) -> Iterator[str]:
+def _apart(words: Sequence[str], off: Floats, *summands: Floats) -> Iterator[str]:
+    """Each row that is off, with the first step in which it is; shapes (K, T)."""
     wrong = ~(np.abs(off) <= slack(*summands))
-    if wrong.any():
-        step = int(np.argmax(wrong))
-        yield f"{words}, {off[step]:.6f} kW apart in step {step}"
+    for row in np.flatnonzero(wrong.any(axis=1)).tolist():
+        step = int(np.argmax(wrong[row]))
+        yield f"{words[row]}, {off[row, step]:.6f} kW apart in step {step}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +75,7 @@ def bounds(case: Case) -> Iterator[Bound]:
             place=place,
             import_kw=np.full(case.steps, limits.import_kw),
             export_kw=np.full(case.steps, limits.export_kw),
-            margin=_margin(case, place),
+            margin=case.margin_of.get(place),
         )
     for order in case.view.limit_orders:
         yield _order(case, order)
@@ -95,12 +89,8 @@ def _order(case: Case, order: LimitOrder) -> Bound:
         import_kw=np.where(holds, order.limits.import_kw, np.inf),
         export_kw=np.where(holds, order.limits.export_kw, np.inf),
         dearer=1 + PRIORITY_STEP * max(order.priority, 0),
-        margin=_margin(case, order.place),
+        margin=case.margin_of.get(order.place),
     )
-
-
-def _margin(case: Case, place: Place) -> Margin | None:
-    return next((margin for margin in case.view.margins if margin.place == place), None)
 
 
 def place_kw(case: Case, place: Place) -> Floats:
