@@ -41,6 +41,23 @@ def test_flexible_loads_that_could_not_follow_are_refused(lab: Any) -> None:
     refused(lab, schedule, told(view, "pump", None), "pump: default_draw_kw, not heard: 10")
 
 
+def test_of_many_loads_that_are_looked_at_together_each_is_held_to_its_own_windows(
+    lab: Any,
+) -> None:
+    """Five pumps of other windows and units; of one of them at a time the window wants one unit more."""
+    pumps = [
+        lab.flexible(f"pump-{n}", lab.window("12:00", f"{13 + n}:00", 2.0 + n), kwh_per_unit=1 + n)
+        for n in range(5)
+    ]
+    readings = [lab.reading(pump.resource_id) for pump in pumps]
+    view = lab.view(*pumps, price=[0.3, 0.2, 0.1, 0.2, 0.4], readings=readings)
+    schedule = lab.plan(view)
+    for n, pump in enumerate(pumps):
+        more = lab.window("12:00", f"{13 + n}:00", 3.0 + n)
+        word = f"{pump.resource_id}/2025-12-03T11:00:00Z: least_units: does {2 + n}.0"
+        refused(lab, schedule, stricter(view, pump.resource_id, {"windows": (more,)}), word)
+
+
 @pytest.mark.parametrize("lacks", [-1.0, float("nan")])
 def test_less_than_nothing_cannot_lack(lab: Any, lacks: float) -> None:
     pump = lab.flexible("pump", lab.window("12:00", "14:00", 15), unserved_cost_per_unit=0.0)

@@ -101,15 +101,25 @@ def _flexibles(case: Case, every: Sequence[FlexibleLoad]) -> Iterator[Cost]:
     for loads in parts(heard):
         per_kw = column(u.value_per_unit * case.hours / u.kwh_per_unit for u in loads)
         yield priced("product value", per_kw, case.powers(u.resource_id for u in loads))
+        yield from _undone(case, loads)
     for load in heard:
-        if load.resource_id in case.undone:
-            lacking = _of(case.schedule.undone_units, case.undone, load)
-            if load.unserved_cost_per_unit is None:
-                per_unit = load.kwh_per_unit * case.limit_excess_price_per_kwh
-                yield priced("limit excess", per_unit, lacking)
-            else:
-                yield priced("unserved", load.unserved_cost_per_unit, lacking)
         yield from _starts(case, load)
+
+
+def _undone(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[Cost]:
+    """What windows lack: at the price that the owner names, else as a broken limit."""
+    owned = [(load, key) for load in loads for key in case.undone.get(load.resource_id, ())]
+    for cause, by_owner in (("limit excess", False), ("unserved", True)):
+        of = [one for one in owned if (one[0].unserved_cost_per_unit is not None) == by_owner]
+        if of:
+            per_unit = np.array([_undone_per_unit(case, load) for load, _ in of])
+            yield priced(cause, per_unit, np.array([case.schedule.undone_units[k] for _, k in of]))
+
+
+def _undone_per_unit(case: Case, load: FlexibleLoad) -> float:
+    if load.unserved_cost_per_unit is None:
+        return load.kwh_per_unit * case.limit_excess_price_per_kwh
+    return load.unserved_cost_per_unit
 
 
 def _cars(case: Case, fleet: EvFleet) -> Iterator[Cost]:

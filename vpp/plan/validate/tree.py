@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from vpp.model.horizon import Floats
 from vpp.model.park import LimitOrder, Limits, Place
 from vpp.model.resource import Converter
-from vpp.plan.validate.case import Case, parts
+from vpp.plan.validate.case import Case
 from vpp.plan.validate.compare import slack
 from vpp.plan.view import Margin
 
@@ -23,13 +24,14 @@ def sum_faults(case: Case) -> Iterator[str]:
     schedule, points = case.schedule, case.view.park.connection_points
     names = [point.connection_point_id for point in points]
     row_of = {name: row for row, name in enumerate(names)}
-    total, size = np.zeros((2, len(names), case.steps))
-    for some in parts(case.view.park.resources):
-        electric = [r for r in some if r.node_id is None or isinstance(r, Converter)]
-        power = case.powers(r.resource_id for r in electric)
-        at = [row_of[r.connection_point_id] for r in electric]
-        np.add.at(total, at, power)
-        np.add.at(size, at, np.abs(power))
+    electric = [
+        r for r in case.view.park.resources if r.node_id is None or isinstance(r, Converter)
+    ]
+    at = [row_of[r.connection_point_id] for r in electric]
+    shape = (len(names), len(electric))
+    behind = csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=shape)
+    power = case.powers(r.resource_id for r in electric)
+    total, size = behind @ power, behind @ np.abs(power)
     said = np.array([schedule.connection_point_kw[name] for name in names])
     words = [f"{name}: its resources do not add up" for name in names]
     yield from _apart(words, said - total, said, size)
