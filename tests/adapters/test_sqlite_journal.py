@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -74,21 +73,19 @@ def test_everything_acknowledged_survives_a_kill_9(tmp_path: Path) -> None:
 
 
 def test_a_hundred_callers_share_commits(tmp_path: Path) -> None:
-    async def p99_s() -> float:
+    said: list[str] = []
+
+    async def append() -> None:
         async with SqliteJournal.open(tmp_path / "journal.sqlite") as journal:
-            took: list[float] = []
-
-            async def append(name: str) -> None:
-                begin = perf_counter()
-                await journal.append("test", name, b"{}" * 500, now=NOON)
-                took.append(perf_counter() - begin)
-
-            await asyncio.gather(*(append(f"k-{n}") for n in range(100)))
+            assert journal._writing is not None
+            journal._writing.set_trace_callback(said.append)
+            asked = (journal.append("test", f"k-{n}", b"{}" * 500, now=NOON) for n in range(100))
+            await asyncio.gather(*asked)
             assert len(list(journal.entries("test"))) == 100
-            return sorted(took)[98]
 
+    asyncio.run(append())
     # One fsync each, one after the other, would take seconds on a slow disk.
-    assert asyncio.run(p99_s()) < 0.5
+    assert 1 <= said.count("COMMIT") <= 20
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -440,9 +440,9 @@ def test_many_loads_are_compiled_in_whole_blocks(lab: Any) -> None:
     terms = lab.terms(view)
     spent = []
     for _ in range(3):
-        began = perf_counter()
+        began_s = process_time()
         programme = build(view, terms, limit_excess_price_per_kwh=10.0)
-        spent.append(perf_counter() - began)
+        spent.append(process_time() - began_s)
 
     assert len(programme.fleet.flexibles.units) == 500
     assert min(spent) < 0.5  # seconds; measured 0.015

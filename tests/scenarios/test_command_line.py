@@ -26,7 +26,7 @@ def vpp(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "vpp", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -338,8 +338,8 @@ def test_a_setpoint_is_confirmed_after_the_record_and_in_the_guard_within_100_ms
         await running
         return guarded[0] - began
 
-    took_s = asyncio.run(asyncio.wait_for(play(), 20))
-    assert took_s < 5, "its own turn was not waited for; the figure itself is benchmarks/iec104.py"
+    took_s = asyncio.run(asyncio.wait_for(play(), 50))
+    assert took_s < 30, "its own turn was not waited for; the figure itself is benchmarks/iec104.py"
 
 
 def test_a_port_that_is_taken_is_told_once_and_the_park_goes_on(

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import pytest
 from aiohttp.web import Application
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.service.conftest import NOW, a_schedule, hear, publish
 from tests.service.conftest import a_plant as just_started
@@ -46,7 +46,11 @@ EVERY_LOOK = pytest.mark.parametrize(
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 15_000
+"""For whatever a test waits for: a busy machine may be slow, and what holds costs no time."""
+
 SERIOUS = ("serious", "critical")
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 async def a_plant(folder: Path) -> Plant:

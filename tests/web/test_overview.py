@@ -57,7 +57,7 @@ def test_a_tick_is_not_lost_to_an_answer_that_is_older(site: Site) -> None:
                 return await route.continue_()
             older = await route.fetch()
             tick(site, park_kw=-1234.0)
-            await expect(page.locator("#power")).to_have_text("−1,234 kW", timeout=5000)
+            await expect(page.locator("#power")).to_have_text("−1,234 kW")
             return await route.fulfill(json=await older.json() | {"plan_id": "the held one"})
 
         await page.route("**/v1/overview", answer)
@@ -86,7 +86,7 @@ def test_a_tick_is_seen_and_nothing_is_asked_for(site: Site) -> None:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         tick(site, park_kw=-1234.0)
-        await expect(page.locator("#power")).to_have_text("−1,234 kW", timeout=5000)
+        await expect(page.locator("#power")).to_have_text("−1,234 kW")
         await expect(page.locator("#stored")).to_have_text("25.0 %")
         assert asked == []
 
