@@ -139,3 +139,5 @@ class ControlView(WireModel):
     gap_kw: float | None
     """What the main meters show beyond what is expected of everybody."""
     resources: list[SteeringView]
+    next: str | None = None
+    """Where more stand behind the last of these: ask again with `after` it."""

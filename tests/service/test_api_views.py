@@ -112,10 +112,13 @@ def test_a_resource_says_of_which_network_its_power_is(plant: Plant, serving: An
     assert [r["node_id"] for r in shown] == ["hydrogen"] + [None] * (len(shown) - 1)
 
 
-def test_resources_are_read_page_by_page_each_once_and_in_order(plant: Plant, serving: Any) -> None:
+@pytest.mark.parametrize("path", ["/v1/resources", "/v1/control"])
+def test_resources_are_read_page_by_page_each_once_and_in_order(
+    path: str, plant: Plant, serving: Any
+) -> None:
     seen, after = [], ""
     while True:
-        page = get(plant, serving, f"/v1/resources?limit=3{after}")
+        page = get(plant, serving, f"{path}?limit=3{after}")
         assert len(page["resources"]) <= 3
         seen += [one["resource_id"] for one in page["resources"]]
         if page["next"] is None:

@@ -8,6 +8,7 @@ from vpp.act.arbitration import Turn
 from vpp.act.health import Fault
 from vpp.act.results import NAMES, Refused, Result, UnknownResult
 from vpp.service.api.overrides import view_of
+from vpp.service.api.paging import PageQuery, page_of
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.park.numbers import finite
 from vpp.service.plant import Plant
@@ -17,8 +18,9 @@ from vpp.service.steering.acting import period_at, running, sharing_at
 from vpp.wirecontrol import BoundsView, ControlView, ResultView, SteeringView
 
 
-async def show_control(plant: Plant, call: Call[Nothing, Nothing]) -> ControlView:
+async def show_control(plant: Plant, call: Call[PageQuery, Nothing]) -> ControlView:
     desk, now = plant.acting, call.now
+    places, behind = page_of(plant, call.query)
     owed = owing.owed_at(plant, now)
     return ControlView(
         now=now,
@@ -28,7 +30,8 @@ async def show_control(plant: Plant, call: Call[Nothing, Nothing]) -> ControlVie
         owed_kw=None if owed is None else finite(owing.mean_kw(owed, now)),
         left_kw=finite(desk.left_kw),
         gap_kw=finite(desk.memory.gap_kw),
-        resources=[steering_view(plant, at, now) for at in range(len(plant.units))],
+        resources=[steering_view(plant, at, now) for at in places],
+        next=behind,
     )
 
 
@@ -97,8 +100,10 @@ def _result(result: Result) -> ResultView:
 ROUTES: tuple[AnyRoute, ...] = (
     reading(
         "/v1/control",
-        "How each resource is steered: life of its set-point, who decides, bounds, results",
+        "How resources are steered, a page at a time: life of the set-point, who decides, bounds, results",
         show_control,
+        query=PageQuery,
         gives=ControlView,
+        codes=("unknown_resource",),
     ),
 )

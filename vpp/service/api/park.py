@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Annotated
 
-from pydantic import Field
-
-from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Limits
 from vpp.model.resource import Resource
 from vpp.sense.state import state_of
-from vpp.service.api.problems import HttpRefusal
+from vpp.service.api.paging import PageQuery, page_of
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.api.views import (
     ConnectionPointView,
@@ -71,31 +67,9 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
     )
 
 
-MOST_RESOURCES = 10_000
-"""Of one answer: a fleet is read page by page, for nobody else is answered meanwhile."""
-
-
-class ResourcesQuery(WireModel):
-    after: str | None = None
-    """Only those that stand behind this one in the park file; what `next` of the answer before says."""
-    limit: Annotated[int, Field(ge=1, le=MOST_RESOURCES)] = MOST_RESOURCES
-    """So many."""
-
-
-async def list_resources(plant: Plant, call: Call[ResourcesQuery, Nothing]) -> ResourcesView:
-    resources, first = plant.file.park.resources, 0
-    if call.query.after is not None:
-        at = plant.units.index.get(ResourceId(call.query.after))
-        if at is None:
-            raise HttpRefusal(
-                "the park has no such resource",
-                code="unknown_resource",
-                where=f"resource {call.query.after[:80]}",
-                fix="Give what `next` of the answer before says",
-            )
-        first = at + 1
-    last = min(first + call.query.limit, len(resources))
-    page, newest = resources[first:last], plant.intake.newest
+async def list_resources(plant: Plant, call: Call[PageQuery, Nothing]) -> ResourcesView:
+    places, behind = page_of(plant, call.query)
+    page, newest = plant.file.park.resources[places.start : places.stop], plant.intake.newest
     states = [state_of(one, newest.get(one.resource_id), call.now) for one in page]
     return ResourcesView(
         now=call.now,
@@ -109,7 +83,7 @@ async def list_resources(plant: Plant, call: Call[ResourcesQuery, Nothing]) -> R
             )
             for resource, state in zip(page, states, strict=True)
         ],
-        next=page[-1].resource_id if page and last < len(resources) else None,
+        next=behind,
     )
 
 
@@ -242,9 +216,9 @@ ROUTES: tuple[AnyRoute, ...] = (
     ),
     reading(
         "/v1/resources",
-        "Every resource: its state, its plan, the set-point in force",
+        "Resources, a page at a time: state, plan, the set-point in force",
         list_resources,
-        query=ResourcesQuery,
+        query=PageQuery,
         gives=ResourcesView,
         codes=("unknown_resource",),
     ),
