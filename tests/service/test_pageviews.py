@@ -269,12 +269,29 @@ def test_the_dearest_limit_over_the_horizon_stands_first_and_a_free_one_nowhere(
         LimitPrice(limit="often", per_unit=often),
     )
 
-    first, second = dearest(replace(schedule, limit_prices=prices))
+    (first, second), more = dearest(replace(schedule, limit_prices=prices), 5)
 
     assert (first.limit, first.steps, first.dearest_per_unit) == ("often", 2, 0.4)
     assert first.sum_per_unit == pytest.approx(0.7)
     assert first.dearest_at == NOW + timedelta(minutes=15)
-    assert (second.limit, second.sum_per_unit) == ("once", 0.5)
+    assert (second.limit, second.sum_per_unit, more) == ("once", 0.5, 0)
+
+
+def test_of_limits_beyond_those_that_are_shown_the_number_is_told(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planpage, "MANY_LIMITS", 2)  # five limits are summed in three pieces
+    schedule = plant.schedule
+    assert schedule is not None
+    cost = np.zeros((5, schedule.horizon.steps))
+    cost[:, 0] = [-0.1, -0.5, 0.0, -0.2, -0.4]
+    prices = tuple(LimitPrice(limit=f"limit-{n}", per_unit=row) for n, row in enumerate(cost))
+
+    shown, more = dearest(replace(schedule, limit_prices=prices), 3)
+
+    assert [one.limit for one in shown] == ["limit-1", "limit-4", "limit-3"]
+    assert more == 1
+    assert dearest(replace(schedule, limit_prices=()), 3) == ([], 0)
 
 
 def test_before_the_first_plan_its_page_says_so(empty_plant: Plant) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -17,6 +18,9 @@ from vpp.service.planning.views import ChangesView
 from vpp.service.plant import Plant
 
 MOST_LIMITS = 60
+MANY_LIMITS = 4096
+"""So many are summed at once: a fleet has hundreds of thousands, and all of them together are as large as its plan."""
+
 MOST_CHANGES = 12
 NOTHING_PER_UNIT = 1e-6
 """Less than this is what a solver leaves of a limit that costs nothing."""
@@ -36,7 +40,7 @@ async def show_plan_page(plant: Plant, call: Call[Nothing, Nothing]) -> PlanPage
             series=[],
         )  # fmt: skip
     below_kw, above_kw = spread_kw(plant.forecasts, of)
-    limits = dearest(of)
+    limits, cheaper = dearest(of, MOST_LIMITS)
     electric = {r.resource_id for r in plant.file.park.electric}
     stored = [kwh for name, kwh in of.stored_kwh.items() if name in electric]
     return PlanPageView(
@@ -59,8 +63,8 @@ async def show_plan_page(plant: Plant, call: Call[Nothing, Nothing]) -> PlanPage
         stored_kwh=listed(np.sum(stored, axis=0)) if stored else [],
         cost=as_exact(of.cost),
         cost_by_cause=costs_view(of.cost_by_cause),
-        limits=limits[:MOST_LIMITS],
-        limits_left_out=max(0, len(limits) - MOST_LIMITS),
+        limits=limits,
+        limits_left_out=cheaper,
         broken=broken_views(of),
         uncertainty="" if of.uncertainty is None else of.uncertainty.status,
         changes=_changes(plant),
@@ -84,17 +88,22 @@ def _kinds(plant: Plant, of: Schedule) -> list[KindPlan]:
     return kinds
 
 
-def dearest(of: Schedule) -> list[BindingLimit]:
-    """The limits that cost something, those that cost most over the horizon first."""
-    found = [one for price in of.limit_prices if (one := _binding(of, price)) is not None]
-    return sorted(found, key=lambda one: one.sum_per_unit, reverse=True)
+def dearest(of: Schedule, most: int) -> tuple[list[BindingLimit], int]:
+    """At most so many limits, those that cost most over the horizon first; and how many more cost something."""
+    sums = np.zeros(len(of.limit_prices))
+    for first in range(0, len(sums), MANY_LIMITS):
+        some = of.limit_prices[first : first + MANY_LIMITS]
+        saves = -np.array([price.per_unit for price in some])
+        sums[first : first + len(some)] = np.where(saves > NOTHING_PER_UNIT, saves, 0.0).sum(axis=1)
+    rows = np.argsort(-sums, kind="stable")[: min(most, np.count_nonzero(sums))]
+    shown = [_binding(of, of.limit_prices[row]) for row in rows.tolist()]
+    return shown, int(np.count_nonzero(sums)) - len(shown)
 
 
-def _binding(of: Schedule, price: LimitPrice) -> BindingLimit | None:
+def _binding(of: Schedule, price: LimitPrice) -> BindingLimit:
+    """A limit that costs something in one step at least."""
     saves = -price.per_unit
     binds = saves > NOTHING_PER_UNIT
-    if not binds.any():
-        return None
     at = int(np.argmax(saves))
     return BindingLimit(
         limit=price.limit,
@@ -108,14 +117,16 @@ def _binding(of: Schedule, price: LimitPrice) -> BindingLimit | None:
 def _changes(plant: Plant) -> ChangesView | None:
     if plant.changes is None:
         return None
-    whole = changes_view(plant.changes, plant.file.park.timezone, plant.file.park.currency)
-    return whole.model_copy(
-        update={
-            "powers": whole.powers[:MOST_CHANGES],
-            "starts": whole.starts[:MOST_CHANGES],
-            "sentences": whole.sentences[:MOST_CHANGES],
-        }
+    first = replace(
+        plant.changes,
+        powers=plant.changes.powers[:MOST_CHANGES],
+        starts=plant.changes.starts[:MOST_CHANGES],
     )
+    view = changes_view(first, plant.file.park.timezone, plant.file.park.currency)
+    said = view.sentences
+    if len(said) > MOST_CHANGES:  # the last two are of the park and its cost
+        said = [*said[: MOST_CHANGES - 2], *said[-2:]]
+    return view.model_copy(update={"sentences": said})
 
 
 ROUTES: tuple[AnyRoute, ...] = (
