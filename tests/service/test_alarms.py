@@ -19,7 +19,7 @@ from vpp.model.message import NotYet
 from vpp.model.schedule import Unsolved
 from vpp.ports import JournalEntry
 from vpp.sense.state import freeze
-from vpp.service.alarms import alarms
+from vpp.service.alarms import alarms, watch
 from vpp.service.alarms.book import AlarmBook
 from vpp.service.alarms.desk import MOST_UNRECORDED, AlarmDesk
 from vpp.service.alarms.escalate import NEVER
@@ -123,6 +123,22 @@ async def test_silent_devices_are_one_condition_for_each_enterprise(scene: Scene
     assert sorted(one.subject for one in silent) == sorted(e.enterprise_id for e in owners)
     assert sum(one.count for one in silent) == len(plant.file.park.resources)
     assert all(len(one.members) <= 20 for one in silent)
+    assert "silent_widely" in kinds(found)
+
+
+@acted
+async def test_silent_devices_of_a_great_many_enterprises_are_one_condition(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = scene.plant
+    monkeypatch.setattr(watch, "MOST_PLACES", len(plant.file.park.enterprises) - 1)
+    plant.state = freeze(plant.file.park, plant.intake.newest, NOW + HOUR)
+    found = conditions(plant, plant.alarms, NOW)
+
+    (silent,) = [one for one in found if one.kind == "devices_silent"]
+    assert silent.subject == "everywhere"
+    assert silent.count == len(plant.file.park.resources)
+    assert silent.detail == f"in {len(plant.file.park.enterprises)} places"
     assert "silent_widely" in kinds(found)
 
 
@@ -275,6 +291,23 @@ async def test_changes_that_wait_for_the_disk_beyond_their_number_are_counted_an
         "1000 changes of alarms wait for the disk: the oldest are forgotten",
         f"{changes} changes of alarms are on no record: the disk refused them for too long",
     ]
+
+
+@acted
+async def test_more_changes_at_once_than_may_wait_are_all_put_on_record_where_the_disk_takes_them(
+    scene: Scene,
+) -> None:
+    plant = scene.plant
+    waiting = plant.alarms.unrecorded
+    waiting.extend((f"link_down:before/{n}", b"{}", NOW) for n in range(MOST_UNRECORDED))
+
+    plant.kill.kill("a test", ALL)
+    await scene.look()
+
+    assert (len(waiting), plant.alarms.forgotten) == (0, 0)
+    kept = [entry.key for entry in plant.journal.entries(alarms.ALARM)]
+    assert len(kept) == MOST_UNRECORDED + 1
+    assert not [e for e in plant.events.recent() if "disk" in e.text]
 
 
 @acted

@@ -55,10 +55,12 @@ async def look(plant: Plant, now: datetime) -> None:
             change.alarm.steps += 1
             body = msgspec.json.encode(change.alarm)
             desk.unrecorded.append((_key(change.alarm), body, now))
-            if len(desk.unrecorded) > MOST_UNRECORDED:
-                _forget_oldest(plant, now)
             _tell(plant, change, now)
         await _to_record(plant)
+        while (
+            len(desk.unrecorded) > MOST_UNRECORDED
+        ):  # what the disk took is on record, however many
+            _forget_oldest(plant, now)
         desk.looked_at = now
         await _escalate_due(plant, now)
     plant.metrics.alarms.stand(desk.book, now)

@@ -31,6 +31,9 @@ MOST_HAPPENED = 200
 WIDELY = 4
 """In so many enterprises at once it is not each one's own fault."""
 
+MOST_PLACES = 100
+"""Alarms of one kind that are told apart by their place; of thousands nobody reads one, and each is put on record."""
+
 OWN = frozenset({"alarm", "shift"})
 """Events of this desk itself."""
 
@@ -143,9 +146,8 @@ def _devices(plant: Plant, desk: AlarmDesk) -> Iterator[Condition]:
     down = {link.name for link in plant.links() if not link.connected}
     places = _Places(plant, desk, down)
     silent, doubted = _unheard(plant)
-    found = list(places.grouped("devices_silent", silent))
-    yield from found
-    ours = {one.place["enterprise"] for one in found if "enterprise" in one.place}
+    yield from places.grouped("devices_silent", silent)
+    ours = {owner for owner, _ in places.groups(silent) if owner}
     if len(ours) >= WIDELY:
         yield Condition(
             kind="silent_widely",
@@ -166,12 +168,27 @@ class _Places:
         self._carrier = desk.carrier
         self._down = down
 
-    def grouped(self, kind: str, devices: Sequence[ResourceId]) -> Iterator[Condition]:
+    def groups(self, devices: Sequence[ResourceId]) -> dict[tuple[str, str], list[ResourceId]]:
+        """Devices by enterprise and link; those behind a link that is down by it alone, under ""."""
         groups: dict[tuple[str, str], list[ResourceId]] = defaultdict(list)
         for name in devices:
             link = self._carrier.get(name, NATIVE)
             enterprise = "" if link in self._down else self._owner[name].enterprise_id
             groups[enterprise, link].append(name)
+        return groups
+
+    def grouped(self, kind: str, devices: Sequence[ResourceId]) -> Iterator[Condition]:
+        """A condition for each place; one for all of them where they are too many to be looked at."""
+        groups = self.groups(devices)
+        if len(groups) > MOST_PLACES:
+            yield Condition(
+                kind=kind,
+                subject="everywhere",
+                detail=f"in {len(groups)} places",
+                members=tuple(devices[:MOST_NAMED]),
+                count=len(devices),
+            )
+            return
         for (enterprise, link), names in groups.items():
             place = {"link": link}
             if enterprise:
