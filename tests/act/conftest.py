@@ -318,6 +318,7 @@ def shared_out(
         of,
         units,
         seen,
+        Seen.of(units, seen),
         planned,
         now=now,
         interval=Interval(NOON, NOON + QUARTER),

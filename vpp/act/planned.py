@@ -6,32 +6,30 @@ default is what the plan wants is asked nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import assert_never
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from vpp.act.branches import Branches
-from vpp.act.units import Bools, Units
+from vpp.act.branches import Branches, Places
+from vpp.act.units import Bools, Kind, Seen, Units
 from vpp.model.horizon import Floats
-from vpp.model.ids import ConnectionPointId
-from vpp.model.measurement import EvSession, Reading, RunPhase
+from vpp.model.measurement import EvSession, ParkState, Reading, RunPhase
 from vpp.model.park import Park
 from vpp.model.resource import (
     Converter,
     CurtailableLoad,
     EvFleet,
-    FixedLoad,
-    FlexibleLoad,
-    Generator,
     InterruptibleLoad,
     Resource,
     ShiftableRun,
-    Storage,
-    ThermalZone,
 )
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval, local_date, local_moment
+
+Name = TypeVar("Name", bound=str)
 
 TOLERANCE_KW = 1e-3
 """A watt: what a plan may differ by and still be the same."""
@@ -43,20 +41,29 @@ PRICE_DIGITS = 4
 """Costs that differ by less are equal: shadow prices carry the solver's rounding."""
 
 
+ONE_BY_ONE = (
+    *(Kind.CURTAILABLE_LOAD, Kind.INTERRUPTIBLE_LOAD, Kind.SHIFTABLE_RUN),
+    *(Kind.EV_FLEET, Kind.CONVERTER),
+)
+"""Kinds that know words, sessions or ports: what each is asked is found for itself. Of the others all at once."""
+
+
 class Planned:
-    """The plan as it stands at one moment."""
+    """The plan as it stands at one moment; arrays of shape (N,) in park order."""
 
     def __init__(
         self,
         park: Park,
         units: Units,
+        state: ParkState,
+        seen: Seen,
         schedule: Schedule,
         now: datetime,
         interval: Interval,
         control_period: timedelta,
     ) -> None:
-        """Of a schedule that reaches `now`, a moment of `interval`."""
-        self._park = park
+        """Of a schedule that reaches `now`, a moment of `interval`; `state` and `seen` are one picture of the park."""
+        self._park, self._units, self._state, self._seen = park, units, state, seen
         self._schedule = schedule
         self._now = now
         self._period = control_period
@@ -66,143 +73,167 @@ class Planned:
         else:  # made of another park file
             rows = {name: row for row, name in enumerate(schedule.resource_ids)}
             self._kw = schedule.power_kw[[rows[name] for name in units.names], self._step]
-        self._index = units.index
-        full = _behind_full_nodes(units.tree, self._kw)
-        self._curtailed = frozenset(units.names[at] for at in np.flatnonzero(full))
+        self._net_per_kwh = float(schedule.net_value_per_kwh[self._step])
         rest = max(interval.end - now, control_period)
         self._rest_hours = rest / timedelta(hours=1)
         """To the end of the interval, at least one control period: nobody can act for less."""
 
-    def asked_of(self, resource: Resource, reading: Reading) -> float | None:
-        """What the plan asks of a resource; None where its default is right."""
+    def asked_kw(self, usable: Bools | None) -> Floats:
+        """What the plan asks of each; NaN where its default is right, or nobody may ask (`usable`; None: all may)."""
+        units = self._units
+        may = self._seen.heard if usable is None else self._seen.heard & usable
+        drawn = np.minimum(np.maximum(self._kw, -units.draw_kw), 0.0)
+        low, high = self._stores_kw
+        asked = np.full(len(units), np.nan)
+        for kind, kw in (
+            (Kind.STORAGE, np.minimum(np.maximum(self._kw, low), high)),
+            (Kind.GENERATOR, self._sources_kw()),
+            (Kind.FLEXIBLE_LOAD, drawn),
+            (Kind.THERMAL_ZONE, drawn),
+        ):
+            at = units.by_kind[kind]
+            asked[at] = np.where(may[at], kw[at], np.nan)
+        for kind in ONE_BY_ONE:
+            at = units.by_kind[kind]
+            for row in at[may[at]].tolist():
+                reading = self._state.resources[row]
+                assert isinstance(reading, Reading)
+                told = self._asked_of(self._park.resources[row], reading)
+                asked[row] = np.nan if told is None else told
+        return asked
+
+    def _asked_of(self, resource: Resource, reading: Reading) -> float | None:
         match resource:
-            case FixedLoad():
-                return None
-            case Storage():
-                return self._storage(resource, reading)
-            case Generator():
-                return self._generator(resource, reading)
             case ShiftableRun():
                 return self._run(resource, reading)
             case InterruptibleLoad():
                 return self._call(resource, reading)
-            case ThermalZone():
-                return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
             case EvFleet():
                 return self._fleet(resource, reading)
             case CurtailableLoad():
                 return self._turned_down(resource, reading)
-            case FlexibleLoad():
-                return min(max(self._planned(resource), -resource.max_draw_kw), 0.0)
             case Converter():
                 return self._machine(resource)
             case _:
-                assert_never(resource)
+                raise AssertionError(f"{resource.resource_id} is asked with others of its kind")
 
-    def expected_of(
-        self, resource: Resource, reading: Reading | None, asked_kw: float | None
-    ) -> float:
-        """Mean power to be expected until the interval ends."""
-        if reading is None:
-            return self._planned(resource)
-        if asked_kw is None:
-            return reading.power_kw
-        if isinstance(resource, Generator) and resource.weather_driven:
-            return min(asked_kw, max(reading.available_kw or 0.0, reading.power_kw))
-        return asked_kw
+    def expected_kw(self, asked_kw: Floats) -> Floats:
+        """Mean power to be expected of each until the interval ends, where it is asked that; NaN: nothing."""
+        seen = self._seen
+        does_kw = np.where(seen.heard, seen.power_kw, self._kw)
+        told_kw = np.where(
+            self._units.weather_driven, np.minimum(asked_kw, self._gives_kw), asked_kw
+        )
+        expected: Floats = np.where(np.isnan(asked_kw) | ~seen.heard, does_kw, told_kw)
+        return expected
 
-    def span_kw(self, resource: Resource, reading: Reading, base_kw: float) -> tuple[float, float]:
-        """The lowest and the highest power that a resource may be moved to from `base_kw`, which lies between."""
-        low = high = base_kw
-        match resource:
-            case Storage() if reading.soc is not None:
-                low, high = self._storage_range(resource, reading.soc)
-            case EvFleet() if reading.sessions:
-                low, high = self._fleet_range(resource, reading)
-            case Generator():
-                gives = max(reading.available_kw or 0.0, reading.power_kw, 0.0)
-                high = gives if resource.weather_driven else resource.max_feed_kw
-                low = resource.must_run_share * high
-            case FlexibleLoad():
-                low, high = -resource.max_draw_kw, 0.0
-            case _:
-                pass
-        return min(low, base_kw), max(high, base_kw)
+    def spans_kw(self, movers: Places, base_kw: Floats) -> tuple[Floats, Floats]:
+        """The lowest and the highest power that some may be moved to from `base_kw`, which lies between.
 
-    def costs_per_kwh(self, resource: Resource, base_kw: float) -> tuple[float, float]:
+        Of those who are no movers nothing but `base_kw`.
+        """
+        units, low, high = self._units, base_kw.copy(), base_kw.copy()
+        mine = np.zeros(len(units), dtype=np.bool_)
+        mine[movers] = True
+        stores, sources, loads = (
+            mine & (units.kind == kind)
+            for kind in (Kind.STORAGE, Kind.GENERATOR, Kind.FLEXIBLE_LOAD)
+        )
+        stores &= ~np.isnan(self._seen.soc)
+        low[stores], high[stores] = (kw[stores] for kw in self._stores_kw)
+        most_kw = np.where(units.weather_driven, np.maximum(self._gives_kw, 0.0), units.feed_kw)
+        low[sources], high[sources] = (units.must_run_share * most_kw)[sources], most_kw[sources]
+        low[loads], high[loads] = -units.draw_kw[loads], 0.0
+        for row in np.flatnonzero(mine & (units.kind == Kind.EV_FLEET)).tolist():
+            fleet, reading = self._park.resources[row], self._state.resources[row]
+            if isinstance(fleet, EvFleet) and isinstance(reading, Reading) and reading.sessions:
+                low[row], high[row] = self._fleet_range(fleet, reading)
+        return np.minimum(low, base_kw), np.maximum(high, base_kw)
+
+    def costs_per_kwh(self, base_kw: Floats) -> tuple[Floats, Floats]:
         """What a kWh more and a kWh less of net injection cost, from `base_kw` on.
 
         By the plan's shadow prices: of what is stored, of what is worth less at its connection point than
         in the park, and of work that is done later. Wear and fuel are the owner's.
         """
-        net = float(self._schedule.net_value_per_kwh[self._step])
-        point = self._schedule.point_value_per_kwh.get(resource.connection_point_id)
-        here = net if point is None else float(point[self._step])
-        match resource:
-            case Storage():
-                stored = self._schedule.stored_value_per_kwh.get(resource.resource_id)
-                value = 0.0 if stored is None else float(stored[self._step])
-                feeds = value / resource.discharge_efficiency + resource.wear_cost_per_kwh
-                draws = value * resource.charge_efficiency
-                saves = draws - resource.wear_cost_per_kwh
-                up, down = (
-                    (saves if base_kw < -TOLERANCE_KW else feeds),
-                    (-feeds if base_kw > TOLERANCE_KW else -saves),
-                )
-            case Generator():
-                up = resource.cost_per_kwh
-                down = resource.curtailment_cost_per_kwh - resource.cost_per_kwh
-            case _:  # what is not done now is done later
-                up, down = net, -net
-        return round(up - here, PRICE_DIGITS), round(down + here, PRICE_DIGITS)
+        units, net = self._units, self._net_per_kwh
+        value = self._now_of(self._schedule.stored_value_per_kwh, units.index, 0.0)
+        feeds = value / units.discharge_efficiency + units.wear_cost_per_kwh
+        saves = value * units.charge_efficiency - units.wear_cost_per_kwh
+        stores, sources = units.kind == Kind.STORAGE, units.kind == Kind.GENERATOR
+        # What is not done now is done later: worth what the park's energy is.
+        up = np.where(sources, units.cost_per_kwh, net)
+        down = np.where(sources, units.curtailment_cost_per_kwh - units.cost_per_kwh, -net)
+        up = np.where(stores, np.where(base_kw < -TOLERANCE_KW, saves, feeds), up)
+        down = np.where(stores, np.where(base_kw > TOLERANCE_KW, -feeds, -saves), down)
+        here = self._here_per_kwh
+        return np.round(up - here, PRICE_DIGITS), np.round(down + here, PRICE_DIGITS)
 
-    def _planned(self, resource: Resource) -> float:
-        return float(self._kw[self._index[resource.resource_id]])
+    # ------------------------------------------------------------ all of a kind
 
-    def _starts(self, resource: Resource) -> tuple[int, ...]:
-        return self._schedule.starts.get(resource.resource_id, ())
+    @cached_property
+    def _gives_kw(self) -> Floats:
+        """What sources could feed now; NaN where nobody knows."""
+        return np.maximum(np.nan_to_num(self._seen.available_kw), self._seen.power_kw)
 
-    def _storage_range(self, store: Storage, soc: float) -> tuple[float, float]:
-        """What power the store, its energy spread over the rest of the interval, can do."""
-        above_kwh = max(soc - store.min_soc, 0.0) * store.capacity_kwh
-        room_kwh = max(1.0 - soc, 0.0) * store.capacity_kwh
+    @cached_property
+    def _here_per_kwh(self) -> Floats:
+        """What energy is worth at the connection point of each."""
+        points = self._park.connection_points
+        place = {point.connection_point_id: at for at, point in enumerate(points)}
+        worth = self._now_of(self._schedule.point_value_per_kwh, place, self._net_per_kwh)
+        return worth[[place[one.connection_point_id] for one in self._park.resources]]
+
+    def _now_of(
+        self, courses: Mapping[Name, Floats], place: Mapping[Name, int], otherwise: float
+    ) -> Floats:
+        """What courses say of this step, each at its place; shape (len(place),)."""
+        found = np.full(len(place), otherwise)
+        here = [
+            (place[name], course[self._step]) for name, course in courses.items() if name in place
+        ]
+        found[[at for at, _ in here]] = [value for _, value in here]
+        return found
+
+    @cached_property
+    def _stores_kw(self) -> tuple[Floats, Floats]:
+        """What power each store, its energy spread over the rest of the interval, can do; NaN for others."""
+        units, soc = self._units, self._seen.soc
+        above_kwh = np.maximum(soc - units.min_soc, 0.0) * units.capacity_kwh
+        room_kwh = np.maximum(1.0 - soc, 0.0) * units.capacity_kwh
+        filled = _tapered(1.0 - soc, 1.0 - units.charge_taper_soc)
+        emptied = _tapered(soc, units.discharge_taper_soc)
+        into_kw = room_kwh / units.charge_efficiency / self._rest_hours
+        out_kw = above_kwh * units.discharge_efficiency / self._rest_hours
         return (
-            -min(store.most_charge_kw(soc), room_kwh / store.charge_efficiency / self._rest_hours),
-            min(
-                store.most_discharge_kw(soc),
-                above_kwh * store.discharge_efficiency / self._rest_hours,
-            ),
+            -np.minimum(units.draw_kw * filled, into_kw),
+            np.minimum(units.feed_kw * emptied, out_kw),
         )
 
-    def _storage(self, store: Storage, reading: Reading) -> float | None:
-        """Always commanded, 0 too: the last command may still be in force."""
-        if reading.soc is None:
-            return None
-        low, high = self._storage_range(store, reading.soc)
-        return min(max(self._planned(store), low), high)
-
-    def _generator(self, source: Generator, reading: Reading) -> float | None:
+    def _sources_kw(self) -> Floats:
         """A cap only where the plan means one: feeding costs, more is worth nothing here, or a node above is full.
 
         A plan below what the sun gives is otherwise only a forecast that was too low.
         """
-        planned = self._planned(source)
-        if not source.weather_driven:  # it feeds nothing by itself: what is planned is asked for
-            return min(max(planned, 0.0), source.max_feed_kw)
-        gives = max(reading.available_kw or 0.0, reading.power_kw)
-        meant = (
-            self._schedule.net_value_per_kwh[self._step] < 0
-            or self._worthless_at(source.connection_point_id)
-            or source.resource_id in self._curtailed
-        )
-        if meant and planned < gives - TOLERANCE_KW:
-            return min(max(planned, 0.0), source.max_feed_kw)
-        return None
+        units, gives = self._units, self._gives_kw
+        fed = np.minimum(np.maximum(self._kw, 0.0), units.feed_kw)
+        # Whether the plan gains nothing by more behind a connection point: what is exported is priced there.
+        told = self._schedule.point_value_per_kwh
+        priced = np.array([one.connection_point_id in told for one in self._park.resources])
+        worthless = priced & (self._here_per_kwh <= WORTHLESS_PER_KWH)
+        full = _behind_full_nodes(units.tree, self._kw)
+        meant = (self._net_per_kwh < 0) | worthless | full
+        capped = meant & (self._kw < gives - TOLERANCE_KW)
+        # What no weather drives feeds nothing by itself: what is planned is asked for.
+        return np.where(~units.weather_driven | capped, fed, np.nan)
 
-    def _worthless_at(self, point_id: ConnectionPointId) -> bool:
-        """Whether the plan gains nothing by more behind a connection point: what is exported is priced there."""
-        value = self._schedule.point_value_per_kwh.get(point_id)
-        return value is not None and float(value[self._step]) <= WORTHLESS_PER_KWH
+    # ------------------------------------------------------------ one by one
+
+    def _planned(self, resource: Resource) -> float:
+        return float(self._kw[self._units.index[resource.resource_id]])
+
+    def _starts(self, resource: Resource) -> tuple[int, ...]:
+        return self._schedule.starts.get(resource.resource_id, ())
 
     def _run(self, run: ShiftableRun, reading: Reading) -> float | None:
         """Hold it from its default start on, until the step in which the plan starts it."""
@@ -302,6 +333,12 @@ def least_draw_kw(
         by_then += need_kwh
         together = max(together, (by_then - fleet.max_draw_kw * after_hours) / step_hours)
     return min(max(each, together), fleet.max_draw_kw)
+
+
+def _tapered(left: Floats, falls_over: Floats) -> Floats:
+    """Share of its power that a store can do with so much of its charge left; it falls over the last of it."""
+    share = np.divide(left, falls_over, out=np.ones(len(left)), where=falls_over > 0)
+    return np.where(np.isnan(left), np.nan, np.minimum(share, 1.0))
 
 
 def _behind_full_nodes(tree: Branches, planned_kw: Floats) -> Bools:

@@ -25,10 +25,10 @@ from vpp.act.planned import TOLERANCE_KW, Planned
 from vpp.act.rules import Room, Rule, Shared
 from vpp.act.steps import Standing, Stepped, Steps, hand_out_steps
 from vpp.act.undernodes import hand_out_under
-from vpp.act.units import Bools, Kind, Units
+from vpp.act.units import Bools, Kind, Seen, Units
 from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId
-from vpp.model.measurement import ParkState, Reading
+from vpp.model.measurement import ParkState
 from vpp.model.park import Park
 from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
@@ -96,6 +96,7 @@ def share(
     park: Park,
     units: Units,
     state: ParkState,
+    seen: Seen,
     schedule: Schedule | None,
     *,
     now: datetime,
@@ -115,6 +116,7 @@ def share(
         park: The resources.
         units: The same as arrays, under the limits in force.
         state: The park as frozen for this cycle; a resource that is unknown is asked nothing.
+        seen: The same as arrays.
         schedule: The validated plan; None, or one that does not reach `now`, asks nobody.
         now: The moment of the cycle, in `interval`.
         interval: The market interval that runs.
@@ -133,9 +135,10 @@ def share(
     if schedule is None or now not in schedule.horizon.span:
         return Sharing(asked_kw=nobody, moved_kw=nobody, expected_kw=nobody, order=order)
     manner = manner or Manner()
-    moment = Planned(park, units, schedule, now, interval, control_period)
-    asked, expected = _asked(park, state, moment, usable, bounds)
-    movers = _movers(park, units, state, moment, expected, asked, bounds)
+    moment = Planned(park, units, state, seen, schedule, now, interval, control_period)
+    asked = _within(moment.asked_kw(usable), seen, usable, bounds)
+    expected = moment.expected_kw(asked)
+    movers = _movers(units, seen, moment, expected, asked, bounds)
     tree = _under_ceilings(units.tree, park, import_ceiling_kw)
     spread = _Spread(tree, expected, movers)
     spread.shave(units.kind == Kind.STORAGE)
@@ -152,25 +155,14 @@ def share(
     )
 
 
-def _asked(
-    park: Park, state: ParkState, moment: Planned, usable: Bools | None, bounds: Bounds | None
-) -> tuple[Floats, Floats]:
-    """What the plan asks of each within its bounds, NaN for nothing; and what is to be expected of each."""
-    asked = np.full(len(park.resources), np.nan)
-    expected = np.empty(len(park.resources))
-    for at, (resource, seen) in enumerate(zip(park.resources, state.resources, strict=True)):
-        reading = seen if isinstance(seen, Reading) else None
-        told = None
-        if reading is not None and (usable is None or usable[at]):
-            told = moment.asked_of(resource, reading)
-            if bounds is not None and bounds.held_kw[at] == bounds.held_kw[at]:
-                told = float(bounds.held_kw[at])
-            elif bounds is not None and told is not None:
-                told = float(min(max(told, bounds.low_kw[at]), bounds.high_kw[at]))
-        if told is not None:
-            asked[at] = told
-        expected[at] = moment.expected_of(resource, reading, told)
-    return asked, expected
+def _within(asked: Floats, seen: Seen, usable: Bools | None, bounds: Bounds | None) -> Floats:
+    """What the plan asks of each, within its bounds; whom they hold somewhere is told that. NaN for nothing."""
+    if bounds is None:
+        return asked
+    may = seen.heard if usable is None else seen.heard & usable
+    held = may & ~np.isnan(bounds.held_kw)
+    bounded = np.minimum(np.maximum(asked, bounds.low_kw), bounds.high_kw)
+    return np.where(held, bounds.held_kw, bounded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,38 +179,26 @@ class _Movers:
 
 
 def _movers(
-    park: Park,
     units: Units,
-    state: ParkState,
+    seen: Seen,
     moment: Planned,
     expected: Floats,
     asked: Floats,
     bounds: Bounds | None,
 ) -> _Movers:
     """Everybody who has room: commanded, or a source that can be capped."""
-    rows, spans, costs = [], [], []
-    capped = units.weather_driven
     electric = units.tree.point_of < units.tree.points
-    free = electric & MOVABLE[units.kind]
+    free = electric & MOVABLE[units.kind] & seen.heard & (~np.isnan(asked) | units.weather_driven)
     if bounds is not None:
         free &= np.isnan(bounds.held_kw)
-    for at in np.flatnonzero(free).tolist():
-        seen = state.resources[at]
-        if not isinstance(seen, Reading) or (np.isnan(asked[at]) and not capped[at]):
-            continue
-        base_kw = float(expected[at])
-        rows.append(at)
-        spans.append(moment.span_kw(park.resources[at], seen, base_kw))
-        costs.append(moment.costs_per_kwh(park.resources[at], base_kw))
-    at_rows = np.array(rows, dtype=np.intp)
-    low, high = np.array(spans, dtype=np.float64).reshape(-1, 2).T
-    up, down = np.array(costs, dtype=np.float64).reshape(-1, 2).T
+    at_rows = np.flatnonzero(free)
+    low, high = (kw[at_rows] for kw in moment.spans_kw(at_rows, expected))
+    up, down = (cost[at_rows] for cost in moment.costs_per_kwh(expected))
     base = expected[at_rows]
     if bounds is not None:
         low = np.minimum(np.maximum(low, bounds.low_kw[at_rows]), base)
         high = np.maximum(np.minimum(high, bounds.high_kw[at_rows]), base)
-    told = (getattr(state.resources[at], "soc", None) for at in rows)
-    soc = np.array([np.nan if share is None else share for share in told], dtype=np.float64)
+    soc = seen.soc[at_rows]
     # A store that holds nothing, or does not say what it holds, is led to no state of charge.
     capacity_kwh = np.where(
         units.capacity_kwh[at_rows] > LEAST_KWH, units.capacity_kwh[at_rows], np.nan

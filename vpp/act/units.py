@@ -136,11 +136,20 @@ class Units:
     """What a power may lie beside its limit by rounding: a millionth of its range, a milliwatt at least."""
 
     capacity_kwh: Floats
-    """Of stores; NaN for others, as the three that follow."""
+    """Of stores; NaN for others, as the six that follow."""
 
     min_soc: Floats
     charge_efficiency: Floats
     discharge_efficiency: Floats
+    charge_taper_soc: Floats
+    discharge_taper_soc: Floats
+    wear_cost_per_kwh: Floats
+
+    cost_per_kwh: Floats
+    """Of what is fed; 0 for all but generators, as the next."""
+
+    curtailment_cost_per_kwh: Floats
+    """Of what could be fed and is not."""
 
     curtailable_share: Floats
     """0 for all but curtailable loads."""
@@ -331,6 +340,11 @@ class Seen:
     acknowledged_seq: NDArray[np.int64]
     """The newest command that each says it has taken; -1 where it says nothing."""
 
+    @property
+    def heard(self) -> Bools:
+        """Who is known, shape (N,)."""
+        return ~np.isnan(self.measured_age_s)
+
     @classmethod
     def of(cls, units: Units, state: ParkState) -> Seen:
         """The picture of a cycle as arrays.
@@ -389,6 +403,12 @@ def _compiled(park: Park) -> Units:
     def column(value: Callable[[Resource], float]) -> Floats:
         return np.array([value(r) for r in resources], dtype=np.float64)
 
+    def of_stores(value: Callable[[Storage], float]) -> Floats:
+        return column(lambda r: value(r) if isinstance(r, Storage) else nan)
+
+    def of_sources(value: Callable[[Generator], float]) -> Floats:
+        return column(lambda r: value(r) if isinstance(r, Generator) else 0.0)
+
     band_row = np.full(len(resources), -1, dtype=np.intp)
     band_row[[at for at, _ in banded]] = np.arange(len(banded))
     return Units(
@@ -408,16 +428,19 @@ def _compiled(park: Park) -> Units:
         delay_s=column(lambda r: r.response_delay_s),
         max_age_s=column(lambda r: r.max_age_s),
         slack_kw=TOLERANCE_KW * np.maximum(1.0, column(lambda r: r.draw_kw + r.feed_kw)),
-        capacity_kwh=column(lambda r: r.capacity_kwh if isinstance(r, Storage) else nan),
-        min_soc=column(lambda r: r.min_soc if isinstance(r, Storage) else nan),
-        charge_efficiency=column(lambda r: r.charge_efficiency if isinstance(r, Storage) else nan),
-        discharge_efficiency=column(
-            lambda r: r.discharge_efficiency if isinstance(r, Storage) else nan
-        ),
+        capacity_kwh=of_stores(lambda r: r.capacity_kwh),
+        min_soc=of_stores(lambda r: r.min_soc),
+        charge_efficiency=of_stores(lambda r: r.charge_efficiency),
+        discharge_efficiency=of_stores(lambda r: r.discharge_efficiency),
+        charge_taper_soc=of_stores(lambda r: r.charge_taper_soc),
+        discharge_taper_soc=of_stores(lambda r: r.discharge_taper_soc),
+        wear_cost_per_kwh=of_stores(lambda r: r.wear_cost_per_kwh),
+        cost_per_kwh=of_sources(lambda r: r.cost_per_kwh),
+        curtailment_cost_per_kwh=of_sources(lambda r: r.curtailment_cost_per_kwh),
         curtailable_share=column(
             lambda r: r.curtailable_share if isinstance(r, CurtailableLoad) else 0.0
         ),
-        must_run_share=column(lambda r: r.must_run_share if isinstance(r, Generator) else 0.0),
+        must_run_share=of_sources(lambda r: r.must_run_share),
         ready_kw=column(lambda r: r.ready_kw if isinstance(r, Converter) else 0.0),
         least_draw_kw=np.array([draw for draw, _ in least], dtype=np.float64),
         least_feed_kw=np.array([feed for _, feed in least], dtype=np.float64),

@@ -55,6 +55,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
         picture.park,
         units,
         picture.state,
+        picture.seen,
         plant.schedule if may_plan else None,
         now=now,
         interval=picture.interval,
