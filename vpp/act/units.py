@@ -364,7 +364,7 @@ class Seen:
 
         def told(values: Iterable[float | None]) -> Floats:
             every = np.full(len(units), nan)
-            every[at] = np.array([nan if value is None else value for value in values], dtype=float)
+            every[at] = np.array(list(values), dtype=float)  # which makes NaN of None
             return every
 
         def age_s(moment: datetime | None) -> float | None:

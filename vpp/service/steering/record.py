@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from vpp.act.arbitration import Settled, Source
-from vpp.act.guard import Guarded
+from vpp.act.guard import Guarded, Why
 from vpp.act.units import Units
 from vpp.model.ids import ResourceId
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 from vpp.service.steering.acting import Picture
 from vpp.service.steering.steered import Steered
+
+OVER_PLANS = (Source.PROTECTION, Source.GRID, Source.OPERATOR)
+"""Sources that decide before award and plan: each such resource is told of."""
 
 MOST_NAMED = 8
 """Of resources in one event."""
@@ -24,11 +29,9 @@ def steered(plant: Plant, picture: Picture, settled: Settled, guarded: Guarded) 
         guarded=guarded,
         narrowed=frozenset(_narrowed(plant.units, picture.units)),
     )
-    winners = {
-        name: newest.won(at)
-        for at, name in enumerate(picture.units.names)
-        if _is_special(newest, at)
-    }
+    special = (guarded.reason != Why.GRANTED) | np.isin(settled.winner, OVER_PLANS)
+    names = picture.units.names
+    winners = {names[at]: newest.won(at) for at in np.flatnonzero(special).tolist()}
     _tell(plant, picture, winners)
     plant.acting.steered, plant.acting.winners = newest, winners
     return newest
@@ -39,16 +42,6 @@ def let_go(plant: Plant) -> None:
     desk = plant.acting
     desk.steered, desk.winners, desk.spreading, desk.known = None, {}, None, None
     desk.left_kw = 0.0
-
-
-def _is_special(newest: Steered, at: int) -> bool:
-    """Whether somebody else than award or plan decides."""
-    winner = int(newest.settled.winner[at])
-    return bool(newest.guarded.reason[at]) or winner in (
-        Source.PROTECTION,
-        Source.GRID,
-        Source.OPERATOR,
-    )
 
 
 def _tell(plant: Plant, picture: Picture, winners: dict[ResourceId, tuple[str, str]]) -> None:

@@ -71,7 +71,7 @@ async def send(plant: Plant, guarded: Guarded, how: How, now: datetime) -> tuple
         plant.events.emit("setpoints_unsent", str(error), at=now, severity=Severity.WARNING)
         return setpoints
     stopped_now = _stopped_meanwhile(plant, setpoints)
-    go = [one for one in setpoints if one not in stopped_now]
+    go = [one for one in setpoints if one not in stopped_now] if stopped_now else setpoints
     unsent = (*stopped_now.values(), *(await plant.sink.send(go) if go else ()))
     _note_unsent(plant, unsent, now)
     kept = {one.setpoint.command_id for one in unsent}

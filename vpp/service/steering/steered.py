@@ -63,12 +63,24 @@ class Steered:
 
     def told(self, rows: Places) -> dict[str, list[Any]]:
         """The same of commands, for the record."""
-        won = list(map(self.won, rows.tolist()))
+        won = self._won_by(rows)
         columns: dict[str, list[Any]] = {"won": [w for w, _ in won], "by": [by for _, by in won]}
         for source, bounds in self.settled.left.items():
             for side, kw in zip(("low", "high"), bounds, strict=True):
                 columns[f"left.{source.name.lower()}.{side}"] = _finite_column(kw[rows])
         return columns
+
+    def _won_by(self, rows: Places) -> list[tuple[str, str]]:
+        """`won` of many: those whose claim was granted as it stood have the words of that claim."""
+        winner, claim = self.settled.winner[rows], self.settled.winning_claim[rows]
+        granted = (self.guarded.reason[rows] == Why.GRANTED) & (claim != NOBODY)
+        kind = np.where(granted, winner.astype(np.int64) * len(self.settled.claims) + claim, -1)
+        _, first, of = np.unique(kind, return_index=True, return_inverse=True)
+        words = [self.won(at) for at in rows[first].tolist()]
+        won = [words[number] for number in of.tolist()]
+        for place in np.flatnonzero(~granted).tolist():
+            won[place] = self.won(int(rows[place]))
+        return won
 
 
 def _finite(value: np.floating) -> float | None:

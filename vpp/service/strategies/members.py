@@ -79,11 +79,13 @@ def _steps(strategies: Strategies, horizon: Horizon) -> dict[ResourceId, Bools]:
 
 def _windows(strategies: Strategies) -> list[tuple[Window, list[ResourceId]]]:
     """Windows in which somebody is not steered, each with whom."""
-    owned: dict[str, list[ResourceId]] = {}
-    for resource in strategies.ground.park.resources:
-        owned.setdefault(resource.enterprise_id, []).append(resource.resource_id)
+    owners = {name for name, rule in strategies.members.items() if rule.windows}
+    owned: dict[str, list[ResourceId]] = {name: [] for name in owners}
+    for resource in strategies.ground.park.resources if owners else ():
+        if resource.enterprise_id in owners:
+            owned[resource.enterprise_id].append(resource.resource_id)
     return [
-        (window, sorted(window.resources) or owned.get(name, []))
+        (window, sorted(window.resources) or owned[name])
         for name, rule in strategies.members.items()
         for window in rule.windows
         if not window.steered
