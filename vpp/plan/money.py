@@ -17,6 +17,7 @@ What all prices together make a kWh worth at least stands in `worth.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import assert_never
 
 import numpy as np
@@ -92,34 +93,53 @@ def add_terms(b: Builder, fleet: Fleet, terms: Sequence[Term]) -> None:
     Raises:
         DataError: A term names what the park does not have.
     """
-    for term in terms:
-        match term:
-            case OpenTrade() | Commitment():
-                pass  # the market balance
-            case ReserveHeadroom():
-                pass  # the reserve's own module
-            case EnergyPrice() | CarbonPrice() | ActivityPrice() | StoredEnergyValue():
-                _price(b, fleet, term)
-            case PeakCharge():
-                peaks.add(b, fleet.points.imports[_known(b, term)], term)
-            case Cap():
-                add_cap(b, fleet.points, term)
-            case EnergyTarget() | GreenShare() | ChangePenalty() | EqualBurden():
-                asks.add(b, fleet, term)
-            case StoredFloor() | CarDeadline():
-                keeping.add(b, fleet, term)
-            case _:
-                assert_never(term)
+    # Prices and peaks of points follow each other, thousands of them: each run of them is one block.
+    for kind, some in groupby(terms, key=type):
+        if kind is EnergyPrice:
+            _price_energy(b, fleet.points, [term for term in some if isinstance(term, EnergyPrice)])
+        elif kind is PeakCharge:
+            _price_peaks(b, fleet.points, [term for term in some if isinstance(term, PeakCharge)])
+        else:
+            for term in some:
+                _add_one(b, fleet, term)
 
 
-def _price(
-    b: Builder, fleet: Fleet, term: EnergyPrice | CarbonPrice | ActivityPrice | StoredEnergyValue
-) -> None:
+def _add_one(b: Builder, fleet: Fleet, term: Term) -> None:
     match term:
+        case OpenTrade() | Commitment():
+            pass  # the market balance
+        case ReserveHeadroom():
+            pass  # the reserve's own module
         case EnergyPrice():
-            point, points = _known(b, term), fleet.points
-            b.price(points.imports[point], term.import_per_kwh * b.hours, "network energy")
-            b.price(points.exports[point], -term.export_per_kwh * b.hours, "network energy")
+            _price_energy(b, fleet.points, [term])
+        case PeakCharge():
+            _price_peaks(b, fleet.points, [term])
+        case CarbonPrice() | ActivityPrice() | StoredEnergyValue():
+            _price(b, fleet, term)
+        case Cap():
+            add_cap(b, fleet.points, term)
+        case EnergyTarget() | GreenShare() | ChangePenalty() | EqualBurden():
+            asks.add(b, fleet, term)
+        case StoredFloor() | CarDeadline():
+            keeping.add(b, fleet, term)
+        case _:
+            assert_never(term)
+
+
+def _price_energy(b: Builder, points: Points, terms: Sequence[EnergyPrice]) -> None:
+    at = [_known(b, term) for term in terms]
+    ways = np.stack([points.imports[at], points.exports[at]], axis=1)
+    per_kwh = np.array([[term.import_per_kwh, -term.export_per_kwh] for term in terms])
+    b.price(ways, per_kwh * b.hours, "network energy")
+
+
+def _price_peaks(b: Builder, points: Points, terms: Sequence[PeakCharge]) -> None:
+    at = [_known(b, term) for term in terms]
+    peaks.add(b, points.imports[at], terms)
+
+
+def _price(b: Builder, fleet: Fleet, term: CarbonPrice | ActivityPrice | StoredEnergyValue) -> None:
+    match term:
         case CarbonPrice():
             priced.add_carbon(b, fleet, term)
         case ActivityPrice():

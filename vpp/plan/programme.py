@@ -341,10 +341,10 @@ class Builder:
         np.add.at(self.most_drawn_kw, self._main[which], np.broadcast_to(draw_kw, shape))
         np.add.at(self.most_fed_kw, self._main[which], np.broadcast_to(feed_kw, shape))
 
-    def node_base_kw(self, which: Sequence[int] | None = None) -> Floats:
-        """What nobody decides, by node, shape (P + N, T); or of some nodes, shape (len(which), T)."""
-        at = self._at_node if which is None else self._at_node[which]
-        base: Floats = at @ self.base_kw
+    @cached_property
+    def node_base_kw(self) -> Floats:
+        """What nobody decides, by node, shape (P + N, T). Asked once every kind has been added."""
+        base: Floats = self._at_node @ self.base_kw
         return base
 
     # ------------------------------------------------------------ the end
@@ -353,7 +353,7 @@ class Builder:
         """All blocks as one programme."""
         lower, upper = self._columns.arrays()
         row_lower, row_upper = self._rows.arrays()
-        base = self.node_base_kw()
+        base = self.node_base_kw
         row_lower[self.balance], row_upper[self.balance] = base, base
         columns = self._columns.count
         causes = {cause: _joined_prices(parts) for cause, parts in self._causes.items()}

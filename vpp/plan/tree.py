@@ -220,9 +220,8 @@ def _limit(
         sides = ((least_kw, np.inf), (-np.inf, most_kw))
         rows = [b.add_rows((len(at),), *side, couples=joins) for side in sides]
     for each in rows[:1] if node.margin is None else rows:
-        for point in below:
-            b.put(each, points.exports[point, at], 1.0)
-            b.put(each, points.imports[point, at], -1.0)
+        b.put(each, points.exports[np.ix_(below, at)], 1.0)
+        b.put(each, points.imports[np.ix_(below, at)], -1.0)
     found: list[tuple[Ints, Ints]] = []
     for each, sign, way, spare, side in (
         (rows[0], 1.0, "import_kw", spare_in[at], Side.ROW_LOWER),
@@ -280,8 +279,9 @@ def reach_kw(b: Builder, below: Sequence[int]) -> tuple[Floats, Floats]:
 
     Most limits are far from what stands behind them, most of the day: no row is made for those.
     """
-    which = list(below)
-    base = b.node_base_kw(which).sum(axis=0)
+    # Most nodes of a fleet have one point: its row is looked at, and not copied.
+    which = slice(below[0], below[0] + 1) if len(below) == 1 else list(below)
+    base = b.node_base_kw[which].sum(axis=0)
     drawn: Floats = b.most_drawn_kw[which].sum(axis=0) - base
     fed: Floats = b.most_fed_kw[which].sum(axis=0) + base
     return drawn, fed

@@ -179,7 +179,7 @@ def _least_value(b: Builder, terms: Sequence[Term]) -> Floats:
         room += trade.max_kw
         worst = np.where(trade.max_kw > 0, np.minimum(worst, trade.sell_per_kwh), worst)
     points = len(b.point_of)
-    most_kw = np.maximum(b.node_base_kw()[:points], 0).sum(axis=0)
+    most_kw = np.maximum(b.node_base_kw[:points], 0).sum(axis=0)
     most_kw += b.most_fed_kw[:points].sum(axis=0)
     roomy = committed + room > most_kw
     least: Floats = np.where(roomy, np.maximum(long, np.minimum(worst, short)), long)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.programme import Builder, Ints
@@ -63,16 +64,18 @@ def forbid(b: Builder, pairs: Sequence[BothWays], worth_per_kwh: Floats) -> None
     nothing is known.
     """
     for pair in pairs:
-        _forbid(b, pair, worth_per_kwh[pair.node])
+        _forbid(b, pair, worth_per_kwh)
 
 
 def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> None:
     kept = pair.kept_into * pair.kept_out
     wear = pair.wear_into_per_kwh + kept * pair.wear_out_per_kwh
-    could = (pair.into_kw > 0) & (pair.out_kw > 0)
-    # Nothing is burned where kept is 1, whatever energy is worth.
-    burned = np.where(kept < 1, worth_per_kwh, 0.0) * (1 - kept)
-    at = np.nonzero(could & (burned + wear < 0))
+    # Where burning pays in no step no step is looked at: in most plans, nowhere.
+    least = worth_per_kwh.min(axis=1, keepdims=True)[pair.node]
+    some = np.flatnonzero(_pays(kept, wear, least))
+    could = (pair.into_kw[some] > 0) & (pair.out_kw[some] > 0)
+    unit, step = np.nonzero(could & _pays(kept[some], wear[some], worth_per_kwh[pair.node[some]]))
+    at = some[unit], step
     into, out = pair.into[at], pair.out[at]
     filling = b.decide_ways(into, out)
     in_rows = b.add_rows(into.shape, -np.inf, 0.0)
@@ -81,3 +84,10 @@ def _forbid(b: Builder, pair: BothWays, worth_per_kwh: Floats) -> None:
     out_rows = b.add_rows(out.shape, -np.inf, pair.out_kw[at])
     b.put(out_rows, out, 1.0)
     b.put(out_rows, filling, pair.out_kw[at])
+
+
+def _pays(kept: Floats, wear: Floats, worth_per_kwh: Floats) -> NDArray[np.bool_]:
+    """Whether burning a kWh of such worth earns something; broadcasts."""
+    # Nothing is burned where kept is 1, whatever energy is worth.
+    pays: NDArray[np.bool_] = np.where(kept < 1, worth_per_kwh, 0.0) * (1 - kept) + wear < 0
+    return pays
