@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from datetime import timedelta
 from math import nan
@@ -12,7 +13,7 @@ import pytest
 
 from vpp.errors import DataError
 from vpp.model.measurement import RunPhase
-from vpp.model.resource import OnOffRules
+from vpp.model.resource import OnOffRules, Storage
 from vpp.model.time import QUARTER
 
 # ---------------------------------------------------------------- generators
@@ -380,3 +381,16 @@ def test_numbers_that_no_plan_could_use_are_refused_where_they_enter(
 ) -> None:
     with pytest.raises(DataError, match=what):
         getattr(lab, kind)("thing", **said)
+
+
+def test_a_park_gathers_its_kinds_once_and_takes_none_of_it_along(lab: Any) -> None:
+    park = lab.view(lab.battery(), lab.load(), price=[0.0]).park
+    plain = pickle.dumps(park)
+    stores = park.kindred(Storage)
+    assert [unit.resource_id for unit in stores.units] == [
+        one.resource_id for one in park.resources if isinstance(one, Storage)
+    ]
+    assert [park.resources[row] for row in stores.rows] == list(stores.units)
+    stores.column("capacity_kwh")
+    assert park.kindred(Storage) is stores
+    assert pickle.dumps(park) == plain

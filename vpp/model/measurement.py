@@ -178,6 +178,11 @@ class ParkState:
     def _by_id(self) -> dict[ResourceId, ResourceState]:
         return {state.resource_id: state for state in self.resources}
 
+    @cached_property
+    def readings(self) -> dict[ResourceId, Reading]:
+        """Readings of the resources that are known."""
+        return {one.resource_id: one for one in self.resources if isinstance(one, Reading)}
+
     def reading(self, resource_id: ResourceId) -> Reading | None:
         """The reading of a resource, None where it is unknown.
 

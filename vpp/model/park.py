@@ -16,13 +16,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from vpp.errors import DataError
 from vpp.model.demand import Contracted
@@ -37,6 +39,7 @@ from vpp.model.ids import (
     UnitId,
     require_id,
 )
+from vpp.model.kindred import Kind, Kindred
 from vpp.model.network import Node, Pipe
 from vpp.model.resource import Converter, Resource
 from vpp.model.resource.series import parts_of_series
@@ -287,6 +290,25 @@ class Park:
                 for p in self.connection_points
             ),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it was given: what was worked out from that is worked out again."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @cached_property
+    def _by_kind(self) -> dict[type, Kindred[Any]]:
+        rows: dict[type, list[int]] = {}
+        for row, resource in enumerate(self.resources):
+            rows.setdefault(type(resource), []).append(row)
+        return {
+            kind: Kindred([self.resources[row] for row in at], np.array(at, dtype=np.int64))
+            for kind, at in rows.items()
+        }
+
+    def kindred(self, kind: type[Kind]) -> Kindred[Kind]:
+        """Its resources of one kind; empty where it has none."""
+        none: Kindred[Kind] = Kindred((), np.zeros(0, dtype=np.int64))
+        return self._by_kind.get(kind, none)
 
     @cached_property
     def resource_by_id(self) -> dict[ResourceId, Resource]:

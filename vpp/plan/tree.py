@@ -220,8 +220,8 @@ def _limit(
         sides = ((least_kw, np.inf), (-np.inf, most_kw))
         rows = [b.add_rows((len(at),), *side, couples=joins) for side in sides]
     for each in rows[:1] if node.margin is None else rows:
-        b.put(each, points.exports[np.ix_(below, at)], 1.0)
-        b.put(each, points.imports[np.ix_(below, at)], -1.0)
+        b.put(each, points.exports[below][:, at], 1.0)
+        b.put(each, points.imports[below][:, at], -1.0)
     found: list[tuple[Ints, Ints]] = []
     for each, sign, way, spare, side in (
         (rows[0], 1.0, "import_kw", spare_in[at], Side.ROW_LOWER),

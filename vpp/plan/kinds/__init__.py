@@ -12,28 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
+from vpp.model.kindred import Kind, Kindred
 from vpp.model.measurement import Reading
-from vpp.model.resource import Resource
 from vpp.model.time import local_date
 from vpp.plan.view import PlanningView
 
-Kind = TypeVar("Kind", bound=Resource)
 
-
-def of_kind(view: PlanningView, kind: type[Kind]) -> list[Kind]:
+def of_kind(view: PlanningView, kind: type[Kind]) -> tuple[Kind, ...]:
     """The park's resources of one kind, in park order."""
-    return [r for r in view.park.resources if isinstance(r, kind)]
+    return view.park.kindred(kind).units
 
 
-def readings(view: PlanningView) -> dict[ResourceId, Reading]:
-    """Readings of the resources that are known."""
-    return {s.resource_id: s for s in view.state.resources if isinstance(s, Reading)}
+def left_alone(view: PlanningView, some: Kindred[Kind]) -> NDArray[np.bool_]:
+    """Steps in which each of some resources is left alone, shape (K, T)."""
+    alone = np.zeros((len(some), view.horizon.steps), dtype=bool)
+    for name, steps in view.left_alone.items():
+        if (at := some.place.get(name)) is not None:
+            alone[at] = steps
+    return alone
 
 
 def said_on(view: PlanningView, resource_id: ResourceId, day: date) -> Reading | None:

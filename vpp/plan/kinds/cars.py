@@ -20,7 +20,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.measurement import EvSession
 from vpp.model.resource import EvFleet
-from vpp.plan.kinds import column, of_kind, readings, stack
+from vpp.plan.kinds import column, of_kind, stack
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Ints, Side
 
@@ -187,8 +187,8 @@ def _car_parks(
     )
 
 
-def _cars(b: Builder, fleets: list[EvFleet]) -> Iterator[Car]:
-    known, horizon = readings(b.view), b.view.horizon
+def _cars(b: Builder, fleets: Sequence[EvFleet]) -> Iterator[Car]:
+    known, horizon = b.view.state.readings, b.view.horizon
     steps = np.arange(horizon.steps)
     for index, fleet in enumerate(fleets):
         reading = known.get(fleet.resource_id)

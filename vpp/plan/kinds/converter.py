@@ -15,7 +15,7 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.model.resource import Converter
-from vpp.plan.kinds import of_kind, onoff, ramp, readings
+from vpp.plan.kinds import of_kind, onoff, ramp
 from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.programme import Builder, Ints, Side
 
@@ -23,7 +23,7 @@ from vpp.plan.programme import Builder, Ints, Side
 def add(b: Builder) -> OnOff:
     """All converters, heard or not; what is on or off of them."""
     units = of_kind(b.view, Converter)
-    known = readings(b.view)
+    known = b.view.state.readings
     switched = [(u, u.on_off) for u in units if u.on_off is not None]
     may = np.array(
         [(u.resource_id in known) & ~b.view.alone(u.resource_id) for u, _ in switched], dtype=bool

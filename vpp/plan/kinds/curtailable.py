@@ -25,7 +25,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, RunPhase
 from vpp.model.resource import CurtailableLoad
 from vpp.model.time import local_date
-from vpp.plan.kinds import announced_steps, column, of_kind, onoff, readings, stack
+from vpp.plan.kinds import announced_steps, column, of_kind, onoff, stack
 from vpp.plan.programme import Builder, Counted, Ints, Side
 from vpp.plan.view import PlanningView
 
@@ -71,7 +71,7 @@ class Curtailables:
 
 def add(b: Builder) -> Curtailables:
     """All curtailable loads; what each would draw is part of `b.base_kw`."""
-    known = readings(b.view)
+    known = b.view.state.readings
     every = of_kind(b.view, CurtailableLoad)
     for unit in every:
         b.base_kw[b.row_of[unit.resource_id]] = b.view.base_kw[unit.resource_id].values

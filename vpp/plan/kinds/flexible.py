@@ -15,17 +15,16 @@ A load that is not heard draws its default in its windows by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
-from vpp.model.ids import ResourceId
+from vpp.model.kindred import Kindred
 from vpp.model.resource import FlexibleLoad
 from vpp.model.time import isoformat
-from vpp.plan.kinds import column, of_kind, onoff, ramp
+from vpp.plan.kinds import column, onoff, ramp
 from vpp.plan.kinds.windows import Windows, windows_of
 from vpp.plan.programme import Builder, Ints, Side
 
@@ -63,21 +62,18 @@ class Flexibles:
 
 def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Flexibles:
     """All flexible loads; what those draw that are not heard goes into `b.base_kw`."""
-    every = of_kind(b.view, FlexibleLoad)
-    said = {unit.resource_id: b.view.state.reading(unit.resource_id) for unit in every}
-    _leave_alone(b, [unit for unit in every if said[unit.resource_id] is None])
-    units = [unit for unit in every if said[unit.resource_id] is not None]
-    windows = windows_of(b.view, units, [said[unit.resource_id] for unit in units])
+    every, known = b.view.park.kindred(FlexibleLoad), b.view.state.readings
+    heard = np.array([name in known for name in every.names], dtype=bool)
+    _leave_alone(b, every.only(~heard))
+    units = every.only(heard)
+    windows = windows_of(b.view, units.units, [known[name] for name in units.names])
     is_open = windows.open(len(units), b.steps)
-    which, most_kw = (
-        b.rows([unit.resource_id for unit in units]),
-        column(u.max_draw_kw for u in units),
-    )
+    most_kw = units.column("max_draw_kw")
     draw = b.add_columns(is_open.shape, upper=most_kw * is_open)
-    worth = column(unit.value_per_unit / unit.kwh_per_unit for unit in units)
+    worth = units.column("value_per_unit") / units.column("kwh_per_unit")
     b.price(draw, -worth * b.hours, "product value")
-    b.inject(which[:, None], draw, -1.0)
-    b.may(which, draw_kw=most_kw * is_open)
+    b.inject(units.rows[:, None], draw, -1.0)
+    b.may(units.rows, draw_kw=most_kw * is_open)
     _name_bounds(b, units, draw, is_open)
     lacking = _work(b, units, windows, draw, limit_excess_price_per_kwh)
     _bands(b, units, draw, is_open)
@@ -85,7 +81,7 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Flexibles:
     _begun(b, units, windows, lacking, machines)
     _ramps(b, units, draw, is_open, machines)
     return Flexibles(
-        units=tuple(units),
+        units=units.units,
         draw=draw,
         open=is_open,
         windows=windows,
@@ -94,25 +90,23 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Flexibles:
     )
 
 
-def _leave_alone(b: Builder, units: Sequence[FlexibleLoad]) -> None:
-    is_open = windows_of(b.view, units, [None] * len(units)).open(len(units), b.steps)
-    default = column(unit.default_draw_kw for unit in units)
-    b.base_kw[b.rows([unit.resource_id for unit in units])] = -default * is_open
+def _leave_alone(b: Builder, units: Kindred[FlexibleLoad]) -> None:
+    is_open = windows_of(b.view, units.units, [None] * len(units)).open(len(units), b.steps)
+    b.base_kw[units.rows] = -units.column("default_draw_kw") * is_open
 
 
 def _name_bounds(
-    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+    b: Builder, units: Kindred[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
 ) -> None:
     """In a window the size limits the draw, outside the windows do."""
     nothing = b.add_columns(())  # stands where another name speaks; has no price
     for field, here in (("max_draw_kw", is_open), ("windows", ~is_open)):
-        words = [f"{unit.resource_id}: {field}" for unit in units]
-        b.name(words, Side.UPPER, np.where(here, draw, nothing))
+        b.name(units.words(field), Side.UPPER, np.where(here, draw, nothing))
 
 
 def _work(
     b: Builder,
-    units: Sequence[FlexibleLoad],
+    units: Kindred[FlexibleLoad],
     windows: Windows,
     draw: Ints,
     limit_excess_price_per_kwh: float,
@@ -125,29 +119,31 @@ def _work(
     window, step = windows.members()
     b.put(rows[window], draw[windows.load[window], step], b.hours)
     asked = np.flatnonzero(windows.least_kwh > 0)
-    owners = [units[load] for load in windows.load[asked]]
-    per_unit = np.array([unit.kwh_per_unit for unit in owners])
+    owners = windows.load[asked]
+    per_unit = units.column("kwh_per_unit")[owners, 0]
     lacking = b.add_columns((len(owners),), upper=windows.least_kwh[asked] / per_unit)
     b.put(rows[asked], lacking, per_unit)
-    must = np.array([_must(unit) for unit in owners], dtype=bool)
-    cost = np.array([unit.unserved_cost_per_unit or 0.0 for unit in owners])
+    cost = units.column("unserved_cost_per_unit")[owners, 0]
+    must = np.isnan(cost)
     b.price(lacking[~must], cost[~must], "unserved")
     b.price(lacking[must], limit_excess_price_per_kwh * per_unit[must], "limit excess")
-    names = [f"{unit.resource_id}: least_units" for unit in owners if _must(unit)]
+    named = units.words("least_units")
+    names = [named[load] for load in owners[must].tolist()]
     # A window's work is told in its last step, not at the end of the horizon.
     last = np.full(len(windows.least_kwh), -1)
     np.maximum.at(last, window, step)
     b.name(names, Side.BROKEN, lacking[must], last[asked][must][:, None])
     for field, side in (("least_units", Side.ROW_LOWER), ("most_units", Side.ROW_UPPER)):
         limited = windows.least_kwh > 0 if side is Side.ROW_LOWER else windows.most_kwh < np.inf
-        words = [f"{units[load].resource_id}: {field}" for load in windows.load[limited]]
+        named = units.words(field)
+        words = [named[load] for load in windows.load[limited].tolist()]
         b.name(words, side, rows[limited], last[limited][:, None])
     return lacking
 
 
 def _begun(
     b: Builder,
-    units: Sequence[FlexibleLoad],
+    units: Kindred[FlexibleLoad],
     windows: Windows,
     lacking: Ints,
     machines: onoff.OnOff,
@@ -155,8 +151,9 @@ def _begun(
     """Where a start costs: what is asked of a window is not done without one, or the one before it."""
     place = {name: k for k, name in enumerate(machines.names)}
     asked = np.flatnonzero(windows.least_kwh > 0)
-    for window, lacks in zip(asked.tolist(), lacking.tolist(), strict=True):
-        unit = units[windows.load[window]]
+    mine = np.isin(windows.load[asked], units.where("on_off"))
+    for window, lacks in zip(asked[mine].tolist(), lacking[mine], strict=True):
+        unit = units.units[windows.load[window]]
         if unit.on_off is None or unit.on_off.start_cost <= 0:
             continue
         k, first = place[unit.resource_id], int(windows.first[window])
@@ -167,16 +164,11 @@ def _begun(
         b.put(row, lacks, unit.kwh_per_unit / windows.least_kwh[window])
 
 
-def _must(unit: FlexibleLoad) -> bool:
-    return unit.unserved_cost_per_unit is None
-
-
 def _bands(
-    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+    b: Builder, units: Kindred[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
 ) -> None:
-    for k, unit in enumerate(units):
-        if not unit.bands_kw:
-            continue
+    for k in units.where("bands_kw").tolist():
+        unit = units.units[k]
         band = b.decide((len(unit.bands_kw), b.steps), upper=is_open[k].astype(float))
         power = b.add_rows((b.steps,), 0.0, 0.0)
         b.put(power, draw[k], 1.0)
@@ -186,15 +178,15 @@ def _bands(
 
 
 def _machines(
-    b: Builder, units: Sequence[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
+    b: Builder, units: Kindred[FlexibleLoad], draw: Ints, is_open: NDArray[np.bool_]
 ) -> onoff.OnOff:
-    some = [k for k, unit in enumerate(units) if unit.on_off is not None]
-    rules = [rule for unit in units if (rule := unit.on_off) is not None]
-    names: list[ResourceId] = [units[k].resource_id for k in some]
+    some = units.where("on_off")
+    rules = [rule for k in some.tolist() if (rule := units.units[k].on_off) is not None]
+    names = [units.names[k] for k in some.tolist()]
     found = onoff.add(b, names, rules, may=is_open[some])
     most = b.add_rows(found.on.shape, -np.inf, 0.0)
     b.put(most, draw[some], 1.0)
-    b.put(most, found.on, -column(units[k].max_draw_kw for k in some))
+    b.put(most, found.on, -units.column("max_draw_kw")[some])
     least = b.add_rows(found.on.shape, 0.0, np.inf)
     b.put(least, draw[some], 1.0)
     b.put(least, found.on, -column(rule.min_power_kw for rule in rules))
@@ -204,13 +196,14 @@ def _machines(
 
 def _ramps(
     b: Builder,
-    units: Sequence[FlexibleLoad],
+    units: Kindred[FlexibleLoad],
     draw: Ints,
     is_open: NDArray[np.bool_],
     machines: onoff.OnOff,
 ) -> None:
     on = dict(zip(machines.names, machines.on, strict=True))
-    for k, unit in enumerate(units):
+    for k in np.flatnonzero(units.column("ramp_kw_per_min") < np.inf).tolist():
+        unit = units.units[k]
         if unit.widest_jump_kw > unit.ramp_kw_per_min * 60 * b.hours:
             continue
         ramp.add(

@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
+from vpp.model.kindred import Kindred
 from vpp.model.resource import Generator, OnOffRules
-from vpp.plan.kinds import column, of_kind, onoff, ramp, stack
+from vpp.plan.kinds import column, left_alone, onoff, ramp
 from vpp.plan.kinds.onoff import OnOff
 from vpp.plan.programme import Builder, Ints, Side
-from vpp.plan.view import PlanningView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,21 +48,21 @@ class Generators:
 
 def add(b: Builder) -> Generators:
     """All generators; what they have is a forecast or their size, so nobody need be heard."""
-    units = of_kind(b.view, Generator)
-    which = b.rows([u.resource_id for u in units])
-    has_kw = stack([_has_kw(b.view, u) for u in units], b.steps)
-    alone = np.array([b.view.alone(u.resource_id) for u in units]).reshape(has_kw.shape)
-    least_kw = np.where(alone, has_kw, column(u.must_run_share for u in units) * has_kw)
-    switched = np.array([u.on_off is not None for u in units], dtype=bool)
+    every = b.view.park.kindred(Generator)
+    units, which = every.units, every.rows
+    alone = left_alone(b.view, every)
+    has_kw = _has_kw(b, every, alone)
+    least_kw = np.where(alone, has_kw, every.column("must_run_share") * has_kw)
+    at = every.where("on_off")
     # Where being on decides, the row `has` is the limit, and bears its price alone.
-    upper = np.where(switched[:, None], np.inf, has_kw)
+    upper = has_kw.copy()
+    upper[at] = np.inf
     feed = b.add_columns(has_kw.shape, lower=least_kw, upper=upper)
-    b.price(feed, column(u.cost_per_kwh for u in units) * b.hours, "fuel")
+    b.price(feed, every.column("cost_per_kwh") * b.hours, "fuel")
     b.inject(which[:, None], feed, 1.0)
     b.may(which, feed_kw=has_kw)
-    _name(b, units, feed)
-    _left(b, units, has_kw, feed)
-    at = np.flatnonzero(switched)
+    _name(b, every, feed)
+    _left(b, every, has_kw, feed)
     machines = _switch(b, [units[i] for i in at], has_kw[at], least_kw[at], feed[at])
     row_on = dict(zip(machines.names, machines.on, strict=True))
     for i, unit in enumerate(units):
@@ -79,7 +80,7 @@ def add(b: Builder) -> Generators:
                 running_kw=(min_kw, np.inf),
             )
     return Generators(
-        units=tuple(units),
+        units=units,
         available_kw=has_kw,
         least_kw=least_kw,
         feed=feed,
@@ -87,27 +88,33 @@ def add(b: Builder) -> Generators:
     )
 
 
-def _has_kw(view: PlanningView, unit: Generator) -> Floats:
-    if unit.weather_driven:
-        return np.maximum(view.available_kw[unit.resource_id].values, 0.0)
-    return np.where(view.alone(unit.resource_id), 0.0, unit.max_feed_kw)
+def _has_kw(b: Builder, every: Kindred[Generator], alone: NDArray[np.bool_]) -> Floats:
+    """What each has, shape (G, T): the weather's, or its size where it is not left alone."""
+    has_kw = np.where(alone, 0.0, every.column("max_feed_kw"))
+    driven = every.where("weather_driven")
+    if len(driven):
+        weather = [b.view.available_kw[every.names[i]].values for i in driven.tolist()]
+        has_kw[driven] = np.maximum(weather, 0.0)
+    return has_kw
 
 
-def _name(b: Builder, units: Sequence[Generator], feed: Ints) -> None:
+def _name(b: Builder, every: Kindred[Generator], feed: Ints) -> None:
     """The weather is no limit of the park file; the size of an engine is."""
-    sized = [i for i, u in enumerate(units) if not u.weather_driven and u.on_off is None]
-    names = [f"{units[i].resource_id}: max_feed_kw" for i in sized]
+    sized = np.setdiff1d(
+        np.arange(len(every)), [*every.where("weather_driven"), *every.where("on_off")]
+    )
+    names = [f"{every.names[i]}: max_feed_kw" for i in sized]
     b.name(names, Side.UPPER, feed[sized])
-    held = [i for i, u in enumerate(units) if u.must_run_share]
-    names = [f"{units[i].resource_id}: must_run_share" for i in held]
+    held = every.where("must_run_share")
+    names = [f"{every.names[i]}: must_run_share" for i in held]
     b.name(names, Side.LOWER, feed[held])
 
 
-def _left(b: Builder, units: Sequence[Generator], has_kw: Floats, feed: Ints) -> None:
+def _left(b: Builder, every: Kindred[Generator], has_kw: Floats, feed: Ints) -> None:
     """A column for what is not fed where that costs, so that its cost stands by its cause."""
-    at = [i for i, u in enumerate(units) if u.curtailment_cost_per_kwh]
+    at = every.where("curtailment_cost_per_kwh")
     left = b.add_columns((len(at), b.steps))
-    b.price(left, column(units[i].curtailment_cost_per_kwh for i in at) * b.hours, "curtailment")
+    b.price(left, every.column("curtailment_cost_per_kwh")[at] * b.hours, "curtailment")
     rows = b.add_rows(left.shape, has_kw[at], has_kw[at])
     b.put(rows, left, 1.0)
     b.put(rows, feed[at], 1.0)

@@ -16,16 +16,16 @@ is cannot be planned; it is left idle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
+from vpp.model.kindred import Kindred
 from vpp.model.resource import Storage
 from vpp.model.rows import Rows
-from vpp.plan.kinds import column, of_kind, readings, said_on, stack
+from vpp.plan.kinds import left_alone, said_on
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Counted, Ints, Side
 
@@ -75,20 +75,21 @@ class Storages:
 
 def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
     """All storages that say how full they are."""
-    full = {name: r.soc for name, r in readings(b.view).items() if r.soc is not None}
-    units = [u for u in of_kind(b.view, Storage) if u.resource_id in full]
-    which = b.rows([u.resource_id for u in units])
-    stored_kwh = np.array([full[u.resource_id] * u.capacity_kwh for u in units])
-    capacity_kwh = column(u.capacity_kwh for u in units)
+    every, known = b.view.park.kindred(Storage), b.view.state.readings
+    said = [reading and reading.soc for reading in map(known.get, every.names)]
+    soc = np.array(said, dtype=np.float64)  # None is NaN
+    units = every.only(~np.isnan(soc))
+    capacity_kwh = units.column("capacity_kwh")
+    stored_kwh = soc[~np.isnan(soc)] * capacity_kwh[:, 0]
     floor_kwh = _floor_kwh(b, units, stored_kwh)
-    terminals = _terminals(b, units, which)
+    terminals = _terminals(b, units)
     stored = b.add_columns(floor_kwh.shape, lower=floor_kwh, upper=capacity_kwh)
-    b.name([f"{u.resource_id}: capacity_kwh" for u in units], Side.UPPER, stored)
-    b.name([f"{u.resource_id}: min_soc" for u in units], Side.LOWER, stored)
+    b.name(units.words("capacity_kwh"), Side.UPPER, stored)
+    b.name(units.words("min_soc"), Side.LOWER, stored)
     fuller, emptier = _tapers(b, units, terminals, stored, stored_kwh)
     found = Storages(
-        units=tuple(units),
-        which=which,
+        units=units.units,
+        which=units.rows,
         stored_kwh=stored_kwh,
         floor_kwh=floor_kwh,
         both_ways=terminals,
@@ -99,32 +100,36 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
         fuller=fuller,
         emptier=emptier,
     )
-    _cycles(b, found)
-    _final(b, found, limit_excess_price_per_kwh)
-    _reserve(b, found)
+    _cycles(b, units, found)
+    _final(b, units, found, limit_excess_price_per_kwh)
+    _reserve(b, units, found)
     return found
 
 
-def _floor_kwh(b: Builder, units: Sequence[Storage], stored_kwh: Floats) -> Floats:
+def _floor_kwh(b: Builder, units: Kindred[Storage], stored_kwh: Floats) -> Floats:
     """The least at the end of each step, shape (S, T).
 
     A store found below its reserve may stay there, less what it loses: it is not forced up at any price.
     """
-    kept = column(u.kept(b.hours) for u in units)
-    left_alone = stored_kwh[:, None] * kept ** np.arange(1, b.steps + 1)
-    return np.asarray(np.minimum(column(u.min_soc * u.capacity_kwh for u in units), left_alone))
+    kept = units.column("kept", b.hours)
+    least_kwh = units.column("min_soc") * units.column("capacity_kwh")
+    loses = kept[:, 0] != 1
+    floor_kwh = np.minimum(least_kwh, stored_kwh[:, None]).repeat(b.steps, axis=1)
+    left_kwh = stored_kwh[loses, None] * kept[loses] ** np.arange(1, b.steps + 1)
+    floor_kwh[loses] = np.minimum(least_kwh[loses], left_kwh)
+    return floor_kwh
 
 
-def _terminals(b: Builder, units: Sequence[Storage], which: Ints) -> BothWays:
+def _terminals(b: Builder, units: Kindred[Storage]) -> BothWays:
     """Charge and discharge, at the node where each store stands."""
-    share = stack([_share(b, u) for u in units], b.steps)
-    charge_kw = column(u.max_charge_kw for u in units) * share
-    discharge_kw = column(u.max_discharge_kw for u in units) * share
+    share, which = _share(b, units), units.rows
+    charge_kw = units.column("max_charge_kw") * share
+    discharge_kw = units.column("max_discharge_kw") * share
     charge = b.add_columns(share.shape, upper=charge_kw)
     discharge = b.add_columns(share.shape, upper=discharge_kw)
-    b.name([f"{u.resource_id}: max_charge_kw" for u in units], Side.UPPER, charge)
-    b.name([f"{u.resource_id}: max_discharge_kw" for u in units], Side.UPPER, discharge)
-    wear = column(u.wear_cost_per_kwh for u in units)
+    b.name(units.words("max_charge_kw"), Side.UPPER, charge)
+    b.name(units.words("max_discharge_kw"), Side.UPPER, discharge)
+    wear = units.column("wear_cost_per_kwh")
     b.price(charge, wear * b.hours, "wear")
     b.price(discharge, wear * b.hours, "wear")
     b.inject(which[:, None], discharge, 1.0)
@@ -135,8 +140,8 @@ def _terminals(b: Builder, units: Sequence[Storage], which: Ints) -> BothWays:
         out=discharge,
         into_kw=charge_kw,
         out_kw=discharge_kw,
-        kept_into=column(u.charge_efficiency for u in units),
-        kept_out=column(u.discharge_efficiency for u in units),
+        kept_into=units.column("charge_efficiency"),
+        kept_out=units.column("discharge_efficiency"),
         wear_into_per_kwh=wear,
         wear_out_per_kwh=wear,
         node=b.nodes(which),
@@ -144,10 +149,10 @@ def _terminals(b: Builder, units: Sequence[Storage], which: Ints) -> BothWays:
 
 
 def _balance(
-    b: Builder, units: Sequence[Storage], ways: BothWays, stored: Ints, stored_kwh: Floats
+    b: Builder, units: Kindred[Storage], ways: BothWays, stored: Ints, stored_kwh: Floats
 ) -> Ints:
     """What is stored follows from what was, what went in and what was taken out; rows (S, T)."""
-    kept = column(u.kept(b.hours) for u in units)
+    kept = units.column("kept", b.hours)
     opening = np.zeros(stored.shape)
     opening[:, :1] = kept * stored_kwh[:, None]
     rows = b.add_rows(stored.shape, opening, opening)
@@ -155,23 +160,24 @@ def _balance(
     b.put(rows[:, 1:], stored[:, :-1], -kept)
     b.put(rows, ways.into, -b.hours * ways.kept_into)
     b.put(rows, ways.out, b.hours / ways.kept_out)
-    which = b.rows([u.resource_id for u in units])[:, None]
-    b.count(Counted.TAKEN_OUT_KWH, which, ways.out, b.hours / ways.kept_out)
+    b.count(Counted.TAKEN_OUT_KWH, units.rows[:, None], ways.out, b.hours / ways.kept_out)
     return rows
 
 
-def _share(b: Builder, unit: Storage) -> Floats:
-    """Share of both power limits that is available in each step, shape (T,); none where it is left alone."""
-    name = unit.power_series_id
-    share = np.ones(b.steps) if name is None else b.view.power_share[name].values
-    return np.where(b.view.alone(unit.resource_id), 0.0, share)
+def _share(b: Builder, units: Kindred[Storage]) -> Floats:
+    """Share of both power limits that is available, shape (S, T); none where a store is left alone."""
+    share = np.ones((len(units), b.steps))
+    for i in units.where("power_series_id"):
+        share[i] = b.view.power_share[str(units.units[i].power_series_id)].values
+    share[left_alone(b.view, units)] = 0.0
+    return share
 
 
 def _tapers(
-    b: Builder, units: Sequence[Storage], most: BothWays, stored: Ints, stored_kwh: Floats
+    b: Builder, units: Kindred[Storage], most: BothWays, stored: Ints, stored_kwh: Floats
 ) -> tuple[ByLevel, ByLevel]:
     """Nearly full, a store charges ever less; nearly empty, it discharges ever less."""
-    capacity_kwh = column(u.capacity_kwh for u in units)
+    capacity_kwh = units.column("capacity_kwh")
     # A store without capacity holds nothing, and its share is none.
     per_kwh = np.divide(1.0, capacity_kwh, out=np.zeros_like(capacity_kwh), where=capacity_kwh > 0)
 
@@ -183,60 +189,55 @@ def _tapers(
         rows = b.add_rows(most_kw.shape, -np.inf, most_kw)
         b.put(rows, power[at], 1.0)
         b.put(rows[:, 1:], stored[at, :-1], -steep[:, 1:])
-        b.name([f"{units[i].resource_id}: {field}" for i in at], Side.ROW_UPPER, rows)
+        b.name([f"{units.names[i]}: {field}" for i in at], Side.ROW_UPPER, rows)
         return ByLevel(units=at, rows=rows)
 
-    full = np.array([i for i, u in enumerate(units) if u.charge_taper_soc < 1], dtype=np.int64)
-    in_kw = most.into_kw[full] / column(1 - units[i].charge_taper_soc for i in full)
-    empty = np.array([i for i, u in enumerate(units) if u.discharge_taper_soc > 0], dtype=np.int64)
-    out_kw = most.out_kw[empty] / column(units[i].discharge_taper_soc for i in empty)
+    full_soc, empty_soc = units.column("charge_taper_soc"), units.column("discharge_taper_soc")
+    full, empty = np.flatnonzero(full_soc < 1), np.flatnonzero(empty_soc > 0)
+    in_kw = most.into_kw[full] / (1 - full_soc[full])
+    out_kw = most.out_kw[empty] / empty_soc[empty]
     return (
         by_level(full, most.into, in_kw, -in_kw, "charge_taper_soc"),
         by_level(empty, most.out, 0 * out_kw, out_kw, "discharge_taper_soc"),
     )
 
 
-def _cycles(b: Builder, storages: Storages) -> None:
+def _cycles(b: Builder, units: Kindred[Storage], storages: Storages) -> None:
     """What may be taken out on each local day; what was, this day, counts."""
-    for i, unit in enumerate(storages.units):
-        if unit.max_cycles_per_day is None:
-            continue
+    most = units.column("max_cycles_per_day") * units.column("capacity_kwh")
+    for i in np.flatnonzero(~np.isnan(most)):
+        unit = units.units[i]
         for day, steps in b.local_days.items():
             reading = said_on(b.view, unit.resource_id, day)
             used_kwh = 0.0 if reading is None else reading.discharged_today_kwh or 0.0
-            left_kwh = max(unit.max_cycles_per_day * unit.capacity_kwh - used_kwh, 0.0)
+            left_kwh = max(float(most[i, 0]) - used_kwh, 0.0)
             rows = b.add_rows((1,), -np.inf, left_kwh)
             b.put(rows, storages.discharge[i, steps], b.hours / unit.discharge_efficiency)
             b.name((f"{unit.resource_id}: max_cycles_per_day",), Side.ROW_UPPER, rows)
 
 
-def _final(b: Builder, storages: Storages, lacking_per_kwh: float) -> None:
+def _final(b: Builder, units: Kindred[Storage], storages: Storages, lacking_per_kwh: float) -> None:
     """What must be stored at the end, or is paid for like a limit that is broken."""
-    asked = [
-        (i, u.resource_id, u.final_soc * u.capacity_kwh)
-        for i, u in enumerate(storages.units)
-        if u.final_soc is not None
-    ]
-    at = [i for i, _, _ in asked]
+    asked_kwh = (units.column("final_soc") * units.column("capacity_kwh"))[:, 0]
+    at = np.flatnonzero(~np.isnan(asked_kwh))
     lacking = b.add_columns((len(at),))
     b.price(lacking, lacking_per_kwh, "limit excess")
-    rows = b.add_rows((len(at),), np.array([kwh for _, _, kwh in asked]), np.inf)
+    rows = b.add_rows((len(at),), asked_kwh[at], np.inf)
     b.put(rows, storages.stored[at, -1], 1.0)
     b.put(rows, lacking, 1.0)
-    words = [f"{name}: final_soc" for _, name, _ in asked]
+    words = [f"{units.names[i]}: final_soc" for i in at]
     b.name(words, Side.ROW_LOWER, rows, np.array([-1]))
     b.name(words, Side.BROKEN, lacking, np.array([b.steps - 1]))
 
 
-def _reserve(b: Builder, storages: Storages) -> None:
+def _reserve(b: Builder, units: Kindred[Storage], storages: Storages) -> None:
     """What is kept for outages, where going below it costs something."""
-    units = storages.units
-    at = [i for i, u in enumerate(units) if u.reserve_soc * u.reserve_cost_per_kwh_h > 0]
+    soc, per_kwh_h = units.column("reserve_soc"), units.column("reserve_cost_per_kwh_h")
+    at = np.flatnonzero(soc * per_kwh_h > 0)
     short = b.add_columns((len(at), b.steps))
-    price = column(units[i].reserve_cost_per_kwh_h for i in at) * b.hours
-    b.price(short, price, "reserve energy kept")
-    kept_kwh = column(units[i].reserve_soc * units[i].capacity_kwh for i in at)
+    b.price(short, per_kwh_h[at] * b.hours, "reserve energy kept")
+    kept_kwh = soc[at] * units.column("capacity_kwh")[at]
     rows = b.add_rows(short.shape, kept_kwh, np.inf)
     b.put(rows, storages.stored[at], 1.0)
     b.put(rows, short, 1.0)
-    b.name([f"{units[i].resource_id}: reserve_soc" for i in at], Side.ROW_LOWER, rows)
+    b.name([f"{units.names[i]}: reserve_soc" for i in at], Side.ROW_LOWER, rows)

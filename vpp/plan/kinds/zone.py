@@ -18,7 +18,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.resource import ThermalZone
-from vpp.plan.kinds import column, of_kind, readings, stack
+from vpp.plan.kinds import column, of_kind, stack
 from vpp.plan.programme import Builder, Ints, Side
 
 
@@ -43,7 +43,7 @@ class Zones:
 
 def add(b: Builder) -> Zones:
     """All zones that are heard; the others hold their target, in `b.base_kw`."""
-    known = readings(b.view)
+    known = b.view.state.readings
     for unit in of_kind(b.view, ThermalZone):
         if unit.resource_id not in known:
             outdoor = b.view.outdoor_degc[unit.outdoor_series_id].values
