@@ -243,6 +243,10 @@ class Lives:
         """What the newest command that is asked of each says, NaN where nothing is; shape (N,)."""
         return np.where(_IS_LIVE[self._stage], self._told_kw, np.nan)
 
+    def told_kw_of(self, at: int) -> float:
+        """The same of resource number `at` alone."""
+        return float(self._told_kw[at]) if _IS_LIVE[self._stage[at]] else np.nan
+
     def not_following(self) -> frozenset[ResourceId]:
         """Who has taken a command and does not obey; until it is seen to, or released."""
         return frozenset(self._units.names[at] for at in np.flatnonzero(self._stray).tolist())

@@ -39,7 +39,7 @@ def steering_view(plant: Plant, at: int, now: datetime) -> SteeringView:
     desk, name = plant.acting, plant.units.names[at]
     standing, steered = plant.lives.standing(name), desk.steered
     won, because = ("", "") if steered is None else steered.won(at)
-    out = not bool(desk.health.usable(now.timestamp())[at])
+    out = bool(desk.health.until_s[at] > now.timestamp())
     held = desk.overrides.get(name)
     last = desk.account.newest.get(name)
     newest = plant.setpoints.get(name)
@@ -50,7 +50,7 @@ def steering_view(plant: Plant, at: int, now: datetime) -> SteeringView:
             "stage": standing.stage.name.lower(),
             "since": standing.since,
             "reason": standing.reason,
-            "told_kw": finite(float(plant.lives.told_kw[at])),
+            "told_kw": finite(plant.lives.told_kw_of(at)),
             "serves": None if newest is None else newest.serves,
             "strategy_version": None if newest is None else newest.strategy_version,
             "won_by": won or None,

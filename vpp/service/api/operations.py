@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from vpp.act.ladder import SafeState
-from vpp.model.measurement import Unknown
+from vpp.model.measurement import Reading, Unknown
 from vpp.model.time import isoformat
-from vpp.sense.state import freeze
+from vpp.sense.state import freeze, state_of
 from vpp.service import control
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading, writing
@@ -113,7 +113,7 @@ def not_ready(plant: Plant, now: datetime) -> list[ProblemFault]:
         reasons.append(("plan", "there is no plan"))
     elif (age := now - plant.schedule.issued_at) > trading.most_plan_age(plant):
         reasons.append(("plan", f"the newest plan is {age.total_seconds():.0f} s old"))
-    if _unknown(plant, now) == len(plant.file.park.resources):
+    if not _anybody_heard(plant, now):
         reasons.append(("telemetry", "no resource is heard"))
     if plant.safe_state is not SafeState.NORMAL:
         # The ladder's own words: they also tell of what is not listed here, such as the journal.
@@ -149,6 +149,13 @@ async def show_metrics(plant: Plant, call: Call[Nothing, Nothing]) -> web.Respon
     )
     body, content_type = plant.metrics.text(call.request.headers.get("Accept"))
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _anybody_heard(plant: Plant, now: datetime) -> bool:
+    """Whether there is a resource that somebody can speak for; the first that is found will do."""
+    newest = plant.intake.newest
+    states = (state_of(r, newest.get(r.resource_id), now) for r in plant.file.park.resources)
+    return any(isinstance(one, Reading) for one in states)
 
 
 def _unknown(plant: Plant, now: datetime) -> int:
