@@ -20,6 +20,10 @@ from vpp.service.runnable import require_real_market, require_runnable
 from vpp.service.security import require_loopback
 from vpp.service.wiring import open_broker, open_plant
 
+MOST_GRACE = timedelta(seconds=45)
+"""Of a plan under way when we are told to stop. One of a fleet may take a quarter of an hour, in which nobody is
+steered any more; systemd and Docker (`deploy/`) would end us before."""
+
 log = structlog.get_logger("vpp")
 
 
@@ -63,5 +67,5 @@ async def run_daemon(
         outside = await stack.enter_async_context(serve_outside(opened.plant))
         log.warning("serving", park=file.park.park_id, address=address, **outside)
         keep_start()
-        grace = timedelta(seconds=file.most_plan_s + 5)
+        grace = min(timedelta(seconds=file.most_plan_s + 5), MOST_GRACE)
         await run(loops_of(opened.plant, lambda _: clock), stop, grace=grace)
