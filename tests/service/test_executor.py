@@ -500,22 +500,32 @@ def test_what_a_library_prints_does_not_stand_between_the_answers(tmp_path: Path
     assert is_the_plan(asyncio.run(plan()))
 
 
-def test_a_child_that_wants_too_much_memory_fails_alone(tmp_path: Path) -> None:
+def test_a_plan_that_wants_too_much_memory_says_so_and_harms_nobody_else(tmp_path: Path) -> None:
     script = tmp_path / "greedy.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {ROOT!r})\n"
         "import vpp.service.solving.child as child\n"
-        "child.solve = lambda *args: bytearray(16 * 2**30)\n"
+        "solve = child.solve\n"
+        "def greedy(problem, *rest):\n"
+        "    if problem.options.plan_id == 'large': bytearray(16 * 2**30)\n"
+        "    return solve(problem, *rest)\n"
+        "child.solve = greedy\n"
         "child.main()\n"
     )
 
-    async def plan() -> Outcome:
+    async def plans() -> tuple[Outcome, Outcome, int]:
         async with ProcessExecutor((sys.executable, str(script))) as executor:
-            return await executor.solve(a_problem(), hard_s=PATIENCE_S)
+            bad = await executor.solve(a_problem("large"), hard_s=PATIENCE_S)
+            good = await executor.solve(a_problem(), hard_s=PATIENCE_S)
+            return bad, good, executor.restarts
 
-    outcome = asyncio.run(plan())
+    bad, good, restarts = asyncio.run(plans())
 
-    assert outcome == Unsolved(reason="the solver process died with code 1", broke=True)
+    assert isinstance(bad, Unsolved)
+    assert bad.reason.startswith("the plan needs more memory than the 12 GiB that the solver may")
+    assert bad.broke
+    assert is_the_plan(good)
+    assert restarts == 0
 
 
 @pytest.mark.parametrize("label", [Optimal, Feasible], ids=["optimal", "feasible"])

@@ -25,8 +25,9 @@ from vpp.service.solving.frames import read_frame, write_frame
 from vpp.service.solving.handover import dumped, loaded
 from vpp.service.solving.kernels import BestKernels
 
-ADDRESS_SPACE_BYTES = 6 * 2**30
-"""A plan of ten thousand resources needs a fifth of it."""
+ADDRESS_SPACE_BYTES = 12 * 2**30
+"""A plan of a hundred thousand resources needs half of it."""
+
 SHEETS = "--sheets="
 """Before the descriptors of two sheets: of what is asked, and of what is answered."""
 
@@ -77,6 +78,10 @@ def serve(
             outcome = solve(loaded(payload, asked), perf_counter, workers, kernels)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
+        except MemoryError as error:
+            most = ADDRESS_SPACE_BYTES / 2**30
+            why = f"the plan needs more memory than the {most:g} GiB that the solver may have: {error}"
+            outcome = Unsolved(reason=why, broke=True)
         write_frame(answers, answer(outcome, answered))
         del outcome
         gc.collect()
