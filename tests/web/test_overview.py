@@ -118,3 +118,20 @@ def test_power_that_a_silent_meter_lacks_is_told_as_lacking(site: Site) -> None:
         site.see("overview", look)
     finally:
         plant.intake.newest_meter[point.meter_id] = kept
+
+
+def test_of_many_silent_meters_three_are_named_and_the_others_counted(site: Site) -> None:
+    plant = site.plant
+    kept = dict(plant.intake.newest_meter)
+    names = [p.meter_id for p in plant.file.park.connection_points]
+    assert len(names) > 3
+
+    async def look(page: Page) -> None:
+        told = f"not heard: {', '.join(names[:3])} and {len(names) - 3} more"
+        await expect(page.locator("#power-note")).to_contain_text(told)
+
+    plant.intake.newest_meter.clear()
+    try:
+        site.see("overview", look)
+    finally:
+        plant.intake.newest_meter.update(kept)

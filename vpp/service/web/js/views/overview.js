@@ -117,6 +117,15 @@ function extend(found, trace, event) {
   if (old > 60) for (const column of Object.values(trace)) column.splice(0, old);
 }
 
+const NAMED = 3; // meters; of a fleet thousands may be silent
+
+function silence(meters) {
+  const names = meters.slice(0, NAMED).join(", ") || "?";
+  return meters.length > NAMED
+    ? t("overview.no_meters", { names, n: meters.length - NAMED })
+    : t("overview.no_meter", { names });
+}
+
 function showTiles(tiles, found, now) {
   const put = (name, value, note) => {
     say(tiles[name].value, value);
@@ -125,7 +134,7 @@ function showTiles(tiles, found, now) {
   const since = (moment) => duration((now - Date.parse(moment)) / 1000);
   const { today } = found;
   put("power", power(found.power_kw), found.power_kw === null
-    ? t("overview.no_meter", { names: found.silent_meters.slice(0, 3).join(", ") || "?" })
+    ? silence(found.silent_meters)
     : t(found.power_kw < 0 ? "overview.drawn" : "overview.fed", { age: since(found.power_at) }));
   put("planned", power(found.planned_kw), found.plan_id === null ? t("overview.no_plan") : t("overview.made", { plan: found.plan_id, age: since(found.plan_issued_at) }));
   put("price", price(found.spot_per_mwh), found.spot_per_mwh === null ? t("overview.no_price") : t("overview.published", { series: found.price_series }));
