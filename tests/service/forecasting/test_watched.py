@@ -190,3 +190,11 @@ def test_where_nobody_can_lend_the_plan_is_told_which_series_lacks(fed: Plant) -
     with pytest.raises(DataError, match=r"series power\.office-base: no such series") as refused:
         models(fed)
     assert "PUT /v1/series/power.office-base" in refused.value.fix
+
+
+def test_all_series_that_a_plan_lacks_are_named_at_once(fed: Plant) -> None:
+    price = inputs.reference_product(fed).price_series_id
+    without(fed, "power.office-base", price)
+
+    with pytest.raises(DataError, match=rf"no such series, nor is there enough of {price} -> PUT"):
+        models(fed)

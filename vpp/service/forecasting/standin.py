@@ -19,6 +19,9 @@ from vpp.sense.forecast.spread import measure
 from vpp.service.events import Severity
 from vpp.service.plant import Plant
 
+MOST_NAMED = 10
+"""Series that one error names."""
+
 
 def by_baseline(
     plant: Plant, names: Sequence[str], horizon: Horizon, now: datetime
@@ -65,11 +68,17 @@ def by_neighbours(
     """The course that a resource without history takes from the others of its enterprise, told once each.
 
     Raises:
-        DataError, PlanError: Why the first of them has no forecast, where nobody can lend it one.
+        DataError, PlanError: Why the first of them has no forecast, where nobody can lend it one, and
+            which others have none: who gives them one by one waits a plan for each.
     """
-    found = {}
+    found: dict[str, Forecast] = {}
+    without: list[str] = []
     for name, why in lacking.items():
-        found[name] = _lent(plant, name, why, known)
+        try:
+            found[name] = _lent(plant, name, why, known)
+        except (DataError, PlanError):
+            without.append(name)
+            continue
         if name not in plant.desk.borrowed:
             plant.events.emit(
                 "forecasting",
@@ -78,7 +87,21 @@ def by_neighbours(
                 severity=Severity.WARNING,
                 series_id=name,
             )
+    if without:
+        raise _of_all(without, lacking[without[0]])
     return found
+
+
+def _of_all(names: Sequence[str], why: DataError | PlanError) -> DataError | PlanError:
+    """The error of the first of some series, with the names of the others."""
+    _, *others = names
+    if not others:
+        return why
+    named = ", ".join(others[:MOST_NAMED])
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return type(why)(
+        f"{why.what}, nor is there enough of {named}{more}", where=why.where, fix=why.fix
+    )
 
 
 def _lent(
