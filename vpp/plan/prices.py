@@ -26,18 +26,14 @@ def limit_prices(programme: Programme, solution: LpSolution, steps: int) -> tupl
     for named in programme.named:
         if named.side is Side.BROKEN:
             continue
-        match named.side:
-            case Side.ROW_LOWER:  # more room is a lower side
-                price = -np.maximum(solution.row_marginals[named.index], 0.0)
-            case Side.ROW_UPPER:
-                price = np.minimum(solution.row_marginals[named.index], 0.0)
-            case Side.LOWER:
-                price = -np.maximum(solution.column_marginals[named.index], 0.0)
-            case Side.UPPER:
-                price = np.minimum(solution.column_marginals[named.index], 0.0)
+        # What a unit more of a lower side costs is above 0, of an upper side below.
+        of_rows = named.side in (Side.ROW_LOWER, Side.ROW_UPPER)
+        sign = -1.0 if named.side in (Side.ROW_LOWER, Side.LOWER) else 1.0
+        marginals = solution.row_marginals if of_rows else solution.column_marginals
+        price = sign * marginals[named.index]
         for i in np.flatnonzero((price < -NOTHING_PER_UNIT).any(axis=1)):
             per_unit = np.zeros(steps)
-            np.add.at(per_unit, named.steps[i], price[i])  # step -1 is the last
+            np.add.at(per_unit, named.steps[i], np.minimum(price[i], 0.0))  # step -1 is the last
             found.append(LimitPrice(limit=named.words[i], per_unit=per_unit))
     return tuple(found)
 

@@ -52,8 +52,9 @@ class Flexibles:
         done = self.step_hours * np.bincount(window, draw_kw, len(windows.load))
         per_unit = np.array([unit.kwh_per_unit for unit in self.units])[windows.load]
         lacking = np.maximum(windows.least_kwh - done, 0.0) / per_unit
+        said = {starts_at: isoformat(starts_at) for starts_at in set(windows.starts_at)}
         return {
-            f"{self.units[load].resource_id}/{isoformat(starts_at)}": lacks
+            f"{self.units[load].resource_id}/{said[starts_at]}": lacks
             for load, starts_at, lacks in zip(
                 windows.load.tolist(), windows.starts_at, lacking.tolist(), strict=True
             )
