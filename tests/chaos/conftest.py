@@ -43,7 +43,7 @@ SERIES = SeriesIds(
     long="price.imbalance-long.se3",
 )
 MINUTE = timedelta(minutes=1)
-TURN_S = 30.0
+TURN_S = 120.0
 """Wall time in which a daemon must speak; only ever ends a broken run."""
 
 TIMES = VenueTimes(ask_rolling_before=8 * MINUTE)
