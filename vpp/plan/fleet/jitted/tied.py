@@ -44,7 +44,7 @@ from vpp.plan.fleet.tied import Mask, Seen, SolveTied
 from vpp.plan.parts import Workers
 
 AT_ONCE = 16
-"""Buses whose start is made together: what it needs for itself stays small, however many there are."""
+"""Buses whose start is made together, and whose end is written: what that needs stays small, however many."""
 
 
 def compiled_tied(workers: Workers) -> SolveTied:
@@ -144,12 +144,16 @@ class CompiledBranches:
         return Reach(*self._down(CORRECT)[:2])
 
     def write(self, point: Point, duals: Duals) -> None:
-        """As `tied.Sweeps` has it."""
+        """As `tied.Sweeps` has it; nothing can be asked of them any more."""
         whole = Blocks(forest=self.forest, blocks=tuple(one.block for one in self.levels))
-        for one in self.levels:
-            x = np.minimum(one.kept.at[:, 0], one.block.u)
-            y = grouped(one.block.layout, one.kept.rows[:, 0, : one.n.rows])
-            whole.unpack(one.block, x, y, point, duals)
+        known = [(one.block, one.kept.at, one.kept.rows[:, 0, : one.n.rows]) for one in self.levels]
+        self.levels = ()  # the factors leave the memory before the point needs its room
+        for block, at, rows in known:
+            for first in range(0, len(block.bus), AT_ONCE):
+                some = slice(first, first + AT_ONCE)
+                part = block.take(some)
+                x = np.minimum(at[some, 0], part.u)
+                whole.unpack(part, x, grouped(part.layout, rows[some]), point, duals)
 
     def _up(self, phase: int) -> None:
         sums = [self.meeting.asked]
