@@ -10,17 +10,18 @@ import pytest
 
 from benchmarks._families import make_case
 from benchmarks._fleet_ours import forest_of
-from benchmarks._forests import random_forest
+from benchmarks._forests import harsh_forest, random_forest
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.alone import End
 from vpp.plan.fleet.bare import bare
 from vpp.plan.fleet.blocks import Blocks, blank
 from vpp.plan.fleet.certify import Certificate, certify
-from vpp.plan.fleet.forest import ROOT, Buses, Forest, Parts, Solved
+from vpp.plan.fleet.forest import ROOT, Buses, Forest, Infeasible, Parts, Solved
 from vpp.plan.fleet.growing import SOLVE_TIED, Branches
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.newton import Reach
+from vpp.plan.fleet.presolve import presolve
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.tied import MakeSweeps, SolveTied, Tied
 from vpp.plan.fleet.written import by_highs, written
@@ -42,10 +43,16 @@ class Answer:
     certificate: Certificate
 
 
-def solved(forest: Forest, sweeps: MakeSweeps = Branches.of, *, correct: bool = True) -> Answer:
+def solved(
+    forest: Forest,
+    sweeps: MakeSweeps = Branches.of,
+    *,
+    correct: bool = True,
+    tolerance: float = 1e-8,
+) -> Answer:
     point, duals = blank(forest)
     solve = SolveTied(sweeps, correct=correct)
-    tied = solve(forest, every_tree(forest), point, duals, tolerance=1e-8, deadline=NEVER)
+    tied = solve(forest, every_tree(forest), point, duals, tolerance=tolerance, deadline=NEVER)
     return Answer(tied=tied, certificate=certify(forest, point, duals))
 
 
@@ -153,6 +160,20 @@ def test_corrections_of_leaves_change_the_way_and_not_the_answer(sweeps: MakeSwe
     assert corrected.tied.iterations != plain.tied.iterations
     costs = [each.certificate.cost.sum() for each in (plain, corrected)]
     assert costs[0] == pytest.approx(costs[1], rel=1e-6)
+
+
+def test_a_tree_that_corrections_got_stuck_goes_on_without_them(sweeps: MakeSweeps) -> None:
+    ready = presolve(harsh_forest(25, enterprises=3, tied=True))
+    assert not isinstance(ready, Infeasible)
+    found = solved(ready.forest, sweeps, tolerance=3e-7).tied
+    assert (found.end == End.CONVERGED).all()
+    assert found.iterations.max() > 40  # it was stuck
+
+
+@pytest.mark.parametrize("seed", [2, 4])
+def test_rounding_keeps_no_tied_park_from_its_end(seed: int, sweeps: MakeSweeps) -> None:
+    found = solved(forest_of(make_case("AC", 60, seed=seed)), sweeps, tolerance=3e-7).tied
+    assert (found.end == End.CONVERGED).all()
 
 
 @pytest.mark.parametrize("broken", [np.nan, 1e6])

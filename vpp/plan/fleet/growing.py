@@ -19,7 +19,7 @@ from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, me
 from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
 from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.local import nudge
-from vpp.plan.fleet.newton import Reach, Sums
+from vpp.plan.fleet.newton import TIED_SHORT_OF, Reach, Sums
 from vpp.plan.fleet.packing import pack
 from vpp.plan.fleet.tied import Mask, Seen, SolveTied
 
@@ -151,7 +151,7 @@ class Branches:
             newton.aim(one.at, one.work, sm[one.place])
         self._direct()
         for one, dy in zip(self.under_way, self.dys, strict=True):
-            reach = newton.correct(one.at, one.work)
+            reach = newton.correct(one.at, one.work, TIED_SHORT_OF)
             allowed = correcting[one.place]
             if one.inner is None and allowed.any():
                 reach = nudge(one, self.joints, dy, reach, sm[one.place], allowed)

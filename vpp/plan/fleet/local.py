@@ -9,15 +9,15 @@ from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.branch import Branch, Joints, again
 from vpp.plan.fleet.layout import Rows
-from vpp.plan.fleet.newton import Iterate, Reach, Work
+from vpp.plan.fleet.newton import TIED_SHORT_OF, Iterate, Reach, Work
 
-SHORT = 0.5
+SHORT = 0.9
 """A reach below this is corrected."""
 
-BEYOND = 0.5
+BEYOND = 0.3
 """How much further than a bus reaches its products are looked at."""
 
-TIMES = 3
+TIMES = 5
 
 SPREAD = 10.0
 """Products are brought between sm / SPREAD and sm * SPREAD."""
@@ -46,7 +46,7 @@ def nudge(
         _retarget(branch.at, kept, tried, np.minimum(1.0, own + BEYOND), sm)
         branch.work = tried
         dy_tried = again(branch, joints)
-        found = newton.correct(branch.at, tried)
+        found = newton.correct(branch.at, tried, TIED_SHORT_OF)
         wanted = wanted & (np.minimum(found.primal, found.dual) > own)
         for mine, theirs in (
             *((getattr(kept, name), getattr(tried, name)) for name in ("dx", "e", "f", "aty")),

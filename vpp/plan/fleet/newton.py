@@ -42,6 +42,9 @@ NOTHING = 1e-300
 SHORT_OF = 0.9995
 """How much of the way to the nearest bound is gone."""
 
+TIED_SHORT_OF = 0.99
+"""The same of buses that share a step: what is left almost nothing of is what stops all of them the next time."""
+
 FIRST_DUAL = 0.05
 """Multipliers at the start, beside the cost: of the size of a usual price (`packing.USUAL`)."""
 
@@ -189,7 +192,7 @@ def aim(at: Iterate, work: Work, sm: Floats) -> None:
     np.multiply(work.theta, work.target, out=work.some)
 
 
-def correct(at: Iterate, work: Work) -> Reach:
+def correct(at: Iterate, work: Work, short_of: float = SHORT_OF) -> Reach:
     """The direction from `work.aty`: dx in `work.dx`, dzl in `work.e`, dzu in `work.f`."""
     np.subtract(work.aty, work.target, out=work.dx)
     work.dx *= work.theta
@@ -206,7 +209,7 @@ def correct(at: Iterate, work: Work) -> Reach:
     dual = -_least(shrunk)
     shrunk = np.divide(work.f, at.zu, out=work.tu)
     dual = np.maximum(dual, -_least(shrunk))
-    return Reach(_short_of(primal), _short_of(dual))
+    return Reach(_short_of(primal, short_of), _short_of(dual, short_of))
 
 
 def advance(at: Iterate, work: Work, reach: Reach) -> None:
@@ -253,6 +256,6 @@ def _most(values: Floats) -> Floats:
     return found
 
 
-def _short_of(rate: Floats) -> Floats:
-    found: Floats = np.minimum(1.0, SHORT_OF / np.maximum(rate, SHORT_OF))
+def _short_of(rate: Floats, short_of: float) -> Floats:
+    found: Floats = np.minimum(1.0, short_of / np.maximum(rate, short_of))
     return found

@@ -7,7 +7,13 @@
 One column among millions that comes to its bound sets the step for all. So a leaf whose own reach is short
 corrects its targets once more, with the prices above held fixed (`local`): its own rows stay exact, and the
 small error that this leaves in its parent's row is in the next r. Such errors must not pile up: in a tree
-whose bus rows have not come nearer over two iterations no leaf does so until they have.
+whose bus rows have not come nearer over two iterations no leaf does so until they have. Nor does one where
+the products are as small as they have to be and the rows alone are left, nor ever again in a tree that got
+stuck: it goes on from where it stands, by the common direction alone.
+
+No product is drawn far below what the tolerance asks for. With products a tenth as small, theta of the columns
+inside their bounds and of those at them are 17 digits apart: directions leave rows wrong by more than is
+allowed, steps come to nothing, and a tree that was as good as solved ends as stalled.
 
 Trees do not wait for each other: each has its own step and its own end, they share the sweeps alone. A tree
 ends by the tests of `alone`, each kind of row of each bus relative to 1 + its sizes.
@@ -34,8 +40,11 @@ Mask = NDArray[np.bool_]
 GAIN = 0.9
 """The sum of products must have fallen to this share within `PATIENCE` iterations."""
 
-LEAST = 0.1
-"""Products are not drawn below this share of what the tolerance asks: rows lose by it what nobody needs."""
+STUCK = 5
+"""After so many iterations without that leaves do not correct themselves any more, and `PATIENCE` begins anew."""
+
+LEAST = 0.4
+"""Products are not drawn below this share of what the tolerance asks."""
 
 GOING_ON = -1
 """In place of an `End`."""
@@ -83,7 +92,7 @@ class Sweeps(Protocol):
         ...
 
     def write(self, point: Point, duals: Duals) -> None:
-        """Where they stand, in the forest's order and units."""
+        """Where they stand, in the forest's order and units: the last that is asked of them."""
         ...
 
 
@@ -152,7 +161,7 @@ class SolveTied:
                     state.columns,
                 )
                 sm = np.maximum(sm, LEAST * tolerance * state.size / (2.0 * state.columns))
-                found = sweeps.corrected(sm[tree], (self.correct & state.falling)[tree])
+                found = sweeps.corrected(sm[tree], (self.correct & state.correcting)[tree])
                 reach = Reach(*(state.least(each) for each in found))
                 state.iterations += state.running
         sweeps.write(point, duals)
@@ -178,6 +187,12 @@ class _State:
     since: Ints
     """Iterations since then."""
 
+    near: Mask
+    """Whether its products are as small as they have to be."""
+
+    plain: Mask
+    """Whether it got stuck with corrections."""
+
     lacking: Floats
     """The largest relative residual of its bus rows, now and before the last two steps; (3, trees)."""
 
@@ -191,6 +206,8 @@ class _State:
             size=np.ones(trees),
             best=np.full(trees, np.inf),
             since=np.zeros(trees, dtype=np.int64),
+            near=np.zeros(trees, dtype=bool),
+            plain=np.zeros(trees, dtype=bool),
             lacking=np.full((3, trees), np.inf),
         )
 
@@ -200,11 +217,11 @@ class _State:
         return running
 
     @property
-    def falling(self) -> Mask:
-        """Where bus rows have come nearer over two iterations, or there have not been two."""
+    def correcting(self) -> Mask:
+        """Where it helps, and bus rows have come nearer over two iterations, or there have not been two."""
         now, _, before = self.lacking
         falling: Mask = (now < before) | (now < EXACT) | (self.iterations < 2)
-        return falling
+        return falling & ~self.near & ~self.plain
 
     def total(self, values: Floats) -> Floats:
         return np.bincount(self.tree, values, len(self.end)).astype(np.float64)
@@ -226,11 +243,15 @@ class _State:
         self.lacking = np.stack([self.most(seen.lack_bus), *self.lacking[:2]])
         self.size = 1.0 + np.abs(cost)
         margin = tolerance * self.size
-        done = (left < 10.0 * margin) & (cost - bound < margin)
+        self.near = left < 10.0 * margin
+        done = self.near & (cost - bound < margin)
         done &= (lack < EXACT) & (lack_dual < EXACT)
         gained = left < GAIN * self.best
         self.best = np.where(gained, left, self.best)
         self.since = np.where(gained, 0, self.since + 1)
+        stuck = (self.since >= STUCK) & ~self.plain
+        self.plain = self.plain | stuck
+        self.since = np.where(stuck, 0, self.since)
         stalled = (self.since >= PATIENCE) | (self.iterations >= MOST_ITERATIONS)
         running = self.running
         self.end[running & stalled] = End.STALLED

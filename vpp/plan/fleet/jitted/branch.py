@@ -49,7 +49,7 @@ from vpp.plan.fleet.jitted.room import (
 )
 from vpp.plan.fleet.jitted.steps import advance, aim, correct, dual_residual, predict, worth
 from vpp.plan.fleet.local import BEYOND, SHORT, SPREAD, TIMES
-from vpp.plan.fleet.newton import STILL
+from vpp.plan.fleet.newton import STILL, TIED_SHORT_OF
 
 BEGIN, AFFINE, AIM, CORRECT = range(4)
 """The phases of an iteration."""
@@ -201,7 +201,7 @@ def _direct(
         if phase == AFFINE:
             told[PRIMAL], told[DUAL], told[ALONG], told[ACROSS] = predict(at, size)
         else:
-            primal, dual = correct(at, size)
+            primal, dual = correct(at, size, TIED_SHORT_OF)
             if not min(primal, dual) > own:
                 break
             own = min(primal, dual)

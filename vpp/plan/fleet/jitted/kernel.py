@@ -30,7 +30,7 @@ from vpp.plan.fleet.jitted.room import (
     Y,
 )
 from vpp.plan.fleet.jitted.steps import advance, aim, begin, correct, dual_residual, predict, worth
-from vpp.plan.fleet.newton import NOTHING
+from vpp.plan.fleet.newton import NOTHING, SHORT_OF
 
 CONVERGED, STALLED, BROKEN = 0, 1, 2
 """`alone.End` as numbers."""
@@ -89,7 +89,7 @@ def _direct(
         solve_bus(n, of, b, room, rows[RIGHT], rows[DY])
         transposed(n, of, b, rows[DY], at[ATY])
         if corrector:
-            primal, dual = correct(at, size)
+            primal, dual = correct(at, size, SHORT_OF)
         else:
             reach, dual_reach, s1, q = predict(at, size)
             affine = s0 + reach * s1 - dual_reach * (s0 + s1) - reach * dual_reach * (s1 + q)

@@ -24,7 +24,7 @@ from vpp.plan.fleet.jitted.room import (
     P,
     R,
 )
-from vpp.plan.fleet.newton import FIRST_DUAL, SHORT_OF, STILL
+from vpp.plan.fleet.newton import FIRST_DUAL, STILL
 
 
 @jit
@@ -120,7 +120,7 @@ def aim(at: Floats, size: int, sm: float) -> None:
 
 
 @jit
-def correct(at: Floats, size: int) -> tuple[float, float]:
+def correct(at: Floats, size: int, short_of: float) -> tuple[float, float]:
     """The direction from A'dy, left in `DX`, `P` and `R`; how far it may be gone (primal, dual)."""
     h, zl, zu, il, iu = at[H, :size], at[ZL, :size], at[ZU, :size], at[IL, :size], at[IU, :size]
     theta, aty, dx = at[THETA, :size], at[ATY, :size], at[DX, :size]
@@ -135,12 +135,12 @@ def correct(at: Floats, size: int) -> tuple[float, float]:
         both = 1.0 / (zl[j] * zu[j])
         primal = max(primal, max(bits(-e), bits(f)))
         dual = max(dual, max(bits(-low * (both * zu[j])), bits(-high * (both * zl[j]))))
-    return _short_of(of_bits(primal)), _short_of(of_bits(dual))
+    return _short_of(of_bits(primal), short_of), _short_of(of_bits(dual), short_of)
 
 
 @jit
-def _short_of(rate: float) -> float:
-    return 1.0 if rate <= SHORT_OF else SHORT_OF / rate
+def _short_of(rate: float, short_of: float) -> float:
+    return 1.0 if rate <= short_of else short_of / rate
 
 
 @jit
