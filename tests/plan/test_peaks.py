@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from vpp.errors import DataError
 from vpp.model.ids import ConnectionPointId, ResourceId
+from vpp.plan import peaks
+from vpp.plan.compiled import Fleet
+from vpp.plan.programme import Builder
 from vpp.plan.terms import EnergyPrice, EnergyTarget, PeakCharge
 from vpp.plan.view import PeakMargin
 
@@ -218,3 +221,32 @@ def test_shaving_stops_where_the_double_price_ends(lab: Any) -> None:
     schedule = lab.plan(view, [free_energy(view), peak(view), peak(view, free_kw=50.0)])
 
     assert schedule.net_kw.tolist() == pytest.approx([-50])
+
+
+def test_peaks_of_many_points_each_have_their_own_price_imports_and_what_is_free(lab: Any) -> None:
+    """Two with the same intervals become one block, the third a block of its own."""
+    view = lab.view(lab.load(), price=[0.0, 0.0])
+    b = Builder(view)
+    imports = b.add_columns((3, 2))
+    first = b.balance.size
+    peaks.add(
+        b,
+        imports,
+        [
+            peak(view, price_per_kw=2.0, free_kw=10.0),
+            peak(view, price_per_kw=3.0, free_kw=20.0),
+            peak(view, price_per_kw=4.0, free_kw=30.0, interval_steps=2),
+        ],
+    )
+
+    found = b.programme(cast(Fleet, None))
+
+    assert found.cost.tolist() == [0] * 6 + [2, 3, 4]
+    assert found.row_lower[first:].tolist() == [-10, -10, -20, -20, -30]
+    assert found.matrix.toarray()[first:].tolist() == [
+        [-1, 0, 0, 0, 0, 0, 1, 0, 0],
+        [0, -1, 0, 0, 0, 0, 1, 0, 0],
+        [0, 0, -1, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, -1, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, -0.5, -0.5, 0, 0, 1],
+    ]
