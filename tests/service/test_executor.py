@@ -31,7 +31,7 @@ from vpp.model.park import ConnectionPoint, Enterprise, Limits, Park
 from vpp.model.resource import Storage
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Size, Unsolved
 from vpp.model.tariff import TouBand, TwoPartTariff
-from vpp.plan.problem import Problem, SolveOptions
+from vpp.plan.problem import Method, Problem, SolveOptions
 from vpp.plan.terms import Commitment, OpenTrade
 from vpp.plan.validate import violations
 from vpp.plan.view import PlanningView
@@ -169,6 +169,23 @@ def test_the_child_gives_the_plan_that_this_process_would_cold_and_warm() -> Non
         assert isinstance(inline, Optimal)
         assert outcome.schedule.power_kw.tobytes() == inline.schedule.power_kw.tobytes()
         assert outcome.schedule.input_digest == inline.schedule.input_digest
+
+
+def test_the_child_keeps_what_a_plan_may_take_from_the_one_before() -> None:
+    problem = a_problem()
+    options = replace(problem.options, method=Method.STRUCTURED)
+
+    async def plans() -> list[Outcome]:
+        async with ProcessExecutor() as executor:
+            asked = replace(problem, options=options)
+            return [await executor.solve(asked, hard_s=PATIENCE_S) for _ in range(2)]
+
+    first, again = asyncio.run(plans())
+    assert isinstance(first, Optimal)
+    assert isinstance(again, Optimal)
+    assert first.schedule.how.why == "every tree fits"
+    assert again.schedule.how.why.endswith("only what differs from the plan before was solved")
+    assert (again.schedule.power_kw == first.schedule.power_kw).all()
 
 
 def test_problems_wait_for_their_turn_and_each_gets_its_own_answer() -> None:

@@ -17,6 +17,7 @@ from vpp.plan.compile import build
 from vpp.plan.conflict import find_conflict
 from vpp.plan.curves import bid_curves
 from vpp.plan.fleet.choose import Chooser
+from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels
 from vpp.plan.hedge import hedge, replanned
@@ -28,17 +29,22 @@ from vpp.plan.reading import schedule_of
 from vpp.plan.search import relative_gap, search
 from vpp.plan.ties import Settled, settle
 
+OF_THE_GAP = 0.5
+"""Share of a plan's gap that may be left where only what differs from the plan before was solved."""
+
 
 def solve(
     problem: Problem,
     stopwatch: Stopwatch,
     workers: Workers = ALONE,
     kernels: Kernels = NUMPY,
+    kept: Kept | None = None,
 ) -> Outcome:
     """Plan the horizon. Blocking: the executor runs it in a child process that can be killed.
 
     `stopwatch` ends the search at `soft_s`; it decides nothing else. `workers` may solve parts beside
-    one another; `kernels` are those of the structured solver, where it is chosen (`fleet/choose.py`).
+    one another; `kernels` are those of the structured solver, where it is chosen (`fleet/choose.py`);
+    `kept` is what it may take from the problem before.
 
     Raises:
         DataError: The view or a term makes no sense (see `compile.build`).
@@ -58,7 +64,13 @@ def solve(
         gap=problem.options.gap,
         deadline=deadline,
         workers=workers,
-        solver=Chooser(programme, problem.options.method, kernels),
+        solver=Chooser(
+            programme,
+            problem.options.method,
+            kernels,
+            kept,
+            OF_THE_GAP * problem.options.gap,
+        ),
     )
     if isinstance(found, Unsolved):
         return _explained(found, programme, problem.view.horizon, deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.plan.conftest import Lab
+from vpp.model.measurement import Reading
+from vpp.model.park import Limits
 from vpp.model.schedule import Optimal, Schedule
 from vpp.plan.compile import build
 from vpp.plan.fleet.back import Back, back
@@ -26,6 +29,7 @@ from vpp.plan.fleet.forest import (
     Point,
     Solved,
 )
+from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
@@ -93,9 +97,17 @@ def two_points(lab: Lab) -> tuple[Programme, Problem]:
     return build(problem.view, problem.terms, limit_excess_price_per_kwh=10.0), problem
 
 
-def asked(lab: Lab, *resources: Any, method: Method = Method.STRUCTURED) -> Problem:
+def asked(
+    lab: Lab,
+    *resources: Any,
+    method: Method = Method.STRUCTURED,
+    points: Sequence[str] = ("cp-a", "cp-b"),
+    limits: Limits | None = None,
+) -> Problem:
     readings = [lab.reading(one.resource_id, soc=0.5) for one in resources]
-    view = lab.view(*resources, price=PRICES, readings=readings, points=["cp-a", "cp-b"])
+    view = lab.view(*resources, price=PRICES, readings=readings, points=list(points))
+    if limits is not None:
+        view = replace(view, park=replace(view.park, limits=limits))
     terms = tuple(
         EnergyPrice(
             connection_point_id=point.connection_point_id,
@@ -108,8 +120,8 @@ def asked(lab: Lab, *resources: Any, method: Method = Method.STRUCTURED) -> Prob
     return replace(problem, options=replace(problem.options, method=method, gap=1e-5))
 
 
-def planned(problem: Problem, kernels: Kernels = NUMPY) -> Schedule:
-    outcome = solve(problem, perf_counter, kernels=kernels)
+def planned(problem: Problem, kernels: Kernels = NUMPY, kept: Kept | None = None) -> Schedule:
+    outcome = solve(problem, perf_counter, kernels=kernels, kept=kept)
     assert isinstance(outcome, Optimal), outcome
     return outcome.schedule
 
@@ -191,6 +203,87 @@ def test_trees_in_which_nothing_has_changed_are_not_solved_again(lab: Lab) -> No
     assert (again.x[one] == first.x[one]).all()
     assert chooser.solve(kept, deadline(), ALONE) is not None
     assert kernels.buses == [2, 1]
+
+
+def stored(problem: Problem, name: str, soc: float) -> Problem:
+    """The same a moment later: one battery holds something else."""
+    view = problem.view
+    state = tuple(
+        replace(one, soc=soc) if one.resource_id == name and isinstance(one, Reading) else one
+        for one in view.state.resources
+    )
+    return replace(problem, view=replace(view, state=replace(view.state, resources=state)))
+
+
+def test_the_next_plan_solves_only_what_differs_from_the_one_before(lab: Lab) -> None:
+    """Two batteries that nothing joins; one of them holds 25 kWh less, which it sold for 0.49."""
+    problem = asked(lab, lab.battery("one"), lab.battery("two", point="cp-b"))
+    kernels, kept = Watched([]), Kept()
+    first = planned(problem, kernels, kept)
+    assert kernels.buses == [2]
+    same = planned(problem, kernels, kept)
+    assert kernels.buses == [2]
+    assert (same.power_kw == first.power_kw).all()
+    assert same.how.why == "every tree fits; only what differs from the plan before was solved"
+    after = planned(stored(problem, "two", 0.25), kernels, kept)
+    assert kernels.buses == [2, 1]
+    assert after.cost == pytest.approx(BEST + 25 * 0.10, rel=1e-5)
+    assert (after.power_kw[0] == first.power_kw[0]).all()
+
+
+def joined_by_a_limit(lab: Lab, import_kw: float, gap: float) -> Problem:
+    """Nine half full batteries behind one connection each, and one limit over all: energy is cheap for two hours."""
+    names = [f"cp-{at}" for at in range(9)]
+    batteries = [lab.battery(f"b{at}", point=name) for at, name in enumerate(names)]
+    problem = asked(
+        lab, *batteries, points=names, limits=Limits(import_kw=import_kw, export_kw=500)
+    )
+    return replace(problem, options=replace(problem.options, gap=gap))
+
+
+def test_where_a_limit_joins_all_the_others_are_held_if_that_is_good_enough(lab: Lab) -> None:
+    problem, kernels, kept = joined_by_a_limit(lab, 300, 1e-2), Watched([]), Kept()
+    first = planned(problem, kernels, kept)
+    assert kernels.buses == [10]
+    changed = stored(problem, "b3", 0.49)
+    after = planned(changed, kernels, kept)
+    assert kernels.buses == [10, 2, 1]
+    assert after.how.why.endswith("was solved, with the others held")
+    moved = np.flatnonzero((after.power_kw != first.power_kw).any(axis=1))
+    assert moved.tolist() == [3]
+    assert after.cost == pytest.approx(planned(changed).cost, rel=1e-2 / 2)
+    assert after.gap <= 1e-2 / 2
+    assert not violations(
+        after, changed.view, changed.terms, limit_excess_price_per_kwh=lab.excess_per_kwh
+    )
+
+
+def test_where_too_little_is_proven_with_the_others_held_all_are_planned_again(lab: Lab) -> None:
+    """200 kW fill 400 of 450 kWh; one that is nearly full by itself leaves its share, and others can take it."""
+    problem, kernels, kept = joined_by_a_limit(lab, 200, 1e-3), Watched([]), Kept()
+    planned(problem, kernels, kept)
+    changed = stored(problem, "b3", 0.9)
+    after = planned(changed, kernels, kept)
+    assert kernels.buses == [10, 2, 1, 10]
+    assert after.how.why == "every tree fits"
+    assert after.cost == pytest.approx(planned(changed).cost, rel=2e-5)
+
+
+class Flattering(Kept):
+    """Says that all is proven, of an answer whose prices are not what things cost."""
+
+    def answer(self, forest: Forest, **how: Any) -> tuple[Answer, bool]:
+        answer = how["solve"](forest)
+        duals = replace(answer.duals, bus=0.5 * answer.duals.bus)
+        return replace(answer, duals=duals, bound=answer.cost, held=(9,)), True
+
+
+def test_what_is_proven_with_the_others_held_is_not_believed_either(lab: Lab) -> None:
+    problem, kernels = joined_by_a_limit(lab, 300, 1e-3), Watched([])
+    after = planned(problem, kernels, Flattering())
+    assert kernels.buses == [10, 10]
+    assert (after.how.why, after.how.fallbacks) == ("every tree fits", 0)
+    assert after.cost == pytest.approx(planned(problem).cost, rel=1e-5)
 
 
 def test_a_tree_that_was_given_up_stays_counted_while_its_answer_is_kept(lab: Lab) -> None:

@@ -10,13 +10,15 @@ that cost the same it gives a mixture.
 
 Where some trees have no plan, the others are asked about without them. It is not believed: what does not keep its rows, or whose cost is above its bound by more than is allowed,
 goes to HiGHS and is counted. Asked again with some columns held (`search.one_way` forbids, decisions are
-taken), trees in which no bound has changed keep the answer they had.
+taken), trees in which no bound has changed keep the answer they had. From the plan before so do those that are
+as they were, where that is `kept` (`kept.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -26,7 +28,8 @@ from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.fleet.back import back
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
 from vpp.plan.fleet.fitting.ledger import Bools
-from vpp.plan.fleet.forest import Failed, Infeasible, Solved
+from vpp.plan.fleet.forest import Answer, Failed, Forest, Infeasible, Solved
+from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
 from vpp.plan.parts import Workers
@@ -47,6 +50,13 @@ EXACT = 1e-6
 
 LEAST = 1e-300
 """So that nothing is divided by nothing."""
+
+EVERY_FITS = "every tree fits"
+
+AS_BEFORE = "only what differs from the plan before was solved"
+"""Said beside why it is that solver."""
+
+OTHERS_HELD = "only what differs from the plan before was solved, with the others held"
 
 NO_PLAN = "the structured solver found no plan"
 """Why HiGHS has all that was asked about."""
@@ -69,6 +79,9 @@ class _Known:
 
     left_to_highs: Bools
     """Which trees the structured solver gave up and has from HiGHS, shape (trees,)."""
+
+    held: bool
+    """Whether of some trees only a part was planned, with the others held."""
 
     residual: float
     iterations: int
@@ -95,6 +108,7 @@ class _Known:
             column_marginals=np.where(there, more.column_marginals, self.column_marginals),
             lost=np.concatenate([self.lost, more.lost]),
             left_to_highs=np.concatenate([self.left_to_highs, more.left_to_highs]),
+            held=self.held or more.held,
             residual=max(self.residual, more.residual),
             iterations=max(self.iterations, more.iterations),
         )
@@ -107,6 +121,12 @@ class Chooser:
     programme: Programme
     method: Method
     kernels: Kernels
+    kept: Kept | None = None
+    """What the process has from its plan before."""
+
+    most_gap: float = 0.0
+    """Relative gap that may be left where a few buses are planned with the others held."""
+
     _known: tuple[Floats, Floats, _Known] | None = field(default=None, init=False)
     """Bounds, and what was found under them."""
 
@@ -138,10 +158,28 @@ class Chooser:
         deadline: Deadline,
         workers: Workers,
     ) -> LpAnswer:
+        kept = self.kept if self._known is None else None
+        answer = self._asked(fixed, lower, upper, kept, deadline, workers)
+        held = self._known is not None and self._known[2].held
+        if not held or isinstance(answer, Unsolved) or answer.how.gap <= self.most_gap:
+            return answer
+        # In the programme's own columns too little is proven.
+        self._known = None
+        return self._asked(fixed, lower, upper, None, deadline, workers)
+
+    def _asked(
+        self,
+        fixed: dict[int, float],
+        lower: Floats,
+        upper: Floats,
+        kept: Kept | None,
+        deadline: Deadline,
+        workers: Workers,
+    ) -> LpAnswer:
         known = self._unchanged(lower, upper)
         rows = len(self.programme.row_lower)
         asked = np.ones(len(lower), dtype=bool) if known is None else known.tree[rows:] == NOBODY
-        more, gave_up = self._more(lower, upper, asked, deadline, workers)
+        more, gave_up = self._more(lower, upper, asked, kept, deadline, workers)
         if isinstance(more, str):
             if known is None:
                 begun = begin_lp(self.programme, fixed, deadline, workers)
@@ -152,7 +190,13 @@ class Chooser:
         return _completed(self.programme, known, gave_up, fixed, lower, upper, deadline, workers)
 
     def _more(
-        self, lower: Floats, upper: Floats, asked: Bools, deadline: Deadline, workers: Workers
+        self,
+        lower: Floats,
+        upper: Floats,
+        asked: Bools,
+        kept: Kept | None,
+        deadline: Deadline,
+        workers: Workers,
     ) -> tuple[_Known | str, int]:
         """What is found of the trees of some columns, and how many of them are given up; or why nothing is.
 
@@ -163,14 +207,30 @@ class Chooser:
             found = fit(self.programme, lower, upper, asked)
             if isinstance(found, NoFit):
                 return NO_PLAN if without else f"no tree fits: {found.words}", without
-            solved = _solved(found, self.kernels, deadline, workers)
-            if not isinstance(solved, _Without):
-                known, gave_up = solved
+            answer, before = self._answer(found.forest, kept, deadline, workers)
+            if isinstance(answer, Solved):
+                known, gave_up = _believed(found, answer, before)
                 return known, gave_up + without
-            if solved.all or deadline.passed:
+            bad = _without(found, answer)
+            if bad.all or deadline.passed:
                 return NO_PLAN, without + len(found.forest.trees().roots)
-            without += len(solved.trees)
-            asked = asked & ~np.isin(found.tree[rows:], solved.trees)
+            without += len(bad.trees)
+            asked, kept = asked & ~np.isin(found.tree[rows:], bad.trees), None
+
+    def _answer(
+        self, forest: Forest, kept: Kept | None, deadline: Deadline, workers: Workers
+    ) -> tuple[Answer, bool]:
+        """What is found of a forest, and whether some of it is from the plan before."""
+        solve = partial(
+            solve_forest,
+            kernels=self.kernels,
+            deadline=deadline,
+            tolerance=TOLERANCE,
+            workers=workers,
+        )
+        if kept is None:
+            return solve(forest), False
+        return kept.answer(forest, solve=solve, most_gap=self.most_gap)
 
     def _unchanged(self, lower: Floats, upper: Floats) -> _Known | None:
         """What is known of trees in which no bound has changed."""
@@ -195,23 +255,15 @@ class _Without:
     """Whether there are no others."""
 
 
-def _solved(
-    found: Fitted, kernels: Kernels, deadline: Deadline, workers: Workers
-) -> tuple[_Known, int] | _Without:
-    """What the structured solver finds and the programme confirms, and how many trees it does not.
-
-    Or which trees have no plan.
-    """
-    answer = solve_forest(
-        found.forest, kernels=kernels, deadline=deadline, tolerance=TOLERANCE, workers=workers
-    )
-    if not isinstance(answer, Solved):
-        return _without(found, answer)
+def _believed(found: Fitted, answer: Solved, before: bool) -> tuple[_Known, int]:
+    """What the programme confirms of an answer, and how many trees it does not."""
     came = back(found, answer)
     mine = np.concatenate([found.rows, found.columns])
     every = np.unique(found.tree[mine])
     lost = np.maximum(came.cost - came.bound, 0.0)
     good = lost <= GOOD * (1 + np.abs(came.cost))
+    held = found.of_roots(answer.held)
+    good[held] = np.isfinite(lost[held])  # looked at where they came from the plan before
     if answer.decided:
         # Their bound is of the problem without burning, which these prices do not prove: the solver's does.
         decided = found.of_roots(answer.decided)
@@ -230,12 +282,21 @@ def _solved(
         column_marginals=came.column_marginals,
         lost=np.where(np.isfinite(lost), lost, 0.0),
         left_to_highs=left_to_highs,
+        held=bool(answer.held),
         residual=float(came.residual[held_trees].max(initial=0.0)),
         iterations=answer.iterations,
         method=answer.method,
-        why="; ".join(f"does not fit: {one.words}" for one in found.misfits[:3]),
+        why="; ".join(_words(found, answer, before)),
     )
     return known.only(held_trees), len(every) - len(held_trees)
+
+
+def _words(found: Fitted, answer: Solved, before: bool) -> list[str]:
+    """Why it is the structured solver, for which trees it is not, and what it was spared."""
+    words = [f"does not fit: {one.words}" for one in found.misfits[:3]] or [EVERY_FITS]
+    if before:
+        words.append(OTHERS_HELD if answer.held else AS_BEFORE)
+    return words
 
 
 def _without(found: Fitted, answer: Infeasible | Failed) -> _Without:
@@ -268,7 +329,7 @@ def _completed(
     column_marginals = np.where(there, known.column_marginals, 0.0)
     left_rows, left = np.flatnonzero(~here), np.flatnonzero(~there)
     trees = np.unique(known.tree[known.tree != NOBODY])
-    method, why = known.method, known.why or "every tree fits"
+    method, why = known.method, known.why or EVERY_FITS
     kept = bool(here.any())  # a column that stands in no row is nobody's work
     if not kept:
         method, why = "HiGHS", NO_PLAN

@@ -306,6 +306,9 @@ class Solved:
     """Root buses of trees in which a store was filled and emptied at once until that was decided against:
     `bound` is that of the decided problem, which these prices alone may not prove."""
 
+    held: tuple[int, ...] = field(default=())
+    """Root buses of trees of which a part was planned with the others held: their gap is what was asked of all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:

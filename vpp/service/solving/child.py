@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 
 from vpp.errors import VppError
 from vpp.model.schedule import Outcome, Unsolved
+from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.solve import Kernels
 from vpp.plan.parts import Workers
 from vpp.plan.solve import solve
@@ -69,13 +70,14 @@ def serve(
     its own garbage takes (less than a millisecond, not 30).
     """
     asked, answered = sheets
+    kept = Kept()
     gc.disable()
     gc.freeze()
     write_frame(answers, b"ready")
     while (payload := read_frame(requests)) is not None:
         outcome: Outcome
         try:
-            outcome = solve(loaded(payload, asked), perf_counter, workers, kernels)
+            outcome = solve(loaded(payload, asked), perf_counter, workers, kernels, kept)
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         except MemoryError as error:
