@@ -49,6 +49,7 @@ from vpp.service import cycle, inputs
 from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start, take
+from vpp.service.solving.executor import Executor
 from vpp.service.solving.handover import Parks, dumped, loaded, sheet
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
@@ -156,9 +157,10 @@ def _by_hand(programme: Programme) -> Floats:
     return x
 
 
-def _plant(
-    file: ParkFile, folder: Path, clock: Hand, journal: SqliteJournal, executor: ByHand
+def plant_of(
+    file: ParkFile, folder: Path, clock: Hand, journal: SqliteJournal, executor: Executor
 ) -> Plant:
+    """A plant of a park whose devices take every command, and are heard by hand."""
     link = Swallowing(clock.now())
     plant = build_plant(
         file, clock=clock, data=folder, journal=journal, source=link, sink=link, venue=None,
@@ -169,7 +171,7 @@ def _plant(
     return plant
 
 
-def _give_past(plant: Plant) -> None:
+def give_past(plant: Plant) -> None:
     """Three weeks of each series that a plan needs, and prices until tomorrow."""
     rng = np.random.default_rng(2)
     steps = PAST_DAYS * 96
@@ -196,7 +198,7 @@ def _give_past(plant: Plant) -> None:
     )  # fmt: skip
 
 
-def _hear(plant: Plant, seq: int) -> None:
+def hear(plant: Plant, seq: int) -> None:
     """Everybody does what he was told."""
     now, told_kw = isoformat(plant.clock.now()), plant.units.by_name(plant.lives.told_kw)
     meters = {p.meter_id for p in plant.file.park.connection_points}
@@ -221,14 +223,14 @@ async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
         executor = ByHand(spent, (asked, answered))
         async with SqliteJournal.open(folder / "journal.sqlite") as journal:
             with spent.on("begin"):
-                plant = _plant(file, folder, clock, journal, executor)
+                plant = plant_of(file, folder, clock, journal, executor)
             keep_start()
             await _quarters(plant, clock, executor, spent)
     return plant.setpoints_sent
 
 
 async def _quarters(plant: Plant, clock: Hand, executor: ByHand, spent: Spent) -> None:
-    _give_past(plant)
+    give_past(plant)
     seq = 0
     for quarter in range(3):
         warm = quarter == 2
@@ -236,7 +238,7 @@ async def _quarters(plant: Plant, clock: Hand, executor: ByHand, spent: Spent) -
         counted = spent if warm else Spent()
         seq += 1
         with counted.on("hear"):
-            _hear(plant, seq)
+            hear(plant, seq)
         executor.spent, executor.in_solver_s = counted, 0.0
         with counted.on("plan cycle"):
             await cycle.plan(plant, now)
@@ -248,7 +250,7 @@ async def _quarters(plant: Plant, clock: Hand, executor: ByHand, spent: Spent) -
         with counted.on("act, all move"):
             await cycle.act(plant, clock.at)
         seq += 1
-        _hear(plant, seq)
+        hear(plant, seq)
         clock.at += timedelta(minutes=1)
         with counted.on("act, steady"):
             await cycle.act(plant, clock.at)

@@ -29,6 +29,7 @@ from vpp.service import cycle
 from vpp.service.bids.biddable import biddable
 from vpp.service.calls import limits
 from vpp.service.kill import Scope
+from vpp.service.planning import alone
 from vpp.service.plant import Plant
 from vpp.service.steering import overrides, setpoints
 from vpp.service.steering import results as actingresults
@@ -415,6 +416,8 @@ def test_who_does_not_follow_is_left_out_of_plans_and_bids_and_a_new_plan_is_mad
 
     assert evening.events("not_following")
     assert plant.replan == f"{STEEL} does not follow"
+    owner = plant.file.park.resource_by_id[STEEL].enterprise_id
+    assert alone.asked_about(plant) == {owner}
     at = plant.units.index[STEEL]
     assert plant.acting.health.fault[at] == Fault.NOT_FOLLOWED
     seen = biddable(plant, evening.now).resources[at]

@@ -144,6 +144,11 @@ class HowSolved:
     fallbacks: int = 0
     """Trees that the structured solver gave up, and HiGHS solved."""
 
+    @property
+    def structured(self) -> bool:
+        """Whether the structured solver had a part in it."""
+        return self.method.startswith("structured")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Schedule:

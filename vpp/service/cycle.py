@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from time import perf_counter
 from typing import assert_never
@@ -26,7 +26,6 @@ import msgspec
 from vpp.act.guard import guard
 from vpp.act.ladder import SafeState
 from vpp.errors import ConflictError, DataError, PlanError, UnavailableError
-from vpp.model.ids import ResourceId
 from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Unsolved
 from vpp.model.time import QUARTER, Interval, isoformat, latest_boundary
 from vpp.plan.changes import changes, planned
@@ -45,7 +44,8 @@ from vpp.service.feeds import watch as feedwatch
 from vpp.service.forecasting.issuing import issue
 from vpp.service.forecasting.scoring import score
 from vpp.service.forecasting.watched import measured_net, measured_room
-from vpp.service.planning import uncertainty
+from vpp.service.planning import alone, uncertainty
+from vpp.service.planning.announced import announced
 from vpp.service.plant import PlanRecord, Plant
 from vpp.service.quotas import quotas
 from vpp.service.record import PLAN, append
@@ -91,11 +91,39 @@ async def plan(plant: Plant, now: datetime) -> None:
 
 
 async def replan(plant: Plant, now: datetime) -> None:
-    """Make a plan before its turn where something asks for it: a limit order must not wait."""
+    """Make a plan before its turn where something asks for it: a limit order must not wait.
+
+    What is about some enterprises alone is planned with the others as the standing plan has them, if that gives
+    a plan; else all of it.
+    """
     if plant.replan is None:
         return
-    plant.events.emit("replan", f"a new plan at once: {plant.replan}", at=now)
+    async with plant.planning:
+        why, began = plant.replan, perf_counter()
+        if why is None:
+            return  # a plan that began meanwhile has seen it
+        owners = ", ".join(sorted(alone.asked_about(plant)))
+        problem = alone.problem_alone(plant, now)
+        if problem is not None:
+            plant.events.emit("replan", f"a new plan at once: {why}: {owners} alone", at=now)
+            plant.replan = None
+            if await _solve_alone(plant, problem, began):
+                return
+    plant.events.emit("replan", f"a new plan at once: {why}", at=now)
     await _make_plan(plant, latest_boundary(now, QUARTER), perf_counter())
+
+
+async def _solve_alone(plant: Plant, problem: Problem, began: float) -> bool:
+    """Solve what differs from the standing plan's problem in a few enterprises; whether its plan stands now."""
+    assert plant.tuning.basis is not None
+    told = announced(plant, problem.view.horizon)
+    problem = replace(problem, options=_options(plant), **told)
+    outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
+    seconds = perf_counter() - began
+    if isinstance(outcome, Unsolved) or _wrong(plant, problem, outcome.schedule):
+        return False
+    await _stand(plant, Basis(problem=problem, asked=plant.tuning.basis.asked), outcome, seconds)
+    return True
 
 
 async def _make_plan(plant: Plant, now: datetime, began: float) -> None:
@@ -130,14 +158,11 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
-    starts, lengths = _announced(plant.schedule)
     problem = Problem(
         view=view,
         terms=terms,
         options=_options(plant),
-        preferred_starts=starts,
-        preferred_lengths=lengths,
-        announced_kw=plant.schedule.announced_kw(view.horizon) if plant.schedule else {},
+        **announced(plant, view.horizon),
         futures=futures,
         no_futures=no_futures,
         curves=curves,
@@ -150,21 +175,33 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         case Unsolved():
             _refuse_plan(plant, now, outcome, seconds)
         case Optimal(schedule=schedule) | Feasible(schedule=schedule):
-            checked = perf_counter()
-            excess_per_kwh = plant.file.planning.limit_excess_per_kwh
-            wrong = violations(schedule, view, terms, limit_excess_price_per_kwh=excess_per_kwh)
-            validate_s = perf_counter() - checked
-            if wrong:
+            if wrong := _wrong(plant, problem, schedule):
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
                 _refuse_plan(plant, now, refused, seconds)
             else:
                 plant.calls_planned, plant.dr.planned = calls, invitations
-                await _adopt(plant, now, outcome, schedule, seconds)
+                await _stand(plant, Basis(problem=problem, asked=asked), outcome, seconds)
                 bidcurves.tell(plant, schedule, uncurved, now)
-                plant.made_from, plant.validate_s = (view, terms), validate_s
-                plant.tuning.basis = Basis(problem=problem, asked=asked)
         case _:
             assert_never(outcome)
+
+
+def _wrong(plant: Plant, problem: Problem, schedule: Schedule) -> tuple[str, ...]:
+    """What is wrong with a plan of a problem."""
+    began, excess_per_kwh = perf_counter(), plant.file.planning.limit_excess_per_kwh
+    found = violations(
+        schedule, problem.view, problem.terms, limit_excess_price_per_kwh=excess_per_kwh
+    )
+    plant.validate_s = perf_counter() - began
+    return found
+
+
+async def _stand(plant: Plant, basis: Basis, outcome: Optimal | Feasible, seconds: float) -> None:
+    """Let a plan stand that is not wrong, and what it was made from."""
+    view, terms = basis.problem.view, basis.problem.terms
+    await _adopt(plant, view.now, outcome, outcome.schedule, seconds)
+    plant.view, plant.terms = view, terms
+    plant.made_from, plant.tuning.basis = (view, terms), basis
 
 
 def plan_is_due(plant: Plant, now: datetime) -> bool:
@@ -208,26 +245,6 @@ def _options(plant: Plant) -> SolveOptions:
         cvar_level=plant.file.planning.cvar_level,
         doubt=plant.file.planning.scenario_doubt,
     )
-
-
-def _announced(
-    schedule: Schedule | None,
-) -> tuple[dict[ResourceId, tuple[datetime, ...]], dict[ResourceId, tuple[timedelta, ...]]]:
-    """Starts that the standing plan promised, and how long each lasts; calls under way included."""
-    starts: dict[ResourceId, tuple[datetime, ...]] = {}
-    lengths: dict[ResourceId, tuple[timedelta, ...]] = {}
-    if schedule is None:
-        return starts, lengths
-    start, step = schedule.horizon.start, schedule.horizon.step
-    for name in schedule.starts.keys() | schedule.longer_until.keys():
-        begun = list(schedule.starts.get(name, ()))
-        last = list(schedule.start_lengths.get(name, ()))
-        if name in schedule.longer_until:  # known by its end
-            begun, last = [0, *begun], [schedule.longer_until[name], *last]
-        starts[name] = tuple(start + k * step for k in begun)
-        if len(last) == len(begun):
-            lengths[name] = tuple(k * step for k in last)
-    return starts, lengths
 
 
 def _refuse_plan(plant: Plant, now: datetime, outcome: Unsolved, seconds: float) -> None:

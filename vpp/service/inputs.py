@@ -244,10 +244,6 @@ def build_view(
     plant.state = biddable(plant, max(now, plant.clock.now()))
     spot_id = reference_product(plant).price_series_id
     spot = Profile(horizon, forecasts[spot_id].expected.values / 1000)
-    position = plant.book.position()
-    energy = plant.energy_products
-    called_kw = position.activated_kw(horizon) - position.activated_kw(horizon, energy)
-    committed = position.committed_kw(horizon, energy) + called_kw
     network = {t.tariff_id: t.import_per_kwh(horizon, park.timezone) for t in park.tariffs}
     view = PlanningView(
         now=now,
@@ -260,7 +256,7 @@ def build_view(
         power_share=_by_series(plant, forecasts, share_series),
         arriving_kw=_still_to_arrive(plant, forecasts),
         spot_per_kwh=spot,
-        committed_kw=committed,
+        committed_kw=committed_kw(plant, horizon),
         open_products=tuple(
             _open_products(plant, horizon, spot, now, latest_boundary(now, every) + every)
         ),
@@ -274,6 +270,14 @@ def build_view(
     )
     told = instructionplan.counted(plant, view)
     return members.counted(plant.strategies, strategyview.seen(plant, told))
+
+
+def committed_kw(plant: Plant, horizon: Horizon) -> Floats:
+    """What is sold already and what is called, shape (T,)."""
+    position = plant.book.position()
+    energy = plant.energy_products
+    called_kw = position.activated_kw(horizon) - position.activated_kw(horizon, energy)
+    return position.committed_kw(horizon, energy) + called_kw
 
 
 def _announced(plant: Plant) -> dict[ResourceId, tuple[datetime, ...]]:

@@ -24,7 +24,7 @@ from vpp.act.units import Units
 from vpp.clock import Drift, Watch
 from vpp.model.command import Delivery, Setpoint
 from vpp.model.forecast import Forecast
-from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ProductId, ResourceId
 from vpp.model.market import Bid, MarketProduct
 from vpp.model.measurement import EvSession, Measurement, ParkState, Reading
 from vpp.model.outside import energy_of
@@ -343,9 +343,13 @@ class Plant:
     """Limit orders that came while running, by id; those that are over too."""
 
     replan: str | None = None
+    """Why a plan is to be made before its turn; None where nothing asks for it."""
+
+    replan_alone: tuple[str, frozenset[EnterpriseId]] = ("", frozenset())
+    """A reason, and the only enterprises it is about; holds while `replan` is that reason."""
+
     calls_planned: frozenset[CallKey] = frozenset()
     """Activations, by id and revision, that the newest plan knows."""
-    """Why a plan is to be made before its turn; None where nothing asks for it."""
 
     planning: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a plan is made: one after the other."""

@@ -14,6 +14,7 @@ from vpp.act.units import Codes
 from vpp.model.horizon import Floats
 from vpp.model.measurement import Unknown
 from vpp.service.events import Severity
+from vpp.service.planning import alone
 from vpp.service.plant import Plant
 from vpp.service.steering.acting import Picture
 from vpp.service.steering.desk import patience_of
@@ -98,7 +99,9 @@ def judge(plant: Plant, picture: Picture) -> None:
             fault=why.name.lower(),
         )
         if rows and why is Fault.NOT_FOLLOWED:  # what is bid from now on is without them
-            plant.replan = f"{names[rows[-1]]} does not follow"
+            owners = frozenset(plant.file.park.resource_by_id[names[r]].enterprise_id for r in rows)
+            more = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
+            alone.ask(plant, owners, f"{names[rows[-1]]}{more} does not follow")
     plant.metrics.control.back_offs(int(out.sum()))
     stages = np.bincount(plant.lives.stages, minlength=len(Stage))
     plant.metrics.control.stands(
