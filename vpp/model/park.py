@@ -42,7 +42,7 @@ from vpp.model.ids import (
 from vpp.model.kindred import Kind, Kindred
 from vpp.model.network import Node, Pipe
 from vpp.model.resource import Converter, Resource
-from vpp.model.resource.series import parts_of_series
+from vpp.model.resource.series import needed_series, parts_of_series
 from vpp.model.tariff import TwoPartTariff
 from vpp.model.time import Interval
 
@@ -325,6 +325,11 @@ class Park:
     @cached_property
     def tariff_by_id(self) -> dict[str, TwoPartTariff]:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
+
+    @cached_property
+    def needed_series(self) -> tuple[str, ...]:
+        """The series that somebody must give, or forecast, before its resources can be planned; each once."""
+        return tuple(dict.fromkeys(name for r in self.resources for name in needed_series(r)))
 
     @cached_property
     def _parts_of_series(self) -> dict[ResourceId, float]:

@@ -36,7 +36,6 @@ from vpp.model.resource import (
 )
 from vpp.model.resource.series import (
     available_series,
-    needed_series,
     outdoor_series,
     power_series,
     share_series,
@@ -225,8 +224,8 @@ def horizon_of(plant: Plant, now: datetime) -> Horizon:
 
 def series_needed(plant: Plant) -> list[str]:
     """The series that a plan cannot do without, the day-ahead price last."""
-    names = [name for r in plant.file.park.resources for name in needed_series(r)]
-    return list(dict.fromkeys([*names, reference_product(plant).price_series_id]))
+    names = [*plant.file.park.needed_series, reference_product(plant).price_series_id]
+    return list(dict.fromkeys(names))
 
 
 def build_view(
