@@ -275,20 +275,41 @@ class _Spread:
         self.moved_kw = np.full(len(expected_kw), np.nan)
 
     def shave(self, stores: Bools) -> None:
-        """Let storages take from each node what it would draw above its limit or ceiling."""
+        """Let storages take from each node what it would draw above its limit or ceiling.
+
+        Node by node, each looking at those behind it alone: with a peak at every gate there are as many as gates.
+        """
         movers, tree = self._movers, self._tree
-        mine = stores[movers.rows]
-        for level in tree.levels:
-            excess_kw = -level.import_kw - level.sums(tree.at_points(self.expected_kw))
-            for node in np.flatnonzero(excess_kw > TOLERANCE_KW).tolist():
-                behind = mine & (level.of_point[tree.point_of[movers.rows]] == node)
-                room_kw = np.where(behind, self._room_kw()[0], 0.0)
+        mine = np.flatnonzero(stores[movers.rows])
+        point_of = tree.point_of[movers.rows[mine]]
+        at_points = tree.at_points(self.expected_kw)
+        nets_kw = [np.append(level.sums(at_points), 0.0) for level in tree.levels]
+        exports_kw = [np.append(level.export_kw, np.inf) for level in tree.levels]
+        for number, level in enumerate(tree.levels):
+            node_of = level.of_point[point_of]
+            by_node = np.argsort(node_of, kind="stable")
+            excess_kw = -level.import_kw - nets_kw[number][:-1]
+            nodes = np.flatnonzero(excess_kw > TOLERANCE_KW)
+            starts, ends = (
+                np.searchsorted(node_of[by_node], nodes, side=side) for side in ("left", "right")
+            )
+            for node, start, end in zip(*(a.tolist() for a in (nodes, starts, ends)), strict=True):
+                behind = by_node[start:end]
+                rows, points = movers.rows[mine[behind]], point_of[behind]
+                room_kw = movers.high_kw[mine[behind]] - self.expected_kw[rows]
+                for net_kw, export_kw, above in zip(nets_kw, exports_kw, tree.levels, strict=True):
+                    at = above.of_point[points]
+                    room_kw = np.minimum(room_kw, export_kw[at] - net_kw[at])
+                room_kw = np.maximum(room_kw, 0.0)
                 total_kw = float(room_kw.sum())
-                if total_kw > TOLERANCE_KW:
-                    part = min(float(excess_kw[node]) / total_kw, 1.0)
-                    now_kw = self.expected_kw[movers.rows]
-                    moved = room_kw > 0
-                    self._set(moved, (now_kw + part * room_kw)[moved])
+                if total_kw <= TOLERANCE_KW:
+                    continue
+                more_kw = min(float(excess_kw[node]) / total_kw, 1.0) * room_kw
+                moved = room_kw > 0
+                self.expected_kw[rows] += more_kw
+                self.moved_kw[rows[moved]] = self.expected_kw[rows[moved]]
+                for net_kw, above in zip(nets_kw, tree.levels, strict=True):
+                    np.add.at(net_kw, above.of_point[points], more_kw)
 
     def over(
         self,
@@ -344,22 +365,3 @@ class _Spread:
         rows = self._movers.rows[moved]
         self.expected_kw[rows] = power_kw
         self.moved_kw[rows] = power_kw
-
-    def _room_kw(self) -> tuple[Floats, Floats]:
-        """How far each mover, and every node above it, can still go up and down; sizes, shape (M,)."""
-        tree, movers = self._tree, self._movers
-        at_points = tree.at_points(self.expected_kw)
-        up, down = np.full(tree.points + 1, np.inf), np.full(tree.points + 1, np.inf)
-        for level in tree.levels:
-            net_kw = level.sums(at_points)
-            up = np.minimum(up, np.append(level.export_kw - net_kw, np.inf)[level.of_point])
-            down = np.minimum(down, np.append(level.import_kw + net_kw, np.inf)[level.of_point])
-        point_of = tree.point_of[movers.rows]
-        down_of = down[tree.point_of]
-        left_kw = tree.groups.import_kw + tree.groups.sums(self.expected_kw)
-        np.minimum.at(down_of, tree.groups.members, np.repeat(left_kw, np.diff(tree.groups.starts)))
-        now_kw = self.expected_kw[movers.rows]
-        return (
-            np.maximum(np.minimum(movers.high_kw - now_kw, up[point_of]), 0.0),
-            np.maximum(np.minimum(now_kw - movers.low_kw, down_of[movers.rows]), 0.0),
-        )
