@@ -585,3 +585,33 @@ def test_the_share_of_one_that_is_left_out_or_held_goes_to_the_others(
     assert out == {"two": pytest.approx(400)}
     assert in_hand == {"one": -50, "two": pytest.approx(450)}
     assert bound == {"one": 100, "two": pytest.approx(300)}
+
+
+def test_stores_hold_each_gate_at_its_ceiling_and_then_all_together_what_is_above(
+    a_resource: Builder,
+    a_reading: Builder,
+    a_park: Builder,
+    a_state: Builder,
+    a_schedule: Builder,
+    share_of: Builder,
+) -> None:
+    """300 kW drawn at each of three gates, two above their ceilings; then 750 kW where the mill may draw 700."""
+    gates = ("cp1", "cp2", "cp3")
+    stores = [a_resource("bess", f"bess-{gate}", point=gate) for gate in gates]
+    loads = [a_resource("base", f"base-{gate}", point=gate) for gate in gates]
+    park = a_park(*stores, *loads, enterprise=Limits(import_kw=700))
+    state = a_state(
+        park,
+        *(a_reading(store, soc=0.5) for store in stores),
+        *(a_reading(load, -300.0) for load in loads),
+    )
+    plan = a_schedule(park, {load.resource_id: -300.0 for load in loads})
+    ceilings = {"cp1": 200.0, "cp2": 250.0, "cp3": 400.0}
+
+    wanted = share_of(park, state, plan, import_ceiling_kw=ceilings)
+
+    alone = {"cp1": 100.0, "cp2": 50.0, "cp3": 0.0}
+    together = {
+        gate: 50 * (1000 - alone[gate]) / 2850 for gate in gates
+    }  # by the room each has left
+    assert wanted == {f"bess-{gate}": pytest.approx(alone[gate] + together[gate]) for gate in gates}
