@@ -19,14 +19,14 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.fit import Fitted
-from vpp.plan.fleet.fitting.ledger import Bools, Role, summed
+from vpp.plan.fleet.fitting.ledger import Bools, Ledger, Role, summed
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.programme import Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Back:
-    """Values and prices of what was fitted; everything else stands at 0, or at what holds it."""
+    """Values and prices of what was solved; everything else stands at 0, or at what holds it."""
 
     x: Floats
     row_marginals: Floats
@@ -46,7 +46,7 @@ def back(fitted: Fitted, solved: Solved) -> Back:
     """The answer in the programme's columns and rows, checked."""
     x = _values(fitted, solved)
     prices = _prices(fitted, solved)
-    return _checked(fitted, x, prices)
+    return checked(fitted.ledger, fitted.tree, x, prices)
 
 
 # ------------------------------------------------------------ values
@@ -102,8 +102,7 @@ def _alone(fitted: Fitted, x: Floats) -> None:
     x[alone] = np.where(ledger.cost[alone] >= 0, ledger.lower[alone], ledger.upper[alone])
 
 
-def _rows_of(fitted: Fitted, x: Floats) -> Floats:
-    ledger = fitted.ledger
+def _rows_of(ledger: Ledger, x: Floats) -> Floats:
     return summed(ledger.row, ledger.value * x[ledger.column], len(ledger.kind))
 
 
@@ -113,17 +112,17 @@ def _balance(fitted: Fitted, x: Floats) -> None:
     points, market = programme.fleet.points, programme.fleet.market
     x[points.imports], x[points.exports] = 0.0, 0.0
     balance = programme.balance[: len(points.imports)]
-    net = ledger.row_lower[balance] - _rows_of(fitted, x)[balance]
+    net = ledger.row_lower[balance] - _rows_of(ledger, x)[balance]
     x[points.imports] = np.where(ledger.free[points.imports], np.maximum(-net, 0.0), 0.0)
     x[points.exports] = np.where(ledger.free[points.exports], np.maximum(net, 0.0), 0.0)
     if len(market.rows) and ledger.free[market.short].any():
         x[market.short], x[market.long] = 0.0, 0.0
-        lacks = ledger.row_lower[market.rows] - _rows_of(fitted, x)[market.rows]
+        lacks = ledger.row_lower[market.rows] - _rows_of(ledger, x)[market.rows]
         x[market.short], x[market.long] = np.maximum(lacks, 0.0), np.maximum(-lacks, 0.0)
     nodes, networks = programme.balance[len(points.imports) :], programme.fleet.networks
     if nodes.size:
         x[networks.spilled], x[networks.lacking] = 0.0, 0.0
-        over = ledger.row_lower[nodes] - _rows_of(fitted, x)[nodes]
+        over = ledger.row_lower[nodes] - _rows_of(ledger, x)[nodes]
         moves = ledger.free[networks.spilled]
         x[networks.spilled] = np.where(moves, np.maximum(over, 0.0), 0.0)
         x[networks.lacking] = np.where(moves, np.maximum(-over, 0.0), 0.0)
@@ -135,7 +134,7 @@ def _fill(fitted: Fitted, x: Floats) -> None:
     if not len(slacks.row):
         return
     x[slacks.column] = 0.0
-    stands = _rows_of(fitted, x)[slacks.row]
+    stands = _rows_of(ledger, x)[slacks.row]
     low = slacks.value > 0
     beyond = np.where(
         low, ledger.row_lower[slacks.row] - stands, stands - ledger.row_upper[slacks.row]
@@ -157,7 +156,7 @@ def _peaks(fitted: Fitted, x: Floats) -> None:
     for few in (1, 2):  # first those that are alone in their rows
         asked = np.zeros(len(ledger.kind))
         rows = sides.peak & (many == few)
-        asked[rows] = (ledger.row_lower - _rows_of(fitted, x))[rows]
+        asked[rows] = (ledger.row_lower - _rows_of(ledger, x))[rows]
         at = above & rows[ledger.row]
         if few == 2:
             firm = np.zeros(len(x), dtype=bool)
@@ -251,11 +250,18 @@ def _within_slacks(fitted: Fitted, price: Floats) -> Floats:
 # ------------------------------------------------------------ checks
 
 
-def _checked(fitted: Fitted, x: Floats, price: Floats) -> Back:
-    ledger, tree = fitted.ledger, fitted.tree
-    rows, trees = len(ledger.kind), int(fitted.tree.max(initial=0)) + 1
+def checked(ledger: Ledger, tree: Ints, x: Floats, price: Floats) -> Back:
+    """Look at every row, and work out the programme's own bound.
+
+    Args:
+        ledger: What may move.
+        tree: Of each row, then of each column.
+        x: A value for each column of the programme.
+        price: One for each row, 0 or of the sign of a side that is there.
+    """
+    rows, trees = len(ledger.kind), int(tree.max(initial=0)) + 1
     of_row, of_column = tree[:rows], tree[rows:]
-    stands = _rows_of(fitted, x)
+    stands = _rows_of(ledger, x)
     size = 1 + summed(ledger.row, np.abs(ledger.value * x[ledger.column]), rows)
     off = np.maximum(np.maximum(ledger.row_lower - stands, stands - ledger.row_upper), 0.0) / size
     beyond = np.maximum(np.maximum(ledger.lower - x, x - ledger.upper), 0.0)

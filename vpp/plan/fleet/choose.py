@@ -8,6 +8,7 @@ HiGHS gives a vertex, at which ties can be broken, futures hedged and curves dra
 where a programme is small. The structured solver comes from the inside: it is proven to a gap, and of plans
 that cost the same it gives a mixture.
 
+Trees in which stores keep reserve are no forest's, and have a solver of their own (`headroom/`), in numpy.
 Where some trees have no plan, the others are asked about without them. It is not believed: what does not keep its rows, or whose cost is above its bound by more than is allowed,
 goes to HiGHS and is counted. Asked again with some columns held (`search.one_way` forbids, decisions are
 taken), trees in which no bound has changed keep the answer they had. From the plan before so do those that are
@@ -26,9 +27,10 @@ from scipy.sparse import csr_array
 from vpp.model.horizon import Floats
 from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.fleet.back import back
-from vpp.plan.fleet.fit import Fitted, NoFit, fit
+from vpp.plan.fleet.fit import Fitted, NoFit, fit, words
 from vpp.plan.fleet.fitting.ledger import Bools
 from vpp.plan.fleet.forest import Answer, Failed, Forest, Infeasible, Solved
+from vpp.plan.fleet.headroom.solve import METHOD, kept_reserve
 from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
@@ -100,9 +102,11 @@ class _Known:
         rows = len(self.row_marginals)
         here, there = mine[:rows], mine[rows:]
         tree = np.where(mine & (more.tree != NOBODY), more.tree + len(self.lost), self.tree)
+        also = more.method not in self.method
         return replace(
             more,
             tree=tree,
+            method=f"{self.method}, {more.method}" if also else self.method,
             x=np.where(there, more.x, self.x),
             row_marginals=np.where(here, more.row_marginals, self.row_marginals),
             column_marginals=np.where(there, more.column_marginals, self.column_marginals),
@@ -179,15 +183,57 @@ class Chooser:
         known = self._unchanged(lower, upper)
         rows = len(self.programme.row_lower)
         asked = np.ones(len(lower), dtype=bool) if known is None else known.tree[rows:] == NOBODY
-        more, gave_up = self._more(lower, upper, asked, kept, deadline, workers)
+        reserve, gave_up = self._with_reserve(lower, upper, asked, deadline)
+        if isinstance(reserve, _Known):
+            known = reserve if known is None else known.with_more(reserve)
+            asked &= reserve.tree[rows:] == NOBODY
+        more, given_up = self._more(lower, upper, asked, kept, deadline, workers)
+        gave_up += given_up
         if isinstance(more, str):
+            why = f"{more}; {reserve}" if isinstance(reserve, str) and reserve else more
             if known is None:
                 begun = begin_lp(self.programme, fixed, deadline, workers)
-                return _told(begun.answer(), HowSolved(why=more, fallbacks=gave_up))
+                return _told(begun.answer(), HowSolved(why=why, fallbacks=gave_up))
         else:
             known = more if known is None else known.with_more(more)
         self._known = (lower, upper, known)
         return _completed(self.programme, known, gave_up, fixed, lower, upper, deadline, workers)
+
+    def _with_reserve(
+        self, lower: Floats, upper: Floats, asked: Bools, deadline: Deadline
+    ) -> tuple[_Known | str, int]:
+        """What is found of trees in which stores keep reserve, and how many of them are given up.
+
+        Or what keeps them from being asked about, in the words of the park file; empty where there are none.
+        """
+        if not self.programme.fleet.reserve:
+            return "", 0
+        found = kept_reserve(self.programme, lower, upper, asked, deadline)
+        said = words(self.programme, found.strange, np.zeros(0, dtype=np.int64))
+        why = f"beside reserve: {', '.join(said)}" if said else ""
+        if found.answer is None:
+            return why, found.given_up
+        came, mine = found.answer, np.concatenate([found.rows, found.columns])
+        lost = np.maximum(came.cost - came.bound, 0.0)
+        good = (lost <= GOOD * (1 + np.abs(came.cost))) & (came.residual <= EXACT)
+        every = np.unique(found.tree[mine])
+        held_trees = every[good[every]]
+        if not len(held_trees):
+            return why, len(every)
+        known = _Known(
+            tree=np.where(mine, found.tree, NOBODY),
+            x=came.x,
+            row_marginals=came.row_marginals,
+            column_marginals=came.column_marginals,
+            lost=np.where(np.isfinite(lost), lost, 0.0),
+            left_to_highs=np.zeros(len(lost), dtype=bool),
+            held=False,
+            residual=float(came.residual[held_trees].max(initial=0.0)),
+            iterations=found.iterations,
+            method=METHOD,
+            why=why,
+        )
+        return known.only(held_trees), len(every) - len(held_trees)
 
     def _more(
         self,

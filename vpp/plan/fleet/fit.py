@@ -85,18 +85,18 @@ def fit(
     every = Ledger(programme, lower, upper, columns, one_way=False)
     tree = blocks(every.matrix())
     standing = every.degree(np.ones(len(every.row), dtype=bool)) > 0
-    words: dict[str, None] = {}
+    told: dict[str, None] = {}
     decided = np.setdiff1d(programme.integral, programme.ways[0])
     strange_columns = decided[(lower < upper)[decided] & columns[decided]]
     strange_rows = np.zeros(0, dtype=np.int64)
     while True:
-        for said in _words(programme, strange_rows, strange_columns):
-            words[said] = None
+        for said in words(programme, strange_rows, strange_columns):
+            told[said] = None
         bad = np.zeros(int(tree.max(initial=0)) + 1, dtype=bool)
         bad[tree[strange_rows]] = True
         bad[tree[rows + strange_columns]] = True
         columns &= ~bad[tree[rows:]]
-        misfits = tuple(NoFit(words=one) for one in words)
+        misfits = tuple(NoFit(words=one) for one in told)
         if not (columns & standing).any():
             return misfits[0] if misfits else NoFit(words="nothing moves")
         found = _attempt(programme, lower, upper, columns, tree, misfits)
@@ -176,7 +176,7 @@ def _name_plain(ledger: Ledger) -> Ints:
     return np.unique(column[ledger.step[column] != step])
 
 
-def _words(programme: Programme, rows: Ints, columns: Ints) -> list[str]:
+def words(programme: Programme, rows: Ints, columns: Ints) -> list[str]:
     """What strange rows and columns are, in the words of the park file where those speak of them."""
     found: list[str] = []
     for named in programme.named:

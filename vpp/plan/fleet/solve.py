@@ -205,7 +205,7 @@ def too_much_together(found: Certificate, tolerance: float) -> Mask:
     """Trees with more than their share of a gap that is too large for all costs together: some earn."""
     gap = found.cost - found.bound
     allowed = tolerance * (1.0 + abs(float(found.cost.sum())))
-    above: Mask = found.holds(tolerance) & (gap.sum() > allowed) & (gap > allowed / len(gap))
+    above: Mask = found.holds(tolerance) & (gap.sum() > allowed) & (gap * len(gap) > allowed)
     return above
 
 

@@ -1,0 +1,1 @@
+"""Trees of the programme in which stores keep reserve: no forest, but solved as exactly, and as little believed."""
