@@ -74,6 +74,34 @@ class Reserve:
     """So long a call of it may last."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HowSolved:
+    """What solved the linear programme behind a plan, and how well."""
+
+    method: str = "HiGHS"
+    """`HiGHS`, `structured (numpy)`, `structured (numba, 2 threads)`; both names where each had some trees."""
+
+    why: str = ""
+    """Why that method, in the words of the park file where those decided."""
+
+    gap: float = 0.0
+    """Relative gap that the method proves by itself; 0 for a vertex of HiGHS."""
+
+    residual: float = 0.0
+    """The largest violation of a row, relative to 1 and the sizes in it."""
+
+    iterations: int = 0
+    """Of the structured solver's slowest tree."""
+
+    fallbacks: int = 0
+    """Trees that the structured solver gave up, and HiGHS solved."""
+
+    @property
+    def structured(self) -> bool:
+        """Whether the structured solver had a part in it."""
+        return self.method.startswith("structured")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Uncertainty:
     """How a plan was made for several futures at once; S is their number."""
@@ -114,40 +142,15 @@ class Uncertainty:
     stored_value_per_kwh: Mapping[ResourceId, Floats] = field(default_factory=dict)
     """What one more kWh in each storage is worth at the end of each step, mean over the futures; (T,)."""
 
+    how: HowSolved = field(default_factory=HowSolved)
+    """What solved the futures together; its gap is that of what is decided now."""
+
     solve_s: float = 0.0
 
     @property
     def hedged(self) -> bool:
         """Whether what is decided now was chosen for all futures."""
         return self.status == "hedged"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HowSolved:
-    """What solved the linear programme behind a plan, and how well."""
-
-    method: str = "HiGHS"
-    """`HiGHS`, `structured (numpy)`, `structured (numba, 2 threads)`; both names where each had some trees."""
-
-    why: str = ""
-    """Why that method, in the words of the park file where those decided."""
-
-    gap: float = 0.0
-    """Relative gap that the method proves by itself; 0 for a vertex of HiGHS."""
-
-    residual: float = 0.0
-    """The largest violation of a row, relative to 1 and the sizes in it."""
-
-    iterations: int = 0
-    """Of the structured solver's slowest tree."""
-
-    fallbacks: int = 0
-    """Trees that the structured solver gave up, and HiGHS solved."""
-
-    @property
-    def structured(self) -> bool:
-        """Whether the structured solver had a part in it."""
-        return self.method.startswith("structured")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,6 +21,9 @@ Futures that are few draws of many tell what a kW more of a bid saves to the sta
 of a bid is flat about its best, and eight draws alone would choose where in it. (To go back as far as
 the standard error of the whole saving allows is another LP of 15 s; this one is as quick as without.)
 
+Where all of it is many columns (`fleet/choose.py`) and the costs are a mean, the structured solver works out all
+three, and what is decided now has a proven gap (`together.py`); ties are left as they were found.
+
 What the weather gives is no decision: a source that it drives takes no part in the first step, for
 its set-point is a ceiling. Stores may go both ways in a future, for that is decided then; in the first
 step one that does is left to the point.
@@ -37,28 +40,36 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-from scipy.sparse import csr_array, hstack, vstack
 
 from vpp.errors import DataError
 from vpp.model.horizon import Floats
-from vpp.model.ids import ProductId, ResourceId
-from vpp.model.schedule import Uncertainty, Unsolved
+from vpp.model.ids import ProductId
+from vpp.model.schedule import HowSolved, Uncertainty, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.decide import Chosen
 from vpp.plan.firststage import FirstStage, first_stage
-from vpp.plan.lp import Deadline, LpAnswer, LpSolution, begin_lp, padded, solve_lp, usual_cost
+from vpp.plan.fleet.choose import LEAST_TOGETHER, Chooser, against
+from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.solve import Kernels
+from vpp.plan.lp import (
+    Deadline,
+    Highs,
+    LpAnswer,
+    LpSolution,
+    LpSolver,
+    solve_lp,
+    usual_cost,
+)
+from vpp.plan.nearest import NEAR, nearest, with_distance
 from vpp.plan.parts import Workers
-from vpp.plan.problem import Problem
+from vpp.plan.problem import Method, Problem, SolveOptions
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 from vpp.plan.search import NOTHING_KW, one_way
-from vpp.plan.stack import Stack, cvar, decided, stacked
-from vpp.plan.ties import LEAST_RISE, face_of
+from vpp.plan.stack import Stack, bounds_of, clashing, cvar, decided, stacked
+from vpp.plan.together import Asked, Together, Tried, together
 
 NOTHING = 1e-6
 """Hedging that is worth less, as a share of the cost, is worth nothing: the point plan stays."""
-
-NEAR = 1e-7
-"""Marginals below this, in usual costs of the programme, are ties."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +91,7 @@ def hedge(
     *,
     deadline: Deadline,
     workers: Workers,
+    kernels: Kernels = NUMPY,
 ) -> Hedged:
     """Choose what is decided now for all futures of `problem`; `point` is its plan without them.
 
@@ -122,7 +134,8 @@ def hedge(
             told,
             deadline,
             workers,
-            problem.options.doubt,
+            problem.options,
+            kernels,
         )
     )
     if isinstance(found, str):
@@ -131,16 +144,21 @@ def hedge(
 
 
 def replanned(
-    programme: Programme, point: LpSolution, held: Chosen, deadline: Deadline, workers: Workers
+    programme: Programme,
+    point: LpSolution,
+    held: Chosen,
+    deadline: Deadline,
+    workers: Workers,
+    solver: LpSolver,
 ) -> LpAnswer:
     """The plan of the expected course with its on/off decisions, and with what is decided now held."""
     ways, into, out = programme.ways
     decided = np.setdiff1d(programme.integral, ways)
     fixed = dict(zip(decided.tolist(), np.round(point.x[decided]).tolist(), strict=True))
-    found = solve_lp(programme, held | fixed, deadline, workers)
+    found = solver.begin(held | fixed, deadline, workers).answer()
     if isinstance(found, Unsolved):
         return found
-    found = one_way(programme, found, deadline, workers)
+    found = one_way(programme, found, deadline, workers, solver)
     if isinstance(found, LpSolution):
         found.x[ways] = found.x[into] > found.x[out]
     return found
@@ -170,8 +188,8 @@ class _Choice:
     told: Uncertainty
     deadline: Deadline
     workers: Workers
-    doubt: float
-    """As `SolveOptions` has it."""
+    options: SolveOptions
+    kernels: Kernels
 
     def valued(self, costs: Floats) -> tuple[float, float, float]:
         """Mean, conditional value at risk, and what is made as small as possible."""
@@ -192,91 +210,176 @@ def _choose(of: _Choice) -> Hedged | str:
         if part is None:
             return f"an on/off decision of it cannot be taken in future {number}"
         parts.append(part)
+    common = [*(one.now for one in of.futures), of.now.columns]
+    least, most = bounds_of(parts, common)
+    if clashing(least, most).any():
+        return "what is decided now cannot be the same in all futures"
+    why = _against(of, parts)
+    solvers = _solvers(of, parts, structured=not why)
+    before = of.point.x[of.now.columns]
+    at_point = _tried(before, of, solvers)
+    if isinstance(at_point, str):
+        return at_point
+    told = replace(
+        told,
+        point_costs=at_point.costs,
+        point_objective=of.valued(at_point.costs)[2],
+        how=HowSolved(why=why),
+    )
+    doubted = of.options.doubt * _standard_error(at_point)
+    if not why:
+        found = together(
+            Asked(
+                programmes=tuple(map(_taken, of.futures, parts)),
+                now=tuple(one.now for one in of.futures),
+                bids=sum(2 * len(due) for _, due, _, _ in of.now.bids),
+                least=least,
+                most=np.maximum(most, least),
+                before=before,
+                doubt=doubted,
+                at_point=at_point,
+                try_now=lambda now: _tried(now, of, solvers),
+                one_way=lambda now: _netted(now, of),
+                kernels=of.kernels,
+                deadline=of.deadline,
+                gap=of.options.gap,
+            )
+        )
+        if isinstance(found, Together):
+            gap, allowed = found.how.gap, of.options.gap
+            if gap <= allowed or not against(Method.AUTO, _free(parts), LEAST_TOGETHER):
+                return _of_fleet(of, told, found, before)
+            found = f"a gap of {gap:.1e} was left, {allowed:g} is allowed"
+        told = replace(told, how=HowSolved(why=found))
     stack = stacked(
         parts,
-        [*(one.now for one in of.futures), of.now.columns],
+        common,
         counted=len(of.futures),
         cvar_weight=told.cvar_weight,
         cvar_level=told.cvar_level,
     )
-    if stack.clash:
-        return "what is decided now cannot be the same in all futures"
-    before = of.point.x[of.now.columns]
-    at_point = _at_point(before, of, parts[:-1])
-    if isinstance(at_point, str):
-        return at_point
-    point_costs = at_point.costs
-    doubted = of.doubt * at_point.standard_error()
+    return _by_highs(of, told, stack, before, doubted)
+
+
+def _by_highs(
+    of: _Choice, told: Uncertainty, stack: Stack, before: Floats, doubted: Floats
+) -> Hedged | str:
+    """What is decided now as HiGHS says, of the futures as one LP; or why the point plan stays."""
     wanted = stack.programme
     if doubted.any():
         least = NEAR * usual_cost(wanted.cost)
-        wanted = _with_distance(wanted, before, wanted.cost, np.maximum(doubted, least))
+        wanted = with_distance(wanted, before, wanted.cost, np.maximum(doubted, least))
     found = solve_lp(wanted, {}, of.deadline, of.workers, presolve=True)
     if isinstance(found, Unsolved):
         return "no first step suits all futures" if found.infeasible else f"futures: {found.reason}"
-    told = replace(
-        told,
-        point_costs=point_costs,
-        point_objective=of.valued(point_costs)[2],
-        net_value_per_kwh=_net_value(of, stack, found),
-        stored_value_per_kwh=_stored_value(of, stack, found),
-    )
-    costs = _costs(of, stack, found.x)
-    saved = told.point_objective - of.valued(costs)[2]
-    # Not finite where a future has no way out of the point's first step: anything is better.
-    if np.isfinite(saved) and saved <= NOTHING * max(abs(told.point_objective), 1.0):
-        return Hedged(_with_costs(of, told, point_costs, before), {})
+    prices = [found.row_marginals[rows] for rows in stack.rows[: len(of.futures)]]
+    told = _with_values(of, told, prices)
+    if not _saves(of, told, _costs(of, stack, found.x)):
+        return Hedged(_with_costs(of, told, told.point_costs, before), {})
     left, x = "", found.x
     if not doubted.any():
-        nearest = _nearest(stack, found, before, of.deadline, of.workers)
-        if isinstance(nearest, str):
-            left = f"what is decided now: {nearest}"
+        like = nearest(stack, found, before, of.deadline, of.workers)
+        if isinstance(like, str):
+            left = f"what is decided now: {like}"
         else:
-            x = nearest
+            x = like
     now = x[: len(before)]
     return Hedged(_with_costs(of, told, _costs(of, stack, x), now), _held(of, now), left)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _AtPoint:
-    """The S futures with what the point plan decides now."""
-
-    costs: Floats
-    """Of each, inf where that is impossible; shape (S,)."""
-
-    per_unit: Floats
-    """What one more unit of each of the k columns that are decided now costs there, shape (S, k)."""
-
-    def standard_error(self) -> Floats:
-        """Of the mean over the futures of what a unit costs, shape (k,); 0 where there is none."""
-        count = len(self.costs)
-        if count < 2 or not np.isfinite(self.costs).all():
-            return np.zeros(self.per_unit.shape[1])
-        error: Floats = self.per_unit.std(axis=0, ddof=1) / sqrt(count)
-        return error
+def _of_fleet(of: _Choice, told: Uncertainty, found: Together, before: Floats) -> Hedged:
+    """What is decided now as the structured solver says."""
+    told = _with_values(of, replace(told, how=found.how), found.row_marginals)
+    if not _saves(of, told, found.costs):
+        return Hedged(_with_costs(of, told, told.point_costs, before), {})
+    left = "what is decided now: as the structured solver found it"
+    return Hedged(_with_costs(of, told, found.costs, found.now), _held(of, found.now), left)
 
 
-def _at_point(now: Floats, of: _Choice, parts: Sequence[LinearProgramme]) -> _AtPoint | str:
+def _saves(of: _Choice, told: Uncertainty, costs: Floats) -> bool:
+    """Whether that is cheaper than what the point plan decides now."""
+    saved = told.point_objective - of.valued(costs)[2]
+    # Not finite where a future has no way out of the point's first step: anything is better.
+    return not (np.isfinite(saved) and saved <= NOTHING * max(abs(told.point_objective), 1.0))
+
+
+def _against(of: _Choice, parts: Sequence[LinearProgramme]) -> str:
+    """Why HiGHS has the futures; empty where the structured solver is asked."""
+    if of.told.cvar_weight:
+        return "the dearest futures count"
+    if of.programme.fleet.reserve:
+        return "reserve is kept"
+    return against(of.options.method, _free(parts), LEAST_TOGETHER)
+
+
+def _free(parts: Sequence[LinearProgramme]) -> int:
+    """How many columns of all futures may move."""
+    return sum(int((part.lower < part.upper).sum()) for part in parts)
+
+
+def _solvers(of: _Choice, parts: Sequence[LinearProgramme], *, structured: bool) -> list[LpSolver]:
+    """What solves each future by itself."""
+    if not structured:
+        return [Highs(part) for part in parts[: len(of.futures)]]
+    made = map(_taken, of.futures, parts)
+    return [Chooser(programme, Method.STRUCTURED, of.kernels) for programme in made]
+
+
+def _taken(future: _Future, part: LinearProgramme) -> Programme:
+    """A future's programme with the decisions that are taken in its `part`."""
+    return replace(future.programme, lower=part.lower, upper=part.upper)
+
+
+def _netted(now: Floats, of: _Choice) -> Floats:
+    """What is decided now, where stores that would go both ways at once do what leaves the same in them."""
+    x = of.point.x.copy()
+    x[of.now.columns] = now
+    for pair in of.programme.fleet.both_ways():
+        into, out = pair.into[:, 0], pair.out[:, 0]
+        kept_into, kept_out = pair.kept_into[:, 0], pair.kept_out[:, 0]
+        stored = kept_into * x[into] - x[out] / kept_out
+        both = np.minimum(x[into], x[out]) > 0
+        x[into[both]] = (np.maximum(stored, 0.0) / kept_into)[both]
+        x[out[both]] = (np.maximum(-stored, 0.0) * kept_out)[both]
+    return x[of.now.columns]
+
+
+def _standard_error(of: Tried) -> Floats:
+    """Of the mean over the futures of what a unit costs, shape (k,); 0 where there is none."""
+    count = len(of.costs)
+    if count < 2 or not np.isfinite(of.costs).all():
+        return np.zeros(of.per_unit.shape[1])
+    error: Floats = of.per_unit.std(axis=0, ddof=1) / sqrt(count)
+    return error
+
+
+def _tried(now: Floats, of: _Choice, solvers: Sequence[LpSolver]) -> Tried | str:
     """Each future with `now`; or why one was not found."""
     waiting = [
-        begin_lp(
-            part, dict(zip(one.now.tolist(), now.tolist(), strict=True)), of.deadline, of.workers
+        solver.begin(
+            dict(zip(one.now.tolist(), now.tolist(), strict=True)), of.deadline, of.workers
         )
-        for part, one in zip(parts, of.futures, strict=True)
+        for solver, one in zip(solvers, of.futures, strict=True)
     ]
-    costs, per_unit = [], []
-    for begun, part, one in zip(waiting, parts, of.futures, strict=True):
+    costs, per_unit, hows = [], [], []
+    for begun, one in zip(waiting, of.futures, strict=True):
         answer = begun.answer()
         if isinstance(answer, LpSolution):
             costs.append(answer.cost)
-            priced = part.matrix[:, one.now].T @ answer.row_marginals
-            per_unit.append(part.cost[one.now] - priced)
+            hows.append(answer.how)
+            priced = one.programme.matrix[:, one.now].T @ answer.row_marginals
+            per_unit.append(one.programme.cost[one.now] - priced)
         elif answer.infeasible:
             costs.append(np.inf)
             per_unit.append(np.zeros(len(now)))
         else:
             return f"futures: {answer.reason}"
-    return _AtPoint(np.array(costs), np.array(per_unit))
+    return Tried(
+        costs=np.array(costs),
+        per_unit=np.array(per_unit),
+        residual=max((how.residual for how in hows), default=0.0),
+        fallbacks=sum(how.fallbacks for how in hows),
+    )
 
 
 def _costs(of: _Choice, stack: Stack, x: Floats) -> Floats:
@@ -308,66 +411,23 @@ def _with_costs(of: _Choice, told: Uncertainty, costs: Floats, now: Floats) -> U
     )
 
 
-def _net_value(of: _Choice, stack: Stack, found: LpSolution) -> Floats:
-    """What one more kWh of net injection in all futures saves, shape (T,); 0 where nothing is traded."""
-    value = np.zeros(of.programme.base_kw.shape[1])
-    for one, rows in zip(of.futures, stack.rows[: len(of.futures)], strict=True):
-        market = one.programme.fleet.market.rows
-        if len(market):
-            value += found.row_marginals[rows][market] / of.hours
-    return value
+def _with_values(of: _Choice, told: Uncertainty, prices: Sequence[Floats]) -> Uncertainty:
+    """What one more kWh of net injection, and in each storage, saves on the mean of the futures.
 
-
-def _stored_value(of: _Choice, stack: Stack, found: LpSolution) -> dict[ResourceId, Floats]:
-    """What one more kWh in each storage is worth on the mean of the futures, shape (T,) each."""
-    marginals = [
-        found.row_marginals[rows][one.programme.fleet.storages.rows]
-        for one, rows in zip(of.futures, stack.rows[: len(of.futures)], strict=True)
-    ]
-    value, units = -np.sum(marginals, axis=0), of.programme.fleet.storages.units
-    return {u.resource_id: row for u, row in zip(units, value, strict=True)}
-
-
-def _nearest(
-    stack: Stack, found: LpSolution, before: Floats, deadline: Deadline, workers: Workers
-) -> Floats | str:
-    """Of all that cost the same, what decides now nearest to `before`; or why it was not found."""
-    face = face_of(stack.programme, found, NEAR)
-    columns = len(face.cost)
-    wished = _with_distance(face, before, np.zeros(columns), np.ones(len(before)))
-    answer = solve_lp(wished, {}, deadline, workers, presolve=True)
-    if isinstance(answer, Unsolved):
-        return answer.reason
-    x = answer.x[:columns]
-    rise = float(stack.programme.cost @ x) - found.cost
-    if rise > LEAST_RISE * max(abs(found.cost), 1.0):
-        return f"it would cost {rise:.1e} more"
-    return x
-
-
-def _with_distance(
-    programme: LinearProgramme, before: Floats, cost: Floats, per_unit: Floats
-) -> LinearProgramme:
-    """The programme at `cost`, and at `per_unit`, shape (k,), for how far its first columns are from `before`.
-
-    Columns: away (k), behind the others.    Rows: now + away >= before,  now - away <= before
+    `prices` are of the rows of each, at its share of the cost.
     """
-    columns, count = len(programme.cost), len(before)
-    one = csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))
-    first = padded(one, columns - count)
-    free = np.full(count, np.inf)
-    return LinearProgramme(
-        cost=np.append(cost, per_unit),
-        lower=np.append(programme.lower, np.zeros(count)),
-        upper=np.append(programme.upper, free),
-        matrix=csr_array(
-            vstack(
-                [padded(programme.matrix, count), hstack([first, one]), hstack([first, -one])],
-                format="csr",
-            )
-        ),
-        row_lower=np.concatenate([programme.row_lower, before, -free]),
-        row_upper=np.concatenate([programme.row_upper, free, before]),
+    net, stored = np.zeros(of.programme.base_kw.shape[1]), []
+    for one, of_rows in zip(of.futures, prices, strict=True):
+        fleet = one.programme.fleet
+        if len(fleet.market.rows):
+            net += of_rows[fleet.market.rows] / of.hours
+        stored.append(of_rows[fleet.storages.rows])
+    units = of.programme.fleet.storages.units
+    value = -np.sum(stored, axis=0)
+    return replace(
+        told,
+        net_value_per_kwh=net,
+        stored_value_per_kwh={u.resource_id: row for u, row in zip(units, value, strict=True)},
     )
 
 

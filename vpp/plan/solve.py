@@ -57,6 +57,9 @@ def solve(
     )
     built = stopwatch()
     deadline = Deadline(stopwatch, built + problem.options.soft_s)
+    solver = Chooser(
+        programme, problem.options.method, kernels, kept, OF_THE_GAP * problem.options.gap
+    )
     found = search(
         programme,
         problem.view.horizon,
@@ -64,13 +67,7 @@ def solve(
         gap=problem.options.gap,
         deadline=deadline,
         workers=workers,
-        solver=Chooser(
-            programme,
-            problem.options.method,
-            kernels,
-            kept,
-            OF_THE_GAP * problem.options.gap,
-        ),
+        solver=solver,
     )
     if isinstance(found, Unsolved):
         return _explained(found, programme, problem.view.horizon, deadline)
@@ -88,7 +85,7 @@ def solve(
     ties_s = stopwatch() - solved
     told = _asked_for(problem) if problem.no_futures else None
     if problem.futures:
-        settled, told = _hedged(problem, programme, settled, deadline, workers)
+        settled, told = _hedged(problem, programme, settled, deadline, workers, solver)
     curves = tuple(
         bid_curves(
             problem,
@@ -132,13 +129,25 @@ def _asked_for(problem: Problem) -> Uncertainty:
 
 
 def _hedged(
-    problem: Problem, programme: Programme, point: Settled, deadline: Deadline, workers: Workers
+    problem: Problem,
+    programme: Programme,
+    point: Settled,
+    deadline: Deadline,
+    workers: Workers,
+    solver: Chooser,
 ) -> tuple[Settled, Uncertainty]:
     """The plan with what is decided now chosen for all futures; the point plan where that fails."""
-    found = hedge(problem, programme, point.solution, deadline=deadline, workers=workers)
+    found = hedge(
+        problem,
+        programme,
+        point.solution,
+        deadline=deadline,
+        workers=workers,
+        kernels=solver.kernels,
+    )
     if not found.held:
         return point, found.told
-    again = replanned(programme, point.solution, found.held, deadline, workers)
+    again = replanned(programme, point.solution, found.held, deadline, workers, solver)
     if isinstance(again, Unsolved):
         return point, replace(found.told, status=f"point plan: {again.reason}")
     settled = settle(

@@ -21,6 +21,7 @@ from itertools import pairwise
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from vpp.model.horizon import Floats
@@ -42,9 +43,6 @@ class Stack:
     rows: tuple[slice, ...]
     """Where its rows stand."""
 
-    clash: int | None
-    """The first of the common columns whose bounds leave it no value; None where all have some."""
-
 
 def stacked(
     parts: Sequence[LinearProgramme],
@@ -64,9 +62,6 @@ def stacked(
         np.maximum.at(lower, place, part.lower)
         np.minimum.at(upper, place, part.upper)
     shared = slice(0, len(common[0]))
-    room = upper[shared] - lower[shared]
-    size = np.maximum(np.abs(lower[shared]), 1.0)
-    clashing = np.flatnonzero(room < -ROUNDING * size)
     upper[shared] = np.maximum(upper[shared], lower[shared])
     ends = np.cumsum([0, *(part.matrix.shape[0] for part in parts)]).tolist()
     side_by_side = LinearProgramme(
@@ -97,8 +92,20 @@ def stacked(
         programme=priced,
         places=places,
         rows=tuple(slice(*pair) for pair in pairwise(ends)),
-        clash=int(clashing[0]) if len(clashing) else None,
     )
+
+
+def bounds_of(parts: Sequence[LinearProgramme], common: Sequence[Ints]) -> tuple[Floats, Floats]:
+    """The bounds that the columns `common` have in all `parts` together, shape (k,) each."""
+    least = np.max([part.lower[at] for part, at in zip(parts, common, strict=True)], axis=0)
+    most = np.min([part.upper[at] for part, at in zip(parts, common, strict=True)], axis=0)
+    return least, most
+
+
+def clashing(least: Floats, most: Floats) -> NDArray[np.bool_]:
+    """Where such bounds leave no value."""
+    found: NDArray[np.bool_] = most - least < -ROUNDING * np.maximum(np.abs(least), 1.0)
+    return found
 
 
 def decided(programme: Programme, chosen: Floats) -> LinearProgramme | None:

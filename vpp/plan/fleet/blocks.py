@@ -152,6 +152,7 @@ def blank(forest: Forest) -> tuple[Point, Duals]:
         spare=np.zeros(budgets),
         part=np.zeros((len(forest.parts.bus), t)),
         peak=np.zeros(peaks),
+        shared=np.zeros(0 if forest.shared is None else len(forest.shared.step)),
     )
     duals = Duals(
         bus=np.zeros((len(forest.buses.parent), t)),

@@ -41,6 +41,9 @@ from vpp.plan.programme import Ints, LinearProgramme, Programme
 LEAST_COLUMNS = 50_000
 """From how many free columns on `auto` asks the structured solver."""
 
+LEAST_TOGETHER = 200_000
+"""The same of several futures with something in common (`plan/together.py`)."""
+
 TOLERANCE = 1e-6
 """Gap of a tree that is asked for, relative to 1 + its cost."""
 
@@ -137,7 +140,7 @@ class Chooser:
     def begin(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> Begun:
         """Let `workers` begin it with some columns held, all others continuous."""
         lower, upper = held(self.programme, fixed)
-        if why := self._against(int((lower < upper).sum())):
+        if why := against(self.method, int((lower < upper).sum()), LEAST_COLUMNS):
             begun = begin_lp(self.programme, fixed, deadline, workers)
             return Begun(begun.parts, lambda: _told(begun.answer(), HowSolved(why=why)))
         return Begun(1, lambda: self._structured(dict(fixed), lower, upper, deadline, workers))
@@ -145,14 +148,6 @@ class Chooser:
     def solve(self, fixed: Mapping[int, float], deadline: Deadline, workers: Workers) -> LpAnswer:
         """Solve it with some columns held, all others continuous."""
         return self.begin(fixed, deadline, workers).answer()
-
-    def _against(self, count: int) -> str:
-        """Why HiGHS has it all; empty where it has not."""
-        if self.method is Method.HIGHS:
-            return "the park file says so"
-        if self.method is Method.AUTO and count < LEAST_COLUMNS:
-            return f"auto: {count} columns, fewer than {LEAST_COLUMNS}"
-        return ""
 
     def _structured(
         self,
@@ -289,6 +284,15 @@ class Chooser:
         gone = known.tree[np.concatenate([moved, changed])]
         left = np.setdiff1d(np.unique(known.tree), np.append(gone, NOBODY))
         return known.only(left) if len(left) else None
+
+
+def against(method: Method, count: int, least: int) -> str:
+    """Why HiGHS has all of so many free columns; empty where it has not."""
+    if method is Method.HIGHS:
+        return "the park file says so"
+    if method is Method.AUTO and count < least:
+        return f"auto: {count} columns, fewer than {least}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import lapack
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.chains import DROPPED
@@ -35,4 +36,11 @@ def twice(root: Floats, right: Floats) -> Floats:
     """(L L')^-1 of right sides of shape (B, n)."""
     half = np.linalg.solve(root, right[..., None])
     found: Floats = np.linalg.solve(root.transpose(0, 2, 1), half)[..., 0]
+    return found
+
+
+def inverse_of(upper: Floats) -> Floats:
+    """(U'U)^-1 for U in the upper triangle of a matrix of shape (n, n); below it stands anything."""
+    half, _ = lapack.dpotri(upper.T, lower=1)
+    found: Floats = np.tril(half) + np.tril(half, -1).T
     return found

@@ -166,6 +166,24 @@ class DayLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shared:
+    """Columns that several trees have in common, each in one step: what is bid for all futures; shape (n,)."""
+
+    roots: Ints
+    """Root buses that each of them enters, shape (K,)."""
+
+    step: Ints
+    here: Floats
+    """What a unit feeds into the row of each root."""
+
+    most: Floats
+    """The least is 0."""
+
+    cost: Floats
+    """Of a unit, once for all trees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trees:
     """Which buses hang together: nothing joins one tree with another."""
 
@@ -191,6 +209,8 @@ class Forest:
     parts: Parts
     peaks: Peaks
     day_limits: DayLimits
+    shared: Shared | None = None
+    """What joins its trees, where kernels solve them as one (`shared.py`); nothing else knows of it."""
 
     def __post_init__(self) -> None:
         for name in ("stores", "budgets", "parts", "peaks"):
@@ -278,6 +298,8 @@ class Point:
     spare: Floats
     part: Floats
     peak: Floats
+    shared: Floats = field(default_factory=lambda: np.zeros(0))
+    """Of the columns that trees have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,12 +16,14 @@ from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.blocks import Block, Blocks
 from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, measure
+from vpp.plan.fleet.dense import inverse_of
 from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
 from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.local import nudge
 from vpp.plan.fleet.newton import TIED_SHORT_OF, Reach, Sums
+from vpp.plan.fleet.normal import solve_bus
 from vpp.plan.fleet.packing import pack
-from vpp.plan.fleet.tied import Mask, Seen, SolveTied
+from vpp.plan.fleet.tied import Mask, Meet, Seen, SolveTied
 
 AT_ONCE = 4
 """Buses of a branch: their arrays stay in the cache."""
@@ -94,6 +96,9 @@ class Branches:
     dys: list[Rows] = field(default_factory=list)
     """Of the last direction of those."""
 
+    meet: Meet | None = None
+    """As `tied.Rooted` has it."""
+
     @classmethod
     def of(cls, forest: Forest, trees: Ints) -> Branches:
         """Pack the buses of some trees, by their place in `forest.trees()`, rising."""
@@ -123,6 +128,8 @@ class Branches:
             self.joints.w[one.place] = one.y.bus
         self.under_way = [one for one in self.under_way if running[one.place].any()]
         self.joints.clear()
+        if self.meet is not None:
+            self.joints.through[self.roots] += self.meet.given_kw
         seen = Seen(*np.zeros((len(Seen._fields), len(self.tree))))
         for one in self.under_way:
             measure(one, self.joints)
@@ -159,6 +166,29 @@ class Branches:
                 each[one.place] = value
         return found
 
+    @property
+    def roots(self) -> Ints:
+        """As `tied.Rooted` has it."""
+        return np.concatenate([one.place for one in self.branches if one.upper is None])
+
+    @property
+    def prices(self) -> tuple[Floats, Floats]:
+        """As `tied.Rooted` has it."""
+        return self.joints.w, self.joints.dw
+
+    def _meet(self, meet: Meet) -> None:
+        """Take from the roots' right sides what enters them all."""
+        roots = [one for one in self.under_way if one.upper is None]
+        answered = np.zeros(self.forest.steps)
+        for one in roots:
+            assert one.factors is not None
+            assert one.led is not None
+            answered += solve_bus(one.factors, one.led.bus).sum(axis=0)
+        feeds_kw = meet.feeds(answered, lambda: _inverse(roots, self.forest.steps))
+        for one in roots:
+            assert one.led is not None
+            one.led.bus[...] -= feeds_kw
+
     def write(self, point: Point, duals: Duals) -> None:
         """As `tied.Sweeps` has it."""
         whole = Blocks(forest=self.forest, blocks=tuple(one.frame.block for one in self.branches))
@@ -170,6 +200,8 @@ class Branches:
         self.joints.asked[...] = 0.0
         for one in self.under_way:
             ascend(one, self.joints)
+        if self.meet is not None:
+            self._meet(self.meet)
         self.dys = [descend(one, self.joints) for one in reversed(self.under_way)][::-1]
 
 
@@ -183,6 +215,16 @@ def _branch(block: Block, known: Places) -> Branch:
         inner=None if inner[0] < 0 else inner,
         upper=None if upper[0] < 0 else upper,
     )
+
+
+def _inverse(roots: list[Branch], steps: int) -> Floats:
+    """Σ S^-1 of the roots, shape (T, T)."""
+    found = np.zeros((steps, steps))
+    for one in roots:
+        assert one.factors is not None
+        for s in one.factors.root:
+            found += inverse_of(s)
+    return found
 
 
 def _seen(one: Branch) -> Seen:

@@ -71,13 +71,14 @@ def cost_scales(forest: Forest) -> Floats:
 
     The lower quartile of the tree's part prices that are not 0 comes to `USUAL`: penalties, which stand
     beside the prices as parts of their own, are dearer and do not decide. A tree without prices keeps
-    its costs as they are.
+    its costs as they are. Trees that share columns are one.
     """
     trees = forest.trees()
     parts = forest.parts
+    of = trees.of if forest.shared is None else np.zeros_like(trees.of)
     price = np.abs(parts.cost)
     counted = (price > 0) & (parts.most > parts.least)
-    tree = np.broadcast_to(trees.of[parts.bus][:, None], price.shape)[counted]
+    tree = np.broadcast_to(of[parts.bus][:, None], price.shape)[counted]
     found = price[counted]
     order = np.lexsort((found, tree))
     number = np.bincount(tree, minlength=len(trees.roots))
@@ -85,7 +86,7 @@ def cost_scales(forest: Forest) -> Floats:
     scale = np.ones(len(trees.roots))
     priced = np.flatnonzero(number)
     scale[priced] = found[order[start[priced] + number[priced] // 4]] / USUAL
-    of_bus: Floats = scale[trees.of]
+    of_bus: Floats = scale[of]
     return of_bus
 
 

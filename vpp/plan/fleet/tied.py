@@ -33,6 +33,7 @@ from vpp.plan.fleet import newton
 from vpp.plan.fleet.alone import EXACT, MOST_ITERATIONS, PATIENCE, End
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.newton import Reach, Sums
+from vpp.plan.fleet.shared import joined
 from vpp.plan.lp import Deadline
 
 Mask = NDArray[np.bool_]
@@ -96,7 +97,41 @@ class Sweeps(Protocol):
         ...
 
 
-MakeSweeps: TypeAlias = Callable[[Forest, Ints], Sweeps]
+class Meet(Protocol):
+    """What enters all roots beside their own columns (`shared.py`)."""
+
+    @property
+    def given_kw(self) -> Floats:
+        """What it feeds into the row of each root, shape (T,)."""
+        ...
+
+    def feeds(self, answered: Floats, inverse: Callable[[], Floats]) -> Floats:
+        """How much more it feeds in the direction that is looked for, shape (T,).
+
+        Args:
+            answered: Σ S^-1 of the roots' right sides, shape (T,).
+            inverse: Works out Σ S^-1 of the roots, shape (T, T), as it is since the last `go`.
+        """
+        ...
+
+
+class Rooted(Sweeps, Protocol):
+    """Sweeps whose roots can meet."""
+
+    meet: Meet | None
+
+    @property
+    def roots(self) -> Ints:
+        """The places of the root buses."""
+        ...
+
+    @property
+    def prices(self) -> tuple[Floats, Floats]:
+        """Duals of the bus rows by place, and their last direction; shapes (places, T)."""
+        ...
+
+
+MakeSweeps: TypeAlias = Callable[[Forest, Ints], Rooted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,9 +175,13 @@ class SolveTied:
             tolerance: Of the gap, relative to 1 + |cost| at scaled costs.
             deadline: Trees that are still under way then are late.
         """
-        sweeps = self.grow(forest, trees)
-        state = _State.of(sweeps, len(trees))
-        reach = Reach(np.zeros(len(trees)), np.zeros(len(trees)))
+        grown = self.grow(forest, trees)
+        sweeps: Sweeps = grown
+        count = len(trees)
+        if forest.shared is not None:
+            sweeps, count = joined(grown, forest), 1
+        state = _State.of(sweeps, count)
+        reach = Reach(np.zeros(count), np.zeros(count))
         tree = sweeps.tree
         with np.errstate(all="ignore"):  # what breaks is found by its value
             while True:
@@ -165,7 +204,10 @@ class SolveTied:
                 reach = Reach(*(state.least(each) for each in found))
                 state.iterations += state.running
         sweeps.write(point, duals)
-        return Tied(end=state.end, iterations=state.iterations)
+        return Tied(
+            end=np.broadcast_to(state.end, trees.shape),
+            iterations=np.broadcast_to(state.iterations, trees.shape),
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from vpp.model.horizon import Floats, Horizon, Profile
-from vpp.model.schedule import Feasible, Optimal, Outcome, Schedule, Uncertainty, Unsolved
+from vpp.model.schedule import (
+    Feasible,
+    HowSolved,
+    Optimal,
+    Outcome,
+    Schedule,
+    Uncertainty,
+    Unsolved,
+)
 from vpp.plan.changes import Changes, Planned, PowerChange
 from vpp.plan.explain import Explanation
 from vpp.service.park.numbers import as_exact, finite, listed
@@ -98,14 +106,7 @@ def schedule_view(
             nonzeros=of.size.nonzeros,
             binaries=of.size.binaries,
         ),
-        how=views.HowSolvedView(
-            method=of.how.method,
-            why=of.how.why,
-            gap=of.how.gap,
-            residual=of.how.residual,
-            iterations=of.how.iterations,
-            fallbacks=of.how.fallbacks,
-        ),
+        how=_how(of.how),
         build_s=of.build_s,
         solve_s=of.solve_s,
         ties_s=of.ties_s,
@@ -179,7 +180,19 @@ def _uncertainty(of: Uncertainty) -> views.UncertaintyView:
         point_objective=finite(of.point_objective),
         first_stage=list(of.first_stage),
         bids=[views.HedgedBid(product=name, power_kw=listed(kw)) for name, kw in of.bid_kw.items()],
+        how=_how(of.how),
         solve_s=of.solve_s,
+    )
+
+
+def _how(of: HowSolved) -> views.HowSolvedView:
+    return views.HowSolvedView(
+        method=of.method,
+        why=of.why,
+        gap=of.gap,
+        residual=of.residual,
+        iterations=of.iterations,
+        fallbacks=of.fallbacks,
     )
 
 

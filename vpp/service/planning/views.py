@@ -131,6 +131,22 @@ class HedgedBid(WireModel):
     """One quantity for all futures beside what is sold already; null where it need not be bid yet."""
 
 
+class HowSolvedView(WireModel):
+    """What solved the linear programme behind the plan."""
+
+    method: str
+    """`HiGHS`, `structured (numpy)`, …; both names where each had some trees."""
+    why: str
+    """Why that method."""
+    gap: float
+    """Relative gap that it proves by itself; 0 for a vertex of HiGHS."""
+    residual: float
+    """The largest violation of a row, relative to 1 and the sizes in it."""
+    iterations: int
+    fallbacks: int
+    """Trees that the structured solver gave up, and HiGHS solved."""
+
+
 class UncertaintyView(WireModel):
     """How the plan was made for several futures at once, each as likely as the others."""
 
@@ -152,6 +168,8 @@ class UncertaintyView(WireModel):
     first_stage: list[str]
     """What is decided now, the same in all futures."""
     bids: list[HedgedBid]
+    how: HowSolvedView
+    """What solved the futures together; its gap is that of what is decided now."""
     solve_s: float
 
 
@@ -160,22 +178,6 @@ class SizeView(WireModel):
     rows: int
     nonzeros: int
     binaries: int
-
-
-class HowSolvedView(WireModel):
-    """What solved the linear programme behind the plan."""
-
-    method: str
-    """`HiGHS`, `structured (numpy)`, …; both names where each had some trees."""
-    why: str
-    """Why that method."""
-    gap: float
-    """Relative gap that it proves by itself; 0 for a vertex of HiGHS."""
-    residual: float
-    """The largest violation of a row, relative to 1 and the sizes in it."""
-    iterations: int
-    fallbacks: int
-    """Trees that the structured solver gave up, and HiGHS solved."""
 
 
 class ScheduleView(WireModel):

@@ -1,8 +1,9 @@
 """What a tree's Newton step does to each of its buses, compiled: the twin of `fleet/branch.py`.
 
-    up      BEGIN    go the last step, weigh and factor; hand W, U x and U dx0 to the parents
+    up      BEGIN    go the last step, weigh and factor; hand W, U x and U dx0 to the parents; roots
+                     that meet write what they would answer, S^-1 of their right side, in the place of dw
     down    AFFINE   dmu is known: the affine direction, and how far it leads
-    up      AIM      draw the targets to sm; hand U dx0 to the parents
+    up      AIM      draw the targets to sm; hand U dx0 to the parents; roots that meet answer alike
     down    CORRECT  the direction to go; leaves correct themselves
 
 Between sweeps a bus keeps its point, its direction, its rows and its factors (`Kept`); everything else is
@@ -114,6 +115,9 @@ class Asked(NamedTuple):
     correcting: Floats
     """1 where a leaf may correct itself."""
 
+    roots_meet: bool
+    """Whether something enters all roots (`fleet/shared.py`)."""
+
 
 class Meeting(NamedTuple):
     """Where buses meet: by place, or by slot."""
@@ -161,7 +165,7 @@ def sweep(
         if phase in (AIM, CORRECT):
             copy(kept.at[b, 4], here.at[DX, : n.columns])
             aim(here.at, n.columns, asked.sm[place])
-        if phase in (AFFINE, CORRECT) or kept.slot[b] >= 0:
+        if phase in (AFFINE, CORRECT) or kept.slot[b] >= 0 or asked.roots_meet:
             _direct(n, of, kept, meeting, b, phase, asked, here, cross)
 
 
@@ -194,7 +198,10 @@ def _direct(
         _right_side(n, of, kept, meeting, b, room)
         solve_bus(n, of, b, room, room.rows[RIGHT], cross.dy)
         if phase in (BEGIN, AIM):
-            _ask(n, of, b, kept.up[b], room, cross.dy, meeting.asked[kept.slot[b]])
+            if kept.slot[b] >= 0:
+                _ask(n, of, b, kept.up[b], room, cross.dy, meeting.asked[kept.slot[b]])
+            else:
+                copy(cross.dy[n.bus_row : n.budget_row], meeting.dw[place])
             break
         transposed(n, of, b, cross.dy, at[ATY])
         _add_up(n, kept.up[b], dmu, at[ATY])

@@ -15,6 +15,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.blocks import Block, Blocks
+from vpp.plan.fleet.dense import inverse_of
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.growing import Places, levels, places
 from vpp.plan.fleet.jitted.branch import (
@@ -40,7 +41,7 @@ from vpp.plan.fleet.jitted.room import (
     sizes_of,
 )
 from vpp.plan.fleet.newton import Reach, Sums
-from vpp.plan.fleet.tied import Mask, Seen, SolveTied
+from vpp.plan.fleet.tied import Mask, Meet, Seen, SolveTied
 from vpp.plan.parts import Workers
 
 AT_ONCE = 16
@@ -84,6 +85,8 @@ class CompiledBranches:
     """Slots of a parent whose children several workers have: from, into its own."""
 
     asked: Asked
+    meet: Meet | None = None
+    """As `tied.Rooted` has it."""
 
     @classmethod
     def of(cls, forest: Forest, trees: Ints, workers: Workers) -> CompiledBranches:
@@ -118,6 +121,7 @@ class CompiledBranches:
                 gone=np.zeros((2, len(tree))),
                 sm=np.zeros(len(tree)),
                 correcting=np.zeros(len(tree)),
+                roots_meet=forest.shared is not None,
             ),
         )
 
@@ -143,6 +147,16 @@ class CompiledBranches:
         self._up(AIM)
         return Reach(*self._down(CORRECT)[:2])
 
+    @property
+    def roots(self) -> Ints:
+        """As `tied.Rooted` has it."""
+        return np.concatenate([one.kept.place[one.kept.slot < 0] for one in self.levels])
+
+    @property
+    def prices(self) -> tuple[Floats, Floats]:
+        """As `tied.Rooted` has it."""
+        return self.meeting.w, self.meeting.dw
+
     def write(self, point: Point, duals: Duals) -> None:
         """As `tied.Sweeps` has it; nothing can be asked of them any more."""
         whole = Blocks(forest=self.forest, blocks=tuple(one.block for one in self.levels))
@@ -161,6 +175,8 @@ class CompiledBranches:
             sums += [self.meeting.matrix, self.meeting.through]
         for each in sums:
             each[...] = 0.0
+        if phase == BEGIN and self.meet is not None:
+            self.meeting.through[self._slots] += self.meet.given_kw
         for one in self.levels:
             self._sweep(one, phase)
             # What other workers' children handed up joins their parent's own.
@@ -171,10 +187,29 @@ class CompiledBranches:
 
     def _down(self, phase: int) -> Floats:
         told = np.ones((5, len(self.tree)))
+        if self.meet is not None:
+            answered = self.meeting.dw[self.roots].sum(axis=0)
+            self.meeting.asked[self._slots] -= self.meet.feeds(answered, self._inverse)
         for one in reversed(self.levels):
             self._sweep(one, phase)
             told[:, one.kept.place] = one.kept.told.T
         return told
+
+    @property
+    def _slots(self) -> Ints:
+        """Where the children of each root meet."""
+        return np.concatenate([one.kept.inner[one.kept.slot < 0] for one in self.levels])
+
+    def _inverse(self) -> Floats:
+        """Σ S^-1 of the roots, shape (T, T): nothing hangs there that has rows in S of its own."""
+        t = self.forest.steps
+        found = np.zeros((t, t))
+        for one in self.levels:
+            for s in one.kept.s[one.kept.slot < 0][:, :t, :t]:
+                upper = np.triu(s, 1)
+                np.fill_diagonal(upper, 1.0 / np.diag(s))  # `dense.factor` keeps 1/U_kk
+                found += inverse_of(upper)
+        return found
 
     def _sweep(self, level: Level, phase: int) -> None:
         begun = [
