@@ -21,7 +21,7 @@ from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.solve import Kernels
 from vpp.plan.parts import Workers
 from vpp.plan.solve import solve
-from vpp.service.solving.childlife import answers_alone, behave
+from vpp.service.solving.childlife import address_space_bytes, answers_alone, behave
 from vpp.service.solving.frames import read_frame, write_frame
 from vpp.service.solving.handover import dumped, loaded
 from vpp.service.solving.kernels import BestKernels
@@ -81,7 +81,7 @@ def serve(
         except VppError as error:  # any other error is a bug, and ends the process
             outcome = Unsolved(reason=str(error))
         except MemoryError as error:
-            most = ADDRESS_SPACE_BYTES / 2**30
+            most = address_space_bytes() / 2**30
             why = f"the plan needs more memory than the {most:g} GiB that the solver may have: {error}"
             outcome = Unsolved(reason=why, broke=True)
         write_frame(answers, answer(outcome, answered))

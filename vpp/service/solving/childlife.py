@@ -16,11 +16,21 @@ PR_SET_PDEATHSIG = 1
 
 
 def behave(*, most_bytes: int, niceness: int = 5) -> None:
-    """End with the parent, let its event loop go first, and fail alone where memory runs out."""
+    """End with the parent, let its event loop go first, and fail alone where memory runs out.
+
+    A child of a child may have no more than its parent may: `address_space_bytes` tells how much that is.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(niceness)
-    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    _, hard_bytes = resource.getrlimit(resource.RLIMIT_AS)
+    most = most_bytes if hard_bytes == resource.RLIM_INFINITY else min(most_bytes, hard_bytes)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def address_space_bytes() -> int:
+    """What this process may have at most, since it behaves."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0]
 
 
 @contextmanager
