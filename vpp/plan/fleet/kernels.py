@@ -18,10 +18,6 @@ from vpp.plan.fleet.packing import pack
 from vpp.plan.fleet.tied import Tied
 from vpp.plan.lp import Deadline
 
-OF_TIED = 3.0
-"""Trees of several buses are held to so many times the tolerance: with products as small as it asks of a bus by
-itself rounding alone may keep their rows from being exact (`tied.LEAST`), and what is left to prove is enough."""
-
 
 class Alone(Protocol):
     """Solves every bus of a block by itself, in numpy or compiled."""
@@ -71,8 +67,7 @@ class Structured:
             iterations[trees.of[block.bus]] = np.where(done, found.iterations, 0)
         several = np.flatnonzero(sizes > 1)
         if len(several):
-            loose = OF_TIED * tolerance
-            tied = self.tied(forest, several, point, duals, tolerance=loose, deadline=deadline)
+            tied = self.tied(forest, several, point, duals, tolerance=tolerance, deadline=deadline)
             iterations[several] = np.where(tied.end == End.CONVERGED, tied.iterations, 0)
         return iterations
 

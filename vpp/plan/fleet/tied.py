@@ -44,7 +44,7 @@ GAIN = 0.9
 STUCK = 5
 """After so many iterations without that leaves do not correct themselves any more, and `PATIENCE` begins anew."""
 
-LEAST = 0.4
+LEAST = 0.8
 """Products are not drawn below this share of what the tolerance asks."""
 
 GOING_ON = -1
