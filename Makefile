@@ -34,8 +34,10 @@ help:
 demo: .venv/.run
 	$(BIN)/vpp demo $(ARGS)
 
+# One thread for linear algebra, as everything that we start has: two processes of two threads each wait for one
+# another on two cores, and forecasts that take ten seconds took eleven minutes.
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .
