@@ -114,7 +114,7 @@ class ReplayLink(MappedLink):
         try:
             await self._play(stop)
         except DataError as error:
-            self._went_down(str(error))
+            self._standing.went_down(str(error))
         await stop.wait()
 
     async def _play(self, stop: asyncio.Event) -> None:
@@ -122,7 +122,7 @@ class ReplayLink(MappedLink):
         first, last = await asyncio.to_thread(self._span)
         began = self._now()
         shift = shift_of(first, last, began, self._recording.moved)
-        self._went_up()
+        self._standing.went_up()
         for number, row in enumerate(self._recording.rows()):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
@@ -134,7 +134,7 @@ class ReplayLink(MappedLink):
                     return
                 found = self._read(self._where, self._encode(row), measured_at)
                 self._tell([self._moved(message, shift) for message in found])
-        self._went_down(f"the recording has ended at {isoformat(last + shift)}")
+        self._standing.went_down(f"the recording has ended at {isoformat(last + shift)}")
 
     def _span(self) -> tuple[datetime, datetime]:
         """The earliest and the latest time. Raises DataError where there is none."""
@@ -154,7 +154,7 @@ class ReplayLink(MappedLink):
     def _measured_at(self, row: dict[str, str]) -> datetime | None:
         """When a row was measured; None where it does not say, or speaks of no year that was recorded in."""
         try:
-            at = time_of(self._time, row, row, self._since)
+            at = time_of(self._time, row, row, self.since)
         except NonsenseError:
             return None
         return at if at.year in YEARS else None

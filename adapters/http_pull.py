@@ -139,7 +139,7 @@ class PullLink(MappedLink):
                 asyncio.create_task(self._ask_for_ever(path), name=f"{self._where}/{path}")
                 for path in self._paths
             ]
-            tasks.append(asyncio.create_task(self._letting_go.run(lambda: self._up)))
+            tasks.append(asyncio.create_task(self._letting_go.run(lambda: self._standing.up)))
             stopped = asyncio.create_task(stop.wait())
             try:
                 # Nothing but `stop` ends well: a task that ends did so by a bug, which is raised.
@@ -150,9 +150,7 @@ class PullLink(MappedLink):
                 for task in (*tasks, stopped):
                     task.cancel()
                 await asyncio.gather(*tasks, stopped, return_exceptions=True)
-            if (
-                self._connections
-            ):  # also where it does not answer just now: it may hear all the same
+            if self._standing.times_up:  # also where it does not answer just now: it may hear
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LAST_S):
                         await self._letting_go.all()
@@ -180,25 +178,25 @@ class PullLink(MappedLink):
 
     async def _rarely(self) -> None:
         """Wait for long, or until the gateway comes back after it was away."""
-        came_back = self._connections
+        came_back = self._standing.times_up
         until = asyncio.get_running_loop().time() + self._timing.dead_poll_s
         while (left_s := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(left_s, self._timing.poll_s))
-            if self._connections != came_back or not self._well:
+            if self._standing.times_up != came_back or not self._well:
                 return
 
     def _answered(self, path: str) -> None:
         self._ill.pop(path, None)
         self._well.add(path)
-        self._went_up()
+        self._standing.went_up()
 
     def _failed(self, path: str, what: str) -> None:
-        if self._ill.get(path) != what and self._up:
+        if self._ill.get(path) != what and self._standing.up:
             log.warning("a path is not answered", where=self._where, path=path, reason=what)
         self._ill[path] = what
         self._well.discard(path)
         if not self._well:
-            self._went_down(what)
+            self._standing.went_down(what)
 
     # ------------------------------------------------------------ one request
 

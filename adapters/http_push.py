@@ -86,7 +86,7 @@ class PushLink(MappedLink):
         self._waits, self._newest_wait = 0, 0
         self._silence: asyncio.TimerHandle | None = None
         self._keyless: str | None = None
-        self._away = "has not called yet"
+        self._standing.away = "has not called yet"
 
     @property
     def fault(self) -> str | None:
@@ -112,10 +112,10 @@ class PushLink(MappedLink):
             self._silent_after_s, self._went_silent, who
         )
         if not self.inbox.closed:
-            self._went_up()
+            self._standing.went_up()
 
     def _went_silent(self, who: str) -> None:
-        self._went_down(f"has not called for {self._silent_after_s:g} s, last from {who}")
+        self._standing.went_down(f"has not called for {self._silent_after_s:g} s, last from {who}")
 
     async def _live(self, stop: asyncio.Event) -> None:
         await stop.wait()

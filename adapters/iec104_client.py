@@ -16,29 +16,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from types import TracebackType
-from typing import Self
 from zoneinfo import ZoneInfo
-
-import structlog
 
 from adapters.iec104_asdu import STATION, Asdu, Element, Type, command
 from adapters.iec104_device import RemoteDevice, RemoteState
 from adapters.iec104_line import Line
 from adapters.iec104_talk import COMMANDS, Talk
-from adapters.link_inbox import LinkInbox
-from vpp.errors import AdapterError, DataError, RejectedError
-from vpp.model.command import Setpoint
+from adapters.link_life import InboxLink, ill_devices
+from vpp.errors import AdapterError, RejectedError
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.telecontrol import LinkTiming
-from vpp.ports import Message, Unsent
+from vpp.ports import Unsent
 from vpp.wire import AckMessage, TelemetryMessage
-
-log = structlog.get_logger(__name__)
 
 MEASURED = frozenset({Type.M_ME_NC_1, Type.M_ME_TF_1})
 LOOK_S = 1.0
@@ -72,11 +66,8 @@ class RemoteUnit:
         return jitter.uniform(0, bound) if failures else 0.0
 
 
-class RemoteLink:
-    """A `MessageSource` and `SetpointSink` over one remote terminal unit.
-
-    Start `run(stop)` as a supervised task, or use the link as an async context manager.
-    """
+class RemoteLink(InboxLink):
+    """A `MessageSource` and `SetpointSink` over one remote terminal unit."""
 
     def __init__(
         self,
@@ -88,7 +79,8 @@ class RemoteLink:
         capacity: int = 10_000,
     ) -> None:
         """`capacity` is the number of messages kept for a reader that is late; the oldest gives way."""
-        self._unit, self._now, self._jitter = unit, now, jitter
+        super().__init__(f"{unit.host}:{unit.port}", now=now, capacity=capacity)
+        self._unit, self._jitter = unit, jitter
         self._states = {d.device_id: RemoteState(device=d) for d in devices}
         self._values: dict[int, tuple[RemoteState, str]] = {}
         self._held: dict[int, RemoteState] = {}
@@ -107,49 +99,21 @@ class RemoteLink:
         self._line: Line | None = None
         self._out: deque[bytes] = deque()
         self._talk = Talk(unit.host, send=self._send, answer_s=unit.answer_s)
-        self.inbox = LinkInbox(capacity)
         self._wake = asyncio.Event()
         self._turned, self._gone = asyncio.Event(), asyncio.Event()
-        self._up, self._since = False, now()
-        self._away: str | None = "not started"
-        self._connections, self._failures = 0, 0
-        self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
+        self._failures = 0
 
     # ------------------------------------------------------------ how it does
 
     @property
-    def connected(self) -> bool:
-        """Whether the unit has started its data; its devices may be silent all the same."""
-        return self._up
-
-    @property
-    def since(self) -> datetime:
-        """When `connected` last changed."""
-        return self._since
-
-    @property
-    def reconnects(self) -> int:
-        """How often the unit came back."""
-        return max(0, self._connections - 1)
-
-    @property
     def fault(self) -> str | None:
         """What is wrong with the unit, else with devices behind it; None while all is well."""
-        if self._away is not None:
-            return self._away
-        ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
-        if (late := self.inbox.late) is not None:
-            ill.insert(0, late)
-        return "; ".join(ill) or None
+        if self._standing.away is not None:
+            return self._standing.away
+        devices = ((name, state.fault) for name, state in self._states.items())
+        return ill_devices(devices, late=self.inbox.late)
 
     # ------------------------------------------------------------ in
-
-    def messages(self) -> AsyncIterator[Message]:
-        """Yield telemetry and answers as they come, until the link is stopped. One reader.
-
-        What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
-        """
-        return self.inbox.messages()
 
     def _tell(self, state: RemoteState, told: TelemetryMessage | AckMessage) -> None:
         device = state.device
@@ -201,14 +165,10 @@ class RemoteLink:
         for setpoint in setpoints:
             state = self._states.get(setpoint.resource_id)
             if state is None or state.device.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
-            why = "is read-only" if state.device.setpoint is None else self._away
+                raise unknown_resource(setpoint)
+            why = "is read-only" if state.device.setpoint is None else self._standing.away
             if why is not None:
-                reason = f"{self._unit.host}:{self._unit.port}: {why}"
+                reason = f"{self._where}: {why}"
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
             else:
                 state.wanted = setpoint
@@ -271,24 +231,7 @@ class RemoteLink:
 
     # ------------------------------------------------------------ the connection's life
 
-    async def __aenter__(self) -> Self:
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.run(stop), name=f"104-{self._unit.host}")
-        self._own = stop, task
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._own is not None
-        stop, task = self._own
-        stop.set()
-        await task
-
-    async def run(self, stop: asyncio.Event) -> None:
+    async def _live(self, stop: asyncio.Event) -> None:
         """Keep the connection until `stop`; then let go whatever follows us."""
         stopped = asyncio.create_task(stop.wait(), name=f"104-{self._unit.host}-stop")
         try:
@@ -296,16 +239,11 @@ class RemoteLink:
                 delay_s = self._unit.delay_s(self._failures, self._jitter)
                 await asyncio.wait({stopped}, timeout=delay_s)
                 if not stopped.done():
-                    await self._live(stopped)
-        except Exception as error:
-            self.inbox.break_off(error)
-            raise
+                    await self._connection(stopped)
         finally:
             stopped.cancel()
-            self.inbox.close()
-            self._went_down("stopped")
 
-    async def _live(self, stopped: asyncio.Task[bool]) -> None:
+    async def _connection(self, stopped: asyncio.Task[bool]) -> None:
         """One connection, from its first octet to its last."""
         loop = asyncio.get_running_loop()
         self._turned.clear()
@@ -318,7 +256,7 @@ class RemoteLink:
                 )
         except (OSError, TimeoutError) as error:
             self._failures += 1
-            self._went_down(f"cannot connect: {error or 'no answer'}")
+            self._standing.went_down(f"cannot connect: {error or 'no answer'}")
             return
         began_s = loop.time()
         using = asyncio.create_task(self._use(), name=f"104-{self._unit.host}-use")
@@ -327,7 +265,7 @@ class RemoteLink:
             await asyncio.wait({stopped, gone, using}, return_when=asyncio.FIRST_COMPLETED)
             if using.done():
                 using.result()
-            if stopped.done() and self._up:
+            if stopped.done() and self.connected:
                 await self._let_go(using)
         finally:
             gone.cancel()
@@ -335,9 +273,9 @@ class RemoteLink:
             await asyncio.gather(gone, using, return_exceptions=True)
             self._line.close("we stop")
             self._line = None
-        stood = self._up and loop.time() - began_s >= self._unit.stable_after_s
+        stood = self.connected and loop.time() - began_s >= self._unit.stable_after_s
         self._failures = 1 if stood else self._failures + 1
-        self._lost_everything("stopped" if stopped.done() else self._away or "lost")
+        self._lost_everything("stopped" if stopped.done() else self._standing.away or "lost")
 
     def _made(self) -> Line:
         return Line(
@@ -353,15 +291,13 @@ class RemoteLink:
 
     def _lost(self, line: Line, why: str) -> None:
         if self._line in (line, None):
-            self._away = why
+            self._standing.away = why
             self._gone.set()
 
     async def _use(self) -> None:
         """All that is done over one connection once it has started."""
         await self._turned.wait()
-        self._up, self._since, self._away = True, self._now(), None
-        self._connections += 1
-        log.info("link up", where=f"{self._unit.host}:{self._unit.port}")
+        self._standing.went_up()
         for state in self._states.values():
             # It may follow something from before we began, or while the line was away.
             state.let_go = state.device.setpoint is not None and state.force is None
@@ -398,13 +334,7 @@ class RemoteLink:
             if state.wanted is not None:
                 self._refuse(state, state.wanted, reason)
                 state.wanted = None
-        self._went_down(reason)
-
-    def _went_down(self, reason: str) -> None:
-        if self._up:
-            self._up, self._since = False, self._now()
-            log.warning("link down", where=self._unit.host, reason=reason)
-        self._away = reason
+        self._standing.went_down(reason)
 
     # ------------------------------------------------------------ words
 

@@ -21,23 +21,21 @@ without knowing of each other:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from random import Random
-from types import TracebackType
-from typing import Self
 
 import structlog
 
-from adapters.link_inbox import LinkInbox
+from adapters.link_life import InboxLink, ill_devices
 from adapters.modbus_device import DeviceState, ModbusDevice
 from adapters.modbus_talk import Talk
 from adapters.modbus_wire import GatewayAddress, LineLostError, ModbusLine, SilentError
 from vpp.errors import AdapterError, DataError
-from vpp.model.command import Setpoint
-from vpp.ports import Message, Unsent
+from vpp.model.command import Setpoint, unknown_resource
+from vpp.ports import Unsent
 from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
@@ -80,11 +78,8 @@ class _Job(IntEnum):
     POLL = 3
 
 
-class ModbusLink:
-    """A `MessageSource` and `SetpointSink` over one gateway.
-
-    Start `run(stop)` as a supervised task, or use the link as an async context manager.
-    """
+class ModbusLink(InboxLink):
+    """A `MessageSource` and `SetpointSink` over one gateway."""
 
     def __init__(
         self,
@@ -97,6 +92,7 @@ class ModbusLink:
         capacity: int = 10_000,
     ) -> None:
         """`capacity` is the number of messages kept for a reader that is late; the oldest gives way."""
+        super().__init__(f"{address}", now=now, capacity=capacity)
         self._states = {d.device_id: DeviceState(device=d, map=d.map) for d in devices}
         self._timing = timing or GatewayTiming()
         self._line = ModbusLine(
@@ -106,53 +102,25 @@ class ModbusLink:
             timeout_s=self._timing.timeout_s,
         )
         self._talk = Talk(self._line, now=now, tell=self._tell)
-        self._now, self._jitter = now, jitter
-        self.inbox = LinkInbox(capacity)
+        self._jitter = jitter
         self._wake = asyncio.Event()
-        self._up, self._since = False, now()
-        self._away: str | None = "not started"
-        self._connections, self._failures = 0, 0
+        self._failures = 0
         self._opened_at = float("-inf")
         self._unreachable = True
         self._answered: DeviceState | None = None
         self._spared: tuple[DeviceState | None, float] = (None, float("-inf"))
-        self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
 
     # ------------------------------------------------------------ how it does
 
     @property
-    def connected(self) -> bool:
-        """Whether the gateway can be reached; its devices may be silent all the same."""
-        return self._up
-
-    @property
-    def since(self) -> datetime:
-        """When `connected` last changed."""
-        return self._since
-
-    @property
-    def reconnects(self) -> int:
-        """How often the gateway came back."""
-        return max(0, self._connections - 1)
-
-    @property
     def fault(self) -> str | None:
         """What is wrong with the gateway, else with devices behind it; None while all is well."""
-        if self._away is not None:
-            return self._away
-        ill = [f"{name}: {s.fault}" for name, s in self._states.items() if s.fault is not None]
-        if (late := self.inbox.late) is not None:
-            ill.insert(0, late)
-        return "; ".join(ill) or None
+        if self._standing.away is not None:
+            return self._standing.away
+        devices = ((name, state.fault) for name, state in self._states.items())
+        return ill_devices(devices, late=self.inbox.late)
 
     # ------------------------------------------------------------ in
-
-    def messages(self) -> AsyncIterator[Message]:
-        """Yield telemetry and answers as they come, until the link is stopped. One reader.
-
-        What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
-        """
-        return self.inbox.messages()
 
     def _tell(self, state: DeviceState, told: TelemetryMessage | AckMessage) -> None:
         device = state.device
@@ -172,16 +140,12 @@ class ModbusLink:
         for setpoint in setpoints:
             state = self._states.get(setpoint.resource_id)
             if state is None or state.device.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
+                raise unknown_resource(setpoint)
             if (why := self._deaf(state)) is not None:
                 if state.wanted is not None:  # written later it would undo what is wanted now
                     self._talk.refuse(state, state.wanted, f"overtaken while it waited: {why}")
                     state.wanted = None
-                reason = f"{self._line.address}: {why}"
+                reason = f"{self._where}: {why}"
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
             else:
                 state.wanted = setpoint
@@ -192,51 +156,30 @@ class ModbusLink:
         """Why a device can take no command now."""
         if state.device.read_only:
             return "is read-only"
-        if self._away is not None:
-            return self._away
+        if self._standing.away is not None:
+            return self._standing.away
         if state.dead or not state.seen or state.map is None:
             return state.fault or "was not read yet"
         return None if state.map.takes_setpoints else "its register map has no set-point"
 
     # ------------------------------------------------------------ the connection's life
 
-    async def __aenter__(self) -> Self:
-        stop = asyncio.Event()
-        self._own = stop, asyncio.create_task(self.run(stop), name=f"{self._line.address}")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._own is not None
-        stop, task = self._own
-        stop.set()
-        await task
-
-    async def run(self, stop: asyncio.Event) -> None:
+    async def _live(self, stop: asyncio.Event) -> None:
         """Keep the connection and serve the devices until `stop`; then let go who has no timer."""
-        stopped = asyncio.create_task(stop.wait(), name=f"{self._line.address}-stop")
+        stopped = asyncio.create_task(stop.wait(), name=f"{self._where}-stop")
         try:
             while not stopped.done():
                 if self._line.connected or await self._open(stopped):
                     await self._turn(stopped)
-            if self._up:
+            if self.connected:
                 await self._talk.let_go(tuple(self._states.values()))
-        except Exception as error:
-            self.inbox.break_off(error)
-            raise
         finally:
             stopped.cancel()
             self._line.close()
-            self.inbox.close()
-            self._went_down("stopped")
 
     async def _open(self, stopped: asyncio.Task[bool]) -> bool:
         """Connect, after a wait where it failed before; False where that was in vain."""
-        if not self._up:  # else we closed it ourselves, after a device that did not answer
+        if not self.connected:  # else we closed it ourselves, after a device that did not answer
             delay_s = self._timing.delay_s(self._failures, self._jitter)
             await asyncio.wait({stopped}, timeout=delay_s)
         if stopped.done():
@@ -248,33 +191,25 @@ class ModbusLink:
             self._lost(error.what)
             return False
         self._opened_at = asyncio.get_running_loop().time()
-        if not self._up:
+        if not self.connected:
             self._went_up()
         return True
 
     def _went_up(self) -> None:
-        self._up, self._since, self._away = True, self._now(), None
-        self._connections += 1
         for state in self._states.values():
             if self._unreachable:  # nobody could answer, whatever was thought of them
                 state.failures, state.next_poll = 0, 0.0
             if state.force is not None and state.force.refresh_at is not None:
                 state.force.refresh_at = 0.0  # before it is read: its timer may have run out
         self._unreachable = False
-        log.info("link up", where=str(self._line.address), reconnects=self.reconnects)
-
-    def _went_down(self, reason: str) -> None:
-        if self._up:
-            self._up, self._since = False, self._now()
-            log.warning("link down", where=str(self._line.address), reason=reason)
-        self._away = reason
+        self._standing.went_up()
 
     def _lost(self, reason: str) -> None:
         """The connection is gone, or there is none: the next one waits the longer the less this one lasted."""
         age_s = asyncio.get_running_loop().time() - self._opened_at
-        stood = self._up and age_s >= self._timing.stable_after_s
+        stood = self.connected and age_s >= self._timing.stable_after_s
         self._failures = 1 if stood else self._failures + 1
-        self._went_down(reason)
+        self._standing.went_down(reason)
 
     # ------------------------------------------------------------ whose turn it is
 

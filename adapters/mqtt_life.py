@@ -26,14 +26,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiomqtt
 import structlog
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
+from adapters.link_life import SpannedLink
 from adapters.mqtt_inbox import Confirms, Entry, Inbox, Quota
 from adapters.mqtt_pace import LinkTiming, Pace
 from adapters.mqtt_wire import WireClient
@@ -73,7 +73,7 @@ class BrokerAddress:
     password: str | None = field(default=None, repr=False)
 
 
-class BrokerLink:
+class BrokerLink(SpannedLink):
     """What a link has whatever is spoken over it.
 
     Start `run(stop)` as a supervised task, or use it as an async context manager, which does that for
@@ -115,7 +115,6 @@ class BrokerLink:
         self._short_lives = 0
         self._has_lasted = False
         self._fault: str | None = "not started"
-        self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
 
     @property
     def connected(self) -> bool:
@@ -223,22 +222,6 @@ class BrokerLink:
         return f"broker {self._broker.host}:{self._broker.port}"
 
     # ------------------------------------------------------------ the connection's life
-
-    async def __aenter__(self) -> Self:
-        stop = asyncio.Event()
-        self._own = stop, asyncio.create_task(self.run(stop), name="mqtt-link")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._own is not None
-        stop, task = self._own
-        stop.set()
-        await task
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the link up until `stop` is set; then `messages` ends when all are read.

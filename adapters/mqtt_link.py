@@ -17,8 +17,7 @@ import msgspec
 from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import BrokerAddress, BrokerLink
 from adapters.mqtt_pace import LinkTiming
-from vpp.errors import DataError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.ids import ResourceId
 from vpp.ports import Unsent
 from vpp.wire import TOPIC_ROOT, command_of, topic
@@ -83,9 +82,5 @@ class MqttLink(BrokerLink):
     def _topic(self, setpoint: Setpoint) -> str:
         home = self._homes.get(setpoint.resource_id)
         if home is None or home[0] != setpoint.enterprise_id:
-            raise DataError(
-                f"is no resource of {setpoint.enterprise_id}",
-                where=setpoint.resource_id,
-                fix="Command only what the park file knows, under its own enterprise",
-            )
+            raise unknown_resource(setpoint)
         return topic(*home, setpoint.resource_id, "cmd")

@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
-from adapters.link_inbox import LinkInbox
+from adapters.link_life import InboxLink
 from adapters.ocpp_carpark import CarPark
 from adapters.ocpp_door import Door, Seat
 from adapters.ocpp_hearing import Hearing
 from adapters.ocpp_shown import shown
 from adapters.ocpp_station import Station
-from vpp.errors import DataError
 from vpp.model.charging import CarParkSpec, CentralSpec, Notice, StationShown
-from vpp.model.command import Setpoint
-from vpp.ports import Message, StayLedger, Unsent
+from vpp.model.command import Setpoint, unknown_resource
+from vpp.ports import StayLedger, Unsent
 from vpp.wire import AckMessage, TelemetryMessage
 
 LOOK_S = 1.0
@@ -39,8 +36,8 @@ MOST_NOTICES = 200
 """That wait to be told; the oldest give way."""
 
 
-class OcppLink:
-    """A `MessageSource` and `SetpointSink` over charging stations."""
+class OcppLink(InboxLink):
+    """A `MessageSource` and `SetpointSink` over charging stations; `connected` where any of them is."""
 
     def __init__(
         self,
@@ -52,7 +49,8 @@ class OcppLink:
         capacity: int = 10_000,
     ) -> None:
         """`capacity` messages wait for the reader; the oldest give way."""
-        self._spec, self._now = spec, now
+        super().__init__("charging stations", now=now, capacity=capacity)
+        self._spec = spec
         began = now()
         self._parks = {
             one.resource_id: CarPark(one, sample_s=spec.sample_s, began_at=began) for one in parks
@@ -71,14 +69,11 @@ class OcppLink:
             now=now,
             tell=self._tell,
             changed=self._settle,
-            broken=self._break,
+            broken=self.inbox.break_off,
         )
-        self.inbox = LinkInbox(capacity)
         self._room = capacity // 2
         """What comes late leaves the other half to what is said of now."""
         self._stopping = False
-        self._up, self._since = False, began
-        self._own: tuple[asyncio.Event, asyncio.Task[None]] | None = None
 
     def _take_up(self, ledger: StayLedger) -> None:
         """Stays that went on when the service ended."""
@@ -93,16 +88,6 @@ class OcppLink:
         return await self._door.connect(request)
 
     # ------------------------------------------------------------ how it does
-
-    @property
-    def connected(self) -> bool:
-        """Whether any station is connected."""
-        return self._up
-
-    @property
-    def since(self) -> datetime:
-        """When `connected` last changed."""
-        return self._since
 
     @property
     def reconnects(self) -> int:
@@ -138,23 +123,10 @@ class OcppLink:
         if notice not in self.notices:  # nobody has heard it yet
             self.notices.append(notice)
 
-    def _break(self, error: BaseException) -> None:
-        """A bug: whoever reads is told of it."""
-        self.inbox.break_off(error)
-
     def _count(self) -> None:
-        up = any(seat.talk is not None for seat in self._seats.values())
-        if up is not self._up:
-            self._up, self._since = up, self._now()
+        self._standing.turn(any(seat.talk is not None for seat in self._seats.values()))
 
     # ------------------------------------------------------------ in
-
-    def messages(self) -> AsyncIterator[Message]:
-        """Yield telemetry and answers as they come, until the link is stopped. One reader.
-
-        What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
-        """
-        return self.inbox.messages()
 
     def _say(self, park: CarPark, told: TelemetryMessage | AckMessage) -> None:
         spec = park.spec
@@ -174,11 +146,7 @@ class OcppLink:
         for setpoint in setpoints:
             park = self._parks.get(setpoint.resource_id)
             if park is None or park.spec.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
+                raise unknown_resource(setpoint)
             if park.spec.read_only or self._stopping:
                 reason = "is read-only" if park.spec.read_only else "the service stops"
                 unsent.append(Unsent(setpoint=setpoint, reason=reason))
@@ -214,24 +182,7 @@ class OcppLink:
 
     # ------------------------------------------------------------ its own time
 
-    async def __aenter__(self) -> Self:
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.run(stop), name="ocpp")
-        self._own = stop, task
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._own is not None
-        stop, task = self._own
-        stop.set()
-        await task
-
-    async def run(self, stop: asyncio.Event) -> None:
+    async def _live(self, stop: asyncio.Event) -> None:
         """Tell car parks inward and see to what ends, until `stop`; then take all limits back."""
         stopped = asyncio.create_task(stop.wait(), name="ocpp-stop")
         step_s, reported_s = min(LOOK_S, self._spec.report_s), -float("inf")
@@ -242,13 +193,9 @@ class OcppLink:
                 reported_s = loop.time() if report else reported_s
                 self.look(report=report)
                 await asyncio.wait({stopped}, timeout=step_s)
-        except Exception as error:
-            self._break(error)
-            raise
         finally:
             stopped.cancel()
             await self.let_go()
-            self.inbox.close()
 
     def look(self, *, report: bool) -> None:
         """See to what ends and to what came late; `report`: and tell how each car park stands now."""

@@ -22,8 +22,7 @@ from typing import Literal, Self
 from adapters.link_inbox import LinkInbox
 from adapters.openadr3_reports import SiteReading
 from adapters.openadr3_shelf import Shelf
-from vpp.errors import DataError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.ids import ResourceId
 from vpp.model.programme import (
     EventInterval,
@@ -263,11 +262,7 @@ class SiteLink:
         for setpoint in setpoints:
             state = self._states.get(setpoint.resource_id)
             if state is None or state.device.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
+                raise unknown_resource(setpoint)
             if state.device.sends is None:
                 unsent.append(Unsent(setpoint=setpoint, reason="is read-only"))
                 continue

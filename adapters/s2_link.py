@@ -30,6 +30,7 @@ import structlog
 from aiohttp import web
 
 from adapters.link_inbox import LinkInbox
+from adapters.link_life import Standing, ill_devices
 from adapters.s2_device import S2Device, S2State
 from adapters.s2_hearing import hear
 from adapters.s2_line import CONNECTIONS_PER_MINUTE, Line
@@ -44,7 +45,7 @@ from adapters.s2_wire import (
     SessionRequest,
 )
 from vpp.errors import AdapterError, DataError, UnavailableError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.ids import ResourceId
 from vpp.ports import Message, Unsent
 from vpp.wire import AckMessage, TelemetryMessage
@@ -56,8 +57,6 @@ LOOK_S = 1.0
 LET_GO_S = 2.0
 """How long the last releases may take when the link is stopped."""
 ANOTHER = "another connection took its place"
-SHOWN = 5
-"""Devices that a fault names."""
 
 
 class S2Link:
@@ -87,19 +86,19 @@ class S2Link:
         self._lines = {d.device_id: Line(state=S2State(device=d)) for d in devices}
         self.inbox = LinkInbox(capacity)
         self._open = False
-        self._up, self._since = False, now()
+        self._standing = Standing(where, now)
 
     # ------------------------------------------------------------ how it does
 
     @property
     def connected(self) -> bool:
         """Whether at least half of its devices are there."""
-        return self._up
+        return self._standing.up
 
     @property
     def since(self) -> datetime:
         """When `connected` last changed."""
-        return self._since
+        return self._standing.since
 
     @property
     def reconnects(self) -> int:
@@ -109,16 +108,8 @@ class S2Link:
     @property
     def fault(self) -> str | None:
         """Which devices are away or ill, and why; None while all is well."""
-        ill = []
-        for name, line in self._lines.items():
-            why = line.ill()
-            if why is not None:
-                ill.append(f"{name}: {why}")
-        if len(ill) > SHOWN:
-            ill = [*ill[:SHOWN], f"and {len(ill) - SHOWN} more"]
-        if (late := self.inbox.late) is not None:
-            ill.insert(0, late)
-        return "; ".join(ill) or None
+        devices = ((name, line.ill()) for name, line in self._lines.items())
+        return ill_devices(devices, late=self.inbox.late)
 
     # ------------------------------------------------------------ in
 
@@ -228,8 +219,7 @@ class S2Link:
 
     def _look_up(self) -> None:
         there = sum(line.details is not None for line in self._lines.values())
-        if (up := 2 * there >= len(self._lines) > 0) is not self._up:
-            self._up, self._since = up, self._now()
+        self._standing.turn(2 * there >= len(self._lines) > 0)
 
     # ------------------------------------------------------------ out
 
@@ -245,11 +235,7 @@ class S2Link:
         for setpoint in setpoints:
             line = self._lines.get(setpoint.resource_id)
             if line is None or line.state.device.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
+                raise unknown_resource(setpoint)
             why = "is read-only" if line.state.device.read_only else line.away
             if why is not None or line.session is None:
                 unsent.append(Unsent(setpoint=setpoint, reason=f"{self._where}: {why}"))

@@ -29,7 +29,7 @@ from adapters.sparkplug_device import SparkplugDevice, SparkplugState
 from adapters.sparkplug_node import NODE, REBIRTH, ROOT, EdgeNode, Kind
 from adapters.sparkplug_wire import DataType, Metric, Payload, decode, encode
 from vpp.errors import DataError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.ports import Message, Unsent
 from vpp.wire import AckMessage, TelemetryMessage, topic
 
@@ -172,11 +172,7 @@ class SparkplugLink(BrokerLink):
         for setpoint in setpoints:
             state = self._states.get(setpoint.resource_id)
             if state is None or state.device.enterprise_id != setpoint.enterprise_id:
-                raise DataError(
-                    f"is no resource of {setpoint.enterprise_id}",
-                    where=setpoint.resource_id,
-                    fix="Command only what the park file knows, under its own enterprise",
-                )
+                raise unknown_resource(setpoint)
             try:
                 said.append((setpoint, self._command(state, setpoint, now)))
             except DataError as error:

@@ -45,6 +45,15 @@ class Setpoint:
             )
 
 
+def unknown_resource(setpoint: Setpoint) -> DataError:
+    """What a link raises of a set-point whose resource it does not carry, or not for that enterprise."""
+    return DataError(
+        f"is no resource of {setpoint.enterprise_id}",
+        where=setpoint.resource_id,
+        fix="Command only what the park file knows, under its own enterprise",
+    )
+
+
 def whole_counts(counts: float) -> int:
     """A power in whole counts of a device, towards zero: rounded up it would pass the limit that it was cut to.
 

@@ -24,7 +24,7 @@ from typing import Protocol
 import structlog
 
 from vpp.errors import AdapterError, DataError
-from vpp.model.command import Setpoint
+from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.ids import ResourceId
 from vpp.ports import Message, MessageSource, SetpointSink, Unsent
 from vpp.service.links.health import LinkHealth
@@ -202,11 +202,7 @@ class Channels:
     def _carrier_of(self, setpoint: Setpoint) -> str:
         name = self._carrier.get(setpoint.resource_id)
         if name is None:
-            raise DataError(
-                f"is no resource of {setpoint.enterprise_id}",
-                where=setpoint.resource_id,
-                fix="Command only what the park file knows, under its own enterprise",
-            )
+            raise unknown_resource(setpoint)
         return name
 
     def _answered(self, name: str) -> bool:
