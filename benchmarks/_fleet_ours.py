@@ -74,7 +74,7 @@ def _stores(case: Case) -> Stores:
     return Stores(
         bus=own.of[order],
         keep=np.ones(n),
-        gain=np.full(n, STEP_HOURS * EFFICIENCY),
+        gain=_alike(STEP_HOURS * EFFICIENCY, n),
         loss=np.full(n, STEP_HOURS / EFFICIENCY),
         given=given,
         into_most=power,

@@ -6,6 +6,8 @@ price, a zone may be too cold or too warm, and nobody asks for more than fits.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.random import Generator as Dice
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0)
     steps = steps or int(dice.integers(2, 31))
     parent = _trees(dice, trees, levels)
     buses = len(parent)
-    stores = _stores(dice, _spread(dice, buses, 3), steps)
+    stores = _weathered(seed, _stores(dice, _spread(dice, buses, 3), steps))
     price = dice.uniform(-0.02, 0.3, steps) * STEP_HOURS
     parts, counts = _parts(dice, parent, price, steps)
     return Forest(
@@ -88,7 +90,7 @@ def _stores(dice: Dice, bus: Ints, steps: int) -> Stores:
     return Stores(
         bus=bus,
         keep=keep,
-        gain=efficiency * STEP_HOURS,
+        gain=np.broadcast_to(efficiency[:, None] * STEP_HOURS, (n, steps)),
         loss=STEP_HOURS / efficiency,
         given=given,
         into_most=power_kw[:, None] * here,
@@ -98,6 +100,18 @@ def _stores(dice: Dice, bus: Ints, steps: int) -> Stores:
         level_least=np.zeros((n, steps)),
         level_most=np.broadcast_to(size_kwh[:, None], (n, steps)),
         level_cost=_last(-dice.uniform(0.0, 0.1, n), steps),
+    )
+
+
+def _weathered(seed: int, stores: Stores) -> Stores:
+    """In every other forest some stores take in more or less of a kW as the weather has it."""
+    if seed % 2:
+        return stores
+    dice = np.random.default_rng([seed, 2])
+    alike = dice.random((len(stores.bus), 1)) < 0.6
+    return replace(
+        stores,
+        gain=stores.gain * np.where(alike, 1.0, dice.uniform(0.4, 1.0, stores.gain.shape)),
     )
 
 
@@ -283,7 +297,7 @@ def _harsh_stores(dice: Dice, bus: Ints, steps: int) -> Stores:
     return Stores(
         bus=bus,
         keep=np.ones(n),
-        gain=STEP_HOURS * efficiency,
+        gain=np.broadcast_to(STEP_HOURS * efficiency[:, None], (n, steps)),
         loss=STEP_HOURS / efficiency,
         given=given,
         into_most=power,

@@ -104,6 +104,16 @@ def test_some_buses_are_packed_without_the_others() -> None:
     assert sorted(int(bus) for block in packed.blocks for bus in block.bus) == [1, 3]
 
 
+def test_gains_have_a_step_each_only_where_one_of_them_changes() -> None:
+    forest = random_forest(5, trees=4)
+    gain = np.array(forest.stores.gain)
+    assert {block.gain.shape[2] for block in pack(forest).blocks} == {1}
+    gain[0, -1] *= 0.5
+    packed = pack(replace(forest, stores=replace(forest.stores, gain=gain)))
+    own, at = next((b, np.argwhere(b.store == 0)[0]) for b in packed.blocks if (b.store == 0).any())
+    np.testing.assert_array_equal(own.gain[tuple(at)], gain[0])
+
+
 def test_an_endless_column_is_refused() -> None:
     forest = random_forest(0)
     endless = replace(forest.parts, most=np.full(forest.parts.most.shape, np.inf))

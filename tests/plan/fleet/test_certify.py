@@ -75,7 +75,7 @@ def no_stores() -> Stores:
     return Stores(
         bus=np.zeros(0, dtype=np.int64),
         keep=number,
-        gain=number,
+        gain=none,
         loss=number,
         given=none,
         into_most=none,

@@ -222,6 +222,31 @@ def test_a_margin_below_a_paid_peak_is_a_second_peak_and_costs_what_it_did(lab: 
     assert answered(found).cost.sum() == pytest.approx(15 * 5 + 10 * 2.5 + energy)
 
 
+@pytest.mark.parametrize("heating", [True, False])
+def test_a_zone_whose_cop_changes_with_the_weather_is_a_store_that_gains_so(
+    lab: Lab, heating: bool
+) -> None:
+    """A kW draws 1, 2, … 6 kW of heat or cold: what is wanted at the end is made when that is cheap."""
+    outdoor = [20.0 * (not heating) + hour for hour in range(6)]
+    zone = lab.zone(
+        heating=heating,
+        cop=1.0,
+        cop_outdoor_degc=outdoor[0],
+        cop_per_degc=1.0,
+        resistance_degc_per_kw=10.0,
+    )
+    readings = [lab.reading("hall", temperature_degc=21.0)]
+    view = lab.view(
+        zone, price=[0.1, 0.1, 0.5, 0.5, 0.2, 0.2], readings=readings, outdoor_degc=outdoor
+    )
+    programme = compiled((view, tariff(view)))
+    found = fitted(programme)
+    gain = found.forest.stores.gain
+    np.testing.assert_allclose(gain / gain[:, :1], [np.arange(1.0, 7.0)])
+    assert found.misfits == ()
+    agrees(programme, found)
+
+
 def test_what_fills_by_rounding_while_it_empties_goes_the_way_it_empties(lab: Lab) -> None:
     programme = compiled(lab.random(3, processes=0, runs=0, min_price=-0.15))
     found = fitted(programme)

@@ -50,7 +50,7 @@ def full_stores(price: float, *, tied: bool, room: float = 0.0) -> Forest:
         stores=Stores(
             bus=np.array([0]),
             keep=np.ones(1),
-            gain=np.array([0.5]),
+            gain=0.5 * one,
             loss=np.array([2.0]),
             given=10 * one,
             into_most=10 * one,
@@ -128,7 +128,7 @@ def test_netting_keeps_every_level() -> None:
     point, _ = by_highs_point(forest)
     point = replace(point, into=point.into + 3.0, out=point.out + 2.0)
     net = netted(forest, point)
-    gain, loss = forest.stores.gain[:, None], forest.stores.loss[:, None]
+    gain, loss = forest.stores.gain, forest.stores.loss[:, None]
     np.testing.assert_allclose(
         gain * net.into - loss * net.out, gain * point.into - loss * point.out, atol=1e-9
     )

@@ -151,7 +151,7 @@ def one_store(
             stores,
             bus=np.zeros(1, dtype=np.int64),
             keep=np.ones(1),
-            gain=np.ones(1),
+            gain=steps,
             loss=np.ones(1),
             given=np.array([given], dtype=float),
             into_most=np.array([into_most], dtype=float),
@@ -230,6 +230,13 @@ def test_what_a_store_could_not_hold_before_does_not_help_it_later() -> None:
     forest = one_store(given=[10, 0, 0], into_most=[10, 10, 10], least=[0, 0, 35])
     forest.stores.level_most[0, 1] = 22.0
     assert clashes(forest) == (Clash(bus=0, step=2, store=0, by=3.0),)
+
+
+def test_a_level_is_reached_by_what_each_step_gains() -> None:
+    """10 kW give 10, 5 and 15 kWh: with the first 10 there are 25 after two steps, and 40 after three."""
+    forest = one_store(given=[10, 0, 0], into_most=[10, 10, 10], least=[0, 27, 40])
+    weathered = replace(forest.stores, gain=np.array([[1.0, 0.5, 1.5]]))
+    assert clashes(replace(forest, stores=weathered)) == (Clash(bus=0, step=1, store=0, by=2.0),)
 
 
 def test_a_level_that_must_be_above_its_most_is_too_much() -> None:

@@ -33,7 +33,7 @@ def small() -> Forest:
         stores=Stores(
             bus=np.array([1]),
             keep=np.array([0.5]),
-            gain=np.array([0.8]),
+            gain=0.8 * two,
             loss=np.array([1.25]),
             given=np.array([[20.0, 1.0]]),
             into_most=20 * two,

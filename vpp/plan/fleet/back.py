@@ -86,7 +86,7 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
 def _levels(fitted: Fitted, into: Floats, out: Floats) -> Floats:
     """What is stored after each step, by what went in and out, shape (n, T)."""
     stores = fitted.hanging.forest.stores
-    moved = stores.given + stores.gain[:, None] * into - stores.loss[:, None] * out
+    moved = stores.given + stores.gain * into - stores.loss[:, None] * out
     level = np.empty_like(moved)
     now = np.zeros(len(moved))
     for t in range(moved.shape[1]):

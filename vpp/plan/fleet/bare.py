@@ -31,7 +31,7 @@ def bare(buses: Buses, parts: Parts) -> Forest:
         stores=Stores(
             bus=nobody,
             keep=none,
-            gain=none,
+            gain=nothing,
             loss=none,
             given=nothing,
             into_most=nothing,

@@ -48,9 +48,11 @@ class Block:
     """Shape (B, C)."""
 
     keep: Floats
-    gain: Floats
     loss: Floats
     """Shape (B, nS)."""
+
+    gain: Floats
+    """Shape (B, nS, T), or (B, nS, 1) where that of every store is the same in all steps."""
 
     soft_of: Ints
     """The store's place in the block, shape (B, nP)."""

@@ -88,7 +88,7 @@ def _of_stores(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
     outwards = _priced_days(forest, duals)
     for some in slices(len(stores.bus), forest.steps):
         y, w = duals.store[some], duals.bus[stores.bus[some]]
-        gain, loss = stores.gain[some, None], stores.loss[some, None]
+        gain, loss = stores.gain[some], stores.loss[some, None]
         given = stores.given[some] * y
         into_most, out_most = stores.into_most[some], stores.out_most[some]
         r_out = stores.out_cost[some] - w - loss * y

@@ -135,7 +135,7 @@ def _stores(forest: Forest, point: Point) -> Broken:
         whole = point.level[some]
         if theirs.start < theirs.stop:
             whole = whole + summed(point.soft[theirs], soft.store[theirs] - some.start, len(whole))
-        off = whole - stores.gain[some, None] * point.into[some]
+        off = whole - stores.gain[some] * point.into[some]
         off += stores.loss[some, None] * point.out[some]
         off -= stores.given[some]
         off[:, 1:] -= stores.keep[some, None] * whole[:, :-1]

@@ -4,7 +4,7 @@ Minimise the sum of cost·x over all columns, each between its bounds, subject t
 
     bus b        Σ parts here·x + Σ stores (out - into) - Σ budgets draw
                  + Σ parts of its child buses up·x                        = load[b, t]          dual w
-    store i      level[t] - keep·level[t-1] - gain·into[t] + loss·out[t]  = given[t]            dual y
+    store i      level[t] - keep·level[t-1] - gain[t]·into[t] + loss·out[t] = given[t]          dual y
                  level = its main column + its soft ones;  level[-1] = 0, what was stored is in given[0]
     budget j     weight·Σ draw[t] + lacking - spare                       = asked               dual v
     peak p       peak - Σ share·(its parts' x of an interval) - slack     = least               dual q
@@ -59,7 +59,7 @@ class Stores:
     """Share of a level that is left a step later, above 0, at most 1."""
 
     gain: Floats
-    """Level per unit of `into`, above 0."""
+    """Level per unit of `into`, above 0; shape (n, T): what a heat pump gives per kW changes with the weather."""
 
     loss: Floats
     """Level per unit of `out`, above 0."""

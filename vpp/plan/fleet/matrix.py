@@ -24,7 +24,7 @@ class Frame:
     keep: Floats
     gain: Floats
     loss: Floats
-    """Shape (B, nS, 1)."""
+    """Shape (B, nS, 1); `gain` (B, nS, T) where it changes."""
 
     soft_to: Floats
     """1 where a soft level belongs to a store, shape (B, nS, nP)."""
@@ -52,7 +52,7 @@ class Frame:
         return cls(
             block=block,
             keep=block.keep[..., None],
-            gain=block.gain[..., None],
+            gain=block.gain,
             loss=block.loss[..., None],
             soft_to=_members(block.soft_of, n.stores),
             days=within * loss[..., None],

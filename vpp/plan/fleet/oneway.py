@@ -166,7 +166,7 @@ def netted(forest: Forest, point: Point) -> Point:
     stores = forest.stores
     into, out = np.empty_like(point.into), np.empty_like(point.out)
     for some in slices(len(stores.bus), forest.steps):
-        gain, loss = stores.gain[some, None], stores.loss[some, None]
+        gain, loss = stores.gain[some], stores.loss[some, None]
         with np.errstate(invalid="ignore"):  # what went wrong is no number: the certificate sees it
             net = gain * point.into[some]
             net -= loss * point.out[some]
@@ -178,7 +178,7 @@ def netted(forest: Forest, point: Point) -> Point:
 def burning_pays(forest: Forest, duals: Duals) -> Where:
     """Where the prices make a linear programme burn, or leave it free to."""
     stores = forest.stores
-    gain, loss = stores.gain[:, None], stores.loss[:, None]
+    gain, loss = stores.gain, stores.loss[:, None]
     wear = stores.into_cost / gain + stores.out_cost / loss
     worth = duals.bus[stores.bus] * (1 / gain - 1 / loss)
     could = (stores.into_most > 0) & (stores.out_most > 0) & (loss > gain)
@@ -189,7 +189,7 @@ def burning_pays(forest: Forest, duals: Duals) -> Where:
 def smaller_forbidden(forest: Forest, point: Point, where: Where) -> Forest:
     """The forest in which the smaller of both is not allowed there."""
     stores = forest.stores
-    fills = stores.gain[:, None] * point.into > stores.loss[:, None] * point.out
+    fills = stores.gain * point.into > stores.loss[:, None] * point.out
     return forbidden(forest, into=where & ~fills, out=where & fills)
 
 

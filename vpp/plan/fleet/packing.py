@@ -170,7 +170,7 @@ def _block(
         u=u,
         c=c,
         keep=_of(store, stores.keep, 1.0),
-        gain=_of(store, stores.gain, 1.0),
+        gain=_alike(store, stores.gain, 1.0),
         loss=_of(store, stores.loss, 1.0),
         soft_of=_place(hung, forest, softs, soft.store),
         weight=_of(budget, budgets.weight, 1.0),
@@ -199,6 +199,15 @@ def _of(units: Ints, values: NDArray[Any], dummy: float) -> NDArray[Any]:
     real = units != NOBODY
     found[real] = values[units[real]]
     return found
+
+
+def _alike(units: Ints, values: Floats, dummy: float) -> Floats:
+    """The same of values in each step, shape (n, T): one column of them where all steps are alike."""
+    first = _of(units, values[:, :1], dummy)
+    if values.strides[1] == 0:
+        return first
+    whole = _of(units, values, dummy)
+    return first if (whole == first).all() else whole
 
 
 def _place(hung: _Hung, forest: Forest, units: Ints, store: Ints) -> Ints:

@@ -66,7 +66,9 @@ def level_reach(forest: Forest) -> Levels:
     for step in range(forest.steps):
         given = stores.given[:, step]
         low[:, step] = stores.keep * lowest + given - stores.loss * stores.out_most[:, step]
-        high[:, step] = stores.keep * highest + given + stores.gain * stores.into_most[:, step]
+        high[:, step] = (
+            stores.keep * highest + given + stores.gain[:, step] * stores.into_most[:, step]
+        )
         lowest = np.minimum(np.maximum(low[:, step], least[:, step]), high[:, step])
         highest = np.maximum(np.minimum(high[:, step], most[:, step]), low[:, step])
     return Levels(low=low, high=high, least=least, most=most)

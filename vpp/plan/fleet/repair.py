@@ -125,7 +125,7 @@ def _stored(forest: Forest, some: slice, into: Floats, out: Floats) -> Floats:
     """The whole level of a slice of stores."""
     stores = forest.stores
     keep = stores.keep[some]
-    whole = stores.gain[some, None] * into[some]
+    whole = stores.gain[some] * into[some]
     whole -= stores.loss[some, None] * out[some]
     whole += stores.given[some]
     if (keep == 1.0).all():
@@ -141,11 +141,11 @@ def _give_way(
 ) -> None:
     """Let what fills and what empties some stores change so that their levels stay within bounds."""
     stores = forest.stores
-    keep, gain, loss = stores.keep[which], stores.gain[which], stores.loss[which]
+    keep, loss = stores.keep[which], stores.loss[which]
     held = np.zeros(len(which))
     fills, empties = into[which], out[which]
     for step in range(forest.steps):
-        before = keep * held + stores.given[which, step]
+        before, gain = keep * held + stores.given[which, step], stores.gain[which, step]
         held = before + gain * fills[:, step] - loss * empties[:, step]
         too_much = np.maximum(held - most[:, step], 0.0)
         less = np.minimum(too_much / gain, fills[:, step])

@@ -174,9 +174,9 @@ def _entries(
     yield _put(bus[stores.bus], into, -1.0)
     yield _put(bus[budgets.bus], draw, -1.0)
     # Stores.
-    keep, gain, loss = (one[:, None] for one in (stores.keep, stores.gain, stores.loss))
+    keep, loss = stores.keep[:, None], stores.loss[:, None]
     of = forest.soft.store
-    yield _put(store, into, -gain)
+    yield _put(store, into, -stores.gain)
     yield _put(store, out, loss)
     yield _put(store, level, 1.0)
     yield _put(store[:, 1:], level[:, :-1], -keep)

@@ -40,6 +40,8 @@ class ChainValues:
 
     keep: Floats
     gain: Floats
+    """Shape (n, T): what a zone's heat pump gives per kW changes with the weather."""
+
     loss: Floats
     given: Floats
     strange: Bools
@@ -88,17 +90,17 @@ def values_of(ledger: Ledger, chains: Chains) -> ChainValues:
     level = ledger.of(rows, chains.level)
     before = ledger.of(rows[:, 1:], chains.level[:, :-1])
     sign = np.where((into > 0).any(axis=1), -1.0, 1.0)
-    gain, gain_varies = _one(-sign[:, None] * into)
+    gain = -sign[:, None] * into
     loss, loss_varies = _one(out)
     keep, keep_varies = _one(-before)
     low, high = ledger.row_lower[rows], ledger.row_upper[rows]
-    strange = gain_varies | loss_varies | keep_varies | (gain < 0) | (loss < 0) | (keep > 1)
+    strange = loss_varies | keep_varies | (gain < 0).any(axis=1) | (loss < 0) | (keep > 1)
     strange |= ((level != 1) & ledger.free[chains.level]).any(axis=1) | (low != high).any(axis=1)
     strange |= _foreign(ledger, len(rows))
     return ChainValues(
         sign=sign,
         keep=np.where(keep > 0, keep, 1.0),
-        gain=np.where(gain > 0, gain, 1.0),
+        gain=_in_each_step(gain),
         loss=np.where(loss > 0, loss, 1.0),
         given=sign[:, None] * np.where(ledger.used[rows], low, 0.0),
         strange=strange,
@@ -112,6 +114,13 @@ def _one(values: Floats) -> tuple[Floats, Bools]:
     most = np.max(values, axis=1, where=some, initial=-np.inf)
     none = ~some.any(axis=1)
     return np.where(none, 0.0, most), ~none & (most - least > SAME * np.abs(most))
+
+
+def _in_each_step(values: Floats) -> Floats:
+    """The values, shape (n, T), with 1 in place of what is not above 0; a view of one column where all are alike."""
+    usual, varies = _one(np.maximum(values, 0.0))
+    alike = np.broadcast_to(np.where(usual > 0, usual, 1.0)[:, None], values.shape)
+    return np.where(values > 0, values, 1.0) if varies.any() else alike
 
 
 def _foreign(ledger: Ledger, count: int) -> Bools:

@@ -320,7 +320,7 @@ def _stores(
     chain = Stores(
         bus=bus,
         keep=values.keep[stores],
-        gain=values.gain[stores],
+        gain=_rows(values.gain, stores),
         loss=values.loss[stores],
         given=values.given[stores],
         into_most=into_most,
@@ -363,9 +363,16 @@ def _stores(
     )
 
 
+def _rows(values: Floats, which: Ints) -> Floats:
+    """Some rows; what is alike in all steps stays a view of one column."""
+    if values.shape[1] and values.strides[1] == 0:
+        return np.broadcast_to(values[which, :1], (len(which), values.shape[1]))
+    return values[which]
+
+
 def _free_range(chain: Stores) -> tuple[Floats, Floats]:
     """The highest and lowest that each level could be without its bounds, shapes (n, T)."""
-    rising = chain.given + chain.gain[:, None] * chain.into_most
+    rising = chain.given + chain.gain * chain.into_most
     falling = chain.given - chain.loss[:, None] * chain.out_most
     high, low = np.empty_like(rising), np.empty_like(falling)
     top, bottom = np.zeros((2, len(chain.keep)))

@@ -62,11 +62,20 @@ def _weigh_stores(
 
 
 @jit
-def _weigh_store(into: Floats, out: Floats, gain: float, loss: float, a: Floats, e: Floats) -> None:
-    for t in range(a.size):
-        stored, taken = gain * into[t], loss * out[t]
-        a[t] = gain * stored + loss * taken
-        e[t] = stored + taken
+def _weigh_store(
+    into: Floats, out: Floats, gain: Floats, loss: float, a: Floats, e: Floats
+) -> None:
+    if gain.size == 1:
+        alike = gain[0]
+        for t in range(a.size):
+            stored, taken = alike * into[t], loss * out[t]
+            a[t] = alike * stored + loss * taken
+            e[t] = stored + taken
+    else:
+        for t in range(a.size):
+            stored, taken = gain[t] * into[t], loss * out[t]
+            a[t] = gain[t] * stored + loss * taken
+            e[t] = stored + taken
 
 
 @jit

@@ -93,11 +93,17 @@ def _peak_prices(n: Sizes, of: Numbers, b: int, q: int, y: Floats, g: Floats) ->
 
 @jit
 def _add_store(
-    into: Floats, out: Floats, gain: float, loss: float, store: Floats, bus: Floats
+    into: Floats, out: Floats, gain: Floats, loss: float, store: Floats, bus: Floats
 ) -> None:
-    for t in range(bus.size):
-        store[t] += loss * out[t] - gain * into[t]
-        bus[t] += out[t] - into[t]
+    if gain.size == 1:
+        alike = gain[0]
+        for t in range(bus.size):
+            store[t] += loss * out[t] - alike * into[t]
+            bus[t] += out[t] - into[t]
+    else:
+        for t in range(bus.size):
+            store[t] += loss * out[t] - gain[t] * into[t]
+            bus[t] += out[t] - into[t]
 
 
 @jit
@@ -126,11 +132,17 @@ def _add_times(factor: Floats, values: Floats, bus: Floats) -> None:
 
 @jit
 def _store_prices(
-    y: Floats, w: Floats, gain: float, loss: float, into: Floats, out: Floats
+    y: Floats, w: Floats, gain: Floats, loss: float, into: Floats, out: Floats
 ) -> None:
-    for t in range(y.size):
-        into[t] = -gain * y[t] - w[t]
-        out[t] = loss * y[t] + w[t]
+    if gain.size == 1:
+        alike = gain[0]
+        for t in range(y.size):
+            into[t] = -alike * y[t] - w[t]
+            out[t] = loss * y[t] + w[t]
+    else:
+        for t in range(y.size):
+            into[t] = -gain[t] * y[t] - w[t]
+            out[t] = loss * y[t] + w[t]
 
 
 @jit

@@ -68,6 +68,8 @@ class Numbers(NamedTuple):
 
     keep: Floats
     gain: Floats
+    """One number a store, or one a step."""
+
     loss: Floats
     soft_of: Ints
     weight: Floats
