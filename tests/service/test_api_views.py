@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vpp.act.ladder import SafeState
@@ -15,8 +16,9 @@ from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import NodeId
 from vpp.model.network import Carrier, Node
-from vpp.model.schedule import Unsolved
+from vpp.model.schedule import LimitPrice, Unsolved
 from vpp.model.time import QUARTER
+from vpp.plan.changes import Changes, PowerChange
 from vpp.service.plant import Plant, TracePoint
 
 
@@ -169,7 +171,66 @@ def test_without_a_plan_there_is_none(empty_plant: Plant, serving: Any) -> None:
         "changes": None,
         "quotas": [],
         "peaks": [],
+        "next": None,
     }
+
+
+def test_a_plan_is_read_page_by_page_and_nothing_of_it_twice_or_never(
+    plant: Plant, serving: Any
+) -> None:
+    park, whole = plant.file.park, plant.schedule
+    assert whole is not None
+    first, last = park.resources[0], park.resources[-1]
+    places = {one.connection_point_id for one in park.resources}
+    names = [
+        f"{first.resource_id}: max_charge_kw",
+        f"{last.resource_id}: max_charge_kw",
+        *(f"connection point {name}: import_kw" for name in sorted(places)),
+        f"enterprise {last.enterprise_id}: import_kw",
+        f"order dso-1 at {last.connection_point_id}: import_kw",
+    ]
+    binds = np.full(whole.horizon.steps, -1.0)
+    limits = tuple(LimitPrice(limit=words, per_unit=binds) for words in names)
+    everywhere = LimitPrice(limit="feeder nowhere: import_kw", per_unit=binds)
+    first_step = whole.horizon.start
+    moved = tuple(
+        PowerChange(
+            resource_id=one.resource_id, moved_kwh=1, most_at=first_step, before_kw=0, now_kw=1
+        )
+        for one in (first, last)
+    )
+    plant.changes = Changes(since="plan-0", span=None, powers=moved)
+    plant.schedule = replace(
+        whole,
+        connection_point_kw=dict.fromkeys(places, binds),
+        undone_units={f"{last.resource_id}/2025-12-02T10:00:00Z": 3.0},
+        limit_prices=(*limits, everywhere),
+    )
+
+    pages, after = [], ""
+    while True:
+        pages.append(get(plant, serving, f"/v1/plan?limit=3{after}"))
+        if pages[-1]["next"] is None:
+            break
+        after = f"&after={pages[-1]['next']}"
+
+    def all_of(name: str, key: str) -> list[str]:
+        return [one[key] for page in pages for one in page["schedule"][name]]
+
+    assert all(len(page["schedule"]["resources"]) <= 3 for page in pages)
+    assert all_of("resources", "resource_id") == [r.resource_id for r in park.resources]
+    assert sorted(all_of("connection_points", "connection_point_id")) == sorted(places)
+    told = all_of("limit_prices", "limit")
+    assert sorted(words for words in told if words != everywhere.limit) == sorted(names)
+    assert told.count(everywhere.limit) == len(pages)
+    assert [page["schedule"]["undone"] for page in pages if page["schedule"]["undone"]] == [
+        [{"window": f"{last.resource_id}/2025-12-02T10:00:00Z", "units": 3.0}]
+    ]
+    assert [one["resource_id"] for page in pages for one in page["changes"]["powers"]] == [
+        first.resource_id,
+        last.resource_id,
+    ]
+    assert {page["schedule"]["cost"] for page in pages} == {"1236.0678"}
 
 
 def test_forecasts_are_shown_with_their_model(plant: Plant, serving: Any) -> None:

@@ -296,7 +296,11 @@ class ComingPeakView(WireModel):
 
 
 class PlanView(WireModel):
-    """The newest outcome, and the newest schedule that passed the validator."""
+    """The newest outcome, and the newest schedule that passed the validator.
+
+    With rows, places, limits and changes of a page of resources; a connection point or an enterprise goes with the
+    first of its resources, and what is of the whole park stands in every page.
+    """
 
     status: Literal["none", "optimal", "feasible", "unsolved"]
     reason: str
@@ -308,6 +312,8 @@ class PlanView(WireModel):
     """Budgets of a day, a month or a year, as they were priced."""
     peaks: list[ComingPeakView] = Field(default_factory=list)
     """Peaks of which a quota says what the rest of the month makes of them."""
+    next: str | None = None
+    """Where more resources stand behind the last of these: ask again with `after` it, of the same `plan_id`."""
 
 
 class WhatIfView(WireModel):
