@@ -17,6 +17,7 @@ from vpp.model.horizon import Floats
 from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.schedule import Unsolved
 from vpp.model.time import QUARTER
+from vpp.plan import parts
 from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.decide import by_parts
@@ -80,7 +81,7 @@ def blocks(matrix: list[list[float]], **said: int) -> list[tuple[list[int], list
 
 
 @pytest.mark.parametrize(
-    ("matrix", "least", "parts"),
+    ("matrix", "least", "cut"),
     [
         pytest.param([[1, 1], [0, 1]], 0, [([0, 1], [0, 1])], id="all meet"),
         pytest.param([[0, 1], [1, 0]], 0, [([0], [1]), ([1], [0])], id="by their first rows"),
@@ -101,9 +102,50 @@ def blocks(matrix: list[list[float]], **said: int) -> list[tuple[list[int], list
     ],
 )
 def test_a_programme_falls_into_its_blocks(
-    matrix: list[list[float]], least: int, parts: list[tuple[list[int], list[int]]]
+    matrix: list[list[float]], least: int, cut: list[tuple[list[int], list[int]]]
 ) -> None:
-    assert blocks(matrix, least_nonzeros=least) == parts
+    assert blocks(matrix, least_nonzeros=least) == cut
+
+
+def meeting(matrix: csr_array) -> list[int]:
+    """The block of each row, then of each column, by following what meets."""
+    rows, columns = matrix.shape
+    at = [set(np.flatnonzero(line).tolist()) for line in matrix.toarray()]
+    label = [-1] * (rows + columns)
+    for start in range(rows + columns):
+        if label[start] >= 0:
+            continue
+        number, reached = max(label) + 1, [start]
+        for one in reached:
+            if label[one] >= 0:
+                continue
+            label[one] = number
+            if one < rows:
+                reached += [rows + column for column in at[one]]
+            else:
+                reached += [row for row in range(rows) if one - rows in at[row]]
+    return label
+
+
+@pytest.mark.parametrize("at_once", [1, 5, parts.AT_ONCE])
+def test_what_meets_has_one_number_however_few_entries_are_looked_at_together(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "AT_ONCE", at_once)
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        shape = rng.integers(1, 10, 2)
+        matrix = csr_array((rng.random(shape) < rng.uniform(0, 0.5)).astype(float))
+
+        assert parts.blocks(matrix).tolist() == meeting(matrix)
+
+
+def test_entries_that_do_not_count_join_nothing() -> None:
+    matrix = csr_array(np.array([[1.0, 2.0], [0.0, 3.0]]))
+
+    found = parts.blocks(matrix, kept=lambda first, last: matrix.data[first:last] != 2.0)
+
+    assert found.tolist() == [0, 1, 0, 1]
 
 
 def test_each_part_has_its_own_numbers() -> None:

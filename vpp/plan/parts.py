@@ -8,11 +8,12 @@ be solved beside one another (`Workers`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -20,6 +21,12 @@ from vpp.plan.programme import Ints, LinearProgramme
 
 LEAST_NONZEROS = 3000
 """Smaller blocks are bunched: each call of the solver costs about a millisecond by itself."""
+
+AT_ONCE = 2**17
+"""Entries of a matrix that are looked at together: their arrays stay in the cache."""
+
+Kept: TypeAlias = Callable[[int, int], NDArray[np.bool_]]
+Narrow: TypeAlias = NDArray[np.int32]
 
 Answer = TypeVar("Answer")
 
@@ -108,19 +115,80 @@ def largest_first(parts: Sequence[Part]) -> list[int]:
     return sorted(range(len(parts)), key=lambda i: -parts[i].programme.matrix.nnz)
 
 
-def blocks(matrix: csr_array) -> Ints:
-    """The block of each row, then of each column, numbered by their first rows."""
+def blocks(matrix: csr_array, *, kept: Kept | None = None) -> Ints:
+    """The block of each row, then of each column, numbered by their first rows.
+
+    `kept` says which entries count, from one place of the matrix to another; left out: all.
+
+    Rows that have a column in common hang together. Those of a store stand one below the other, each with a
+    column of the one before: they are one run before anything is searched, which leaves little to search.
+    """
     rows, columns = matrix.shape
-    indptr = np.concatenate([matrix.indptr, np.full(columns, matrix.indptr[-1])])
-    graph = csr_array(
-        (np.ones(matrix.nnz, dtype=np.int8), matrix.indices + rows, indptr),
-        shape=(rows + columns, rows + columns),
-    )
-    found: Ints = connected_components(graph, directed=True, connection="weak")[1]
-    _, first = np.unique(found, return_index=True)
-    number = np.empty(len(first), dtype=np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    return number[found]
+    first = np.full(columns, rows, dtype=np.int32)
+    """The first row of each column."""
+    spans = list(spans_of(matrix.indptr))
+    for span in reversed(spans):
+        row, column = _placed(matrix, kept, *span)
+        first[column[::-1]] = row[::-1]
+    below = np.zeros(rows, dtype=bool)
+    pairs = [np.zeros((2, 0), dtype=np.int32)]
+    for span in spans:
+        row, column = _placed(matrix, kept, *span)
+        above = first[column]
+        below[row[above == row - 1]] = True
+        far = above < row - 1
+        pairs.append(_unlike(row[far], above[far]))
+    run = np.cumsum(~below, dtype=np.int32) - np.int32(1)
+    one, other = run[np.hstack(pairs)]
+    runs = int(run[-1]) + 1 if rows else 0
+    graph = csr_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(runs, runs))
+    label = connected_components(graph, directed=False)[1][run] if runs else run
+    return _numbered(label, first)
+
+
+def spans_of(starts: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Rows after each other with about `AT_ONCE` entries; `starts` says where each begins, shape (n + 1,)."""
+    first, count = 0, len(starts) - 1
+    while first < count:
+        after = int(np.searchsorted(starts, starts[first] + AT_ONCE))
+        last = min(max(after, first + 1), count)
+        yield first, last
+        first = last
+
+
+def _placed(matrix: csr_array, kept: Kept | None, first: int, last: int) -> tuple[Narrow, Narrow]:
+    """Row and column of the entries of some rows."""
+    starts = matrix.indptr[first : last + 1]
+    row = np.repeat(np.arange(first, last, dtype=np.int32), np.diff(starts))
+    column = matrix.indices[starts[0] : starts[-1]]
+    if kept is None:
+        return row, column
+    mask = kept(int(starts[0]), int(starts[-1]))
+    return row[mask], column[mask]
+
+
+def _unlike(one: Narrow, other: Narrow) -> Narrow:
+    """Pairs, shape (2, n), without those that are like the one before."""
+    new = np.ones(len(one), dtype=bool)
+    new[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
+    return np.array([one[new], other[new]], dtype=np.int32)
+
+
+def _numbered(label: Narrow, first: Narrow) -> Ints:
+    """Labels of rows, then of columns by the first row of each, in the order in which they come."""
+    rows, columns = len(label), len(first)
+    count = int(label.max(initial=-1)) + 1
+    begins = np.empty(count, dtype=np.int64)
+    begins[label[::-1]] = np.arange(rows)[::-1]
+    number = np.empty(count, dtype=np.int64)
+    number[np.argsort(begins)] = np.arange(count)
+    found = np.empty(rows + columns, dtype=np.int64)
+    found[:rows] = number[label]
+    alone = first == rows
+    some = np.flatnonzero(~alone)
+    found[rows + some] = found[first[some]]
+    found[rows:][alone] = count + np.arange(len(first) - len(some))
+    return found
 
 
 def _bunched(label: Ints, matrix: csr_array, least_nonzeros: int) -> Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import time
 from time import perf_counter
 from typing import Any
@@ -16,10 +16,12 @@ from tests.plan.independent.parks import random_park
 from vpp.model.ids import ConnectionPointId
 from vpp.model.resource import Resource, Storage
 from vpp.model.time import QUARTER
+from vpp.plan import parts
 from vpp.plan.compile import build
+from vpp.plan.fleet import sums
 from vpp.plan.fleet.back import Back, back
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
-from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.forest import Forest, Solved
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
@@ -135,6 +137,33 @@ def test_trees_of_a_random_park_that_fit_are_worth_what_they_are_in_it(seed: int
         agrees(programme, found)
     else:
         assert found.words
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4])
+def test_a_park_that_is_read_in_small_pieces_is_the_same_forest(
+    seed: int, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programme = compiled(lab.random(seed, processes=0, runs=0, min_price=0.01))
+    whole = fitted(programme)
+    monkeypatch.setattr(parts, "AT_ONCE", 7)
+    monkeypatch.setattr(sums, "CHUNK", 50)
+    pieces = fitted(programme)
+
+    for name, one in numbers(whole.forest).items():
+        assert np.array_equal(one, numbers(pieces.forest)[name]), name
+    assert np.array_equal(whole.tree, pieces.tree)
+    assert np.array_equal(whole.columns, pieces.columns)
+    assert np.array_equal(whole.rows, pieces.rows)
+
+
+def numbers(forest: Forest) -> dict[str, np.ndarray[Any, Any]]:
+    """Every array of a forest, by its name."""
+    groups = [one for one in vars_of(forest).items() if is_dataclass(one[1])]
+    return {f"{name}.{of}": one for name, group in groups for of, one in vars_of(group).items()}
+
+
+def vars_of(thing: Any) -> dict[str, Any]:
+    return {each.name: getattr(thing, each.name) for each in fields(thing)}
 
 
 def test_what_is_decided_is_no_forest_but_its_neighbour_is(lab: Lab) -> None:

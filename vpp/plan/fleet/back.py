@@ -98,12 +98,8 @@ def _levels(fitted: Fitted, into: Floats, out: Floats) -> Floats:
 def _alone(fitted: Fitted, x: Floats) -> None:
     """Columns that stand in no row are as cheap as they can be."""
     ledger = fitted.ledger
-    alone = ledger.free & (ledger.degree(np.ones(len(ledger.row), dtype=bool)) == 0)
+    alone = np.flatnonzero(ledger.free & ~ledger.standing())
     x[alone] = np.where(ledger.cost[alone] >= 0, ledger.lower[alone], ledger.upper[alone])
-
-
-def _rows_of(ledger: Ledger, x: Floats) -> Floats:
-    return summed(ledger.row, ledger.value * x[ledger.column], len(ledger.kind))
 
 
 def _balance(fitted: Fitted, x: Floats) -> None:
@@ -112,17 +108,17 @@ def _balance(fitted: Fitted, x: Floats) -> None:
     points, market = programme.fleet.points, programme.fleet.market
     x[points.imports], x[points.exports] = 0.0, 0.0
     balance = programme.balance[: len(points.imports)]
-    net = ledger.row_lower[balance] - _rows_of(ledger, x)[balance]
+    net = ledger.row_lower[balance] - ledger.of_rows(x)[balance]
     x[points.imports] = np.where(ledger.free[points.imports], np.maximum(-net, 0.0), 0.0)
     x[points.exports] = np.where(ledger.free[points.exports], np.maximum(net, 0.0), 0.0)
     if len(market.rows) and ledger.free[market.short].any():
         x[market.short], x[market.long] = 0.0, 0.0
-        lacks = ledger.row_lower[market.rows] - _rows_of(ledger, x)[market.rows]
+        lacks = ledger.row_lower[market.rows] - ledger.of_rows(x)[market.rows]
         x[market.short], x[market.long] = np.maximum(lacks, 0.0), np.maximum(-lacks, 0.0)
     nodes, networks = programme.balance[len(points.imports) :], programme.fleet.networks
     if nodes.size:
         x[networks.spilled], x[networks.lacking] = 0.0, 0.0
-        over = ledger.row_lower[nodes] - _rows_of(ledger, x)[nodes]
+        over = ledger.row_lower[nodes] - ledger.of_rows(x)[nodes]
         moves = ledger.free[networks.spilled]
         x[networks.spilled] = np.where(moves, np.maximum(over, 0.0), 0.0)
         x[networks.lacking] = np.where(moves, np.maximum(-over, 0.0), 0.0)
@@ -134,7 +130,7 @@ def _fill(fitted: Fitted, x: Floats) -> None:
     if not len(slacks.row):
         return
     x[slacks.column] = 0.0
-    stands = _rows_of(ledger, x)[slacks.row]
+    stands = ledger.of_rows(x)[slacks.row]
     low = slacks.value > 0
     beyond = np.where(
         low, ledger.row_lower[slacks.row] - stands, stands - ledger.row_upper[slacks.row]
@@ -150,19 +146,18 @@ def _peaks(fitted: Fitted, x: Floats) -> None:
     ledger, sides = fitted.ledger, fitted.sides
     if not sides.peak.any():
         return
-    above = sides.peak[ledger.row] & sides.peaks[ledger.column]
+    aside = ledger.aside
+    row, column, _ = aside.only(sides.peak[aside.row] & sides.peaks[aside.column])
     x[sides.peaks & ledger.free] = 0.0
-    many = ledger.count(above)
+    many = np.bincount(row, minlength=len(ledger.kind))
     for few in (1, 2):  # first those that are alone in their rows
-        asked = np.zeros(len(ledger.kind))
-        rows = sides.peak & (many == few)
-        asked[rows] = (ledger.row_lower - _rows_of(ledger, x))[rows]
-        at = above & rows[ledger.row]
+        at = many[row] == few
+        if not at.any():
+            continue
+        asked = ledger.row_lower - ledger.of_rows(x)
         if few == 2:
-            firm = np.zeros(len(x), dtype=bool)
-            firm[ledger.column[above & (many[ledger.row] == 1)]] = True
-            at &= ~firm[ledger.column]
-        np.maximum.at(x, ledger.column[at], asked[ledger.row[at]])
+            at &= ~ledger.among(column[many[row] == 1])[column]
+        np.maximum.at(x, column[at], asked[row[at]])
 
 
 # ------------------------------------------------------------ prices
@@ -217,7 +212,7 @@ def _stairs(fitted: Fitted, bus: Floats, price: Floats) -> None:
     points = ledger.programme.fleet.points
     joined = fitted.sides.limit & (fitted.places.limit_bus >= len(points.imports))
     price[joined] = worth[joined]
-    left = ledger.cost - summed(ledger.column, ledger.value * price[ledger.row], len(ledger.cost))
+    left = ledger.left(price)
     slope[: len(points.imports)] = _nearest_0(-left[points.imports], left[points.exports])
     worth = hanging.nets.worth(-slope.ravel(), rows)
     single = fitted.sides.limit & ~joined
@@ -261,15 +256,15 @@ def checked(ledger: Ledger, tree: Ints, x: Floats, price: Floats) -> Back:
     """
     rows, trees = len(ledger.kind), int(tree.max(initial=0)) + 1
     of_row, of_column = tree[:rows], tree[rows:]
-    stands = _rows_of(ledger, x)
-    size = 1 + summed(ledger.row, np.abs(ledger.value * x[ledger.column]), rows)
+    stands = ledger.of_rows(x)
+    size = 1 + ledger.sizes(x)
     off = np.maximum(np.maximum(ledger.row_lower - stands, stands - ledger.row_upper), 0.0) / size
     beyond = np.maximum(np.maximum(ledger.lower - x, x - ledger.upper), 0.0)
     beyond /= 1 + np.abs(np.where(np.isfinite(ledger.upper), ledger.upper, 0.0))
     residual = np.zeros(trees)
     np.maximum.at(residual, of_row[ledger.used], off[ledger.used])
     np.maximum.at(residual, of_column[ledger.free], beyond[ledger.free])
-    left = ledger.cost - summed(ledger.column, ledger.value * price[ledger.row], len(x))
+    left = ledger.left(price)
     side = np.where(price > 0, ledger.row_lower, ledger.row_upper)
     from_rows = np.where(price != 0, price * np.where(price != 0, side, 0.0), 0.0)
     endless = np.isinf(ledger.upper)

@@ -30,7 +30,6 @@ from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
 from vpp.plan.fleet.fitting.places import Places, hang_nodes, places_of
 from vpp.plan.fleet.fitting.sides import Sides, sides_of
 from vpp.plan.fleet.forest import Forest
-from vpp.plan.parts import blocks
 from vpp.plan.programme import Ints, Programme, Side
 
 
@@ -83,8 +82,9 @@ def fit(
     rows, count = programme.matrix.shape
     columns = np.ones(count, dtype=bool) if columns is None else columns.copy()
     every = Ledger(programme, lower, upper, columns, one_way=False)
-    tree = blocks(every.matrix())
-    standing = every.degree(np.ones(len(every.row), dtype=bool)) > 0
+    tree, standing = every.blocks(), every.standing()
+    moves, used = every.free, every.used
+    del every
     told: dict[str, None] = {}
     decided = np.setdiff1d(programme.integral, programme.ways[0])
     strange_columns = decided[(lower < upper)[decided] & columns[decided]]
@@ -101,10 +101,10 @@ def fit(
             return misfits[0] if misfits else NoFit(words="nothing moves")
         found = _attempt(programme, lower, upper, columns, tree, misfits)
         if isinstance(found, Fitted):
-            mine = columns & every.free
+            mine = columns & moves
             good = np.zeros(len(bad), dtype=bool)
             good[tree[rows:][mine]] = True
-            return replace(found, columns=mine, rows=every.used & good[tree[:rows]])
+            return replace(found, columns=mine, rows=used & good[tree[:rows]])
         strange_rows, strange_columns = found
 
 
@@ -136,9 +136,8 @@ def _attempt(
     ledger.row_step[fleet.cars.room] = np.arange(steps)
     wandering = _name_plain(ledger)
     values = values_of(ledger, chains)
-    moving = np.unique(ledger.bus[ledger.row[ledger.kind[ledger.row] == RowKind.CHAIN]])
-    strange_chains = moving[values.strange[moving]]
-    sides = sides_of(ledger)
+    strange_chains = np.flatnonzero(values.strange & ledger.used[chains.rows].any(axis=1))
+    sides = sides_of(ledger, values.guests)
     places = places_of(ledger, sides.limit, balances, market)
     hang_nodes(ledger, places, len(fleet.points.imports))
     strange = np.concatenate(
@@ -170,8 +169,7 @@ def _attempt(
 
 def _name_plain(ledger: Ledger) -> Ints:
     """Give plain columns the step of the balances they meet; which meet several steps."""
-    at = (ledger.kind[ledger.row] == RowKind.BUS) & (ledger.role[ledger.column] == Role.PLAIN)
-    column, step = ledger.column[at], ledger.row_step[ledger.row[at]]
+    column, step = ledger.plain.column, ledger.row_step[ledger.plain.row]
     ledger.step[column] = step
     return np.unique(column[ledger.step[column] != step])
 

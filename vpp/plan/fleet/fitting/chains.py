@@ -6,13 +6,15 @@ cools, its level is its temperature's negative, so that what it draws fills it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.compiled import Fleet
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Entries, Ledger, Role, RowKind
+from vpp.plan.fleet.sums import slices
 from vpp.plan.programme import Ints
 
 SAME = 1e-12
@@ -46,6 +48,9 @@ class ChainValues:
     given: Floats
     strange: Bools
     """Which fit no chain."""
+
+    guests: Bools
+    """Columns that are no store's and stand in a chain, shape (columns,)."""
 
 
 def chains_of(fleet: Fleet) -> Chains:
@@ -85,18 +90,38 @@ def name_chains(ledger: Ledger, chains: Chains) -> None:
 
 def values_of(ledger: Ledger, chains: Chains) -> ChainValues:
     """Read the chains, and say which are none."""
-    rows = chains.rows
-    into, out = ledger.of(rows, chains.into), ledger.of(rows, chains.out)
-    level = ledger.of(rows, chains.level)
-    before = ledger.of(rows[:, 1:], chains.level[:, :-1])
+    guests = np.zeros(len(ledger.free), dtype=bool)
+    found = [
+        _read(ledger, chains, some, guests) for some in [slice(0, 0), *slices(*chains.rows.shape)]
+    ]
+    return ChainValues(
+        **{
+            name: np.concatenate([getattr(one, name) for one in found])
+            for name in ("sign", "keep", "loss", "given", "strange")
+        },
+        gain=_stacked([one.gain for one in found]),
+        guests=guests,
+    )
+
+
+def _read(ledger: Ledger, chains: Chains, some: slice, guests: Bools) -> ChainValues:
+    """Read a slice of the chains, and mark their guests."""
+    rows = chains.rows[some]
+    entries, at = ledger.inside(rows)
+    level_column = chains.level[some]
+    into, out, level, before = (
+        _standing(entries, at, columns)
+        for columns in (chains.into[some], chains.out[some], level_column, _earlier(level_column))
+    )
     sign = np.where((into > 0).any(axis=1), -1.0, 1.0)
     gain = -sign[:, None] * into
     loss, loss_varies = _one(out)
     keep, keep_varies = _one(-before)
     low, high = ledger.row_lower[rows], ledger.row_upper[rows]
     strange = loss_varies | keep_varies | (gain < 0).any(axis=1) | (loss < 0) | (keep > 1)
-    strange |= ((level != 1) & ledger.free[chains.level]).any(axis=1) | (low != high).any(axis=1)
-    strange |= _foreign(ledger, len(rows))
+    strange |= ((level != 1) & ledger.free[level_column]).any(axis=1) | (low != high).any(axis=1)
+    strange |= _foreign(ledger, entries, at, some, rows.shape)
+    guests[entries.column[ledger.role[entries.column] == Role.PLAIN]] = True
     return ChainValues(
         sign=sign,
         keep=np.where(keep > 0, keep, 1.0),
@@ -104,7 +129,23 @@ def values_of(ledger: Ledger, chains: Chains) -> ChainValues:
         loss=np.where(loss > 0, loss, 1.0),
         given=sign[:, None] * np.where(ledger.used[rows], low, 0.0),
         strange=strange,
+        guests=guests,
     )
+
+
+def _earlier(columns: Ints) -> Ints:
+    """The columns of the step before, shape (n, T)."""
+    found = np.full_like(columns, NOWHERE)
+    found[:, 1:] = columns[:, :-1]
+    return found
+
+
+def _standing(entries: Entries, at: Ints, columns: Ints) -> Floats:
+    """What stands at each of some columns, one in each row, shape (n, T); 0 where nothing moves."""
+    found = np.zeros(columns.size)
+    mine = entries.column == columns.ravel()[at]
+    found[at[mine]] = entries.value[mine]
+    return found.reshape(columns.shape)
 
 
 def _one(values: Floats) -> tuple[Floats, Bools]:
@@ -123,14 +164,25 @@ def _in_each_step(values: Floats) -> Floats:
     return np.where(values > 0, values, 1.0) if varies.any() else alike
 
 
-def _foreign(ledger: Ledger, count: int) -> Bools:
-    """Which chains have something in their rows that is not theirs."""
-    at = ledger.kind[ledger.row] == RowKind.CHAIN
-    row, column = ledger.row[at], ledger.column[at]
-    behind = ledger.row_step[row] - ledger.step[column]
-    level = ledger.role[column] == Role.LEVEL
-    moves = (ledger.role[column] == Role.INTO) | (ledger.role[column] == Role.OUT)
+def _stacked(found: Sequence[Floats]) -> Floats:
+    """Some of `_in_each_step` below each other, as one of them."""
+    if any(one.strides[1] for one in found):
+        return np.concatenate(found)
+    first = np.concatenate([one[:, :1] for one in found])
+    return np.broadcast_to(first, (len(first), found[0].shape[1]))
+
+
+def _foreign(
+    ledger: Ledger, entries: Entries, at: Ints, some: slice, shape: tuple[int, ...]
+) -> Bools:
+    """Which of a slice of chains have something in their rows that is not theirs, shape (n,)."""
+    count, steps = shape
+    column, chain = entries.column, at // steps
+    behind = at % steps - ledger.step[column]
+    role = ledger.role[column]
+    level = role == Role.LEVEL
+    moves = (role == Role.INTO) | (role == Role.OUT)
     fits = (level & ((behind == 0) | (behind == 1))) | (moves & (behind == 0))
-    fits &= ledger.place[column] == ledger.bus[row]
-    foreign: Bools = np.bincount(ledger.bus[row], ~fits, count) > 0
+    fits &= ledger.place[column] == chain + some.start
+    foreign: Bools = np.bincount(chain[~fits], minlength=count) > 0
     return foreign

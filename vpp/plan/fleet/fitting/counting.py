@@ -8,7 +8,7 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.fitting.chains import SAME, Chains, ChainValues
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role, SomeInts
 from vpp.plan.fleet.fitting.sides import Sides
 from vpp.plan.programme import Ints
 
@@ -56,22 +56,23 @@ class Days:
 
 
 def windows_of(
-    ledger: Ledger, sides: Sides, bus_of: Ints, coefficient: Floats, steps: int
+    ledger: Ledger, sides: Sides, bus_of: SomeInts, feeds: SomeInts, steps: int
 ) -> Windows | Ints:
     """The budgets, or rows that are none.
 
-    `bus_of` and `coefficient` say where each plain column feeds, and how much, shape (columns,).
+    `bus_of` and `feeds` say where each column feeds, and which way, shape (columns,) (`hanging.Meets`).
     """
     rows = np.flatnonzero(sides.budget)
     number = np.full(len(sides.budget), NOWHERE, dtype=np.int64)
     number[rows] = np.arange(len(rows))
-    at = sides.budget[ledger.row] & ~sides.slack[ledger.column]
-    mine, column = number[ledger.row[at]], ledger.column[at]
+    aside = ledger.aside
+    row, column, value = aside.only(sides.budget[aside.row] & ~sides.slack[aside.column])
+    mine = number[row]
     columns = np.full((len(rows), steps), NOWHERE, dtype=np.int64)
     columns[mine, ledger.step[column]] = column
     weight, bus = np.zeros(len(rows)), np.full(len(rows), NOWHERE, dtype=np.int64)
-    weight[mine], bus[mine] = ledger.value[at], bus_of[column]
-    wrong = (bus_of[column] != bus[mine]) | (coefficient[column] != -1.0)
+    weight[mine], bus[mine] = value, bus_of[column]
+    wrong = (bus_of[column] != bus[mine]) | (feeds[column] != -1)
     wrong |= (bus_of[column] == NOWHERE) | (ledger.lower[column] != 0)
     slacks = sides.slacks
     of = number[slacks.row]
@@ -122,10 +123,10 @@ def peaks_of(ledger: Ledger, sides: Sides, steps: int) -> PaidPeaks | Ints:
     rows = np.flatnonzero(sides.peak)
     number = np.full(len(sides.peak), NOWHERE, dtype=np.int64)
     number[rows] = np.arange(len(rows))
-    at = sides.peak[ledger.row]
-    counted = at & (ledger.role[ledger.column] == Role.IMPORT)
-    above = at & sides.peaks[ledger.column]
-    row, column = number[ledger.row[above]], ledger.column[above]
+    aside = ledger.aside.only(sides.peak[ledger.aside.row])
+    counted = aside.only(ledger.role[aside.column] == Role.IMPORT)
+    above = aside.only(sides.peaks[aside.column])
+    row, column = number[above.row], above.column
     many = np.bincount(row, minlength=len(rows))
     alone = np.zeros(len(sides.peaks), dtype=bool)
     alone[column[many[row] == 1]] = True
@@ -134,7 +135,7 @@ def peaks_of(ledger: Ledger, sides: Sides, steps: int) -> PaidPeaks | Ints:
     main[row[alone[column]]] = column[alone[column]]
     used[row[~alone[column]]] = column[~alone[column]]
     bad = (many > 2) | (main < 0) | ((many == 2) & (used < 0))
-    bad |= np.bincount(row, ledger.value[above] != 1.0, len(rows)) > 0
+    bad |= np.bincount(row, above.value != 1.0, len(rows)) > 0
     if bad.any():
         strange: Ints = rows[bad]
         return strange
@@ -157,14 +158,14 @@ def peaks_of(ledger: Ledger, sides: Sides, steps: int) -> PaidPeaks | Ints:
     least[of, rank], table[of, rank] = ledger.row_lower[rows], rows
     interval = np.full((len(keys), steps), -1, dtype=np.int64)
     shares = np.zeros((len(keys), steps))
-    mine, imported = number[ledger.row[counted]], ledger.column[counted]
+    mine, imported = number[counted.row], counted.column
     step, point = ledger.step[imported], ledger.place[imported]
     bus = np.full(len(keys), NOWHERE, dtype=np.int64)
     bus[of[mine]] = point
     twice = interval.copy()
-    interval[of[mine], step], shares[of[mine], step] = rank[mine], -ledger.value[counted]
+    interval[of[mine], step], shares[of[mine], step] = rank[mine], -counted.value
     np.add.at(twice, (of[mine], step), 1)
-    wrong = (bus[of[mine]] != point) | (twice[of[mine], step] > 0) | (ledger.value[counted] >= 0)
+    wrong = (bus[of[mine]] != point) | (twice[of[mine], step] > 0) | (counted.value >= 0)
     bad = (np.bincount(mine, wrong, len(rows)) > 0) | (cost[of] < 0)
     strange = rows[bad]
     if len(strange):
@@ -178,8 +179,8 @@ def days_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -
     count = len(rows)
     number = np.full(len(sides.day), NOWHERE, dtype=np.int64)
     number[rows] = np.arange(count)
-    at = sides.day[ledger.row]
-    mine, column, value = number[ledger.row[at]], ledger.column[at], ledger.value[at]
+    row, column, value = ledger.aside.only(sides.day[ledger.aside.row])
+    mine = number[row]
     store = np.zeros(count, dtype=np.int64)
     store[mine] = ledger.place[column]
     first, end = np.full(count, np.iinfo(np.int64).max), np.zeros(count, dtype=np.int64)
@@ -187,12 +188,9 @@ def days_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -
     np.maximum.at(end, mine, ledger.step[column] + 1)
     wrong = ledger.place[column] != store[mine]
     wrong |= np.abs(value - values.loss[store[mine]]) > SAME * np.abs(value)
-    free = np.zeros(chains.out.shape, dtype=np.int64)
-    free[chains.out >= 0] = ledger.free[chains.out[chains.out >= 0]]
-    ends = np.concatenate(
-        [np.zeros((len(free), 1), dtype=np.int64), np.cumsum(free, axis=1)], axis=1
-    )
-    inside = ends[store, end] - ends[store, np.minimum(first, end)]
+    out, steps = chains.out[store], np.arange(chains.out.shape[1])
+    free = (out >= 0) & ledger.free[out]
+    inside = (free & (steps >= first[:, None]) & (steps < end[:, None])).sum(axis=1)
     bad = (np.bincount(mine, wrong, count) > 0) | (inside != np.bincount(mine, minlength=count))
     order = np.lexsort((first, store))
     over = (store[order[1:]] == store[order[:-1]]) & (first[order[1:]] < end[order[:-1]])

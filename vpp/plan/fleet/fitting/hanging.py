@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.fitting.chains import Chains, ChainValues
 from vpp.plan.fleet.fitting.counting import Days, PaidPeaks, Windows, days_of, peaks_of, windows_of
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role, RowKind
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind, SomeInts
 from vpp.plan.fleet.fitting.places import Places
 from vpp.plan.fleet.fitting.reach import Reach, reach_of, signs_of
 from vpp.plan.fleet.fitting.sides import Sides
@@ -26,6 +27,7 @@ from vpp.plan.fleet.forest import (
     SoftLevels,
     Stores,
 )
+from vpp.plan.fleet.sums import slices
 from vpp.plan.programme import Ints
 
 Strange = tuple[Ints, Ints]
@@ -71,16 +73,17 @@ def hang(
     """The forest of a ledger whose rows were all recognised; or what is strange still."""
     balances, steps = ledger.programme.balance.shape
     market = balances if len(ledger.programme.fleet.market.rows) else NOWHERE
-    bus_of, coefficient = _meets(ledger, places, balances)
-    park_of = _car_parks(ledger, sides, places, bus_of)
+    meets = _meets(ledger, places, balances)
+    park_of = _car_parks(ledger, sides, places, meets.bus)
     peaks = peaks_of(ledger, sides, steps)
     if isinstance(peaks, PaidPeaks):
         peaks = replace(peaks, bus=_one_a_bus(places, peaks.bus))
     reach = reach_of(ledger, places, balances, market)
-    windows = windows_of(ledger, sides, bus_of, coefficient, steps)
+    windows = windows_of(ledger, sides, meets.bus, meets.feeds, steps)
     days = days_of(ledger, sides, chains, values)
     strange = [one for one in (windows, peaks, days) if isinstance(one, np.ndarray)]
-    store_bus, homeless = _store_buses(ledger, chains, bus_of, coefficient)
+    store_bus, homeless = _store_buses(ledger, chains, meets)
+    del meets
     strange += [chains.rows[homeless, 0]] if len(homeless) else []
     if strange:
         return np.concatenate(strange), _NONE
@@ -89,7 +92,7 @@ def hang(
     assert not isinstance(days, np.ndarray)
     taken = ledger.role != Role.PLAIN
     taken[windows.columns[windows.columns >= 0]] = True
-    parts = plain_parts(ledger, sides, places, signs_of(places, balances), taken)
+    parts = plain_parts(ledger, sides, places, signs_of(places, balances), taken, values.guests)
     if isinstance(parts, np.ndarray):
         return _NONE, parts
     nets = _net_stairs(ledger, sides, places, steps)
@@ -160,15 +163,39 @@ def hang(
     )
 
 
-def _meets(ledger: Ledger, places: Places, balances: int) -> tuple[Ints, Floats]:
-    """The first balance that each column meets, and what a unit of it feeds there; shapes (columns,)."""
-    at = np.flatnonzero(ledger.kind[ledger.row] == RowKind.BUS)[::-1]
-    bus = np.full(len(ledger.role), NOWHERE, dtype=np.int64)
-    coefficient = np.zeros(len(ledger.role))
-    bus[ledger.column[at]] = ledger.bus[ledger.row[at]]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Meets:
+    """What each column meets first of the balances, shape (columns,)."""
+
+    bus: NDArray[np.int32]
+    """-1 where it meets none."""
+
+    feeds: NDArray[np.int8]
+    """1 and -1 where a unit of it feeds or draws as much, else 0."""
+
+    several: Bools
+    """Whether it meets more than one."""
+
+
+def _meets(ledger: Ledger, places: Places, balances: int) -> Meets:
+    count = len(ledger.role)
+    bus = np.full(count, NOWHERE, dtype=np.int32)
+    feeds, several = np.zeros(count, dtype=np.int8), np.zeros(count, dtype=bool)
     sign = signs_of(places, balances)
-    coefficient[ledger.column[at]] = sign[ledger.bus[ledger.row[at]]] * ledger.value[at]
-    return bus, coefficient
+    place = np.empty(count, dtype=np.int32)
+    for row, column, value in ledger.chunks(ledger.of_kind(RowKind.BUS)):
+        number = np.arange(len(column), dtype=np.int32)
+        place[column] = number
+        several[column[place[column] != number]] = True
+        new = bus[column] == NOWHERE
+        if not new.all():
+            several[column[~new]] = True
+            row, column, value = row[new], column[new], value[new]
+        fed = sign[ledger.bus[row]] * value
+        # Of two in one chunk the first stays: they are written from behind.
+        bus[column[::-1]] = ledger.bus[row][::-1]
+        feeds[column[::-1]] = ((fed == 1.0).view(np.int8) - (fed == -1.0).view(np.int8))[::-1]
+    return Meets(bus=bus, feeds=feeds, several=several)
 
 
 def _one_a_bus(places: Places, bus: Ints) -> Ints:
@@ -188,12 +215,12 @@ def _one_a_bus(places: Places, bus: Ints) -> Ints:
     return own
 
 
-def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: Ints) -> Ints:
+def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: SomeInts) -> Ints:
     """Give every car park that may be short of room a bus, and move its cars there."""
     park_of = np.full(len(ledger.programme.fleet.cars.fleets), NOWHERE, dtype=np.int64)
     short = np.unique(ledger.bus[sides.room])
-    cars = ledger.kind[ledger.row] == RowKind.ROOM
-    of, column = ledger.bus[ledger.row[cars]], ledger.column[cars]
+    row, column, _ = ledger.entries(ledger.of_kind(RowKind.ROOM))
+    of = ledger.bus[row]
     order = np.argsort(of, kind="stable")
     begins, ends = (np.searchsorted(of[order], short, side) for side in ("left", "right"))
     for number, park in enumerate(short.tolist()):
@@ -204,44 +231,42 @@ def _car_parks(ledger: Ledger, sides: Sides, places: Places, bus_of: Ints) -> In
     return park_of
 
 
-def _store_buses(
-    ledger: Ledger, chains: Chains, bus_of: Ints, coefficient: Floats
-) -> tuple[Ints, Ints]:
+def _store_buses(ledger: Ledger, chains: Chains, meets: Meets) -> tuple[Ints, Ints]:
     """The bus of each chain that moves, shape (n,), -1 elsewhere; and which move and have none."""
-    chained = ledger.kind[ledger.row] == RowKind.CHAIN
-    moving = np.unique(ledger.bus[ledger.row[chained]])
-    bus = np.full(len(chains.rows), NOWHERE, dtype=np.int64)
-    wrong = np.zeros(len(chains.rows), dtype=bool)
-    for columns, feeds in ((chains.into, -1.0), (chains.out, 1.0)):
-        free = (columns >= 0) & ledger.free[columns]
-        mine, _ = np.nonzero(free)
-        bus[mine] = bus_of[columns[free]]
-        wrong[mine[coefficient[columns[free]] != feeds]] = True
-        wrong[mine[ledger.lower[columns[free]] != 0]] = True
-    met = ledger.degree(ledger.kind[ledger.row] == RowKind.BUS)
-    for columns in (chains.into, chains.out):
-        free = (columns >= 0) & ledger.free[columns]
-        mine, _ = np.nonzero(free)
-        wrong[mine[(met[columns[free]] != 1) | (bus_of[columns[free]] != bus[mine])]] = True
-    homeless = moving[(bus[moving] == NOWHERE) | wrong[moving]]
-    still = np.ones(len(bus), dtype=bool)
-    still[moving] = False
-    bus[still] = NOWHERE
+    count, steps = chains.rows.shape
+    bus = np.full(count, NOWHERE, dtype=np.int64)
+    wrong = np.zeros(count, dtype=bool)
+    for some in slices(count, steps):
+        found = []
+        for columns, feeds in ((chains.into[some], -1), (chains.out[some], 1)):
+            free = (columns >= 0) & ledger.free[columns]
+            bad = (meets.feeds[columns] != feeds) | meets.several[columns]
+            bad |= ledger.lower[columns] != 0
+            wrong[some] |= (bad & free).any(axis=1)
+            found.append(np.where(free, meets.bus[columns], NOWHERE))
+        met = np.hstack(found)
+        bus[some] = met.max(axis=1, initial=NOWHERE)
+        wrong[some] |= ((met != bus[some, None]) & (met != NOWHERE)).any(axis=1)
+    moves = ledger.used[chains.rows].any(axis=1)
+    homeless = np.flatnonzero(moves & ((bus == NOWHERE) | wrong))
+    bus[~moves] = NOWHERE
     return bus, homeless
 
 
 def _net_stairs(ledger: Ledger, sides: Sides, places: Places, steps: int) -> Stairs:
-    at = sides.limit[ledger.row] & (ledger.role[ledger.column] == Role.EXPORT)
+    row, column, _ = ledger.aside
+    at = sides.limit[row] & (ledger.role[column] == Role.EXPORT)
     step = np.zeros(len(ledger.kind), dtype=np.int64)
-    step[ledger.row[at]] = ledger.step[ledger.column[at]]
+    step[row[at]] = ledger.step[column[at]]
     return stairs_of(sides.slacks, sides.limit, places.limit_bus * steps + step, ledger)
 
 
 def _level_stairs(ledger: Ledger, sides: Sides, steps: int) -> Stairs:
-    at = sides.level[ledger.row] & (ledger.role[ledger.column] == Role.LEVEL)
+    row, column, _ = ledger.aside
+    at = sides.level[row] & (ledger.role[column] == Role.LEVEL)
     owner = np.zeros(len(ledger.kind), dtype=np.int64)
-    column = ledger.column[at]
-    owner[ledger.row[at]] = ledger.place[column] * steps + ledger.step[column]
+    column = column[at]
+    owner[row[at]] = ledger.place[column].astype(np.int64) * steps + ledger.step[column]
     return stairs_of(sides.slacks, sides.level, owner, ledger)
 
 
@@ -262,10 +287,10 @@ def _park_links(ledger: Ledger, places: Places, park_of: Ints, reach: Reach) -> 
     most = np.where(used, ledger.row_upper[rows], 0.0)
     shape = (len(short), steps)
     back = np.zeros(shape)
-    feeds = (ledger.kind[ledger.row] == RowKind.ROOM) & (ledger.value < 0)
+    cars = ledger.entries(ledger.of_kind(RowKind.ROOM))
     number = np.full(len(park_of), NOWHERE, dtype=np.int64)
     number[short] = np.arange(len(short))
-    row, column = ledger.row[feeds], ledger.column[feeds]
+    row, column, _ = cars.only(cars.value < 0)
     at = number[ledger.bus[row]]
     own = at >= 0
     np.add.at(back, (at[own], ledger.row_step[row[own]]), ledger.upper[column[own]])
@@ -419,9 +444,10 @@ def _peaks(
     of_row = np.zeros(len(ledger.kind))
     rows = peaks.rows[order]
     of_row[rows[rows >= 0]] = np.repeat(most[:, None], rows.shape[1], axis=1)[rows >= 0]
-    at = sides.peak[ledger.row] & sides.peaks[ledger.column]
-    ledger.upper[ledger.column[at]] = 0.0
-    np.maximum.at(ledger.upper, ledger.column[at], of_row[ledger.row[at]])
+    aside = ledger.aside
+    row, column, _ = aside.only(sides.peak[aside.row] & sides.peaks[aside.column])
+    ledger.upper[column] = 0.0
+    np.maximum.at(ledger.upper, column, of_row[row])
     return Peaks(
         bus=number[peaks.bus[order]],
         cost=peaks.cost[order],

@@ -5,21 +5,28 @@ roles, rows have kinds; what the compiled park does not name is recognised by wh
 
     slack    a priced column of one row alone      its row is a limit that may be broken, or a wish
     plain    any other column                      it feeds a balance, and may stand in one more row
+
+Entries stay where they are, in the programme's matrix. Who wants some of them asks for those of some rows, or
+gets them a million at a time (`chunks`): a hundred thousand resources have forty million.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from vpp.model.horizon import Floats
+from vpp.plan.parts import blocks, spans_of
 from vpp.plan.programme import Ints, Programme
 
 Bools: TypeAlias = NDArray[np.bool_]
+SomeInts: TypeAlias = NDArray[np.signedinteger[Any]]
+"""Of any width: what is as long as the programme has no more than it needs."""
 
 NOWHERE = -1
 
@@ -55,6 +62,18 @@ class RowKind(IntEnum):
     """What a car park may draw in a step."""
 
 
+class Entries(NamedTuple):
+    """What stands where, in order of rows, then of columns; shape (n,)."""
+
+    row: Ints
+    column: Ints
+    value: Floats
+
+    def only(self, mask: Bools) -> Entries:
+        """Some of them, shape (n,)."""
+        return Entries(self.row[mask], self.column[mask], self.value[mask])
+
+
 class Ledger:
     """Entries of the columns that may move, in order of rows; roles and kinds as they are found."""
 
@@ -76,44 +95,58 @@ class Ledger:
         self.lower, self.upper, self.cost = lower, upper.copy(), programme.cost
         matrix = programme.matrix
         matrix.sort_indices()
-        held = matrix @ np.where(lower < upper, 0.0, lower)
+        moves = lower < upper
+        held = matrix @ np.where(moves, 0.0, lower)
         self.row_lower = programme.row_lower - held
         self.row_upper = programme.row_upper - held
-        self.free = (lower < upper) & columns
-        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        kept = self.free[matrix.indices] & (matrix.data != 0)
+        self.free = moves & columns
+        rows = matrix.shape[0]
+        dropped = np.zeros(rows, dtype=bool)
         if one_way and programme.ways.size:
-            kept &= ~self._hold_ways(rows)[rows]
-            kept &= self.free[matrix.indices]
-        self.row: Ints = rows[kept]
-        self.column: Ints = matrix.indices[kept].astype(np.int64)
-        self.value: Floats = matrix.data[kept]
-        self._key = self.row * len(lower) + self.column
+            dropped = self._hold_ways()
         self.role = np.zeros(len(lower), dtype=np.int8)
-        self.place = np.full(len(lower), NOWHERE, dtype=np.int64)
+        self.place = np.full(len(lower), NOWHERE, dtype=np.int32)
         """Point, or store."""
 
-        self.step = np.full(len(lower), NOWHERE, dtype=np.int64)
-        self.kind = np.zeros(matrix.shape[0], dtype=np.int8)
-        self.bus = np.full(matrix.shape[0], NOWHERE, dtype=np.int64)
-        self.row_step = np.full(matrix.shape[0], NOWHERE, dtype=np.int64)
-        self.used = np.bincount(self.row, minlength=matrix.shape[0]) > 0
+        self.step = np.full(len(lower), NOWHERE, dtype=np.int32)
+        self.kind = np.zeros(rows, dtype=np.int8)
+        self.bus = np.full(rows, NOWHERE, dtype=np.int32)
+        self.row_step = np.full(rows, NOWHERE, dtype=np.int32)
+        self.used: Bools = ~dropped
         """Rows in which something may move."""
+        for first, last in spans_of(matrix.indptr):
+            self.used[first:last] &= self._moving(first, last)
 
-    def _hold_ways(self, rows: Ints) -> Bools:
+    def _kept(self, first: int, last: int) -> Bools:
+        """Which entries from one place of the matrix to another may move."""
+        matrix = self.programme.matrix
+        kept: Bools = self.free[matrix.indices[first:last]]
+        kept &= matrix.data[first:last] != 0
+        return kept
+
+    def _moving(self, first: int, last: int) -> Bools:
+        """In which rows from one to another something may move."""
+        starts = self.programme.matrix.indptr[first : last + 1]
+        upto = np.zeros(starts[-1] - starts[0] + 1, dtype=np.int32)
+        np.cumsum(self._kept(starts[0], starts[-1]), out=upto[1:])
+        found: Bools = np.diff(upto[starts - starts[0]]) > 0
+        return found
+
+    def _hold_ways(self) -> Bools:
         """Take the decisions on ways out; which rows stood for them."""
         way, into, out = self.programme.ways
         matrix = self.programme.matrix
         decides = np.zeros(len(self.lower), dtype=bool)
         decides[way] = True
         at = np.flatnonzero(decides[matrix.indices])
+        rows = np.searchsorted(matrix.indptr, at, side="right") - 1
         found = np.zeros(matrix.shape[0], dtype=bool)
-        found[rows[at]] = True
+        found[rows] = True
         # Of the two rows of a way the first bounds what fills, the second what empties.
         first = np.full(len(self.lower), matrix.shape[0], dtype=np.int64)
         second = np.zeros(len(self.lower), dtype=np.int64)
-        np.minimum.at(first, matrix.indices[at], rows[at])
-        np.maximum.at(second, matrix.indices[at], rows[at])
+        np.minimum.at(first, matrix.indices[at], rows)
+        np.maximum.at(second, matrix.indices[at], rows)
         taken = ~(self.lower[way] < self.upper[way])
         for column, row in ((into, first[way]), (out, second[way])):
             bounded = np.minimum(self.upper[column[taken]], self.row_upper[row[taken]])
@@ -121,35 +154,128 @@ class Ledger:
         self.free &= (self.lower < self.upper) & ~decides
         return found
 
-    def of(self, rows: Ints, columns: Ints) -> Floats:
-        """Coefficients at (rows, columns), which broadcast; 0 where nothing moves."""
-        rows, columns = np.broadcast_arrays(rows, columns)
-        wanted = rows * len(self.lower) + columns
-        at = np.minimum(np.searchsorted(self._key, wanted), max(len(self._key) - 1, 0))
-        if not len(self._key):
-            return np.zeros(rows.shape)
-        found: Floats = np.where((self._key[at] == wanted) & (columns >= 0), self.value[at], 0.0)
-        return found
-
     def name(self, columns: Ints, role: Role) -> None:
         """Give columns of shape (k, T) a role; the row of each in that shape is its place."""
         shown = columns >= 0
-        place, step = np.broadcast_arrays(
-            np.arange(columns.shape[0])[:, None], np.arange(columns.shape[1])
-        )
-        self.role[columns[shown]] = role
-        self.place[columns[shown]] = place[shown]
-        self.step[columns[shown]] = step[shown]
+        if not shown.any():
+            return
+        every = bool(shown.all())
+        for found, said in (
+            (self.role, np.int8(role)),
+            (self.place, np.arange(columns.shape[0], dtype=np.int32)[:, None]),
+            (self.step, np.arange(columns.shape[1], dtype=np.int32)),
+        ):
+            if every:
+                found[columns] = said
+            else:
+                found[columns[shown]] = np.broadcast_to(said, columns.shape)[shown]
 
-    def matrix(self) -> csr_array:
-        """The entries as a matrix in the programme's shape."""
-        shape = self.programme.matrix.shape
-        return csr_array((self.value, (self.row, self.column)), shape=shape)
+    # ------------------------------------------------------------ entries
 
-    def count(self, entries: Bools) -> Ints:
-        """How many of some entries stand in each row."""
-        return np.bincount(self.row[entries], minlength=len(self.kind))
+    def inside(self, rows: Ints) -> tuple[Entries, Ints]:
+        """What may move in some rows, row by row, and which of them each entry stands in; shape (n,)."""
+        rows = rows.ravel()
+        matrix = self.programme.matrix
+        starts = matrix.indptr[rows]
+        lengths = np.where(self.used[rows], matrix.indptr[rows + 1] - starts, 0)
+        ends = np.cumsum(lengths)
+        at = np.repeat(np.arange(len(rows)), lengths)
+        place = np.arange(len(at)) + (starts - ends + lengths)[at]
+        column, value = matrix.indices[place], matrix.data[place]
+        kept = self.free[column] & (value != 0)
+        if not kept.all():
+            at, column, value = at[kept], column[kept], value[kept]
+        return Entries(rows[at], column.astype(np.int64), value), at
 
-    def degree(self, entries: Bools) -> Ints:
-        """How many of some entries stand in each column."""
-        return np.bincount(self.column[entries], minlength=len(self.role))
+    def chunks(self, rows: Ints) -> Iterator[Entries]:
+        """What may move in some rows, rising, row by row: each row's in one piece."""
+        indptr = self.programme.matrix.indptr
+        ends = np.cumsum(indptr[rows + 1] - indptr[rows])
+        for first, last in spans_of(np.append(0, ends)):
+            yield self.inside(rows[first:last])[0]
+
+    def entries(self, rows: Ints, columns: Bools | None = None) -> Entries:
+        """What may move in some rows, rising, of `columns`, shape (columns,), or of all."""
+        found = self.chunks(rows)
+        if columns is not None:
+            found = (some.only(columns[some.column]) for some in found)
+        nothing = Entries(_NONE, _NONE, np.zeros(0))
+        return Entries(*(np.concatenate(each) for each in zip(nothing, *found, strict=True)))
+
+    @cached_property
+    def plain(self) -> Entries:
+        """What stands in balances and has no other role. Asked once roles and kinds are known."""
+        return self.entries(self.of_kind(RowKind.BUS), self.role == Role.PLAIN)
+
+    @cached_property
+    def aside(self) -> Entries:
+        """What stands neither in a balance nor in a store's chain. Asked once kinds are known."""
+        return self.entries(self.of_kind(RowKind.SIDE, RowKind.ROOM))
+
+    @cached_property
+    def meets_bus(self) -> Bools:
+        """Plain columns that stand in a balance, shape (columns,). Asked once roles and kinds are known."""
+        return self.among(self.plain.column)
+
+    def standing(self) -> Bools:
+        """Columns that stand in some row, shape (columns,)."""
+        found = np.zeros(len(self.free), dtype=bool)
+        for some in self.chunks(np.flatnonzero(self.used)):
+            found[some.column] = True
+        return found
+
+    def among(self, columns: Ints) -> Bools:
+        """Which columns are among some, shape (columns,)."""
+        found = np.zeros(len(self.free), dtype=bool)
+        found[columns] = True
+        return found
+
+    def repeated(self, columns: Ints) -> Bools:
+        """Which columns are more than once among some, shape (columns,)."""
+        number = np.arange(len(columns))
+        last = np.empty(
+            len(self.free), dtype=np.int64
+        )  # read where it was written, and nowhere else
+        last[columns] = number
+        return self.among(columns[last[columns] != number])
+
+    def of_kind(self, *kinds: RowKind) -> Ints:
+        """The rows of some kinds, rising."""
+        return np.flatnonzero(np.isin(self.kind, kinds))
+
+    def blocks(self) -> Ints:
+        """The tree of each row, then of each column, by what may move (`parts.blocks`)."""
+        return blocks(self.programme.matrix, kept=self._kept)
+
+    # ------------------------------------------------------------ sums
+
+    def of_rows(self, x: Floats) -> Floats:
+        """What stands in each row where columns that may move have some values; shape (rows,)."""
+        found: Floats = self.programme.matrix @ np.where(self.free, x, 0.0)
+        found[~self.used] = 0.0
+        return found
+
+    def sizes(self, x: Floats) -> Floats:
+        """The sum of the sizes of what stands in each row; shape (rows,)."""
+        matrix, size = self.programme.matrix, np.abs(np.where(self.free, x, 0.0))
+        found = np.zeros(len(self.used))
+        for first, last in spans_of(matrix.indptr):
+            inside = slice(matrix.indptr[first], matrix.indptr[last])
+            held = np.abs(matrix.data[inside])
+            held *= size[matrix.indices[inside]]
+            upto = matrix.indptr[first:last] - inside.start
+            some = np.flatnonzero(np.diff(matrix.indptr[first : last + 1]))
+            found[first + some] = np.add.reduceat(held, upto[some]) if len(some) else 0.0
+        found[~self.used] = 0.0
+        return found
+
+    def left(self, price: Floats) -> Floats:
+        """The cost of each column less what its rows are worth, shape (columns,); `price` is shape (rows,).
+
+        Means nothing where a column may not move.
+        """
+        found: Floats = self.cost - self.programme.matrix.T @ np.where(self.used, price, 0.0)
+        return found
+
+
+_NONE = np.zeros(0, dtype=np.int64)

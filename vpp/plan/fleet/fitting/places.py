@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role
 from vpp.plan.fleet.forest import ROOT
 from vpp.plan.programme import Ints
 
@@ -44,7 +44,6 @@ def places_of(ledger: Ledger, limit: Bools, balances: int, market: int) -> Place
     found = Places(parent=[ROOT] * (balances + (market != NOWHERE)))
     found.limit_bus = np.full(len(ledger.kind), NOWHERE, dtype=np.int64)
     sets = _sets(ledger, limit, found)
-    entries = (ledger.kind[ledger.row] == RowKind.BUS) & (ledger.role[ledger.column] == Role.EXPORT)
     top = np.arange(balances)
     for points, rows in sorted(sets, key=lambda one: len(one[0])):
         below = np.unique(top[points])
@@ -60,8 +59,9 @@ def places_of(ledger: Ledger, limit: Bools, balances: int, market: int) -> Place
         found.limit_bus[rows] = bus
         top[points] = bus
     if market != NOWHERE:
-        sold = entries & (ledger.bus[ledger.row] == market)
-        points = np.unique(ledger.place[ledger.column[sold]])
+        exports = ledger.role == Role.EXPORT
+        sold = ledger.entries(ledger.programme.fleet.market.rows, exports).column
+        points = np.unique(ledger.place[sold]).astype(np.int64)
         found.groups[market] = points
         for child in np.unique(top[points]).tolist():
             found.parent[child] = market
@@ -70,8 +70,9 @@ def places_of(ledger: Ledger, limit: Bools, balances: int, market: int) -> Place
 
 def _sets(ledger: Ledger, limit: Bools, found: Places) -> Sequence[tuple[Ints, Ints]]:
     """Points and rows of the limits that join several points; those of one price its own bus."""
-    at = limit[ledger.row] & (ledger.role[ledger.column] == Role.EXPORT)
-    row, point = ledger.row[at], ledger.place[ledger.column[at]]
+    row, column, _ = ledger.aside
+    at = limit[row] & (ledger.role[column] == Role.EXPORT)
+    row, point = row[at], ledger.place[column[at]].astype(np.int64)
     count = np.bincount(row, minlength=len(limit))
     single = count[row] == 1
     found.limit_bus[row[single]] = point[single]
@@ -100,8 +101,9 @@ def _sets(ledger: Ledger, limit: Bools, found: Places) -> Sequence[tuple[Ints, I
 
 def hang_nodes(ledger: Ledger, places: Places, points: int) -> None:
     """Put the buses of carriers below what machines and pipes join them to."""
-    at = (ledger.kind[ledger.row] == RowKind.BUS) & (ledger.role[ledger.column] == Role.PLAIN)
-    column, bus, row = ledger.column[at], ledger.bus[ledger.row[at]], ledger.row[at]
+    plain = ledger.plain
+    row, column, _ = plain.only(ledger.repeated(plain.column)[plain.column])
+    bus = ledger.bus[row]
     order = np.argsort(column, kind="stable")
     column, bus, row = column[order], bus[order], row[order]
     two = np.flatnonzero(column[1:] == column[:-1])

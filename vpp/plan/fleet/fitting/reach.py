@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, RowKind
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, RowKind
 from vpp.plan.fleet.fitting.places import Places
 from vpp.plan.fleet.forest import ROOT
+from vpp.plan.programme import Ints
 
 ROOM = 1.01, 1.0
 """What a bound is multiplied by, and kW on top."""
@@ -46,41 +47,46 @@ def reach_of(ledger: Ledger, places: Places, balances: int, market: int) -> Reac
     rows = np.flatnonzero((ledger.kind == RowKind.BUS) & ledger.used)
     load[ledger.bus[rows], ledger.row_step[rows]] = sign[ledger.bus[rows]] * ledger.row_lower[rows]
     drawn, fed = np.zeros(shape), np.zeros(shape)
-    at_bus = ledger.kind[ledger.row] == RowKind.BUS
-    at_market = at_bus & (ledger.bus[ledger.row] == market)
-    _bound(ledger, at_bus & ~at_market, sign, load, drawn, fed)
+    at_market = ledger.bus[rows] == market
+    _bound(ledger, rows[~at_market], sign, load, drawn, fed)
     for bus in _upwards(places):
         parent = places.parent[bus]
         if parent not in (ROOT, market) and parent >= balances:
             drawn[parent] += drawn[bus]
             fed[parent] += fed[bus]
     if market != NOWHERE:
-        _bound(ledger, at_market, sign, load, drawn, fed)
+        _bound(ledger, rows[at_market], sign, load, drawn, fed)
     return Reach(drawn_kw=drawn, fed_kw=fed, load_kw=load)
 
 
 def _bound(
-    ledger: Ledger, entries: Bools, sign: Floats, load: Floats, drawn: Floats, fed: Floats
+    ledger: Ledger, rows: Ints, sign: Floats, load: Floats, drawn: Floats, fed: Floats
 ) -> None:
     """Bound what has no bound in some balances, and say how far these reach."""
-    row, column = ledger.row[entries], ledger.column[entries]
-    bus, step = ledger.bus[row], ledger.row_step[row]
-    value = sign[bus] * ledger.value[entries]
-    endless = np.isinf(ledger.upper[column])
-    ends = value * ledger.lower[column], value * np.where(endless, 0.0, ledger.upper[column])
-    shape = load.shape
-    at = bus * shape[1] + step
-    least, most = (
-        np.bincount(at[~endless], pick(*ends)[~endless], load.size).reshape(shape)
-        for pick in (np.minimum, np.maximum)
-    )
+    least, most = np.zeros((2, len(ledger.kind)))
+    here = np.zeros(len(ledger.kind), dtype=bool)
+    endless = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
+    for row, column, value in ledger.chunks(rows):
+        value = sign[ledger.bus[row]] * value
+        lower, upper = value * ledger.lower[column], value * ledger.upper[column]
+        open_ended = np.isinf(ledger.upper[column])
+        if open_ended.any():
+            endless.append((row[open_ended], column[open_ended], value[open_ended]))
+            lower[open_ended] = upper[open_ended] = 0.0
+        begins = np.flatnonzero(np.diff(row, prepend=-1))
+        least[row[begins]] = np.add.reduceat(np.minimum(lower, upper), begins)
+        most[row[begins]] = np.add.reduceat(np.maximum(lower, upper), begins)
+        here[row[begins]] = True
     factor, more = ROOM
     # A balance without columns keeps its zeros.
-    here = np.bincount(at, minlength=load.size).reshape(shape) > 0
-    drawn[here] = (factor * np.maximum(load - least, 0.0) + more)[here]
-    fed[here] = (factor * np.maximum(most - load, 0.0) + more)[here]
+    rows = rows[here[rows]]
+    bus, step = ledger.bus[rows], ledger.row_step[rows]
+    drawn[bus, step] = factor * np.maximum(load[bus, step] - least[rows], 0.0) + more
+    fed[bus, step] = factor * np.maximum(most[rows] - load[bus, step], 0.0) + more
+    row, column, value = (np.concatenate(each) for each in zip(*endless, strict=True))
+    bus, step = ledger.bus[row], ledger.row_step[row]
     bound = np.where(value > 0, drawn[bus, step], fed[bus, step]) / np.abs(value)
-    ledger.upper[column[endless]] = bound[endless]
+    ledger.upper[column] = bound
 
 
 def _upwards(places: Places) -> list[int]:

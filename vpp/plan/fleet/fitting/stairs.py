@@ -42,16 +42,10 @@ class Slacks:
     cheaper: Floats
     """Price of the one before; 0 for the first."""
 
-    low_hard: Floats
-    """Value of each row's quantity below which no slack helps, shape (rows,); -inf where one always does."""
-
-    high_hard: Floats
-
 
 def slacks_of(ledger: Ledger, slack: NDArray[np.bool_]) -> Slacks:
     """The slacks of all rows; `slack` says which columns are some, shape (columns,)."""
-    at = np.flatnonzero(slack[ledger.column])
-    row, column, value = ledger.row[at], ledger.column[at], ledger.value[at]
+    row, column, value = ledger.aside.only(slack[ledger.aside.column])
     price = ledger.cost[column] / np.abs(value)
     order = np.lexsort((price, value < 0, row))
     row, column, value, price = row[order], column[order], value[order], price[order]
@@ -65,9 +59,6 @@ def slacks_of(ledger: Ledger, slack: NDArray[np.bool_]) -> Slacks:
     ):  # a side has one slack, or two where it has a margin
         at = np.flatnonzero(rank == r)
         before[at], cheaper[at] = before[at - 1] + holds[at - 1], price[at - 1]
-    low_hard, high_hard = ledger.row_lower.copy(), ledger.row_upper.copy()
-    np.subtract.at(low_hard, row[value > 0], holds[value > 0])
-    np.add.at(high_hard, row[value < 0], holds[value < 0])
     return Slacks(
         row=row,
         column=column,
@@ -75,8 +66,6 @@ def slacks_of(ledger: Ledger, slack: NDArray[np.bool_]) -> Slacks:
         price=price,
         before=before,
         cheaper=cheaper,
-        low_hard=low_hard,
-        high_hard=high_hard,
     )
 
 

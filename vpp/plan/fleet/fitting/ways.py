@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, RowKind
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger
 from vpp.plan.fleet.fitting.places import Places
 from vpp.plan.fleet.fitting.reach import Reach
 from vpp.plan.fleet.fitting.sides import Sides
@@ -93,15 +93,18 @@ def ways_of(ledger: Ledger, places: Places, buses: Ints, stairs: Stairs, reach: 
 
 
 def plain_parts(
-    ledger: Ledger, sides: Sides, places: Places, sign: Floats, taken: Bools
+    ledger: Ledger, sides: Sides, places: Places, sign: Floats, taken: Bools, guests: Bools
 ) -> PartTable | Ints:
-    """What feeds or draws by itself, or columns that fit no bus; `taken` says which have a place already."""
+    """What feeds or draws by itself, or columns that fit no bus.
+
+    `taken` says which have a place already, `guests` which stand in chains (`ChainValues`).
+    """
     steps = int(ledger.row_step.max(initial=0)) + 1
-    at = (ledger.kind[ledger.row] == RowKind.BUS) & ~taken[ledger.column]
-    column, row = ledger.column[at], ledger.row[at]
-    bus, value = ledger.bus[row], sign[ledger.bus[row]] * ledger.value[at]
-    aside = ledger.kind[ledger.row] != RowKind.BUS
-    bound = ledger.degree(aside & ~sides.idle[ledger.row] & ~sides.fold[ledger.row]) > 0
+    plain, aside = ledger.plain, ledger.aside
+    row, column, value = plain.only(~taken[plain.column])
+    bus, value = ledger.bus[row].astype(np.int64), sign[ledger.bus[row]] * value
+    bound = ledger.among(aside.column[~sides.idle[aside.row] & ~sides.fold[aside.row]])
+    bound |= guests
     order = np.argsort(column, kind="stable")
     column, bus, value = column[order], bus[order], value[order]
     parent = np.array(places.parent, dtype=np.int64)
@@ -117,19 +120,16 @@ def plain_parts(
         return strange
     here, up = value[own], np.where(joins, value[other], 0.0)
     # Columns of a bus that feed the same stand side by side, the first in each step in the first part.
-    _, kind = np.unique(
-        np.stack([bus[own], joins, np.where(joins, np.sign(here), here)]),
-        axis=1,
-        return_inverse=True,
-    )
+    alike, fed = np.unique(np.where(joins, np.sign(here), here), return_inverse=True)
+    kind = (2 * bus[own] + joins) * len(alike) + fed
     step = ledger.step[columns]
-    key = kind.ravel() * steps + step
-    order = np.lexsort((columns, key))
+    key = kind * steps + step
+    order = np.argsort(key, kind="stable")
     first_of = np.diff(key[order], prepend=-1) != 0
     number = np.arange(len(order))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = number - np.maximum.accumulate(np.where(first_of, number, 0))
-    names, part = np.unique(kind.ravel() * (rank.max(initial=0) + 1) + rank, return_inverse=True)
+    names, part = np.unique(kind * (rank.max(initial=0) + 1) + rank, return_inverse=True)
     shape = (len(names), steps)
     table = np.full(shape, NOWHERE, dtype=np.int64)
     table[part, step] = columns
@@ -159,6 +159,7 @@ def folded(ledger: Ledger, sides: Sides) -> Floats:
     saved = np.zeros(len(ledger.cost))
     price = np.zeros(len(ledger.kind))
     price[sides.slacks.row] = sides.slacks.price
-    at = sides.fold[ledger.row] & ~sides.slack[ledger.column]
-    saved[ledger.column[at]] = price[ledger.row[at]]
+    aside = ledger.aside
+    row, column, _ = aside.only(sides.fold[aside.row] & ~sides.slack[aside.column])
+    saved[column] = price[row]
     return saved

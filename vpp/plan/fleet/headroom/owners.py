@@ -47,16 +47,16 @@ class Entries:
     def of(cls, ledger: Ledger) -> Entries:
         """Those of a ledger; rows without a side say nothing, and columns without a row have nothing to ask."""
         bounded = np.isfinite(ledger.row_lower) | np.isfinite(ledger.row_upper)
-        met = ledger.degree(bounded[ledger.row]) > 0
-        columns, rows = np.flatnonzero(ledger.free & met), np.flatnonzero(ledger.used & bounded)
+        rows = np.flatnonzero(ledger.used & bounded)
+        row, column, value = ledger.entries(rows)
+        columns = np.flatnonzero(ledger.among(column))
         to_column, to_row = _numbers(columns, len(ledger.free)), _numbers(rows, len(ledger.kind))
-        kept = to_row[ledger.row] >= 0
         return cls(
             columns=columns,
             rows=rows,
-            row=to_row[ledger.row[kept]],
-            column=to_column[ledger.column[kept]],
-            value=ledger.value[kept],
+            row=to_row[row],
+            column=to_column[column],
+            value=value,
             to_column=to_column,
             to_row=to_row,
         )

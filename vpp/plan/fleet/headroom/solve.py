@@ -24,7 +24,6 @@ from vpp.plan.fleet.fitting.ledger import Bools, Ledger
 from vpp.plan.fleet.headroom.interior import solve
 from vpp.plan.fleet.headroom.shape import Shape, shape_of
 from vpp.plan.lp import Deadline
-from vpp.plan.parts import blocks
 from vpp.plan.programme import Ints, Programme
 
 METHOD = "structured (numpy, reserve)"
@@ -64,12 +63,12 @@ def kept_reserve(
     """Solve those trees among some columns in which somebody may keep reserve."""
     every = Ledger(programme, lower, upper, columns, one_way=False)
     rows = len(every.kind)
-    tree = blocks(every.matrix())
+    tree = every.blocks()
     mine = np.zeros(int(tree.max(initial=0)) + 1, dtype=bool)
     for one in programme.fleet.reserve:
-        for some in (one.relief, one.extra):
-            mine[tree[rows + some[every.free[some]]]] = True
-    alone = every.free & (every.degree(np.ones(len(every.row), dtype=bool)) == 0)
+        for held in (one.relief, one.extra):
+            mine[tree[rows + held[every.free[held]]]] = True
+    alone = every.free & ~every.standing()
     undecided = np.setdiff1d(programme.integral, programme.ways[0])
     mine[tree[rows + undecided[every.free[undecided]]]] = False
     strange = [_of_largest(every)]
@@ -100,7 +99,7 @@ def _of_largest(ledger: Ledger) -> Ints:
     of = np.zeros(len(ledger.lower), dtype=bool)
     for one in ledger.programme.fleet.reserve:
         of[one.lacking] = one.term.survives_largest
-    return np.unique(ledger.row[of[ledger.column]])
+    return np.unique(ledger.entries(np.flatnonzero(ledger.used), of).row)
 
 
 def _answered(nothing: Kept, ledger: Ledger, shape: Shape, deadline: Deadline) -> Kept:
