@@ -10,7 +10,7 @@ import pytest
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Horizon, Profile
-from vpp.sense.forecast.borrowed import borrowed
+from vpp.sense.forecast.borrowed import borrowed, pooled
 
 NOON = datetime(2025, 6, 23, 12, tzinfo=UTC)
 TWO_HOURS = Horizon(NOON, timedelta(hours=1), 2)
@@ -34,6 +34,28 @@ def test_the_neighbours_are_added_up_and_scaled_to_the_size() -> None:
     assert ours.expected.values == pytest.approx([-20, -10])
     assert ours.model == "borrowed/1"
     assert (ours.series_id, ours.unit, ours.issued_at) == ("power.new", "kW", NOON)
+
+
+def test_lenders_in_one_pool_lend_what_each_of_them_would() -> None:
+    lenders = [a_forecast("power.a", -60, -20), a_forecast("power.b", -20, -20)]
+
+    pool = pooled(lenders)
+
+    assert len(pool) == 1
+    one, each = (
+        borrowed("power.new", of, size_kw=50, lenders_size_kw=200) for of in (pool, lenders)
+    )
+    assert one.expected.values == pytest.approx([-20, -10])
+    assert one.quantiles == pytest.approx(each.quantiles)
+
+
+def test_lenders_of_other_hours_make_no_pool_and_are_told_apart_as_before() -> None:
+    later = Horizon(NOON + timedelta(hours=1), timedelta(hours=1), 2)
+    lenders = [a_forecast("power.a", -60, -20), a_forecast("power.b", -20, -20, horizon=later)]
+
+    assert pooled(lenders) is lenders
+    with pytest.raises(PlanError, match="2 others"):
+        borrowed("power.new", pooled(lenders), size_kw=50, lenders_size_kw=200)
 
 
 def test_the_spread_is_as_wide_as_the_peak_and_a_load_never_feeds() -> None:

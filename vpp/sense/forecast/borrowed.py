@@ -10,16 +10,31 @@ days of its own a real model takes over.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
 from vpp.errors import PlanError
 from vpp.model.forecast import LEVELS, Forecast
-from vpp.model.horizon import Profile
+from vpp.model.horizon import Horizon, Profile
 
 MODEL = "borrowed/1"
 
 _OUTERMOST = LEVELS[-1] - 0.5
+
+
+def pooled(lenders: Sequence[Forecast]) -> Sequence[Forecast]:
+    """Lenders as one, whom many may borrow from: thousands of series without a past need not add up thousands each.
+
+    As they are where they are not of one horizon and in one unit: `borrowed` says so.
+    """
+    if len(lenders) < 2 or len(_shared(lenders)) != 1:
+        return lenders
+    first = lenders[0]
+    values = np.sum([one.expected.values for one in lenders], axis=0)
+    whole = Profile(first.expected.horizon, values)
+    return (replace(first, series_id="pool", expected=whole, quantiles=None),)
 
 
 def borrowed(
@@ -40,7 +55,7 @@ def borrowed(
     Raises:
         PlanError: Nobody to borrow from, on one horizon and in one unit, or no size to scale by.
     """
-    shared = {(one.unit, one.expected.horizon, one.issued_at) for one in lenders}
+    shared = _shared(lenders)
     if len(shared) != 1 or size_kw <= 0 or lenders_size_kw <= 0:
         raise PlanError(
             f"has no history, and {len(lenders)} others of {lenders_size_kw} kW cannot lend theirs"
@@ -65,3 +80,7 @@ def borrowed(
         expected=Profile(horizon, middle),
         quantiles=fan,
     )
+
+
+def _shared(lenders: Sequence[Forecast]) -> set[tuple[str, Horizon, datetime]]:
+    return {(one.unit, one.expected.horizon, one.issued_at) for one in lenders}

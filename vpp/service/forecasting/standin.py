@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from vpp.errors import DataError, PlanError
 from vpp.model.forecast import Forecast
 from vpp.model.horizon import Horizon
+from vpp.model.ids import EnterpriseId
 from vpp.model.resource import Resource
 from vpp.model.resource.series import available_series, power_series
 from vpp.model.time import local_date
-from vpp.sense.forecast.borrowed import borrowed
+from vpp.sense.forecast.borrowed import borrowed, pooled
 from vpp.sense.forecast.seasonal import with_known
 from vpp.sense.forecast.spread import measure
 from vpp.service.events import Severity
@@ -73,14 +74,15 @@ def by_neighbours(
     """
     found: dict[str, Forecast] = {}
     without: list[str] = []
+    sorts = _sorts(plant) if lacking else ()
     for name, why in lacking.items():
         try:
-            found[name] = _lent(plant, name, why, known)
+            found[name] = _lent(sorts, name, why, known)
         except (DataError, PlanError):
             without.append(name)
             continue
         if name not in plant.desk.borrowed:
-            plant.events.emit(
+            plant.events.emit_of_one(
                 "forecasting",
                 f"{name} has no history of its own, its enterprise's other resources lend it theirs",
                 at=now,
@@ -104,29 +106,69 @@ def _of_all(names: Sequence[str], why: DataError | PlanError) -> DataError | Pla
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Members:
+    """Who measures or feeds what: the series of one sort, and whose they are."""
+
+    owner: Mapping[str, EnterpriseId]
+    """By series; of a cluster of several enterprises the one of its last member."""
+
+    size_kw: Mapping[str, float]
+    """Sizes of all whose course a series is."""
+
+    of_owner: Mapping[EnterpriseId, Sequence[str]]
+    """Series by enterprise, in park order."""
+
+    pools: dict[EnterpriseId, tuple[Sequence[Forecast], float]] = field(default_factory=dict)
+    """Forecasts that are lent in each enterprise, and of how many kW; added up when the first one borrows."""
+
+    def pool(
+        self, enterprise: EnterpriseId, known: Mapping[str, Forecast]
+    ) -> tuple[Sequence[Forecast], float]:
+        """What an enterprise lends."""
+        if enterprise not in self.pools:
+            names = [name for name in self.of_owner[enterprise] if name in known]
+            size_kw = sum(self.size_kw[name] for name in names)
+            self.pools[enterprise] = (pooled([known[name] for name in names]), size_kw)
+        return self.pools[enterprise]
+
+
+def _sorts(plant: Plant) -> tuple[_Members, ...]:
+    """What is drawn, and what the weather gives: nobody lends the one for the other."""
+    return tuple(
+        _members(plant.file.park.resources, series_of, size_of)
+        for series_of, size_of in ((power_series, _draw_kw), (available_series, _feed_kw))
+    )
+
+
+def _members(
+    resources: Iterable[Resource],
+    series_of: Callable[[Resource], str | None],
+    size_of: Callable[[Resource], float],
+) -> _Members:
+    owner: dict[str, EnterpriseId] = {}
+    size_kw: defaultdict[str, float] = defaultdict(float)
+    for resource in resources:
+        if (series := series_of(resource)) is not None:
+            owner[series] = resource.enterprise_id
+            size_kw[series] += size_of(resource)
+    of_owner: defaultdict[EnterpriseId, list[str]] = defaultdict(list)
+    for series, enterprise in owner.items():
+        of_owner[enterprise].append(series)
+    return _Members(owner, size_kw, of_owner)
+
+
 def _lent(
-    plant: Plant, name: str, why: DataError | PlanError, known: Mapping[str, Forecast]
+    sorts: Iterable[_Members],
+    name: str,
+    why: DataError | PlanError,
+    known: Mapping[str, Forecast],
 ) -> Forecast:
-    for series_of, size_of in ((power_series, _draw_kw), (available_series, _feed_kw)):
-        of: dict[str, Resource] = {
-            series: r for r in plant.file.park.resources if (series := series_of(r)) is not None
-        }
-        if name in of:
-            size_kw: defaultdict[str, float] = defaultdict(float)
-            for resource in plant.file.park.resources:
-                size_kw[series_of(resource) or ""] += size_of(resource)
-            lenders = {
-                other: r
-                for other, r in of.items()
-                if other in known and r.enterprise_id == of[name].enterprise_id
-            }
+    for of in sorts:
+        if name in of.owner:
+            lenders, size_kw = of.pool(of.owner[name], known)
             if lenders:
-                return borrowed(
-                    name,
-                    [known[other] for other in lenders],
-                    size_kw=size_kw[name],
-                    lenders_size_kw=sum(size_kw[other] for other in lenders),
-                )
+                return borrowed(name, lenders, size_kw=of.size_kw[name], lenders_size_kw=size_kw)
     raise why
 
 
