@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from threading import Event
+from time import time
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import ALONE
+from vpp.service.solving.compiling import UNUSED, forget_unused
 from vpp.service.solving.kernels import BestKernels, folder_in, prepared
 
 NEVER = Deadline(lambda: 0.0, np.inf)
@@ -152,3 +157,77 @@ def test_what_is_compiled_from_other_sources_has_a_folder_of_its_own(
     monkeypatch.setattr("vpp.service.solving.kernels.version", lambda name: "0.0.1")
     assert folder_in(tmp_path).parent == ours.parent
     assert folder_in(tmp_path) != ours
+
+
+def test_folders_that_nobody_has_used_for_long_are_removed_and_no_others(tmp_path: Path) -> None:
+    now_s = time()
+
+    def folder(name: str, *, used_days_ago: float) -> Path:
+        made = tmp_path / name
+        made.mkdir()
+        (made / "kernel.1.nbc").touch()
+        (made / "lock").touch()
+        os.utime(made / "lock", (0, now_s - 86_400 * used_days_ago))
+        return made
+
+    long_ago = UNUSED.days + 1
+    ours = folder("0" * 16, used_days_ago=long_ago)
+    old = folder("1" * 16, used_days_ago=long_ago)
+    used = folder("2" * 16, used_days_ago=UNUSED.days - 1)
+    being_filled = folder("3" * 16, used_days_ago=long_ago)
+    not_ours = folder("somebody's", used_days_ago=long_ago)
+    without_a_lock = folder("4" * 16, used_days_ago=long_ago)
+    (without_a_lock / "lock").unlink()
+    with (being_filled / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        forget_unused(ours, now_s=now_s)
+
+    left = set(tmp_path.iterdir())
+    assert left == {ours, used, being_filled, not_ours, without_a_lock}
+    assert not old.exists()
+
+
+BEGINS_AND_IS_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from vpp.service.solving.childlife import behave
+
+behave(most_bytes=2**33)
+command = [sys.executable, "-m", "vpp.service.solving.compiling", sys.argv[1]]
+compiling = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+lock = str(Path(sys.argv[1]) / "lock")
+while lock not in {os.path.realpath(one) for one in Path(f"/proc/{compiling.pid}/fd").iterdir()}:
+    os.sched_yield()
+print(compiling.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere children outlive their parent anyway"
+)
+def test_what_is_being_compiled_is_ready_though_the_solver_that_began_it_was_killed(
+    compiled_folder: Path, tmp_path: Path
+) -> None:
+    """A plan that is too slow without kernels is killed each time: they would never be there."""
+    folder = tmp_path / "kernels" / ("5" * 16)
+    shutil.copytree(compiled_folder, folder)
+    unused = folder.with_name("6" * 16)
+    unused.mkdir()
+    (unused / "lock").touch()
+    os.utime(unused / "lock", (0, 0))
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # so that it is at work yet when its solver dies
+        ended = subprocess.run(
+            [sys.executable, "-c", BEGINS_AND_IS_KILLED, str(folder)],
+            stdout=subprocess.PIPE,
+            check=False,
+            cwd=Path(__file__).parents[2],
+        )
+        compiling = os.pidfd_open(int(ended.stdout))
+    assert ended.returncode == -signal.SIGKILL
+    readable, _, _ = select.select([compiling], [], [], PATIENCE_S)
+    os.close(compiling)
+    assert readable
+    assert not unused.exists()  # the last that it does

@@ -15,12 +15,12 @@ PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
 
 
-def behave(*, most_bytes: int, niceness: int = 5) -> None:
-    """End with the parent, let its event loop go first, and fail alone where memory runs out.
+def behave(*, most_bytes: int, niceness: int = 5, outlives: bool = False) -> None:
+    """End with the parent (unless it `outlives` him), let its event loop go first, and fail alone where memory runs out.
 
     A child of a child may have no more than its parent may: `address_space_bytes` tells how much that is.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not outlives:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(niceness)
     _, hard_bytes = resource.getrlimit(resource.RLIMIT_AS)
