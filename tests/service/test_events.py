@@ -37,3 +37,43 @@ def test_a_fleet_is_told_in_one_event_and_pushes_out_no_other() -> None:
 
 def test_nothing_is_told_of_nobody() -> None:
     assert [one.kind for one in of_many(0).recent()] == ["plan"]
+
+
+def doubted(log: EventLog, *numbers: int) -> None:
+    for n in numbers:
+        log.emit_of_one(
+            "telemetry_doubted",
+            f"b{n} stands still",
+            at=NOON,
+            severity=Severity.ALARM,
+            resource_id=f"b{n}",
+        )
+
+
+def test_what_comes_message_by_message_is_told_at_once_of_the_first_and_in_one_event_of_the_rest() -> (
+    None
+):
+    log, many = EventLog(), KEPT_EVENTS + 5
+    doubted(log, *range(many))
+    assert [one.data["resource_id"] for one in log.recent()] == [f"b{n}" for n in range(MOST_ALIKE)]
+
+    log.tell_alike(NOON)
+
+    *_, rest = log.recent()
+    assert len(log.recent()) == MOST_ALIKE + 1
+    assert rest.text == f"b{MOST_ALIKE} stands still; and {many - MOST_ALIKE - 1} others alike"
+    assert rest.data == {
+        "count": many - MOST_ALIKE,
+        "resource_ids": [f"b{n}" for n in range(MOST_ALIKE, 2 * MOST_ALIKE)],
+    }
+    assert (rest.kind, rest.severity) == ("telemetry_doubted", Severity.ALARM)
+
+
+def test_one_too_many_is_told_by_itself_and_afterwards_the_first_are_told_at_once_again() -> None:
+    log = EventLog()
+    doubted(log, *range(MOST_ALIKE + 1))
+    log.tell_alike(NOON)
+    assert log.recent()[-1].data == {"resource_id": f"b{MOST_ALIKE}"}
+    log.tell_alike(NOON)
+    doubted(log, 99)
+    assert [one.data["resource_id"] for one in log.recent()[-2:]] == [f"b{MOST_ALIKE}", "b99"]

@@ -52,7 +52,9 @@ def events_page() -> str:
 def _emitted(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(attr="emit" | "emit_each"), args=[_, _, *_]):
+            case ast.Call(
+                func=ast.Attribute(attr="emit" | "emit_each" | "emit_of_one"), args=[_, _, *_]
+            ):
                 yield node
 
 
@@ -73,6 +75,7 @@ def _add(kind: Kind, call: ast.Call, module: str) -> None:
         kind.texts.append(text)
     if isinstance(call.func, ast.Attribute) and call.func.attr == "emit_each":
         kind.data.update(("resource_id", "resource_ids", "count"))
+    one_of_many = isinstance(call.func, ast.Attribute) and call.func.attr == "emit_of_one"
     severity = "info"
     for keyword in call.keywords:
         if keyword.arg == "severity":
@@ -80,6 +83,8 @@ def _add(kind: Kind, call: ast.Call, module: str) -> None:
             severity = ", ".join(sorted(w.lower() for w in found if w.isupper())) or ""
         elif keyword.arg not in (None, "at"):
             kind.data.add(str(keyword.arg))
+            if one_of_many:
+                kind.data.update((f"{keyword.arg}s", "count"))
     kind.severities.update(word for word in severity.split(", ") if word)
 
 

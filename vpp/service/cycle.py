@@ -343,6 +343,7 @@ async def act(plant: Plant, now: datetime) -> None:
         not plant.reconciled
     ):  # the trade cycle could not: nobody is steered until the market answers
         await awarding.ask_about_doubts(plant, now)
+    plant.events.tell_alike(now)
     control.tell_latches(plant, now)
     await control.record_latches(plant)
     overrides.tell_expired(plant, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +54,10 @@ class EventLog:
         self._listeners: set[asyncio.Queue[Event]] = set()
         self._number = 0
         self._hushed = False
+        self._alike: Counter[tuple[str, Severity]] = Counter()
+        self._waiting: defaultdict[tuple[str, Severity], list[tuple[str, dict[str, str]]]] = (
+            defaultdict(list)
+        )
         self._log = structlog.get_logger("vpp")
 
     @property
@@ -119,6 +123,37 @@ class EventLog:
         self.emit(
             kind, text, at=at, severity=severity, count=len(texts), resource_ids=named, **data
         )
+
+    def emit_of_one(
+        self, kind: str, text: str, *, at: datetime, severity: Severity = Severity.INFO, **who: str
+    ) -> None:
+        """Record what happened to one of many, who may not be the only one; `who` is one word with its name.
+
+        What comes message by message has no moment at which it is many: the first few since the last `tell_alike` are
+        told at once, the others wait for the next and are one event.
+        """
+        key = (kind, severity)
+        self._alike[key] += 1
+        if self._alike[key] <= MOST_ALIKE:
+            self.emit(kind, text, at=at, severity=severity, **who)
+        else:
+            self._waiting[key].append((text, who))
+
+    def tell_alike(self, at: datetime) -> None:
+        """Tell what `emit_of_one` has kept, one event for each kind; a control cycle calls it."""
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        self._alike.clear()
+        for (kind, severity), kept in waiting.items():
+            text, who = kept[0]
+            if len(kept) == 1:
+                self.emit(kind, text, at=at, severity=severity, **who)
+                continue
+            named = {
+                f"{word}s": [one[word] for _, one in kept[:MOST_ALIKE] if word in one]
+                for word in who
+            }
+            told = f"{text}; and {len(kept) - 1} others alike"
+            self.emit(kind, told, at=at, severity=severity, count=len(kept), **named)
 
     def recent(self, after: int = 0) -> list[Event]:
         """Kept events with a number above `after`, oldest first; ticks are not kept."""

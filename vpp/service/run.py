@@ -183,7 +183,7 @@ def take_ack(plant: Plant, topic: str, payload: bytes) -> None:
     plant.acting.refused.add(device)
     if device not in plant.refusing:
         plant.refusing.add(device)
-        plant.events.emit(
+        plant.events.emit_of_one(
             "setpoint_refused",
             f"{device} refuses {ack.command_id}: {(ack.reason or 'no reason given')[:200]}",
             at=plant.clock.now(),
@@ -199,7 +199,7 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
     if isinstance(taken, Refusal):
         plant.metrics.telemetry_refused(taken.reason.value)
         if taken.first:  # say it once per source, not at every message
-            plant.events.emit(
+            plant.events.emit_of_one(
                 "telemetry_refused", str(taken), at=now, severity=Severity.WARNING, topic=topic
             )
         return
@@ -224,7 +224,7 @@ def take(plant: Plant, topic: str, payload: bytes) -> None:
 def _tell_doubts(plant: Plant, now: datetime) -> None:
     """Say once what is not believed any more, and once that it is again."""
     for device_id, doubt in plant.intake.plausibility.news():
-        plant.events.emit(
+        plant.events.emit_of_one(
             "telemetry_doubted",
             f"{device_id} is believed again" if doubt is None else f"{device_id}: {doubt}",
             at=now,
