@@ -34,7 +34,7 @@ from vpp.plan.kinds import (
     zone,
 )
 from vpp.plan.programme import Builder, Programme
-from vpp.plan.terms import Term
+from vpp.plan.terms import CarDeadline, Term
 from vpp.plan.view import PlanningView
 from vpp.plan.worth import least_worth
 
@@ -55,7 +55,15 @@ def build(
     storages = storage.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
     generators = generator.add(b)
     zones = zone.add(b)
-    fleet_cars = cars.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)
+    fleet_cars = cars.add(
+        b,
+        limit_excess_price_per_kwh=limit_excess_price_per_kwh,
+        asked={
+            (term.resource_id, term.session_id)
+            for term in terms
+            if isinstance(term, CarDeadline) and term.step > 0
+        },
+    )
     converters = converter.add(b)
     begun = starts.add(b)
     flexibles = flexible.add(b, limit_excess_price_per_kwh=limit_excess_price_per_kwh)

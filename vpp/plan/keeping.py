@@ -1,7 +1,7 @@
 """Terms about what is kept: how full stores are at the end of each step, what a car has before a step.
 
 floor     stored + lacking >= least, in the steps that are asked
-car       Σ ηc·h·draw - h/ηd·feed + lacking >= charged, over the steps before the deadline
+car       level + lacking >= charged, at the end of the step before the deadline
 """
 
 from __future__ import annotations
@@ -66,13 +66,11 @@ def _car(b: Builder, cars: Cars, term: CarDeadline) -> None:
     car = where.get((term.resource_id, term.session_id))
     if car is None or term.step <= 0:
         return
-    unit, before = cars.fleets[cars.cars[car].fleet], slice(0, min(term.step, b.steps))
+    (own,), last = np.flatnonzero(cars.followed == car), min(term.step, b.steps) - 1
     lacking = b.add_columns((1,))
     b.price(lacking, term.shortfall_per_kwh, "target")
     row = b.add_rows((1,), term.charged_kwh, np.inf)
-    b.put(row, cars.draw[car, before], b.hours * unit.charge_efficiency)
-    if (feeding := np.flatnonzero(cars.may_feed == car)).size:
-        b.put(row, cars.both_ways.out[feeding[0], before], -b.hours / unit.discharge_efficiency)
+    b.put(row, cars.level[own, last], 1.0)
     b.put(row, lacking, 1.0)
     words = f"{term.resource_id}/{term.session_id}: deadline"
-    b.name((words,), Side.ROW_LOWER, row, np.array([before.stop - 1]))
+    b.name((words,), Side.ROW_LOWER, row, np.array([last]))

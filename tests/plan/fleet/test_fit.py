@@ -13,7 +13,7 @@ import pytest
 from tests.plan.conftest import Lab
 from tests.plan.independent import electric
 from tests.plan.independent.parks import random_park
-from vpp.model.ids import ConnectionPointId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.resource import Resource, Storage
 from vpp.model.time import QUARTER
 from vpp.plan import parts
@@ -25,7 +25,7 @@ from vpp.plan.fleet.forest import Forest, Solved
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
 from vpp.plan.programme import Programme
-from vpp.plan.terms import Cap, EnergyPrice, PeakCharge, Term
+from vpp.plan.terms import Cap, CarDeadline, EnergyPrice, PeakCharge, Term
 from vpp.plan.view import PeakMargin, PlanningView
 
 MOST_OFF = 1e-7
@@ -274,6 +274,40 @@ def test_a_zone_whose_cop_changes_with_the_weather_is_a_store_that_gains_so(
     np.testing.assert_allclose(gain / gain[:, :1], [np.arange(1.0, 7.0)])
     assert found.misfits == ()
     agrees(programme, found)
+
+
+@pytest.mark.parametrize(
+    ("feeds_kw", "charged_kwh", "shortfall_per_kwh", "cost"),
+    [
+        pytest.param(0.0, 6.0, 9.0, 6 * 0.5 + 14 * 0.1, id="6 kWh are had while it is dear"),
+        pytest.param(0.0, 0.0, 9.0, 20 * 0.1, id="nothing is asked, nothing is had early"),
+        pytest.param(0.0, 15.0, 9.0, 10 * 0.5 + 10 * 0.1 + 5 * 9, id="10 kW give 10 of 15 kWh"),
+        pytest.param(0.0, 6.0, 0.3, 6 * 0.3 + 20 * 0.1, id="going without is cheaper"),
+        pytest.param(10.0, 6.0, 9.0, 6 * 0.5 + 14 * 0.1, id="a car that may feed as well"),
+    ],
+)
+def test_a_deadline_before_a_car_leaves_is_a_wish_about_its_level(
+    lab: Lab, feeds_kw: float, charged_kwh: float, shortfall_per_kwh: float, cost: float
+) -> None:
+    """A car wants 20 kWh in three hours, and some of them after the first, which is dear."""
+    session = lab.session("a", wanted_kwh=20.0, stays_h=3.0)
+    view = lab.view(
+        lab.cars(max_car_feed_kw=feeds_kw),
+        price=[0.5, 0.1, 0.1],
+        readings=[lab.reading("cars", sessions=(session,))],
+    )
+    asked = CarDeadline(
+        resource_id=ResourceId("cars"),
+        session_id="a",
+        step=1,
+        charged_kwh=charged_kwh,
+        shortfall_per_kwh=shortfall_per_kwh,
+    )
+    programme = compiled((view, tariff(view, asked)))
+    found = fitted(programme)
+    assert found.misfits == ()
+    agrees(programme, found)
+    assert answered(found).cost.sum() == pytest.approx(cost)
 
 
 def test_what_fills_by_rounding_while_it_empties_goes_the_way_it_empties(lab: Lab) -> None:

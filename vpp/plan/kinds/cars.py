@@ -1,7 +1,8 @@
 """EV fleets: each car that is plugged in, or announced, within what its car park may draw.
 
     columns   draw (C,T)   unserved (C)
-              feed, level (V,T)  of cars that may feed back; level counts from what they came with
+              feed, level (V,T)  of cars that are followed: those that may feed back, and those of which
+                                 a term asks something before they leave; level counts from what they came with
     rows      wanted   Σ ηc·h·draw + unserved = wanted, or level[T-1] + unserved = wanted
               level    level[t] - level[t-1] - ηc·h·draw + h/ηd·feed = 0,  -lends <= level <= wanted
               room     Σ draw - Σ feed <= what the car park may draw, beside the cars still to come
@@ -12,12 +13,13 @@ Never both ways at once: `oneway.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vpp.model.horizon import Floats
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession
 from vpp.model.resource import EvFleet
 from vpp.plan.kinds import column, of_kind, stack
@@ -43,8 +45,8 @@ class Cars:
     cars: tuple[Car, ...]
     draw: Ints
     unserved: Ints
-    may_feed: Ints
-    """Which of the cars may feed back, shape (V,)."""
+    followed: Ints
+    """Which of the cars have a level in each step, shape (V,)."""
 
     both_ways: BothWays
     """Their draw and feed, shape (V, T)."""
@@ -67,12 +69,20 @@ class Cars:
     def power_kw(self, x: Floats) -> dict[str, Floats]:
         """Net injection of each car, from a solution; shape (T,)."""
         power = -x[self.draw]
-        power[self.may_feed] += x[self.both_ways.out]
+        power[self.followed] += x[self.both_ways.out]
         return dict(zip(self.names(), power, strict=True))
 
 
-def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
-    """All cars of fleets that are heard; cars still to come are expected, in `b.base_kw`."""
+def add(
+    b: Builder,
+    *,
+    limit_excess_price_per_kwh: float,
+    asked: Collection[tuple[ResourceId, str]] = (),
+) -> Cars:
+    """All cars of fleets that are heard; cars still to come are expected, in `b.base_kw`.
+
+    `asked` are the fleets and sessions of which something is asked before they leave.
+    """
     fleets = of_kind(b.view, EvFleet)
     arriving = stack([b.view.arriving_kw[f.resource_id].values for f in fleets], b.steps)
     which_fleet = b.rows([f.resource_id for f in fleets])
@@ -92,18 +102,25 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Cars:
     b.put(room[owner], draw, 1.0)
     b.inject(which_fleet[owner][:, None], draw, -1.0)
     b.may(which_fleet, draw_kw=room_kw)
-    may_feed = np.flatnonzero([f.max_car_feed_kw > 0 for f in mine])
-    only_draw = np.flatnonzero([not f.max_car_feed_kw > 0 for f in mine])
-    _charge(b, [cars[i] for i in only_draw], fleets, draw[only_draw], unserved[only_draw])
-    feeding = [cars[i] for i in may_feed]
-    both_ways, level, rows = _feed(b, feeding, fleets, draw[may_feed], unserved[may_feed])
-    b.put(room[owner[may_feed]], both_ways.out, -1.0)
+    follows = np.array(
+        [
+            f.max_car_feed_kw > 0 or (f.resource_id, car.session.session_id) in asked
+            for f, car in zip(mine, cars, strict=True)
+        ],
+        dtype=bool,
+    )
+    followed, others = np.flatnonzero(follows), np.flatnonzero(~follows)
+    _charge(b, [cars[i] for i in others], fleets, draw[others], unserved[others])
+    both_ways, level, rows = _follow(
+        b, [cars[i] for i in followed], fleets, draw[followed], unserved[followed]
+    )
+    b.put(room[owner[followed]], both_ways.out, -1.0)
     return Cars(
         fleets=tuple(fleets),
         cars=tuple(cars),
         draw=draw,
         unserved=unserved,
-        may_feed=may_feed,
+        followed=followed,
         both_ways=both_ways,
         level=level,
         rows=rows,
@@ -119,7 +136,7 @@ def _lack_per_kwh(fleet: EvFleet, limit_excess_price_per_kwh: float) -> float:
 def _charge(
     b: Builder, cars: Sequence[Car], fleets: Sequence[EvFleet], draw: Ints, unserved: Ints
 ) -> None:
-    """Cars that only charge: what they draw, and what lacks, is what they want."""
+    """Cars that nobody follows: what they draw, and what lacks, is what they want."""
     wanted = np.array([car.session.wanted_kwh for car in cars])
     rows = b.add_rows((len(cars),), wanted, wanted)
     kept_into = column(fleets[car.fleet].charge_efficiency for car in cars)
@@ -127,10 +144,10 @@ def _charge(
     b.put(rows, unserved, 1.0)
 
 
-def _feed(
+def _follow(
     b: Builder, cars: Sequence[Car], fleets: Sequence[EvFleet], draw: Ints, unserved: Ints
 ) -> tuple[BothWays, Ints, Ints]:
-    """Cars that may feed back: a store each, which may be lent from and wants its energy back.
+    """Cars that are followed: a store each, which may be lent from where it may feed, and wants its energy back.
 
     Also the columns of what they have, and the rows of its balance.
     """
@@ -174,13 +191,14 @@ def _car_parks(
     b: Builder, fleets: Sequence[EvFleet], owner: Sequence[int], feed: Ints, feed_kw: Floats
 ) -> None:
     """What the cars of each car park feed together."""
-    lending = sorted(set(owner))
+    lending = sorted({i for i in owner if fleets[i].max_car_feed_kw > 0})
     fed_kw = column(fleets[i].max_draw_kw for i in lending)
     fed = b.add_rows((len(lending), b.steps), -np.inf, fed_kw)
-    b.put(fed[[lending.index(i) for i in owner]], feed, 1.0)
+    feeding = [i for i, fleet in enumerate(owner) if fleet in lending]
+    b.put(fed[[lending.index(owner[i]) for i in feeding]], feed[feeding], 1.0)
     b.name([f"{fleets[i].resource_id}: max_draw_kw" for i in lending], Side.ROW_UPPER, fed)
     could_kw = np.zeros((len(fleets), b.steps))
-    np.add.at(could_kw, owner, feed_kw)
+    np.add.at(could_kw, np.array(owner, dtype=np.int64), feed_kw)
     b.may(
         b.rows([fleets[i].resource_id for i in lending]),
         feed_kw=np.minimum(could_kw[lending], fed_kw),

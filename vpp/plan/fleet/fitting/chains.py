@@ -1,4 +1,4 @@
-"""Stores of a compiled park as chains of a forest: storages, cars that may feed back, thermal zones.
+"""Stores of a compiled park as chains of a forest: storages, cars that are followed, thermal zones.
 
 The level of a zone is what lies within its comfort, and what is too hot less what is too cold; where it
 cools, its level is its temperature's negative, so that what it draws fills it.
@@ -56,7 +56,7 @@ class ChainValues:
 def chains_of(fleet: Fleet) -> Chains:
     """The columns and rows of every store."""
     stores, cars, zones = fleet.storages, fleet.cars, fleet.zones
-    count = [len(stores.units), len(cars.may_feed), len(zones.units)]
+    count = [len(stores.units), len(cars.followed), len(zones.units)]
     steps = fleet.points.imports.shape[1]
 
     def nothing(which: int) -> Ints:
