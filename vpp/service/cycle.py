@@ -14,6 +14,7 @@ takes `now` and finishes before its next tick, or that tick is skipped and count
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -120,7 +121,7 @@ async def _solve_alone(plant: Plant, problem: Problem, began: float) -> bool:
     problem = replace(problem, options=_options(plant), **told)
     outcome = await plant.executor.solve(problem, hard_s=plant.file.planning.hard_s)
     seconds = perf_counter() - began
-    if isinstance(outcome, Unsolved) or _wrong(plant, problem, outcome.schedule):
+    if isinstance(outcome, Unsolved) or await _wrong(plant, problem, outcome.schedule):
         return False
     await _stand(plant, Basis(problem=problem, asked=plant.tuning.basis.asked), outcome, seconds)
     return True
@@ -155,6 +156,9 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         futures, no_futures = uncertainty.futures_of(plant, view, asked)
         curves, uncurved = bidcurves.asks_of(plant, view, asked)
         terms = (*plant.strategies.terms(view), *asked)
+        await asyncio.sleep(
+            0
+        )  # others first: writing a fleet down for the solver takes as long as seeing it
     except (PlanError, DataError) as error:
         _refuse_plan(plant, now, Unsolved(reason=str(error)), perf_counter() - began)
         return
@@ -175,7 +179,7 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
         case Unsolved():
             _refuse_plan(plant, now, outcome, seconds)
         case Optimal(schedule=schedule) | Feasible(schedule=schedule):
-            if wrong := _wrong(plant, problem, schedule):
+            if wrong := await _wrong(plant, problem, schedule):
                 refused = Unsolved(reason=f"the plan breaks its own rules: {'; '.join(wrong)}")
                 _refuse_plan(plant, now, refused, seconds)
             else:
@@ -186,11 +190,15 @@ async def _solve_and_adopt(plant: Plant, now: datetime, began: float) -> None:
             assert_never(outcome)
 
 
-def _wrong(plant: Plant, problem: Problem, schedule: Schedule) -> tuple[str, ...]:
-    """What is wrong with a plan of a problem."""
+async def _wrong(plant: Plant, problem: Problem, schedule: Schedule) -> tuple[str, ...]:
+    """What is wrong with a plan of a problem; looked for in a thread, for of a fleet it takes a while."""
     began, excess_per_kwh = perf_counter(), plant.file.planning.limit_excess_per_kwh
-    found = violations(
-        schedule, problem.view, problem.terms, limit_excess_price_per_kwh=excess_per_kwh
+    found = await asyncio.to_thread(
+        violations,
+        schedule,
+        problem.view,
+        problem.terms,
+        limit_excess_price_per_kwh=excess_per_kwh,
     )
     plant.validate_s = perf_counter() - began
     return found
@@ -278,7 +286,11 @@ async def _adopt(
         await append(plant, PLAN, schedule.plan_id, msgspec.json.encode(summary), now=now)
     await noting.note_plan(plant, schedule, now)
     before = plant.schedule
-    plant.changes = None if before is None else changes(planned(before), planned(schedule))
+    plant.changes = (
+        None
+        if before is None
+        else await asyncio.to_thread(changes, planned(before), planned(schedule))
+    )
     plant.schedule, plant.outcome = schedule, outcome
     plant.plan_log.append(
         PlanRecord(

@@ -86,7 +86,7 @@ class WarmChild:
         """What the child answers, as `read` makes it of the bytes, within `hard_s` of wall time.
 
         The time counts from when its turn comes, a cold start included; `payload` is made then, by
-        what the child that hears it has been told already.
+        what the child that hears it has been told already. `read` runs in a thread: a fleet's plan takes a second.
 
         Raises:
             UnavailableError: It is not open.
@@ -108,7 +108,7 @@ class WarmChild:
                         answered = True  # by ourselves: the child heard nothing, and is well
                         return question
                     content = await self._ask(child, question)
-                answer = read(content)
+                answer = await _beside_the_loop(read, content)
                 answered = True
             except TimeoutError:
                 return Failed(f"killed at the hard limit of {hard_s:g} s")
@@ -185,6 +185,16 @@ class WarmChild:
         if child is not None and child.returncode is None:
             child.kill()
             await child.wait()
+
+
+async def _beside_the_loop(read: Callable[[bytes], Answer], content: bytes) -> Answer:
+    """What `read` makes of it. Who is cancelled waits for it all the same: the next question may write where it reads."""
+    reading = asyncio.ensure_future(asyncio.to_thread(read, content))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        await asyncio.wait({reading})
+        raise
 
 
 async def write_question(child: asyncio.subprocess.Process, payload: bytes) -> None:
