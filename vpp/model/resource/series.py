@@ -68,9 +68,12 @@ def parts_of_series(resources: Iterable[Resource]) -> dict[ResourceId, float]:
         if name is not None:
             size_kw = max(resource.draw_kw, resource.feed_kw)
             sizes_kw.setdefault(name, {})[resource.resource_id] = size_kw
-    return {
-        member: size_kw / total if (total := sum(members.values())) else 1 / len(members)
-        for members in sizes_kw.values()
-        if len(members) > 1
-        for member, size_kw in members.items()
-    }
+    parts: dict[ResourceId, float] = {}
+    for members in sizes_kw.values():
+        if len(members) > 1:
+            total = sum(members.values())
+            parts |= {
+                member: size_kw / total if total else 1 / len(members)
+                for member, size_kw in members.items()
+            }
+    return parts

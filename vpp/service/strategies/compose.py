@@ -125,15 +125,13 @@ class _Places:
 
     def part(self, name: str, held: NDArray[np.bool_]) -> Part:
         """The part that `held`, shape (N, T), stands for."""
-        count = len(self.points)
-        at_points, of_resources = held[:count], held[count:]
+        count, points, resources = len(self.points), self.points, self.resources
+        rows = np.flatnonzero(held.any(axis=1)).tolist()
         return Part(
             name=name,
             steps=np.logical_or.reduce(held),
-            points={n: row for n, row in zip(self.points, at_points, strict=True) if row.any()},
-            resources={
-                n: row for n, row in zip(self.resources, of_resources, strict=True) if row.any()
-            },
+            points={points[row]: held[row] for row in rows if row < count},
+            resources={resources[row - count]: held[row] for row in rows if row >= count},
         )
 
 
