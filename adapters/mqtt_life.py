@@ -20,10 +20,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from math import inf
 from random import Random
 from typing import Any
@@ -168,26 +169,29 @@ class BrokerLink(SpannedLink):
     # ------------------------------------------------------------ out
 
     async def _publish_all(
-        self, addressed: Sequence[tuple[str, bytes]], *, qos: int = 1
+        self, addressed: Iterable[tuple[str, bytes]], *, qos: int = 1
     ) -> list[str | None]:
         """Publish, never retained, a piece at a time; why each was not confirmed, None where it was.
+
+        What makes messages as they are asked for (an iterator) makes a piece of them at a time too.
 
         Each piece has `publish_timeout_s` for itself: many messages take longer than few, and a broker that
         confirms is not late. After one that is not confirmed whole nothing more is sent. At `qos` 0 nobody
         confirms: what has left counts.
         """
         reasons: list[str | None] = []
-        for first in range(0, len(addressed), PIECE):
+        messages, why = iter(addressed), None
+        while piece := list(islice(messages, PIECE)):
             client = self._client
-            if client is None:
-                reasons += [self._not_sent(self._fault)] * (len(addressed) - first)
-                break
-            came = await self._publish_piece(client, addressed[first : first + PIECE], qos)
+            if client is None and why is None:
+                why = self._not_sent(self._fault)
+            if client is None or why is not None:
+                reasons += [why] * len(piece)
+                continue
+            came = await self._publish_piece(client, piece, qos)
             reasons += came
             if any(came):
                 why = self._not_sent("messages before it were not confirmed")
-                reasons += [why] * (len(addressed) - len(reasons))
-                break
         return reasons
 
     async def _publish_piece(

@@ -60,8 +60,10 @@ class MqttLink(BrokerLink):
         Raises:
             DataError: A set-point names an unknown resource, or another enterprise's.
         """
+        topics = [self._topic(s) for s in setpoints]  # nothing leaves where one of them is wrong
         reasons = await self._publish_all(
-            [(self._topic(s), msgspec.json.encode(command_of(s))) for s in setpoints]
+            (where, msgspec.json.encode(command_of(s)))
+            for where, s in zip(topics, setpoints, strict=True)
         )
         return tuple(
             Unsent(setpoint=setpoint, reason=reason)
