@@ -131,9 +131,9 @@ def begin_lp(
     presolve: bool = False,
 ) -> Begun:
     """Let `workers` begin an LP."""
-    x, upper = held(programme, fixed)
-    free = np.flatnonzero(x < upper)
-    parts = parts_of(_freed(programme, x, upper, free))
+    lower, upper = held(programme, fixed)
+    free = np.flatnonzero(lower < upper)
+    parts = parts_of(_freed(programme, lower, upper, free))
     waiting: dict[int, Callable[[], _Solved | Unsolved]] = {}
     for i in largest_first(parts):
         waiting[i] = workers.begin(partial(_solve, parts[i].programme, deadline, presolve))
@@ -144,7 +144,7 @@ def begin_lp(
         if failed:
             return next((one for one in failed if one.infeasible), failed[0])
         solved = [one for one in answers if not isinstance(one, Unsolved)]
-        return _joined(programme, parts, solved, x=x, free=free, fixed=dict(fixed))
+        return _joined(programme, parts, solved, x=lower.copy(), free=free, fixed=dict(fixed))
 
     return Begun(len(parts), answer)
 
@@ -168,7 +168,9 @@ class Highs:
 
 
 def held(programme: LinearProgramme, fixed: Mapping[int, float]) -> tuple[Floats, Floats]:
-    """The bounds of all columns where some are held."""
+    """The bounds of all columns where some are held; the programme's own where none is."""
+    if not fixed:
+        return programme.lower, programme.upper
     lower, upper = programme.lower.copy(), programme.upper.copy()
     columns = list(fixed)
     lower[columns] = upper[columns] = list(fixed.values())

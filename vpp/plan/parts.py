@@ -27,6 +27,7 @@ AT_ONCE = 2**17
 
 Kept: TypeAlias = Callable[[int, int], NDArray[np.bool_]]
 Narrow: TypeAlias = NDArray[np.int32]
+"""Of what is as long as a programme."""
 
 Answer = TypeVar("Answer")
 
@@ -115,7 +116,7 @@ def largest_first(parts: Sequence[Part]) -> list[int]:
     return sorted(range(len(parts)), key=lambda i: -parts[i].programme.matrix.nnz)
 
 
-def blocks(matrix: csr_array, *, kept: Kept | None = None) -> Ints:
+def blocks(matrix: csr_array, *, kept: Kept | None = None) -> Narrow:
     """The block of each row, then of each column, numbered by their first rows.
 
     `kept` says which entries count, from one place of the matrix to another; left out: all.
@@ -174,15 +175,15 @@ def _unlike(one: Narrow, other: Narrow) -> Narrow:
     return np.array([one[new], other[new]], dtype=np.int32)
 
 
-def _numbered(label: Narrow, first: Narrow) -> Ints:
+def _numbered(label: Narrow, first: Narrow) -> Narrow:
     """Labels of rows, then of columns by the first row of each, in the order in which they come."""
     rows, columns = len(label), len(first)
     count = int(label.max(initial=-1)) + 1
     begins = np.empty(count, dtype=np.int64)
     begins[label[::-1]] = np.arange(rows)[::-1]
-    number = np.empty(count, dtype=np.int64)
+    number = np.empty(count, dtype=np.int32)
     number[np.argsort(begins)] = np.arange(count)
-    found = np.empty(rows + columns, dtype=np.int64)
+    found = np.empty(rows + columns, dtype=np.int32)
     found[:rows] = number[label]
     alone = first == rows
     some = np.flatnonzero(~alone)
@@ -191,7 +192,7 @@ def _numbered(label: Narrow, first: Narrow) -> Ints:
     return found
 
 
-def _bunched(label: Ints, matrix: csr_array, least_nonzeros: int) -> Ints:
+def _bunched(label: Narrow, matrix: csr_array, least_nonzeros: int) -> Ints | Narrow:
     """Blocks that follow each other under one number, until it holds enough."""
     if not least_nonzeros:
         return label
@@ -206,7 +207,7 @@ def _bunched(label: Ints, matrix: csr_array, least_nonzeros: int) -> Ints:
     return bunch[label]
 
 
-def _grouped(label: Ints, count: int) -> tuple[Ints, Ints]:
+def _grouped(label: Ints | Narrow, count: int) -> tuple[Ints, Ints]:
     """Members by label, rising, and where each label's begin; shapes (n,), (count + 1,)."""
     ends = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=count))])
     return np.argsort(label, kind="stable"), ends

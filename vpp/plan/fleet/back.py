@@ -21,6 +21,8 @@ from vpp.model.horizon import Floats
 from vpp.plan.fleet.fit import Fitted
 from vpp.plan.fleet.fitting.ledger import Bools, Ledger, Role, summed
 from vpp.plan.fleet.forest import Solved
+from vpp.plan.fleet.sums import slices
+from vpp.plan.parts import Narrow
 from vpp.plan.programme import Ints
 
 
@@ -245,7 +247,7 @@ def _within_slacks(fitted: Fitted, price: Floats) -> Floats:
 # ------------------------------------------------------------ checks
 
 
-def checked(ledger: Ledger, tree: Ints, x: Floats, price: Floats) -> Back:
+def checked(ledger: Ledger, tree: Narrow, x: Floats, price: Floats) -> Back:
     """Look at every row, and work out the programme's own bound.
 
     Args:
@@ -259,31 +261,46 @@ def checked(ledger: Ledger, tree: Ints, x: Floats, price: Floats) -> Back:
     stands = ledger.of_rows(x)
     size = 1 + ledger.sizes(x)
     off = np.maximum(np.maximum(ledger.row_lower - stands, stands - ledger.row_upper), 0.0) / size
-    beyond = np.maximum(np.maximum(ledger.lower - x, x - ledger.upper), 0.0)
-    beyond /= 1 + np.abs(np.where(np.isfinite(ledger.upper), ledger.upper, 0.0))
     residual = np.zeros(trees)
     np.maximum.at(residual, of_row[ledger.used], off[ledger.used])
-    np.maximum.at(residual, of_column[ledger.free], beyond[ledger.free])
     left = ledger.left(price)
     side = np.where(price > 0, ledger.row_lower, ledger.row_upper)
     from_rows = np.where(price != 0, price * np.where(price != 0, side, 0.0), 0.0)
-    endless = np.isinf(ledger.upper)
-    # Slacks without a bound: their rows' prices were held within what they cost, to rounding.
-    end = np.where(left >= 0, ledger.lower, np.where(endless, 0.0, ledger.upper))
-    from_columns = np.where(ledger.free, left * np.where(ledger.free, end, 0.0), 0.0)
-    wrong = ledger.free & endless & (left < -1e-9 * (1 + np.abs(ledger.cost)))
-    bound = np.zeros(trees)
+    bound, cost = np.zeros((2, trees))
     np.add.at(bound, of_row[ledger.used], from_rows[ledger.used])
-    bound += summed(of_column, from_columns, trees)
-    bound[of_column[wrong]] = -np.inf
+    for some in slices(len(x), 1):
+        _add_columns(ledger, some, of_column[some], x[some], left[some], (residual, bound, cost))
     # Nothing holds a column from above that has no bound there: below 0 is rounding.
     held_above = np.isfinite(ledger.programme.upper)
-    cost = summed(of_column, np.where(ledger.free, ledger.cost * x, 0.0), trees)
+    left[~(ledger.free & (held_above | (left > 0)))] = 0.0
     return Back(
         x=x,
         row_marginals=price,
-        column_marginals=np.where(ledger.free & (held_above | (left > 0)), left, 0.0),
+        column_marginals=left,
         residual=residual,
         cost=cost,
         bound=bound,
     )
+
+
+def _add_columns(
+    ledger: Ledger,
+    some: slice,
+    tree: Narrow,
+    x: Floats,
+    left: Floats,
+    told: tuple[Floats, Floats, Floats],
+) -> None:
+    """Add what a slice of the columns says to residual, bound and cost of the trees."""
+    residual, bound, cost = told
+    free, lower, upper = ledger.free[some], ledger.lower[some], ledger.upper[some]
+    endless = np.isinf(upper)
+    beyond = np.maximum(np.maximum(lower - x, x - upper), 0.0)
+    beyond /= 1 + np.abs(np.where(endless, 0.0, upper))
+    np.maximum.at(residual, tree[free], beyond[free])
+    # Slacks without a bound: their rows' prices were held within what they cost, to rounding.
+    end = np.where(left >= 0, lower, np.where(endless, 0.0, upper))
+    bound += summed(tree, np.where(free, left * np.where(free, end, 0.0), 0.0), len(bound))
+    wrong = free & endless & (left < -1e-9 * (1 + np.abs(ledger.cost[some])))
+    bound[tree[wrong]] = -np.inf
+    cost += summed(tree, np.where(free, ledger.cost[some] * x, 0.0), len(cost))

@@ -34,7 +34,7 @@ from vpp.plan.fleet.headroom.solve import METHOD, kept_reserve
 from vpp.plan.fleet.kept import Kept
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Begun, Deadline, LpAnswer, LpSolution, begin_lp, held
-from vpp.plan.parts import Workers
+from vpp.plan.parts import Narrow, Workers
 from vpp.plan.problem import Method
 from vpp.plan.programme import Ints, LinearProgramme, Programme
 
@@ -73,7 +73,7 @@ NOBODY = -1
 class _Known:
     """Answers of some trees, in the programme's columns and rows."""
 
-    tree: Ints
+    tree: Narrow
     """Of each row, then of each column; `NOBODY` where nothing is known."""
 
     x: Floats

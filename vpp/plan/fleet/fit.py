@@ -30,6 +30,7 @@ from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
 from vpp.plan.fleet.fitting.places import Places, hang_nodes, places_of
 from vpp.plan.fleet.fitting.sides import Sides, sides_of
 from vpp.plan.fleet.forest import Forest
+from vpp.plan.parts import Narrow
 from vpp.plan.programme import Ints, Programme, Side
 
 
@@ -57,7 +58,7 @@ class Fitted:
     rows: Bools
     """Rows of the programme that it keeps, shape (rows,)."""
 
-    tree: Ints
+    tree: Narrow
     """Which tree each row, then each column belongs to."""
 
     misfits: tuple[NoFit, ...]
@@ -113,7 +114,7 @@ def _attempt(
     lower: Floats,
     upper: Floats,
     columns: Bools,
-    tree: Ints,
+    tree: Narrow,
     misfits: tuple[NoFit, ...],
 ) -> Fitted | tuple[Ints, Ints]:
     """The trees of some columns as a forest, or rows and columns that are strange to it."""
@@ -152,6 +153,7 @@ def _attempt(
     hanging = hang(ledger, sides, places, chains, values)
     if isinstance(hanging, tuple):
         return hanging
+    ledger.forget()
     return Fitted(
         ledger=ledger,
         sides=sides,

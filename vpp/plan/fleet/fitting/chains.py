@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.compiled import Fleet
 from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Entries, Ledger, Role, RowKind
 from vpp.plan.fleet.sums import slices
 from vpp.plan.programme import Ints
+
+Array = NDArray[Any]
 
 SAME = 1e-12
 """Coefficients that differ by less, relative, are the same."""
@@ -60,16 +64,22 @@ def chains_of(fleet: Fleet) -> Chains:
     steps = fleet.points.imports.shape[1]
 
     def nothing(which: int) -> Ints:
-        return np.full((count[which], steps), NOWHERE, dtype=np.int64)
+        return np.broadcast_to(np.int64(NOWHERE), (count[which], steps))
 
     return Chains(
-        rows=np.vstack([stores.rows, cars.rows, zones.rows]),
-        into=np.vstack([stores.charge, cars.both_ways.into, zones.heat]),
-        out=np.vstack([stores.discharge, cars.both_ways.out, nothing(2)]),
-        level=np.vstack([stores.stored, cars.level, zones.comfort]),
-        hot=np.vstack([nothing(0), nothing(1), zones.hot]),
-        cold=np.vstack([nothing(0), nothing(1), zones.cold]),
+        rows=_below(stores.rows, cars.rows, zones.rows),
+        into=_below(stores.charge, cars.both_ways.into, zones.heat),
+        out=_below(stores.discharge, cars.both_ways.out, nothing(2)),
+        level=_below(stores.stored, cars.level, zones.comfort),
+        hot=_below(nothing(0), nothing(1), zones.hot),
+        cold=_below(nothing(0), nothing(1), zones.cold),
     )
+
+
+def _below(*blocks: Ints) -> Ints:
+    """Blocks below each other; the only one that has any rows as it is, not copied."""
+    some = [one for one in blocks if len(one)]
+    return some[0] if len(some) == 1 else np.vstack(blocks)
 
 
 def name_chains(ledger: Ledger, chains: Chains) -> None:
@@ -99,7 +109,7 @@ def values_of(ledger: Ledger, chains: Chains) -> ChainValues:
             name: np.concatenate([getattr(one, name) for one in found])
             for name in ("sign", "keep", "loss", "given", "strange")
         },
-        gain=_stacked([one.gain for one in found]),
+        gain=stacked([one.gain for one in found]),
         guests=guests,
     )
 
@@ -164,9 +174,15 @@ def _in_each_step(values: Floats) -> Floats:
     return np.where(values > 0, values, 1.0) if varies.any() else alike
 
 
-def _stacked(found: Sequence[Floats]) -> Floats:
-    """Some of `_in_each_step` below each other, as one of them."""
-    if any(one.strides[1] for one in found):
+def in_one(values: Floats) -> Floats:
+    """The same values, shape (n, T): a view of one column where all steps of each are alike."""
+    first = values[:, :1]
+    return np.broadcast_to(first.copy(), values.shape) if (values == first).all() else values
+
+
+def stacked(found: Sequence[Array]) -> Array:
+    """Blocks below each other; views of one column (`in_one`) as one of them, where all are."""
+    if found[0].ndim == 1 or any(one.strides[1] for one in found if len(one)):
         return np.concatenate(found)
     first = np.concatenate([one[:, :1] for one in found])
     return np.broadcast_to(first, (len(first), found[0].shape[1]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.fitting.chains import Chains, ChainValues
+from vpp.plan.fleet.fitting.chains import Chains, ChainValues, in_one, stacked
 from vpp.plan.fleet.fitting.counting import Days, PaidPeaks, Windows, days_of, peaks_of, windows_of
 from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind, SomeInts
 from vpp.plan.fleet.fitting.places import Places
@@ -309,6 +311,35 @@ def _park_links(ledger: Ledger, places: Places, park_of: Ints, reach: Reach) -> 
 def _stores(
     ledger: Ledger, chains: Chains, values: ChainValues, stores: Ints, bus: Ints, levels: Stairs
 ) -> tuple[Stores, SoftLevels]:
+    """Stores and their soft levels, a slice after the other."""
+    steps = chains.rows.shape[1]
+    table = levels.table(chains.rows.size)
+    made = [
+        _some_stores(ledger, chains, values, stores[some], bus[some], table, some.start)
+        for some in [slice(0, 0), *slices(len(stores), steps)]
+    ]
+    return (
+        Stores(**_joined([store for store, _ in made])),
+        SoftLevels(**_joined([soft for _, soft in made])),
+    )
+
+
+def _joined(groups: Sequence[Stores] | Sequence[SoftLevels]) -> dict[str, Any]:
+    """The arrays of some groups behind each other."""
+    names = [each.name for each in fields(groups[0])]
+    return {name: stacked([getattr(one, name) for one in groups]) for name in names}
+
+
+def _some_stores(
+    ledger: Ledger,
+    chains: Chains,
+    values: ChainValues,
+    stores: Ints,
+    bus: Ints,
+    table: tuple[Floats, Floats],
+    begin: int,
+) -> tuple[Stores, SoftLevels]:
+    """Some stores, the first of which is number `begin`; `table` has the stairs of all levels."""
     steps = chains.rows.shape[1]
 
     def bounds(columns: Ints) -> tuple[Floats, Floats, Floats]:
@@ -324,10 +355,7 @@ def _stores(
     low, high, cost = bounds(chains.level[stores])
     least, most = np.where(sign > 0, low, -high), np.where(sign > 0, high, -low)
     # Kinks within the bounds cut the level into pieces: the main one lies above the last kink.
-    at, rise = (
-        one.reshape(levels.most, len(chains.rows), steps)[:, stores]
-        for one in levels.table(chains.rows.size)
-    )
+    at, rise = (one.reshape(len(one), len(chains.rows), steps)[:, stores] for one in table)
     at = np.where(np.isfinite(at), np.clip(at, least, most), -np.inf)
     main_least = np.maximum(least, at.max(axis=0, initial=-np.inf))
     soft: list[tuple[Ints, Floats, Floats, Floats]] = []
@@ -348,13 +376,13 @@ def _stores(
         gain=_rows(values.gain, stores),
         loss=values.loss[stores],
         given=values.given[stores],
-        into_most=into_most,
-        into_cost=into_cost,
-        out_most=out_most,
-        out_cost=out_cost,
-        level_least=main_least,
-        level_most=most,
-        level_cost=sign * cost,
+        into_most=in_one(into_most),
+        into_cost=in_one(into_cost),
+        out_most=in_one(out_most),
+        out_cost=in_one(out_cost),
+        level_least=in_one(main_least),
+        level_most=in_one(most),
+        level_cost=in_one(sign * cost),
     )
     highest, lowest = _free_range(chain)
     for columns, way, room in (
@@ -384,7 +412,10 @@ def _stores(
     )
     order = np.argsort(which, kind="stable")
     return chain, SoftLevels(
-        store=which[order], least=low_soft[order], most=high_soft[order], cost=price_soft[order]
+        store=begin + which[order],
+        least=low_soft[order],
+        most=high_soft[order],
+        cost=price_soft[order],
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
-from vpp.plan.parts import blocks, spans_of
+from vpp.plan.parts import Narrow, blocks, spans_of
 from vpp.plan.programme import Ints, Programme
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -31,7 +31,7 @@ SomeInts: TypeAlias = NDArray[np.signedinteger[Any]]
 NOWHERE = -1
 
 
-def summed(at: Ints, values: NDArray[Any], count: int) -> Floats:
+def summed(at: SomeInts, values: NDArray[Any], count: int) -> Floats:
     """The sum of the values at each number below `count`, shape (count,)."""
     total: Floats = np.bincount(at, values, count).astype(np.float64)
     return total
@@ -239,11 +239,15 @@ class Ledger:
         last[columns] = number
         return self.among(columns[last[columns] != number])
 
+    def forget(self) -> None:
+        """Let go of what is as long as the programme and nobody asks once there is a forest."""
+        del self.plain, self.meets_bus, self.place, self.step, self.row_step
+
     def of_kind(self, *kinds: RowKind) -> Ints:
         """The rows of some kinds, rising."""
         return np.flatnonzero(np.isin(self.kind, kinds))
 
-    def blocks(self) -> Ints:
+    def blocks(self) -> Narrow:
         """The tree of each row, then of each column, by what may move (`parts.blocks`)."""
         return blocks(self.programme.matrix, kept=self._kept)
 

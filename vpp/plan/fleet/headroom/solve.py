@@ -24,6 +24,7 @@ from vpp.plan.fleet.fitting.ledger import Bools, Ledger
 from vpp.plan.fleet.headroom.interior import solve
 from vpp.plan.fleet.headroom.shape import Shape, shape_of
 from vpp.plan.lp import Deadline
+from vpp.plan.parts import Narrow
 from vpp.plan.programme import Ints, Programme
 
 METHOD = "structured (numpy, reserve)"
@@ -43,7 +44,7 @@ class Kept:
     """Those of trees that were solved, shape (columns,)."""
 
     rows: Bools
-    tree: Ints
+    tree: Narrow
     """Of each row, then of each column."""
 
     answer: Back | None
