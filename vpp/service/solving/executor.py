@@ -60,7 +60,9 @@ class ProcessExecutor(WarmChild):
 
     async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
         """Solve in the child. The time counts from when its turn comes, a cold start included."""
-        answer = await self.ask(lambda: self._asked(problem), self._outcome, hard_s=hard_s)
+        answer = await self.ask(
+            lambda: self._asked(problem), self._outcome, hard_s=hard_s, apart=True
+        )
         return Unsolved(reason=answer.reason, broke=True) if isinstance(answer, Failed) else answer
 
     def _asked(self, problem: Problem) -> bytes:

@@ -13,6 +13,7 @@ import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, TypeVar
 
 from vpp.errors import UnavailableError, VppError
@@ -82,11 +83,13 @@ class WarmChild:
         read: Callable[[bytes], Answer],
         *,
         hard_s: float,
+        apart: bool = False,
     ) -> Answer | Failed:
         """What the child answers, as `read` makes it of the bytes, within `hard_s` of wall time.
 
         The time counts from when its turn comes, a cold start included; `payload` is made then, by
         what the child that hears it has been told already. `read` runs in a thread: a fleet's plan takes a second.
+        So does `payload` where it is `apart`: nothing that it is made of may change meanwhile.
 
         Raises:
             UnavailableError: It is not open.
@@ -104,11 +107,11 @@ class WarmChild:
             try:
                 async with asyncio.timeout(hard_s):
                     child = await self._ready
-                    if isinstance(question := self._question(payload), Failed):
+                    if isinstance(question := await self._question(payload, apart), Failed):
                         answered = True  # by ourselves: the child heard nothing, and is well
                         return question
                     content = await self._ask(child, question)
-                answer = await _beside_the_loop(read, content)
+                answer = await _beside_the_loop(partial(read, content))
                 answered = True
             except TimeoutError:
                 return Failed(f"killed at the hard limit of {hard_s:g} s")
@@ -128,10 +131,10 @@ class WarmChild:
                 self._spawn_soon()
             return answer
 
-    def _question(self, payload: Callable[[], bytes]) -> bytes | Failed:
+    async def _question(self, payload: Callable[[], bytes], apart: bool) -> bytes | Failed:
         """What is to be asked; no memory for it is not the child's fault."""
         try:
-            return payload()
+            return await _beside_the_loop(payload) if apart else payload()
         except MemoryError as error:
             return Failed(f"no memory is left to ask the {self._name} process: {error!r}")
         except OSError as error:
@@ -187,13 +190,13 @@ class WarmChild:
             await child.wait()
 
 
-async def _beside_the_loop(read: Callable[[bytes], Answer], content: bytes) -> Answer:
-    """What `read` makes of it. Who is cancelled waits for it all the same: the next question may write where it reads."""
-    reading = asyncio.ensure_future(asyncio.to_thread(read, content))
+async def _beside_the_loop(work: Callable[[], Answer]) -> Answer:
+    """What comes of it, in a thread. Who is cancelled waits for it all the same: it reads and writes what the next does."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
-        return await asyncio.shield(reading)
+        return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait({reading})
+        await asyncio.wait({working})
         raise
 
 
