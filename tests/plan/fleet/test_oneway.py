@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from time import perf_counter
 
 import numpy as np
@@ -25,7 +25,7 @@ from vpp.plan.fleet.forest import (
     Stores,
 )
 from vpp.plan.fleet.kernels import NUMPY
-from vpp.plan.fleet.oneway import both_ways, netted
+from vpp.plan.fleet.oneway import both_ways, netted, netted_for_nothing
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -121,6 +121,24 @@ def test_what_goes_round_for_nothing_is_netted_and_needs_no_decision() -> None:
     assert not both_ways(answer.point).any()
     assert answer.decided == ()
     assert answer.fallbacks == ()
+
+
+def test_stores_that_lose_nothing_are_not_decided_on_where_others_burn() -> None:
+    """At -1 two stores beside each other go round: that which halves burns, that which keeps all does not."""
+    one = full_stores(-1.0, tied=False)
+    pair = {
+        name: np.repeat(getattr(one.stores, name), 2, axis=0)
+        for name in (field.name for field in fields(one.stores))
+    }
+    pair |= {"gain": np.array([[0.5], [1.0]]), "loss": np.array([2.0, 1.0])}
+    forest = replace(one, stores=replace(one.stores, **pair))
+    point, _ = by_highs_point(forest)
+    point = replace(point, into=np.full((2, 1), 3.0), out=np.full((2, 1), 2.0))
+    net = netted_for_nothing(forest, point)
+    assert net.into.tolist() == [[3.0], [1.0]]
+    assert net.out.tolist() == [[2.0], [0.0]]
+    answer = solved(forest)
+    assert answer.cost == pytest.approx(0.0, abs=1e-6)
 
 
 def test_netting_keeps_every_level() -> None:

@@ -132,7 +132,7 @@ class Chooser:
     """What the process has from its plan before."""
 
     most_gap: float = 0.0
-    """Relative gap that may be left where a few buses are planned with the others held."""
+    """Relative gap that may be left where a few buses are planned with the others held, or ways are decided."""
 
     _known: tuple[Floats, Floats, _Known] | None = field(default=None, init=False)
     """Bounds, and what was found under them."""
@@ -267,6 +267,7 @@ class Chooser:
             kernels=self.kernels,
             deadline=deadline,
             tolerance=TOLERANCE,
+            decided_to=self.most_gap,
             workers=workers,
         )
         if kept is None:

@@ -8,41 +8,29 @@ through a store shrinks by loss/gain - 1. With w the price of the bus (what a kW
     net      into and out both smaller by what they share, counted in the store: levels stay, the bus has a
              little more to place. Free where nothing is burned, and mostly where that costs nothing
     forbid   the smaller of both in the step, and solve the tree again
-    decide   bus by bus, the columns of which one must be 0 decided by HiGHS at the prices of the bus above,
-             in all steps in which burning pays and those in which it was done. With those prices L(y) is
-             a sum over buses, so what a bus costs more when it is decided is added to the bound
+    decide   bus by bus, the columns of which one must be 0 decided by HiGHS (`deciding.py`), in all steps in
+             which burning pays and those in which it was done; where that leaves a gap, small trees whole
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from vpp.model.horizon import Floats
-from vpp.model.schedule import Unsolved
-from vpp.plan.decide import whole
-from vpp.plan.fleet.bound import ROUNDING
 from vpp.plan.fleet.certify import FEASIBLE, Certificate, certify
-from vpp.plan.fleet.forest import ROOT, Duals, Failed, Forest, Infeasible, Point
-from vpp.plan.fleet.pick import Mask, Picked, pick
+from vpp.plan.fleet.deciding import FREE, NOTHING_KW, decided, forbidden
+from vpp.plan.fleet.forest import Duals, Failed, Forest, Infeasible, Point
+from vpp.plan.fleet.pick import Mask, pick
 from vpp.plan.fleet.sums import slices
-from vpp.plan.fleet.written import written
 from vpp.plan.lp import Deadline
-from vpp.plan.parts import Part, parts_of
-from vpp.plan.programme import LinearProgramme
-
-NOTHING_KW = 1e-6
-"""Less than this both ways is rounding."""
-
-FREE = 1e-6
-"""Of what is paid and earned: less than this between them is nothing."""
 
 ROUNDS = 6
 """How often the smaller of both is forbidden where it was done; then every step of every store is."""
 
-NO_DECISIONS = np.zeros(0, dtype=np.int64)
+MOST_AT_ONCE = 1000
+"""Pairs of a store and a step, of a tree that is decided at once."""
 
 Where = Mask
 """Stores and steps, shape (n, T)."""
@@ -52,7 +40,13 @@ Solve = Callable[[Forest], "Certificate | Infeasible | Failed"]
 
 
 def one_way(
-    forest: Forest, found: Certificate, solve: Solve, *, tolerance: float, deadline: Deadline
+    forest: Forest,
+    found: Certificate,
+    solve: Solve,
+    *,
+    tolerance: float,
+    enough: float,
+    deadline: Deadline,
 ) -> tuple[Certificate, Mask] | Failed:
     """The answer with nothing that goes both ways at once; and in which trees that was not free.
 
@@ -61,6 +55,7 @@ def one_way(
         found: Their answer, proven; its arrays are written into.
         solve: Solves a forest like it, in which some columns are not allowed.
         tolerance: Of the gap, as in `Certificate.holds`.
+        enough: The same of trees in which ways are decided.
         deadline: For what is decided.
     """
     trees = forest.trees()
@@ -74,7 +69,7 @@ def one_way(
     dear = ~net.holds(tolerance) | _trees_of(picked.forest, both_ways(net.point))
     if dear.any():
         again = pick(picked.forest, buses=dear[picked.forest.trees().of])
-        theirs = _mended(again.forest, mine.of(again, dear), solve, tolerance, deadline)
+        theirs = _mended(again.forest, mine.of(again, dear), solve, enough, deadline)
         if isinstance(theirs, Failed):
             roots = picked.buses[again.buses[again.forest.trees().roots]]
             return replace(theirs, roots=tuple(roots.tolist()))
@@ -93,44 +88,63 @@ def _trees_of(forest: Forest, where: Where) -> Mask:
 
 
 def _mended(
-    forest: Forest, found: Certificate, solve: Solve, tolerance: float, deadline: Deadline
+    forest: Forest, found: Certificate, solve: Solve, enough: float, deadline: Deadline
 ) -> Certificate | Failed:
     """Trees that pay for going both ways, made not to; the bound is that of all that is allowed."""
+    found = replace(found, point=netted_for_nothing(forest, found.point))
     best = _forbidding(forest, found, solve)
-    bound, open_trees = found.bound.copy(), np.ones(len(found.bound), dtype=bool)
-    if isinstance(best, Certificate):
-        open_trees = best.cost - bound > tolerance * (1.0 + np.abs(best.cost))
-    if open_trees.any():
-        picked = pick(forest, buses=open_trees[forest.trees().of])
-        mine = found.of(picked, open_trees)
-        other, lifts = _deciding(picked.forest, mine, solve, tolerance, deadline)
-        bound[open_trees] += lifts
-        if isinstance(other, Certificate):
-            if isinstance(best, Certificate):
-                cheaper = np.zeros(len(bound), dtype=bool)
-                cheaper[open_trees] = other.cost < best.cost[open_trees]
-                again = pick(picked.forest, buses=cheaper[open_trees][picked.forest.trees().of])
-                best = best.joined(
-                    pick(forest, buses=cheaper[forest.trees().of]),
-                    cheaper,
-                    other.of(again, cheaper[open_trees]),
-                )
-            else:
-                best = other
+    bound = found.bound.copy()
+    could = forest.stores.into_most * forest.stores.out_most > 0
+    pairs = np.bincount(
+        forest.trees().of[forest.stores.bus], could.sum(axis=1), minlength=len(bound)
+    )
+    for apart in (True, False):
+        open_trees = np.ones(len(bound), dtype=bool)
+        if isinstance(best, Certificate):
+            open_trees = best.cost - bound > enough * (1.0 + np.abs(best.cost))
+        if not apart:
+            open_trees &= pairs <= MOST_AT_ONCE
+        if open_trees.any() and not deadline.passed:
+            picked = pick(forest, buses=open_trees[forest.trees().of])
+            mine = found.of(picked, open_trees)
+            where = could[picked.stores]
+            if apart:
+                where = both_ways(mine.point) | burning_pays(picked.forest, mine.duals)
+            ways, lifts = decided(
+                *(picked.forest, mine.duals, where),
+                apart=apart,
+                gap=enough,
+                deadline=deadline.halfway,
+            )
+            bound[open_trees] = np.maximum(bound[open_trees], found.bound[open_trees] + lifts)
+            best = _cheaper(forest, best, open_trees, _decided_ways(ways, solve))
     if not isinstance(best, Certificate):
         return Failed(reason="no point was found in which no store is filled and emptied at once")
     return replace(best, duals=found.duals, bound=bound)
 
 
-def _deciding(
-    forest: Forest, found: Certificate, solve: Solve, tolerance: float, deadline: Deadline
-) -> tuple[Certificate | Failed, Floats]:
-    where = both_ways(found.point) | burning_pays(forest, found.duals)
-    ways, lifts = decided(forest, found.duals, where, gap=tolerance, deadline=deadline.halfway)
+def _decided_ways(ways: Forest, solve: Solve) -> Certificate | Failed:
     answer = solve(ways)
     if not isinstance(answer, Certificate):
-        return Failed(reason="what was decided leaves nothing"), lifts
-    return _forbidding(ways, _netted(ways, answer), solve), lifts
+        return Failed(reason="what was decided leaves nothing")
+    return _forbidding(ways, _netted(ways, answer), solve)
+
+
+def _cheaper(
+    forest: Forest, best: Certificate | Failed, which: Mask, other: Certificate | Failed
+) -> Certificate | Failed:
+    """The best of all trees, where some were solved again."""
+    if isinstance(other, Failed):
+        return best
+    if isinstance(best, Failed):
+        return other if which.all() else best
+    of = forest.trees().of
+    cheaper = other.cost < best.cost[which]
+    theirs = np.zeros(len(which), dtype=bool)
+    theirs[which] = cheaper
+    picked = pick(forest, buses=which[of])
+    again = pick(picked.forest, buses=cheaper[picked.forest.trees().of])
+    return best.joined(pick(forest, buses=theirs[of]), theirs, other.of(again, cheaper))
 
 
 def _forbidding(forest: Forest, found: Certificate, solve: Solve) -> Certificate | Failed:
@@ -175,6 +189,17 @@ def netted(forest: Forest, point: Point) -> Point:
     return replace(point, into=into, out=out)
 
 
+def netted_for_nothing(forest: Forest, point: Point) -> Point:
+    """The point in which no store goes both ways that burns nothing by it: what its bus has stays."""
+    free = forest.stores.loss[:, None] <= forest.stores.gain
+    net = netted(forest, point)
+    return replace(
+        point,
+        into=np.where(free, net.into, point.into),
+        out=np.where(free, net.out, point.out),
+    )
+
+
 def burning_pays(forest: Forest, duals: Duals) -> Where:
     """Where the prices make a linear programme burn, or leave it free to."""
     stores = forest.stores
@@ -191,119 +216,3 @@ def smaller_forbidden(forest: Forest, point: Point, where: Where) -> Forest:
     stores = forest.stores
     fills = stores.gain * point.into > stores.loss[:, None] * point.out
     return forbidden(forest, into=where & ~fills, out=where & fills)
-
-
-def forbidden(forest: Forest, *, into: Where, out: Where) -> Forest:
-    """The forest in which some stores are not filled, or not emptied, in some steps."""
-    stores = forest.stores
-    return replace(
-        forest,
-        stores=replace(
-            stores,
-            into_most=np.where(into, 0.0, stores.into_most),
-            out_most=np.where(out, 0.0, stores.out_most),
-        ),
-    )
-
-
-def decided(
-    forest: Forest, duals: Duals, where: Where, *, gap: float, deadline: Deadline
-) -> tuple[Forest, Floats]:
-    """One way decided on buses without children; and by how much that lifts the bound of each tree.
-
-    Args:
-        forest: Trees some of whose stores go both ways.
-        duals: Prices of its rows, sound ones.
-        where: Stores and steps to decide on; those of buses with children are left to be forbidden.
-        gap: That HiGHS may leave on each bus, relative.
-        deadline: Every bus has its share of what is left.
-    """
-    cut = _cut(forest, duals, where)
-    programme, prices = written(cut.forest).programme, _row_prices(duals, cut)
-    trees = forest.trees()
-    lifts = np.zeros(len(trees.roots))
-    into, out = np.zeros(where.shape, dtype=bool), np.zeros(where.shape, dtype=bool)
-    pairs = _pairs(cut.forest, where[cut.stores])
-    open_parts = list(
-        _with_pairs(parts_of(programme, least_nonzeros=0), pairs, len(programme.cost))
-    )
-    for number, (part, theirs) in enumerate(open_parts):
-        until = _share(deadline, len(open_parts) - number)
-        found = whole(part.programme, NO_DECISIONS, theirs, gap=gap, deadline=until)
-        if isinstance(found, Unsolved):
-            continue
-        chosen, bound = found
-        side, store, step = np.unravel_index(
-            part.columns[np.array(sorted(chosen), dtype=np.int64)], (2, *where[cut.stores].shape)
-        )
-        for which, mask in ((side == 0, into), (side == 1, out)):
-            mask[cut.stores[store[which]], step[which]] = True
-        if np.isfinite(bound):
-            lift = bound - _lagrangian(part.programme, prices[part.rows])
-            lifts[trees.of[forest.stores.bus[cut.stores[store[0]]]]] += max(lift, 0.0)
-    return forbidden(forest, into=into, out=out), lifts
-
-
-def _cut(forest: Forest, duals: Duals, where: Where) -> Picked:
-    """The buses to decide on, by themselves: what they give to the bus above has its price."""
-    parent, parts = forest.buses.parent, forest.parts
-    above = parent[parts.bus]
-    below = np.flatnonzero(above != ROOT)
-    cost = np.array(parts.cost)
-    cost[below] -= parts.up[below] * duals.bus[above[below]]
-    alone = replace(
-        forest,
-        buses=replace(forest.buses, parent=np.full(len(parent), ROOT)),
-        parts=replace(parts, up=np.broadcast_to(0.0, cost.shape), cost=cost),
-    )
-    asked = np.zeros(len(parent), dtype=bool)
-    asked[forest.stores.bus[where.any(axis=1)]] = True
-    asked[parent[parent != ROOT]] = False
-    return pick(alone, buses=asked)
-
-
-def _row_prices(duals: Duals, cut: Picked) -> Floats:
-    """A price for each row of the picked forest, as `written` has them."""
-    fields = (
-        *(duals.bus[cut.buses], duals.store[cut.stores], duals.budget[cut.budgets]),
-        *(duals.peak[cut.peaks], duals.day_limit[cut.day_limits]),
-    )
-    return np.concatenate([one.ravel() for one in fields])
-
-
-def _pairs(forest: Forest, where: Where) -> Floats:
-    """Both columns of each pair to decide on, and the most of each; shape (4, n)."""
-    store, step = np.nonzero(where)
-    into = store * forest.steps + step
-    mosts = (forest.stores.into_most[store, step], forest.stores.out_most[store, step])
-    return np.array([into, into + where.size, *mosts], dtype=float)
-
-
-def _with_pairs(
-    parts: Sequence[Part], pairs: Floats, columns: int
-) -> Iterator[tuple[Part, Floats]]:
-    """The parts that have pairs, with those in the part's own columns."""
-    owner, place = np.empty((2, columns), dtype=np.int64)
-    for number, part in enumerate(parts):
-        owner[part.columns], place[part.columns] = number, np.arange(len(part.columns))
-    into = pairs[0].astype(np.int64)
-    for number in np.unique(owner[into]).tolist():
-        mine = owner[into] == number
-        theirs = pairs[:, mine]
-        theirs[:2] = place[theirs[:2].astype(np.int64)]
-        yield parts[number], theirs
-
-
-def _share(deadline: Deadline, among: int) -> Deadline:
-    """One of `among` equal shares of the time that is left."""
-    now = deadline.stopwatch()
-    return Deadline(deadline.stopwatch, now + (deadline.moment - now) / among)
-
-
-def _lagrangian(programme: LinearProgramme, y: Floats) -> float:
-    """What no point costs less than, by prices of the rows."""
-    r = programme.cost - programme.matrix.T @ y
-    sides = np.where(y > 0, programme.row_lower, programme.row_upper)
-    bounds = np.where(r > 0, programme.lower, programme.upper)
-    terms = np.concatenate([y[y != 0] * sides[y != 0], r[r != 0] * bounds[r != 0]])
-    return float(terms.sum() + ROUNDING * np.abs(terms).sum())

@@ -83,9 +83,13 @@ def solve_forest(
     kernels: Kernels,
     deadline: Deadline,
     tolerance: float = TOLERANCE,
+    decided_to: float = TOLERANCE,
     workers: Workers = ALONE,
 ) -> Answer:
     """The cheapest point of a forest, with the proof of how good it is, or why there is none.
+
+    `decided_to` is the gap that is searched for in trees some of whose stores would go both ways, relative to
+    1 + the cost; it is told, whatever it is.
 
     Raises:
         DataError: A part or a level has no finite bound.
@@ -105,7 +109,14 @@ def solve_forest(
         theirs = _proven(other, again[0], kernels, tolerance, deadline, workers)
         return theirs.certificate if isinstance(theirs, _Proven) else theirs
 
-    mended = one_way(forest, answer.certificate, solve, tolerance=tolerance, deadline=deadline)
+    mended = one_way(
+        forest,
+        answer.certificate,
+        solve,
+        tolerance=tolerance,
+        enough=max(decided_to, tolerance),
+        deadline=deadline,
+    )
     if isinstance(mended, Failed):
         return mended
     found, dear = mended

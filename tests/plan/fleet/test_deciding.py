@@ -1,0 +1,122 @@
+"""Which way stores go, where burning would earn: searched all at once, window by window, and what is claimed of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+from tests.plan.fleet.test_oneway import full_stores
+from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.deciding import by_windows, decided
+from vpp.plan.fleet.forest import Forest, Solved
+from vpp.plan.fleet.kernels import NUMPY
+from vpp.plan.fleet.oneway import both_ways
+from vpp.plan.fleet.solve import solve_forest
+from vpp.plan.fleet.written import by_highs, written
+from vpp.plan.lp import Deadline, LpSolution, solve_lp
+
+NEVER = Deadline(lambda: 0.0, 1e6)
+
+STORES, STEPS = 20, 4
+
+
+def alike(import_kw: float) -> Forest:
+    """Full stores of 10 kWh where a kW imported earns 1 in each of four steps; full again at the end.
+
+    10 kW in fill 5 kWh, 5 kW out empty 10. One way a store empties once and fills twice: 20 - 5 = 15.
+    """
+    one = full_stores(-1.0, tied=False)
+    own, wide = one.stores, np.ones((STORES, STEPS))
+    none = np.zeros((0, STEPS))
+    given, least = np.zeros_like(wide), np.zeros_like(wide)
+    given[:, 0], least[:, -1] = 10.0, 10.0
+    return replace(
+        one,
+        steps=STEPS,
+        buses=replace(one.buses, load_kw=np.full((1, STEPS), 100.0)),
+        stores=replace(
+            own,
+            bus=np.zeros(STORES, dtype=np.int64),
+            keep=np.ones(STORES),
+            gain=0.5 * wide,
+            loss=np.full(STORES, 2.0),
+            given=given,
+            into_most=10 * wide,
+            into_cost=0 * wide,
+            out_most=10 * wide,
+            out_cost=0 * wide,
+            level_least=least,
+            level_most=10 * wide,
+            level_cost=0 * wide,
+        ),
+        soft=replace(one.soft, least=none, most=none, cost=none),
+        budgets=replace(one.budgets, draw_most=none, draw_cost=none),
+        parts=replace(
+            one.parts,
+            here=np.ones((1, STEPS)),
+            up=np.zeros((1, STEPS)),
+            least=np.zeros((1, STEPS)),
+            most=np.full((1, STEPS), import_kw),
+            cost=np.full((1, STEPS), -1.0),
+        ),
+        peaks=replace(one.peaks, interval=none.astype(np.int64), share=none),
+    )
+
+
+LOOSE, TIGHT = (1e3, -400.0 - STORES * 15.0), (200.0, -656.875)
+"""The most that is imported; what the best costs. 400 kW are drawn anyway; of the second HiGHS says it."""
+
+
+@pytest.mark.parametrize(("import_kw", "best"), [LOOSE, TIGHT])
+def test_stores_that_would_burn_are_decided_and_nothing_is_left_open(
+    import_kw: float, best: float
+) -> None:
+    answer = solve_forest(
+        alike(import_kw), kernels=NUMPY, deadline=Deadline(perf_counter, perf_counter() + 20)
+    )
+    assert isinstance(answer, Solved)
+    assert answer.decided == (0,)
+    assert not both_ways(answer.point).any()
+    assert (answer.cost, answer.bound) == pytest.approx((best, best), rel=1e-6)
+
+
+@pytest.mark.parametrize(("import_kw", "best", "most"), [(*LOOSE, 0.0), (*TIGHT, 0.02)])
+def test_window_by_window_every_pair_is_decided_nearly_as_well_as_all_at_once(
+    import_kw: float, best: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In four windows, a step each. A window that forgot the one before would lose 5 % where little is imported."""
+    monkeypatch.setattr("vpp.plan.fleet.deciding.WINDOW", STORES)
+    forest = alike(import_kw)
+    programme, count = written(forest).programme, STORES * STEPS
+    into = np.arange(count)
+    pairs = np.array([into, into + count, *np.full((2, count), 10.0)])
+    chosen = by_windows(programme, pairs, into % STEPS, gap=1e-6, deadline=NEVER)
+    found = solve_lp(programme, chosen, NEVER)
+    assert isinstance(found, LpSolution)
+    assert len(chosen) == count
+    assert not both_ways(written(forest).point(found.x)).any()
+    assert best - 1e-6 <= found.cost <= (1.0 - most) * best + 1e-6
+
+
+def test_a_window_in_which_nothing_is_found_leaves_nothing_decided() -> None:
+    forest = alike(200.0)
+    dry = replace(forest, parts=replace(forest.parts, most=np.full((1, STEPS), 50.0)))
+    into = np.arange(STORES * STEPS)
+    pairs = np.array([into, into + len(into), *np.full((2, len(into)), 10.0)])
+    programme = written(dry).programme
+    assert by_windows(programme, pairs, into % STEPS, gap=1e-6, deadline=NEVER) == {}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_deciding_lifts_the_bound_by_is_no_more_than_it_costs(apart: bool) -> None:
+    forest = alike(200.0)
+    found = by_highs(forest, NEVER)
+    assert not isinstance(found, Unsolved)
+    where = np.ones((STORES, STEPS), dtype=bool)
+    until = Deadline(perf_counter, perf_counter() + 20)
+    ways, lifts = decided(forest, found[1], where, apart=apart, gap=1e-6, deadline=until)
+    assert ((ways.stores.into_most == 0) ^ (ways.stores.out_most == 0)).all()
+    assert lifts == pytest.approx([800.0 + TIGHT[1]], rel=1e-6)  # without decisions it costs -800
