@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.service.rebuilt import HandClock
 from tests.service.test_accounts import MIDNIGHT, settled
@@ -77,5 +77,31 @@ def test_what_a_member_asks_for_an_operator_confirms(
         done = "confirmed" if english else "已确认"
         await expect(page.locator("tr[data-key='1'] .badge")).to_have_text(done)
         assert "steel-battery" in site.plant.tuning.seen.text
+
+    site.see("member", look, language=language, phone=phone)
+
+
+@EVERY_LOOK
+def test_of_many_members_a_hundred_are_listed_and_the_others_found_by_name(
+    site: Site, language: str, phone: bool
+) -> None:
+    async def of_a_fleet(route: Route) -> None:
+        answer = await route.fetch()
+        park = await answer.json()
+        one = park["enterprises"][0]
+        park["enterprises"] = [
+            one | {"enterprise_id": f"works-{n}", "name": f"Works {n}"} for n in range(250)
+        ]
+        await route.fulfill(response=answer, json=park)
+
+    async def look(page: Page) -> None:
+        await expect(page.locator("#members-search")).to_be_hidden()  # of a few all are in sight
+        await page.route("**/v1/status*", of_a_fleet)
+        await page.reload()
+        await expect(page.locator(".members li")).to_have_count(100)
+        await expect(page.locator(".members + .note")).to_contain_text("150")
+        await page.locator("#members-search").fill("works 24")
+        await expect(page.locator(".members li")).to_have_count(13)  # 24, 124, 224, 240 to 249
+        await expect(page.locator(".members + .note")).to_have_text("")
 
     site.see("member", look, language=language, phone=phone)

@@ -9,6 +9,7 @@ import { table } from "../table.js";
 import { t, term } from "../words.js";
 
 const STALE_S = 180;
+const MOST_MEMBERS = 100; // of a fleet nobody reads a list of thousands: they are searched
 const KINDS = ["plan", "settlement", "member_request", "demand_response", "strategies", "kill", "override", "instruction", "award"];
 
 function mount(root, context) {
@@ -19,10 +20,14 @@ function mount(root, context) {
 
 function mountList(root, context) {
   const list = h("ul", { class: "members" });
+  const more = h("p", { class: "note", role: "status" });
+  const search = h("input", { id: "members-search", type: "search", autocomplete: "off", spellcheck: "false", on: { input: () => draw() } });
+  let requests = [];
   const asked = requestTable(true, (row) => h("span", { class: "cell-acts" },
     h("button", { type: "button", on: { click: () => decide(row, true) } }, t("member.accept")),
     h("button", { type: "button", class: "danger", on: { click: () => decide(row, false) } }, t("member.refuse"))));
-  root.append(h("section", { class: "card" }, h("h3", {}, t("member.members")), list), h("section", { class: "card" }, asked.element, h("p", { class: "note" }, t("member.accept_note"))));
+  root.append(h("section", { class: "card" }, h("h3", {}, t("member.members")),
+    h("div", { class: "tools", hidden: context.park.enterprises.length <= MOST_MEMBERS }, h("label", { for: "members-search" }, t("member.search")), search), list, more), h("section", { class: "card" }, asked.element, h("p", { class: "note" }, t("member.accept_note"))));
 
   function decide(row, accept) {
     return confirm({
@@ -33,11 +38,18 @@ function mountList(root, context) {
   }
 
   const again = context.follow(["member_request"], 3000, async () => {
-    const { requests } = await read("/v1/member-requests");
-    fill(list, context.park.enterprises.map((one) => h("li", {}, h("a", { href: `#/member/${encodeURIComponent(one.enterprise_id)}` }, one.name), " ",
-      h("small", {}, open(requests, one.enterprise_id)))));
+    ({ requests } = await read("/v1/member-requests"));
+    draw();
     asked.update(requests);
   });
+
+  function draw() {
+    const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const found = context.park.enterprises.filter((one) => words.every((word) => `${one.name} ${one.enterprise_id}`.toLowerCase().includes(word)));
+    fill(list, found.slice(0, MOST_MEMBERS).map((one) => h("li", {}, h("a", { href: `#/member/${encodeURIComponent(one.enterprise_id)}` }, one.name), " ",
+      h("small", {}, open(requests, one.enterprise_id)))));
+    say(more, found.length > MOST_MEMBERS ? t("member.more", { n: found.length - MOST_MEMBERS }) : "");
+  }
 }
 
 const open = (requests, owner) => {
