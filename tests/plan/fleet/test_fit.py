@@ -14,7 +14,7 @@ from tests.plan.conftest import Lab
 from tests.plan.independent import electric
 from tests.plan.independent.parks import random_park
 from vpp.model.ids import ConnectionPointId, ResourceId
-from vpp.model.resource import Resource, Storage
+from vpp.model.resource import OnOffRules, Resource, Storage
 from vpp.model.time import QUARTER
 from vpp.plan import parts
 from vpp.plan.compile import build
@@ -173,7 +173,7 @@ def test_what_is_decided_is_no_forest_but_its_neighbour_is(lab: Lab) -> None:
     )
     programme = compiled((view, tariff(view)))
     found = fitted(programme)
-    assert [one.words for one in found.misfits] == ["decisions"]
+    assert [one.words for one in found.misfits] == ["oven: earliest_start, latest_end"]
     assert len(found.forest.stores.bus) == 1
     agrees(programme, found)
 
@@ -181,7 +181,39 @@ def test_what_is_decided_is_no_forest_but_its_neighbour_is(lab: Lab) -> None:
 def test_a_programme_in_which_nothing_fits_says_why(lab: Lab) -> None:
     view = day(lab, quick_run(lab), step=QUARTER)
     programme = compiled((view, tariff(view)))
-    assert fit(programme, programme.lower, programme.upper) == NoFit(words="decisions")
+    assert fit(programme, programme.lower, programme.upper) == NoFit(
+        words="oven: earliest_start, latest_end"
+    )
+
+
+ONE_A_DAY = OnOffRules(min_power_kw=2.0, max_starts_per_day=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"ramp_kw_per_min": 2 / 60}, ["pump: ramp_kw_per_min"]),
+        ({"on_off": OnOffRules(min_power_kw=2.0)}, ["pump: on or off"]),
+        ({"on_off": ONE_A_DAY, "ramp_kw_per_min": 2 / 60}, ["pump: on or off"]),
+        ({"bands_kw": (4.0, 8.0)}, ["a decision on pump: max_draw_kw"]),
+    ],
+)
+def test_what_keeps_a_load_from_the_structured_solver_is_named_and_what_it_is_asked_for_is_not(
+    lab: Lab, said: dict[str, Any], words: list[str]
+) -> None:
+    pump = lab.flexible("pump", lab.window("12:00", "16:00", 8), **said)
+    view = day(lab, pump, lab.battery(point="cp-b"), points=["cp-a", "cp-b"])
+    found = fitted(compiled((view, tariff(view))))
+    assert [one.words for one in found.misfits] == words
+
+
+def test_a_load_whose_calls_are_limited_is_named(lab: Lab) -> None:
+    line = lab.curtailable("line", max_calls_per_day=1)
+    view = day(
+        lab, line, lab.battery(point="cp-b"), points=["cp-a", "cp-b"], base_kw={"line": [-9.0] * 6}
+    )
+    found = fitted(compiled((view, tariff(view))))
+    assert [one.words for one in found.misfits] == ["line: limited calls"]
 
 
 def test_an_error_on_the_way_back_shows_as_a_gap_or_as_a_row_that_is_broken(lab: Lab) -> None:

@@ -27,8 +27,9 @@ from scipy.sparse import csr_array
 from vpp.model.horizon import Floats
 from vpp.model.schedule import HowSolved, Unsolved
 from vpp.plan.fleet.back import back
-from vpp.plan.fleet.fit import Fitted, NoFit, fit, words
+from vpp.plan.fleet.fit import Fitted, NoFit, fit
 from vpp.plan.fleet.fitting.ledger import Bools
+from vpp.plan.fleet.fitting.words import words
 from vpp.plan.fleet.forest import Answer, Failed, Forest, Infeasible, Solved
 from vpp.plan.fleet.headroom.solve import METHOD, kept_reserve
 from vpp.plan.fleet.kept import Kept

@@ -29,9 +29,10 @@ from vpp.plan.fleet.fitting.hanging import Hanging, hang
 from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
 from vpp.plan.fleet.fitting.places import Places, hang_nodes, places_of
 from vpp.plan.fleet.fitting.sides import Sides, sides_of
+from vpp.plan.fleet.fitting.words import words
 from vpp.plan.fleet.forest import Forest
 from vpp.plan.parts import Narrow
-from vpp.plan.programme import Ints, Programme, Side
+from vpp.plan.programme import Ints, Programme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,24 +175,3 @@ def _name_plain(ledger: Ledger) -> Ints:
     column, step = ledger.plain.column, ledger.row_step[ledger.plain.row]
     ledger.step[column] = step
     return np.unique(column[ledger.step[column] != step])
-
-
-def words(programme: Programme, rows: Ints, columns: Ints) -> list[str]:
-    """What strange rows and columns are, in the words of the park file where those speak of them."""
-    found: list[str] = []
-    for named in programme.named:
-        of_rows = named.side in (Side.ROW_LOWER, Side.ROW_UPPER)
-        strange = np.isin(named.index, rows if of_rows else columns).any(axis=1)
-        found += [named.words[i] for i in np.flatnonzero(strange)]
-    if not found and len(rows):
-        inside = np.unique(programme.matrix[rows[:1]].indices)
-        for named in programme.named:
-            if named.side not in (Side.ROW_LOWER, Side.ROW_UPPER):
-                near = np.isin(named.index, inside).any(axis=1)
-                found += [f"a row of {named.words[i]}" for i in np.flatnonzero(near)[:1]]
-    if not found and len(columns):
-        on = np.isin(columns, programme.integral).any()
-        found = ["decisions" if on else "something that feeds in several steps at once"]
-    if not found and len(rows):
-        found = ["a row that nobody names"]
-    return found[:3]

@@ -48,7 +48,7 @@ class Sides:
     fold: Bools
     room: Bools
     strange: Bools
-    """Rows that do not fit."""
+    """Rows that do not fit; but for budgets that would, were it not for others of these on their columns."""
 
     slack: Bools
     """Columns that are slacks of rows."""
@@ -97,7 +97,8 @@ def sides_of(ledger: Ledger, guests: Bools) -> Sides:
     fold = only_plain & (body_count == 1) & soft & _ones(at, body)
     fold &= _below(at, slacks, high, row_lower)
     fold &= at.count(body & ledger.repeated(column[body])[column]) == 0
-    budget = only_plain & ~fold & _steps_differ(ledger, at, body, only_plain)
+    differ, apart = _steps_differ(ledger, at, body, only_plain)
+    budget = only_plain & ~fold & differ & apart
     room &= ~idle
     known = idle | level | limit | peak | day | fold | budget | room
     return Sides(
@@ -109,7 +110,7 @@ def sides_of(ledger: Ledger, guests: Bools) -> Sides:
         budget=at.mask(budget),
         fold=at.mask(fold),
         room=at.mask(room),
-        strange=at.mask(side & ~known),
+        strange=at.mask(_culprits(at, side & ~known, only_plain & ~fold & differ)),
         slack=slack,
         peaks=peaks,
         slacks=slacks,
@@ -202,11 +203,17 @@ def _below(at: _Aside, slacks: Slacks, high: Floats, row_lower: Floats) -> Bools
     return found
 
 
-def _steps_differ(ledger: Ledger, at: _Aside, body: Bools, rows: Bools) -> Bools:
-    """Whether a row has each step once, of columns that meet one bus once and no other such row.
+def _culprits(at: _Aside, strange: Bools, budgets: Bools) -> Bools:
+    """Strange rows, but for budgets that only share their columns with strange rows that are none."""
+    by_itself = strange & ~budgets
+    column = at.entries.column
+    theirs = np.zeros(int(column.max(initial=-1)) + 1, dtype=bool)
+    theirs[column[by_itself[at.row]]] = True
+    return strange & ~(budgets & (at.count(theirs[column]) > 0))
 
-    All with the same coefficient, above 0.
-    """
+
+def _steps_differ(ledger: Ledger, at: _Aside, body: Bools, rows: Bools) -> tuple[Bools, Bools]:
+    """Whether a row has each step once, all with the same coefficient, above 0; and none of its columns in another."""
     of_side = body & (ledger.kind[at.entries.row] == RowKind.SIDE)
     several = ledger.repeated(at.entries.column[of_side])
     mine = body & rows[at.row]
@@ -218,11 +225,7 @@ def _steps_differ(ledger: Ledger, at: _Aside, body: Bools, rows: Bools) -> Bools
     repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
     weight = np.zeros(len(at.rows))
     weight[row] = value
-    wrong = (
-        repeated
-        | (np.abs(value - weight[row]) > ROUNDING * np.abs(value))
-        | (value <= 0)
-        | several[column]
-    )
-    found: Bools = rows & (np.bincount(row, wrong, len(at.rows)) == 0)
-    return found
+    wrong = repeated | (np.abs(value - weight[row]) > ROUNDING * np.abs(value)) | (value <= 0)
+    differ: Bools = rows & (np.bincount(row, wrong, len(at.rows)) == 0)
+    apart: Bools = np.bincount(row, several[column], len(at.rows)) == 0
+    return differ, apart
