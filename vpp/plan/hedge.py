@@ -21,7 +21,7 @@ Futures that are few draws of many tell what a kW more of a bid saves to the sta
 of a bid is flat about its best, and eight draws alone would choose where in it. (To go back as far as
 the standard error of the whole saving allows is another LP of 15 s; this one is as quick as without.)
 
-Where all of it is many columns (`fleet/choose.py`) and the costs are a mean, the structured solver works out all
+Where all of it is many columns (`fleet/auto.py`) and the costs are a mean, the structured solver works out all
 three, and what is decided now has a proven gap (`together.py`); ties are left as they were found.
 
 What the weather gives is no decision: a source that it drives takes no part in the first step, for
@@ -48,7 +48,8 @@ from vpp.model.schedule import HowSolved, Uncertainty, Unsolved
 from vpp.plan.compile import build
 from vpp.plan.decide import Chosen
 from vpp.plan.firststage import FirstStage, first_stage
-from vpp.plan.fleet.choose import LEAST_TOGETHER, Chooser, against
+from vpp.plan.fleet.auto import LEAST_TOGETHER, against
+from vpp.plan.fleet.choose import Chooser
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.solve import Kernels
 from vpp.plan.lp import (

@@ -21,7 +21,7 @@ class Method(StrEnum):
     """What solves the linear programmes of a plan."""
 
     AUTO = "auto"
-    """By size and kinds (`fleet/choose.py`)."""
+    """By size and horizon (`fleet/auto.py`)."""
 
     HIGHS = "highs"
     STRUCTURED = "structured"

@@ -14,9 +14,11 @@ from tests.plan.conftest import Lab
 from vpp.model.measurement import Reading
 from vpp.model.park import Limits
 from vpp.model.schedule import Optimal, Schedule
+from vpp.model.time import QUARTER
 from vpp.plan.compile import build
+from vpp.plan.fleet.auto import LEAST_COLUMNS, least_columns
 from vpp.plan.fleet.back import Back, back
-from vpp.plan.fleet.choose import LEAST_COLUMNS, Chooser
+from vpp.plan.fleet.choose import Chooser
 from vpp.plan.fleet.fit import Fitted, NoFit, fit
 from vpp.plan.fleet.forest import (
     Answer,
@@ -128,6 +130,29 @@ def planned(problem: Problem, kernels: Kernels = NUMPY, kept: Kept | None = None
 
 BEST = 2 * (50 * 0.10 - 100 * 0.49)
 """Of two points: 50 kWh bought at 0.10, 100 sold at 0.49, each."""
+
+
+@pytest.mark.parametrize(
+    ("steps", "joined", "least"),
+    [
+        (96, True, 50_000),
+        (192, True, 50_000),
+        (384, True, 200_000),  # twice as long: four times as many
+        (672, True, 612_500),
+        (672, False, 50_000),
+    ],
+)
+def test_a_long_horizon_is_left_to_highs_as_long_as_that_was_measured_to_be_quicker(
+    lab: Lab, steps: int, joined: bool, least: int
+) -> None:
+    view = lab.view(lab.battery(), price=[0.1] * steps, step=QUARTER)
+    terms = lab.terms(view) if joined else ()
+    programme = build(view, terms, limit_excess_price_per_kwh=lab.excess_per_kwh)
+    assert least_columns(programme) == least
+    free = int((programme.lower < programme.upper).sum())
+    answer = Chooser(programme, Method.AUTO, NUMPY).solve({}, deadline(), ALONE)
+    assert isinstance(answer, LpSolution)
+    assert answer.how.why == f"auto: {free} columns, fewer than {least}"
 
 
 def test_the_plan_says_that_the_structured_solver_made_it_and_how_well(lab: Lab) -> None:
@@ -327,7 +352,7 @@ def test_what_another_tree_lacks_hides_no_gap_of_one_that_was_decided(
         return came
 
     monkeypatch.setattr("vpp.plan.fleet.choose.solve_forest", decided)
-    monkeypatch.setattr("vpp.plan.fleet.choose.back", read)
+    monkeypatch.setattr("vpp.plan.fleet.known.back", read)
     answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
     assert isinstance(answer, LpSolution)
     assert answer.how.fallbacks == 1
@@ -385,7 +410,7 @@ def test_a_plan_of_which_no_tree_was_kept_is_none_of_the_structured_solver(
         came.bound[found.of_roots([0, 1])] = -np.inf
         return came
 
-    monkeypatch.setattr("vpp.plan.fleet.choose.back", unproven)
+    monkeypatch.setattr("vpp.plan.fleet.known.back", unproven)
     answer = Chooser(programme, Method.STRUCTURED, NUMPY).solve({}, deadline(), ALONE)
     assert isinstance(answer, LpSolution)
     assert (answer.how.method, answer.how.fallbacks) == ("HiGHS", 2)

@@ -22,7 +22,7 @@ from vpp.model.horizon import Floats
 from vpp.model.schedule import Uncertainty
 from vpp.plan.compile import build
 from vpp.plan.firststage import first_stage
-from vpp.plan.fleet.choose import LEAST_TOGETHER
+from vpp.plan.fleet.auto import LEAST_TOGETHER
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
 from vpp.plan.fleet.futures import Bids, Relaxed, relaxed
 from vpp.plan.fleet.headroom.solve import METHOD
