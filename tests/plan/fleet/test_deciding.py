@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from time import perf_counter
 
 import numpy as np
@@ -120,3 +120,29 @@ def test_what_deciding_lifts_the_bound_by_is_no_more_than_it_costs(apart: bool) 
     ways, lifts = decided(forest, found[1], where, apart=apart, gap=1e-6, deadline=until)
     assert ((ways.stores.into_most == 0) ^ (ways.stores.out_most == 0)).all()
     assert lifts == pytest.approx([800.0 + TIGHT[1]], rel=1e-6)  # without decisions it costs -800
+
+
+def two_stores() -> Forest:
+    """6 kW have to go into a store. The full one would burn them for nothing, the other takes them for 1 a kW."""
+    one = full_stores(0.0, tied=False)
+    two = {
+        name: np.repeat(getattr(one.stores, name), 2, axis=0)
+        for name in (field.name for field in fields(one.stores))
+    }
+    two |= {"into_cost": np.array([[0.0], [1.0]]), "level_most": np.array([[10.0], [13.0]])}
+    return replace(
+        one,
+        buses=replace(one.buses, load_kw=np.array([[-6.0]])),
+        parts=replace(one.parts, most=np.zeros((1, 1))),
+        stores=replace(one.stores, **two),
+    )
+
+
+def test_a_first_guess_that_leaves_no_point_is_not_good_enough() -> None:
+    """Nothing goes into the other store where burning is allowed, so the guess is that it is not filled."""
+    forest, everywhere = two_stores(), np.ones((2, 1), dtype=bool)
+    found = by_highs(forest, NEVER)
+    assert not isinstance(found, Unsolved)
+    ways, lifts = decided(forest, found[1], everywhere, apart=False, gap=1e-6, deadline=NEVER)
+    assert ways.stores.into_most.tolist() == [[0.0], [10.0]]
+    assert lifts == pytest.approx([6.0], abs=1e-6)

@@ -142,11 +142,17 @@ class _Search:
                 return
             open_pairs |= np.isin(self.step, self.step[burns])
             chosen = self._decide(open_pairs, _share(deadline, FOR_A_ROUND))
+            if not chosen:  # nothing was found: what burnt burns again
+                return
 
     @property
     def good(self) -> bool:
         """Whether the best is good enough."""
-        return self.cost - self.bound <= self.gap * max(abs(self.cost), 1.0)
+        return self._near(self.cost)
+
+    def _near(self, cost: float) -> bool:
+        """Whether a cost, inf where nothing was found, is near enough to the bound."""
+        return bool(np.isfinite(cost)) and cost - self.bound <= self.gap * max(abs(cost), 1.0)
 
     def _burns(self, found: LpSolution) -> Mask:
         """Pairs that go both ways, or would earn by it."""
@@ -176,7 +182,7 @@ class _Search:
         if not isinstance(found, Unsolved):
             chosen, self.bound = found[0], max(self.bound, found[1])
             cost = _cost(self.programme, chosen, deadline)
-        if not many or cost - self.bound <= self.gap * max(abs(cost), 1.0):
+        if not many or self._near(cost):
             return chosen
         gap = max(self.gap, WINDOW_GAP)
         other = by_windows(self.programme, pairs, self.step[which], gap=gap, deadline=deadline)
