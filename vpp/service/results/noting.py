@@ -9,15 +9,17 @@ Wh, by quarter-hour.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from vpp.errors import ConflictError, UnavailableError
+from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
+from vpp.model.park import Park
 from vpp.model.resource import CurtailableLoad, FixedLoad, Generator, Resource
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER, Interval, isoformat, local_date, local_day
@@ -74,24 +76,29 @@ async def note_plan(plant: Plant, schedule: Schedule, now: datetime) -> None:
     horizon = schedule.horizon
     if not Interval(horizon.start, horizon.end).covers(span):
         return
-    first, last = (
-        horizon.index(span.start),
-        horizon.index(span.start) + (span.end - span.start) // QUARTER,
+    first = horizon.index(span.start)
+    steps = slice(first, first + (span.end - span.start) // QUARTER)
+    spot = plant.view.spot_per_kwh.values[steps]
+    body = await asyncio.to_thread(_expected, plant.file.park, schedule, spot, steps)
+    await _append(plant, EXPECTED, day.isoformat(), body, now)
+
+
+def _expected(park: Park, schedule: Schedule, spot_per_kwh: Floats, steps: slice) -> bytes:
+    """An `Expected` as JSON: ten million numbers of a fleet, written beside the event loop."""
+    electric = {name for names in park.behind_point.values() for name in names}
+    rows = [row for row, name in enumerate(schedule.resource_ids) if name in electric]
+    wh = np.rint(schedule.power_kw[rows, steps] * WH_PER_KW).astype(int)
+    return msgspec.json.encode(
+        Expected(
+            plan_id=schedule.plan_id,
+            strategy_version=schedule.strategy_version,
+            spot_per_mwh=[round(float(p) * 1000, 4) for p in spot_per_kwh],
+            resources_wh={
+                schedule.resource_ids[row]: each.tolist()
+                for row, each in zip(rows, wh, strict=True)
+            },
+        )
     )
-    electric = {name for names in plant.file.park.behind_point.values() for name in names}
-    entry = Expected(
-        plan_id=schedule.plan_id,
-        strategy_version=schedule.strategy_version,
-        spot_per_mwh=[
-            round(float(p) * 1000, 4) for p in plant.view.spot_per_kwh.values[first:last]
-        ],
-        resources_wh={
-            name: np.rint(kw[first:last] * WH_PER_KW).astype(int).tolist()
-            for name, kw in zip(schedule.resource_ids, schedule.power_kw, strict=True)
-            if name in electric
-        },
-    )
-    await _append(plant, EXPECTED, day.isoformat(), entry, now)
 
 
 def is_bid_next(plant: Plant, day: date, now: datetime) -> bool:
@@ -139,7 +146,7 @@ async def note_quarter(plant: Plant, interval: Interval, now: datetime) -> None:
         wanted_wh=wanted_wh,
         held_wh=held_wh,
     )
-    await _append(plant, CAME, isoformat(interval.start), entry, now)
+    await _append(plant, CAME, isoformat(interval.start), msgspec.json.encode(entry), now)
 
 
 def is_free(resource: Resource) -> bool:
@@ -164,8 +171,8 @@ def _wanted(schedule: Schedule | None, interval: Interval) -> dict[ResourceId, f
     return dict(zip(schedule.resource_ids, column, strict=True))
 
 
-async def _append(plant: Plant, kind: str, key: str, entry: Any, now: datetime) -> None:
+async def _append(plant: Plant, kind: str, key: str, body: bytes, now: datetime) -> None:
     # Unavailable: said and counted there; the report will tell that it is missing. Conflict: who begins
     # again within a quarter-hour, or plans twice before a gate, has it on record already.
     with suppress(UnavailableError, ConflictError):
-        await append(plant, kind, key, msgspec.json.encode(entry), now=now)
+        await append(plant, kind, key, body, now=now)
