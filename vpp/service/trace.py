@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vpp.model.measurement import ParkState, Reading
+from vpp.model.measurement import ParkState
 from vpp.model.resource import Storage
 from vpp.service import inputs
 from vpp.service.plant import Plant, TracePoint
@@ -16,8 +16,8 @@ def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -
     seen = mainmeters.shown(plant, now)
     park_kw = None if seen is None else seen.kw
     stores = [r for r in plant.file.park.electric if isinstance(r, Storage)]
-    soc = {s.resource_id: s.soc for s in state.resources if isinstance(s, Reading)}
-    stored = [(soc.get(r.resource_id), r.capacity_kwh) for r in stores]
+    heard = (state.readings.get(r.resource_id) for r in stores)
+    socs = [None if one is None else one.soc for one in heard]
     planned_kw = None
     if plant.schedule is not None and now in plant.schedule.horizon.span:
         planned_kw = float(plant.schedule.net_kw[plant.schedule.horizon.index(now)])
@@ -28,8 +28,8 @@ def keep(plant: Plant, state: ParkState, owed_kw: float | None, now: datetime) -
         owed_kw=owed_kw,
         spot_per_mwh=inputs.spot_now(plant, now),
         stored_kwh=None
-        if any(share is None for share, _ in stored)
-        else sum((share or 0.0) * capacity for share, capacity in stored),
+        if None in socs
+        else sum((soc or 0.0) * r.capacity_kwh for soc, r in zip(socs, stores, strict=True)),
         capacity_kwh=sum(r.capacity_kwh for r in stores),
         money=float(plant.money),
     )
