@@ -2,27 +2,27 @@
 
     python benchmarks/fleet_cycle.py --resources 1000,10000 [--json]
 
-A park of family A's mix from a fleet file (`_fleetpark.py`), each size in a process of its own. The plan that is
-handed back is made by hand (batteries rest, the sun is fed in, loads draw evenly in their windows): all that
-happens with a plan is done, but for finding it. Seconds are of the processor, for all processes on one core.
+A park of family A's mix from a fleet file (`_fleetpark.py`), each size in a process of its own. The plan comes from
+a solver process that makes it by hand (`_fleetchild.py`): all that happens with a plan is done, but for finding it.
+Seconds are of the processor, of the service and of the solver's process. A pause is how long the service's event
+loop stood still at most within a step, in seconds of the clock: others on the machine make it longer.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 
 import msgspec
 import numpy as np
@@ -35,22 +35,18 @@ from benchmarks._fleetpark import write_fleet
 from benchmarks._park import NoLink
 from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, log_to_stderr
 from vpp.model.command import Setpoint
-from vpp.model.horizon import Floats, Horizon, Profile
+from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource.series import needed_series
-from vpp.model.schedule import Optimal, Outcome
+from vpp.model.schedule import Outcome
 from vpp.model.time import QUARTER, isoformat
-from vpp.plan.compile import build
-from vpp.plan.lp import LpSolution
 from vpp.plan.problem import Problem
-from vpp.plan.programme import Programme
-from vpp.plan.reading import schedule_of
+from vpp.plan.validate import violations
 from vpp.ports import Unsent
 from vpp.service import cycle, inputs
 from vpp.service.park.parkfile import ParkFile, load_park
 from vpp.service.plant import Plant
 from vpp.service.run import keep_start, take
-from vpp.service.solving.executor import Executor
-from vpp.service.solving.handover import Parks, dumped, loaded, sheet
+from vpp.service.solving.executor import Executor, ProcessExecutor
 from vpp.service.wiring import build_plant
 from vpp.wire import TelemetryMessage, topic
 
@@ -59,13 +55,30 @@ BEGAN = datetime(2026, 3, 2, tzinfo=UTC)
 PAST_DAYS = 21
 SIZES = (1_000, 10_000)
 MOST_CYCLE_S = 10.0
+MOST_PAUSE_S = 1.0
+PROBE_S = 0.01
+
+
+class Probe:
+    """How late the event loop is at most: a task that only sleeps."""
+
+    def __init__(self) -> None:
+        self.latest_s = 0.0
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            due = perf_counter() + PROBE_S
+            await asyncio.sleep(PROBE_S)
+            self.latest_s = max(self.latest_s, perf_counter() - due)
 
 
 @dataclass(slots=True)
 class Spent:
-    """Seconds of the processor by step."""
+    """Seconds of the processor by step, and how long the event loop stood still at most in some."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    pauses: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def on(self, step: str) -> Iterator[None]:
@@ -75,6 +88,35 @@ class Spent:
             yield
         finally:
             self.seconds[step] = self.seconds.get(step, 0.0) + process_time() - began
+
+    @asynccontextmanager
+    async def watched(self, step: str, probe: Probe) -> AsyncIterator[None]:
+        """The same of what happens on the event loop, with its longest pause."""
+        await asyncio.sleep(2 * PROBE_S)  # what was before is seen, and is no part of it
+        probe.latest_s = 0.0
+        with self.on(step):
+            yield
+        await asyncio.sleep(2 * PROBE_S)
+        self.pauses[step] = probe.latest_s
+
+
+class TimedExecutor(ProcessExecutor):
+    """Solves in a process that does it by hand, and counts what the service itself spends on that."""
+
+    def __init__(self, told: Path) -> None:
+        """The process says in file `told` what each of its questions took."""
+        super().__init__((sys.executable, "-m", "benchmarks._fleetchild", f"--told={told}"))
+        self._told = told
+        self.here_s = 0.0
+        self.there_s: dict[str, float] = {}
+
+    async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
+        """As it does; what it took stands in `here_s` and `there_s` afterwards."""
+        began = process_time()
+        outcome = await super().solve(problem, hard_s=hard_s)
+        self.here_s = process_time() - began
+        self.there_s = json.loads(self._told.read_text().splitlines()[-1])
+        return outcome
 
 
 @dataclass(slots=True)
@@ -92,69 +134,6 @@ class Swallowing(NoLink):
 
     async def send(self, setpoints: Sequence[Setpoint]) -> tuple[Unsent, ...]:
         return ()
-
-
-class ByHand:
-    """An executor that does all that the child does, but for searching."""
-
-    pid: int | None = None
-
-    def __init__(self, spent: Spent, sheets: tuple[int, int]) -> None:
-        self.spent, self._sheets, self._parks = spent, sheets, Parks()
-        self.in_solver_s = 0.0
-
-    async def solve(self, problem: Problem, *, hard_s: float) -> Outcome:
-        gc.disable()  # as the child does while it has a problem
-        try:
-            return self._solve(problem)
-        finally:
-            gc.enable()
-
-    def _solve(self, problem: Problem) -> Outcome:
-        spent, began, (asked, answered) = self.spent, process_time(), self._sheets
-        with spent.on("hand over"):
-            heard = loaded(self._parks.dumped(problem, asked), asked)
-        with spent.on("compile"):
-            programme = build(
-                heard.view,
-                heard.terms,
-                limit_excess_price_per_kwh=heard.options.limit_excess_price_per_kwh,
-            )
-        x = _by_hand(programme)
-        solution = LpSolution(
-            x=x, cost=(cost := float(programme.cost @ x)), bound=cost, row_marginals=np.zeros(len(programme.row_lower)),
-            column_marginals=np.zeros(len(x)), fixed={},
-        )  # fmt: skip
-        with spent.on("read the plan"):
-            schedule = schedule_of(heard, programme, solution, gap=0.0, build_s=0.0, solve_s=0.0)
-        with spent.on("hand back"):
-            answer = loaded(dumped(Optimal(schedule=schedule), answered), answered)
-        self.in_solver_s += process_time() - began
-        assert isinstance(answer, Optimal)
-        return answer
-
-
-def _by_hand(programme: Programme) -> Floats:
-    """A plan that keeps every rule: nobody would call it good."""
-    fleet, x = programme.fleet, np.zeros(len(programme.cost))
-    x[fleet.storages.stored] = fleet.storages.stored_kwh[:, None]
-    x[fleet.generators.feed] = fleet.generators.available_kw
-    windows, flexibles = fleet.flexibles.windows, fleet.flexibles
-    window, step = windows.members()
-    length = np.bincount(window, minlength=len(windows.load)) * flexibles.step_hours
-    x[flexibles.draw[windows.load[window], step]] = (windows.least_kwh / length)[window]
-    points = programme.balance[: len(fleet.points.imports)]
-    net_kw = programme.row_lower[points] - (programme.matrix @ x)[points]
-    x[fleet.points.exports], x[fleet.points.imports] = np.maximum(net_kw, 0), np.maximum(-net_kw, 0)
-    net = net_kw.sum(axis=0)
-    x[fleet.market.sell[0]], x[fleet.market.buy[0]] = np.maximum(net, 0), np.maximum(-net, 0)
-    peaks, _ = programme.causes["peak"]
-    lacking = programme.row_lower - programme.matrix @ x
-    column = programme.matrix.tocsc()
-    for peak in peaks:
-        rows = column.indices[column.indptr[peak] : column.indptr[peak + 1]]
-        x[peak] = max(0.0, lacking[rows].max())
-    return x
 
 
 def plant_of(
@@ -198,13 +177,14 @@ def give_past(plant: Plant) -> None:
     )  # fmt: skip
 
 
-def hear(plant: Plant, seq: int) -> None:
-    """Everybody does what he was told."""
+def messages(plant: Plant, seq: int) -> list[tuple[str, bytes]]:
+    """What all devices say, topic and payload: everybody does what he was told."""
     now, told_kw = isoformat(plant.clock.now()), plant.units.by_name(plant.lives.told_kw)
     meters = {p.meter_id for p in plant.file.park.connection_points}
+    said = []
     for name, (owner, site) in plant.file.park.device_owner.items():
         sent, metered = plant.setpoints.get(name), name in meters
-        said = TelemetryMessage(
+        message = TelemetryMessage(
             ts=now,
             seq=seq,
             power_kw=told_kw.get(name, 0.0),
@@ -213,49 +193,73 @@ def hear(plant: Plant, seq: int) -> None:
             import_wh=1000 * seq if metered else None,
             export_wh=0 if metered else None,
         )
-        take(plant, topic(owner, site, name, "telemetry"), msgspec.json.encode(said))
+        said.append((topic(owner, site, name, "telemetry"), msgspec.json.encode(message)))
+    return said
+
+
+def hear(plant: Plant, seq: int) -> None:
+    """Take what all devices say."""
+    for name, payload in messages(plant, seq):
+        take(plant, name, payload)
 
 
 async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
     """A plan and the acts after it, three times; the last is counted. Gives how many set-points were sent."""
-    clock = Hand(BEGAN)
-    with sheet() as asked, sheet() as answered:
-        executor = ByHand(spent, (asked, answered))
-        async with SqliteJournal.open(folder / "journal.sqlite") as journal:
-            with spent.on("begin"):
-                plant = plant_of(file, folder, clock, journal, executor)
-            keep_start()
-            await _quarters(plant, clock, executor, spent)
+    clock, probe = Hand(BEGAN), Probe()
+    async with (
+        TimedExecutor(folder / "told.jsonl") as executor,
+        SqliteJournal.open(folder / "journal.sqlite") as journal,
+        asyncio.TaskGroup() as group,
+    ):
+        with spent.on("begin"):
+            plant = plant_of(file, folder, clock, journal, executor)
+        keep_start()
+        give_past(plant)
+        watching = group.create_task(probe.watch())
+        for quarter in range(3):
+            counted = spent if quarter == 2 else Spent()
+            await _quarter(plant, clock, executor, probe, counted, quarter)
+        watching.cancel()
     return plant.setpoints_sent
 
 
-async def _quarters(plant: Plant, clock: Hand, executor: ByHand, spent: Spent) -> None:
-    give_past(plant)
-    seq = 0
-    for quarter in range(3):
-        warm = quarter == 2
-        now = clock.at = BEGAN + quarter * QUARTER
-        counted = spent if warm else Spent()
-        seq += 1
-        with counted.on("hear"):
-            hear(plant, seq)
-        executor.spent, executor.in_solver_s = counted, 0.0
-        with counted.on("plan cycle"):
-            await cycle.plan(plant, now)
-        counted.seconds["plan cycle"] -= executor.in_solver_s
-        counted.seconds["of it validate"] = plant.validate_s or 0.0
-        if plant.schedule is None or plant.schedule.issued_at != now:
-            raise BrokenBenchmarkError(f"no plan: {plant.outcome}")
-        clock.at += timedelta(minutes=1)
-        with counted.on("act, all move"):
-            await cycle.act(plant, clock.at)
-        seq += 1
-        hear(plant, seq)
-        clock.at += timedelta(minutes=1)
-        with counted.on("act, steady"):
-            await cycle.act(plant, clock.at)
-        with counted.on("account"):
-            await cycle.account(plant, clock.at)
+async def _quarter(
+    plant: Plant, clock: Hand, executor: TimedExecutor, probe: Probe, spent: Spent, number: int
+) -> None:
+    now = clock.at = BEGAN + number * QUARTER
+    said = messages(plant, 2 * number + 1)
+    with spent.on("hear"):
+        for name, payload in said:
+            take(plant, name, payload)
+    async with spent.watched("plan cycle", probe):
+        await cycle.plan(plant, now)
+    if plant.schedule is None or plant.schedule.issued_at != now:
+        raise BrokenBenchmarkError(f"no plan: {plant.outcome}")
+    spent.seconds["plan cycle"] -= executor.here_s
+    _validate(plant, spent)
+    spent.seconds["hand over and back"] = executor.here_s
+    spent.seconds.update((f"solver: {step}", s) for step, s in executor.there_s.items())
+    clock.at += timedelta(minutes=1)
+    async with spent.watched("act, all move", probe):
+        await cycle.act(plant, clock.at)
+    hear(plant, 2 * number + 2)
+    clock.at += timedelta(minutes=1)
+    async with spent.watched("act, steady", probe):
+        await cycle.act(plant, clock.at)
+    async with spent.watched("account", probe):
+        await cycle.account(plant, clock.at)
+
+
+def _validate(plant: Plant, spent: Spent) -> None:
+    """The part of the plan cycle that is checking the plan, once more by itself."""
+    basis, excess_per_kwh = plant.tuning.basis, plant.file.planning.limit_excess_per_kwh
+    if basis is None or plant.schedule is None:
+        raise BrokenBenchmarkError("no plan stands")
+    view, terms = basis.problem.view, basis.problem.terms
+    with spent.on("of it validate"):
+        wrong = violations(plant.schedule, view, terms, limit_excess_price_per_kwh=excess_per_kwh)
+    if wrong:
+        raise BrokenBenchmarkError(f"the plan is wrong: {wrong[:3]}")
 
 
 def measure_one(resources: int) -> dict[str, float]:
@@ -274,7 +278,9 @@ def measure_one(resources: int) -> dict[str, float]:
         "resources": float(len(file.park.resources)),
         **{f"{step} s": seconds for step, seconds in spent.seconds.items()},
         "whole cycle s": cycle_s,
+        **{f"{step}: longest pause s": seconds for step, seconds in spent.pauses.items()},
         "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "solver: peak MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         "set-points": float(sent),
     }
 
@@ -299,6 +305,7 @@ def measure(small: bool) -> list[Figure]:
         for name, value in _apart(size).items():
             step, _, unit = name.rpartition(" ")
             most = MOST_CYCLE_S if name == "whole cycle s" else None
+            most = MOST_PAUSE_S if name.endswith("longest pause s") else most
             figures.append(
                 Figure(name=f"{size}: {step or name}", measured=value, unit=unit if step else "", at_most=most)
             )  # fmt: skip
