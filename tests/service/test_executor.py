@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ from vpp.service.solving.child import answer as child_answer
 from vpp.service.solving.executor import ProcessExecutor
 from vpp.service.solving.handover import loaded, sheet
 from vpp.service.solving.inline import InlineExecutor
+from vpp.service.solving.warmchild import Failed, WarmChild
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)
 PRICE = np.array([0.1, 0.3])
@@ -472,6 +474,43 @@ def test_the_answer_to_a_cancelled_problem_never_meets_another(
 
     assert outcome == WELL
     assert restarts == 1
+
+
+def test_a_question_is_made_to_its_end_before_the_next_one_though_nobody_waits_for_it(
+    ill_then_well: Callable[[str], tuple[str, ...]], fell_ill: int
+) -> None:
+    """All are written on one sheet; the thread that makes one cannot be stopped."""
+    begun, go_on, order = Event(), Event(), list[str]()
+
+    def slow() -> bytes:
+        begun.set()
+        go_on.wait()
+        order.append("the first is made")
+        return b"first"
+
+    def quick() -> bytes:
+        order.append("the second begins")
+        return b"second"
+
+    async def ask() -> bytes | Failed:
+        command = ill_then_well(ILL["sleeps for ever"])
+        async with WarmChild(command, name="test", recycle_after=9) as child:
+            first = asyncio.create_task(child.ask(slow, bytes, hard_s=PATIENCE_S, apart=True))
+            second = asyncio.create_task(child.ask(quick, bytes, hard_s=PATIENCE_S, apart=True))
+            await asyncio.to_thread(begun.wait)
+            for _ in range(2):  # by its limit, and by who waits for it
+                first.cancel()
+                await asyncio.to_thread(
+                    lambda: None
+                )  # the loop turns; a second question could begin
+            order.append("nobody waits for the first")
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            return await second
+
+    assert asyncio.run(ask()) == pickle.dumps(WELL)
+    assert order == ["nobody waits for the first", "the first is made", "the second begins"]
 
 
 def test_the_loop_goes_on_while_a_child_spins(

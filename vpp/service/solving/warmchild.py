@@ -12,6 +12,7 @@ import errno
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Self, TypeVar
@@ -196,7 +197,9 @@ async def _beside_the_loop(work: Callable[[], Answer]) -> Answer:
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait({working})
+        while not working.done():  # who is cancelled may be so again: by a limit, and by who waits
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({working})
         raise
 
 
