@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from vpp.errors import DataError
-from vpp.model.horizon import Floats
+from vpp.model.horizon import Floats, Horizon, Profile
 
 Name = TypeVar("Name", bound=str)
 
@@ -56,3 +58,44 @@ class Rows(Mapping[Name, Floats]):
     def __reduce__(self) -> tuple[Any, ...]:
         """The array as one."""
         return Rows, (self.names, self._values)
+
+
+class Profiles(Mapping[Name, Profile]):
+    """Profiles on one horizon by name, in order; the values of all of them are one array."""
+
+    __slots__ = ("_rows", "horizon")
+
+    def __init__(self, horizon: Horizon, rows: Rows[Name]) -> None:
+        """Let each row, shape (T,), be the values of a profile on `horizon`.
+
+        Raises:
+            DataError: The rows are of another length.
+        """
+        if rows.values_by_row.shape[1:] != (horizon.steps,):
+            raise DataError(
+                f"shape {rows.values_by_row.shape} on {horizon.steps} steps",
+                where="Profiles",
+                fix="Give one value for each step",
+            )
+        self.horizon, self._rows = horizon, rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether every value of each is known and finite."""
+        return bool(np.isfinite(self._rows.values_by_row).all())
+
+    def __getitem__(self, name: Name) -> Profile:
+        return Profile(self.horizon, self._rows[name])
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The array as one."""
+        return Profiles, (self.horizon, self._rows)

@@ -311,11 +311,13 @@ class Schedule:
         Horizons of other steps, or between its steps, it knows nothing about.
         """
         ahead, between = divmod(horizon.start - self.horizon.start, horizon.step)
-        known = np.full((len(self.resource_ids), horizon.steps), np.nan)
+        first = last = 0
         if horizon.step == self.horizon.step and not between:
-            of = np.arange(horizon.steps) + ahead
-            seen = (of >= 0) & (of < self.horizon.steps)
-            known[:, seen] = self.power_kw[:, of[seen]]
+            last = min(max(self.horizon.steps - ahead, 0), horizon.steps)
+            first = min(max(-ahead, 0), last)
+        known = np.empty((len(self.resource_ids), horizon.steps))
+        known[:, :first] = known[:, last:] = np.nan
+        known[:, first:last] = self.power_kw[:, first + ahead : last + ahead]
         return Rows(self.resource_ids, known)
 
     def planned_kw(self, resource_id: ResourceId, moment: datetime) -> float | None:

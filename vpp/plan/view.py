@@ -7,7 +7,7 @@ return terms; `compile.py` reads it for the physics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from vpp.model.horizon import Floats, Horizon, Profile
 from vpp.model.ids import ConnectionPointId, ProductId, ResourceId
 from vpp.model.measurement import ParkState
 from vpp.model.park import LimitOrder, Park, Place
+from vpp.model.rows import Profiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -213,18 +214,18 @@ class PlanningView:
         return self.left_alone.get(resource_id, nowhere)
 
     def __post_init__(self) -> None:
-        profiles = [
-            *self.base_kw.values(),
-            *self.available_kw.values(),
+        every = (
+            *_one_by_one(self.base_kw),
+            *_one_by_one(self.available_kw),
             *self.outdoor_degc.values(),
             *self.arriving_kw.values(),
-            *self.import_per_kwh.values(),
+            *dict.fromkeys(self.import_per_kwh.values()),  # many points have one tariff
             *(product.price_per_kwh for product in self.open_products),
             *self.power_share.values(),
             *([] if self.grid_kgco2_per_kwh is None else [self.grid_kgco2_per_kwh]),
             self.spot_per_kwh,
-        ]
-        for profile in profiles:
+        )
+        for profile in every:
             if profile.horizon != self.horizon:
                 raise DataError(
                     f"a profile stands on {profile.horizon}, the view on {self.horizon}",
@@ -248,3 +249,8 @@ class PlanningView:
                 where="PlanningView",
                 fix=f"Give one a place, with one value for each of {self.horizon.steps} steps",
             )
+
+
+def _one_by_one(profiles: Mapping[ResourceId, Profile]) -> Iterable[Profile | Profiles[ResourceId]]:
+    """Each of them; those that are one array are looked at as one."""
+    return [profiles] if isinstance(profiles, Profiles) else profiles.values()

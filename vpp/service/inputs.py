@@ -40,6 +40,7 @@ from vpp.model.resource.series import (
     power_series,
     share_series,
 )
+from vpp.model.rows import Profiles, Rows
 from vpp.model.time import EPOCH, QUARTER, Interval, latest_boundary
 from vpp.plan.demand import paid_peaks
 from vpp.plan.view import OpenProduct, PaidPeak, PlanningView
@@ -249,8 +250,8 @@ def build_view(
         park=park,
         horizon=horizon,
         state=plant.state,
-        base_kw=_by_resource(plant, forecasts, power_series),
-        available_kw=_by_resource(plant, forecasts, available_series),
+        base_kw=_by_resource(park, horizon, forecasts, power_series),
+        available_kw=_by_resource(park, horizon, forecasts, available_series),
         outdoor_degc=_by_series(plant, forecasts, outdoor_series),
         power_share=_by_series(plant, forecasts, share_series),
         arriving_kw=_still_to_arrive(plant, forecasts),
@@ -298,15 +299,18 @@ def _announced(plant: Plant) -> dict[ResourceId, tuple[datetime, ...]]:
 
 
 def _by_resource(
-    plant: Plant, forecasts: Mapping[str, Forecast], series_of: Callable[[Resource], str | None]
-) -> dict[ResourceId, Profile]:
+    park: Park,
+    horizon: Horizon,
+    forecasts: Mapping[str, Forecast],
+    series_of: Callable[[Resource], str | None],
+) -> Profiles[ResourceId]:
     """The expected course of each resource that has such a series."""
-    park = plant.file.park
-    return {
-        r.resource_id: forecasts[name].expected.times(park.part_of_series(r.resource_id))
-        for r in park.resources
-        if (name := series_of(r)) is not None
-    }
+    of = {r.resource_id: name for r in park.resources if (name := series_of(r)) is not None}
+    place = {name: row for row, name in enumerate(dict.fromkeys(of.values()))}
+    expected = np.array([forecasts[name].expected.on(horizon) for name in place])
+    part = np.array([park.part_of_series(resource) for resource in of])
+    values = expected.reshape(-1, horizon.steps)[[place[name] for name in of.values()]]
+    return Profiles(horizon, Rows(tuple(of), values * part[:, None]))
 
 
 def _by_series(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -15,7 +16,7 @@ class Announced(TypedDict):
 
     preferred_starts: dict[ResourceId, tuple[datetime, ...]]
     preferred_lengths: dict[ResourceId, tuple[timedelta, ...]]
-    announced_kw: dict[ResourceId, Floats]
+    announced_kw: Mapping[ResourceId, Floats]
 
 
 def announced(plant: Plant, horizon: Horizon) -> Announced:
@@ -35,5 +36,5 @@ def announced(plant: Plant, horizon: Horizon) -> Announced:
         starts[name] = tuple(start + k * step for k in begun)
         if len(last) == len(begun):
             lengths[name] = tuple(k * step for k in last)
-    found["announced_kw"] = dict(schedule.announced_kw(horizon))
+    found["announced_kw"] = schedule.announced_kw(horizon)
     return found
