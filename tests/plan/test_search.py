@@ -16,7 +16,7 @@ from vpp.plan.announced import Announced
 from vpp.plan.compile import build
 from vpp.plan.decide import by_parts
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
-from vpp.plan.programme import Side
+from vpp.plan.programme import BLOCK_BYTES, Side
 from vpp.plan.search import near, relative_gap, search
 
 NEVER = Deadline(lambda: 0.0, 1e6)
@@ -267,6 +267,26 @@ def test_the_same_input_gives_the_same_plan_and_digest(lab: Any) -> None:
     assert one.input_digest == other.input_digest
     assert one.power_kw.tobytes() == other.power_kw.tobytes()
     assert lab.plan(*lab.random(6)).input_digest != one.input_digest
+
+
+@pytest.mark.parametrize("where", ["cost", "lower", "row_upper"])
+def test_one_number_that_differs_or_two_that_change_places_give_another_digest(
+    lab: Any, where: str
+) -> None:
+    view = lab.view(lab.battery(), price=[0.1, 0.3], readings=[lab.reading("bat", soc=0.5)])
+    programme = build(view, lab.terms(view), limit_excess_price_per_kwh=10.0)
+    numbers = np.arange(3.0 * BLOCK_BYTES // 8)  # two blocks and a half
+    programme = replace(programme, **{where: numbers})
+    other, swapped = numbers.copy(), numbers.copy()
+    other[-1] = np.nextafter(other[-1], np.inf)
+    swapped[[0, -1]] = swapped[[-1, 0]]
+
+    found = {
+        replace(programme, **{where: n}).digest() for n in (numbers, other, swapped, numbers[:-1])
+    }
+
+    assert len(found) == 4
+    assert programme.digest() in found
 
 
 # ---------------------------------------------------------------- bounds
