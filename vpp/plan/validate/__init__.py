@@ -86,12 +86,11 @@ def violations(
 
 def _together(case: Case) -> Iterator[str]:
     """What the kinds cannot do of which a fleet has most: all of a kind at once."""
-    resources, view = case.view.park.resources, case.view
-    yield from storage_faults(case, [r for r in resources if isinstance(r, Storage)])
-    yield from flexible_faults(case, [r for r in resources if isinstance(r, FlexibleLoad)])
-    yield from generator_faults(case, [r for r in resources if isinstance(r, Generator)])
-    names = [r.resource_id for r in resources if isinstance(r, FixedLoad)]
-    if names:
+    view, kindred = case.view, case.view.park.kindred
+    yield from storage_faults(case, kindred(Storage).units)
+    yield from flexible_faults(case, kindred(FlexibleLoad).units)
+    yield from generator_faults(case, kindred(Generator).units)
+    if names := [load.resource_id for load in kindred(FixedLoad).units]:
         base_kw = np.array([view.base_kw[name].values for name in names])
         yield from each_between(names, ": base", case.powers(names), base_kw, base_kw)
 

@@ -67,11 +67,7 @@ def green_kwh(case: Case) -> float:
 
 def _green_kw(case: Case) -> Floats:
     """Shape (T,)."""
-    green = [
-        case.power(r.resource_id)
-        for r in case.view.park.resources
-        if isinstance(r, Generator) and r.green
-    ]
+    green = [case.power(r.resource_id) for r in case.view.park.kindred(Generator).units if r.green]
     return np.asarray(np.sum([np.zeros(case.steps), *green], axis=0))
 
 

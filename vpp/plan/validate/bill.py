@@ -31,7 +31,7 @@ from vpp.plan.terms import (
 )
 from vpp.plan.validate.activities import activity_units, green_kwh, turned_down_kwh
 from vpp.plan.validate.case import Case, parts
-from vpp.plan.validate.compare import Cost, priced, slack
+from vpp.plan.validate.compare import Cost, column, priced, slack
 from vpp.plan.validate.owners import owners_cost
 from vpp.plan.validate.reserve import reserve_cost
 from vpp.plan.validate.tree import beyond_kw, bounds, called_kw, place_kw, within_margin_kw
@@ -81,15 +81,21 @@ def _costs(case: Case) -> Iterator[Cost]:
 
 def _limits(case: Case) -> Iterator[Cost]:
     """What lies beyond the limits of the tree, beyond the orders upon it, and within their margins."""
-    for bound in bounds(case):
-        kw = place_kw(case, bound.place)
-        more, less = (called_kw(case, bound.place, up=up) for up in (True, False))
-        beyond = beyond_kw(kw - less, kw + more, bound.import_kw, bound.export_kw)
-        price = case.limit_excess_price_per_kwh * bound.dearer * case.hours
+    for some in parts(tuple(bounds(case))):
+        kw = np.array([place_kw(case, bound.place) for bound in some])
+        more, less = (
+            np.array([called_kw(case, bound.place, up=up) for bound in some])
+            for up in (True, False)
+        )
+        limits_kw = (np.array([b.import_kw for b in some]), np.array([b.export_kw for b in some]))
+        beyond = beyond_kw(kw - less, kw + more, *limits_kw)
+        price = case.limit_excess_price_per_kwh * column(b.dearer for b in some) * case.hours
         yield priced("limit excess", price, beyond, kw, more, less)
-        if bound.margin is not None:
-            used = within_margin_kw(kw - less, kw + more, bound)
-            yield priced("margin", bound.margin.price_per_kwh * case.hours, used, kw, more, less)
+        for row, bound in enumerate(some):
+            if bound.margin is not None:
+                used = within_margin_kw((kw - less)[row], (kw + more)[row], bound)
+                per_kw = bound.margin.price_per_kwh * case.hours
+                yield priced("margin", per_kw, used, kw[row], more[row], less[row])
 
 
 def _term(case: Case, term: Term) -> Iterator[Cost]:
@@ -228,10 +234,8 @@ def _carbon(case: Case, term: CarbonPrice) -> Iterator[Cost]:
     for kw in case.schedule.connection_point_kw.values():
         per_kw = holds * term.grid_kgco2_per_kwh
         yield priced("carbon", per_kw, np.maximum(-kw, 0.0), kw)
-    for unit in case.view.park.resources:
-        if isinstance(unit, Generator):
-            per_kw = holds * unit.kgco2_per_kwh
-            yield priced("carbon", per_kw, case.power(unit.resource_id))
+    for unit in case.view.park.kindred(Generator).units:
+        yield priced("carbon", holds * unit.kgco2_per_kwh, case.power(unit.resource_id))
 
 
 def _quota(case: Case, term: ActivityPrice) -> Cost:
@@ -245,8 +249,7 @@ def _used_kwh(case: Case) -> float:
     net = float(case.schedule.net_kw.sum()) * case.hours
     fed = sum(
         float(case.power(r.resource_id).sum()) * case.hours
-        for r in case.view.park.resources
-        if isinstance(r, Generator)
+        for r in case.view.park.kindred(Generator).units
     )
     return fed - net
 
@@ -270,17 +273,14 @@ def _highest_burden(case: Case, term: EqualBurden) -> float:
 def _left_in_stores(case: Case, term: StoredEnergyValue) -> Iterator[Cost]:
     """Electricity that what is left in stores stands for at the end of the horizon."""
     schedule, price = case.schedule, term.price_per_kwh
-    resources = case.view.park.resources
-    stores = [
-        r for r in resources if isinstance(r, Storage) and r.resource_id in schedule.stored_kwh
-    ]
+    kindred = case.view.park.kindred
+    stores = [r for r in kindred(Storage).units if r.resource_id in schedule.stored_kwh]
     left = [float(schedule.stored_kwh[store.resource_id][-1]) for store in stores]
     worth = [s.discharge_efficiency * term.electricity_of(s.node_id) for s in stores]
     yield priced("stored energy", -price * np.array(worth), np.array(left))
-    for resource in resources:
-        name = resource.resource_id
-        if isinstance(resource, ThermalZone) and name in schedule.temperature_degc:
-            sign = 1.0 if resource.heating else -1.0
-            degc = float(schedule.temperature_degc[name][-1])
-            per_degc = price * sign * resource.capacity_kwh_per_degc / resource.cop
+    for zone in kindred(ThermalZone).units:
+        if zone.resource_id in schedule.temperature_degc:
+            sign = 1.0 if zone.heating else -1.0
+            degc = float(schedule.temperature_degc[zone.resource_id][-1])
+            per_degc = price * sign * zone.capacity_kwh_per_degc / zone.cop
             yield priced("stored energy", -per_degc, degc)

@@ -92,7 +92,11 @@ class Case:
         return row
 
     def reading(self, name: ResourceId) -> Reading | None:
-        return self.view.state.reading(name)
+        return self._readings.get(name)
+
+    @cached_property
+    def _readings(self) -> Mapping[ResourceId, Reading]:
+        return self.view.state.readings
 
     def was_on(self, name: ResourceId) -> bool:
         """Whether a machine runs as the horizon begins; one that is not heard rests."""
@@ -149,10 +153,10 @@ class Case:
         return profiles.get(name, self.zeros())
 
 
-def parts(things: Sequence[OneKind]) -> Iterator[Sequence[OneKind]]:
-    """Some at a time, `AT_ONCE` at most."""
-    for first in range(0, len(things), AT_ONCE):
-        yield things[first : first + AT_ONCE]
+def parts(things: Sequence[OneKind], *, at_once: int = AT_ONCE) -> Iterator[Sequence[OneKind]]:
+    """Some at a time, `at_once` at most."""
+    for first in range(0, len(things), at_once):
+        yield things[first : first + at_once]
 
 
 def _by_head(keys: Iterable[str]) -> dict[str, list[str]]:

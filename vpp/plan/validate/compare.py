@@ -20,7 +20,9 @@ TOLERANCE = 1e-6
 
 def slack(*summands: float | Floats) -> Floats:
     """How far a row that adds up `summands` may be off, in its own unit; broadcast together."""
-    total = np.sum(np.abs(np.broadcast_arrays(*summands)), axis=0)
+    total: float | Floats = 0.0
+    for one in summands:
+        total = total + np.abs(one)
     return np.asarray(TOLERANCE * np.maximum(1.0, total))
 
 
@@ -101,5 +103,8 @@ def priced(
 ) -> Cost:
     """So many units at a price each; `summands` are what was added up to get the units."""
     prices, counts, *parts = np.broadcast_arrays(per_unit, units, *summands)
-    most = np.maximum(1.0, np.sum(np.abs([counts, *parts]), axis=0))
+    most = np.abs(counts)
+    for part in parts:
+        most = most + np.abs(part)
+    most = np.maximum(1.0, most)
     return Cost(cause, float(np.sum(prices * counts)), float(np.sum(np.abs(prices) * most)))

@@ -58,7 +58,9 @@ def openings(case: Case, load: FlexibleLoad) -> list[Opening]:
         for window in load.windows
         for span in _spans(case, window)
     ]
-    return sorted(found, key=lambda opening: opening.span.day)
+    if len(load.windows) > 1:  # one by itself has them in order
+        found.sort(key=lambda opening: opening.span.day)
+    return found
 
 
 def _spans(case: Case, window: EnergyWindow) -> list[Span]:
@@ -92,17 +94,19 @@ def _span(case: Case, window: EnergyWindow, day: date) -> Span:
 
 def in_window(case: Case, load: FlexibleLoad, found: Sequence[Opening]) -> Bools:
     """Steps in which it may draw, shape (T,): a window whose most is done is over."""
+    goes_on = [one for one in found if _done_units(case, load, one) < one.window.most_units]
+    if len(goes_on) == 1:
+        return goes_on[0].span.steps
     open_ = np.zeros(case.steps, dtype=bool)
-    for opening in found:
-        if _done_units(case, load, opening) < opening.window.most_units:
-            open_ |= opening.span.steps
+    for opening in goes_on:
+        open_ |= opening.span.steps
     return open_
 
 
 def _done_units(case: Case, load: FlexibleLoad, opening: Opening) -> float:
     """What is done before the plan: a reading speaks of the window that it was measured in."""
-    reading, span = case.reading(load.resource_id), opening.span
-    if reading is None or not span.begun:
+    span = opening.span
+    if not span.begun or (reading := case.reading(load.resource_id)) is None:
         return 0.0
     here = span.start <= reading.measured_at < span.end
     return (reading.done_kwh or 0.0) / load.kwh_per_unit if here else 0.0
@@ -132,8 +136,10 @@ def _together(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[str]:
             on = case.schedule.on[name]
             low[row], high[row] = on * load.on_off.min_power_kw, on * high[row]
             yield from on_off_faults(case, name, load.on_off, may=may)
-        yield from _bands(load, draws[row])
-        yield from _ramp(case, load, -draws[row], may)
+        if load.bands_kw:
+            yield from _bands(load, draws[row])
+        if load.ramp_kw_per_min < inf:
+            yield from _ramp(case, load, -draws[row], may)
         work += [_Work(row, load, opening, _done_units(case, load, opening)) for opening in found]
         if told := case.undone.get(name):
             keys = {opening.key(load) for opening in found}
@@ -146,8 +152,6 @@ def _together(case: Case, loads: Sequence[FlexibleLoad]) -> Iterator[str]:
 
 def _ramp(case: Case, load: FlexibleLoad, power: Floats, may: Bools) -> Iterator[str]:
     """Changes faster than it can; one whose bands are further apart than that jumps."""
-    if load.ramp_kw_per_min == inf:
-        return
     gaps = np.diff([0.0, *load.bands_kw])
     if load.bands_kw and gaps.max() > load.ramp_kw_per_min * 60 * case.hours:
         return
@@ -158,8 +162,6 @@ def _ramp(case: Case, load: FlexibleLoad, power: Floats, may: Bools) -> Iterator
 
 
 def _bands(load: FlexibleLoad, draw: Floats) -> Iterator[str]:
-    if not load.bands_kw:
-        return
     known = np.array([0.0, *load.bands_kw])
     off = np.abs(draw[:, None] - known).min(axis=1)
     bad = np.flatnonzero(~(off <= slack(*known)))

@@ -30,11 +30,11 @@ from vpp.plan.validate.machines import started
 
 def owners_cost(case: Case) -> Iterator[Cost]:
     """Cause and cost of each resource, node and pipe."""
-    resources = case.view.park.resources
-    yield from _storages(case, [r for r in resources if isinstance(r, Storage)])
-    yield from _generators(case, [r for r in resources if isinstance(r, Generator)])
-    yield from _flexibles(case, [r for r in resources if isinstance(r, FlexibleLoad)])
-    for resource in resources:
+    kindred = case.view.park.kindred
+    yield from _storages(case, kindred(Storage).units)
+    yield from _generators(case, kindred(Generator).units)
+    yield from _flexibles(case, kindred(FlexibleLoad).units)
+    for resource in case.view.park.resources:
         match resource:
             case Storage() | Generator() | FlexibleLoad():
                 pass  # all together, above

@@ -28,6 +28,8 @@ from vpp.plan.validate.storage import (
 def reserve_faults(case: Case) -> Iterator[str]:
     """Reserve that nobody has, or that is sold and not kept."""
     products = case.reserves
+    if not products:
+        return
     for term in products:
         yield from _product(case, term, case.schedule.reserve[term.key])
     for resource in case.view.park.resources:

@@ -51,19 +51,17 @@ def misfits(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> It
 
 def _states(schedule: Schedule, view: PlanningView) -> Iterator[str]:
     """What is said of resources by their names."""
-    resources, heard = view.park.resources, view.state.reading
+    kindred, heard = view.park.kindred, view.state.reading
     storages = {
         r.resource_id
-        for r in resources
-        if isinstance(r, Storage) and (told := heard(r.resource_id)) and told.soc is not None
+        for r in kindred(Storage).units
+        if (told := heard(r.resource_id)) and told.soc is not None
     }
-    zones = {
-        r.resource_id for r in resources if isinstance(r, ThermalZone) and heard(r.resource_id)
-    }
+    zones = {r.resource_id for r in kindred(ThermalZone).units if heard(r.resource_id)}
     cars = {
         f"{r.resource_id}/{session.session_id}"
-        for r in resources
-        if isinstance(r, EvFleet) and (reading := heard(r.resource_id))
+        for r in kindred(EvFleet).units
+        if (reading := heard(r.resource_id))
         for session in reading.sessions or ()
     }
     for name in ("stored_kwh", "stored_value_per_kwh"):
@@ -71,9 +69,13 @@ def _states(schedule: Schedule, view: PlanningView) -> Iterator[str]:
     yield from _profiles("temperature_degc", schedule.temperature_degc, view, zones, zones)
     yield from _profiles("cars_kw", schedule.cars_kw, view, cars, cars)
     yield from _names("unserved_kwh", schedule.unserved_kwh, cars, cars)
-    loads = {r.resource_id for r in resources if isinstance(r, CurtailableLoad)}
+    loads = {r.resource_id for r in kindred(CurtailableLoad).units}
     yield from _profiles("curtailed_kw", schedule.curtailed_kw, view, set(), loads)
-    machines = [r for r in resources if isinstance(r, Generator | FlexibleLoad | Converter)]
+    machines: list[Generator | FlexibleLoad | Converter] = [
+        *kindred(Generator).units,
+        *kindred(FlexibleLoad).units,
+        *kindred(Converter).units,
+    ]
     may = {r.resource_id for r in machines if r.on_off is not None}
     must = {
         r.resource_id
@@ -81,7 +83,7 @@ def _states(schedule: Schedule, view: PlanningView) -> Iterator[str]:
         if r.on_off is not None and (isinstance(r, Generator) or heard(r.resource_id))
     }
     yield from _profiles("on", schedule.on, view, must, may, kind="b")
-    flexible = {r.resource_id for r in resources if isinstance(r, FlexibleLoad)}
+    flexible = {r.resource_id for r in kindred(FlexibleLoad).units}
     strangers = {key for key in schedule.undone_units if key.partition("/")[0] not in flexible}
     if strangers:
         yield f"undone_units speaks of {sorted(strangers)}, not of {sorted(flexible)}"
@@ -110,8 +112,7 @@ def _places(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> It
     yield from _profiles("lacking_kw", schedule.lacking_kw, view, nothing, nodes)
     ports = {
         r.resource_id: {port.node_id for port in r.ports if port.node_id is not None}
-        for r in park.resources
-        if isinstance(r, Converter)
+        for r in park.kindred(Converter).units
     }
     yield from _names("port_kw", schedule.port_kw, nothing, ports.keys())
     for name, flows in schedule.port_kw.items():
@@ -122,6 +123,8 @@ def _places(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> It
 def _reserves(schedule: Schedule, view: PlanningView, terms: Sequence[Term]) -> Iterator[str]:
     products = {term.key for term in terms if isinstance(term, ReserveHeadroom)}
     yield from _names("reserve", schedule.reserve, products, products)
+    if not schedule.reserve:
+        return
     names, steps = {r.resource_id for r in view.park.resources}, (view.horizon.steps,)
     for key, reserve in schedule.reserve.items():
         yield from _numbers(f"sold_kw of {key}", reserve.sold_kw, steps)
@@ -168,7 +171,7 @@ def _usual_length(view: PlanningView, name: ResourceId) -> int:
 
 
 def _names(name: str, found: Mapping[Name, object], must: Set[str], may: Set[str]) -> Iterator[str]:
-    if not must <= found.keys() <= may:
+    if not must <= set(found) <= may:
         wanted = sorted(may) if must == may else f"some of {sorted(may)} with all of {sorted(must)}"
         yield f"{name} speaks of {sorted(found)}, not of {wanted}"
 

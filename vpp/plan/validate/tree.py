@@ -11,9 +11,12 @@ from scipy.sparse import csr_array
 from vpp.model.horizon import Floats
 from vpp.model.park import LimitOrder, Limits, Place
 from vpp.model.resource import Converter
-from vpp.plan.validate.case import Case
+from vpp.plan.validate.case import Case, parts
 from vpp.plan.validate.compare import slack
 from vpp.plan.view import Margin
+
+MANY = 20_000
+"""Resources that are added up at once: each time costs as much as there are connection points."""
 
 PRIORITY_STEP = 0.1
 """Each priority above 0 makes breaking an order dearer by this share of the price."""
@@ -27,11 +30,14 @@ def sum_faults(case: Case) -> Iterator[str]:
     electric = [
         r for r in case.view.park.resources if r.node_id is None or isinstance(r, Converter)
     ]
-    at = [row_of[r.connection_point_id] for r in electric]
-    shape = (len(names), len(electric))
-    behind = csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=shape)
-    power = case.powers(r.resource_id for r in electric)
-    total, size = behind @ power, behind @ np.abs(power)
+    total, size = np.zeros((2, len(names), case.steps))
+    for some in parts(electric, at_once=MANY):
+        at = [row_of[r.connection_point_id] for r in some]
+        shape = (len(names), len(some))
+        behind = csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=shape)
+        power = case.powers(r.resource_id for r in some)
+        total += behind @ power
+        size += behind @ np.abs(power, out=power)
     said = np.array([schedule.connection_point_kw[name] for name in names])
     words = [f"{name}: its resources do not add up" for name in names]
     yield from _apart(words, said - total, said, size)
@@ -98,8 +104,9 @@ def _order(case: Case, order: LimitOrder) -> Bound:
 def place_kw(case: Case, place: Place) -> Floats:
     """Net injection of all that stands below a node of the tree, shape (T,)."""
     points = case.schedule.connection_point_kw
-    below = [points[name] for name in case.points_below.get(place, ())]
-    total: Floats = np.sum([case.zeros(), *below], axis=0)
+    total = case.zeros()
+    for name in case.points_below.get(place, ()):
+        total += points[name]
     return total
 
 
@@ -120,7 +127,7 @@ def called_kw(case: Case, place: Place, *, up: bool) -> Floats:
 
 
 def beyond_kw(least_kw: Floats, most_kw: Floats, import_kw: Floats, export_kw: Floats) -> Floats:
-    """How far the least and the most of a power lie outside its limits, shape (T,); a size."""
+    """How far the least and the most of a power lie outside its limits, shape (T,) or (K, T); a size."""
     return np.asarray(np.maximum(-least_kw - import_kw, 0.0) + np.maximum(most_kw - export_kw, 0.0))
 
 
