@@ -94,10 +94,14 @@ def keep_start() -> None:
     """Tell the collector that what stands now stays: call it once, when all is open.
 
     Otherwise it walks imported modules and history again at every full collection, and the event
-    loop stands for a tenth of a second while it does.
+    loop stands for a tenth of a second while it does. It makes one where many objects came beside those it
+    knows of; what stays it does not know of any more, so that is said to it, and it waits until as many came:
+    else it would walk all that is known of a large park several times while each reading is replaced by the next.
     """
     gc.collect()
     gc.freeze()
+    youngest, young, old = gc.get_threshold()
+    gc.set_threshold(youngest, young, max(old, gc.get_freeze_count() // (youngest * young)))
 
 
 async def listen(plant: Plant, stop: asyncio.Event) -> None:

@@ -7,7 +7,9 @@ park.yaml ──▶ Document ──▶ whole schema ─────────�
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -281,6 +283,23 @@ def load_park(source: Path | Traversable, *, strategies: Path | bytes | None = N
     Raises:
         ConfigErrors: Every fault found, in the park file first.
     """
+    with collector_at_rest():
+        return _load(source, strategies)
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Collect no garbage meanwhile: what a large park is made of stays, and would be walked again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _load(source: Path | Traversable, strategies: Path | bytes | None) -> ParkFile:
     if not isinstance(source, Path):
         raise ConfigError(
             "lies inside an archive, where files cannot name each other",
