@@ -10,13 +10,14 @@ that limits nothing, so that one formula holds for all; the few that need their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
 from math import inf, nan
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -46,6 +47,13 @@ from vpp.model.resource import (
 
 Bools: TypeAlias = NDArray[np.bool_]
 Codes: TypeAlias = NDArray[np.int8]
+
+
+SEEN = (
+    *("power_kw", "measured_at", "soc", "available_kw"),
+    *("phase", "phase_since", "calls_today", "setpoint_seq"),
+)
+"""Of a reading, what `Seen` is made of."""
 
 
 class Kind(IntEnum):
@@ -362,27 +370,29 @@ class Seen:
         heard = [s for s in state.resources if isinstance(s, Reading)]
         now = state.taken_at
 
-        def told(values: Iterable[float | None]) -> Floats:
+        def told(values: Sequence[float | None]) -> Floats:
             every = np.full(len(units), nan)
-            every[at] = np.array(list(values), dtype=float)  # which makes NaN of None
+            every[at] = np.array(values, dtype=float)  # which makes NaN of None
             return every
 
-        def age_s(moment: datetime | None) -> float | None:
-            return None if moment is None else (now - moment).total_seconds()
+        def ages_s(moments: Sequence[datetime | None]) -> Floats:
+            return told([None if one is None else (now - one).total_seconds() for one in moments])
 
+        columns = [list(map(attrgetter(name), heard)) for name in SEEN]
+        power_kw, measured_at, soc, available_kw, phases, since, calls_today, seq = columns
         phase = np.zeros(len(units), dtype=np.int8)
-        phase[at] = [PHASES[s.phase] for s in heard]
+        phase[at] = [PHASES[one] for one in phases]
         acknowledged = np.full(len(units), -1, dtype=np.int64)
-        acknowledged[at] = [-1 if s.setpoint_seq is None else s.setpoint_seq for s in heard]
+        acknowledged[at] = [-1 if one is None else one for one in seq]
         return cls(
             taken_at=now,
-            power_kw=told(s.power_kw for s in heard),
-            measured_age_s=told(age_s(s.measured_at) for s in heard),
-            soc=told(s.soc for s in heard),
-            available_kw=told(s.available_kw for s in heard),
+            power_kw=told(power_kw),
+            measured_age_s=ages_s(measured_at),
+            soc=told(soc),
+            available_kw=told(available_kw),
             phase=phase,
-            phase_age_s=told(age_s(s.phase_since) for s in heard),
-            calls_today=told(s.calls_today for s in heard),
+            phase_age_s=ages_s(since),
+            calls_today=told(calls_today),
             acknowledged_seq=acknowledged,
         )
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from vpp.model.ids import ResourceId
@@ -40,9 +40,11 @@ class _Stream:
 
     first_seq: int
     highest_seq: int
-    missing: set[int] = field(default_factory=set)
-    older: OrderedDict[tuple[datetime, int], None] = field(default_factory=OrderedDict)
-    """Late readings from before `first_seq`, since no gap tells them from repetitions."""
+    missing: set[int] | None = None
+    """None until something was: most devices never miss a number."""
+
+    older: OrderedDict[tuple[datetime, int], None] | None = None
+    """Late readings from before `first_seq`, since no gap tells them from repetitions; None until there were any."""
 
 
 class Intake:
@@ -119,7 +121,7 @@ class Intake:
     @property
     def lost(self) -> int:
         """Messages that the devices counted and we never had."""
-        return sum(len(stream.missing) for stream in self._streams.values())
+        return sum(len(stream.missing) for stream in self._streams.values() if stream.missing)
 
     def gaps(self) -> dict[ResourceId, list[tuple[int, int]]]:
         """What is missing of each device: first and last number of each gap, in order."""
@@ -166,15 +168,17 @@ class Intake:
 
     def _advance(self, stream: _Stream, measurement: Measurement) -> None:
         skipped = measurement.seq - stream.newest.seq - 1
-        if 0 <= skipped <= MAX_GAP:
-            stream.missing.update(range(stream.newest.seq + 1, measurement.seq))
-            if (too_many := len(stream.missing) - MAX_GAP) > 0:
+        if 0 < skipped <= MAX_GAP:
+            missing = stream.missing = stream.missing or set()
+            missing.update(range(stream.newest.seq + 1, measurement.seq))
+            if (too_many := len(missing) - MAX_GAP) > 0:
                 # Very long outages: give the oldest up. At once, for a device may skip so many each time.
-                stream.missing.difference_update(sorted(stream.missing)[:too_many])
-        else:
+                missing.difference_update(sorted(missing)[:too_many])
+        elif skipped:
             self.restarts += 1
             stream.began_at, stream.first_seq = measurement.measured_at, measurement.seq
-        stream.highest_seq = max(stream.highest_seq, measurement.seq)
+        if measurement.seq > stream.highest_seq:
+            stream.highest_seq = measurement.seq
         stream.newest = measurement
 
     def _place_late(self, stream: _Stream, measurement: Measurement, topic: str) -> bool:
@@ -185,17 +189,18 @@ class Intake:
                 where=topic,
                 fix="Set the device's clock; it ran backwards",
             )
-        if measurement.seq in stream.missing:
+        if stream.missing and measurement.seq in stream.missing:
             stream.missing.remove(measurement.seq)
         elif measurement.measured_at >= stream.began_at and measurement.seq >= stream.first_seq:
             return False
         else:
-            key = (measurement.measured_at, measurement.seq)
-            if key in stream.older:
+            key, older = (measurement.measured_at, measurement.seq), stream.older or OrderedDict()
+            if key in older:
                 return False
-            stream.older[key] = None
-            if len(stream.older) > MAX_GAP:
-                stream.older.popitem(last=False)
+            stream.older = older
+            older[key] = None
+            if len(older) > MAX_GAP:
+                older.popitem(last=False)
         self.late += 1
         return True
 

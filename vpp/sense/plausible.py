@@ -103,6 +103,7 @@ class _Store:
 class _Memory:
     """What is remembered of one device."""
 
+    facts: Facts
     raw: Measurement
     used_kw: float
     same: int = 1
@@ -134,16 +135,17 @@ class Plausibility:
 
     def looked_at(self, device_id: ResourceId, measurement: Measurement) -> Measurement:
         """The newest measurement of a device as it is to be used; it rises in time from call to call."""
-        facts = self.facts.get(device_id)
-        if facts is None:
-            return measurement
         memory = self._memories.get(device_id)
         if memory is None:
-            memory = self._memories[device_id] = _Memory(measurement, measurement.power_kw)
+            facts = self.facts.get(device_id)
+            if facts is None:
+                return measurement
+            memory = self._memories[device_id] = _Memory(facts, measurement, measurement.power_kw)
             memory.lag_s = _lag_s(measurement)
             if isinstance(measurement, Reading) and measurement.soc is not None:
                 memory.store = _Store(measurement.soc)
             return measurement
+        facts = memory.facts
         used_kw = self._without_spike(memory, measurement, facts)
         doubt = (
             _clock(memory, measurement, facts)

@@ -6,14 +6,14 @@ Age is judged here, at use, and by source time: a link that is alive says nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import ParkState, Quality, Reading, ResourceState, Unknown
 from vpp.model.park import Park
 from vpp.model.resource import Resource
 
-_AHEAD = timedelta(seconds=5)
+_AHEAD_S = 5.0
 """A device's clock may run a little ahead of ours."""
 
 
@@ -35,11 +35,11 @@ def state_of(resource: Resource, reading: Reading | None, now: datetime) -> Reso
     """The state of one resource at `now`, from its newest reading: as `freeze` has it."""
     if reading is None:
         return Unknown(resource_id=resource.resource_id, reason="never heard")
-    age = now - reading.measured_at
-    if not -_AHEAD <= age <= timedelta(seconds=resource.max_age_s):
+    age_s = (now - reading.measured_at).total_seconds()
+    if not -_AHEAD_S <= age_s <= resource.max_age_s:
         return Unknown(
             resource_id=resource.resource_id,
-            reason=f"reading is {age.total_seconds():.0f} s old, at most {resource.max_age_s:g} s",
+            reason=f"reading is {age_s:.0f} s old, at most {resource.max_age_s:g} s",
         )
     if reading.doubt is not None:
         return Unknown(resource_id=resource.resource_id, reason=reading.doubt)
