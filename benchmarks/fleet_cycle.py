@@ -4,8 +4,8 @@
 
 A park of family A's mix from a fleet file (`_fleetpark.py`), each size in a process of its own. The plan comes from
 a solver process that makes it by hand (`_fleetchild.py`): all that happens with a plan is done, but for finding it.
-Seconds are of the processor, of the service and of the solver's process. A pause is how long the service's event
-loop stood still at most within a step, in seconds of the clock: others on the machine make it longer.
+Seconds are of the processor, of the service and of the solver's process. A pause is the longest stretch that the
+thread of the service's event loop worked without looking up: on a machine with other work it lasts longer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time, thread_time
 
 import msgspec
 import numpy as np
@@ -60,17 +60,17 @@ PROBE_S = 0.01
 
 
 class Probe:
-    """How late the event loop is at most: a task that only sleeps."""
+    """How long the thread of the event loop works between two looks of a task that only sleeps."""
 
     def __init__(self) -> None:
-        self.latest_s = 0.0
+        self.longest_s = 0.0
 
     async def watch(self) -> None:
         """Look until cancelled."""
         while True:
-            due = perf_counter() + PROBE_S
+            began = thread_time()
             await asyncio.sleep(PROBE_S)
-            self.latest_s = max(self.latest_s, perf_counter() - due)
+            self.longest_s = max(self.longest_s, thread_time() - began)
 
 
 @dataclass(slots=True)
@@ -93,11 +93,11 @@ class Spent:
     async def watched(self, step: str, probe: Probe) -> AsyncIterator[None]:
         """The same of what happens on the event loop, with its longest pause."""
         await asyncio.sleep(2 * PROBE_S)  # what was before is seen, and is no part of it
-        probe.latest_s = 0.0
+        probe.longest_s = 0.0
         with self.on(step):
             yield
         await asyncio.sleep(2 * PROBE_S)
-        self.pauses[step] = probe.latest_s
+        self.pauses[step] = probe.longest_s
 
 
 class TimedExecutor(ProcessExecutor):
