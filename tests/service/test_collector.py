@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vpp.errors import ConfigError
-from vpp.service.park.parkfile import collector_at_rest, load_park, shipped_park
+from vpp.service.park.parkfile import load_park, shipped_park
 from vpp.service.run import keep_start
 
 

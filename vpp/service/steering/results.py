@@ -10,7 +10,7 @@ so does whether that one was refused. Nothing is assumed: an instruction of whic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from vpp.service import correlation
 from vpp.service.plant import Plant
 from vpp.service.steering.acting import Picture
 
-AT_MOST = frozenset({int(Kind.EV_FLEET), int(Kind.CURTAILABLE_LOAD)})
+AT_MOST = (Kind.EV_FLEET, Kind.CURTAILABLE_LOAD)
 """Loads that may draw less than they are allowed; sources that the weather drives may feed less."""
 
 
@@ -95,8 +95,8 @@ def running(plant: Plant, units: Units, at: int) -> Result | None:
     """What the instruction that runs has come to so far; None where nothing is asked."""
     if np.isnan(plant.acting.account.asked_kw[at]):
         return None
-    refused = _refused(plant, units, np.array([at], dtype=np.intp))
-    return _result(plant, units, at, refused.get(at))
+    rows = np.array([at], dtype=np.intp)
+    return next(_results(plant, units, rows, _refused(plant, units, rows)))
 
 
 def _refused(plant: Plant, units: Units, rows: Places) -> dict[int, str]:
@@ -114,8 +114,8 @@ def _close(plant: Plant, picture: Picture, rows: Places, *, refused: Mapping[int
     """Say what came of these instructions; what goes on is counted anew from here."""
     account, units = plant.acting.account, picture.units
     logged, came = correlation.tells_each(), Counter[str]()
-    for at in rows.tolist():
-        result = account.newest[units.names[at]] = _result(plant, units, at, refused.get(at))
+    for at, result in zip(rows.tolist(), _results(plant, units, rows, refused), strict=True):
+        account.newest[units.names[at]] = result
         outcome = NAMES[type(result)]
         came[outcome] += 1
         if logged:
@@ -126,30 +126,41 @@ def _close(plant: Plant, picture: Picture, rows: Places, *, refused: Mapping[int
     account.closed_s[rows] = picture.now.timestamp()
 
 
-def _result(plant: Plant, units: Units, at: int, refused: str | None) -> Result:
-    account, name = plant.acting.account, units.names[at]
-    settings = plant.file.control.following
-    told_of = Instruction(
-        command_id=account.commands[at],
-        resource_id=name,
-        from_kw=float(account.from_kw[at]),
-        asked_kw=float(account.asked_kw[at]),
+def _results(
+    plant: Plant, units: Units, rows: Places, refused: Mapping[int, str]
+) -> Iterator[Result]:
+    """What the instructions of these have come to so far."""
+    account, settings = plant.acting.account, plant.file.control.following
+    size_kw = np.maximum(units.draw_kw[rows], units.feed_kw[rows])
+    slack_kw = np.maximum(settings.tolerance_kw, settings.tolerance_share * size_kw)
+    at_most = np.isin(units.kind[rows], AT_MOST)
+    columns = (
+        *(account.from_kw[rows], account.asked_kw[rows]),
+        *(account.kw_seconds[rows], account.seconds[rows], slack_kw),
+        *(units.weather_driven[rows], at_most),
     )
-    watched = Watched(kw_seconds=float(account.kw_seconds[at]), seconds=float(account.seconds[at]))
-    size_kw = float(max(units.draw_kw[at], units.feed_kw[at]))
-    slack_kw = max(settings.tolerance_kw, settings.tolerance_share * size_kw)
-    mean_kw = watched.mean_kw
-    if refused is None and mean_kw is not None and _is_allowed(units, at, told_of, mean_kw):
-        return Delivered(instruction=told_of, measured_kw=mean_kw)
-    return result_of(told_of, watched, Tolerance(kw=slack_kw, share=0.0), refused=refused)
+    for at, from_kw, asked_kw, kw_seconds, seconds, slack, by_weather, cap in zip(
+        rows.tolist(), *(column.tolist() for column in columns), strict=True
+    ):
+        told_of = Instruction(
+            command_id=account.commands[at],
+            resource_id=units.names[at],
+            from_kw=from_kw,
+            asked_kw=asked_kw,
+        )
+        watched = Watched(kw_seconds=kw_seconds, seconds=seconds)
+        why, mean_kw = refused.get(at), watched.mean_kw
+        if why is None and mean_kw is not None and _is_allowed(told_of, mean_kw, by_weather, cap):
+            yield Delivered(instruction=told_of, measured_kw=mean_kw)
+        else:
+            yield result_of(told_of, watched, Tolerance(kw=slack, share=0.0), refused=why)
 
 
-def _is_allowed(units: Units, at: int, told_of: Instruction, mean_kw: float) -> bool:
+def _is_allowed(told_of: Instruction, mean_kw: float, by_weather: bool, at_most: bool) -> bool:
     """Whether it stays under a cap: less than it is allowed is as it was told.
 
     A load that was to draw more and draws no more has done nothing, whatever kept it from it.
     """
-    if units.weather_driven[at]:
+    if by_weather:
         return mean_kw <= told_of.asked_kw
-    turned_down = int(units.kind[at]) in AT_MOST and told_of.side > 0
-    return turned_down and told_of.asked_kw <= mean_kw <= 0
+    return at_most and told_of.side > 0 and told_of.asked_kw <= mean_kw <= 0
