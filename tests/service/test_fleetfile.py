@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,19 +186,3 @@ def test_a_park_of_nobody_is_refused(load: Load) -> None:
     assert faults == [
         "park.yaml:1: enterprises: there is none: name one here, or in a fleet's table of points"
     ]
-
-
-def test_the_collector_is_as_it_was_after_a_file_was_read_or_refused(tmp_path: Path) -> None:
-    bad = tmp_path / "park.yaml"
-    bad.write_text("park: [", encoding="utf-8")
-    assert gc.isenabled()
-    with pytest.raises(ConfigErrors):
-        load_park(bad)
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        with pytest.raises(ConfigErrors):
-            load_park(bad)
-        assert not gc.isenabled()
-    finally:
-        gc.enable()

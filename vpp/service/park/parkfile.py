@@ -70,7 +70,6 @@ from vpp.service.park.schema import (
     SimulatorSettings,
 )
 from vpp.service.park.series import SeriesReader
-from vpp.service.park.uncollected import uncollected
 from vpp.service.people.schema import PeopleSection
 from vpp.service.quotas.schema import AnyQuota
 from vpp.service.reports.schema import ReportingSection
@@ -306,11 +305,6 @@ def _load(source: Path | Traversable, strategies: Path | bytes | None) -> ParkFi
             where=str(source),
             fix="Unpack the archive first",
         )
-    with uncollected():
-        return _load(source, strategies)
-
-
-def _load(source: Path, strategies: Path | bytes | None) -> ParkFile:
     document = read_document(source)
     if not isinstance(document.tree, dict):
         what = "is no mapping of keys to values"
