@@ -185,6 +185,7 @@ def test_a_plan_is_read_page_by_page_and_nothing_of_it_twice_or_never(
     names = [
         f"{first.resource_id}: max_charge_kw",
         f"{last.resource_id}: max_charge_kw",
+        f"{last.resource_id}/session-1: deadline",
         *(f"connection point {name}: import_kw" for name in sorted(places)),
         f"enterprise {last.enterprise_id}: import_kw",
         f"order dso-1 at {last.connection_point_id}: import_kw",

@@ -48,8 +48,8 @@ class Shelf:
         return row is None or row in self.places
 
     def holds_limit(self, words: str) -> bool:
-        """The same of a limit: `bess-1: max_charge_kw`, `connection point gate-1: import_kw`."""
-        head = words.partition(": ")[0]
+        """The same of a limit: `bess-1: max_charge_kw`, `cars/7: deadline`, `connection point gate-1: import_kw`."""
+        head = words.partition(": ")[0].partition("/")[0]
         return self.holds(head if head in self.row_of else head.rpartition(" ")[2])
 
     def named(self, of: Mapping[Name, Value]) -> dict[Name, Value]:
