@@ -77,3 +77,16 @@ def test_one_too_many_is_told_by_itself_and_afterwards_the_first_are_told_at_onc
     log.tell_alike(NOON)
     doubted(log, 99)
     assert [one.data["resource_id"] for one in log.recent()[-2:]] == [f"b{MOST_ALIKE}", "b99"]
+
+
+def test_who_is_told_later_is_not_told_after_what_came_behind_it() -> None:
+    """The one too many is believed again before it was told of: told at once, it would stay doubted for a reader."""
+    log = EventLog()
+    doubted(log, *range(MOST_ALIKE + 1))
+    late = f"b{MOST_ALIKE}"
+    log.emit_of_one("telemetry_doubted", f"{late} is believed again", at=NOON, resource_id=late)
+    log.tell_alike(NOON)
+    assert [one.text for one in log.recent()[-2:]] == [
+        f"{late} stands still",
+        f"{late} is believed again",
+    ]

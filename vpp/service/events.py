@@ -54,7 +54,7 @@ class EventLog:
         self._listeners: set[asyncio.Queue[Event]] = set()
         self._number = 0
         self._hushed = False
-        self._alike: Counter[tuple[str, Severity]] = Counter()
+        self._alike: Counter[str] = Counter()
         self._waiting: defaultdict[tuple[str, Severity], list[tuple[str, dict[str, str]]]] = (
             defaultdict(list)
         )
@@ -132,12 +132,12 @@ class EventLog:
         What comes message by message has no moment at which it is many: the first few since the last `tell_alike` are
         told at once, the others wait for the next and are one event.
         """
-        key = (kind, severity)
-        self._alike[key] += 1
-        if self._alike[key] <= MOST_ALIKE:
+        # Counted whatever the severity: who waits with bad news must not be told of after the good ones.
+        self._alike[kind] += 1
+        if self._alike[kind] <= MOST_ALIKE:
             self.emit(kind, text, at=at, severity=severity, **who)
         else:
-            self._waiting[key].append((text, who))
+            self._waiting[kind, severity].append((text, who))
 
     def tell_alike(self, at: datetime) -> None:
         """Tell what `emit_of_one` has kept, one event for each kind; a control cycle calls it."""
