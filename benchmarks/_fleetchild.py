@@ -84,7 +84,7 @@ def _by_hand(programme: Programme) -> Floats:
     x[fleet.points.exports], x[fleet.points.imports] = np.maximum(net_kw, 0), np.maximum(-net_kw, 0)
     net = net_kw.sum(axis=0)
     x[fleet.market.sell[0]], x[fleet.market.buy[0]] = np.maximum(net, 0), np.maximum(-net, 0)
-    peaks, _ = programme.causes["peak"]
+    peaks = programme.causes["peak"].columns
     lacking = programme.row_lower - programme.matrix @ x
     column = programme.matrix.tocsc()
     for peak in peaks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp.plan.blocks import Entries, Sides, filled
+from vpp.plan.blocks import Entries, Flows, Prices, Sides, filled
 
 
 def test_blocks_stand_one_after_the_other_each_broadcast_to_its_shape() -> None:
@@ -38,6 +38,27 @@ def test_entries_broadcast_and_what_is_put_twice_in_one_place_adds_up() -> None:
         [[0, 0, 1, 1], [2, 0, 2, 0], [1, 1, 2, 2]],
         [[0, 0], [2, 1], [4, 4]],
     ]
+
+
+def test_rows_below_those_that_are_named_are_theirs() -> None:
+    entries = Entries()
+    entries.put(np.array([[0], [2]]), np.array([[0, 1], [1, 1]]), 2.0, below=np.arange(2))
+    entries.put(np.array([3]), np.array([0]), 5.0)
+    want = [[2, 0], [0, 2], [0, 2], [5, 2]]
+    assert entries.matrix((4, 2)).toarray().tolist() == want
+    assert [block[0].tolist() for block in entries] == [[0, 1, 2, 3], [3]]
+    flows = Flows(entries, (4, 2))
+    assert (flows @ np.array([1.0, 10.0])).tolist() == [2, 20, 20, 25]
+    assert flows.matrix.toarray().tolist() == want
+
+
+def test_prices_of_one_column_add_up() -> None:
+    prices = Prices()
+    prices.add(np.array([[0, 1], [2, 0]]), np.array([[1.0], [3.0]]))
+    prices.add(np.array([2]), 0.5)
+    assert prices.columns.tolist() == [0, 1, 2, 0, 2]
+    assert prices.cost(np.array([1.0, 10.0, 100.0])) == 1 + 10 + 300 + 3 + 50
+    assert Prices().cost(np.zeros(0)) == 0.0
 
 
 def test_a_matrix_that_32_bits_cannot_count_is_counted_with_64() -> None:

@@ -32,7 +32,7 @@ def first_stage(view: PlanningView, terms: Sequence[Term], programme: Programme)
     for row, resource in enumerate(view.park.resources):
         if isinstance(resource, Generator) and resource.weather_driven:
             continue
-        moving = [programme.power[[row * steps]].indices]
+        moving = [programme.power.matrix[[row * steps]].indices]
         moving += [
             port[[0]].indices
             for (name, _), port in programme.ports.items()

@@ -27,7 +27,7 @@ from scipy.sparse import csr_array
 from vpp.model.horizon import Floats
 from vpp.model.ids import NodeId, ResourceId
 from vpp.model.time import local_date
-from vpp.plan.blocks import Entries, Sides, filled
+from vpp.plan.blocks import Entries, Flows, Prices, Sides
 from vpp.plan.blocks import Ints as Ints
 
 if TYPE_CHECKING:
@@ -113,14 +113,14 @@ class Programme(LinearProgramme):
     base_kw: Floats
     """Net injection of each resource that is not decided here, shape (R, T), park order."""
 
-    power: csr_array
+    power: Flows
     """kW that one unit of each column adds to a resource's power, shape (R·T, columns)."""
 
     ports: dict[tuple[ResourceId, NodeId], csr_array]
     """The same for what a converter feeds into a carrier node, shape (T, columns) each."""
 
-    causes: dict[str, tuple[Ints, Floats]]
-    """Columns that each cause of cost prices, and at how much; together they are `cost`."""
+    causes: dict[str, Prices]
+    """What each cause of cost prices; together they are `cost`."""
 
     named: tuple[Named, ...]
     fleet: Fleet
@@ -183,7 +183,7 @@ class Builder:
         self._entries = Entries()
         self._power = Entries()
         self._ports: dict[tuple[ResourceId, NodeId], Entries] = {}
-        self._causes: dict[str, list[tuple[Ints, Floats]]] = {}
+        self._causes: dict[str, Prices] = {}
         self._counted = {what: Entries() for what in Counted}
         self._coupling: list[Ints] = []
         self._named: list[Named] = []
@@ -250,7 +250,7 @@ class Builder:
 
     def price(self, columns: Ints, per_unit: float | Floats, cause: str) -> None:
         """Let each unit of `columns` cost `per_unit` more, for `cause`; the two broadcast."""
-        self._causes.setdefault(cause, []).append((columns, np.asarray(per_unit, dtype=float)))
+        self._causes.setdefault(cause, Prices()).add(columns, per_unit)
 
     def name(
         self, words: Sequence[str], side: Side, index: Ints, steps: Ints | None = None
@@ -291,8 +291,8 @@ class Builder:
         """
         steps = np.arange(self.steps) if steps is None else steps
         kw = np.asarray(kw, dtype=float)
-        self._entries.put(self.balance[self._main[which], steps], columns, -kw)
-        self._power.put(which * self.steps + steps, columns, kw)
+        self._entries.put(self.balance[self._main[which], 0], columns, -kw, below=steps)
+        self._power.put(which * self.steps, columns, kw, below=steps)
 
     def inject_port(
         self, resource_id: ResourceId, node_id: NodeId, columns: Ints, kw: float | Floats
@@ -366,12 +366,10 @@ class Builder:
         base = self.node_base_kw
         row_lower[self.balance], row_upper[self.balance] = base, base
         columns = self._columns.count
-        causes = {cause: _joined_prices(parts) for cause, parts in self._causes.items()}
         cost = np.zeros(columns)
-        for priced, per_unit in causes.values():
-            if len(priced):
-                first, last = int(priced.min()), int(priced.max()) + 1
-                cost[first:last] += np.bincount(priced - first, per_unit, last - first)
+        for prices in self._causes.values():
+            for priced, per_unit in prices:
+                np.add.at(cost, priced, per_unit)
         return Programme(
             cost=cost,
             lower=lower,
@@ -385,9 +383,9 @@ class Builder:
             coupling=_joined(self._coupling),
             balance=self.balance,
             base_kw=self.base_kw,
-            power=self._power.matrix((self.base_kw.size, columns)),
+            power=Flows(self._power, (self.base_kw.size, columns)),
             ports={key: flows.matrix((self.steps, columns)) for key, flows in self._ports.items()},
-            causes=causes,
+            causes=self._causes,
             named=tuple(self._named),
             fleet=fleet,
         )
@@ -395,12 +393,3 @@ class Builder:
 
 def _joined(blocks: Sequence[Ints]) -> Ints:
     return np.concatenate([np.zeros(0, dtype=np.int64), *(block.ravel() for block in blocks)])
-
-
-def _joined_prices(parts: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
-    """Columns and what each costs, shapes (n,)."""
-    shapes = [np.broadcast(*part).shape for part in parts]
-    return (
-        filled([columns for columns, _ in parts], shapes, np.int64),
-        filled([per_unit for _, per_unit in parts], shapes, np.float64),
-    )

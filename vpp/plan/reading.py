@@ -75,10 +75,7 @@ def schedule_of(
         curtailed_kw=fleet.curtailables.curtailed_kw(x),
         unserved_kwh=dict(zip(fleet.cars.names(), x[fleet.cars.unserved].tolist(), strict=True)),
         undone_units=fleet.flexibles.undone_units(x),
-        cost_by_cause={
-            cause: float(per_unit @ x[priced])
-            for cause, (priced, per_unit) in programme.causes.items()
-        },
+        cost_by_cause={cause: prices.cost(x) for cause, prices in programme.causes.items()},
         gap=gap,
         size=Size(
             columns=len(programme.cost),

@@ -173,9 +173,9 @@ def _near_to(programme: Programme, decided_kw: Floats, face: LinearProgramme) ->
     Columns: away (n).    Rows: power + away >= announced,  power - away <= announced
     """
     movable = (face.lower < face.upper).astype(float)[: programme.power.shape[1]]
-    at = np.flatnonzero((abs(programme.power) @ movable > 0) & np.isfinite(decided_kw))
+    at = np.flatnonzero((abs(programme.power.matrix) @ movable > 0) & np.isfinite(decided_kw))
     columns, count = len(face.cost), len(at)
-    power = padded(programme.power[at], columns - programme.power.shape[1])
+    power = padded(programme.power.matrix[at], columns - programme.power.shape[1])
     away = csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))
     matrix = vstack(
         [padded(face.matrix, count), hstack([power, away]), hstack([power, -away])], format="csr"
@@ -213,7 +213,7 @@ def _late(programme: Programme) -> Floats:
     resources, steps = programme.base_kw.shape
     order = ORDER * np.arange(resources)[:, None] / max(resources, 1)
     later = (np.arange(1, steps + 1) / steps + order).ravel()
-    cost: Floats = abs(programme.power).T @ later
+    cost: Floats = abs(programme.power.matrix).T @ later
     given = [unit.weather_driven for unit in programme.fleet.generators.units]
     cost[programme.fleet.generators.feed[given]] = 0.0
     return cost

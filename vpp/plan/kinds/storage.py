@@ -114,7 +114,11 @@ def _floor_kwh(b: Builder, units: Kindred[Storage], stored_kwh: Floats) -> Float
     kept = units.column("kept", b.hours)
     least_kwh = units.column("min_soc") * units.column("capacity_kwh")
     loses = kept[:, 0] != 1
-    floor_kwh = np.minimum(least_kwh, stored_kwh[:, None]).repeat(b.steps, axis=1)
+    floor_kwh = np.minimum(least_kwh, stored_kwh[:, None])
+    floor_kwh = np.broadcast_to(floor_kwh, (len(floor_kwh), b.steps))
+    if not loses.any():
+        return floor_kwh
+    floor_kwh = floor_kwh.copy()
     left_kwh = stored_kwh[loses, None] * kept[loses] ** np.arange(1, b.steps + 1)
     floor_kwh[loses] = np.minimum(least_kwh[loses], left_kwh)
     return floor_kwh
@@ -123,10 +127,11 @@ def _floor_kwh(b: Builder, units: Kindred[Storage], stored_kwh: Floats) -> Float
 def _terminals(b: Builder, units: Kindred[Storage]) -> BothWays:
     """Charge and discharge, at the node where each store stands."""
     share, which = _share(b, units), units.rows
-    charge_kw = units.column("max_charge_kw") * share
-    discharge_kw = units.column("max_discharge_kw") * share
-    charge = b.add_columns(share.shape, upper=charge_kw)
-    discharge = b.add_columns(share.shape, upper=discharge_kw)
+    shape = (len(units), b.steps)
+    charge_kw = np.broadcast_to(units.column("max_charge_kw") * share, shape)
+    discharge_kw = np.broadcast_to(units.column("max_discharge_kw") * share, shape)
+    charge = b.add_columns(shape, upper=charge_kw)
+    discharge = b.add_columns(shape, upper=discharge_kw)
     b.name(units.words("max_charge_kw"), Side.UPPER, charge)
     b.name(units.words("max_discharge_kw"), Side.UPPER, discharge)
     wear = units.column("wear_cost_per_kwh")
@@ -165,11 +170,17 @@ def _balance(
 
 
 def _share(b: Builder, units: Kindred[Storage]) -> Floats:
-    """Share of both power limits that is available, shape (S, T); none where a store is left alone."""
+    """Share of both power limits that is available, none where a store is left alone; shape (S, T).
+
+    Or (S, 1) where that is all of both in every step.
+    """
+    series, alone = units.where("power_series_id"), left_alone(b.view, units)
+    if not len(series) and not alone.any():
+        return np.ones((len(units), 1))
     share = np.ones((len(units), b.steps))
-    for i in units.where("power_series_id"):
+    for i in series:
         share[i] = b.view.power_share[str(units.units[i].power_series_id)].values
-    share[left_alone(b.view, units)] = 0.0
+    share[alone] = 0.0
     return share
 
 
