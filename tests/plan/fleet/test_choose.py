@@ -198,7 +198,7 @@ def test_an_answer_that_is_read_wrongly_is_noticed_and_left_to_highs(
         found = fit(*asked)
         assert isinstance(found, Fitted)
         if what == "values":
-            return replace(found, values=replace(found.values, sign=-found.values.sign))
+            return replace(found, signs=-found.signs)
         hanging = replace(found.hanging, bus=found.hanging.bus[::-1].copy())
         return replace(found, hanging=hanging)
 

@@ -55,7 +55,7 @@ def back(fitted: Fitted, solved: Solved) -> Back:
 
 
 def _values(fitted: Fitted, solved: Solved) -> Floats:
-    ledger, hanging, chains, values = fitted.ledger, fitted.hanging, fitted.chains, fitted.values
+    ledger, hanging, chains = fitted.ledger, fitted.hanging, fitted.chains
     point, stores = solved.point, hanging.stores
     x = np.zeros(len(ledger.lower))
 
@@ -66,7 +66,7 @@ def _values(fitted: Fitted, solved: Solved) -> Floats:
     into, out = point.into, point.out
     put(chains.into[stores], into)
     put(chains.out[stores], out)
-    level = values.sign[stores, None] * _levels(fitted, into, out)
+    level = fitted.signs[stores, None] * _levels(fitted, into, out)
     main = chains.level[stores]
     least, most = ledger.lower[main], ledger.upper[main]
     zones: Bools = np.any(chains.hot[stores] >= 0, axis=1, keepdims=True)
@@ -166,7 +166,7 @@ def _peaks(fitted: Fitted, x: Floats) -> None:
 
 
 def _prices(fitted: Fitted, solved: Solved) -> Floats:
-    ledger, hanging, chains, values = fitted.ledger, fitted.hanging, fitted.chains, fitted.values
+    ledger, hanging, chains = fitted.ledger, fitted.hanging, fitted.chains
     duals, programme, sides = solved.duals, fitted.ledger.programme, fitted.sides
     price = np.zeros(len(ledger.kind))
     bus = np.zeros((len(hanging.bus), hanging.forest.steps))
@@ -176,7 +176,7 @@ def _prices(fitted: Fitted, solved: Solved) -> Floats:
     price[programme.balance] = -bus[:balances]
     if len(programme.fleet.market.rows):
         price[programme.fleet.market.rows] = bus[balances]
-    price[chains.rows[hanging.stores]] = values.sign[hanging.stores, None] * duals.store
+    price[chains.rows[hanging.stores]] = fitted.signs[hanging.stores, None] * duals.store
     price[hanging.windows.row[hanging.window_order]] = duals.budget
     rows = hanging.peaks.rows[hanging.peak_order]
     real = rows >= 0

@@ -8,7 +8,7 @@ their rows a right side of 0, and their coefficients are 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,17 @@ class Block:
     def right(self) -> Rows:
         """The right sides."""
         return Rows(self.r_store, self.r_bus, self.r_budget, self.r_peak, self.r_day)
+
+    def with_right(self, right: Rows) -> Block:
+        """The same with right sides that stand elsewhere."""
+        return replace(
+            self,
+            r_store=right.store,
+            r_bus=right.bus,
+            r_budget=right.budget,
+            r_peak=right.peak,
+            r_day=right.day,
+        )
 
     @property
     def long(self) -> bool:

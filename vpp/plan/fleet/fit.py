@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.fitting.chains import Chains, ChainValues, chains_of, name_chains, values_of
+from vpp.plan.fleet.fitting.chains import Chains, chains_of, name_chains, values_of
 from vpp.plan.fleet.fitting.hanging import Hanging, hang
 from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind
 from vpp.plan.fleet.fitting.places import Places, hang_nodes, places_of
@@ -50,7 +50,9 @@ class Fitted:
     sides: Sides
     places: Places
     chains: Chains
-    values: ChainValues
+    signs: Floats
+    """Of each chain, as `ChainValues` has it."""
+
     hanging: Hanging
     forest: Forest
     columns: Bools
@@ -160,7 +162,7 @@ def _attempt(
         sides=sides,
         places=places,
         chains=chains,
-        values=values,
+        signs=values.sign,
         hanging=hanging,
         forest=hanging.forest,
         columns=ledger.free,

@@ -92,13 +92,15 @@ class Ledger:
         is held, the other way is.
         """
         self.programme = programme
-        self.lower, self.upper, self.cost = lower, upper.copy(), programme.cost
+        self.lower, self.cost = lower, programme.cost
+        self._given_upper, self._bounded = upper, (_NONE, np.zeros(0))
         matrix = programme.matrix
         matrix.sort_indices()
         moves = lower < upper
         held = matrix @ np.where(moves, 0.0, lower)
-        self.row_lower = programme.row_lower - held
-        self.row_upper = programme.row_upper - held
+        some = bool(held.any())
+        self.row_lower = programme.row_lower - held if some else programme.row_lower
+        self.row_upper = programme.row_upper - held if some else programme.row_upper
         self.free = moves & columns
         rows = matrix.shape[0]
         dropped = np.zeros(rows, dtype=bool)
@@ -239,8 +241,19 @@ class Ledger:
         last[columns] = number
         return self.among(columns[last[columns] != number])
 
+    @cached_property
+    def upper(self) -> Floats:
+        """Upper bounds of the columns, with those that the fit gives to what has none; shape (columns,)."""
+        found = self._given_upper.copy()
+        columns, most = self._bounded
+        found[columns] = most
+        return found
+
     def forget(self) -> None:
-        """Let go of what is as long as the programme and nobody asks once there is a forest."""
+        """Let go of what is as long as the programme and nobody asks while the forest is solved."""
+        columns = np.flatnonzero(self.upper != self._given_upper)
+        self._bounded = columns, self.upper[columns]
+        del self.upper
         del self.plain, self.meets_bus, self.place, self.step, self.row_step
 
     def of_kind(self, *kinds: RowKind) -> Ints:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, SomeInts
 from vpp.plan.fleet.forest import ROOT
 from vpp.plan.programme import Ints
 
@@ -29,7 +29,7 @@ class Places:
     groups: dict[int, Ints] = field(default_factory=dict)
     """Points below each bus that stands for a limit of several, or for the market."""
 
-    limit_bus: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    limit_bus: SomeInts = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     """The bus whose net position each limit's row prices, shape (rows,)."""
 
     clashes: list[int] = field(default_factory=list)
@@ -42,7 +42,7 @@ def places_of(ledger: Ledger, limit: Bools, balances: int, market: int) -> Place
     `balances` are the balances of the programme, `market` is the bus of its market, or `NOWHERE`.
     """
     found = Places(parent=[ROOT] * (balances + (market != NOWHERE)))
-    found.limit_bus = np.full(len(ledger.kind), NOWHERE, dtype=np.int64)
+    found.limit_bus = np.full(len(ledger.kind), NOWHERE, dtype=np.int32)
     sets = _sets(ledger, limit, found)
     top = np.arange(balances)
     for points, rows in sorted(sets, key=lambda one: len(one[0])):

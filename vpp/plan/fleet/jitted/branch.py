@@ -31,7 +31,6 @@ from vpp.plan.fleet.jitted.room import (
     LIVE,
     RD,
     RESIDUAL,
-    RIGHT,
     THETA,
     WEIGHED,
     XL,
@@ -73,7 +72,7 @@ class Kept(NamedTuple):
     """Shape (B, 7, C)."""
 
     rows: Floats
-    """As `Room.rows`, shape (B, 4, rows); `RIGHT` is used by every solve."""
+    """As `Room.rows` without `RIGHT`, shape (B, 3, rows)."""
 
     chains: Floats
     """1/d, g and E, shape (B, 3, fours, T)."""
@@ -195,8 +194,8 @@ def _direct(
             _retarget(kept.at[b], at, size, min(1.0, own + BEYOND), asked.sm[place])
         if phase in (AFFINE, CORRECT):
             _less_up(n, kept.up[b], dmu, at)
-        _right_side(n, of, kept, meeting, b, room)
-        solve_bus(n, of, b, room, room.rows[RIGHT], cross.dy)
+        _right_side(n, of, kept, meeting, b, room, cross.right)
+        solve_bus(n, of, b, room, cross.right, cross.dy)
         if phase in (BEGIN, AIM):
             if kept.slot[b] >= 0:
                 _ask(n, of, b, kept.up[b], room, cross.dy, meeting.asked[kept.slot[b]])
@@ -361,9 +360,10 @@ def _lack(residual: Floats, right: Floats, begin: int, end: int) -> float:
 
 
 @jit
-def _right_side(n: Sizes, of: Numbers, kept: Kept, meeting: Meeting, b: int, room: Room) -> None:
-    """R + A theta h', and what the children ask."""
-    right = room.rows[RIGHT]
+def _right_side(
+    n: Sizes, of: Numbers, kept: Kept, meeting: Meeting, b: int, room: Room, right: Floats
+) -> None:
+    """Put R + A theta h', and what the children ask, into `right`."""
     copy(room.rows[RESIDUAL], right)
     add_product(n, of, b, room.at[WEIGHED], right)
     if kept.inner[b] >= 0:

@@ -59,6 +59,9 @@ class Cross(NamedTuple):
     dy: Floats
     """Shape (rows,)."""
 
+    right: Floats
+    """The right side of a solve, shape (rows,)."""
+
 
 def cross_of(n: Sizes) -> Cross:
     """Room for one bus at a time."""
@@ -66,7 +69,7 @@ def cross_of(n: Sizes) -> Cross:
     shapes = (
         *((t,), (t,), (n.peaks, t), (6, t), (n.peaks, n.intervals)),
         (dense_rows, -(-t // LINE) * LINE),
-        *((n.peaks, dense_rows), (n.peaks, t), (n.peaks, t), (n.rows,)),
+        *((n.peaks, dense_rows), (n.peaks, t), (n.peaks, t), (n.rows,), (n.rows,)),
     )
     return Cross(*(np.zeros(shape) for shape in shapes))
 

@@ -237,17 +237,19 @@ def _level(
                 shared.append((inner + len(shared), parent))
             seen.add(parent)
     n = sizes_of(block.layout)
+    right = np.concatenate([group.reshape(count, -1) for group in block.right], axis=1)
+    block = block.with_right(grouped(block.layout, right))
     return Level(
         block=block,
         n=n,
         of=numbers_of(block),
-        kept=_kept(block, n, known, slot),
+        kept=_kept(block, n, right, known, slot),
         stretches=stretches,
         rooms=tuple((room_of(n), cross_of(n)) for _ in stretches),
     )
 
 
-def _kept(block: Block, n: Sizes, known: Places, slot: Ints) -> Kept:
+def _kept(block: Block, n: Sizes, right: Floats, known: Places, slot: Ints) -> Kept:
     count, t = len(block.bus), n.steps
     held = np.zeros((count, 7, n.columns))
     for first in range(0, count, AT_ONCE):
@@ -260,10 +262,10 @@ def _kept(block: Block, n: Sizes, known: Places, slot: Ints) -> Kept:
     return Kept(
         u=block.u,
         c=block.c,
-        right=np.concatenate([group.reshape(count, -1) for group in block.right], axis=1),
+        right=right,
         up=block.up,
         at=held,
-        rows=np.zeros((count, 4, n.rows)),
+        rows=np.zeros((count, 3, n.rows)),
         chains=np.zeros((count, 3, fours, t)),
         s=np.zeros((count, dense, -(-dense // LINE) * LINE)),
         draw=np.zeros((count, n.budgets, t)),
