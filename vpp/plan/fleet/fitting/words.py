@@ -46,14 +46,16 @@ def _columns_in(programme: Programme, rows: Ints) -> Iterator[str]:
 
 def _decisions(programme: Programme, columns: Ints) -> Iterator[str]:
     """Whose decisions are among some columns: machines that are on or off, runs and calls."""
+    asked = np.zeros(len(programme.cost), dtype=bool)  # of a fleet there may be a million
+    asked[columns] = True
     for machines in programme.fleet.machines:
         for name, on in zip(machines.names, machines.on, strict=True):
-            if np.isin(on, columns).any():
+            if asked[on].any():
                 yield f"{name}: on or off"
     loads = programme.fleet.curtailables
     for which, down in zip(loads.limited.tolist(), loads.down, strict=True):
-        if np.isin(down, columns).any():
+        if asked[down].any():
             yield f"{loads.units[which].resource_id}: limited calls"
     starts = programme.fleet.starts
-    for which in np.flatnonzero(np.isin(starts.chosen, columns)).tolist():
+    for which in np.flatnonzero(asked[starts.chosen]).tolist():
         yield f"{starts.possible[which].resource_id}: {starts.possible[which].words}"
