@@ -13,6 +13,7 @@ from vpp.clock import Nudge, SimulatedClock, WallClock
 from vpp.model.time import isoformat
 from vpp.service import cycle
 from vpp.service.calls import activations, limits
+from vpp.service.events import MOST_ALIKE
 from vpp.service.plant import Plant
 from vpp.service.run import Loop
 from vpp.service.steering import overrides
@@ -49,6 +50,20 @@ async def call(plant: Plant, now: datetime) -> None:
         }
     )
     await activations.take(plant, plant.file.packs[0].product_id, request, now=now)
+
+
+def test_what_waits_for_the_next_cycle_is_told_when_there_is_none_any_more(plant: Plant) -> None:
+    for n in range(MOST_ALIKE + 2):
+        plant.events.emit_of_one("setpoint_refused", f"b{n} refuses", at=NOW, resource_id=f"b{n}")
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await acting(plant, WallClock())(stop)
+
+    asyncio.run(run())
+
+    assert plant.events.recent()[-1].data["count"] == 2
 
 
 def test_a_product_that_runs_makes_the_cycle_faster_and_brings_its_own_rule(plant: Plant) -> None:

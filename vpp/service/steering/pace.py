@@ -38,6 +38,7 @@ def acting(plant: Plant, clock: Clock) -> Loop:
                 await cycle.act(plant, now)
             plant.metrics.cycle("act", perf_counter() - began)
             due = _following(plant, min(due, now), clock.now())
+        plant.events.tell_alike(clock.now())  # what waits for the next cycle: there is none
 
     return loop
 
