@@ -59,14 +59,10 @@ def _car(b: Builder, cars: Cars, term: CarDeadline) -> None:
         raise DataError(
             f"{term.resource_id} charges no cars", where="CarDeadline", fix="Name an EV fleet"
         )
-    where = {
-        (cars.fleets[car.fleet].resource_id, car.session.session_id): i
-        for i, car in enumerate(cars.cars)
-    }
-    car = where.get((term.resource_id, term.session_id))
-    if car is None or term.step <= 0:
+    own = cars.level_of.get((term.resource_id, term.session_id))
+    if own is None or term.step <= 0:
         return
-    (own,), last = np.flatnonzero(cars.followed == car), min(term.step, b.steps) - 1
+    last = min(term.step, b.steps) - 1
     lacking = b.add_columns((1,))
     b.price(lacking, term.shortfall_per_kwh, "target")
     row = b.add_rows((1,), term.charged_kwh, np.inf)

@@ -13,7 +13,7 @@ Never both ways at once: `oneway.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,9 @@ class Cars:
     unserved: Ints
     followed: Ints
     """Which of the cars have a level in each step, shape (V,)."""
+
+    level_of: Mapping[tuple[ResourceId, str], int]
+    """The place of each of these by its fleet and session."""
 
     both_ways: BothWays
     """Their draw and feed, shape (V, T)."""
@@ -121,6 +124,10 @@ def add(
         draw=draw,
         unserved=unserved,
         followed=followed,
+        level_of={
+            (mine[i].resource_id, cars[i].session.session_id): own
+            for own, i in enumerate(followed.tolist())
+        },
         both_ways=both_ways,
         level=level,
         rows=rows,
