@@ -361,9 +361,8 @@ async def act(plant: Plant, now: datetime) -> None:
     overrides.tell_expired(plant, now)
     picture = acting.picture(plant, now)
     actingresults.watch(plant, picture)
-    await asyncio.sleep(
-        0
-    )  # of a large fleet either half takes most of a second: a kill is heard between
+    # Either half takes a while of a large fleet; a kill is heard between them.
+    await asyncio.sleep(0)
     rung = safestate.rung(plant, now)
     if rung.may_command or (rung.state is SafeState.RELEASE and overrides.in_force(plant, now)):
         wanted = actingshare.share_out(plant, picture, may_plan=rung.may_command)
