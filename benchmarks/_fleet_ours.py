@@ -22,6 +22,7 @@ from vpp.plan.fleet.forest import (
     Peaks,
     SoftLevels,
     Stores,
+    Tapers,
 )
 
 
@@ -37,6 +38,7 @@ def forest_of(case: Case) -> Forest:
         parts=parts,
         peaks=_peaks(case, imports),
         day_limits=DayLimits(store=_none(), first=_none(), end=_none(), most=np.zeros(0)),
+        tapers=Tapers.none(STEPS),
     )
 
 

@@ -22,6 +22,7 @@ from vpp.plan.fleet.forest import (
     Peaks,
     SoftLevels,
     Stores,
+    Tapers,
 )
 
 Floats = NDArray[np.float64]
@@ -32,8 +33,13 @@ LACK_PER_KW_STEP = 5 * STEP_HOURS
 """What a kW in a step costs that a bus lacks, or has too much."""
 
 
-def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0) -> Forest:
-    """Trees of `levels` storeys with all kinds of things on their buses; steps 0: 2 to 30 of them."""
+def random_forest(
+    seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0, tapers: bool = True
+) -> Forest:
+    """Trees of `levels` storeys with all kinds of things on their buses; steps 0: 2 to 30 of them.
+
+    Two of five have stores that taper, unless `tapers` says otherwise.
+    """
     dice = np.random.default_rng([seed, trees, levels])
     steps = steps or int(dice.integers(2, 31))
     parent = _trees(dice, trees, levels)
@@ -41,7 +47,7 @@ def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0)
     stores = _weathered(seed, _stores(dice, _spread(dice, buses, 3), steps))
     price = dice.uniform(-0.02, 0.3, steps) * STEP_HOURS
     parts, counts = _parts(dice, parent, price, steps)
-    return Forest(
+    forest = Forest(
         steps=steps,
         buses=Buses(parent=parent, load_kw=dice.uniform(-50, 300, (buses, steps))),
         stores=stores,
@@ -50,7 +56,11 @@ def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0)
         parts=parts,
         peaks=_peaks(dice, _spread(dice, buses, 1), steps, counts),
         day_limits=_day_limits(dice, stores, steps),
+        tapers=Tapers.none(steps),
     )
+    if seed % 5 > 1 or not tapers:
+        return forest
+    return replace(forest, tapers=_tapers(seed, forest))
 
 
 def _trees(dice: Dice, trees: int, levels: int) -> Ints:
@@ -113,6 +123,29 @@ def _weathered(seed: int, stores: Stores) -> Stores:
         stores,
         gain=stores.gain * np.where(alike, 1.0, dice.uniform(0.4, 1.0, stores.gain.shape)),
     )
+
+
+def _tapers(seed: int, forest: Forest) -> Tapers:
+    """Some stores fill ever slower the fuller they are, some empty ever slower."""
+    stores, soft, days = forest.stores, forest.soft, forest.day_limits
+    dice = np.random.default_rng([seed, 3])
+    n = len(stores.bus)
+    least, most = stores.level_least.copy(), stores.level_most.copy()
+    np.add.at(least, soft.store, soft.least)
+    np.add.at(most, soft.store, soft.most)
+    counted = np.isin(np.arange(n), days.store)
+    may = np.stack([np.ones(n, dtype=bool), ~counted], axis=1) & (dice.random((n, 2)) < 0.6)
+    store, way = np.nonzero(may)
+    empties = way == 1
+    falls_over = dice.uniform(0.1, 0.9, (len(store), 1)) * (most - least)[store]
+    power = np.where(empties[:, None], stores.out_most[store], stores.into_most[store])
+    on = (dice.random(power.shape) < 0.9) & (power > 0)
+    on[:, :1] = False
+    end = np.where(empties[:, None], least[store], most[store])[:, :-1]
+    steep = np.where(on, np.where(empties[:, None], -1.0, 1.0) * power / falls_over, 0.0)
+    room = np.zeros(power.shape)
+    room[:, 1:] = steep[:, 1:] * end
+    return Tapers(store=store, empties=empties, on=on, steep=steep, most=room)
 
 
 def _last(values: Floats, steps: int) -> Floats:
@@ -278,6 +311,7 @@ def harsh_forest(seed: int, *, enterprises: int = 1, tied: bool = False, steps: 
             end=np.zeros(0, dtype=np.int64),
             most=np.zeros(0),
         ),
+        tapers=Tapers.none(steps),
     )
 
 

@@ -42,4 +42,5 @@ def crowded(forest: Forest, times: int) -> Forest:
         stores=replace(stores, **many),
         soft=replace(forest.soft, store=forest.soft.store * times),
         day_limits=replace(forest.day_limits, store=forest.day_limits.store * times),
+        tapers=replace(forest.tapers, store=forest.tapers.store * times),
     )

@@ -125,7 +125,7 @@ def test_a_bus_on_which_nothing_can_move_is_done_at_once(alone: Alone) -> None:
     block = pack(forest).blocks[0].take(np.array([0]))
     zeros = {
         name: np.zeros_like(getattr(block, name))
-        for name in ("u", "r_store", "r_bus", "r_budget", "r_peak", "r_day")
+        for name in ("u", "r_store", "r_bus", "r_budget", "r_peak", "r_day", "r_taper")
     }
     found = alone(replace(block, **zeros), tolerance=1e-8, deadline=NEVER)
     assert found.end[0] == End.CONVERGED

@@ -133,13 +133,13 @@ def test_a_peak_of_two_steps_an_interval_is_long_and_of_one_is_not() -> None:
 
 
 def test_groups_of_columns_stand_in_the_order_that_is_told() -> None:
-    layout = Layout(steps=2, intervals=1, counts=Counts(1, 1, 1, 1, 1, 1))
+    layout = Layout(steps=2, intervals=1, counts=Counts(1, 1, 1, 1, 1, 1, 1))
     columns = layout.split(np.arange(float(layout.size))[None])
     assert [float(group.ravel()[0]) for group in columns] == [
         *(0, 2, 4, 6, 8, 10),
-        *(12, 13, 14, 15, 16),
+        *(12, 13, 14, 15, 16, 17),
     ]
-    assert layout.size == 17
+    assert layout.size == 19
 
 
 def test_a_second_peak_on_a_bus_is_refused() -> None:

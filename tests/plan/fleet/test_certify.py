@@ -23,6 +23,7 @@ from vpp.plan.fleet.forest import (
     Point,
     SoftLevels,
     Stores,
+    Tapers,
 )
 from vpp.plan.fleet.repair import repaired
 from vpp.plan.fleet.written import by_highs, written
@@ -53,7 +54,7 @@ def test_the_optimum_of_a_random_forest_is_certified_as_it_is(seed: int) -> None
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, 1e19])
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", [4, 5, 6])
 def test_no_prices_prove_more_than_the_optimum(seed: int, size: float) -> None:
     forest = random_forest(seed, levels=2)
     point, duals = optimum(forest)
@@ -66,8 +67,24 @@ def test_no_prices_prove_more_than_the_optimum(seed: int, size: float) -> None:
             budget=duals.budget + size * wide * dice.normal(size=duals.budget.shape),
             peak=duals.peak + size * wide * dice.normal(size=duals.peak.shape),
             day_limit=duals.day_limit + size * wide * dice.normal(size=duals.day_limit.shape),
+            taper=duals.taper + size * wide * dice.normal(size=duals.taper.shape),
         )
         assert (lower_bounds(forest, sound(forest, prices)) <= best).all()
+
+
+@pytest.mark.parametrize("seed", [1, 5, 6])
+def test_the_bound_is_that_of_the_matrix_written_out(seed: int) -> None:
+    forest = random_forest(seed, trees=1, levels=2, steps=9)
+    whole, dice = written(forest), np.random.default_rng(seed)
+    prices = sound(forest, whole.duals(dice.normal(size=len(whole.programme.row_lower))))
+    rows = (prices.bus, prices.store, prices.budget, prices.peak, prices.day_limit, prices.taper)
+    y, programme = np.concatenate([one.ravel() for one in rows]), whole.programme
+    assert (prices.taper <= 0).all()
+    side = np.where(y > 0, programme.row_lower, programme.row_upper)
+    r = programme.cost - programme.matrix.T @ y
+    held = np.minimum(r * programme.lower, r * programme.upper).sum()
+    expected = float(held + (y[y != 0] * side[y != 0]).sum())
+    assert lower_bounds(forest, prices).sum() == pytest.approx(expected, rel=1e-6)
 
 
 def no_stores() -> Stores:
@@ -127,6 +144,7 @@ def one_bus(load_kw: float, import_most_kw: float) -> Forest:
             counts=np.array([True]),
         ),
         day_limits=DayLimits(store=nobody, first=nobody, end=nobody, most=number),
+        tapers=Tapers.none(1),
     )
 
 
@@ -137,6 +155,7 @@ def priced(bus: float, peak: float, budget: float = 0.0) -> Duals:
         budget=np.array([budget]),
         peak=np.array([[peak]]),
         day_limit=np.zeros(0),
+        taper=np.zeros((0, 1)),
     )
 
 
@@ -185,16 +204,20 @@ def test_a_point_off_by_a_little_is_repaired_to_keep_every_row(seed: int) -> Non
 
 
 def test_each_class_of_rows_is_measured_relative_to_its_own_sizes() -> None:
-    forest = random_forest(2, steps=8)
+    forest = random_forest(6, steps=8)
     good = repaired(forest, optimum(forest)[0])
-    out = good.out.copy()
+    out, into = good.out.copy(), good.into.copy()
     out[forest.day_limits.store[0], forest.day_limits.first[0]] += 1e3
+    tapers = forest.tapers
+    fills = np.flatnonzero(~tapers.empties)[0]
+    into[tapers.store[fills], tapers.on[fills].argmax()] += 1e3
     broken = {
         "bus": replace(good, part=good.part + 1.0),
         "store": replace(good, level=good.level + 1.0),
         "budget": replace(good, lacking=good.lacking + 1.0),
         "peak": replace(good, peak=good.peak - 1.0),
         "day limit": replace(good, out=out),
+        "taper": replace(good, into=into),
         "bound": replace(good, part=good.part - 1e5),
     }
     assert list(broken) == list(CLASSES)

@@ -11,7 +11,7 @@ import pytest
 from tests.plan.fleet.test_oneway import full_stores
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.deciding import by_windows, decided
-from vpp.plan.fleet.forest import Forest, Solved
+from vpp.plan.fleet.forest import Forest, Solved, Tapers
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.oneway import both_ways
 from vpp.plan.fleet.solve import solve_forest
@@ -63,6 +63,7 @@ def alike(import_kw: float) -> Forest:
             cost=np.full((1, STEPS), -1.0),
         ),
         peaks=replace(one.peaks, interval=none.astype(np.int64), share=none),
+        tapers=Tapers.none(STEPS),
     )
 
 

@@ -342,6 +342,82 @@ def test_a_deadline_before_a_car_leaves_is_a_wish_about_its_level(
     assert answered(found).cost.sum() == pytest.approx(cost)
 
 
+@pytest.mark.parametrize(
+    ("soc", "taper", "price", "cost"),
+    [
+        pytest.param(
+            0.0,
+            {"charge_taper_soc": 0.5},
+            [0.1, 0.1, 0.5, 0.5],
+            0.1 * (50 + 50) - 0.49 * 100,
+            id="50 kW, and half full as much again",
+        ),
+        pytest.param(
+            0.75,
+            {"charge_taper_soc": 0.5},
+            [0.1, 0.1, 0.5, 0.5],
+            0.1 * 25 - 0.49 * 100,
+            id="three quarters full: 25 kW fill it at once",
+        ),
+        pytest.param(
+            0.5,
+            {"charge_taper_soc": 0.0},
+            [0.1, 0.5, 0.5],
+            0.1 * 25 - 0.49 * 75,
+            id="half full: half the power, in the first step already",
+        ),
+        pytest.param(
+            0.5,
+            {"discharge_taper_soc": 1.0},
+            [0.1, 0.5],
+            0.1 * 50 - 0.49 * 50,
+            id="as it empties 50 kW need a full store",
+        ),
+        pytest.param(
+            0.5,
+            {"charge_taper_soc": 0.75, "discharge_taper_soc": 0.5},
+            [0.1, 0.5, 0.1, 0.5, 0.5],
+            0.1 * 50 - 0.49 * 50 + 0.1 * 50 - 0.49 * 50 - 0.49 * 50,
+            id="both ways: 50 kW at half full and above, 50 kW down from there",
+        ),
+    ],
+)
+def test_a_power_that_tapers_is_limited_by_the_level_before(
+    lab: Lab, soc: float, taper: dict[str, Any], price: list[float], cost: float
+) -> None:
+    """A battery of 100 kWh and 50 kW; a kWh that is fed earns a cent less than one that is drawn."""
+    battery = lab.battery(max_charge_kw=50.0, max_discharge_kw=50.0, **taper)
+    view = lab.view(battery, price=price, readings=[lab.reading(battery.resource_id, soc=soc)])
+    programme = compiled((view, tariff(view)))
+    found = fitted(programme)
+    assert found.misfits == ()
+    agrees(programme, found)
+    assert answered(found).cost.sum() == pytest.approx(cost)
+
+
+def test_what_tapers_has_the_price_of_what_a_unit_more_would_earn(lab: Lab) -> None:
+    """A kW more in the first hour, bought at 0.10, is sold at 0.49."""
+    battery = lab.battery(max_charge_kw=50.0, max_discharge_kw=50.0, charge_taper_soc=0.0)
+    readings = [lab.reading(battery.resource_id, soc=0.5)]
+    view = lab.view(battery, price=[0.1, 0.5, 0.5], readings=readings)
+    programme = compiled((view, tariff(view)))
+    rows = programme.fleet.storages.fuller.rows[0]
+    prices = answered(fitted(programme)).row_marginals[rows]
+    np.testing.assert_allclose(prices, [-0.39, 0.0, 0.0], atol=1e-7)
+    np.testing.assert_allclose(optimum(programme).row_marginals[rows], prices, atol=1e-7)
+
+
+def test_a_store_whose_discharge_is_counted_by_the_day_and_tapers_is_no_forests(lab: Lab) -> None:
+    battery = lab.battery(discharge_taper_soc=0.5, max_cycles_per_day=0.5)
+    view = day(lab, battery)
+    programme = compiled((view, tariff(view)))
+    assert fit(programme, programme.lower, programme.upper) == NoFit(
+        words="bat: discharge_taper_soc"
+    )
+    charged = lab.battery(charge_taper_soc=0.5, max_cycles_per_day=0.5)
+    agrees(both := compiled((view := day(lab, charged), tariff(view))), fitted(both))
+
+
 def test_what_fills_by_rounding_while_it_empties_goes_the_way_it_empties(lab: Lab) -> None:
     programme = compiled(lab.random(3, processes=0, runs=0, min_price=-0.15))
     found = fitted(programme)

@@ -23,6 +23,7 @@ from vpp.plan.fleet.forest import (
     SoftLevels,
     Solved,
     Stores,
+    Tapers,
 )
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.oneway import both_ways, netted, netted_for_nothing
@@ -92,6 +93,7 @@ def full_stores(price: float, *, tied: bool, room: float = 0.0) -> Forest:
             counts=np.zeros(1 + tied, dtype=bool),
         ),
         day_limits=DayLimits(store=NOBODY, first=NOBODY, end=NOBODY, most=number),
+        tapers=Tapers.none(1),
     )
 
 

@@ -13,7 +13,7 @@ from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.certify import certify
 from vpp.plan.fleet.elastic import elastic, what_lacks
-from vpp.plan.fleet.forest import Clash, Forest, Infeasible
+from vpp.plan.fleet.forest import Clash, Forest, Infeasible, Tapers
 from vpp.plan.fleet.presolve import Presolved, presolve
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -198,6 +198,7 @@ def one_store(
         day_limits=replace(
             forest.day_limits, store=nobody, first=nobody, end=nobody, most=np.zeros(0)
         ),
+        tapers=Tapers.none(len(given)),
     )
 
 
@@ -237,6 +238,39 @@ def test_a_level_is_reached_by_what_each_step_gains() -> None:
     forest = one_store(given=[10, 0, 0], into_most=[10, 10, 10], least=[0, 27, 40])
     weathered = replace(forest.stores, gain=np.array([[1.0, 0.5, 1.5]]))
     assert clashes(replace(forest, stores=weathered)) == (Clash(bus=0, step=1, store=0, by=2.0),)
+
+
+@pytest.mark.parametrize(
+    ("steep", "least", "clash"),
+    [
+        pytest.param(0.4, [0, 0, 40], (2, 2.0), id="20 - 0.4·30 kW bring 30 kWh to 38"),
+        pytest.param(0.4, [0, 0, 38], None, id="which are there"),
+        pytest.param(
+            1.6, [0, 0, 41], (2, 1.0), id="32 kW would be let in at 30 kWh, and 10 are there"
+        ),
+    ],
+)
+def test_a_level_is_reached_as_fast_as_a_taper_lets_it(
+    steep: float, least: list[float], clash: tuple[int, float] | None
+) -> None:
+    """10 kW fill a store of 50 kWh in which 10 are; full, nothing does."""
+    forest = one_store(given=[10, 0, 0], into_most=[10, 10, 10], least=least)
+    on = np.array([[False, True, True]])
+    tapers = Tapers(
+        store=np.zeros(1, dtype=np.int64),
+        empties=np.zeros(1, dtype=bool),
+        on=on,
+        steep=steep * on,
+        most=50 * steep * on,
+    )
+    found = presolve(replace(forest, tapers=tapers))
+    if clash is None:
+        assert isinstance(found, Presolved)
+    else:
+        assert isinstance(found, Infeasible)
+        (one,) = found.clashes
+        assert (one.step, one.store) == (clash[0], 0)
+        assert one.by == pytest.approx(clash[1])
 
 
 def test_a_level_that_must_be_above_its_most_is_too_much() -> None:

@@ -17,6 +17,7 @@ from vpp.plan.fleet.forest import (
     Peaks,
     SoftLevels,
     Stores,
+    Tapers,
 )
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -77,6 +78,13 @@ def small() -> Forest:
         day_limits=DayLimits(
             store=np.array([0]), first=np.array([1]), end=np.array([2]), most=np.array([6.0])
         ),
+        tapers=Tapers(
+            store=np.array([0, 0]),
+            empties=np.array([False, True]),
+            on=np.array([[False, True], [False, True]]),
+            steep=np.array([[0.0, 0.5], [0.0, -0.25]]),
+            most=np.array([[0.0, 30.0], [0.0, 0.0]]),
+        ),
     )
 
 
@@ -93,11 +101,15 @@ def test_every_coefficient_stands_where_the_equations_have_it() -> None:
         [0, 0, 0, 0, 0, 0, 0, 0, 0.9, 0.9, 1, -1, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -0.5, -0.5, 1],
         [0, 0, 0, 1.25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0.5, 0, 0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 1, -0.25, 0, -0.25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ]
     np.testing.assert_array_equal(programme.matrix.toarray(), expected)
     sides = [0, 0, 10, 30, 20, 1, 3]
-    np.testing.assert_array_equal(programme.row_lower, [*sides, -5, -np.inf])
-    np.testing.assert_array_equal(programme.row_upper, [*sides, np.inf, 6])
+    np.testing.assert_array_equal(programme.row_lower, [*sides, -5, *[-np.inf] * 5])
+    np.testing.assert_array_equal(programme.row_upper, [*sides, np.inf, 6, 0, 30, 0, 0])
 
 
 def test_a_draw_outside_its_window_is_held_at_nothing() -> None:

@@ -21,6 +21,7 @@ from vpp.plan.fleet.forest import (
     Point,
     SoftLevels,
     Stores,
+    Tapers,
 )
 from vpp.plan.fleet.pick import Picked
 
@@ -46,7 +47,7 @@ class Abreast:
 def abreast(forests: Sequence[Forest]) -> Abreast:
     """Put forests side by side."""
     begins = dict.fromkeys(
-        ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits"), 0
+        ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits", "tapers"), 0
     )
     intervals = max(one.peaks.least.shape[1] for one in forests)
     moved, each = [], []
@@ -68,6 +69,7 @@ def abreast(forests: Sequence[Forest]) -> Abreast:
             parts=_joined([one.parts for one in moved]),
             peaks=_joined([one.peaks for one in moved]),
             day_limits=_joined([one.day_limits for one in moved]),
+            tapers=_joined([one.tapers for one in moved]),
         ),
         each=tuple(each),
     )
@@ -82,6 +84,7 @@ def _counts(one: Forest) -> dict[str, int]:
         "parts": len(one.parts.bus),
         "peaks": len(one.peaks.bus),
         "day_limits": len(one.day_limits.store),
+        "tapers": len(one.tapers.store),
     }
 
 
@@ -98,10 +101,11 @@ def _moved(one: Forest, bus: int, store: int, intervals: int) -> Forest:
         parts=replace(one.parts, bus=one.parts.bus + bus),
         peaks=replace(one.peaks, bus=one.peaks.bus + bus, least=np.hstack([least, none])),
         day_limits=replace(one.day_limits, store=one.day_limits.store + store),
+        tapers=replace(one.tapers, store=one.tapers.store + store),
     )
 
 
-Kind = TypeVar("Kind", Buses, Stores, SoftLevels, Budgets, Parts, Peaks, DayLimits)
+Kind = TypeVar("Kind", Buses, Stores, SoftLevels, Budgets, Parts, Peaks, DayLimits, Tapers)
 
 
 def _joined(kinds: Sequence[Kind]) -> Kind:

@@ -182,13 +182,17 @@ def _prices(fitted: Fitted, solved: Solved) -> Floats:
     real = rows >= 0
     price[rows[real]] = np.maximum(duals.peak[real], 0.0)
     price[hanging.days.row[hanging.day_order]] = np.minimum(duals.day_limit, 0.0)
+    rows = hanging.tapering.rows[hanging.taper_order]
+    price[rows[rows >= 0]] = np.minimum(duals.taper[rows >= 0], 0.0)
     _rooms(fitted, bus, price)
     slacks = sides.slacks
     folds = sides.fold[slacks.row]
     price[slacks.row[folds]] = slacks.price[folds]
     price[~ledger.used] = 0.0
     _stairs(fitted, bus, price)
-    return _within_slacks(fitted, price)
+    price = _within_slacks(fitted, price)
+    _caps(fitted, price)
+    return price
 
 
 def _rooms(fitted: Fitted, bus: Floats, price: Floats) -> None:
@@ -198,6 +202,14 @@ def _rooms(fitted: Fitted, bus: Floats, price: Floats) -> None:
         own = park_of[park]
         above = fitted.places.parent[own]
         price[rows[park]] = np.minimum(bus[above] - bus[own], 0.0)
+
+
+def _caps(fitted: Fitted, price: Floats) -> None:
+    """What limits one power alone is worth all that a unit more of it would save."""
+    ledger, sides = fitted.ledger, fitted.sides
+    row, column, _ = ledger.aside.only(sides.cap[ledger.aside.row])
+    if len(row):
+        price[row] = np.minimum(ledger.left(price)[column], 0.0)
 
 
 def _stairs(fitted: Fitted, bus: Floats, price: Floats) -> None:

@@ -13,6 +13,7 @@ from vpp.plan.fleet.forest import (
     Peaks,
     SoftLevels,
     Stores,
+    Tapers,
 )
 
 
@@ -66,4 +67,5 @@ def bare(buses: Buses, parts: Parts) -> Forest:
             counts=np.zeros(len(parts.bus), dtype=bool),
         ),
         day_limits=DayLimits(store=nobody, first=nobody, end=nobody, most=none),
+        tapers=Tapers.none(steps),
     )

@@ -30,13 +30,14 @@ class Block:
     """Which bus of the forest, shape (B,)."""
 
     store: Ints
-    """Which stores of the forest, shape (B, nS), `NOBODY` for a dummy; so the five that follow."""
+    """Which stores of the forest, shape (B, nS), `NOBODY` for a dummy; so the six that follow."""
 
     softs: Ints
     budget: Ints
     parts: Ints
     peaks: Ints
     day: Ints
+    taper: Ints
 
     scale: Floats
     """Money per unit of the scaled cost, shape (B,)."""
@@ -81,6 +82,18 @@ class Block:
     day_first: Ints
     day_end: Ints
 
+    taper_of: Ints
+    """The store's place in the block, shape (B, nF)."""
+
+    empties: Floats
+    """1 where a taper limits `out`, 0 where it limits `into`; shape (B, nF)."""
+
+    on: Floats
+    """1 in steps in which it is, else 0; shape (B, nF, T)."""
+
+    steep: Floats
+    """Shape (B, nF, T)."""
+
     r_store: Floats
     """Shape (B, nS, T)."""
 
@@ -92,6 +105,8 @@ class Block:
     """Shape (B, nQ, R)."""
 
     r_day: Floats
+    r_taper: Floats
+    """Shape (B, nF, T)."""
 
     def take(self, index: NDArray[np.int64] | slice) -> Block:
         """The same for some of its buses: a copy, or a view where `index` is a slice."""
@@ -107,7 +122,7 @@ class Block:
     @property
     def right(self) -> Rows:
         """The right sides."""
-        return Rows(self.r_store, self.r_bus, self.r_budget, self.r_peak, self.r_day)
+        return Rows(self.r_store, self.r_bus, self.r_budget, self.r_peak, self.r_day, self.r_taper)
 
     def with_right(self, right: Rows) -> Block:
         """The same with right sides that stand elsewhere."""
@@ -173,6 +188,7 @@ def blank(forest: Forest) -> tuple[Point, Duals]:
         budget=np.zeros(budgets),
         peak=np.zeros((peaks, forest.peaks.least.shape[1])),
         day_limit=np.zeros(len(forest.day_limits.store)),
+        taper=np.zeros(forest.tapers.most.shape),
     )
     return point, duals
 
@@ -202,6 +218,7 @@ def _unpack_rows(block: Block, y: Rows, duals: Duals) -> None:
         (y.budget, duals.budget, block.budget),
         (y.peak, duals.peak, block.peaks),
         (y.day, duals.day_limit, block.day),
+        (y.taper, duals.taper, block.taper),
     ):
         real = units != NOBODY
         scale = np.broadcast_to(block.scale[:, None], units.shape)[real]

@@ -5,13 +5,13 @@
 It is valid whatever went wrong where the prices come from: one pass over the columns, each between its
 bounds. Reduced costs, with the names of `forest.py`:
 
-    into   c + w + gain·y                       out    c - w - loss·y - loss·Σ its k
-    level  c - y + keep·y[t+1]                  soft   the same with its own c
+    into   c + w + gain·y - z                   out    c - w - loss·y - loss·Σ its k - z
+    level  c - y + keep·y[t+1] - steep·z[t+1]   soft   the same with its own c
     draw   c + w - weight·v                     lacking  c - v       spare  v
     part   c - here·w - up·w of the bus above + share·q of its interval, where it counts
-    peak   c - Σ q                              slack  q, and -k
+    peak   c - Σ q                              slack  q, -k and -z
 
-Slacks have no upper bound, so q is at least 0 and k at most 0: what is not is taken as 0. Spare energy
+Slacks have no upper bound, so q is at least 0, k and z at most 0: what is not is taken as 0. Spare energy
 and peaks may have none either; then v is at least 0, and Σ q at most c.
 
 Sums of many terms round. The bound is lowered by 1e-11·(the size of all terms + 3e-4·the largest price
@@ -57,7 +57,11 @@ def sound(forest: Forest, duals: Duals) -> Duals:
     with np.errstate(divide="ignore", invalid="ignore"):
         less = np.where(np.isinf(forest.peaks.most) & (whole > cost), cost / whole, 1.0)
     return replace(
-        duals, budget=budget, peak=less[:, None] * peak, day_limit=np.minimum(duals.day_limit, 0.0)
+        duals,
+        budget=budget,
+        peak=less[:, None] * peak,
+        day_limit=np.minimum(duals.day_limit, 0.0),
+        taper=np.where(forest.tapers.on, np.minimum(duals.taper, 0.0), 0.0),
     )
 
 
@@ -85,7 +89,7 @@ def _of_buses(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
 
 def _of_stores(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
     stores, soft = forest.stores, forest.soft
-    outwards = _priced_days(forest, duals)
+    outwards, tapered = _priced_days(forest, duals), _priced_tapers(forest, duals)
     for some in slices(len(stores.bus), forest.steps):
         y, w = duals.store[some], duals.bus[stores.bus[some]]
         gain, loss = stores.gain[some], stores.loss[some, None]
@@ -94,10 +98,15 @@ def _of_stores(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
         r_out = stores.out_cost[some] - w - loss * y
         if outwards is not None:
             r_out -= outwards[some]
+        r_into = stores.into_cost[some] + w + gain * y
         r_level = stores.level_cost[some] - _held(y, stores.keep[some])
+        if tapered is not None:
+            r_into -= tapered[0][some]
+            r_out -= tapered[1][some]
+            r_level -= tapered[2][some]
         least, most = stores.level_least[some], stores.level_most[some]
         held = np.minimum(r_level * least, r_level * most)
-        moved = into_most * np.minimum(stores.into_cost[some] + w + gain * y, 0.0)
+        moved = into_most * np.minimum(r_into, 0.0)
         moved += out_most * np.minimum(r_out, 0.0)
         terms.add(
             tree[stores.bus[some]],
@@ -108,6 +117,8 @@ def _of_stores(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
     for some in slices(len(soft.store), forest.steps):
         of = soft.store[some]
         r = soft.cost[some] - _held(duals.store[of], stores.keep[of])
+        if tapered is not None:
+            r -= tapered[2][of]
         _add_columns(terms, tree[stores.bus[of]], r, soft.least[some], soft.most[some])
 
 
@@ -127,6 +138,22 @@ def _priced_days(forest: Forest, duals: Duals) -> Floats | None:
     within = (limits.first[:, None] <= steps) & (steps < limits.end[:, None])
     price = (stores.loss[limits.store] * duals.day_limit)[:, None] * within
     return summed(price, limits.store, len(stores.bus))
+
+
+def _priced_tapers(forest: Forest, duals: Duals) -> tuple[Floats, Floats, Floats] | None:
+    """What tapers pay for a unit of `into`, `out` and level, shapes (n, T)."""
+    tapers, count = forest.tapers, len(forest.stores.bus)
+    if not len(tapers.store):
+        return None
+    into, out = (
+        summed(
+            np.where((tapers.empties == empties)[:, None], duals.taper, 0.0), tapers.store, count
+        )
+        for empties in (False, True)
+    )
+    level = np.zeros_like(into)
+    level[:, :-1] = summed(tapers.steep * duals.taper, tapers.store, count)[:, 1:]
+    return into, out, level
 
 
 def _of_budgets(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
@@ -168,6 +195,9 @@ def _of_parts(forest: Forest, duals: Duals, tree: Ints, terms: _Terms) -> None:
     day = limits.most * duals.day_limit
     of = tree[forest.stores.bus[limits.store]]
     terms.add(of, day, np.abs(day), np.zeros(len(day)))
+    tapered = forest.tapers.most * duals.taper
+    of = tree[forest.stores.bus[forest.tapers.store]]
+    terms.add(of, tapered.sum(axis=1), np.abs(tapered).sum(axis=1), np.zeros(len(tapered)))
 
 
 def _add_columns(terms: _Terms, tree: Ints, r: Floats, least: Floats, most: Floats) -> None:
@@ -188,6 +218,7 @@ def _highest_price(forest: Forest, duals: Duals, tree: Ints, count: int) -> Floa
         (forest.budgets.bus, duals.budget[:, None]),
         (forest.peaks.bus, duals.peak),
         (of_day, duals.day_limit[:, None]),
+        (of_store[forest.tapers.store], duals.taper),
     ):
         largest = np.maximum(price.max(axis=1, initial=0.0), -price.min(axis=1, initial=0.0))
         np.maximum.at(found, tree[bus], largest)
@@ -198,5 +229,12 @@ def _largest_coefficient(forest: Forest) -> float:
     stores, budgets, parts = forest.stores, forest.budgets, forest.parts
     return max(
         float(max(one.max(initial=1.0), -one.min(initial=0.0)))
-        for one in (stores.gain, stores.loss, budgets.weight, parts.here, parts.up)
+        for one in (
+            stores.gain,
+            stores.loss,
+            budgets.weight,
+            parts.here,
+            parts.up,
+            forest.tapers.steep,
+        )
     )

@@ -22,7 +22,7 @@ from vpp.plan.fleet.pick import Mask, Picked
 from vpp.plan.fleet.repair import interval_means, repaired, taken_out
 from vpp.plan.fleet.sums import net_kw, slices, summed
 
-CLASSES = ("bus", "store", "budget", "peak", "day limit", "bound")
+CLASSES = ("bus", "store", "budget", "peak", "day limit", "taper", "bound")
 
 FEASIBLE = 1e-7
 """The largest residual of an answer."""
@@ -105,7 +105,7 @@ def residuals(forest: Forest, point: Point) -> Floats:
     """How far the rows and bounds of each class are broken in each tree, shape (trees, classes)."""
     trees = forest.trees()
     found = np.zeros((len(trees.roots), len(CLASSES)))
-    classes = (_buses, _stores, _budgets, _peaks, _day_limits, _bounds)
+    classes = (_buses, _stores, _budgets, _peaks, _day_limits, _tapers, _bounds)
     for i, broken in enumerate(classes):
         for bus, by in broken(forest, point):
             # The largest of each unit first; NaN stays NaN.
@@ -159,6 +159,16 @@ def _day_limits(forest: Forest, point: Point) -> Broken:
     limits = forest.day_limits
     above = np.maximum(taken_out(forest, point.out) - limits.most, 0.0)
     yield forest.stores.bus[limits.store], (above / (1.0 + np.abs(limits.most)))[:, None]
+
+
+def _tapers(forest: Forest, point: Point) -> Broken:
+    tapers, soft = forest.tapers, forest.soft
+    of = tapers.store
+    whole = point.level[of] + summed(point.soft, soft.store, len(forest.stores.bus))[of]
+    above = np.where(tapers.empties[:, None], point.out[of], point.into[of]) - tapers.most
+    above[:, 1:] += tapers.steep[:, 1:] * whole[:, :-1]
+    above = np.where(tapers.on, np.maximum(above, 0.0), 0.0)
+    yield forest.stores.bus[of], above / (1.0 + np.abs(tapers.most))
 
 
 def _bounds(forest: Forest, point: Point) -> Broken:

@@ -28,7 +28,7 @@ class Chains:
 
     d: Floats
     link: Floats
-    """l_t = keep g_t, the last one of each store 0."""
+    """l_t = keep g_t, the last one of each store 0; below 0 where a taper takes more than is kept."""
 
     @classmethod
     def of(cls, a: Floats, level: Floats, keep: Floats) -> Chains:
@@ -37,13 +37,14 @@ class Chains:
         Args:
             a: gain² th_into + loss² th_out, shape (B, nS, T).
             level: th of the level and its soft ones, shape (B, nS, T).
-            keep: Shape (B, nS, 1).
+            keep: Of each level in the step after it, shape (B, nS, 1) or (B, nS, T).
         """
         buses, stores, steps = a.shape
         flat = buses * stores
         added = np.ascontiguousarray(a.reshape(flat, steps).T)
         held = np.ascontiguousarray(level.reshape(flat, steps).T)
-        kept = held * np.square(keep).reshape(flat)
+        square = np.square(keep).reshape(flat, keep.shape[2]).T
+        kept = held * square
         pivots = np.empty_like(held)
         p = added[0].copy()
         for step in range(steps):

@@ -269,7 +269,7 @@ def _row_prices(duals: Duals, cut: Picked) -> Floats:
     """A price for each row of the picked forest, as `written` has them."""
     fields = (
         *(duals.bus[cut.buses], duals.store[cut.stores], duals.budget[cut.budgets]),
-        *(duals.peak[cut.peaks], duals.day_limit[cut.day_limits]),
+        *(duals.peak[cut.peaks], duals.day_limit[cut.day_limits], duals.taper[cut.tapers]),
     )
     return np.concatenate([one.ravel() for one in fields])
 

@@ -27,6 +27,7 @@ KINDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("parts", ("part",), ()),
     ("peaks", ("peak",), ("peak",)),
     ("day_limits", (), ("day_limit",)),
+    ("tapers", (), ("taper",)),
 )
 """What hangs on buses, and its values in `Point` and prices in `Duals`."""
 
@@ -80,8 +81,9 @@ def _bus_of(forest: Forest, kind: str) -> Ints:
     """The bus on which each of a kind hangs, rising or equal."""
     if kind == "soft":
         return forest.stores.bus[forest.soft.store]
-    if kind == "day_limits":
-        return forest.stores.bus[forest.day_limits.store]
+    if kind in ("day_limits", "tapers"):
+        store: Ints = getattr(forest, kind).store
+        return forest.stores.bus[store]
     bus: Ints = getattr(forest, kind).bus
     return bus
 

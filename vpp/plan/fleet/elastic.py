@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
-from vpp.plan.fleet.forest import Budgets, Clash, Forest, Ints, Parts, Point, SoftLevels
+from vpp.plan.fleet.forest import Budgets, Clash, Forest, Ints, Parts, Point, SoftLevels, Tapers
 from vpp.plan.fleet.reach import bus_reach, level_reach
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline
@@ -64,7 +64,9 @@ def what_lacks(
     """The least that has to give way so that there is a point, largest first; HiGHS says how much."""
     whole = elastic(_unpriced(forest), 1.0)
     soft, added = _softer(whole)
-    whole = replace(whole, soft=soft, budgets=_laxer(whole.budgets))
+    # Levels beyond their bounds would forbid standing still. What tapers make impossible bounds say alone.
+    none = Tapers.none(forest.steps)
+    whole = replace(whole, soft=soft, budgets=_laxer(whole.budgets), tapers=none)
     found = by_highs(whole, deadline, workers)
     if isinstance(found, Unsolved):
         return found

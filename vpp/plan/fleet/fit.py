@@ -5,6 +5,7 @@
     import and export, limits of that point           parts of its bus: one a stair of the price
     limit of several points, market                   a bus above, with parts of its own
     storages, cars that feed, zones                   stores; floors and wishes are soft levels
+    powers that the level before limits               tapers
     windows of loads, cars that only charge           budgets; a car park that is short of room is a bus
     paid peak; the margin below it                    a peak; a second one
     everything else that feeds or draws               parts

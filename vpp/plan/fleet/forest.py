@@ -9,6 +9,7 @@ Minimise the sum of cost·x over all columns, each between its bounds, subject t
     budget j     weight·Σ draw[t] + lacking - spare                       = asked               dual v
     peak p       peak - Σ share·(its parts' x of an interval) - slack     = least               dual q
     day limit k  loss·Σ out[t] over its steps + slack                     = most                dual k
+    taper j      into[t] or out[t] + steep[t]·level[t-1] + short[t]       = most[t]             dual z
 
 A part is a column in each step that enters its own bus with `here` and the bus above with `up`:
 
@@ -166,6 +167,42 @@ class DayLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tapers:
+    """Powers of stores that are limited by the level before the step; shapes (n,), (n, T).
+
+    No level within its bounds forbids standing still: steep·level is at most `most` at each of them.
+    """
+
+    store: Ints
+    """Which, rising or equal: one taper at most of what fills it, and one of what empties it."""
+
+    empties: NDArray[np.bool_]
+    """Whether it is `out` that is limited, and not `into`."""
+
+    on: NDArray[np.bool_]
+    """In which steps it is; never in the first one, whose level before is nobody's to decide."""
+
+    steep: Floats
+    """kW less for each unit of the level before; below 0: so much more. 0 where it is not on."""
+
+    most: Floats
+    """kW with an empty level; 0 where it is not on."""
+
+    @classmethod
+    def none(cls, steps: int) -> Tapers:
+        """Nobody's."""
+        nothing = np.zeros((0, steps))
+        nobody = np.zeros(0, dtype=np.int64)
+        return cls(
+            store=nobody,
+            empties=np.zeros(0, dtype=bool),
+            on=nothing > 0,
+            steep=nothing,
+            most=nothing,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shared:
     """Columns that several trees have in common, each in one step: what is bid for all futures; shape (n,)."""
 
@@ -209,6 +246,7 @@ class Forest:
     parts: Parts
     peaks: Peaks
     day_limits: DayLimits
+    tapers: Tapers
     shared: Shared | None = None
     """What joins its trees, where kernels solve them as one (`shared.py`); nothing else knows of it."""
 
@@ -281,6 +319,9 @@ class Duals:
 
     day_limit: Floats
     """Shape (n,)."""
+
+    taper: Floats
+    """Shape (n, T)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

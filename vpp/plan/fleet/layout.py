@@ -2,10 +2,10 @@
 
 The columns of one bus stand behind each other in this order, unit by unit, each with its steps:
 
-    into | out | level | soft | draw | part | lacking | spare | peak | slack | rest
+    into | out | level | soft | draw | part | lacking | spare | peak | slack | rest | short
 
 `slack` has one column an interval of a peak, `lacking` and `spare` one a budget, `peak` one a peak and
-`rest` one a day limit. Buses with equal counts of everything have the same layout and share arrays.
+`rest` one a day limit; `short` has one a step of a taper. Buses with equal counts of everything have the same layout and share arrays.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Counts(NamedTuple):
     parts: int
     peaks: int
     days: int
+    tapers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Layout:
             budget=np.zeros((buses, n.budgets)),
             peak=np.zeros((buses, n.peaks, self.intervals)),
             day=np.zeros((buses, n.days)),
+            taper=np.zeros((buses, n.tapers, t)),
         )
 
 
@@ -84,6 +86,7 @@ def _cuts(layout: Layout) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
         (n.peaks,),
         (n.peaks, layout.intervals),
         (n.days,),
+        (n.tapers, t),
     )
     ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
     return tuple((end - prod(shape), end, shape) for end, shape in zip(ends, shapes, strict=True))
@@ -103,6 +106,7 @@ class Columns(NamedTuple):
     peak: Floats
     slack: Floats
     rest: Floats
+    short: Floats
 
 
 class Rows(NamedTuple):
@@ -122,3 +126,6 @@ class Rows(NamedTuple):
 
     day: Floats
     """Shape (B, nD)."""
+
+    taper: Floats
+    """Shape (B, nF, T)."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.blocks import Block
+from vpp.plan.fleet.blocks import NOBODY, Block
 from vpp.plan.fleet.forest import Ints
 from vpp.plan.fleet.layout import Rows
 
@@ -35,6 +35,12 @@ class Frame:
     day_to: Floats
     """1 where a day limit belongs to a store, shape (B, nS, nD)."""
 
+    fills_to: Floats
+    """1 where a taper limits what fills a store, shape (B, nS, nF)."""
+
+    empties_to: Floats
+    """The same of what empties it."""
+
     cell: Ints
     """The flat place of each step's interval in (B, nQ, R), shape (B, nQ, T)."""
 
@@ -48,6 +54,9 @@ class Frame:
         steps = np.arange(block.layout.steps)
         loss = np.take_along_axis(block.loss, block.day_of, axis=1) if n.days else block.r_day
         within = (steps >= block.day_first[..., None]) & (steps < block.day_end[..., None])
+        tapers = _members(block.taper_of, n.stores)
+        dummy = (block.taper == NOBODY)[:, None]
+        fills = (block.empties == 0)[:, None]
         first = (np.arange(buses * n.peaks) * block.layout.intervals).reshape(buses, n.peaks, 1)
         return cls(
             block=block,
@@ -57,6 +66,8 @@ class Frame:
             soft_to=_members(block.soft_of, n.stores),
             days=within * loss[..., None],
             day_to=_members(block.day_of, n.stores),
+            fills_to=np.where(fills & ~dummy, tapers, 0.0),
+            empties_to=np.where(fills | dummy, 0.0, tapers),
             cell=first + block.interval,
             long=block.long,
         )
@@ -103,7 +114,14 @@ def times(frame: Frame, x: Floats) -> Rows:
     if block.layout.counts.days:
         taken = np.take_along_axis(of.out, block.day_of[..., None], axis=1)
         day += np.einsum("bdt,bdt->bd", frame.days, taken)
-    return Rows(store, bus, budget, peak, day)
+    taper = of.short.copy()
+    if block.layout.counts.tapers:
+        at = block.taper_of[..., None]
+        into, out = (np.take_along_axis(one, at, axis=1) for one in (of.into, of.out))
+        taper += block.on * np.where(block.empties[..., None] > 0, out, into)
+        before = np.take_along_axis(level, at, axis=1)[..., :-1]
+        taper[..., 1:] += block.steep[..., 1:] * before
+    return Rows(store, bus, budget, peak, day, taper)
 
 
 def transposed(frame: Frame, y: Rows, out: Floats) -> None:
@@ -118,6 +136,12 @@ def transposed(frame: Frame, y: Rows, out: Floats) -> None:
     np.add(into.out, bus, out=into.out)
     into.level[...] = y.store
     into.level[..., :-1] -= frame.keep * y.store[..., 1:]
+    if block.layout.counts.tapers:
+        limited = block.on * y.taper
+        np.add(into.into, frame.fills_to @ limited, out=into.into)
+        np.add(into.out, frame.empties_to @ limited, out=into.out)
+        falls = (frame.fills_to + frame.empties_to) @ (block.steep * y.taper)
+        into.level[..., :-1] += falls[..., 1:]
     if block.layout.counts.softs:
         into.soft[...] = np.take_along_axis(into.level, block.soft_of[..., None], axis=1)
     np.subtract((block.weight * y.budget)[..., None], bus, out=into.draw)
@@ -132,3 +156,4 @@ def transposed(frame: Frame, y: Rows, out: Floats) -> None:
     if block.layout.counts.days:
         np.add(into.out, frame.day_to @ (frame.days * y.day[..., None]), out=into.out)
     into.rest[...] = y.day
+    into.short[...] = y.taper

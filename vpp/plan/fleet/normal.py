@@ -12,6 +12,7 @@ Rows leave in this order (theta is the weight of a column, th_x of the columns x
    sums of positive numbers only, so nothing cancels however full of room a store is.
 2. *Budgets*: M = weight² Σ th_draw + th_lacking + th_spare, coupled with the bus by -weight th_draw.
 3. *Peaks*: `peaks`; their coupling with the bus is -N, F is the inverse of their own matrix.
+   *Tapers* leave before all: `tapers` says what they make of theta, keep, and the coupling with the bus.
 4. *Day limits*: loss² th_out within the days couples them with their store, loss th_out with the bus;
    what is left after the store is a small dense matrix on the days of a bus.
 5. *Bus*: S = diag(th_into + th_out) - E B^-1 E (stores) + diag(th_draw) - (weight th_draw)(…)'/M
@@ -35,6 +36,7 @@ from vpp.plan.fleet.dense import DEAD_PIVOT, careful, roots, twice
 from vpp.plan.fleet.layout import Columns, Rows
 from vpp.plan.fleet.matrix import Frame
 from vpp.plan.fleet.peaks import Peaks, factor_peaks, take_off_intervals
+from vpp.plan.fleet.tapers import Bent, bend
 
 WIDTH = 16
 """Steps of a block of the product that forms S."""
@@ -67,6 +69,9 @@ class Factors:
     chains: Chains
     coupling: Floats
     """E, shape (B, nS, T)."""
+
+    bent: Bent | None
+    """What tapers have changed."""
 
     drawn: Floats
     """weight th_draw, shape (B, nL, T)."""
@@ -103,16 +108,20 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
     """The same with `root` not yet factored: S in its upper triangle."""
     block = frame.block
     th = block.layout.split(theta)
+    level = th.level + frame.soft_to @ th.soft if block.layout.counts.softs else th.level
+    bent, keep = None, frame.keep
+    if block.layout.counts.tapers:
+        bent = bend(frame, th, level)
+        th, level, keep = th._replace(into=bent.into, out=bent.out), bent.level, bent.kept
     inside = frame.loss * th.out
     taken = th.into * frame.gain
     coupling = taken + inside
     taken *= frame.gain
-    level = th.level + frame.soft_to @ th.soft if block.layout.counts.softs else th.level
-    chains = Chains.of(taken + frame.loss * inside, level, frame.keep)
+    chains = Chains.of(taken + frame.loss * inside, level, keep)
     drawn = block.weight[..., None] * th.draw
     budget = block.weight * drawn.sum(axis=2) + th.lacking + th.spare
     budget[budget < DEAD] = DROPPED
-    days = _days(frame, th, chains, coupling) if block.layout.counts.days else None
+    days = _days(frame, th, chains, coupling, bent) if block.layout.counts.days else None
     diagonal = th.into.sum(axis=1) + th.out.sum(axis=1) + th.draw.sum(axis=1)
     off = [drawn / np.sqrt(budget)[..., None]]
     if days is not None:
@@ -124,7 +133,11 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
         added = left.added
     else:
         diagonal += (block.here**2 * th.part).sum(axis=1)
-    s = _products(chains, coupling, np.concatenate(off, axis=1), added)
+    u, rate = coupling, None
+    if bent is not None:
+        u, rate, stirred = bent.stirred(coupling, chains.d, chains.link)
+        diagonal += stirred.sum(axis=1)
+    s = _products(chains, u, rate, np.concatenate(off, axis=1), added)
     if frame.long and peaks is not None:
         take_off_intervals(frame, peaks, s)
     steps = np.arange(block.layout.steps)
@@ -136,6 +149,7 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
     return Factors(
         chains=chains,
         coupling=coupling,
+        bent=bent,
         drawn=drawn,
         budget=budget,
         peaks=peaks,
@@ -144,10 +158,15 @@ def assemble(frame: Frame, theta: Floats, below: Floats | None = None) -> Factor
     )
 
 
-def _products(chains: Chains, coupling: Floats, off: Floats, added: Floats) -> Floats:
-    """-Σ E B^-1 E - Σ off off' + Σ added added' in the upper triangle, shape (B, T, T)."""
+def _products(
+    chains: Chains, coupling: Floats, rate: Floats | None, off: Floats, added: Floats
+) -> Floats:
+    """-Σ E B^-1 E - Σ off off' + Σ added added' in the upper triangle, shape (B, T, T).
+
+    With a `rate` columns are E_j iv_j + rate_j (`tapers`).
+    """
     buses, stores, steps = coupling.shape
-    link = np.maximum(chains.link, SMALLEST_LINK)
+    link = np.where(np.abs(chains.link) < SMALLEST_LINK, SMALLEST_LINK, chains.link)
     passed = np.ones_like(link)
     starts = range(0, steps, WIDTH)
     for first in starts:
@@ -157,6 +176,8 @@ def _products(chains: Chains, coupling: Floats, off: Floats, added: Floats) -> F
     columns = rows.copy()
     np.negative(rows[:, : stores + off.shape[1]], out=rows[:, : stores + off.shape[1]])
     np.multiply(coupling, chains.inverse_diagonal(), out=columns[:, :stores])
+    if rate is not None:
+        columns[:, :stores] += rate
     columns[:, :stores] *= passed
     s = np.empty((buses, steps, steps))
     for first in reversed(starts):
@@ -172,7 +193,9 @@ def _products(chains: Chains, coupling: Floats, off: Floats, added: Floats) -> F
     return s
 
 
-def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFactors:
+def _days(
+    frame: Frame, th: Columns, chains: Chains, coupling: Floats, bent: Bent | None
+) -> DayFactors:
     block = frame.block
     of = block.day_of[..., None]
     out = np.take_along_axis(th.out, of, axis=1)
@@ -180,7 +203,8 @@ def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFac
     with_store = frame.days * with_bus
     # Each limit's column of B^-1: one right side a limit, on its own store's chain.
     solved = chains.pick(block.day_of).solve(with_store)
-    with_bus -= np.take_along_axis(coupling, of, axis=1) * solved
+    own = np.take_along_axis(coupling, of, axis=1)
+    with_bus -= own * solved if bent is None else bent.pick(of).coupled(own, solved)
     own = with_store.sum(axis=2) + th.rest
     same = block.day_of[:, :, None] == block.day_of[:, None, :]
     left = same * -(with_store @ solved.transpose(0, 2, 1))
@@ -196,10 +220,13 @@ def _days(frame: Frame, th: Columns, chains: Chains, coupling: Floats) -> DayFac
 
 def lead(frame: Frame, factors: Factors, right: Rows) -> Rows:
     """Carry a right side forward: what is left for the bus rows, and for the days, once the others left."""
+    bent, own = factors.bent, factors.coupling
+    if bent is not None:
+        right = bent.led(frame, right)
     bus = right.bus.copy()
     day = right.day
     stored = factors.chains.solve(right.store)
-    bus -= (factors.coupling * stored).sum(axis=1)
+    bus -= (own * stored if bent is None else bent.coupled(own, stored)).sum(axis=1)
     bus += (factors.drawn * (right.budget / factors.budget)[..., None]).sum(axis=1)
     if factors.peaks is not None:
         bus += factors.peaks.counted * frame.gathered(factors.peaks.apply(right.peak))[:, 0]
@@ -208,7 +235,7 @@ def lead(frame: Frame, factors: Factors, right: Rows) -> Rows:
         day = day - (factors.days.with_store * np.take_along_axis(stored, of, axis=1)).sum(axis=2)
         paid = twice(factors.days.root, day)
         bus -= (factors.days.with_bus * paid[..., None]).sum(axis=1)
-    return right._replace(bus=bus, day=day)
+    return right._replace(bus=bus, day=day)  # the stores' with what tapers have left in them
 
 
 def solve_bus(factors: Factors, right: Floats) -> Floats:
@@ -221,7 +248,8 @@ def solve_bus(factors: Factors, right: Floats) -> Floats:
 
 def back(frame: Frame, factors: Factors, led: Rows, w: Floats) -> Rows:
     """All duals, from the buses' own: `led` is what `lead` left."""
-    store = led.store - factors.coupling * w[:, None]
+    bent, own = factors.bent, factors.coupling
+    store = led.store - (own * w[:, None] if bent is None else bent.spread(own, w[:, None]))
     day = led.day
     if factors.days is not None:
         day = twice(factors.days.root, day - (factors.days.with_bus * w[:, None]).sum(axis=2))
@@ -230,7 +258,9 @@ def back(frame: Frame, factors: Factors, led: Rows, w: Floats) -> Rows:
     peak = led.peak
     if factors.peaks is not None:
         peak = factors.peaks.apply(peak + frame.scattered((factors.peaks.counted * w)[:, None]))
-    return Rows(store=factors.chains.solve(store), bus=w, budget=budget, peak=peak, day=day)
+    store = factors.chains.solve(store)
+    taper = led.taper if bent is None else bent.back(frame, led.taper, store, w)
+    return Rows(store=store, bus=w, budget=budget, peak=peak, day=day, taper=taper)
 
 
 def solve(frame: Frame, factors: Factors, right: Rows) -> Rows:

@@ -19,6 +19,7 @@ from vpp.plan.fleet.blocks import NOBODY, Block, Blocks
 from vpp.plan.fleet.forest import ROOT, Forest, Ints
 from vpp.plan.fleet.grouping import grouped
 from vpp.plan.fleet.layout import Counts, Layout
+from vpp.plan.fleet.reach import whole_bounds
 
 USUAL = 0.05
 """What the usual price of a part is scaled to."""
@@ -26,7 +27,7 @@ USUAL = 0.05
 NOTHING = 1e-9
 """A room up to this is none: what the sun gives at its rising would have multipliers that drown all others."""
 
-COLUMNS = np.array([3, 1, 1, 1, 1, 0])
+COLUMNS = np.array([3, 1, 1, 1, 1, 0, 1])
 """Columns a step of each kind in `Counts`."""
 
 
@@ -106,13 +107,13 @@ class _Hung:
     """What hangs on each bus: for every kind the units' bus and their place there."""
 
     sizes: Ints
-    """Units of each kind (in the order of `Counts`) on each bus, shape (B, 6)."""
+    """Units of each kind (in the order of `Counts`) on each bus, shape (B, 7)."""
 
     units: tuple[Ints, ...]
     """For every kind the units' numbers, sorted by bus."""
 
     starts: Ints
-    """Where each bus begins in them, shape (B, 6)."""
+    """Where each bus begins in them, shape (B, 7)."""
 
     @classmethod
     def of(cls, forest: Forest) -> _Hung:
@@ -125,6 +126,7 @@ class _Hung:
             forest.parts.bus,
             forest.peaks.bus,
             of_store[forest.day_limits.store],
+            of_store[forest.tapers.store],
         )
         sizes = np.stack([np.bincount(bus, minlength=count) for bus in kinds], axis=1)
         return cls(
@@ -153,7 +155,8 @@ def _block(
     stores, soft, budgets, parts = forest.stores, forest.soft, forest.budgets, forest.parts
     peaks, days = forest.peaks, forest.day_limits
     on = [hung.on(kind, buses, width) for kind, width in enumerate(layout.counts)]
-    store, softs, budget, part, peak, day = on
+    store, softs, budget, part, peak, day, taper = on
+    tapers = forest.tapers
     u, c = np.zeros((2, len(buses), layout.size))
     _fill_columns(forest, layout, on, u, c)
     c /= scale[buses][:, None]
@@ -166,6 +169,7 @@ def _block(
         parts=part,
         peaks=peak,
         day=day,
+        taper=taper,
         scale=scale[buses],
         u=u,
         c=c,
@@ -184,11 +188,16 @@ def _block(
         day_of=_place(hung, forest, day, days.store),
         day_first=_of(day, days.first, 0),
         day_end=_of(day, days.end, 0),
+        taper_of=_place(hung, forest, taper, tapers.store),
+        empties=_of(taper, tapers.empties.astype(np.float64), 0.0),
+        on=_of(taper, tapers.on.astype(np.float64), 0.0),
+        steep=_of(taper, tapers.steep, 0.0),
         r_store=_shifted_given(forest, store, softs, _place(hung, forest, softs, soft.store)),
         r_bus=load[buses],
         r_budget=_of(budget, budgets.asked, 0.0),
         r_peak=_shifted_least(forest, layout, part, peak),
         r_day=_of(day, days.most, 0.0),
+        r_taper=_shifted_most(forest, taper),
     )
 
 
@@ -216,7 +225,7 @@ def _place(hung: _Hung, forest: Forest, units: Ints, store: Ints) -> Ints:
 
 
 def _fill_columns(forest: Forest, layout: Layout, on: Sequence[Ints], u: Floats, c: Floats) -> None:
-    store, softs, budget, part, peak, day = on
+    store, softs, budget, part, peak, day, taper = on
     stores, soft, budgets, parts = forest.stores, forest.soft, forest.budgets, forest.parts
     wide, dear = layout.split(u), layout.split(c)
     for name, units, least, most, cost in (
@@ -230,6 +239,7 @@ def _fill_columns(forest: Forest, layout: Layout, on: Sequence[Ints], u: Floats,
         ("spare", budget, None, budgets.spare_most, None),
         ("peak", peak, None, forest.peaks.most, forest.peaks.cost),
         ("rest", day, None, forest.day_limits.most, None),
+        ("short", taper, None, _tapered_room(forest), None),
     ):
         real = units != NOBODY
         chosen = units[real]
@@ -251,6 +261,7 @@ def _fill_columns(forest: Forest, layout: Layout, on: Sequence[Ints], u: Floats,
     # No slack has a bound; a room that is too small, or just filled, would leave no point inside.
     wide.slack[:] = 2 * _slack_room(forest, layout, part, peak)
     wide.rest[...] *= 2
+    wide.short[...] *= 2
 
 
 def _counted_least(forest: Forest, layout: Layout, part: Ints, peak: Ints) -> Floats:
@@ -285,6 +296,26 @@ def _slack_room(forest: Forest, layout: Layout, part: Ints, peak: Ints) -> Float
         0.0,
     )
     return room
+
+
+def _tapered_room(forest: Forest) -> Floats:
+    """What a taper leaves free at most, shape (tapers, T): where nothing moves, at the best level before."""
+    tapers = forest.tapers
+    least, most = whole_bounds(forest, tapers.store)
+    level = np.where(tapers.steep[:, 1:] > 0, least[:, :-1], most[:, :-1])
+    room = tapers.most.copy()
+    room[:, 1:] -= tapers.steep[:, 1:] * level
+    found: Floats = np.maximum(np.where(tapers.on, room, 0.0), 0.0)
+    return found
+
+
+def _shifted_most(forest: Forest, taper: Ints) -> Floats:
+    """The right side of tapers when levels begin at 0, shape (B, nF, T)."""
+    tapers = forest.tapers
+    most = tapers.most.copy()
+    most[:, 1:] -= tapers.steep[:, 1:] * whole_bounds(forest, tapers.store)[0][:, :-1]
+    shifted: Floats = _of(taper, most, 0.0)
+    return shifted
 
 
 def _shifted_given(forest: Forest, store: Ints, softs: Ints, soft_of: Ints) -> Floats:

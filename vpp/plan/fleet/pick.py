@@ -21,6 +21,7 @@ from vpp.plan.fleet.forest import (
     Point,
     SoftLevels,
     Stores,
+    Tapers,
 )
 
 Mask = NDArray[np.bool_]
@@ -38,6 +39,7 @@ class Picked:
     parts: Ints
     peaks: Ints
     day_limits: Ints
+    tapers: Ints
 
     def whole(self, forest: Forest) -> bool:
         """Whether nothing of the forest was left out."""
@@ -69,6 +71,7 @@ class Picked:
                 budget=duals.budget[self.budgets],
                 peak=duals.peak[self.peaks],
                 day_limit=duals.day_limit[self.day_limits],
+                taper=duals.taper[self.tapers],
             ),
         )
 
@@ -88,6 +91,7 @@ class Picked:
         prices.budget[self.budgets] = duals.budget
         prices.peak[self.peaks] = duals.peak
         prices.day_limit[self.day_limits] = duals.day_limit
+        prices.taper[self.tapers] = duals.taper
 
 
 def pick(
@@ -114,6 +118,7 @@ def pick(
     budget = _all(budgets, len(forest.budgets.bus)) & bus[forest.budgets.bus]
     part, peak = bus[forest.parts.bus], bus[forest.peaks.bus]
     day = _all(day_limits, len(forest.day_limits.store)) & store[forest.day_limits.store]
+    taper = store[forest.tapers.store]
     bus_number, store_number = np.cumsum(bus) - 1, np.cumsum(store) - 1
     parent = forest.buses.parent[bus]
     return Picked(
@@ -136,6 +141,7 @@ def pick(
             day_limits=_of(
                 forest.day_limits, day, store=store_number[forest.day_limits.store[day]]
             ),
+            tapers=_of(forest.tapers, taper, store=store_number[forest.tapers.store[taper]]),
         ),
         **{
             name: np.flatnonzero(mask)
@@ -147,12 +153,13 @@ def pick(
                 ("parts", part),
                 ("peaks", peak),
                 ("day_limits", day),
+                ("tapers", taper),
             )
         },
     )
 
 
-Kind = TypeVar("Kind", Stores, SoftLevels, Budgets, Parts, Peaks, DayLimits)
+Kind = TypeVar("Kind", Stores, SoftLevels, Budgets, Parts, Peaks, DayLimits, Tapers)
 
 
 def _of(kind: Kind, mask: Mask, **given: NDArray[Any]) -> Kind:

@@ -122,7 +122,7 @@ def _require_numbers(forest: Forest) -> None:
         ("peaks", "most"): np.inf,
         ("peaks", "least"): -np.inf,
     }
-    kinds = ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits")
+    kinds = ("buses", "stores", "soft", "budgets", "parts", "peaks", "day_limits", "tapers")
     for kind in kinds:
         group = getattr(forest, kind)
         for each in fields(group):

@@ -2,6 +2,7 @@
 
     into, out, draw, part   brought between their bounds
     out                     a little less of it where a day limit is exceeded
+    into, out               no more than a taper lets them, by the level that those before made
     lacking, spare          max(±(asked - weight·Σ draw), 0); what they cannot take, the draws take
     level                   keep·level[t-1] + gain·into - loss·out + given; where that leaves its bounds,
                             into and out give way
@@ -72,6 +73,7 @@ def _stores(forest: Forest, point: Point) -> tuple[Floats, Floats, Floats, Float
         np.clip(point.into[some], 0.0, stores.into_most[some], out=into[some])
         np.clip(point.out[some], 0.0, stores.out_most[some], out=out[some])
     _within_day_limits(forest, out)
+    _within_tapers(forest, into, out)
     first_soft = np.searchsorted(soft.store, np.arange(len(stores.bus) + 1))
     for some in slices(len(stores.bus), forest.steps):
         theirs = slice(int(first_soft[some.start]), int(first_soft[some.stop]))
@@ -85,6 +87,20 @@ def _within_day_limits(forest: Forest, out: Floats) -> None:
     for which in np.flatnonzero(taken > limits.most):
         span = slice(limits.first[which], limits.end[which])
         out[limits.store[which], span] *= max(limits.most[which], 0.0) / taken[which]
+
+
+def _within_tapers(forest: Forest, into: Floats, out: Floats) -> None:
+    tapers, stores = forest.tapers, forest.stores
+    own = np.unique(tapers.store)
+    level = np.zeros(len(stores.bus))
+    for step in range(forest.steps if len(own) else 0):
+        for powers, mine in ((into, ~tapers.empties), (out, tapers.empties)):
+            at = np.flatnonzero(mine & tapers.on[:, step])
+            of = tapers.store[at]
+            most = tapers.most[at, step] - tapers.steep[at, step] * level[of]
+            powers[of, step] = np.minimum(powers[of, step], np.maximum(most, 0.0))
+        moved = stores.gain[own, step] * into[own, step] - stores.loss[own] * out[own, step]
+        level[own] = stores.keep[own] * level[own] + moved + stores.given[own, step]
 
 
 def _levels(

@@ -1,10 +1,10 @@
 """A forest with its matrix written out, for HiGHS: the judge of the structured solver, and its fallback.
 
     columns   into, out, level (n,T)   soft (·,T)   draw (·,T)   lacking, spare (·)   part (·,T)   peak (·)
-    rows      bus (B,T)   store (n,T)   budget (·)   peak (·,R)   day limit (·)
+    rows      bus (B,T)   store (n,T)   budget (·)   peak (·,R)   day limit (·)   taper (·,T)
 
 in this order, each flattened with its last axis fastest. Slacks are no columns here: a peak's row has a
-lower side alone, a day limit's an upper one.
+lower side alone, a day limit's and a taper's an upper one.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ class Written:
 
     def duals(self, row_marginals: Floats) -> Duals:
         """What a price for each row, shape (rows,), is in the forest."""
-        bus, store, budget, peak, day_limit = _cut(row_marginals, self.row_shapes)
-        return Duals(bus=bus, store=store, budget=budget, peak=peak, day_limit=day_limit)
+        bus, store, budget, peak, day_limit, taper = _cut(row_marginals, self.row_shapes)
+        return Duals(
+            bus=bus, store=store, budget=budget, peak=peak, day_limit=day_limit, taper=taper
+        )
 
 
 def written(forest: Forest) -> Written:
@@ -118,6 +120,7 @@ def _row_shapes(forest: Forest) -> tuple[Shape, ...]:
         (len(forest.budgets.bus),),
         forest.peaks.least.shape,
         (len(forest.day_limits.store),),
+        forest.tapers.most.shape,
     )
 
 
@@ -149,7 +152,8 @@ def _columns(forest: Forest) -> tuple[Floats, Floats, Floats]:
 
 def _sides(forest: Forest) -> tuple[Floats, Floats]:
     """Lower and upper sides of the rows."""
-    peaks, limits = forest.peaks.least, forest.day_limits.most
+    peaks = forest.peaks.least
+    limits = np.concatenate([forest.day_limits.most, forest.tapers.most.ravel()])
     equal = [forest.buses.load_kw, forest.stores.given, forest.budgets.asked]
     shapes = _row_shapes(forest)
     sides = [np.broadcast_to(one, s).ravel() for one, s in zip(equal, shapes, strict=False)]
@@ -164,7 +168,7 @@ def _entries(
 ) -> Iterator[tuple[Ints, Ints, Floats]]:
     """Row, column and value of each coefficient."""
     into, out, level, soft, draw, lacking, spare, part, peak = columns
-    bus, store, budget, interval, day_limit = rows
+    bus, store, budget, interval, day_limit, taper = rows
     stores, budgets, parts, limits = forest.stores, forest.budgets, forest.parts, forest.day_limits
     # Buses.
     yield _put(bus[parts.bus], part, parts.here)
@@ -197,6 +201,13 @@ def _entries(
     )
     one, step = np.nonzero(spans)
     yield _put(day_limit[one], out[limits.store[one], step], stores.loss[limits.store[one]])
+    tapers = forest.tapers
+    of = tapers.store
+    moved = np.where(tapers.empties[:, None], out[of], into[of])
+    yield _put(taper, moved, tapers.on.astype(np.float64))
+    yield _put(taper[:, 1:], level[of, :-1], tapers.steep[:, 1:])
+    one, which = np.nonzero(of[:, None] == forest.soft.store)
+    yield _put(taper[one, 1:], soft[which, :-1], tapers.steep[one, 1:])
 
 
 def _put(rows: Ints, columns: Ints, values: float | Floats) -> tuple[Ints, Ints, Floats]:

@@ -1,4 +1,4 @@
-"""What counts over several steps: windows of loads, charges of cars, paid peaks, cycles of a day."""
+"""What counts over several steps: windows of loads, charges of cars, paid peaks, cycles of a day, tapers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.fitting.chains import SAME, Chains, ChainValues
-from vpp.plan.fleet.fitting.ledger import NOWHERE, Ledger, Role, SomeInts
+from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, SomeInts
 from vpp.plan.fleet.fitting.sides import Sides
 from vpp.plan.programme import Ints
 
@@ -52,6 +52,21 @@ class Days:
 
     first: Ints
     end: Ints
+    most: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tapering:
+    """Tapers, shapes (n,), (n, T)."""
+
+    rows: Ints
+    """-1 where there is none."""
+
+    store: Ints
+    """By its place among the chains."""
+
+    empties: Bools
+    steep: Floats
     most: Floats
 
 
@@ -205,3 +220,41 @@ def days_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -
         end=end[order],
         most=ledger.row_upper[rows[order]],
     )
+
+
+def tapers_of(
+    ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues, days: Days
+) -> Tapering | Ints:
+    """The tapers, or rows that are none: also those that limit what a day limit counts."""
+    rows = np.flatnonzero(sides.taper)
+    count, steps = len(rows), chains.rows.shape[1]
+    number = np.full(len(sides.taper), NOWHERE, dtype=np.int64)
+    number[rows] = np.arange(count)
+    row, column, value = ledger.aside.only(sides.taper[ledger.aside.row])
+    mine = number[row]
+    on_level = ledger.role[column] == Role.LEVEL
+    power, steep = np.zeros((2, count), dtype=np.int64), np.zeros(count)
+    power[0, mine[~on_level]], steep[mine[on_level]] = column[~on_level], value[on_level]
+    power[1, mine[on_level]] = column[on_level]
+    moved, before = power
+    factor = np.zeros(count)
+    factor[mine[~on_level]] = value[~on_level]
+    store, step = ledger.place[moved].astype(np.int64), ledger.step[moved]
+    empties = ledger.role[moved] == Role.OUT
+    most = ledger.row_upper[rows]
+    ends = steep * np.where(steep > 0, ledger.upper[before], ledger.lower[before])
+    bad = (ledger.place[before] != store) | (ledger.step[before] != step - 1) | (factor != 1.0)
+    bad |= (chains.level[store, np.maximum(step - 1, 0)] != before) | (values.sign[store] < 0)
+    bad |= ends > most + SAME * (1.0 + np.abs(most))
+    bad |= empties & np.isin(store, days.store)
+    if bad.any():
+        strange: Ints = rows[bad]
+        return strange
+    keys, of = np.unique(store * 2 + empties, return_inverse=True)
+    table = np.full((len(keys), steps), NOWHERE, dtype=np.int64)
+    table[of, step] = rows
+    slopes, mosts = np.zeros((2, *table.shape))
+    slopes[of, step], mosts[of, step] = steep, most
+    if count != int((table != NOWHERE).sum()):
+        return rows  # two of one power in one step
+    return Tapering(rows=table, store=keys // 2, empties=keys % 2 == 1, steep=slopes, most=mosts)

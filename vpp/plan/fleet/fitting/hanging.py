@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.fitting.chains import Chains, ChainValues, in_one, stacked
-from vpp.plan.fleet.fitting.counting import Days, PaidPeaks, Windows, days_of, peaks_of, windows_of
+from vpp.plan.fleet.fitting.counting import (
+    Days,
+    PaidPeaks,
+    Tapering,
+    Windows,
+    days_of,
+    peaks_of,
+    tapers_of,
+    windows_of,
+)
 from vpp.plan.fleet.fitting.ledger import NOWHERE, Bools, Ledger, Role, RowKind, SomeInts
 from vpp.plan.fleet.fitting.places import Places
 from vpp.plan.fleet.fitting.reach import Reach, reach_of, signs_of
@@ -28,6 +37,7 @@ from vpp.plan.fleet.forest import (
     Peaks,
     SoftLevels,
     Stores,
+    Tapers,
 )
 from vpp.plan.fleet.sums import slices
 from vpp.plan.programme import Ints
@@ -59,6 +69,8 @@ class Hanging:
     peak_order: Ints
     days: Days
     day_order: Ints
+    tapering: Tapering
+    taper_order: Ints
     levels: Stairs
     """Owner: chain · T + step."""
 
@@ -80,10 +92,14 @@ def hang(
     peaks = peaks_of(ledger, sides, steps)
     if isinstance(peaks, PaidPeaks):
         peaks = replace(peaks, bus=_one_a_bus(places, peaks.bus))
+    _cap(ledger, sides)
     reach = reach_of(ledger, places, balances, market)
     windows = windows_of(ledger, sides, meets.bus, meets.feeds, steps)
     days = days_of(ledger, sides, chains, values)
-    strange = [one for one in (windows, peaks, days) if isinstance(one, np.ndarray)]
+    tapering = (
+        days if isinstance(days, np.ndarray) else tapers_of(ledger, sides, chains, values, days)
+    )
+    strange = [one for one in (windows, peaks, days, tapering) if isinstance(one, np.ndarray)]
     store_bus, homeless = _store_buses(ledger, chains, meets)
     del meets
     strange += [chains.rows[homeless, 0]] if len(homeless) else []
@@ -92,6 +108,7 @@ def hang(
     assert not isinstance(windows, np.ndarray)
     assert not isinstance(peaks, np.ndarray)
     assert not isinstance(days, np.ndarray)
+    assert not isinstance(tapering, np.ndarray)
     taken = ledger.role != Role.PLAIN
     taken[windows.columns[windows.columns >= 0]] = True
     parts = plain_parts(ledger, sides, places, signs_of(places, balances), taken, values.guests)
@@ -120,6 +137,7 @@ def hang(
     store_number = np.full(len(store_bus), NOWHERE, dtype=np.int64)
     store_number[stores] = np.arange(len(stores))
     day_order = np.argsort(store_number[days.store], kind="stable")
+    taper_order = np.argsort(store_number[tapering.store], kind="stable")
     forest = Forest(
         steps=steps,
         buses=Buses(
@@ -147,6 +165,7 @@ def hang(
         ),
         peaks=_peaks(ledger, sides, peaks, peak_order, number, table, reach),
         day_limits=_days(days, day_order, store_number),
+        tapers=_tapers(tapering, taper_order, store_number),
     )
     return Hanging(
         forest=forest,
@@ -160,6 +179,8 @@ def hang(
         peak_order=peak_order,
         days=days,
         day_order=day_order,
+        tapering=tapering,
+        taper_order=taper_order,
         levels=levels,
         nets=nets,
     )
@@ -487,6 +508,23 @@ def _peaks(
         share=peaks.share[order],
         least=least,
         counts=table.imports & np.isin(table.bus, peaks.bus),
+    )
+
+
+def _cap(ledger: Ledger, sides: Sides) -> None:
+    """Take what limits one power of a store in one step for a bound of its column."""
+    row, column, _ = ledger.aside.only(sides.cap[ledger.aside.row])
+    most = ledger.row_upper[row]
+    np.minimum.at(ledger.upper, column, np.maximum(most, ledger.lower[column]))
+
+
+def _tapers(tapering: Tapering, order: Ints, store_number: Ints) -> Tapers:
+    return Tapers(
+        store=store_number[tapering.store[order]],
+        empties=tapering.empties[order],
+        on=tapering.rows[order] >= 0,
+        steep=tapering.steep[order],
+        most=tapering.most[order],
     )
 
 

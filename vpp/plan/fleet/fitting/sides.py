@@ -4,6 +4,8 @@
     level     stored + slacks >= …                                       stairs of a store's level
     limit     Σ (export - import) of some points + slacks within …       stairs of a bus
     peak      peak - Σ share·imports of one point >= …                   an interval of a peak
+    cap       into or out of one store in one step <= …                  a bound of the column
+    taper     into or out, and the level before it <= …                  a taper
     day       Σ loss·out of one store <= …                               a day limit
     budget    Σ weight·draw, each step once, + lacking within …          a budget
     fold      feed + left = has                                          a price of the column
@@ -43,6 +45,8 @@ class Sides:
     level: Bools
     limit: Bools
     peak: Bools
+    cap: Bools
+    taper: Bools
     day: Bools
     budget: Bools
     fold: Bools
@@ -91,7 +95,10 @@ def sides_of(ledger: Ledger, guests: Bools) -> Sides:
     limit &= (body_count == 2 * has[Role.EXPORT]) & _nets(ledger, at, body)
     peak = left & counted & (body_count == has[Role.IMPORT]) & ~no_peaks & np.isposinf(row_upper)
     no_slack = at.count(slack[column]) == 0
-    day = left & (has[Role.OUT] >= 1) & (body_count == has[Role.OUT]) & no_slack
+    above = left & no_slack & np.isneginf(row_lower) & (has[Role.INTO] + has[Role.OUT] == 1)
+    cap = above & (body_count == 1) & _ones(at, body)
+    taper = above & (has[Role.LEVEL] == 1) & (body_count == 2)
+    day = left & ~cap & (has[Role.OUT] >= 1) & (body_count == has[Role.OUT]) & no_slack
     day &= np.isneginf(row_lower)
     only_plain = left & (has[Role.PLAIN] == body_count) & (body_count >= 1)
     fold = only_plain & (body_count == 1) & soft & _ones(at, body)
@@ -100,12 +107,14 @@ def sides_of(ledger: Ledger, guests: Bools) -> Sides:
     differ, apart = _steps_differ(ledger, at, body, only_plain)
     budget = only_plain & ~fold & differ & apart
     room &= ~idle
-    known = idle | level | limit | peak | day | fold | budget | room
+    known = idle | level | limit | peak | cap | taper | day | fold | budget | room
     return Sides(
         idle=at.mask(idle),
         level=at.mask(level),
         limit=at.mask(limit),
         peak=at.mask(peak),
+        cap=at.mask(cap),
+        taper=at.mask(taper),
         day=at.mask(day),
         budget=at.mask(budget),
         fold=at.mask(fold),

@@ -45,6 +45,7 @@ class Sizes(NamedTuple):
     parts: int
     peaks: int
     days: int
+    tapers: int
     out: int
     level: int
     soft: int
@@ -55,11 +56,13 @@ class Sizes(NamedTuple):
     peak: int
     slack: int
     rest: int
+    short: int
     columns: int
     bus_row: int
     budget_row: int
     peak_row: int
     day_row: int
+    taper_row: int
     rows: int
 
 
@@ -139,7 +142,8 @@ class Room(NamedTuple):
 def sizes_of(layout: Layout) -> Sizes:
     """The sizes of the buses of a block."""
     n = layout.counts
-    rows = (n.stores * layout.steps, layout.steps, n.budgets, n.peaks * layout.intervals, n.days)
+    t = layout.steps
+    rows = (n.stores * t, t, n.budgets, n.peaks * layout.intervals, n.days, n.tapers * t)
     return Sizes(
         *(layout.steps, layout.intervals, *n),
         *(*layout.starts[1:], layout.size),
