@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.plan.fleet.test_oneway import full_stores
+from vpp.model.horizon import Floats
 from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.abreast import abreast
 from vpp.plan.fleet.deciding import by_windows, decided
 from vpp.plan.fleet.forest import Forest, Solved, Tapers
 from vpp.plan.fleet.kernels import NUMPY
 from vpp.plan.fleet.oneway import both_ways
+from vpp.plan.fleet.pick import pick
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline, LpSolution, solve_lp
@@ -147,3 +151,31 @@ def test_a_first_guess_that_leaves_no_point_is_not_good_enough() -> None:
     ways, lifts = decided(forest, found[1], everywhere, apart=False, gap=1e-6, deadline=NEVER)
     assert ways.stores.into_most.tolist() == [[0.0], [10.0]]
     assert lifts == pytest.approx([6.0], abs=1e-6)
+
+
+def test_the_gap_that_is_searched_for_is_one_of_what_all_trees_cost_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten trees earn 700 each, one pays 6950: a hundredth of the 50 that are left is 0.05 a tree, not 7."""
+    asked: list[float] = []
+
+    def seen(*args: Any, gap: float, **more: Any) -> tuple[Forest, Floats]:
+        asked.append(gap)
+        return decided(*args, gap=gap, **more)
+
+    monkeypatch.setattr("vpp.plan.fleet.oneway.decided", seen)
+    one = alike(LOOSE[0])
+    pays = replace(
+        one,
+        buses=replace(one.buses, load_kw=np.full((1, STEPS), 173.75)),
+        stores=pick(one, stores=np.zeros(STORES, dtype=bool)).forest.stores,
+        parts=replace(one.parts, cost=np.full((1, STEPS), 10.0)),
+    )
+    for forest, cost in ((one, -700.0), (abreast([*[one] * 10, pays]).forest, -50.0)):
+        until = Deadline(perf_counter, perf_counter() + 20)
+        answer = solve_forest(forest, kernels=NUMPY, deadline=until, decided_to=0.01)
+        assert isinstance(answer, Solved)
+        assert answer.cost == pytest.approx(cost, abs=0.1)
+        assert answer.cost - answer.bound <= 0.01 * abs(answer.cost)
+    assert asked[0] == pytest.approx(0.01, rel=0.5)
+    assert max(asked[1:]) < 0.01 / 4

@@ -55,7 +55,7 @@ def one_way(
         found: Their answer, proven; its arrays are written into.
         solve: Solves a forest like it, in which some columns are not allowed.
         tolerance: Of the gap, as in `Certificate.holds`.
-        enough: The same of trees in which ways are decided.
+        enough: The gap of all trees in which ways are decided, relative to the cost of the forest.
         deadline: For what is decided.
     """
     trees = forest.trees()
@@ -69,7 +69,15 @@ def one_way(
     dear = ~net.holds(tolerance) | _trees_of(picked.forest, both_ways(net.point))
     if dear.any():
         again = pick(picked.forest, buses=dear[picked.forest.trees().of])
-        theirs = _mended(again.forest, mine.of(again, dear), solve, enough, deadline)
+        theirs = _mended(
+            again.forest,
+            mine.of(again, dear),
+            solve,
+            others=float(found.cost.sum() - mine.cost[dear].sum()),
+            tolerance=tolerance,
+            enough=enough,
+            deadline=deadline,
+        )
         if isinstance(theirs, Failed):
             roots = picked.buses[again.buses[again.forest.trees().roots]]
             return replace(theirs, roots=tuple(roots.tolist()))
@@ -88,9 +96,20 @@ def _trees_of(forest: Forest, where: Where) -> Mask:
 
 
 def _mended(
-    forest: Forest, found: Certificate, solve: Solve, enough: float, deadline: Deadline
+    forest: Forest,
+    found: Certificate,
+    solve: Solve,
+    *,
+    others: float,
+    tolerance: float,
+    enough: float,
+    deadline: Deadline,
 ) -> Certificate | Failed:
-    """Trees that pay for going both ways, made not to; the bound is that of all that is allowed."""
+    """Trees that pay for going both ways, made not to; the bound is that of all that is allowed.
+
+    `others` is what the trees beside them cost. Each has its share of the gap that is `enough`; less than
+    `tolerance` of its own cost is not asked for.
+    """
     found = replace(found, point=netted_for_nothing(forest, found.point))
     best = _forbidding(forest, found, solve)
     bound = found.bound.copy()
@@ -99,9 +118,12 @@ def _mended(
         forest.trees().of[forest.stores.bus], could.sum(axis=1), minlength=len(bound)
     )
     for apart in (True, False):
+        known = best if isinstance(best, Certificate) else found
+        allowed = enough * max(abs(others + float(known.cost.sum())), 1.0) / len(bound)
         open_trees = np.ones(len(bound), dtype=bool)
         if isinstance(best, Certificate):
-            open_trees = best.cost - bound > enough * (1.0 + np.abs(best.cost))
+            least = tolerance * (1.0 + np.abs(best.cost))
+            open_trees = best.cost - bound > np.maximum(allowed, least)
         if not apart:
             open_trees &= pairs <= MOST_AT_ONCE
         if open_trees.any() and not deadline.passed:
@@ -113,7 +135,7 @@ def _mended(
             ways, lifts = decided(
                 *(picked.forest, mine.duals, where),
                 apart=apart,
-                gap=enough,
+                gap=max(allowed / (1.0 + float(np.abs(known.cost).max())), tolerance),
                 deadline=deadline.halfway,
             )
             bound[open_trees] = np.maximum(bound[open_trees], found.bound[open_trees] + lifts)

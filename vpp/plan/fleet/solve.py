@@ -88,8 +88,8 @@ def solve_forest(
 ) -> Answer:
     """The cheapest point of a forest, with the proof of how good it is, or why there is none.
 
-    `decided_to` is the gap that is searched for in trees some of whose stores would go both ways, relative to
-    1 + the cost; it is told, whatever it is.
+    `decided_to` is the gap that is searched for in all trees some of whose stores would go both ways, relative
+    to the cost of the forest; it is told, whatever it is.
 
     Raises:
         DataError: A part or a level has no finite bound.
