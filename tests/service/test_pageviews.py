@@ -22,7 +22,7 @@ from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
-from vpp.model.schedule import LimitPrice, Schedule
+from vpp.model.schedule import LimitPrice, Relaxation, Schedule
 from vpp.model.time import Interval
 from vpp.service.api import overview, planpage, tree
 from vpp.service.api.overview import spread_kw, thinned
@@ -292,6 +292,25 @@ def test_of_limits_beyond_those_that_are_shown_the_number_is_told(
     assert [one.limit for one in shown] == ["limit-1", "limit-4", "limit-3"]
     assert more == 1
     assert dearest(replace(schedule, limit_prices=()), 3) == ([], 0)
+
+
+def test_of_many_limits_that_cannot_be_kept_the_first_are_shown_and_the_others_counted(
+    plant: Plant,
+) -> None:
+    schedule = plant.schedule
+    assert schedule is not None
+    many = tuple(
+        Relaxation(limit=f"limit-{n}", most=1.0, span=schedule.horizon.span)
+        for n in range(planpage.MOST_LIMITS + 7)
+    )
+    plant.schedule = replace(schedule, broken=many)
+
+    page = get(plant, "/v1/plan/page")
+
+    assert [one["limit"] for one in page["broken"]] == [
+        f"limit-{n}" for n in range(planpage.MOST_LIMITS)
+    ]
+    assert page["broken_left_out"] == 7
 
 
 def test_before_the_first_plan_its_page_says_so(empty_plant: Plant) -> None:

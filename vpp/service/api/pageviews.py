@@ -268,6 +268,8 @@ class PlanPageView(WireModel):
     """Dearest first, at most 60."""
     limits_left_out: int
     broken: list[BrokenView]
+    """The first of them, in the order of the plan."""
+    broken_left_out: int
     uncertainty: str
     changes: ChangesView | None
     """Its sentences and powers cut to the 12 largest."""

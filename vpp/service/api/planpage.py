@@ -36,7 +36,7 @@ async def show_plan_page(plant: Plant, call: Call[Nothing, Nothing]) -> PlanPage
             status=status, reason=reason, plan_id=None, issued_at=None, strategy_version="",
             gap=None, solve_s=None, shadow_prices="", start=None, step_s=0, kinds=[], net_kw=[],
             low_kw=[], high_kw=[], spot_per_mwh=[], value_per_mwh=[], stored_kwh=[], cost=None,
-            cost_by_cause=[], limits=[], limits_left_out=0, broken=[], uncertainty="", changes=None,
+            cost_by_cause=[], limits=[], limits_left_out=0, broken=[], broken_left_out=0, uncertainty="", changes=None,
             series=[],
         )  # fmt: skip
     below_kw, above_kw = spread_kw(plant.forecasts, of)
@@ -65,7 +65,8 @@ async def show_plan_page(plant: Plant, call: Call[Nothing, Nothing]) -> PlanPage
         cost_by_cause=costs_view(of.cost_by_cause),
         limits=limits,
         limits_left_out=cheaper,
-        broken=broken_views(of),
+        broken=broken_views(of.broken[:MOST_LIMITS]),
+        broken_left_out=max(0, len(of.broken) - MOST_LIMITS),
         uncertainty="" if of.uncertainty is None else of.uncertainty.status,
         changes=_changes(plant),
         series=[ForecastName(series_id=f.series_id, unit=f.unit) for f in plant.forecasts],

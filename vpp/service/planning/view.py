@@ -15,6 +15,7 @@ from vpp.model.schedule import (
     HowSolved,
     Optimal,
     Outcome,
+    Relaxation,
     Schedule,
     Uncertainty,
     Unsolved,
@@ -93,7 +94,7 @@ def schedule_view(
         committed_kw=listed(of.committed_kw),
         trades=[views.TradePlan(product=p, power_kw=listed(kw)) for p, kw in of.trade_kw.items()],
         prices=prices,
-        broken=broken_views(of),
+        broken=broken_views(of.broken),
         limit_prices=[_limit(price.limit, price.per_unit) for price in of.limit_prices],
         shadow_prices="on/off decisions fixed" if of.binaries else "exact",
         cost=as_exact(of.cost),
@@ -118,13 +119,13 @@ def schedule_view(
     )
 
 
-def broken_views(of: Schedule) -> list[views.BrokenView]:
-    """The limits that a plan breaks, as little as it can."""
+def broken_views(of: Iterable[Relaxation]) -> list[views.BrokenView]:
+    """Limits that a plan breaks, as little as it can."""
     return [
         views.BrokenView(
             limit=one.limit, most=round(one.most, 4), start=one.span.start, end=one.span.end
         )
-        for one in of.broken
+        for one in of
     ]
 
 

@@ -68,7 +68,8 @@ function mount(root, context) {
   context.follow(["plan", "plan_failed"], 3000, async () => {
     found = await read("/v1/plan/page");
     showHead(head, found, context);
-    fill(broken, found.broken.map((one) => h("p", { class: "fault" }, t("plan.broken", { limit: one.limit, most: number(one.most, 2), from: when(one.start), until: when(one.end) }))));
+    fill(broken, found.broken.map((one) => h("p", { class: "fault" }, t("plan.broken", { limit: one.limit, most: number(one.most, 2), from: when(one.start), until: when(one.end) }))),
+      found.broken_left_out ? h("p", { class: "fault" }, t("plan.broken_left_out", { n: found.broken_left_out })) : []);
     showStack();
     const x = times(found);
     const shown = { x, now: context.now() / 1000 };
