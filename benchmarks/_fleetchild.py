@@ -21,6 +21,7 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.model.schedule import Optimal
 from vpp.plan.compile import build
+from vpp.plan.fleet.fit import Fitted, fit
 from vpp.plan.lp import LpSolution
 from vpp.plan.programme import Programme
 from vpp.plan.reading import schedule_of
@@ -52,6 +53,10 @@ def _answer(payload: bytes, asked: int, answered: int, seconds: dict[str, float]
     excess_per_kwh = heard.options.limit_excess_price_per_kwh
     with _counted(seconds, "compile"):
         programme = build(heard.view, heard.terms, limit_excess_price_per_kwh=excess_per_kwh)
+    with _counted(seconds, "fit"):
+        fitted = fit(programme, programme.lower, programme.upper)
+    assert isinstance(fitted, Fitted), fitted
+    del fitted
     x = _by_hand(programme)
     solution = LpSolution(
         x=x, cost=(cost := float(programme.cost @ x)), bound=cost, row_marginals=np.zeros(len(programme.row_lower)),

@@ -4,6 +4,7 @@
 
 A park of family A's mix from a fleet file (`_fleetpark.py`), each size in a process of its own. The plan comes from
 a solver process that makes it by hand (`_fleetchild.py`): all that happens with a plan is done, but for finding it.
+Last, the real one is asked the same, for the memory that it takes there.
 Seconds are of the processor, of the service and of the solver's process. A pause is the longest stretch that the
 thread of the service's event loop worked without looking up: on a machine with other work it lasts longer.
 """
@@ -37,7 +38,7 @@ from benchmarks.harness import ROOT, Benchmark, BrokenBenchmarkError, Figure, lo
 from vpp.model.command import Setpoint
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.resource.series import needed_series
-from vpp.model.schedule import Outcome
+from vpp.model.schedule import Outcome, Unsolved
 from vpp.model.time import QUARTER, isoformat
 from vpp.plan.problem import Problem
 from vpp.plan.validate import violations
@@ -57,6 +58,7 @@ SIZES = (1_000, 10_000)
 MOST_CYCLE_S = 10.0
 MOST_PAUSE_S = 1.0
 PROBE_S = 0.01
+MOST_SOLVE_S = 900.0
 
 
 class Probe:
@@ -203,8 +205,11 @@ def hear(plant: Plant, seq: int) -> None:
         take(plant, name, payload)
 
 
-async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
-    """A plan and the acts after it, three times; the last is counted. Gives how many set-points were sent."""
+async def _days(file: ParkFile, folder: Path, spent: Spent) -> tuple[int, Problem]:
+    """A plan and the acts after it, three times; the last is counted.
+
+    Gives how many set-points were sent, and what the solver was asked last.
+    """
     clock, probe = Hand(BEGAN), Probe()
     async with (
         TimedExecutor(folder / "told.jsonl") as executor,
@@ -220,7 +225,24 @@ async def _days(file: ParkFile, folder: Path, spent: Spent) -> int:
             counted = spent if quarter == 2 else Spent()
             await _quarter(plant, clock, executor, probe, counted, quarter)
         watching.cancel()
-    return plant.setpoints_sent
+    if plant.tuning.basis is None:
+        raise BrokenBenchmarkError("no plan stands")
+    return plant.setpoints_sent, plant.tuning.basis.problem
+
+
+async def _real_solver_mib(problem: Problem) -> float:
+    """The most memory that a real solver process of its own holds until it has solved a problem."""
+    async with ProcessExecutor() as child:
+        outcome = await child.solve(problem, hard_s=MOST_SOLVE_S)
+        if isinstance(outcome, Unsolved):
+            raise BrokenBenchmarkError(f"the solver finds no plan: {outcome.reason}")
+        return _most_mib(child.pid)
+
+
+def _most_mib(pid: int | None) -> float:
+    """The most memory that a process has held, as Linux tells."""
+    told = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(told.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 async def _quarter(
@@ -263,14 +285,15 @@ def _validate(plant: Plant, spent: Spent) -> None:
 
 
 def measure_one(resources: int) -> dict[str, float]:
-    """Seconds by step, and peak memory, in this process."""
+    """Seconds by step, and peak memory, in this process and in those that solve."""
     spent = Spent()
     with tempfile.TemporaryDirectory(prefix="vpp-fleet-") as name:
         folder = Path(name)
         path = write_fleet(resources, folder)
         with spent.on("load"):
             file = load_park(path)
-        sent = asyncio.run(_days(file, folder, spent))
+        sent, problem = asyncio.run(_days(file, folder, spent))
+    by_hand_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     cycle_s = sum(
         s for step, s in spent.seconds.items() if step not in ("load", "begin", "of it validate")
     )
@@ -280,7 +303,8 @@ def measure_one(resources: int) -> dict[str, float]:
         "whole cycle s": cycle_s,
         **{f"{step}: longest pause s": seconds for step, seconds in spent.pauses.items()},
         "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "solver: peak MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "solver: peak MiB": by_hand_mib,
+        "child peak MiB": asyncio.run(_real_solver_mib(problem)),
         "set-points": float(sent),
     }
 
