@@ -27,7 +27,7 @@ from vpp.service.solving.handover import dumped, loaded
 from vpp.service.solving.kernels import BestKernels
 
 ADDRESS_SPACE_BYTES = 12 * 2**30
-"""A plan of ten thousand resources needs a ninth of it; one of a hundred thousand more than half."""
+"""A plan of ten thousand resources needs a fifteenth of it; one of a hundred thousand less than half."""
 
 SHEETS = "--sheets="
 """Before the descriptors of two sheets: of what is asked, and of what is answered."""
