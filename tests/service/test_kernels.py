@@ -178,12 +178,14 @@ def test_folders_that_nobody_has_used_for_long_are_removed_and_no_others(tmp_pat
     not_ours = folder("somebody's", used_days_ago=long_ago)
     without_a_lock = folder("4" * 16, used_days_ago=long_ago)
     (without_a_lock / "lock").unlink()
+    with_a_letter = folder("5" * 16, used_days_ago=long_ago)
+    (with_a_letter / "letter.txt").touch()
     with (being_filled / "lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         forget_unused(ours, now_s=now_s)
 
     left = set(tmp_path.iterdir())
-    assert left == {ours, used, being_filled, not_ours, without_a_lock}
+    assert left == {ours, used, being_filled, not_ours, without_a_lock, with_a_letter}
     assert not old.exists()
 
 

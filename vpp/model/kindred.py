@@ -74,10 +74,12 @@ class Kindred(Generic[Kind]):
         if some.all():
             return self
         chosen = some.tobytes()
-        if self._some is None or self._some[0] != chosen:
+        kept = self._some  # read once: another thread may ask for others meanwhile
+        if kept is None or kept[0] != chosen:
             at = np.flatnonzero(some)
-            self._some = chosen, Kindred([self.units[i] for i in at.tolist()], self.rows[at])
-        return self._some[1]
+            kept = chosen, Kindred([self.units[i] for i in at.tolist()], self.rows[at])
+            self._some = kept
+        return kept[1]
 
 
 def _fixed(kept: NDArray[Any]) -> NDArray[Any]:

@@ -91,7 +91,10 @@ def decided(
         if np.isfinite(search.bound):
             first = np.unravel_index(part.columns[int(theirs[0, 0])], (2, *shape))[1]
             lift = search.bound - _lagrangian(part.programme, prices[part.rows])
-            lifts[trees.of[forest.stores.bus[cut.stores[first]]]] += max(lift, 0.0)
+            if np.isfinite(
+                lift
+            ):  # else prices say nothing of columns without end, and nothing is lifted
+                lifts[trees.of[forest.stores.bus[cut.stores[first]]]] += max(lift, 0.0)
     return forbidden(forest, into=into, out=out), lifts
 
 

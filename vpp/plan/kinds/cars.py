@@ -201,8 +201,9 @@ def _car_parks(
     lending = sorted({i for i in owner if fleets[i].max_car_feed_kw > 0})
     fed_kw = column(fleets[i].max_draw_kw for i in lending)
     fed = b.add_rows((len(lending), b.steps), -np.inf, fed_kw)
-    feeding = [i for i, fleet in enumerate(owner) if fleet in lending]
-    b.put(fed[[lending.index(owner[i]) for i in feeding]], feed[feeding], 1.0)
+    row_of = {fleet: row for row, fleet in enumerate(lending)}
+    feeding = [i for i, fleet in enumerate(owner) if fleet in row_of]
+    b.put(fed[[row_of[owner[i]] for i in feeding]], feed[feeding], 1.0)
     b.name([f"{fleets[i].resource_id}: max_draw_kw" for i in lending], Side.ROW_UPPER, fed)
     could_kw = np.zeros((len(fleets), b.steps))
     np.add.at(could_kw, np.array(owner, dtype=np.int64), feed_kw)

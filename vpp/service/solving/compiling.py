@@ -32,6 +32,9 @@ UNUSED = timedelta(days=30)
 NAME = re.compile(r"[0-9a-f]{16}")
 """Of a folder of ours (`kernels.folder_in`): beside it may lie anything where NUMBA_CACHE_DIR names the place."""
 
+OURS = re.compile(r"^lock$|\.nb[ci]$")
+"""Files of such a folder: one that holds others is somebody else's."""
+
 log = logging.getLogger(__name__)
 
 
@@ -59,7 +62,12 @@ def _empty(folder: Path) -> None:
 
 def forget_unused(folder: Path, *, now_s: float) -> None:
     """Remove the folders beside this one that nobody has used for long, nor is filling. `now_s`: seconds of POSIX time."""
-    for other in folder.parent.iterdir():
+    try:
+        others = tuple(folder.parent.iterdir())
+    except OSError as error:  # kernels that are ready are not given up for it
+        log.info("what lies beside %s is not looked at: %s", folder, error)
+        return
+    for other in others:
         lock = other / "lock"
         if other == folder or not NAME.fullmatch(other.name) or other.is_symlink():
             continue
@@ -68,7 +76,8 @@ def forget_unused(folder: Path, *, now_s: float) -> None:
                 continue
             with lock.open("rb") as held:  # to write it would be to use it
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(other)
+                if all(file.is_dir() or OURS.search(file.name) for file in other.rglob("*")):
+                    shutil.rmtree(other)
         except FileNotFoundError:  # it never was one of ours, or another one removes it too
             continue
         except OSError as error:  # in use, or of somebody else
