@@ -198,8 +198,16 @@ from vpp.service.solving.childlife import behave
 behave(most_bytes=2**33)
 command = [sys.executable, "-m", "vpp.service.solving.compiling", sys.argv[1]]
 compiling = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
-lock = str(Path(sys.argv[1]) / "lock")
-while lock not in {os.path.realpath(one) for one in Path(f"/proc/{compiling.pid}/fd").iterdir()}:
+lock = os.path.realpath(Path(sys.argv[1]) / "lock")
+
+def opened():
+    for one in Path(f"/proc/{compiling.pid}/fd").iterdir():
+        try:
+            yield os.readlink(one)
+        except FileNotFoundError:  # it is closed since it was listed
+            continue
+
+while lock not in opened():
     os.sched_yield()
 print(compiling.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
