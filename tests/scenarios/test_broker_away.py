@@ -46,6 +46,7 @@ class Outage:
         self.run, self.clock = run, clock
         self.gone_at, self.back_at = gone_at, back_at
         self.seen: dict[str, Any] = {}
+        self.doubtful: dict[str, int] = {}
 
     async def until(self, end: datetime) -> None:
         """Live until `end`."""
@@ -86,7 +87,10 @@ class Outage:
                 while (await world.report())["connects"] < 2 * len(self.run.file.park.enterprises):
                     pass  # each question is a round trip to the world's process
         away = self.gone_at <= now < self.back_at
-        sent: dict[str, int] = {} if away else {name: s.seq for name, s in plant.setpoints.items()}
+        told = {str(name): s.seq for name, s in plant.setpoints.items()}
+        if now == self.gone_at:
+            self.doubtful = told  # what it had confirmed, and not handed on, died with it
+        sent = {} if away else {n: seq for n, seq in told.items() if seq != self.doubtful.get(n)}
         sequence = await world.advance(now, sent)
         battery = (await world.snapshot())["devices"]["works-battery"]
         self.seen.setdefault("battery_kwh", {})[now] = battery["stored_kwh"]
