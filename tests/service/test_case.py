@@ -119,6 +119,16 @@ def test_the_document_says_how_it_was_made(written: Written) -> None:
     assert schedule.shadow_prices == ("on/off decisions fixed" if schedule.binaries else "exact")
 
 
+def test_a_plan_of_the_structured_solver_says_that_its_prices_are_from_the_inside(
+    written: Written,
+) -> None:
+    document = run(written(CASE + "\nsolver: {method: structured}\n")).document()
+
+    assert document.schedule is not None
+    assert document.schedule.how.method.startswith("structured")
+    assert document.schedule.shadow_prices == "from the inside"
+
+
 @pytest.mark.parametrize("minutes", [5, 10, 15, 20, 30, 60])
 def test_a_step_may_have_any_usual_length(written: Written, minutes: int) -> None:
     rows = [

@@ -13,7 +13,13 @@ from vpp.service.api.overview import spot_per_kwh, spread_kw
 from vpp.service.api.pageviews import BindingLimit, ForecastName, KindPlan, PlanPageView
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.park.numbers import as_exact, listed
-from vpp.service.planning.view import broken_views, changes_view, costs_view, status_of
+from vpp.service.planning.view import (
+    broken_views,
+    changes_view,
+    costs_view,
+    shadow_prices,
+    status_of,
+)
 from vpp.service.planning.views import ChangesView
 from vpp.service.plant import Plant
 
@@ -51,7 +57,7 @@ async def show_plan_page(plant: Plant, call: Call[Nothing, Nothing]) -> PlanPage
         strategy_version=of.strategy_version,
         gap=of.gap,
         solve_s=of.solve_s,
-        shadow_prices="on/off decisions fixed" if of.binaries else "exact",
+        shadow_prices=shadow_prices(of),
         start=of.horizon.start,
         step_s=of.horizon.step // timedelta(seconds=1),
         kinds=_kinds(plant, of),

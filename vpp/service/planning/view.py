@@ -96,7 +96,7 @@ def schedule_view(
         prices=prices,
         broken=broken_views(of.broken),
         limit_prices=[_limit(price.limit, price.per_unit) for price in of.limit_prices],
-        shadow_prices="on/off decisions fixed" if of.binaries else "exact",
+        shadow_prices=shadow_prices(of),
         cost=as_exact(of.cost),
         cost_by_cause=costs_view(of.cost_by_cause),
         gap=of.gap,
@@ -117,6 +117,13 @@ def schedule_view(
         strategy_version=of.strategy_version,
         input_digest=of.input_digest,
     )
+
+
+def shadow_prices(of: Schedule) -> views.ShadowPrices:
+    """What the values and limit prices of a plan hold for."""
+    if of.binaries:
+        return "on/off decisions fixed"
+    return "from the inside" if of.how.structured else "exact"
 
 
 def broken_views(of: Iterable[Relaxation]) -> list[views.BrokenView]:

@@ -14,6 +14,9 @@ from pydantic import Field
 from vpp.service.park.numbers import Exact, Numbers
 from vpp.wire import Span, WireModel
 
+ShadowPrices = Literal["exact", "on/off decisions fixed", "from the inside"]
+"""The last of a solver that comes from the inside of what is optimal: prices that prove it, of several that do."""
+
 
 class PortPlan(WireModel):
     """What a converter feeds into a carrier node (draws below 0)."""
@@ -204,7 +207,7 @@ class ScheduleView(WireModel):
     broken: list[BrokenView]
     """Limits that are broken; empty on ordinary days."""
     limit_prices: list[LimitPriceView]
-    shadow_prices: Literal["exact", "on/off decisions fixed"]
+    shadow_prices: ShadowPrices
     """What all values and limit prices hold for."""
     cost: Exact
     cost_by_cause: list[CostOfCause]

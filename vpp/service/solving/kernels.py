@@ -98,7 +98,7 @@ def prepared() -> Path | str:
             check=False,
         )
     except PackageNotFoundError:
-        return "numba is not installed -> .venv/bin/pip install '.[fleet]'"
+        return "numba is not installed -> in a checkout: .venv/bin/pip install '.[fleet]'"
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         return f"{error} -> name a folder for compiled kernels by NUMBA_CACHE_DIR"
     except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ import { table } from "../table.js";
 import { t, term } from "../words.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
+const PRICES = { exact: "plan.exact", "from the inside": "plan.inside" };
 const NOTHING = 0.005; // of money: less is not shown
 
 function mount(root, context) {
@@ -77,7 +78,7 @@ function mount(root, context) {
     worth.update({ ...shown, columns: [found.spot_per_mwh, found.value_per_mwh] });
     showCosts();
     limits.update(found.limits);
-    say(limitNote, `${t(found.shadow_prices === "exact" ? "plan.exact" : "plan.fixed")}${found.limits_left_out ? ` ${t("plan.left_out", { n: found.limits_left_out })}` : ""}`);
+    say(limitNote, `${t(PRICES[found.shadow_prices] ?? "plan.fixed")}${found.limits_left_out ? ` ${t("plan.left_out", { n: found.limits_left_out })}` : ""}`);
     showChanges();
     forecast.offer(found.series);
   });
