@@ -157,7 +157,7 @@ def together(of: Asked) -> Together | str:
         costs=best.tried.costs,
         row_marginals=proof.row_marginals,
         how=HowSolved(
-            method=f"structured ({of.kernels.name})",
+            method=f"structured ({proof.made_by})",
             why="every tree of every future fits",
             gap=_gap(best.cost, bound),
             residual=best.tried.residual,

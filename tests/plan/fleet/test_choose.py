@@ -55,6 +55,7 @@ class Watched:
 
     buses: list[int]
     name: str = "numpy"
+    tapering_name: str = "numpy"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -69,6 +70,7 @@ class Broken:
 
     value: float
     name: str = "broken"
+    tapering_name: str = "broken"
 
     def solve(self, forest: Forest, point: Point, duals: Duals, **_: Any) -> Ints:
         for one in (point.into, point.out, point.part, duals.bus, duals.store):
@@ -82,6 +84,7 @@ class BrokenAtFirst:
 
     broken: bool = True
     name: str = "broken"
+    tapering_name: str = "broken"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline

@@ -30,6 +30,7 @@ class Faulty:
 
     fault: Fault
     name: str = "faulty"
+    tapering_name: str = "faulty"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -50,6 +51,7 @@ class Idle:
     """Kernels that find nothing."""
 
     name: str = "idle"
+    tapering_name: str = "idle"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline

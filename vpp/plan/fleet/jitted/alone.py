@@ -100,5 +100,8 @@ def compiled(workers: Workers) -> Structured:
     # What tapers is numpy's: its equations (`fleet/tapers.py`) are not compiled.
     threads = "1 thread" if workers.count == 1 else f"{workers.count} threads"
     return Structured(
-        name=f"numba, {threads}", alone=CompiledAlone(workers), tied=compiled_tied(workers)
+        name=f"numba, {threads}",
+        tapering_name="numpy",
+        alone=CompiledAlone(workers),
+        tied=compiled_tied(workers),
     )

@@ -67,9 +67,7 @@ def _solve(
     tolerance: float,
     deadline: Deadline,
 ) -> Tied:
-    tapering = np.isin(trees, forest.trees().of[forest.stores.bus[forest.tapers.store]])
-    if forest.shared is not None:  # what enters all trees makes them one
-        tapering[:] = tapering.any()
+    tapering = forest.tapering_trees()[trees]
     end, iterations = np.zeros((2, len(trees)), dtype=np.int64)
     for solve, which in ((ours, ~tapering), (SOLVE_TIED, tapering)):
         if which.any():
