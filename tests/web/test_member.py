@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.service.rebuilt import HandClock
 from tests.service.test_accounts import MIDNIGHT, settled
-from tests.web.site import EVERY_LOOK, Site
+from tests.web.site import EVERY_LOOK, Site, left
 from vpp.model.time import QUARTER
 from vpp.service.members.desk import MemberDesk
 
@@ -95,9 +95,11 @@ def test_of_many_members_a_hundred_are_listed_and_the_others_found_by_name(
         await route.fulfill(response=answer, json=park)
 
     async def look(page: Page) -> None:
+        await expect(page.locator(".members li").first).to_be_visible()
         await expect(page.locator("#members-search")).to_be_hidden()  # of a few all are in sight
+        address = await left(page)
         await page.route("**/v1/status*", of_a_fleet)
-        await page.reload()
+        await page.goto(address)
         await expect(page.locator(".members li")).to_have_count(100)
         await expect(page.locator(".members + .note")).to_contain_text("150")
         await page.locator("#members-search").fill("works 24")

@@ -9,7 +9,7 @@ from math import sin
 from playwright.async_api import Page, Route, expect
 
 from tests.service.conftest import NOW
-from tests.web.site import EVERY_LOOK, Site
+from tests.web.site import EVERY_LOOK, Site, left
 from vpp.service.plant import TracePoint
 
 
@@ -60,8 +60,9 @@ def test_a_tick_is_not_lost_to_an_answer_that_is_older(site: Site) -> None:
             await expect(page.locator("#power")).to_have_text("−1,234 kW")
             return await route.fulfill(json=await older.json() | {"plan_id": "the held one"})
 
+        address = await left(page)
         await page.route("**/v1/overview", answer)
-        await page.reload()
+        await page.goto(address)
         await expect(page.locator("#planned-note")).to_contain_text("the held one")
         await expect(page.locator("#power")).to_have_text("−1,234 kW")
 
@@ -79,8 +80,7 @@ def test_a_tick_is_seen_and_nothing_is_asked_for(site: Site) -> None:
     async def look(page: Page) -> None:
         # It reads as it opens, and once more when its line stands: nothing may be missed between.
         reads: asyncio.Queue[None] = asyncio.Queue()
-        address = page.url
-        await page.goto("about:blank")  # what the page before still asks for does not count
+        address = await left(page)
         page.on("response", lambda r: reads.put_nowait(None) if "/v1/overview" in r.url else None)
         await page.goto(address)
         await reads.get()

@@ -119,6 +119,8 @@ def test_a_preview_is_asked_for_again_and_forgotten_by_a_service_that_was_begun_
                 await route.fulfill(status=404, body="{}", content_type="application/json")
 
     async def look(page: Page) -> None:
+        # The page as it opened has looked for a preview by now, and takes none of the answers.
+        await expect(page.locator(".view-strategies")).to_be_visible()
         await page.route("**/v1/strategies/previews/7", answer)
         await page.evaluate("sessionStorage.setItem('vpp.preview', '7')")
         await page.reload()
