@@ -2,7 +2,7 @@
 
 open      the files (gzip), /v1/status, and the stream
 overview  /v1/overview as it opens, and again after an event, at most every 0.7 s; ticks come with the stream
-park      /v1/tree once, /v1/tree/flows of 30 places each second
+park      /v1/tree once, /v1/tree/flows of 30 resources and what stands above them each second
 plan      /v1/plan/page and one forecast, again after a plan
 """
 
@@ -20,12 +20,13 @@ import aiohttp
 
 FRESH = {"Cache-Control": "max-stale=1", "Accept": "application/json"}
 PACE_S = {"overview": 0.7, "park": 0.7, "plan": 3.0}
+FLOWS = "/v1/tree/flows?at={places}&points=0,1,2,3,4,5&enterprises=0,1,2,3,4,5"
 OPENS = {
     "overview": ("/v1/overview",),
-    "park": ("/v1/tree", "/v1/tree/flows?at={places}"),
+    "park": ("/v1/tree", FLOWS),
     "plan": ("/v1/plan/page", "/v1/forecasts?series=power.steel-furnaces"),
 }
-AGAIN = {"overview": ("/v1/overview",), "park": ("/v1/tree/flows?at={places}",), "plan": ()}
+AGAIN = {"overview": ("/v1/overview",), "park": (FLOWS,), "plan": ()}
 WAKES = {"overview": "bid", "park": "tick", "plan": "plan"}
 
 

@@ -130,6 +130,30 @@ def test_resources_are_read_page_by_page_each_once_and_in_order(
     assert seen == [r.resource_id for r in plant.file.park.resources]
 
 
+def test_the_park_is_read_page_by_page_each_resource_once_behind_its_own_meter(
+    plant: Plant, serving: Any
+) -> None:
+    park, behind, after = plant.file.park, dict[str, list[str]](), ""
+    while True:
+        page = get(plant, serving, f"/v1/park?limit=5{after}")
+        named = list[str]()
+        for enterprise in page["enterprises"]:
+            for point in enterprise["connection_points"]:
+                owner = park.point_by_id[point["connection_point_id"]].enterprise_id
+                assert owner == enterprise["enterprise_id"]
+                behind.setdefault(point["connection_point_id"], []).extend(point["resource_ids"])
+                named += point["resource_ids"]
+        assert len(named) <= 5
+        assert (page["park_id"], len(page["feeders"])) == ("demo", len(park.feeders))
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+
+    assert behind == {
+        name: [r.resource_id for r in own] for name, own in park.resources_of_point.items()
+    }
+
+
 def test_a_resource_nobody_hears_says_why_and_shows_no_old_number(
     empty_plant: Plant, serving: Any
 ) -> None:

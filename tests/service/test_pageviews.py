@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from tests.service.conftest import NOW
 from vpp.model.forecast import LEVELS, Forecast
 from vpp.model.horizon import Horizon, Profile
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.measurement import Reading
 from vpp.model.schedule import LimitPrice, Relaxation, Schedule
 from vpp.model.time import Interval
@@ -181,14 +181,96 @@ def test_the_tree_names_every_resource_once_under_its_point(plant: Plant) -> Non
     assert (columns["max_draw_kw"][at], columns["max_feed_kw"][at]) == (2000.0, 2000.0)
 
 
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_the_tree_is_read_page_by_page_and_every_page_knows_whose_its_resources_are(
+    plant: Plant, limit: int
+) -> None:
+    park = plant.file.park
+    whole = get(plant, "/v1/tree")
+    assert (whole["first"], whole["in_park"], whole["next"]) == (0, 44, None)
+
+    names, points, enterprises = list[ResourceId](), dict[int, str](), dict[int, str]()
+    after = ""
+    while True:
+        page = get(plant, f"/v1/tree?limit={limit}{after}")
+        columns = page["resources"]
+        assert page["first"] == len(names)
+        points |= {one["place"]: one["connection_point_id"] for one in page["points"]}
+        enterprises |= {one["place"]: one["enterprise_id"] for one in page["enterprises"]}
+        owner = {one["place"]: one["enterprise"] for one in page["points"]}
+        for name, at, kind in zip(
+            columns["resource_id"], columns["point"], columns["kind"], strict=True
+        ):
+            one = park.resource_by_id[name]
+            assert points[at] == one.connection_point_id
+            assert enterprises[owner[at]] == one.enterprise_id
+            assert page["kinds"][kind] == type(one).__name__
+        names += columns["resource_id"]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+
+    assert names == whole["resources"]["resource_id"]
+    assert list(dict(sorted(points.items())).values()) == [
+        p.connection_point_id for p in park.connection_points
+    ]
+    assert list(dict(sorted(enterprises.items())).values()) == [
+        e.enterprise_id for e in park.enterprises
+    ]
+
+
+def test_what_has_no_resource_stands_in_the_first_page_of_the_tree(plant: Plant) -> None:
+    park = plant.file.park
+    idle = replace(park.enterprises[0], enterprise_id=EnterpriseId("idle"), name="Idle")
+    gate = replace(
+        park.connection_points[0],
+        connection_point_id=ConnectionPointId("spare-gate"),
+        meter_id=ResourceId("spare-meter"),
+    )
+    grown = replace(
+        park,
+        enterprises=(*park.enterprises, idle),
+        connection_points=(*park.connection_points, gate),
+    )
+    plant.file = replace(plant.file, park=grown)
+
+    first = get(plant, "/v1/tree?limit=1")
+    second = get(plant, f"/v1/tree?limit=1&after={first['next']}")
+
+    assert "spare-gate" in [one["connection_point_id"] for one in first["points"]]
+    assert "idle" in [one["enterprise_id"] for one in first["enterprises"]]
+    assert len(second["points"]) == len(second["enterprises"]) == 1
+
+
 def test_flows_are_told_of_meters_and_of_those_in_sight_only(plant: Plant) -> None:
-    flows = get(plant, "/v1/tree/flows?at=1,0")
+    park = plant.file.park
+    steel = park.row_of_enterprise[EnterpriseId("steel")]
+    owned = park.points_of_enterprise[EnterpriseId("steel")]
+
+    flows = get(plant, f"/v1/tree/flows?at=1,0&points=2,0&enterprises={steel}")
 
     assert [one["place"] for one in flows["resources"]] == [1, 0]
-    assert {one["power_kw"] for one in flows["points"]} == {-100.0}
+    assert [(one["place"], one["power_kw"]) for one in flows["points"]] == [(2, -100), (0, -100)]
+    (together,) = flows["enterprises"]
+    assert (together["place"], together["age_s"]) == (steel, 30.0)
+    assert together["power_kw"] == -100.0 * len(owned)
+    assert plant.schedule is not None
+    planned = (float(plant.schedule.connection_point_kw[p.connection_point_id][0]) for p in owned)
+    assert together["planned_kw"] == pytest.approx(sum(planned))
     assert (flows["resources"][0]["soc"], flows["resources"][0]["state"]) == (0.5, "well")
     north = [p for p in plant.file.park.connection_points if p.feeder_id == "feeder-north"]
     assert flows["feeders"][0] == -100.0 * len(north)
+
+
+def test_an_enterprise_behind_a_silent_meter_has_no_power_and_no_age(plant: Plant) -> None:
+    first, *_ = plant.file.park.points_of_enterprise[EnterpriseId("steel")]
+    del plant.intake.newest_meter[first.meter_id]
+    steel = plant.file.park.row_of_enterprise[EnterpriseId("steel")]
+
+    flows = get(plant, f"/v1/tree/flows?enterprises={steel}")
+
+    (together,) = flows["enterprises"]
+    assert (together["power_kw"], together["age_s"], flows["power_kw"]) == (None, None, None)
 
 
 def test_who_is_not_heard_is_told_so_with_its_reason(plant: Plant) -> None:
@@ -202,8 +284,9 @@ def test_who_is_not_heard_is_told_so_with_its_reason(plant: Plant) -> None:
 
 @pytest.mark.parametrize("at", ["44", "999999", ",".join(map(str, [0] * 201)), "a", "1,,2", "-1"])
 def test_a_place_that_is_none_is_refused(plant: Plant, at: str) -> None:
-    with pytest.raises((HttpRefusal, ValidationError)):
-        get(plant, f"/v1/tree/flows?at={at}")
+    for key in ("at", "points", "enterprises"):
+        with pytest.raises((HttpRefusal, ValidationError)):
+            get(plant, f"/v1/tree/flows?{key}={at}")
 
 
 def test_a_resource_shows_what_it_told_thinned_with_its_newest_value(

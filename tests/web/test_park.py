@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.service.conftest import NOW
 from tests.web.site import EVERY_LOOK, Site
@@ -25,6 +26,31 @@ def test_the_tree_shows_flows_and_limits_and_is_searched(
         await page.fill("#search", "")
 
     site.see("park", look, language=language, phone=phone)
+
+
+def test_a_tree_that_comes_in_pages_is_whole_in_the_end_and_found_in(site: Site) -> None:
+    """Three resources a page: fifteen of them."""
+    asked = list[str]()
+
+    async def shorter(route: Route) -> None:
+        address = route.request.url
+        asked.append(address)
+        joint = "&" if "?" in address else "?"
+        await route.continue_(url=f"{address}{joint}limit=3")
+
+    async def look(page: Page) -> None:
+        await page.route(re.compile(r"/v1/tree(\?|$)"), shorter)
+        await page.reload()
+        await expect(page.locator("tbody a")).to_have_count(44)
+        await expect(page.locator(".view [role=status]").last).to_have_text("44 resources")
+        rows = page.locator("tbody tr")
+        await expect(rows.filter(has_text="steel-melt")).to_contain_text("−100")
+        await page.fill("#search", "steel storage")
+        await expect(page.locator("tbody a")).to_have_text(["steel-battery"])
+        await expect(page.locator(".view [role=status]").last).to_have_text("1 of 44 resources")
+
+    site.see("park", look)
+    assert len(asked) == len(set(asked)) == 15
 
 
 def test_a_branch_closes_and_opens_by_keyboard(site: Site) -> None:

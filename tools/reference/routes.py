@@ -41,7 +41,7 @@ def routes_page() -> str:
                     _link(body, parts),
                 )
             )
-    text = f"# Routes\n\n{whole['info']['description']}\n\nThe whole contract, answers too, is at `/openapi.json`, for people at `/docs`.\n"
+    text = f"# Routes\n\n{whole['info']['description']}\n\nThe whole contract, answers too, is at `/openapi.json`, for people at `/docs`.\nA number behind a key of a query is what counts where the key is left out.\n"
     for topic, rows in sorted(topics.items()):
         text += f"\n## {topic}\n\n{table(('route', 'what', 'query', 'body'), rows)}"
     text += "\n## What is sent\n"
@@ -68,8 +68,11 @@ def _link(body: str, parts: Definitions) -> str:
 
 
 def _query(operation: dict[str, Any]) -> str:
-    return " ".join(
-        f"`{one['name']}`{' (needed)' if one['required'] else ''}"
-        for one in operation["parameters"]
-        if one["in"] == "query"
-    )
+    """Its keys, each with the number that counts where it is left out."""
+    return " ".join(_key(one) for one in operation["parameters"] if one["in"] == "query")
+
+
+def _key(parameter: dict[str, Any]) -> str:
+    default = parameter["schema"].get("default")
+    noted = "needed" if parameter["required"] else default if type(default) is int else ""
+    return f"`{parameter['name']}`" + (f" ({noted})" if noted != "" else "")

@@ -323,6 +323,16 @@ class Park:
         return {point.connection_point_id: point for point in self.connection_points}
 
     @cached_property
+    def row_of_enterprise(self) -> dict[EnterpriseId, int]:
+        """Place of each in `enterprises`."""
+        return {enterprise.enterprise_id: at for at, enterprise in enumerate(self.enterprises)}
+
+    @cached_property
+    def row_of_point(self) -> dict[ConnectionPointId, int]:
+        """Place of each in `connection_points`."""
+        return {point.connection_point_id: at for at, point in enumerate(self.connection_points)}
+
+    @cached_property
     def tariff_by_id(self) -> dict[str, TwoPartTariff]:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
 
@@ -407,7 +417,7 @@ class Park:
     @cached_property
     def places(self) -> dict[Place, list[tuple[int, ...]]]:
         """Places in `connection_points` of those below each node of the limit tree; several where ids are shared."""
-        at = {p.connection_point_id: n for n, p in enumerate(self.connection_points)}
+        at = self.row_of_point
         below: list[tuple[Place, tuple[int, ...]]] = [(name, (n,)) for name, n in at.items()]
         owned: list[tuple[Place, tuple[ConnectionPoint, ...]]]
         owned = [*self.points_of_enterprise.items(), *self.points_of_feeder.items()]

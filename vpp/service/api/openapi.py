@@ -50,7 +50,9 @@ PARAMETERS = {
 ABOUT = """\
 Powers are kW and energies kWh, net injection positive: feeding the grid is above 0, drawing below.
 Market quantities are MW and MWh, and with money strings that hold a decimal. Times are UTC, ISO
-8601 with a zone. Refusals are problem+json with a `code` that never changes its meaning."""
+8601 with a zone. Refusals are problem+json with a `code` that never changes its meaning. Answers of one row a
+resource come a page at a time, in the order of the park file: while `next` is not null, ask again with
+`after` set to it."""
 
 
 def document(routes: Sequence[AnyRoute], *, version: str) -> dict[str, Any]:

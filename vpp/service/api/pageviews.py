@@ -114,42 +114,63 @@ class OverviewView(WireModel):
     """Nearest first."""
 
 
+class TreeEnterprise(EnterpriseName):
+    place: int
+    """Among all enterprises of the park."""
+
+
 class TreePoint(WireModel):
+    place: int
+    """Among all connection points of the park."""
     connection_point_id: str
     enterprise: int
-    """Place in `enterprises`."""
+    """Its `place`."""
     feeder_id: str | None
     limits: LimitsView
     meter_id: str
 
 
 class TreeResources(WireModel):
-    """All resources as columns, in the park's order: ten thousand of them are told in a breath."""
+    """Resources as columns, in the park's order: what a screen needs of many, in few words."""
 
     resource_id: list[str]
     kind: list[int]
     """Place in `kinds`."""
     point: list[int]
-    """Place in `points`."""
+    """Its `place`."""
     max_draw_kw: Numbers
     max_feed_kw: Numbers
 
 
 class TreeView(WireModel):
-    """How the park is built: what does not change while the service runs."""
+    """How the park is built, for one page of its resources: what does not change while the service runs."""
 
     limits: LimitsView
     feeders: list[FeederView]
-    enterprises: list[EnterpriseName]
+    enterprises: list[TreeEnterprise]
+    """Those that own a resource of this page; in the first one, those without any too."""
     kinds: list[str]
+    """Those that occur in this page."""
     points: list[TreePoint]
+    """Those before a resource of this page; in the first one, those before none too."""
     resources: TreeResources
+    first: int
+    """Place of the first of these resources among all of the park."""
+    in_park: int
+    """So many resources has the whole park."""
+    next: str | None = None
+    """Where more stand behind the last of these: ask again with `after` it."""
 
 
 class FlowView(WireModel):
+    """What flows at a connection point, or at all those of an enterprise together."""
+
+    place: int
+    """Among all connection points, or all enterprises, of the park."""
     power_kw: float | None
-    """By its main meter, net injection; null where it is not heard."""
+    """By main meters, net injection; null where one is not heard."""
     age_s: float | None
+    """Of the oldest of these readings; null where a meter was never heard."""
     planned_kw: float | None
 
 
@@ -168,13 +189,14 @@ class ResourceFlowView(WireModel):
 
 
 class TreeFlowsView(WireModel):
-    """What flows now at every meter, and at the resources that were asked for."""
+    """What flows now: in the whole, through each feeder, and where it was asked for."""
 
     now: datetime
     power_kw: float | None
     planned_kw: float | None
     feeders: list[float | None]
     """In the tree's order; null where a meter behind it is not heard."""
+    enterprises: list[FlowView]
     points: list[FlowView]
     resources: list[ResourceFlowView]
 

@@ -1,12 +1,21 @@
-"""Answers of one row a resource: a page at a time, for nobody else is answered while one is written."""
+"""Answers of one row a resource: a page at a time, for nobody else is answered while one is written.
+
+    a page                  some resources, in the order of the park file, and in `next` where to go on
+    whose they are          their connection points and enterprises, again in each page that holds one of theirs
+    what has no resource    a point or an enterprise of none: in the first page
+
+Pages of the plan hold each connection point once, for they hold its powers (`planning/part.py`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from vpp.model.ids import ResourceId
+from vpp.model.park import Park
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.plant import Plant
 from vpp.wire import WireModel
@@ -42,3 +51,24 @@ def page_of(plant: Plant, query: PageQuery) -> tuple[range, str | None]:
     places = range(first, min(first + query.limit, len(resources)))
     more = bool(places) and places.stop < len(resources)
     return places, resources[places[-1]].resource_id if more else None
+
+
+def points_of(park: Park, places: range) -> dict[int, list[ResourceId]]:
+    """Places of the connection points that a page names, and those of its resources that stand behind each."""
+    found: dict[int, list[ResourceId]] = {}
+    if places.start == 0:
+        behind, points = park.resources_of_point, enumerate(park.connection_points)
+        found = {at: [] for at, point in points if not behind[point.connection_point_id]}
+    for one in park.resources[places.start : places.stop]:
+        at = park.row_of_point[one.connection_point_id]
+        found.setdefault(at, []).append(one.resource_id)
+    return dict(sorted(found.items()))
+
+
+def enterprises_of(park: Park, places: range, points: Iterable[int]) -> list[int]:
+    """Places of the enterprises that a page names, beside those of its connection `points`."""
+    owners = {park.row_of_enterprise[park.connection_points[at].enterprise_id] for at in points}
+    if places.start == 0:
+        owned = park.points_of_enterprise
+        owners |= {at for at, e in enumerate(park.enterprises) if not owned[e.enterprise_id]}
+    return sorted(owners)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import islice
 
+from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading
-from vpp.model.park import BiddingUnit, ConnectionPoint, Enterprise, Limits
+from vpp.model.park import BiddingUnit, ConnectionPoint, Limits
 from vpp.model.resource import Resource
 from vpp.sense.state import state_of
-from vpp.service.api.paging import PageQuery, page_of
+from vpp.service.api.paging import PageQuery, enterprises_of, page_of, points_of
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.api.views import (
     ConnectionPointView,
@@ -27,19 +29,20 @@ from vpp.service.api.views import (
 from vpp.service.links.watch import broker
 from vpp.service.park.numbers import finite
 from vpp.service.plant import Plant, TracePoint
-from vpp.wire import Moment, WireModel
+from vpp.wire import Moment
 
 METER_MAX_AGE = timedelta(minutes=3)
 """A main meter that was silent for longer shows no power."""
 
 
-class ParkQuery(WireModel):
+class ParkQuery(PageQuery):
     trace_after: Moment | None = None
     """Only control cycles after this moment; all that are kept, where left out."""
 
 
 async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
     park, trace = plant.file.park, plant.trace
+    places, behind = page_of(plant, call.query)
     broker_connected, broker_since = broker(plant)
     return ParkView(
         park_id=park.park_id,
@@ -51,7 +54,7 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
         feeders=[
             FeederView(feeder_id=f.feeder_id, limits=limits_view(f.limits)) for f in park.feeders
         ],
-        enterprises=[_enterprise(plant, e, call.now) for e in park.enterprises],
+        enterprises=_enterprises(plant, places, call.now),
         units=[_unit(unit) for unit in park.bidding_units],
         power_kw=finite(trace[-1].park_kw) if trace else None,
         money_so_far=plant.money,
@@ -64,6 +67,7 @@ async def show_park(plant: Plant, call: Call[ParkQuery, Nothing]) -> ParkView:
         telemetry_refused=sum(plant.intake.refused.values()),
         telemetry_lost=plant.intake.lost,
         trace=trace_view(_after(trace, call.query.trace_after)),
+        next=behind,
     )
 
 
@@ -162,32 +166,45 @@ def trace_view(points: list[TracePoint]) -> TraceView:
     )
 
 
-def _enterprise(plant: Plant, enterprise: Enterprise, now: datetime) -> EnterpriseView:
-    return EnterpriseView(
-        enterprise_id=enterprise.enterprise_id,
-        name=enterprise.name,
-        connection_points=[
-            point_view(plant, point, now)
-            for point in plant.file.park.points_of_enterprise[enterprise.enterprise_id]
-        ],
-    )
+def _enterprises(plant: Plant, places: range, now: datetime) -> list[EnterpriseView]:
+    """Whose the resources of a page are, and what the main meters before them say now."""
+    park = plant.file.park
+    points = points_of(park, places)
+    views: dict[str, list[ConnectionPointView]] = defaultdict(list)
+    for at, names in points.items():
+        point = park.connection_points[at]
+        views[point.enterprise_id].append(point_view(plant, point, names, now))
+    owners = [park.enterprises[at] for at in enterprises_of(park, places, points)]
+    return [
+        EnterpriseView(
+            enterprise_id=one.enterprise_id,
+            name=one.name,
+            connection_points=views[one.enterprise_id],
+        )
+        for one in owners
+    ]
 
 
-def point_view(plant: Plant, point: ConnectionPoint, now: datetime) -> ConnectionPointView:
-    """A connection point and what its main meter says now."""
-    meter = plant.intake.newest_meter.get(point.meter_id)
-    heard = meter is not None and now - meter.measured_at <= METER_MAX_AGE
+def point_view(
+    plant: Plant, point: ConnectionPoint, behind: Iterable[ResourceId], now: datetime
+) -> ConnectionPointView:
+    """A connection point, what its main meter says now, and the resources `behind` it that are to be named."""
     return ConnectionPointView(
         connection_point_id=point.connection_point_id,
         feeder_id=point.feeder_id,
         limits=limits_view(point.limits),
         meter_id=point.meter_id,
         tariff_id=point.tariff_id,
-        power_kw=meter.power_kw if meter is not None and heard else None,
-        resource_ids=[
-            r.resource_id for r in plant.file.park.resources_of_point[point.connection_point_id]
-        ],
+        power_kw=heard_kw(plant, point, now),
+        resource_ids=list(behind),
     )
+
+
+def heard_kw(plant: Plant, point: ConnectionPoint, now: datetime) -> float | None:
+    """What a connection point's main meter says; None where it was silent for too long."""
+    meter = plant.intake.newest_meter.get(point.meter_id)
+    heard = meter is not None and now - meter.measured_at <= METER_MAX_AGE
+    return finite(meter.power_kw) if meter is not None and heard else None
 
 
 def _unit(unit: BiddingUnit) -> UnitView:
@@ -209,10 +226,11 @@ def limits_view(limits: Limits) -> LimitsView:
 ROUTES: tuple[AnyRoute, ...] = (
     reading(
         "/v1/park",
-        "The park: structure, limits, current power, safe state, money so far",
+        "The park: structure, resources a page at a time, limits, current power, safe state, money so far",
         show_park,
         gives=ParkView,
         query=ParkQuery,
+        codes=("unknown_resource",),
     ),
     reading(
         "/v1/resources",

@@ -1,9 +1,9 @@
-"""The park as a tree: how it is built, once; what flows, again and again, for those in sight only."""
+"""The park as a tree: how it is built, once and page by page; what flows, again and again, for those in sight only."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -12,26 +12,28 @@ from pydantic import Field
 
 from vpp.act.health import Fault
 from vpp.errors import UnavailableError
-from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import Reading, ResourceState, Unknown
+from vpp.model.park import ConnectionPoint, Park
 from vpp.model.resource import Resource, Storage
+from vpp.model.schedule import Schedule
 from vpp.model.time import Interval
 from vpp.sense.state import state_of
 from vpp.service.api.control import steering_view
 from vpp.service.api.pageviews import (
-    EnterpriseName,
     FlowView,
     ResourceAheadView,
     ResourceFlowView,
     ResourcePageView,
     TelemetryView,
+    TreeEnterprise,
     TreeFlowsView,
     TreePoint,
     TreeResources,
     TreeView,
 )
-from vpp.service.api.park import METER_MAX_AGE, limits_view, resource_view
+from vpp.service.api.paging import PageQuery, enterprises_of, page_of, points_of
+from vpp.service.api.park import heard_kw, limits_view, resource_view
 from vpp.service.api.problems import HttpRefusal
 from vpp.service.api.routes import AnyRoute, Call, Nothing, reading
 from vpp.service.api.views import FeederView
@@ -46,80 +48,104 @@ LOOK_BACK = timedelta(hours=6)
 MOMENTS = 300
 
 
+Places = Annotated[str, Field(pattern=r"^(\d{1,6}(,\d{1,6})*)?$", max_length=1400)]
+"""Numbers with commas between."""
+
+
 class FlowsQuery(WireModel):
-    at: Annotated[str, Field(pattern=r"^(\d{1,6}(,\d{1,6})*)?$", max_length=1400)] = ""
-    """Places of resources in the tree, with commas between: at most 200."""
+    at: Places = ""
+    """Places of resources in the park, with commas between: at most 200."""
+    points: Places = ""
+    """The same of connection points."""
+    enterprises: Places = ""
+    """The same of enterprises."""
 
 
-async def show_tree(plant: Plant, call: Call[Nothing, Nothing]) -> TreeView:
+async def show_tree(plant: Plant, call: Call[PageQuery, Nothing]) -> TreeView:
     park = plant.file.park
-    kinds = sorted({type(r).__name__ for r in park.resources})
+    places, behind = page_of(plant, call.query)
+    page = park.resources[places.start : places.stop]
+    kinds = sorted({type(r).__name__ for r in page})
     kind = {name: place for place, name in enumerate(kinds)}
-    enterprise = {e.enterprise_id: place for place, e in enumerate(park.enterprises)}
-    point = {p.connection_point_id: place for place, p in enumerate(park.connection_points)}
+    points = points_of(park, places)
     return TreeView(
         limits=limits_view(park.limits),
         feeders=[
             FeederView(feeder_id=f.feeder_id, limits=limits_view(f.limits)) for f in park.feeders
         ],
-        enterprises=[
-            EnterpriseName(enterprise_id=e.enterprise_id, name=e.name) for e in park.enterprises
-        ],
+        enterprises=[_named(park, at) for at in enterprises_of(park, places, points)],
         kinds=kinds,
-        points=[
-            TreePoint(
-                connection_point_id=p.connection_point_id,
-                enterprise=enterprise[p.enterprise_id],
-                feeder_id=p.feeder_id,
-                limits=limits_view(p.limits),
-                meter_id=p.meter_id,
-            )
-            for p in park.connection_points
-        ],
+        points=[_point(park, at) for at in points],
         resources=TreeResources(
-            resource_id=[r.resource_id for r in park.resources],
-            kind=[kind[type(r).__name__] for r in park.resources],
-            point=[point[r.connection_point_id] for r in park.resources],
-            max_draw_kw=[finite(r.draw_kw) for r in park.resources],
-            max_feed_kw=[finite(r.feed_kw) for r in park.resources],
+            resource_id=[r.resource_id for r in page],
+            kind=[kind[type(r).__name__] for r in page],
+            point=[park.row_of_point[r.connection_point_id] for r in page],
+            max_draw_kw=[finite(r.draw_kw) for r in page],
+            max_feed_kw=[finite(r.feed_kw) for r in page],
         ),
+        first=places.start,
+        in_park=len(park.resources),
+        next=behind,
+    )
+
+
+def _named(park: Park, at: int) -> TreeEnterprise:
+    one = park.enterprises[at]
+    return TreeEnterprise(place=at, enterprise_id=one.enterprise_id, name=one.name)
+
+
+def _point(park: Park, at: int) -> TreePoint:
+    one = park.connection_points[at]
+    return TreePoint(
+        place=at,
+        connection_point_id=one.connection_point_id,
+        enterprise=park.row_of_enterprise[one.enterprise_id],
+        feeder_id=one.feeder_id,
+        limits=limits_view(one.limits),
+        meter_id=one.meter_id,
     )
 
 
 async def show_flows(plant: Plant, call: Call[FlowsQuery, Nothing]) -> TreeFlowsView:
-    park, now = plant.file.park, call.now
-    places = [int(place) for place in call.query.at.split(",") if place]
-    if len(places) > MOST_IN_SIGHT or any(place >= len(park.resources) for place in places):
-        raise HttpRefusal(
-            f"at most {MOST_IN_SIGHT} places, each below {len(park.resources)}",
-            code="invalid_query",
-            where="query.at",
-            fix="Ask for what is in sight",
-        )
+    park, now, query = plant.file.park, call.now, call.query
+    resources = _places("at", query.at, len(park.resources))
+    points = _places("points", query.points, len(park.connection_points))
+    enterprises = _places("enterprises", query.enterprises, len(park.enterprises))
     schedule, step = plant.schedule, _step(plant, now)
-    points = []
-    for point in park.connection_points:
-        planned = (
-            None
-            if step is None or schedule is None
-            else (schedule.connection_point_kw.get(point.connection_point_id))
-        )
-        points.append(_flow(plant, point.meter_id, planned, step, now))
-    names = (p.connection_point_id for p in park.connection_points)
-    flows = dict(zip(names, points, strict=True))
+    owned = [park.points_of_enterprise[park.enterprises[at].enterprise_id] for at in enterprises]
     return TreeFlowsView(
         now=now,
-        power_kw=_sum(flow.power_kw for flow in points),
+        power_kw=_sum(heard_kw(plant, p, now) for p in park.connection_points),
         planned_kw=None
         if step is None or schedule is None
         else finite(float(schedule.net_kw[step])),
         feeders=[
-            _sum(flows[p.connection_point_id].power_kw for p in park.points_of_feeder[f.feeder_id])
+            _sum(heard_kw(plant, p, now) for p in park.points_of_feeder[f.feeder_id])
             for f in park.feeders
         ],
-        points=points,
-        resources=[_resource(plant, place, step, now) for place in places],
+        enterprises=[
+            _flow(plant, at, own, step, now) for at, own in zip(enterprises, owned, strict=True)
+        ],
+        points=[_flow(plant, at, (park.connection_points[at],), step, now) for at in points],
+        resources=[_resource(plant, at, step, now) for at in resources],
     )
+
+
+def _places(key: str, said: str, there: int) -> list[int]:
+    """Places that a query names.
+
+    Raises:
+        HttpRefusal: `invalid_query`: too many, or one that the park does not have.
+    """
+    places = [int(place) for place in said.split(",") if place]
+    if len(places) > MOST_IN_SIGHT or any(place >= there for place in places):
+        raise HttpRefusal(
+            f"at most {MOST_IN_SIGHT} places, each below {there}",
+            code="invalid_query",
+            where=f"query.{key}",
+            fix="Ask for what is in sight",
+        )
+    return places
 
 
 def _step(plant: Plant, now: datetime) -> int | None:
@@ -130,16 +156,31 @@ def _step(plant: Plant, now: datetime) -> int | None:
 
 
 def _flow(
-    plant: Plant, meter_id: ResourceId, planned: Floats | None, step: int | None, now: datetime
+    plant: Plant, at: int, points: Sequence[ConnectionPoint], step: int | None, now: datetime
 ) -> FlowView:
-    meter = plant.intake.newest_meter.get(meter_id)
-    age = None if meter is None else now - meter.measured_at
-    heard = meter is not None and age is not None and age <= METER_MAX_AGE
+    """What flows at these connection points together; `at` is the place of whose they are."""
+    ages_s = [_age_s(plant, point, now) for point in points]
+    known_s = [age_s for age_s in ages_s if age_s is not None]
     return FlowView(
-        power_kw=finite(meter.power_kw) if meter is not None and heard else None,
-        age_s=None if age is None else age.total_seconds(),
-        planned_kw=None if planned is None or step is None else finite(float(planned[step])),
+        place=at,
+        power_kw=_sum(heard_kw(plant, point, now) for point in points),
+        age_s=max(known_s) if known_s and len(known_s) == len(points) else None,
+        planned_kw=_sum(_planned_kw(plant.schedule, point, step) for point in points),
     )
+
+
+def _age_s(plant: Plant, point: ConnectionPoint, now: datetime) -> float | None:
+    meter = plant.intake.newest_meter.get(point.meter_id)
+    return None if meter is None else (now - meter.measured_at).total_seconds()
+
+
+def _planned_kw(
+    schedule: Schedule | None, point: ConnectionPoint, step: int | None
+) -> float | None:
+    if schedule is None or step is None:
+        return None
+    planned = schedule.connection_point_kw.get(point.connection_point_id)
+    return None if planned is None else finite(float(planned[step]))
 
 
 def _sum(powers: Iterable[float | None]) -> float | None:
@@ -270,11 +311,16 @@ def _ahead(plant: Plant, resource: Resource, now: datetime) -> ResourceAheadView
 
 ROUTES: tuple[AnyRoute, ...] = (
     reading(
-        "/v1/tree", "How the park is built, all resources as columns", show_tree, gives=TreeView
+        "/v1/tree",
+        "How the park is built, resources as columns, a page at a time",
+        show_tree,
+        query=PageQuery,
+        gives=TreeView,
+        codes=("unknown_resource",),
     ),
     reading(
         "/v1/tree/flows",
-        "What flows now at every meter, and at the resources that are asked for",
+        "What flows now in the whole, and at the enterprises, meters and resources that are asked for",
         show_flows,
         gives=TreeFlowsView,
         query=FlowsQuery,

@@ -100,6 +100,7 @@ class ConnectionPointView(WireModel):
     power_kw: float | None
     """By the main meter; null where it is not heard."""
     resource_ids: list[str]
+    """Behind it; in a page of `GET /v1/park`, those that the page holds."""
 
 
 class EnterpriseView(WireModel):
@@ -142,6 +143,7 @@ class ParkView(WireModel):
     limits: LimitsView
     feeders: list[FeederView]
     enterprises: list[EnterpriseView]
+    """Those that own a resource of this page, with the connection points before it; in the first page, whoever owns none too."""
     units: list[UnitView]
     power_kw: float | None
     """Net injection by the last control cycle; null where a main meter is not heard."""
@@ -158,6 +160,8 @@ class ParkView(WireModel):
     telemetry_refused: int
     telemetry_lost: int
     trace: TraceView
+    next: str | None = None
+    """Where more resources stand behind the last of these: ask again with `after` it."""
 
 
 class SetpointView(WireModel):

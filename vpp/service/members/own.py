@@ -112,8 +112,12 @@ def _stopped(plant: Plant, owner: Enterprise) -> str | None:
 
 
 def _points(plant: Plant, owner: EnterpriseId, now: datetime) -> list[ConnectionPointView]:
-    points = plant.file.park.points_of_enterprise[owner]
-    return [point_view(plant, one, now) for one in points]
+    park = plant.file.park
+    views = []
+    for point in park.points_of_enterprise[owner]:
+        behind = (r.resource_id for r in park.resources_of_point[point.connection_point_id])
+        views.append(point_view(plant, point, behind, now))
+    return views
 
 
 def _resources(plant: Plant, owner: EnterpriseId, now: datetime) -> list[ResourceView]:

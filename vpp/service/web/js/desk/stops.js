@@ -29,8 +29,8 @@ export function stops(root, context) {
   offer().catch(context.failed);
 
   async function offer() {
-    const [park, markets] = await Promise.all([read("/v1/park"), read("/v1/markets")]);
-    const enterprises = park.enterprises.map((one) => [`enterprise:${one.enterprise_id}`, `${t("desk.scope_enterprise")} ${one.name}`]);
+    const markets = await read("/v1/markets");
+    const enterprises = context.park.enterprises.map((one) => [`enterprise:${one.enterprise_id}`, `${t("desk.scope_enterprise")} ${one.name}`]);
     const products = markets.products.map((one) => [`market:${one.product}`, `${t("desk.scope_market")} ${one.product}`]);
     fill(buttons, h("button", { type: "button", class: "danger", on: { click: () => stop([["all", t("desk.scope_all")], ...enterprises, ...products]) } }, t("desk.stop")));
   }

@@ -1,6 +1,6 @@
 // View 2: the park as a tree with live flows, and a page for each resource.
 
-import { read } from "../client.js";
+import { paced, read } from "../client.js";
 import { h, say } from "../dom.js";
 import { duration, known, number, percent } from "../format.js";
 import { table } from "../table.js";
@@ -18,10 +18,12 @@ function mountTree(root, context) {
   const state = h("select", { id: "only" }, ["all", "in_hand", "left_out", "unknown"].map((name) => h("option", { value: name }, t(`park.only_${name}`))));
   const count = h("p", { class: "note", role: "status" });
   const open = new Set();
-  let tree = null;
+  let tree = null; // the newest page of the tree that was read
   let flows = null;
   let rows = [];
-  const own = new Map(); // of resources: their newest flow, by place
+  const own = new Map(); // the newest flow by place: of resources,
+  const atPoints = new Map(); // of connection points,
+  const atEnterprises = new Map(); // and of enterprises
 
   const grid = table({
     caption: t("park.tree"), empty: t("park.nothing_found"), key: (row) => row.key,
@@ -69,72 +71,96 @@ function mountTree(root, context) {
     let shown = 0;
     all.push({ key: "park", level: 0, label: context.park.name, limits: tree.limits, flow: () => flows });
     for (const [at, feeder] of tree.feeders.entries()) if (!filtered()) all.push({ key: `f ${feeder.feeder_id}`, level: 1, label: feeder.feeder_id, kind: "Feeder", limits: feeder.limits, flow: () => ({ power_kw: flows?.feeders[at] }) });
-    for (const enterprise of branches) {
+    branches.forEach((enterprise, at) => {
       const points = [];
       let inside = 0;
-      for (const { place, ids } of enterprise.points) {
-        const point = tree.points[place];
-        const row = { key: `p ${point.connection_point_id}`, level: 2, label: point.connection_point_id, kind: "Point", limits: point.limits, flow: () => flows?.points[place], aged: true, opens: true, children: ids.length };
+      for (const { point, ids } of enterprise.points) {
+        const row = { key: `p ${point.connection_point_id}`, level: 2, point: point.place, label: point.connection_point_id, kind: "Point", limits: point.limits, flow: () => atPoints.get(point.place), aged: true, opens: true, children: ids.length };
         const fit = filtered() ? ids.filter((id) => fits(id, words, enterprise.text, point)) : open.has(row.key) ? ids : [];
         if (filtered() && !fit.length) continue;
         inside += filtered() ? fit.length : ids.length;
         shown += filtered() ? fit.length : 0;
         points.push(row, ...fit.map(leaf));
       }
-      if (filtered() && !points.length) continue;
-      const row = { key: `e ${enterprise.id}`, level: 1, label: enterprise.name, children: inside, opens: true, flow: () => enterpriseFlow(enterprise) };
+      if (filtered() && !points.length) return;
+      const row = { key: `e ${enterprise.id}`, level: 1, enterprise: at, label: enterprise.name, children: inside, opens: true, flow: () => atEnterprises.get(at) };
       all.push(row);
-      if (isOpen(row)) all.push(...points);
-    }
+      if (isOpen(row)) for (const one of points) all.push(one);
+    });
     rows = filtered() && shown === 0 ? [] : all;
-    say(count, filtered() ? t("park.found", { n: number(shown), all: number(tree.resources.resource_id.length) }) : t("park.all", { n: number(tree.resources.resource_id.length) }));
+    say(count, counted(shown));
     grid.update(rows);
+  }
+
+  function counted(shown) {
+    const all = { n: number(names.length), all: number(tree.in_park) };
+    const told = filtered() ? t("park.found", { n: number(shown), all: all.all }) : t("park.all", { n: all.all });
+    return names.length < tree.in_park ? `${told} · ${t("park.reading", all)}` : told;
   }
 
   function fits(place, words, enterprise, point) {
     if (state.value !== "all" && own.get(place)?.state !== state.value) return false;
     if (!words.length) return true;
-    const text = texts[place] ?? (texts[place] = `${tree.resources.resource_id[place]} ${tree.kinds[tree.resources.kind[place]]} ${term("shell.kind", tree.kinds[tree.resources.kind[place]])} ${point.connection_point_id} ${enterprise}`.toLowerCase());
+    const text = texts[place] ?? (texts[place] = `${names[place]} ${kinds[place]} ${term("shell.kind", kinds[place])} ${point.connection_point_id} ${enterprise}`.toLowerCase());
     return words.every((word) => text.includes(word));
   }
 
   const leaf = (place) => ({
-    key: `r ${place}`, level: 3, place, label: tree.resources.resource_id[place], kind: tree.kinds[tree.resources.kind[place]], aged: true,
-    limits: { import_kw: tree.resources.max_draw_kw[place], export_kw: tree.resources.max_feed_kw[place] },
+    key: `r ${place}`, level: 3, place, label: names[place], kind: kinds[place], aged: true, limits: bounds[place],
   });
 
-  let branches = [];
-  const texts = [];
-  function grown() {
-    const ids = tree.points.map(() => []);
-    tree.resources.point.forEach((point, place) => ids[point].push(place));
-    branches = tree.enterprises.map((enterprise, at) => ({
-      id: enterprise.enterprise_id, name: enterprise.name, text: `${enterprise.enterprise_id} ${enterprise.name}`,
-      points: tree.points.map((point, place) => ({ point, place, ids: ids[place] })).filter(({ point }) => point.enterprise === at),
-    }));
-    // A park that fits a screen or two is shown whole.
-    if (tree.resources.resource_id.length <= 100) for (const point of tree.points) open.add(`p ${point.connection_point_id}`);
-    for (const branch of branches) open.add(`e ${branch.id}`);
+  // What was read of the tree, by place: a park of a hundred thousand comes in a hundred pages.
+  const [names, kinds, bounds, texts] = [[], [], [], []];
+  const [branches, twigs] = [[], []]; // enterprises and connection points; holes where their page is still to come
+  function grow(page) {
+    tree = page;
+    for (const one of page.enterprises) {
+      if (branches[one.place]) continue;
+      branches[one.place] = { id: one.enterprise_id, name: one.name, text: `${one.enterprise_id} ${one.name}`, points: [] };
+      open.add(`e ${one.enterprise_id}`);
+    }
+    for (const point of page.points) {
+      if (twigs[point.place]) continue;
+      twigs[point.place] = { point, ids: [] };
+      branches[point.enterprise].points.push(twigs[point.place]);
+      // A park that fits a screen or two is shown whole.
+      if (page.in_park <= 100) open.add(`p ${point.connection_point_id}`);
+    }
+    const { resource_id, kind, point, max_draw_kw, max_feed_kw } = page.resources;
+    resource_id.forEach((id, at) => {
+      const place = page.first + at;
+      names[place] = id;
+      kinds[place] = page.kinds[kind[at]];
+      bounds[place] = { import_kw: max_draw_kw[at], export_kw: max_feed_kw[at] };
+      twigs[point[at]].ids.push(place);
+    });
   }
 
-  function enterpriseFlow(enterprise) {
-    const parts = enterprise.points.map(({ place }) => flows?.points[place]);
-    const sum = (key) => (parts.every((part) => known(part?.[key])) ? parts.reduce((total, part) => total + part[key], 0) : null);
-    return { power_kw: sum("power_kw"), planned_kw: sum("planned_kw") };
+  let reading = null;
+  const drawSoon = paced(300, async () => arrange(), context.failed);
+  async function readOn() {
+    while (tree.next !== null && root.isConnected) {
+      grow(await read(`/v1/tree?after=${encodeURIComponent(tree.next)}`));
+      drawSoon();
+    }
+    ask();
   }
 
   // Live values are asked for those in sight only; a search by state needs all, piece by piece.
   async function look() {
     if (!tree) {
-      tree = await read("/v1/tree");
-      grown();
+      grow(await read("/v1/tree"));
       arrange();
     }
-    const seen = grid.inSight().map((row) => row.place).filter((place) => place !== undefined).slice(0, MOST_ASKED);
-    const places = state.value === "all" ? seen : tree.resources.resource_id.map((_, place) => place);
+    if (tree.next !== null) reading ??= readOn().catch(context.failed).finally(() => (reading = null));
+    const seen = (key) => grid.inSight().map((row) => row[key]).filter((place) => place !== undefined).slice(0, MOST_ASKED);
+    const places = state.value === "all" ? seen("place") : [...names.keys()];
+    const around = `points=${seen("point").join(",")}&enterprises=${seen("enterprise").join(",")}`;
     for (let at = 0; at === 0 || at < places.length; at += MOST_ASKED) {
-      flows = await read(`/v1/tree/flows?at=${places.slice(at, at + MOST_ASKED).join(",")}`);
+      flows = await read(`/v1/tree/flows?at=${places.slice(at, at + MOST_ASKED).join(",")}&${around}`);
       for (const one of flows.resources) own.set(one.place, one);
+      for (const one of flows.points) atPoints.set(one.place, one);
+      for (const one of flows.enterprises) atEnterprises.set(one.place, one);
     }
     if (state.value === "all") grid.redraw();
     else arrange();
