@@ -33,12 +33,10 @@ LACK_PER_KW_STEP = 5 * STEP_HOURS
 """What a kW in a step costs that a bus lacks, or has too much."""
 
 
-def random_forest(
-    seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0, tapers: bool = True
-) -> Forest:
+def random_forest(seed: int, *, trees: int = 3, levels: int = 1, steps: int = 0) -> Forest:
     """Trees of `levels` storeys with all kinds of things on their buses; steps 0: 2 to 30 of them.
 
-    Two of five have stores that taper, unless `tapers` says otherwise.
+    Two of five have stores that taper.
     """
     dice = np.random.default_rng([seed, trees, levels])
     steps = steps or int(dice.integers(2, 31))
@@ -58,7 +56,7 @@ def random_forest(
         day_limits=_day_limits(dice, stores, steps),
         tapers=Tapers.none(steps),
     )
-    if seed % 5 > 1 or not tapers:
+    if seed % 5 > 1:
         return forest
     return replace(forest, tapers=_tapers(seed, forest))
 

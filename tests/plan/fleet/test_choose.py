@@ -55,7 +55,6 @@ class Watched:
 
     buses: list[int]
     name: str = "numpy"
-    tapering_name: str = "numpy"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -70,7 +69,6 @@ class Broken:
 
     value: float
     name: str = "broken"
-    tapering_name: str = "broken"
 
     def solve(self, forest: Forest, point: Point, duals: Duals, **_: Any) -> Ints:
         for one in (point.into, point.out, point.part, duals.bus, duals.store):
@@ -84,7 +82,6 @@ class BrokenAtFirst:
 
     broken: bool = True
     name: str = "broken"
-    tapering_name: str = "broken"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline

@@ -9,9 +9,9 @@ from benchmarks._families import make_case
 from benchmarks._fleet_ours import forest_of
 from benchmarks._forests import random_forest
 from vpp.model.schedule import Unsolved
+from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.forest import Solved
-from vpp.plan.fleet.kernels import Structured
-from vpp.plan.fleet.pick import pick
+from vpp.plan.fleet.kernels import NUMPY, Structured
 from vpp.plan.fleet.solve import solve_forest
 from vpp.plan.fleet.written import by_highs, written
 from vpp.plan.lp import Deadline
@@ -30,23 +30,23 @@ def test_random_buses_are_solved_without_any_fallback(kernels: Structured, seed:
     assert found.fallbacks == ()
     assert found.cost == pytest.approx(whole.programme.cost @ whole.columns(answer[0]), rel=1e-6)
     assert found.bound <= found.cost
-    assert len(forest.tapers.store), "so that numpy has some of the trees, whatever the kernels"
-    names = "numpy" if kernels.name == "numpy" else f"{kernels.name}; numpy"
-    assert found.method == f"structured ({names})"
+    assert found.method == f"structured ({kernels.name})"
 
 
-def test_the_plan_names_numpy_where_a_power_tapers_whatever_the_kernels(
-    kernels: Structured,
+@pytest.mark.parametrize("levels", [1, 2])
+def test_where_powers_taper_both_kinds_of_loops_go_the_same_way(
+    kernels: Structured, levels: int
 ) -> None:
-    seed = next(n for n in range(100) if len(random_forest(n, trees=10).tapers.store))
-    forest = random_forest(seed, trees=10)
-    tapering = forest.stores.bus[forest.tapers.store]
-    alone = pick(forest, buses=np.isin(forest.trees().of, forest.trees().of[tapering])).forest
-    for some, names in ((forest, {kernels.name, "numpy"}), (alone, {"numpy"})):
-        found = solve_forest(some, kernels=kernels, deadline=NEVER)
-        assert isinstance(found, Solved)
-        told = found.method.removeprefix("structured (").removesuffix(")")
-        assert set(told.split("; ")) == names
+    forest = random_forest(101, trees=6, levels=levels)
+    tapers = forest.tapers
+    both_ways = np.intersect1d(tapers.store[tapers.empties], tapers.store[~tapers.empties])
+    assert len(both_ways), "so that tapers cross"
+    (point, duals), (other, theirs) = (blank(forest) for _ in range(2))
+    taken = kernels.solve(forest, point, duals, tolerance=1e-8, deadline=NEVER)
+    numpy = NUMPY.solve(forest, other, theirs, tolerance=1e-8, deadline=NEVER)
+    assert taken.tolist() == numpy.tolist()
+    np.testing.assert_allclose(point.level, other.level, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(duals.taper, theirs.taper, rtol=1e-4, atol=1e-6)
 
 
 def test_a_park_of_enterprises_is_proven_to_a_millionth_in_some_twenty_iterations(

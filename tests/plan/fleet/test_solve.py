@@ -30,7 +30,6 @@ class Faulty:
 
     fault: Fault
     name: str = "faulty"
-    tapering_name: str = "faulty"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -51,7 +50,6 @@ class Idle:
     """Kernels that find nothing."""
 
     name: str = "idle"
-    tapering_name: str = "idle"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline

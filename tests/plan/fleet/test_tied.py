@@ -128,8 +128,7 @@ def test_the_direction_of_trees_keeps_every_row_of_the_matrix_written_out(
 def test_random_trees_cost_what_highs_finds_and_prove_it(
     seed: int, levels: int, sweeps: MakeSweeps
 ) -> None:
-    # Compiled sweeps have no tapers: their trees are given to these in numpy (`compiled_tied`).
-    forest = random_forest(seed, levels=levels, tapers=sweeps == Branches.of)
+    forest = random_forest(seed, levels=levels)
     found = solved(forest, sweeps)
     assert (found.tied.end == End.CONVERGED).all()
     answer = found.certificate

@@ -168,7 +168,6 @@ class Rough:
     """The kernels in numpy, with prices that are off."""
 
     name: str = "rough"
-    tapering_name: str = "rough"
 
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
@@ -194,7 +193,6 @@ class NoNumbers:
     """Kernels that write nothing but NaN."""
 
     name: str = "no numbers"
-    tapering_name: str = "no numbers"
 
     def solve(self, forest: Forest, point: Point, duals: Duals, **_: Any) -> Ints:
         for one in (point.into, point.part, point.shared, duals.bus, duals.store):

@@ -133,6 +133,7 @@ class Block:
             r_budget=right.budget,
             r_peak=right.peak,
             r_day=right.day,
+            r_taper=right.taper,
         )
 
     @property

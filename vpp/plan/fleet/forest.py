@@ -281,13 +281,6 @@ class Forest:
         roots, of = np.unique(root, return_inverse=True)
         return Trees(roots=roots, of=of, depth=depth)
 
-    def tapering_trees(self) -> NDArray[np.bool_]:
-        """In which trees a power tapers, in the order of `trees`; in none or all where they share what enters them."""
-        trees = self.trees()
-        found = np.zeros(len(trees.roots), dtype=np.bool_)
-        found[trees.of[self.stores.bus[self.tapers.store]]] = True
-        return found if self.shared is None else np.full_like(found, found.any())
-
     def windows(self) -> NDArray[np.bool_]:
         """Which steps lie inside each budget's window, shape (n, T)."""
         steps = np.arange(self.steps)

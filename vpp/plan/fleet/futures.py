@@ -39,7 +39,7 @@ from vpp.plan.fleet.forest import (
 )
 from vpp.plan.fleet.presolve import Presolved, presolve
 from vpp.plan.fleet.repair import repaired
-from vpp.plan.fleet.solve import Kernels, made_by
+from vpp.plan.fleet.solve import Kernels
 from vpp.plan.lp import Deadline
 from vpp.plan.programme import Programme
 
@@ -88,7 +88,7 @@ class Relaxed:
 
     iterations: int
     made_by: str
-    """The kernels, as `solve.made_by` names them."""
+    """The name of the kernels."""
 
 
 def relaxed(
@@ -129,7 +129,7 @@ def relaxed(
         row_marginals=tuple(prices),
         bound=bound,
         iterations=int(iterations.max(initial=0)),
-        made_by=made_by(forest, kernels),
+        made_by=kernels.name,
     )
 
 

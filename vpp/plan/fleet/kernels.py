@@ -49,7 +49,6 @@ class Structured:
     """Kernels as `solve.solve_forest` takes them."""
 
     name: str
-    tapering_name: str
     alone: Alone
     tied: Together
 
@@ -73,4 +72,4 @@ class Structured:
         return iterations
 
 
-NUMPY = Structured(name="numpy", tapering_name="numpy", alone=solve_alone, tied=SOLVE_TIED)
+NUMPY = Structured(name="numpy", alone=solve_alone, tied=SOLVE_TIED)

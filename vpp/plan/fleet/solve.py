@@ -66,11 +66,6 @@ class Kernels(Protocol):
         """How the plan names them: `numpy`, `numba, 2 threads`."""
         ...
 
-    @property
-    def tapering_name(self) -> str:
-        """The same of what solves trees in which a power tapers: compiled kernels leave these to numpy."""
-        ...
-
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
     ) -> Ints:
@@ -132,19 +127,10 @@ def solve_forest(
         bound=float(found.bound.sum()),
         residual=float(found.residual.max(initial=0.0)),
         iterations=int(iterations.max(initial=0)),
-        method=f"structured ({made_by(forest, kernels)})",
+        method=f"structured ({kernels.name})",
         fallbacks=tuple(found.roots[answer.fell_back].tolist()),
         decided=tuple(found.roots[dear].tolist()),
     )
-
-
-def made_by(forest: Forest, kernels: Kernels) -> str:
-    """What solved the trees of a forest: `numba, 2 threads; numpy` where each had some."""
-    tapering = forest.tapering_trees()
-    names = ([] if tapering.all() else [kernels.name]) + (
-        [kernels.tapering_name] if tapering.any() else []
-    )
-    return "; ".join(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,11 +54,6 @@ class BestKernels:
         """Of those that served last."""
         return self._served.name
 
-    @property
-    def tapering_name(self) -> str:
-        """The same of trees in which a power tapers."""
-        return self._served.tapering_name
-
     def solve(
         self, forest: Forest, point: Point, duals: Duals, *, tolerance: float, deadline: Deadline
     ) -> Ints:

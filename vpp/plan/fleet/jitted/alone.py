@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vpp.model.horizon import Floats
-from vpp.plan.fleet.alone import End, Found, solve_alone
+from vpp.plan.fleet.alone import End, Found
 from vpp.plan.fleet.blocks import Block
 from vpp.plan.fleet.forest import Ints
 from vpp.plan.fleet.jitted.kernel import solve_bus_alone
@@ -39,9 +39,7 @@ class CompiledAlone:
     workers: Workers
 
     def __call__(self, block: Block, *, tolerance: float, deadline: Deadline) -> Found:
-        """Solve every bus of a block by itself; see `alone.solve_alone`, which does those with tapers."""
-        if block.layout.counts.tapers:
-            return solve_alone(block, tolerance=tolerance, deadline=deadline)
+        """Solve every bus of a block by itself; see `alone.solve_alone`."""
         count = len(block.bus)
         right = np.concatenate([group.reshape(count, -1) for group in block.right], axis=1)
         work = _Work(
@@ -97,11 +95,9 @@ class _Work:
 
 def compiled(workers: Workers) -> Structured:
     """The compiled kernels, for so many workers."""
-    # What tapers is numpy's: its equations (`fleet/tapers.py`) are not compiled.
     threads = "1 thread" if workers.count == 1 else f"{workers.count} threads"
     return Structured(
         name=f"numba, {threads}",
-        tapering_name="numpy",
         alone=CompiledAlone(workers),
         tied=compiled_tied(workers),
     )

@@ -48,6 +48,7 @@ from vpp.plan.fleet.jitted.room import (
     Y,
 )
 from vpp.plan.fleet.jitted.steps import advance, aim, correct, dual_residual, predict, worth
+from vpp.plan.fleet.jitted.tapers import bend
 from vpp.plan.fleet.local import BEYOND, SHORT, SPREAD, TIMES
 from vpp.plan.fleet.newton import STILL, TIED_SHORT_OF
 
@@ -252,7 +253,10 @@ def _room_of(room: Room, kept: Kept, b: int) -> Room:
         kept.rows[b],
         room.chains,
         room.u,
-        room.keep,
+        room.kept,
+        room.bent,
+        room.width,
+        room.asked,
         kept.s[b],
         room.w,
         room.q,
@@ -264,6 +268,7 @@ def _room_of(room: Room, kept: Kept, b: int) -> Room:
         room.fits,
         room.counted,
         kept.reach[b],
+        room.beside,
     )
 
 
@@ -295,7 +300,9 @@ def _load(
         at[ATY, j] = 0.0  # h is where the step leads already
         at[LIVE, j] = STILL if u[j] <= 0.0 else 1.0
     _get_chains(kept.chains[b], room.chains)
-    return advance(at, size, primal, dual)
+    s0: float = advance(at, size, primal, dual)
+    bend(n, of, b, room)
+    return s0
 
 
 @jit
@@ -343,7 +350,8 @@ def _look(
     seen[LACK] = max(seen[LACK_BUS], _lack(lack, right, 0, n.bus_row))
     seen[LACK] = max(seen[LACK], _lack(lack, right, n.budget_row, n.peak_row))
     seen[LACK] = max(seen[LACK], _lack(lack, right, n.peak_row, n.day_row))
-    seen[LACK] = max(seen[LACK], _lack(lack, right, n.day_row, n.rows))
+    seen[LACK] = max(seen[LACK], _lack(lack, right, n.day_row, n.taper_row))
+    seen[LACK] = max(seen[LACK], _lack(lack, right, n.taper_row, n.rows))
     for j in range(size):
         at[WEIGHED, j] = at[THETA, j] * at[H, j]
 

@@ -4,6 +4,8 @@
     L_t = theta of the level and its soft columns
     B   = tridiagonal: diagonal a_t + L_t + keep² L_t-1, beside it -keep L_t
 
+(keep is r_t+1 of `tapers.py` where a power tapers, and below E is U there)
+
 Pivots of sums alone, p_0 = a_0:  d_t = L_t + p_t,  g_t = keep L_t / d_t,  p_t+1 = a_t+1 + keep g_t p_t, and
 (B^-1)_tj = iv_j g_t … g_j-1 for t <= j with iv_t = 1/d_t + g_t² iv_t+1. A recurrence waits for itself, so four
 stores run side by side; there are always a multiple of four, the last ones with zeros everywhere.
@@ -14,39 +16,41 @@ from __future__ import annotations
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.chains import DEAD, DROPPED
 from vpp.plan.fleet.jitted.compiling import jit
-from vpp.plan.fleet.jitted.room import IV, LEVEL, LINE, RD, SIDE_BY_SIDE, A, E, G
+from vpp.plan.fleet.jitted.room import IV, LEVEL, LINE, RD, SIDE_BY_SIDE, A, G
 
 LEAST_PIVOT = 1.0 / DROPPED
 """1/d of a row that is left out."""
 
 
 @jit
-def factor_chains(chains: Floats, keep: Floats) -> None:
+def factor_chains(chains: Floats, kept: Floats) -> None:
     """From a and L to 1/d, g and iv."""
-    for i in range(0, len(keep), SIDE_BY_SIDE):
+    for i in range(0, len(kept), SIDE_BY_SIDE):
         _pivots(
             chains[A, i : i + 4],
             chains[LEVEL, i : i + 4],
             chains[RD, i : i + 4],
             chains[G, i : i + 4],
-            keep[i:],
+            kept[i : i + 4],
         )
         _inverse_diagonal(chains[RD, i : i + 4], chains[G, i : i + 4], chains[IV, i : i + 4])
 
 
 @jit
-def _pivots(a: Floats, level: Floats, rd: Floats, g: Floats, keep: Floats) -> None:
-    k0, k1, k2, k3 = keep[0], keep[1], keep[2], keep[3]
+def _pivots(a: Floats, level: Floats, rd: Floats, g: Floats, kept: Floats) -> None:
+    k0, k1, k2, k3 = kept[0], kept[1], kept[2], kept[3]
     l0, l1, l2, l3 = level[0], level[1], level[2], level[3]
     p0 = p1 = p2 = p3 = 0.0
     for t in range(l0.size):
         p0, p1, p2, p3 = a[0, t] + p0, a[1, t] + p1, a[2, t] + p2, a[3, t] + p3
         r0, r1 = _inverse(l0[t] + p0), _inverse(l1[t] + p1)
         r2, r3 = _inverse(l2[t] + p2), _inverse(l3[t] + p3)
-        g0, g1, g2, g3 = k0 * l0[t] * r0, k1 * l1[t] * r1, k2 * l2[t] * r2, k3 * l3[t] * r3
+        g0, g1 = k0[t] * l0[t] * r0, k1[t] * l1[t] * r1
+        g2, g3 = k2[t] * l2[t] * r2, k3[t] * l3[t] * r3
         rd[0, t], rd[1, t], rd[2, t], rd[3, t] = r0, r1, r2, r3
         g[0, t], g[1, t], g[2, t], g[3, t] = g0, g1, g2, g3
-        p0, p1, p2, p3 = k0 * g0 * p0, k1 * g1 * p1, k2 * g2 * p2, k3 * g3 * p3
+        p0, p1 = k0[t] * g0 * p0, k1[t] * g1 * p1
+        p2, p3 = k2[t] * g2 * p2, k3[t] * g3 * p3
     g[:, l0.size - 1] = 0.0
 
 
@@ -95,15 +99,19 @@ def _backward(rd: Floats, g: Floats, u: Floats) -> None:
 
 
 @jit
-def take_out(chains: Floats, s: Floats, q: Floats) -> None:
-    """S -= Σ E B^-1 E, upper triangle; `q` is work of shape (4, width of S)."""
+def take_out(chains: Floats, e: Floats, rate: Floats, s: Floats, q: Floats) -> None:
+    """S -= Σ E B^-1 E, upper triangle; `q` is work of shape (4, width of S).
+
+    With a `rate` (`tapers.py`) later columns are E_j iv_j + rate_j; shape (fours, T), as that of `e`.
+    """
     for i in range(0, chains.shape[1], SIDE_BY_SIDE):
         q[:] = 0.0
-        _take_out_four(chains[E, i : i + 4], chains[G, i : i + 4], chains[IV, i : i + 4], s, q)
+        four = slice(i, i + 4)
+        _take_out_four(e[four], rate[four], chains[G, four], chains[IV, four], s, q)
 
 
 @jit
-def _take_out_four(e: Floats, g: Floats, iv: Floats, s: Floats, q: Floats) -> None:
+def _take_out_four(e: Floats, rate: Floats, g: Floats, iv: Floats, s: Floats, q: Floats) -> None:
     steps = e.shape[1]
     for back in range(steps):
         t = steps - 1 - back
@@ -111,8 +119,9 @@ def _take_out_four(e: Floats, g: Floats, iv: Floats, s: Floats, q: Floats) -> No
         if at < s.shape[1]:
             _fade(s[t, at:], e[:, t], g[:, t], q[0, at:], q[1, at:], q[2, at:], q[3, at:])
         for i in range(SIDE_BY_SIDE):
-            q[i, t] = e[i, t] * iv[i, t]
-            s[t, t] -= e[i, t] * q[i, t]
+            own = e[i, t] * iv[i, t]
+            s[t, t] -= e[i, t] * own
+            q[i, t] = own + rate[i, t]
 
 
 @jit

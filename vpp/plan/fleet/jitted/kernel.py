@@ -30,6 +30,7 @@ from vpp.plan.fleet.jitted.room import (
     Y,
 )
 from vpp.plan.fleet.jitted.steps import advance, aim, begin, correct, dual_residual, predict, worth
+from vpp.plan.fleet.jitted.tapers import bend
 from vpp.plan.fleet.newton import NOTHING, SHORT_OF
 
 CONVERGED, STALLED, BROKEN = 0, 1, 2
@@ -71,6 +72,7 @@ def solve_bus_alone(
         best = min(best, s0) if since == 0 else best
         if since >= PATIENCE:
             return STALLED, iteration
+        bend(n, of, b, room)
         factor_bus(n, of, b, at[THETA], room)
         primal, dual = _direct(n, of, b, room, s0, moving)
     return STALLED, MOST_ITERATIONS
@@ -123,7 +125,7 @@ def _exact(n: Sizes, room: Room, right: Floats) -> bool:
     residual = room.rows[RESIDUAL]
     flow = _largest(room.at[XL, n.part : n.lacking])
     begin = 0
-    for end in (n.bus_row, n.budget_row, n.peak_row, n.day_row, n.rows):
+    for end in (n.bus_row, n.budget_row, n.peak_row, n.day_row, n.taper_row, n.rows):
         size = 1.0 + max(_largest(right[begin:end]), flow)
         if not _largest(residual[begin:end]) < EXACT * size:
             return False

@@ -8,6 +8,7 @@
                 positive numbers alone: (Σ here² theta_c theta_slack + share² Σ (here_c - here_d)² theta_c theta_d) / D
     day limits  z_t = loss² theta_out inside, v = B^-1 z: rows of their own in the dense matrix, behind the T,
                 loss² Σ theta_out + theta_rest - z'v, beside the steps loss theta_out - E v
+    tapers      leave before all: `tapers.py`
 
 No step is counted by two peaks of one bus.
 """
@@ -16,10 +17,23 @@ from __future__ import annotations
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.chains import DEAD, DROPPED
-from vpp.plan.fleet.jitted import dense
+from vpp.plan.fleet.jitted import dense, tapers
 from vpp.plan.fleet.jitted.chains import factor_chains, solve_chains, take_out
 from vpp.plan.fleet.jitted.compiling import jit
-from vpp.plan.fleet.jitted.room import LEVEL, SIDE_BY_SIDE, A, E, Numbers, Room, Sizes
+from vpp.plan.fleet.jitted.room import (
+    INTO,
+    LEVEL,
+    OUT,
+    RATE,
+    SIDE_BY_SIDE,
+    TIE,
+    A,
+    E,
+    Numbers,
+    Room,
+    Sizes,
+    U,
+)
 from vpp.plan.fleet.normal import LIFT
 
 
@@ -32,13 +46,17 @@ def factor_bus(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None
 
 @jit
 def form_bus(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None:
-    """The same with the dense matrix formed and not yet factored."""
+    """The same with the dense matrix formed and not yet factored; tapers are `bent` already."""
     s, diagonal = room.s, room.w
     s[:] = 0.0
     diagonal[:] = 0.0
     _weigh_stores(n, of, b, theta, room, diagonal[: n.steps])
-    factor_chains(room.chains, room.keep)
-    take_out(room.chains, s, room.q)
+    factor_chains(room.chains, room.kept)
+    coupling = room.chains[E]
+    if n.tapers:
+        tapers.stir(n, room, diagonal[: n.steps])
+        coupling = room.bent[U]
+    take_out(room.chains, coupling, room.bent[RATE], s, room.q)
     _weigh_parts(n, of, b, theta, room, diagonal[: n.steps])
     _weigh_budgets(n, of, b, theta, room, diagonal[: n.steps])
     _weigh_days(n, of, b, theta, room)
@@ -51,14 +69,14 @@ def _weigh_stores(
     n: Sizes, of: Numbers, b: int, theta: Floats, room: Room, diagonal: Floats
 ) -> None:
     t = n.steps
+    if n.tapers == 0:
+        tapers.weigh_levels(n, of, b, theta, room)
     for i in range(n.stores):
-        room.keep[i] = of.keep[b, i]
         into, out = theta[i * t :][:t], theta[n.out + i * t :][:t]
+        if n.tapers:
+            into, out = room.bent[INTO, i], room.bent[OUT, i]
         _weigh_store(into, out, of.gain[b, i], of.loss[b, i], room.chains[A, i], room.chains[E, i])
-        dense.copy(theta[n.level + i * t :][:t], room.chains[LEVEL, i])
         _add_two(into, out, diagonal)
-    for p in range(n.softs):
-        dense.less(room.chains[LEVEL, of.soft_of[b, p]], -1.0, theta[n.soft + p * t :][:t])
 
 
 @jit
@@ -192,26 +210,41 @@ def _weigh_budgets(
 @jit
 def _weigh_days(n: Sizes, of: Numbers, b: int, theta: Floats, room: Room) -> None:
     """The rows of the day limits, behind the steps."""
-    s, steps, u = room.s, n.steps, room.u
+    s, steps, u, beside = room.s, n.steps, room.u, room.beside
     for d in range(n.days):
-        i = of.day_of[b, d]
-        out, loss, z = theta[n.out + i * steps :][:steps], of.loss[b, i], room.reach[d]
-        z[:] = 0.0
+        i, loss, z, own = of.day_of[b, d], of.loss[b, of.day_of[b, d]], room.reach[d], 0.0
+        out = theta[n.out + i * steps :][:steps]
+        if n.tapers:
+            out = room.bent[OUT, i]
+        z[:], beside[:] = 0.0, 0.0
         for t in range(of.day_first[b, d], of.day_end[b, d]):
-            s[t, steps + d] = loss * out[t]
+            beside[t] = loss * out[t]
             z[t] = loss * loss * out[t]
-            s[steps + d, steps + d] += z[t]
-        own = s[steps + d, steps + d] + theta[n.rest + d]
+            own += z[t]
+        if n.tapers:
+            own += tapers.add_followed(n, of, b, d, room, z, beside)
+        own += theta[n.rest + d]
         s[steps + d, steps + d] = own if own > DEAD else DROPPED
         four = i // SIDE_BY_SIDE * SIDE_BY_SIDE
         u[four : four + SIDE_BY_SIDE] = 0.0
         dense.copy(z, u[i])
         solve_chains(room.chains, u, four, four + SIDE_BY_SIDE)
+        _less_coupled(n, room, i, beside)
         for t in range(steps):
-            s[t, steps + d] -= room.chains[E, i, t] * u[i, t]
+            s[t, steps + d] = beside[t]
         for other in range(d + 1):
             if of.day_of[b, other] == i:
                 s[steps + other, steps + d] -= dense.dot(room.reach[other], u[i])
+
+
+@jit
+def _less_coupled(n: Sizes, room: Room, i: int, bus: Floats) -> None:
+    """`bus` less what couples it with a store, times `room.u`."""
+    if n.tapers:
+        tie, level, kept = room.bent[TIE, i], room.chains[LEVEL, i], room.kept[i]
+        tapers.less_coupled(bus, room.chains[E, i], room.u[i], tie, level, kept)
+    else:
+        _less_product(bus, room.chains[E, i], room.u[i])
 
 
 @jit
@@ -219,11 +252,15 @@ def solve_bus(n: Sizes, of: Numbers, b: int, room: Room, right: Floats, y: Float
     """Find y of the factored equations, shape (rows,); `right` is used up."""
     t, u, w = n.steps, room.u, room.w
     bus = right[n.bus_row : n.bus_row + t]
+    tapers.lead(n, of, b, room, right)
     for backward in range(2):
         # The chains are solved twice: for what they tell the bus, and once its prices are known.
         for i in range(n.stores):
             dense.copy(right[i * t :][:t], u[i])
-            if backward:
+            if backward and n.tapers:
+                tie, level, kept = room.bent[TIE, i], room.chains[LEVEL, i], room.kept[i]
+                tapers.less_spread(u[i], room.chains[E, i], w[:t], tie, level, kept)
+            elif backward:
                 _less_product(u[i], room.chains[E, i], w[:t])
         if backward:
             for d in range(n.days):
@@ -232,7 +269,7 @@ def solve_bus(n: Sizes, of: Numbers, b: int, room: Room, right: Floats, y: Float
         if backward:
             break
         for i in range(n.stores):
-            _less_product(bus, room.chains[E, i], u[i])
+            _less_coupled(n, room, i, bus)
         for d in range(n.days):
             w[t + d] = right[n.day_row + d] - dense.dot(room.reach[d], u[of.day_of[b, d]])
         _lead(n, of, b, room, right, y, bus)
@@ -272,6 +309,7 @@ def _back(n: Sizes, of: Numbers, b: int, room: Room, right: Floats, y: Floats) -
         _apply_peak(room.free[q], room.before[q], rows, y[at : at + n.intervals])
     for d in range(n.days):
         y[n.day_row + d] = w[t + d]
+    tapers.back(n, of, b, room, right, y)
 
 
 @jit

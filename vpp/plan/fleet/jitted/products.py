@@ -34,6 +34,28 @@ def add_product(n: Sizes, of: Numbers, b: int, v: Floats, rows: Floats) -> None:
         for step in range(of.day_first[b, d], of.day_end[b, d]):
             taken += out[step]
         rows[n.day_row + d] += v[n.rest + d] + of.loss[b, of.day_of[b, d]] * taken
+    for k in range(n.tapers):
+        _add_taper(n, of, b, k, v, rows[n.taper_row + k * t :][:t])
+
+
+@jit
+def _add_taper(n: Sizes, of: Numbers, b: int, k: int, v: Floats, row: Floats) -> None:
+    t, i, on, steep = n.steps, of.taper_of[b, k], of.on[b, k], of.steep[b, k]
+    power = v[(n.out if of.empties[b, k] != 0.0 else 0) + i * t :][:t]
+    short = v[n.short + k * t :][:t]
+    for step in range(t):
+        row[step] += short[step] + on[step] * power[step]
+    _add_falling(v[n.level + i * t :][:t], steep, row)
+    for p in range(n.softs):
+        if of.soft_of[b, p] == i:
+            _add_falling(v[n.soft + p * t :][:t], steep, row)
+
+
+@jit
+def _add_falling(level: Floats, steep: Floats, row: Floats) -> None:
+    before, now, after = level[:-1], steep[1:], row[1:]
+    for step in range(after.size):
+        after[step] += now[step] * before[step]
 
 
 @jit
@@ -58,6 +80,8 @@ def transposed(n: Sizes, of: Numbers, b: int, y: Floats, g: Floats) -> None:
         store, out, level = y[at : at + t], g[n.out + at :][:t], g[n.level + at :][:t]
         _store_prices(store, w, of.gain[b, i], of.loss[b, i], g[at : at + t], out)
         _level_prices(store, of.keep[b, i], level)
+    for k in range(n.tapers):
+        _taper_prices(n, of, b, k, y[n.taper_row + k * t :][:t], g)
     for p in range(n.softs):
         copy(g[n.level + of.soft_of[b, p] * t :][:t], g[n.soft + p * t :][:t])
     for j in range(n.budgets):
@@ -74,6 +98,19 @@ def transposed(n: Sizes, of: Numbers, b: int, y: Floats, g: Floats) -> None:
         g[n.rest + d] = price
         for step in range(of.day_first[b, d], of.day_end[b, d]):
             g[n.out + i * t + step] += of.loss[b, i] * price
+
+
+@jit
+def _taper_prices(n: Sizes, of: Numbers, b: int, k: int, y: Floats, g: Floats) -> None:
+    t, i, on, steep = n.steps, of.taper_of[b, k], of.on[b, k], of.steep[b, k]
+    power = g[(n.out if of.empties[b, k] != 0.0 else 0) + i * t :][:t]
+    before = g[n.level + i * t :][: t - 1]
+    copy(y, g[n.short + k * t :][:t])
+    for step in range(t):
+        power[step] += on[step] * y[step]
+    now, after = steep[1:], y[1:]
+    for step in range(before.size):
+        before[step] += now[step] * after[step]
 
 
 @jit

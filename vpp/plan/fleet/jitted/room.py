@@ -33,6 +33,9 @@ Y, DY, RESIDUAL, RIGHT = range(4)
 A, E, LEVEL, RD, G, IV = range(6)
 """What the arrays of the chains hold: `RD` is 1/d, `LEVEL` L."""
 
+INTO, OUT, FREE, TIE, U, RATE = range(6)
+"""What `Room.bent` holds of the stores of a bus with tapers: th_c', th_d', L/th_e, m, U and m/r (`tapers.py`)."""
+
 
 class Sizes(NamedTuple):
     """How many of each kind, and where each group of columns and rows begins in a flat array of a bus."""
@@ -85,6 +88,10 @@ class Numbers(NamedTuple):
     day_of: Ints
     day_first: Ints
     day_end: Ints
+    taper_of: Ints
+    empties: Floats
+    on: Floats
+    steep: Floats
 
 
 class Room(NamedTuple):
@@ -102,8 +109,17 @@ class Room(NamedTuple):
     u: Floats
     """Right sides of the chains, shape (fours, T)."""
 
-    keep: Floats
-    """Shape (fours,)."""
+    kept: Floats
+    """What is kept of each level, r where its store tapers; shape (fours, T)."""
+
+    bent: Floats
+    """Shape (6, fours, T); without tapers zeros."""
+
+    width: Floats
+    """1/W of each taper, 0 where it is not on; shape (nF, T)."""
+
+    asked: Floats
+    """Of one taper, shape (T,)."""
 
     s: Floats
     """The dense matrix, shape (T + nD, next multiple of `LINE`)."""
@@ -138,6 +154,9 @@ class Room(NamedTuple):
     reach: Floats
     """z, shape (nD, T)."""
 
+    beside: Floats
+    """What couples one day limit with the bus, shape (T,)."""
+
 
 def sizes_of(layout: Layout) -> Sizes:
     """The sizes of the buses of a block."""
@@ -166,7 +185,10 @@ def room_of(n: Sizes) -> Room:
         (4, _lines(n.rows)),
         (6, fours, n.steps),
         (fours, n.steps),
-        (fours,),
+        (fours, n.steps),
+        (6, fours, n.steps),
+        (n.tapers, n.steps),
+        (n.steps,),
         (dense, width),
         (dense,),
         (SIDE_BY_SIDE, width),
@@ -178,6 +200,7 @@ def room_of(n: Sizes) -> Room:
         (n.peaks, n.intervals),
         (5, n.steps),
         (n.days, n.steps),
+        (n.steps,),
     )
     return Room(*(_zeros(shape) for shape in shapes))
 

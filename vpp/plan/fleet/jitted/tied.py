@@ -17,7 +17,7 @@ from vpp.plan.fleet import newton
 from vpp.plan.fleet.blocks import Block, Blocks
 from vpp.plan.fleet.dense import inverse_of
 from vpp.plan.fleet.forest import Duals, Forest, Ints, Point
-from vpp.plan.fleet.growing import SOLVE_TIED, Places, levels, places
+from vpp.plan.fleet.growing import Places, levels, places
 from vpp.plan.fleet.jitted.branch import (
     AFFINE,
     AIM,
@@ -42,8 +42,7 @@ from vpp.plan.fleet.jitted.room import (
 )
 from vpp.plan.fleet.kernels import Together
 from vpp.plan.fleet.newton import Reach, Sums
-from vpp.plan.fleet.tied import Mask, Meet, Seen, SolveTied, Tied
-from vpp.plan.lp import Deadline
+from vpp.plan.fleet.tied import Mask, Meet, Seen, SolveTied
 from vpp.plan.parts import Workers
 
 AT_ONCE = 16
@@ -51,31 +50,8 @@ AT_ONCE = 16
 
 
 def compiled_tied(workers: Workers) -> Together:
-    """Trees by compiled kernels, for so many workers; by numpy those in which a store tapers."""
-    return partial(
-        _solve, SolveTied(lambda forest, trees: CompiledBranches.of(forest, trees, workers))
-    )
-
-
-def _solve(
-    ours: SolveTied,
-    forest: Forest,
-    trees: Ints,
-    point: Point,
-    duals: Duals,
-    *,
-    tolerance: float,
-    deadline: Deadline,
-) -> Tied:
-    tapering = forest.tapering_trees()[trees]
-    end, iterations = np.zeros((2, len(trees)), dtype=np.int64)
-    for solve, which in ((ours, ~tapering), (SOLVE_TIED, tapering)):
-        if which.any():
-            found = solve(
-                forest, trees[which], point, duals, tolerance=tolerance, deadline=deadline
-            )
-            end[which], iterations[which] = found.end, found.iterations
-    return Tied(end=end, iterations=iterations)
+    """Trees by compiled kernels, for so many workers."""
+    return SolveTied(lambda forest, trees: CompiledBranches.of(forest, trees, workers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
