@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.calmloop import CalmPolicy
 from vpp.service.solving.kernels import prepared
+
+asyncio.set_event_loop_policy(CalmPolicy())
 
 LONGEST_FIRST = ("test_packaging", "scenarios/test_clock", "scenarios/", "chaos/", "benchmarks/")
 """Files of few and long tests: begun last, one of two workers would wait for the other's."""

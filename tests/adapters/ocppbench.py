@@ -19,6 +19,7 @@ from aiohttp import web
 
 from adapters.memory_journal import MemoryJournal
 from adapters.ocpp_link import OcppLink
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.charging import (
     CarParkSpec,
@@ -252,7 +253,7 @@ def run(check: Coroutine[Any, Any, None]) -> None:
     """Run a check; nothing here takes longer than a few seconds."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await check
 
     asyncio.run(bounded())

@@ -17,6 +17,7 @@ from adapters.s2_wire import Control
 from tests.adapters.managers import BATTERY, ROOF, Manager
 from tests.contracts.linkbench import BESS, NOON
 from tests.contracts.s2bench import TOKEN, an_s2_device, s2_served
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId
 from vpp.wire import AckMessage, TelemetryMessage
@@ -25,7 +26,7 @@ ROOF_DEVICE = replace(an_s2_device(Control.PEBC), limits="feed")
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_setpoint(

@@ -16,6 +16,7 @@ from adapters import csv_replay
 from adapters.csv_replay import Moved, Recording, ReplayLink, shift_of
 from adapters.payload_mapping import ForeignDevice
 from tests.adapters.httpdevices import Wall, a_setpoint, until
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.service.links.payloadmaps import load_payload_map
@@ -54,7 +55,7 @@ def a_replay(folder: Path, text: str | bytes, wall: Wall, *, moved: Moved = "wee
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_each_row_is_told_when_its_hour_of_the_week_has_come_again(tmp_path: Path) -> None:

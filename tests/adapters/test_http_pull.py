@@ -30,6 +30,7 @@ from tests.adapters.httpdevices import (
     until,
 )
 from tests.adapters.papers import Papers
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.wire import AckMessage, TelemetryMessage
 
@@ -96,7 +97,7 @@ async def asked(
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_what_a_unit_tells_is_its_telemetry_once_and_draw_is_below_zero_here(

@@ -18,6 +18,7 @@ from adapters import http_push
 from adapters.http_push import PushDoor, PushLink
 from adapters.payload_mapping import ForeignDevice
 from tests.adapters.httpdevices import NOON, Wall, a_setpoint, until
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.ports import Message
@@ -113,7 +114,7 @@ async def called(*, reads: bool = True) -> AsyncIterator[Called]:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_a_message_is_answered_when_the_service_has_read_it() -> None:

@@ -16,6 +16,7 @@ from adapters.http_get import Reply
 from adapters.http_venue import HttpVenue, HttpVenueAccess
 from adapters.venue_mapping import BidsMapping, StatusMapping, read_submission, read_word
 from tests.adapters.venueserver import NOW, http, raw_server, talk
+from tests.patience import PATIENCE_S
 from vpp.errors import AdapterError, ConfigError, ForeignError, UnavailableError
 from vpp.model.venue import Declined, Foreign, Later, Submission, Taken, Unknown
 from vpp.ports import AwardPage
@@ -218,7 +219,7 @@ def test_nothing_is_sent_at_the_gate() -> None:
 
 def test_a_request_that_is_under_way_ends_at_the_gate() -> None:
     async def just_before(venue: HttpVenue) -> Submission:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await venue.submit("b-1", BODY, until=NOW + timedelta(seconds=0.2))
 
     outcome, _ = talk(None, just_before, holds=True, timeout_s=60)

@@ -20,6 +20,7 @@ from adapters.iec104_line import Line
 from adapters.iec104_station import Station
 from tests.adapters.dispatcher import NOON, ZONE, serving
 from tests.chaos.proxy import Proxy, Side, Toxic
+from tests.patience import PATIENCE_S
 from vpp.errors import RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -158,7 +159,7 @@ async def a_unit(
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 20))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_setpoint(power_kw: float = -400.0, *, seq: int = 7, minutes: float = 15) -> Setpoint:

@@ -17,6 +17,7 @@ from adapters.iec104_asdu import Asdu, Cause, Element, Type, command
 from adapters.iec104_frames import FrameReader, Numbered, Word, frame_bytes
 from tests.adapters.dispatcher import NOON, ZONE, Dispatcher, serving
 from tests.chaos.proxy import Proxy, Toxic
+from tests.patience import PATIENCE_S
 from vpp.model.telecontrol import (
     DispatchOrder,
     Flaw,
@@ -52,7 +53,7 @@ FAST = LinkTiming(k=4, w=2, t1_s=0.2, t2_s=0.1, t3_s=0.3)
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 20))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def good(value: float) -> Shown:

@@ -16,6 +16,7 @@ import pytest
 
 from adapters import sqlite_journal
 from adapters.sqlite_journal import SqliteJournal
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.ports import Journal
 
@@ -192,7 +193,7 @@ def test_a_bug_while_entries_are_set_aside_is_its_callers_and_ends_no_writer(
                 await all_aside(journal, JUNE + 2 * DAY)
             assert (await journal.append("award", "x", b"{}", now=JUNE)).key == "x"
 
-    asyncio.run(asyncio.wait_for(play(), 10))
+    asyncio.run(asyncio.wait_for(play(), PATIENCE_S))
 
 
 def test_a_journal_of_the_first_format_keeps_its_entries_and_what_guards_them(

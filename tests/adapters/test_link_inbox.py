@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 import pytest
 
 from adapters.link_inbox import LinkInbox
+from tests.patience import PATIENCE_S
 from vpp.ports import Message
 from vpp.wire import AckMessage, TelemetryMessage
 
@@ -15,7 +16,7 @@ TOLD = TelemetryMessage(ts="2026-01-15T12:00:00Z", seq=1, power_kw=-5.0)
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 10))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def numbered(n: int) -> Message:

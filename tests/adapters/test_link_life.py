@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.link_life import InboxLink, Standing, ill_devices
+from tests.patience import PATIENCE_S
 from vpp.ports import Message
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,7 +73,7 @@ async def _reads_to_the_end() -> None:
 
 
 def test_who_reads_gets_what_is_there_and_then_the_end() -> None:
-    asyncio.run(asyncio.wait_for(_reads_to_the_end(), 10))
+    asyncio.run(asyncio.wait_for(_reads_to_the_end(), PATIENCE_S))
 
 
 async def _reads_a_bug() -> None:
@@ -89,4 +90,4 @@ async def _reads_a_bug() -> None:
 
 
 def test_who_reads_is_told_of_a_bug_and_does_not_wait_for_ever() -> None:
-    asyncio.run(asyncio.wait_for(_reads_a_bug(), 10))
+    asyncio.run(asyncio.wait_for(_reads_a_bug(), PATIENCE_S))

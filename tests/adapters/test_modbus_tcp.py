@@ -22,6 +22,7 @@ from adapters.modbus_tcp import GatewayTiming, ModbusLink
 from adapters.modbus_wire import GatewayAddress
 from tests.adapters.slaves import slaves
 from tests.chaos.proxy import CLEAN, Proxy, Toxic
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -75,7 +76,7 @@ class Time:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 60))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_device(

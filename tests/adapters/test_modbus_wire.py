@@ -12,6 +12,7 @@ import pytest
 from adapters.modbus_wire import GatewayAddress, LineLostError, ModbusLine, SilentError
 from tests.adapters.slaves import slaves
 from tests.chaos.proxy import Proxy, Toxic
+from tests.patience import PATIENCE_S
 from vpp.errors import RejectedError, UnavailableError
 from vpp.model.registers import Span, Table
 
@@ -22,7 +23,7 @@ Answer = Callable[[bytes], bytes | None]
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_line(port: int, *, writable: tuple[int, ...] = (), timeout_s: float = 0.5) -> ModbusLine:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
+from tests.patience import PATIENCE_S
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 
@@ -74,7 +75,7 @@ def test_a_broker_that_welcomes_and_throws_out_is_approached_ever_more_slowly() 
         async with await asyncio.start_server(welcome_and_throw_out, "127.0.0.1") as server:
             port = server.sockets[0].getsockname()[1]
             timing = LinkTiming(first_delay_s=0.02, longest_delay_s=10, stable_after_s=60)
-            async with asyncio.timeout(10), a_link(port, timing) as link:
+            async with asyncio.timeout(PATIENCE_S), a_link(port, timing) as link:
                 await enough.wait()
                 assert link.reconnects >= 3
 
@@ -99,7 +100,7 @@ def test_a_broker_that_never_answers_is_a_fault_with_a_name_and_leaves_no_socket
         async with await asyncio.start_server(stay_silent, "127.0.0.1") as server:
             port = server.sockets[0].getsockname()[1]
             timing = LinkTiming(connect_timeout_s=0.05, first_delay_s=60, keepalive_s=1)
-            async with asyncio.timeout(10), a_link(port, timing) as link:
+            async with asyncio.timeout(PATIENCE_S), a_link(port, timing) as link:
                 await given_up.wait()
                 assert (link.connected, link.fault) == (False, "Operation timed out")
 

@@ -19,6 +19,7 @@ from adapters import openadr3_door, openadr3_shelf
 from adapters.openadr3_tokens import Credentials, Granted, Refused, Tokens
 from adapters.openadr3_wire import Version
 from tests.contracts.ownvtn import NOON, SECRETS, OwnVtn, a_setpoint, said
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
@@ -83,7 +84,7 @@ async def stranger(
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 20))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_report(event_id: str, *payloads: tuple[str, Any], **more: Any) -> dict[str, Any]:

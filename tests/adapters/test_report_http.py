@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from adapters.http_token import TokenSource
 from adapters.report_http import HttpPlatform, PlatformAccess
+from tests.patience import PATIENCE_S
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.ids import ProductId, UnitId
 from vpp.model.reporting import (
@@ -40,7 +41,7 @@ T = TypeVar("T")
 
 def run(check: Awaitable[T]) -> T:
     async def bounded() -> T:
-        return await asyncio.wait_for(check, 20)
+        return await asyncio.wait_for(check, PATIENCE_S)
 
     return asyncio.run(bounded())
 

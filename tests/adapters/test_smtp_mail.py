@@ -17,6 +17,7 @@ import pytest
 from adapters.smtp_mail import MailServer, SmtpMail, mail_of
 from tests.adapters.letters import LINK, NOW, Mailroom, Talker, a_letter
 from tests.adapters.papers import Papers
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.message import Handed, Handover, NotYet, Refused, Unsure
 
@@ -161,7 +162,7 @@ def test_a_line_that_was_left_is_closed() -> None:
         async with talker.open() as port:
             mail = SmtpMail(replace(IMPATIENT, port=port))
             await mail.send(a_letter(), to="wang@park.example")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await talker.left.wait()
 
     asyncio.run(main())

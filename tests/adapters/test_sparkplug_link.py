@@ -20,13 +20,14 @@ from adapters.sparkplug_node import BD_SEQ, REBIRTH
 from adapters.sparkplug_wire import DataType, Metric, Payload, decode, encode, named
 from tests.contracts.linkbench import BESS, NOON, until
 from tests.contracts.sparkplugbench import BATTERY, NOON_MS, ROOT, births, quick
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.wire import AckMessage, TelemetryMessage
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def a_setpoint(power_kw: float, seq: int = 7) -> Setpoint:

@@ -16,6 +16,7 @@ import pytest
 
 from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
+from tests.patience import PATIENCE_S
 from vpp.errors import ConfigError, UnavailableError
 from vpp.ports import Journal
 
@@ -152,7 +153,7 @@ asyncio.run(main())
 
 def test_a_full_disk_refuses_and_loses_nothing_and_recovers(tmp_path: Path) -> None:
     with start(FULL_DISK, tmp_path / "journal.sqlite") as child:
-        output, _ = child.communicate(timeout=30)
+        output, _ = child.communicate(timeout=PATIENCE_S)
     written, number = map(int, output.split())
     assert written > 10
     assert number == written + 1

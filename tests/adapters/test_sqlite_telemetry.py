@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sqlite_telemetry import SqliteTelemetry
+from tests.patience import PATIENCE_S
 from vpp.errors import ConfigError, UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.measurement import EvSession, MeterReading, Quality, Reading, RunPhase
@@ -50,7 +51,7 @@ def a_meter_reading(n: int, *, import_wh: int | None = None) -> MeterReading:
 
 def run(path: Path, check: Callable[[SqliteTelemetry], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with SqliteTelemetry(path) as historian, asyncio.timeout(20):
+        async with SqliteTelemetry(path) as historian, asyncio.timeout(PATIENCE_S):
             await check(historian)
 
     asyncio.run(main())
@@ -157,7 +158,7 @@ def test_meter_registers_outlive_a_restart(tmp_path: Path) -> None:
 def test_a_group_is_written_by_itself_after_its_time(tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "telemetry.sqlite"
-        async with asyncio.timeout(10), SqliteTelemetry(path, group_s=0.01) as historian:
+        async with asyncio.timeout(PATIENCE_S), SqliteTelemetry(path, group_s=0.01) as historian:
             historian.add(a_reading(1))
             while not historian.written:  # noqa: ASYNC110  no event tells of a group
                 await asyncio.sleep(0.001)

@@ -17,6 +17,7 @@ from adapters.modbus_wire import GatewayAddress, ModbusLine
 from adapters.sunspec import discover, scan
 from tests.adapters.slaves import Slaves, slaves
 from tests.adapters.test_modbus_tcp import QUICK, Time, Told, a_setpoint
+from tests.patience import PATIENCE_S
 from vpp.errors import RejectedError
 from vpp.model.ids import ResourceId
 from vpp.model.registers import Place, RegisterMap, Table, What
@@ -62,7 +63,7 @@ def laid_down(models: Iterable[tuple[int, Values]], *, base: int = 40000) -> dic
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 async def found(there: Slaves, choices: Choices | None = None) -> RegisterMap:

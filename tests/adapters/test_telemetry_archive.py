@@ -19,6 +19,7 @@ from adapters.sqlite_telemetry import SqliteTelemetry
 from tests.adapters.httpdevices import Wall, until
 from tests.adapters.test_csv_replay import MONDAY, NOW, a_replay
 from tests.adapters.test_sqlite_telemetry import BESS, METER, NOON, a_meter_reading, a_reading
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.ids import ResourceId
 from vpp.model.measurement import EvSession
@@ -30,7 +31,10 @@ CARS = ResourceId('yard, "of cars"')  # sorts behind the meter
 
 def run(folder: Path, check: Callable[[SqliteTelemetry], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with SqliteTelemetry(folder / "telemetry.sqlite") as historian, asyncio.timeout(20):
+        async with (
+            SqliteTelemetry(folder / "telemetry.sqlite") as historian,
+            asyncio.timeout(PATIENCE_S),
+        ):
             await check(historian)
 
     asyncio.run(main())
@@ -150,7 +154,7 @@ def test_an_unpacked_table_is_a_recording_that_can_be_told_again(tmp_path: Path)
         return [message["power_kw"] for message in told]
 
     run(tmp_path, check)
-    assert asyncio.run(asyncio.wait_for(tell(), 30)) == [0.0, -1.0, -2.0]
+    assert asyncio.run(asyncio.wait_for(tell(), PATIENCE_S)) == [0.0, -1.0, -2.0]
 
 
 def test_a_bug_while_rows_are_set_aside_is_its_callers_and_ends_no_writer(

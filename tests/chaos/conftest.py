@@ -22,6 +22,7 @@ import pytest
 
 from adapters.broker_process import PrivateBroker
 from tests.chaos.httpproxy import HttpProxy
+from tests.patience import PATIENCE_S
 from vpp.clock import WallClock
 from vpp.model.time import isoformat
 from vpp.service.http import reserved_port
@@ -43,8 +44,6 @@ SERIES = SeriesIds(
     long="price.imbalance-long.se3",
 )
 MINUTE = timedelta(minutes=1)
-TURN_S = 120.0
-"""Wall time in which a daemon must speak; only ever ends a broken run."""
 
 TIMES = VenueTimes(ask_rolling_before=8 * MINUTE)
 """Time enough before a gate for a service that dies over one request again and again."""
@@ -160,7 +159,7 @@ class Lab:
                 str(self.folder / "spec.json"),
                 env=_environment(),
             )
-        self._line = await asyncio.wait_for(self._arrivals.get(), TURN_S)
+        self._line = await asyncio.wait_for(self._arrivals.get(), PATIENCE_S)
         self._turns = 0
 
     def kill(self) -> None:
@@ -215,7 +214,7 @@ class Lab:
         """What the daemon says next; nothing where it is dead."""
         assert self._line is not None
         try:
-            return await asyncio.wait_for(self._line[0].readline(), TURN_S)
+            return await asyncio.wait_for(self._line[0].readline(), PATIENCE_S)
         except ConnectionError:
             return b""
 
@@ -238,7 +237,7 @@ class Lab:
         self._ahead = self._ahead or await self._word()  # it has heard all that was sent so far
         os.kill(self.door.broker.pid, signal.SIGKILL)
         self.away = True
-        async with asyncio.timeout(TURN_S):
+        async with asyncio.timeout(PATIENCE_S):
             while "broker" not in await self.not_ready():  # noqa: ASYNC110  asked as an operator would
                 await asyncio.sleep(0.01)
 
@@ -246,7 +245,7 @@ class Lab:
         """Start the broker again; return when service and gateways are there."""
         gone = (await self.world.report())["connects"]
         await self.door.broker.start()
-        async with asyncio.timeout(TURN_S):
+        async with asyncio.timeout(PATIENCE_S):
             while (await self.world.report())["connects"] < gone + len(self.file.park.enterprises):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             while "broker" in await self.not_ready():  # noqa: ASYNC110  asked as an operator would
@@ -276,7 +275,7 @@ class Lab:
             while await reader.readline():
                 pass
             self._line = None
-            async with asyncio.timeout(TURN_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while _lives(self._pid):  # noqa: ASYNC110  a forked one is no child of ours
                     await asyncio.sleep(0.01)
         if self._process is not None:
@@ -370,7 +369,7 @@ def laboratory(nursery: Callable[[str], None], chaos_park: ParkFile, tmp_path: P
                 open_broker(None, chaos_park.park, embedded=embedded)
             )
             port, venue_port = (stack.enter_context(reserved_port()) for _ in range(2))
-            proxy = await stack.enter_async_context(HttpProxy(port, patience_s=TURN_S))
+            proxy = await stack.enter_async_context(HttpProxy(port, patience_s=PATIENCE_S))
             spec = WorldSpec(
                 park=chaos_park.park,
                 scenario=chaos_park.simulation,

@@ -30,6 +30,7 @@ from typing import Any
 import structlog
 
 from adapters.mqtt_life import BrokerAddress
+from tests.patience import PATIENCE_S
 from vpp.clock import SimulatedClock, WallClock
 from vpp.model.time import isoformat, parse_utc
 from vpp.service.demo.history import give_history
@@ -42,7 +43,6 @@ from vpp.service.run import run, until_heard
 from vpp.service.solving.inline import InlineExecutor
 from vpp.service.wiring import Opened, open_plant
 
-HEARD_S = 60.0
 """Wall time in which a published message must have arrived; only ever ends a broken run."""
 
 
@@ -144,7 +144,7 @@ async def live(spec: Spec) -> None:
                 if order is None:
                     stop.set()
                     return
-                await until_heard(plant, order["heard"], timeout_s=HEARD_S)
+                await until_heard(plant, order["heard"], timeout_s=PATIENCE_S)
                 # A group of telemetry is a second of the wall; here that would be many minutes.
                 await opened.historian.flush()
                 due += period

@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.patience import PATIENCE_S
+
 MINUTE = timedelta(minutes=1)
 SETPOINT_TTL = timedelta(seconds=300)
 OUTAGES_MINUTES = (0, 1, 10, 60)
@@ -46,13 +48,13 @@ def test_a_killed_broker_releases_devices_at_their_time_to_live_and_every_readin
             # Gateways keep what is not confirmed. What a broker confirms before we have subscribed again it
             # forgets: the gap is counted, and asked for until it is closed.
             lost = await metric(lab, LOST)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 # Messages still come in: the two are compared where none came between.
                 before = -1.0
                 while before != lost:
                     before, found, lost = lost, await missing(lab), await metric(lab, LOST)
             assert found == lost
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while await metric(lab, LOST):
                     assert await lab.minute()
             assert await missing(lab) == 0
@@ -68,7 +70,7 @@ def test_a_killed_broker_releases_devices_at_their_time_to_live_and_every_readin
 
 async def steered(lab: Any) -> None:
     """Live on until a device has a set-point that asks for something."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not any(setpoint[0] for setpoint in (await lab.in_force()).values()):
             assert await lab.minute()
 

@@ -20,6 +20,7 @@ from adapters.mqtt_life import BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
 from tests.chaos.proxy import CLEAN, Proxy, Side, Toxic
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.measurement import Reading
@@ -39,7 +40,6 @@ FUZZED = int(os.environ.get("VPP_CHAOS_FUZZED_LINES", "6"))
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
 STEEL, MILL, BESS = EnterpriseId("steel"), ConnectionPointId("mill"), ResourceId("bess-1")
 MINUTE = timedelta(minutes=1)
-PATIENCE_S = 30.0
 QUICK = LinkTiming(
     first_delay_s=0.02,
     longest_delay_s=0.1,

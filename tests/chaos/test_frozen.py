@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.patience import PATIENCE_S
 from vpp.clock import WallClock
 from vpp.model.time import latest_boundary
 from vpp.simulate.process import RemoteWorld
@@ -24,7 +25,6 @@ FROZEN = 4 * MINUTE
 """Longer than a reading may be old (3 minutes), not than a set-point lives (5): what expires harms nobody."""
 
 HALF_LIFE = timedelta(seconds=150)
-PATIENCE_S = 60.0
 
 
 def test_after_a_freeze_no_command_leaves_on_what_was_measured_before_it(laboratory: Any) -> None:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.chaos.proxy import CLEAN, Proxy, Side, Toxic
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 10.0
 BYTES = bytes(range(256)) * 40
 
 

@@ -15,9 +15,8 @@ from typing import Any, Self
 import pytest
 import redis
 
+from tests.patience import PATIENCE_S
 from vpp.service.http import reserved_port
-
-UP_S = 20.0
 
 
 def window_server(request: pytest.FixtureRequest, name: str) -> Path:
@@ -73,7 +72,7 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        async with asyncio.timeout(UP_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not await self._answers():  # noqa: ASYNC110  another program's start has no event
                 await asyncio.sleep(0.01)
 

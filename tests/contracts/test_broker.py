@@ -20,10 +20,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from adapters.broker_process import BrokerAccess, PrivateBroker
 from adapters.brokers import MAX_PAYLOAD_BYTES, MosquittoBroker
+from tests.patience import PATIENCE_S
 from vpp.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 10.0
 
 
 def run(broker: PrivateBroker, check: Callable[[BrokerAccess], Awaitable[None]]) -> None:

@@ -42,6 +42,7 @@ from tests.contracts.ocppbenches import OverOcpp, over_ocpp16, over_ocpp201
 from tests.contracts.openadrbench import over_openadr
 from tests.contracts.s2bench import over_s2_envelope, over_s2_fill_rate
 from tests.contracts.sparkplugbench import over_sparkplug
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -330,7 +331,7 @@ on_every_link = pytest.mark.parametrize(("over", "beside"), BENCHES)
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def its(bench: Bench, power_kw: float) -> float:

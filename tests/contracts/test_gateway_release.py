@@ -19,6 +19,7 @@ from adapters.mqtt_gateway import GatewayLink
 from adapters.mqtt_life import BrokerAddress
 from adapters.payload_mapping import ForeignDevice
 from tests.chaos.proxy import Proxy, Toxic
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.service.links.payloadmaps import load_payload_map
@@ -109,7 +110,7 @@ def test_a_command_that_ends_unrenewed_is_followed_by_a_release(program: Path) -
             bench.now = NOON + TTL
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_a_service_that_stops_lets_go_what_it_holds(program: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_service_that_stops_lets_go_what_it_holds(program: Path) -> None:
             bench.stop.set()
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_a_service_that_is_gone_without_a_word_is_spoken_for_by_the_broker(program: Path) -> None:
@@ -127,7 +128,7 @@ def test_a_service_that_is_gone_without_a_word_is_spoken_for_by_the_broker(progr
             bench.line.cut()
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 NEXT = replace(COMMAND, command_id="c-2", seq=2, issued_at=NOON + TTL, expires_at=NOON + 2 * TTL)
@@ -147,7 +148,7 @@ def test_a_command_whose_sender_stopped_waiting_is_followed_by_a_release_all_the
             bench.now = NOON + 2 * TTL
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_a_command_that_leaves_while_the_one_before_is_let_go_is_let_go_at_its_own_end(
@@ -163,7 +164,7 @@ def test_a_command_that_leaves_while_the_one_before_is_let_go_is_let_go_at_its_o
             bench.now = NOON + 2 * TTL
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_a_device_that_may_hold_a_command_of_before_our_start_is_let_go(program: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_device_that_may_hold_a_command_of_before_our_start_is_let_go(program:
         async with commanded(program, sends=False) as bench:
             assert await bench.next_tag() == "power_limit_enable"
 
-    asyncio.run(asyncio.wait_for(check(), 20))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_a_device_that_is_only_read_costs_the_others_no_command() -> None:

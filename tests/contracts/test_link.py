@@ -21,6 +21,7 @@ from adapters.mqtt_inbox import Quota
 from adapters.mqtt_life import PIECE, BrokerAddress
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError, RejectedError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -28,7 +29,6 @@ from vpp.ports import Message
 from vpp.wire import CommandMessage
 
 NOON = datetime(2025, 12, 3, 12, tzinfo=UTC)
-PATIENCE_S = 10.0
 WINDOW = 90
 """Messages that both brokers send a reader who confirms none."""
 QUICK = LinkTiming(

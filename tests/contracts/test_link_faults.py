@@ -22,6 +22,7 @@ from adapters.memory_journal import MemoryJournal
 from adapters.mqtt_inbox import Inbox
 from adapters.mqtt_link import MqttLink
 from adapters.mqtt_pace import LinkTiming
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import SimulatedClock
 from vpp.errors import RejectedError
@@ -52,7 +53,7 @@ QUICK = LinkTiming(
 
 def run(check: Awaitable[None]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await check
 
     asyncio.run(main())

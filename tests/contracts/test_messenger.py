@@ -20,6 +20,7 @@ import pytest
 from adapters.smtp_mail import MailServer, SmtpMail
 from adapters.webhook import Receiver, Webhook
 from tests.adapters.letters import LINK, NOW, Mailroom, Talker, a_letter
+from tests.patience import PATIENCE_S
 from vpp.model.message import Handed, NotYet, Refused, Unsure
 from vpp.ports import Messenger
 
@@ -114,7 +115,7 @@ def opening(request: pytest.FixtureRequest) -> Opening:
 
 def check(opening: Opening, mood: Mood, story: Callable[[Bench], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with opening(mood) as bench, asyncio.timeout(10):
+        async with opening(mood) as bench, asyncio.timeout(PATIENCE_S):
             await story(bench)
 
     asyncio.run(main())

@@ -19,6 +19,7 @@ from tests.adapters.ocppbench import a_bench as central_bench
 from tests.adapters.ocppbench import a_park
 from tests.contracts.linkbench import NOON, a_setpoint, until
 from tests.contracts.ocppbenches import SPEC, OverOcpp, a_bench, a_station
+from tests.patience import PATIENCE_S
 from vpp.model.time import Interval, parse_utc
 from vpp.simulate.charger import Car, Dialect
 from vpp.simulate.chargerfaults import (
@@ -69,7 +70,7 @@ async def hearing(bench: OverOcpp) -> AsyncIterator[Heard]:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def limits(bench: OverOcpp) -> dict[str, float | None]:

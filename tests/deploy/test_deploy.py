@@ -14,6 +14,7 @@ import pytest
 import typer
 import yaml
 
+from tests.patience import PATIENCE_S
 from vpp.cli import app
 from vpp.service.daemon import MOST_GRACE
 
@@ -88,7 +89,7 @@ def analyze() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [tool, *words], capture_output=True, text=True, timeout=60, check=False
+            [tool, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
 
     return run

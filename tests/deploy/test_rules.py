@@ -12,6 +12,7 @@ import pytest
 import yaml
 from promql_parser import parse
 
+from tests.patience import PATIENCE_S
 from tools.promqlnames import names_in
 from tools.reference.metrics import listed
 from vpp.service.metrics import Metrics
@@ -109,7 +110,7 @@ def promtool(require_program: Callable[[str, str], Path]) -> Callable[..., str]:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

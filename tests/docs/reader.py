@@ -13,11 +13,11 @@ import typer.main
 from typer.testing import CliRunner
 
 from tests.docs.blocks import ROOT, Block, blocks_of
+from tests.patience import PATIENCE_S
 from vpp.cli import app
 from vpp.errors import ConfigError
 
 ADDRESSES = ("http://127.0.0.1:8080", "localhost:8080")
-LONGEST_S = 60
 
 
 class CommandFailedError(AssertionError):
@@ -87,7 +87,7 @@ def type_shell(block: Block, folder: Path, address: str) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=LONGEST_S,
+        timeout=PATIENCE_S,
         check=False,
     )
     if done.returncode:

@@ -25,6 +25,7 @@ import pytest
 from adapters.http_pull import PullAddress, PullLink, PullTiming
 from adapters.http_push import PushDoor, PushLink
 from tests.adapters.httpdevices import MAP, a_device, a_map, a_setpoint
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.service.http import reserved_port
 from vpp.service.links.channels import Link
@@ -114,7 +115,7 @@ def a_command(power_kw: float) -> Setpoint:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 90))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_node_red_calls_us_and_does_what_the_answers_say(modules: Path, tmp_path: Path) -> None:

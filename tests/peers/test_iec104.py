@@ -23,6 +23,7 @@ import pytest
 from adapters.iec104_client import RemoteLink, RemoteUnit
 from adapters.iec104_device import ReadPoint, RemoteDevice, WritePoint
 from adapters.iec104_station import Station
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.model.telecontrol import (
@@ -124,7 +125,7 @@ def test_a_foreign_dispatch_centre_reads_orders_and_is_refused_as_ours(python: P
         found: dict[str, object] = json.loads(line.removeprefix("RESULT "))
         return found
 
-    found = asyncio.run(asyncio.wait_for(both(), 60))
+    found = asyncio.run(asyncio.wait_for(both(), PATIENCE_S))
 
     assert found["values"] == {"11": 4.5, "12": 2.5, "20": True}
     assert "is_good: True" in str(found["good"])
@@ -218,6 +219,6 @@ def test_a_foreign_unit_is_read_commanded_and_let_go(python: Path) -> None:
         await unit.wait()
         await following
 
-    asyncio.run(asyncio.wait_for(both(), 60))
+    asyncio.run(asyncio.wait_for(both(), PATIENCE_S))
     assert orders[1:3] == [(30, -40.0), (31, 1.0)]
     assert orders[-1] == (31, 0.0)

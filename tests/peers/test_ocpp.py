@@ -31,6 +31,7 @@ import pytest
 from adapters.ocpp_link import OcppLink
 from tests.contracts.linkbench import BESS
 from tests.contracts.ocppbenches import PASSWORD, a_central, listening
+from tests.patience import PATIENCE_S
 from vpp.clock import WallClock
 from vpp.model.charging import CentralSpec
 from vpp.model.command import Setpoint
@@ -170,7 +171,7 @@ def test_what_our_simulated_station_says_and_answers_is_strictly_valid(
             assert point.counts["refused"] == point.counts["odd"] == 0
             return centre.said
 
-    said = asyncio.run(asyncio.wait_for(check(), 30))
+    said = asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
     assert not [line for line in said if "invalid" in line or "bad" in line]
     answers = [line["answer"] for line in said if "answer" in line]
     assert answers[0] == {"status": "Accepted"}
@@ -314,7 +315,7 @@ def test_a_strict_stranger_is_heard_limited_and_comes_back_with_what_it_kept(
             await told.until(lambda: told.telemetry[-1].sessions == ())
             return peer.said
 
-    said = asyncio.run(asyncio.wait_for(check(), 30))
+    said = asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
     assert not [line for line in said if {"invalid", "error"} & line.keys()]
     # Its nonsense went past its own books, so it knows nothing of what that was answered.
     assert all(line["bad"].endswith("message ID: x") for line in said if "bad" in line)
@@ -345,7 +346,7 @@ def test_the_charge_point_of_another_library_is_heard_and_limited(
             await told.until(lambda: told.telemetry[-1].sessions == ())
             return peer.said
 
-    said = asyncio.run(asyncio.wait_for(check(), 30))
+    said = asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
     assert not [line for line in said if "error" in line]
 
 
@@ -362,4 +363,4 @@ def test_a_strict_stranger_whom_nobody_knows_is_rejected_in_the_words_of_the_sta
             await peer.next_with("error")
             assert not link.connected
 
-    asyncio.run(asyncio.wait_for(check(), 30))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))

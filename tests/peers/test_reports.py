@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from adapters.report_http import HttpPlatform, PlatformAccess
+from tests.patience import PATIENCE_S
 from tests.service.drpark import NOW, a_plant, planned, write_park
 from tests.service.test_reporting import MINUTE, says
 from vpp.clock import SimulatedClock
@@ -93,7 +94,7 @@ def test_every_report_is_valid_for_a_stranger_and_again_the_same(
         await platform.wait()
         return [json.loads(line) for line in lines]
 
-    seen = asyncio.run(asyncio.wait_for(play(), 60))
+    seen = asyncio.run(asyncio.wait_for(play(), PATIENCE_S))
     assert [one["status"] for one in seen] == [503] + 5 * [202] + 5 * [409], seen
     assert {one["kind"] for one in seen} == {"point", "forecast", "day-plan"}
     assert all(one["watts"] == one["sum"] for one in seen if one["watts"] is not None)

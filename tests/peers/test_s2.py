@@ -22,6 +22,7 @@ from adapters.s2_device import S2Device
 from adapters.s2_link import S2Link
 from adapters.s2_wire import Control
 from tests.contracts.s2bench import TOKEN, s2_served
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.wire import AckMessage, TelemetryMessage
@@ -145,7 +146,9 @@ def test_a_foreign_battery_is_read_commanded_and_let_go(python: Path) -> None:
         assert (await talk.until_power_kw(4.0)).setpoint_seq == 8
         await talk.until_said(2, activated="frbc")  # its time was over: it was let go
 
-    said = asyncio.run(asyncio.wait_for(talk_about(python, Control.FRBC, "frbc", check), 60))
+    said = asyncio.run(
+        asyncio.wait_for(talk_about(python, Control.FRBC, "frbc", check), PATIENCE_S)
+    )
     watts = [line["watts"] for line in said if "watts" in line and not line["later"]]
     assert watts == pytest.approx([5000, -4000])
     assert sum(line == {"deactivated": "frbc"} for line in said) == 2  # at its end, and at ours
@@ -160,7 +163,9 @@ def test_a_foreign_roof_is_curtailed_for_as_long_as_the_command_lives(python: Pa
         await talk.link.send([a_setpoint(12.0, 8)])  # more than it can: no limit
         assert (await talk.until_power_kw(8.0)).setpoint_seq == 8
 
-    said = asyncio.run(asyncio.wait_for(talk_about(python, Control.PEBC, "pebc", check), 60))
+    said = asyncio.run(
+        asyncio.wait_for(talk_about(python, Control.PEBC, "pebc", check), PATIENCE_S)
+    )
     limits = [line for line in said if "lower" in line]
     assert [line["lower"] for line in limits] == [-3000, -10_000]
     assert all(299_000 < line["lasts_ms"] <= 300_000 for line in limits)

@@ -24,6 +24,7 @@ from adapters.brokers import EmbeddedBroker
 from adapters.sparkplug_device import ReadMetric, SparkplugDevice, WriteMetric
 from adapters.sparkplug_link import SparkplugLink
 from tests.contracts.linkbench import until
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.wire import AckMessage, TelemetryMessage
@@ -146,4 +147,4 @@ def test_a_foreign_edge_node_is_read_commanded_and_seen_to_die(python: Path) -> 
             await peer.wait()
             await asyncio.gather(following, reading)
 
-    asyncio.run(asyncio.wait_for(check(), 60))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))

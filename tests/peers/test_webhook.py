@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW
 from tests.service.peoplebench import acted
 from tests.service.rebuilt import HandClock
@@ -75,7 +76,7 @@ class Stranger:
 
     async def line(self) -> Any:
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return json.loads(await self._process.stdout.readline())
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from vpp.clock import SimulatedClock
 from vpp.model.command import Setpoint
 from vpp.model.ids import ResourceId
@@ -124,7 +125,7 @@ def live(file: ParkFile, folder: Path, faults: FaultPlan, *, minutes: int) -> Li
         lived.refused = {reason.value: n for reason, n in plant.intake.refused.items()}
         return lived
 
-    return asyncio.run(asyncio.wait_for(played(), 120))
+    return asyncio.run(asyncio.wait_for(played(), PATIENCE_S))
 
 
 @pytest.fixture(scope="module")

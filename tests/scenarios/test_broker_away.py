@@ -18,6 +18,7 @@ import pytest
 
 from adapters.broker_process import PrivateBroker
 from tests.commandsread import commands_of
+from tests.patience import PATIENCE_S
 from vpp.clock import SimulatedClock
 from vpp.model.time import QUARTER, Interval
 from vpp.service.accounting import current_statements
@@ -36,7 +37,6 @@ Lived = tuple["Outage", dict[str, Any], "Path"]
 """The run, the world's report at its end, and the folder of the record."""
 
 MINUTE = timedelta(minutes=1)
-WALL_S = 20.0
 
 
 class Outage:
@@ -78,12 +78,12 @@ class Outage:
             assert isinstance(broker, PrivateBroker)
             assert broker.pid is not None
             os.kill(broker.pid, signal.SIGKILL)
-            await asyncio.wait_for(link.wait_until(connected=False), WALL_S)
+            await asyncio.wait_for(link.wait_until(connected=False), PATIENCE_S)
         if now == self.back_at:
             self.seen["away"] = await self.ready()
             await self.run.broker.broker.start()
-            await asyncio.wait_for(link.wait_until(connected=True), WALL_S)
-            async with asyncio.timeout(WALL_S):
+            await asyncio.wait_for(link.wait_until(connected=True), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
                 while (await world.report())["connects"] < 2 * len(self.run.file.park.enterprises):
                     pass  # each question is a round trip to the world's process
         away = self.gone_at <= now < self.back_at
@@ -99,7 +99,7 @@ class Outage:
 
     async def _heard(self, sequence: dict[str, int]) -> None:
         """A gateway that reconnects later than the link brings its minutes then."""
-        await until_heard(self.run.plant, sequence, timeout_s=WALL_S)
+        await until_heard(self.run.plant, sequence, timeout_s=PATIENCE_S)
 
     async def ready(self) -> dict[str, Any]:
         async with (

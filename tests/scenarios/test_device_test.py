@@ -16,6 +16,7 @@ import pytest
 
 from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
+from tests.patience import PATIENCE_S
 from vpp.account.qualification import Direction, TestedPower
 from vpp.clock import SimulatedClock, WallClock
 from vpp.errors import ConfigError, UnavailableError
@@ -191,7 +192,7 @@ def on_the_bench(small_park: MakePark, tmp_path: Path) -> OnTheBench:
                 group.create_task(clock.run(stop))
                 group.create_task(played())
 
-        asyncio.run(asyncio.wait_for(opened(), 60))
+        asyncio.run(asyncio.wait_for(opened(), PATIENCE_S))
 
     return run
 
@@ -413,7 +414,7 @@ def over_mqtt(small_park: MakePark, tmp_path: Path) -> Callable[..., None]:
                     await living
                     await links.stop()
 
-        asyncio.run(asyncio.wait_for(opened(), 60))
+        asyncio.run(asyncio.wait_for(opened(), PATIENCE_S))
 
     return run
 
@@ -535,7 +536,7 @@ def test_over_modbus_no_writing_function_leaves_before_a_person_agrees(
         async with AsyncExitStack() as stack:
             await play(stack)
 
-    asyncio.run(asyncio.wait_for(played(), 60))
+    asyncio.run(asyncio.wait_for(played(), PATIENCE_S))
 
 
 MODBUS = """

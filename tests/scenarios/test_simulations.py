@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.scenarios.conftest import MakePark
 from vpp.clock import WallClock
 from vpp.ports import Unsent
@@ -353,13 +354,13 @@ def test_the_command_serves_simulations_alone_until_it_is_told_to_stop(parks: Pa
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         address = json.loads(running.stderr.readline())["address"]
-        with urlopen(f"{address}/v1/simulations", timeout=30) as answer:
+        with urlopen(f"{address}/v1/simulations", timeout=PATIENCE_S) as answer:
             assert json.load(answer) == {"at_most": 8, "simulations": []}
-        with urlopen(f"{address}/openapi.json", timeout=30) as answer:
+        with urlopen(f"{address}/openapi.json", timeout=PATIENCE_S) as answer:
             paths = json.load(answer)["paths"]
         assert {path for path in paths if "simulations" not in path} == {"/openapi.json"}
         running.terminate()
-        assert running.wait(timeout=30) == 0
+        assert running.wait(timeout=PATIENCE_S) == 0
 
 
 class BrokenLink:

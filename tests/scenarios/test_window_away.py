@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.contracts.redisserver import RedisServer
+from tests.patience import PATIENCE_S
 from tests.scenarios.eves import Eve, live
 from vpp.ports import JournalEntry
 from vpp.service.park.parkfile import ParkFile
@@ -21,7 +22,6 @@ from vpp.service.window.schema import RedisSection
 if TYPE_CHECKING:
     from tests.scenarios.conftest import MakePark
 
-WALL_S = 30.0
 Record = list[JournalEntry]
 
 
@@ -30,7 +30,7 @@ async def up(plant: Plant) -> None:
     window = plant.window
     assert window is not None
     window.changed.set()
-    async with asyncio.timeout(WALL_S):
+    async with asyncio.timeout(PATIENCE_S):
         while window.changed.is_set() or not window.up:  # noqa: ASYNC110  nothing tells of a picture
             await asyncio.sleep(0.001)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW
 from vpp.clock import Nudge, SimulatedClock, WallClock
 from vpp.model.time import isoformat
@@ -197,11 +198,11 @@ def test_a_nudge_ends_a_wait_of_the_wall_clock_once(asked: str) -> None:
         else:
             asyncio.get_running_loop().call_soon(nudge.ask)
         far = clock.now() + timedelta(hours=1)
-        assert await asyncio.wait_for(clock.wait_until(far, stop, nudge), 30)
+        assert await asyncio.wait_for(clock.wait_until(far, stop, nudge), PATIENCE_S)
         waiting = asyncio.create_task(clock.wait_until(far, stop, nudge))
         await asyncio.wait({waiting}, timeout=0.05)
         assert not waiting.done(), "it is spent"
         stop.set()
-        assert await asyncio.wait_for(waiting, 30) is False
+        assert await asyncio.wait_for(waiting, PATIENCE_S) is False
 
     asyncio.run(play())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.brokers import MosquittoBroker
 from adapters.mqtt_link import MqttLink
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW, hear
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.sense.intake import Intake
@@ -130,7 +131,7 @@ def test_a_full_queue_at_the_broker_costs_nothing_in_the_end(
                     changed.set()
 
             async def until(done: Callable[[], bool]) -> None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     while not done():
                         changed.clear()
                         await changed.wait()
@@ -201,4 +202,4 @@ def test_a_gateway_that_is_asked_for_nonsense_goes_on(
             stop.set()
             await running
 
-    asyncio.run(asyncio.wait_for(check(), 30))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from vpp.errors import DataError, UnavailableError
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -68,7 +69,7 @@ def a_setpoint(resource: ResourceId) -> Setpoint:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 10))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_each_command_goes_over_the_link_of_its_device() -> None:

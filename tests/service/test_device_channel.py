@@ -15,6 +15,7 @@ import aiomqtt
 import pytest
 
 from adapters.brokers import MosquittoBroker
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.errors import ConfigError
@@ -127,4 +128,4 @@ def test_a_device_is_read_beside_the_service_that_commands_it_and_neither_distur
         async with AsyncExitStack() as stack:
             await check(stack)
 
-    asyncio.run(asyncio.wait_for(checked(), 30))
+    asyncio.run(asyncio.wait_for(checked(), PATIENCE_S))

@@ -16,13 +16,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
-from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 import vpp
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.demand import ActualDemand
 from vpp.model.horizon import Horizon, Profile
@@ -44,8 +44,6 @@ from vpp.service.solving.warmchild import Failed, WarmChild
 
 NOON = datetime(2025, 12, 3, 11, tzinfo=UTC)
 PRICE = np.array([0.1, 0.3])
-PATIENCE_S = 60.0
-"""Hard limit where the child is expected to answer: a cold start on a busy machine fits in."""
 
 
 def a_problem(plan_id: str = "plan-1") -> Problem:
@@ -388,9 +386,10 @@ def test_an_ill_child_costs_one_interval_and_is_replaced(
         async with ProcessExecutor(ill_then_well(ILL[illness])) as executor:
             if overruns:
                 await ill(fell_ill)
-            began = perf_counter()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
             first = await executor.solve(a_problem(), hard_s=QUICK_S if overruns else PATIENCE_S)
-            seconds = perf_counter() - began
+            seconds = loop.time() - began
             restarts = executor.restarts
             second = await executor.solve(a_problem(), hard_s=PATIENCE_S)
             third = await executor.solve(a_problem(), hard_s=PATIENCE_S)
@@ -402,7 +401,7 @@ def test_an_ill_child_costs_one_interval_and_is_replaced(
 
     assert isinstance(first, Unsolved)
     assert first.reason.startswith(REASONS[illness])
-    assert seconds < PATIENCE_S / 4
+    assert seconds < PATIENCE_S / 8
     assert second == WELL
     assert restarts == 1
 

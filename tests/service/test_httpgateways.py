@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.adapters.httpdevices import units, until
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import MARKET, PARK
 from vpp.cli import app
 from vpp.clock import WallClock
@@ -129,7 +130,7 @@ def test_from_the_park_file_a_device_is_asked_another_calls_and_a_recording_is_t
         async with AsyncExitStack() as stack:
             await check(stack)
 
-    asyncio.run(asyncio.wait_for(checked(), 30))
+    asyncio.run(asyncio.wait_for(checked(), PATIENCE_S))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +312,7 @@ def test_a_device_behind_any_of_them_is_read_by_a_device_test_and_nothing_is_wri
                 assert (report.failed, report.channel) == (None, channel_of(file, ResourceId(name)))
                 assert "PUT" not in there.methods
 
-    asyncio.run(asyncio.wait_for(check(), 30))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_who_holds_his_last_set_point_when_we_are_killed_is_warned_of(tmp_path: Path) -> None:

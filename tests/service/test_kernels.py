@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from benchmarks._forests import random_forest
+from tests.patience import PATIENCE_S
 from vpp.plan.fleet.forest import Solved
 from vpp.plan.fleet.solve import Kernels, solve_forest
 from vpp.plan.lp import Deadline
@@ -26,7 +27,6 @@ from vpp.service.solving.compiling import UNUSED, forget_unused
 from vpp.service.solving.kernels import BestKernels, folder_in, prepared
 
 NEVER = Deadline(lambda: 0.0, np.inf)
-PATIENCE_S = 120.0
 
 
 def answer(kernels: Kernels) -> Solved:

@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.brokers import EmbeddedBroker
 from adapters.memory_journal import MemoryJournal
 from tests.adapters.slaves import Slaves, slaves
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -41,7 +42,7 @@ modbus:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def test_what_a_gateway_tells_passes_the_door_of_all_telemetry(tmp_path: Path) -> None:

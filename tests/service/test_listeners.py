@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from tests.adapters.papers import Papers
+from tests.patience import PATIENCE_S
 from vpp.errors import ConfigError, UnavailableError
 from vpp.service import listeners
 from vpp.service.http import reserved_port
@@ -76,7 +77,7 @@ async def raw(
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -17,6 +17,7 @@ from aiohttp import web
 from adapters.brokers import EmbeddedBroker
 from adapters.memory_journal import MemoryJournal
 from adapters.sqlite_journal import SqliteJournal
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW, Serving
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import SimulatedClock, WallClock
@@ -178,7 +179,7 @@ def test_a_car_at_a_station_is_a_session_of_the_fleet_and_draws_what_the_fleet_m
         assert -10.0 <= reading.power_kw <= -9.0  # whole halves of an ampere
 
     async def bounded(file: ParkFile, port: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await check(file, port)
 
     with reserved_port() as port:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from tests.patience import PATIENCE_S
 from vpp.service.api import stream
 from vpp.service.api.pages import static_files, web_folder
 from vpp.service.api.shared import LEAST_S, MOST_AGE_S, MOST_ANSWERS, SharedAnswers, takes_gzip
@@ -219,12 +220,12 @@ def test_a_listener_that_takes_nothing_is_let_go_and_nobody_else(
             well = await client.get("/v1/events")
             streams = client.server.app[stream.STREAMS]
             assert len(streams) == 2
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(streams) == 2:
                     plant.events.emit("storm", 50_000 * "x", at=plant.clock.now())
                     await well.content.readany()
             plant.events.emit("award", "after the storm", at=plant.clock.now())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while b"after the storm" not in await well.content.readline():
                     pass
             assert len(streams) == 1

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from tests.adapters.letters import Mailroom, Talker
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW
 from tests.service.peoplebench import acted
 from tests.service.rebuilt import HandClock, Killed
@@ -54,7 +55,7 @@ class Site:
 
     async def until_mailed(self) -> str:
         """The link of the next mail, as the person reads it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             raw = await self.room.arrived.get()
         mail = email.message_from_bytes(raw, policy=email.policy.default)
         assert isinstance(mail, email.message.EmailMessage)

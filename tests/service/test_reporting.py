@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW, QuietLink, Serving, hear
 from tests.service.drpark import NOW as DR_NOW
 from tests.service.drpark import a_plant as a_dr_plant
@@ -693,7 +694,7 @@ def test_the_pause_between_tries_grows_and_the_sender_ends_in_good_order(plant: 
         stop.set()
         await running
 
-    asyncio.run(asyncio.wait_for(play(), 20))
+    asyncio.run(asyncio.wait_for(play(), PATIENCE_S))
     assert isinstance(desk.port, Platform)
     assert desk.port.minutes == [0]
 
@@ -716,7 +717,7 @@ def test_a_platform_that_hangs_keeps_no_report_from_being_made(plant: Plant) -> 
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(play(), 20))
+    asyncio.run(asyncio.wait_for(play(), PATIENCE_S))
     (owed,) = plant.reports.owed
     assert plant.reports.stream(owed.duty, ReportKind.POINT).made == 6
     assert desk.waiting == 3

@@ -15,6 +15,7 @@ from adapters.mqtt_life import BrokerAddress
 from adapters.s2_device import FillLevel
 from adapters.s2_wire import Control
 from tests.adapters.managers import BATTERY, Manager
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
 from vpp.model.ids import ResourceId
@@ -150,7 +151,7 @@ def test_a_device_is_let_go_when_the_service_stops_though_its_listener_stops_fir
         assert manager.heard[-1]["request"] == "TERMINATE"
         await manager.vanish()
 
-    asyncio.run(asyncio.wait_for(check(), 30))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))
 
 
 def test_beside_a_simulated_market_nothing_listens(tmp_path: Path) -> None:
@@ -159,4 +160,4 @@ def test_beside_a_simulated_market_nothing_listens(tmp_path: Path) -> None:
         async with AsyncExitStack() as stack:
             assert await opened(file, stack) == ()
 
-    asyncio.run(asyncio.wait_for(check(), 30))
+    asyncio.run(asyncio.wait_for(check(), PATIENCE_S))

@@ -18,6 +18,7 @@ from adapters.brokers import EmbeddedBroker
 from adapters.http_token import TokenSource
 from adapters.memory_journal import MemoryJournal
 from adapters.openadr3 import OpenAdr3, Vtn
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW, Serving
 from tests.service.smallpark import MARKET, PARK
 from vpp.clock import WallClock
@@ -65,7 +66,7 @@ def loaded(folder: Path, text: str, *, park: str = PARK) -> ParkFile:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 30))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 # ---------------------------------------------------------------- the park file

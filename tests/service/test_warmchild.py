@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from vpp.service.solving.warmchild import WarmChild
 
 ECHO = """
@@ -17,7 +18,6 @@ write_frame(sys.stdout.buffer, b"ready")
 while (said := read_frame(sys.stdin.buffer)) is not None:
     write_frame(sys.stdout.buffer, said)
 """
-PATIENCE_S = 60.0
 
 
 def echoing() -> WarmChild:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.redisserver import RedisServer
+from tests.patience import PATIENCE_S
 from tests.service.smallpark import PARK, faults_of, loading_in
 from vpp.model.command import Setpoint
 from vpp.model.ids import EnterpriseId, ResourceId
@@ -29,7 +30,6 @@ from vpp.service.window.wiring import open_window
 
 PREFIX = "vpp:v1:demo"
 STORE = "steel-battery"
-PATIENCE_S = 20.0
 DOCS = Path(__file__).parents[2] / "docs"
 
 

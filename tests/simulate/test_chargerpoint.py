@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from ocpp.messages import Call, validate_payload
 
+from tests.patience import PATIENCE_S
 from vpp.clock import SimulatedClock
 from vpp.simulate.charger import ChargerSpec, Dialect
 from vpp.simulate.chargerfaults import (
@@ -138,7 +139,7 @@ async def a_point(centre: Centre) -> AsyncIterator[ChargePoint]:
 
 
 def run(check: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(check, 20))
+    asyncio.run(asyncio.wait_for(check, PATIENCE_S))
 
 
 def profile_of(limit_w: int, *, transaction: str | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import iotcore
 import msgspec
 import pytest
 
+from tests.patience import PATIENCE_S
 from vpp.errors import UnavailableError
 from vpp.model.ids import EnterpriseId, ResourceId
 from vpp.simulate.fleet import DeviceMessage
@@ -67,7 +68,7 @@ class Service:
             await asyncio.sleep(0.02)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()

@@ -16,6 +16,7 @@ import pytest
 from adapters.modbus_device import ModbusDevice
 from adapters.modbus_tcp import ModbusLink
 from adapters.modbus_wire import GatewayAddress
+from tests.patience import PATIENCE_S
 from vpp.model.command import Setpoint
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
 from vpp.model.registers import Place, Table
@@ -213,7 +214,7 @@ async def over_the_line(yard: Yard, play: Callable[[ModbusLink, Callable[[], Any
     address = GatewayAddress(host="127.0.0.1", port=yard.face.port)
     try:
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(PATIENCE_S),
             ModbusLink(address, devices, now=yard.now, jitter=Random(1)) as link,
         ):
             await play(link, yard.live)

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE_S
 from vpp.clock import SimulatedClock, WallClock
 from vpp.errors import DataError, UnavailableError
 from vpp.model.ids import ConnectionPointId, EnterpriseId, ResourceId
@@ -257,7 +258,7 @@ def test_on_a_wall_clock_the_world_lives_by_itself(
         stop = asyncio.Event()
         clock = WallClock(start=OPENED, speed=3600)
         running = asyncio.create_task(world.run(clock, stop, 60.0))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while "price.imbalance-long.se3" not in service.series:
                 await asyncio.wait({running}, timeout=0.02)
                 assert not running.done()
@@ -347,7 +348,7 @@ def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     child = int(parent.stdout)
 
     assert parent.returncode == -signal.SIGKILL
-    give_up = wall.monotonic() + 20
+    give_up = wall.monotonic() + PATIENCE_S
     while alive(child):
         assert wall.monotonic() < give_up, "the child outlives its parent"
         os.sched_yield()

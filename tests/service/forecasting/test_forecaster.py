@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import vpp
+from tests.patience import PATIENCE_S
 from vpp.model.calendar import Calendar
 from vpp.model.horizon import Horizon, Profile
 from vpp.model.time import QUARTER
@@ -29,8 +30,6 @@ ROOT = str(Path(vpp.__file__).parents[1])
 NOW = datetime(2025, 12, 1, 12, tzinfo=UTC)
 CALENDAR = Calendar(zone=ZoneInfo("Europe/Stockholm"))
 HORIZON = Horizon(NOW, QUARTER, 96)
-PATIENCE_S = 60.0
-"""Hard limit where a process is expected to answer: a cold start on a busy machine fits in."""
 
 
 @pytest.fixture
