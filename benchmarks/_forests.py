@@ -125,15 +125,13 @@ def _weathered(seed: int, stores: Stores) -> Stores:
 
 def _tapers(seed: int, forest: Forest) -> Tapers:
     """Some stores fill ever slower the fuller they are, some empty ever slower."""
-    stores, soft, days = forest.stores, forest.soft, forest.day_limits
+    stores, soft = forest.stores, forest.soft
     dice = np.random.default_rng([seed, 3])
     n = len(stores.bus)
     least, most = stores.level_least.copy(), stores.level_most.copy()
     np.add.at(least, soft.store, soft.least)
     np.add.at(most, soft.store, soft.most)
-    counted = np.isin(np.arange(n), days.store)
-    may = np.stack([np.ones(n, dtype=bool), ~counted], axis=1) & (dice.random((n, 2)) < 0.6)
-    store, way = np.nonzero(may)
+    store, way = np.nonzero(dice.random((n, 2)) < 0.6)
     empties = way == 1
     falls_over = dice.uniform(0.1, 0.9, (len(store), 1)) * (most - least)[store]
     power = np.where(empties[:, None], stores.out_most[store], stores.into_most[store])

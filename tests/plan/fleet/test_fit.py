@@ -380,6 +380,13 @@ def test_a_deadline_before_a_car_leaves_is_a_wish_about_its_level(
             0.1 * 50 - 0.49 * 50 + 0.1 * 50 - 0.49 * 50 - 0.49 * 50,
             id="both ways: 50 kW at half full and above, 50 kW down from there",
         ),
+        pytest.param(
+            0.0,
+            {"discharge_taper_soc": 1.0, "max_cycles_per_day": 0.5},
+            [0.1, 0.1, 0.5, 0.5, 0.5],
+            0.1 * 50 / (1 - 0.5**3) - 0.49 * 50,
+            id="half of what is left an hour, and 50 kWh of it a day: seven eighths of what is bought",
+        ),
     ],
 )
 def test_a_power_that_tapers_is_limited_by_the_level_before(
@@ -405,17 +412,6 @@ def test_what_tapers_has_the_price_of_what_a_unit_more_would_earn(lab: Lab) -> N
     prices = answered(fitted(programme)).row_marginals[rows]
     np.testing.assert_allclose(prices, [-0.39, 0.0, 0.0], atol=1e-7)
     np.testing.assert_allclose(optimum(programme).row_marginals[rows], prices, atol=1e-7)
-
-
-def test_a_store_whose_discharge_is_counted_by_the_day_and_tapers_is_no_forests(lab: Lab) -> None:
-    battery = lab.battery(discharge_taper_soc=0.5, max_cycles_per_day=0.5)
-    view = day(lab, battery)
-    programme = compiled((view, tariff(view)))
-    assert fit(programme, programme.lower, programme.upper) == NoFit(
-        words="bat: discharge_taper_soc"
-    )
-    charged = lab.battery(charge_taper_soc=0.5, max_cycles_per_day=0.5)
-    agrees(both := compiled((view := day(lab, charged), tariff(view))), fitted(both))
 
 
 def test_what_fills_by_rounding_while_it_empties_goes_the_way_it_empties(lab: Lab) -> None:

@@ -53,7 +53,7 @@ class DayFactors:
     """The border of day limits."""
 
     with_store: Floats
-    """loss² th_out in the limit's steps, shape (B, nD, T)."""
+    """loss² th_out in the limit's steps, and what follows a taper; shape (B, nD, T)."""
 
     with_bus: Floats
     """What couples a limit with its bus once its store has left, shape (B, nD, T)."""
@@ -198,14 +198,17 @@ def _days(
 ) -> DayFactors:
     block = frame.block
     of = block.day_of[..., None]
-    out = np.take_along_axis(th.out, of, axis=1)
-    with_bus = frame.days * out
-    with_store = frame.days * with_bus
+    if bent is None:
+        with_bus = frame.days * np.take_along_axis(th.out, of, axis=1)
+        with_store = frame.days * with_bus
+        alone = with_store.sum(axis=2)
+    else:
+        with_store, with_bus, alone = bent.counted(frame.days, of)
     # Each limit's column of B^-1: one right side a limit, on its own store's chain.
     solved = chains.pick(block.day_of).solve(with_store)
     own = np.take_along_axis(coupling, of, axis=1)
     with_bus -= own * solved if bent is None else bent.pick(of).coupled(own, solved)
-    own = with_store.sum(axis=2) + th.rest
+    own = alone + th.rest
     same = block.day_of[:, :, None] == block.day_of[:, None, :]
     left = same * -(with_store @ solved.transpose(0, 2, 1))
     at = np.arange(block.layout.counts.days)
@@ -259,7 +262,7 @@ def back(frame: Frame, factors: Factors, led: Rows, w: Floats) -> Rows:
     if factors.peaks is not None:
         peak = factors.peaks.apply(peak + frame.scattered((factors.peaks.counted * w)[:, None]))
     store = factors.chains.solve(store)
-    taper = led.taper if bent is None else bent.back(frame, led.taper, store, w)
+    taper = led.taper if bent is None else bent.back(frame, led.taper, store, w, day)
     return Rows(store=store, bus=w, budget=budget, peak=peak, day=day, taper=taper)
 
 

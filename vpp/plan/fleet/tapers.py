@@ -12,6 +12,7 @@ level before: with b = -phi s of c and of d,
 
     store t   e_t - r_t e_t-1 - gain c' + loss d'                 r_t = keep + gain b_c - loss b_d
     bus t     m_t e_t-1 - c' + d'                                 m_t = b_d - b_c
+    day k     Σ n_t e_t-1 + loss d'                               n_t = loss b_d
 
 Nothing of this cancels where a taper binds (th_q is nothing) or is far away (th_q is huge). What r_t is too near to
 nothing to divide by is moved a little: Newton's direction is then a little off, never what is found.
@@ -55,6 +56,9 @@ class Bent:
 
     ties: Floats
     """m_t."""
+
+    falls: Floats
+    """b_d."""
 
     steep: Floats
     """s, 0 where a taper is not on; shape (B, nF, T)."""
@@ -101,11 +105,28 @@ class Bent:
         diagonal += u * rate
         return u, rate, diagonal
 
+    def counted(self, days: Floats, of: Ints) -> tuple[Floats, Floats, Floats]:
+        """What day limits have in common with their store, with the bus, and alone but for their rests.
+
+        `days` is loss in the steps of each limit, shape (B, nD, T), `of` its store, shape (B, nD, 1); the
+        last one found has shape (B, nD).
+        """
+        own = self.pick(of)
+        with_bus = days * own.out
+        with_store = days * with_bus
+        alone = with_store.sum(axis=2)
+        follows = (days * own.falls)[..., 1:]
+        moved = own.level[..., :-1] * follows
+        with_store[..., :-1] += moved
+        with_store[..., 1:] -= own.kept[..., :-1] * moved
+        with_bus[..., 1:] += own.ties[..., 1:] * moved
+        return with_store, with_bus, alone + (follows * moved).sum(axis=2)
+
     def pick(self, of: Ints) -> Bent:
         """Those of some stores of each bus, `of` of shape (B, n, 1)."""
         found = {
             name: np.take_along_axis(getattr(self, name), of, axis=1)
-            for name in ("into", "out", "level", "held", "kept", "ties")
+            for name in ("into", "out", "level", "held", "kept", "ties", "falls")
         }
         return replace(self, **found)
 
@@ -117,12 +138,19 @@ class Bent:
         into, out = frame.fills_to @ moved, frame.empties_to @ moved
         store = right.store + frame.gain * into - frame.loss * out + frame.keep * before
         store[..., :-1] -= before[..., 1:]
-        return right._replace(store=store, bus=right.bus + (into - out).sum(axis=1))
+        day = right.day
+        if frame.block.layout.counts.days:
+            counted = np.take_along_axis(out, frame.block.day_of[..., None], axis=1)
+            day = day - (frame.days * counted).sum(axis=2)
+        return right._replace(store=store, bus=right.bus + (into - out).sum(axis=1), day=day)
 
-    def back(self, frame: Frame, right: Floats, store: Floats, w: Floats) -> Floats:
+    def back(self, frame: Frame, right: Floats, store: Floats, w: Floats, day: Floats) -> Floats:
         """The duals of the tapers from those of the other rows, shape (B, nF, T)."""
         bus = w[:, None]
-        priced = _of_tapers(frame, -frame.gain * store - bus, frame.loss * store + bus)
+        taken = frame.loss * store + bus
+        if frame.block.layout.counts.days:
+            taken += frame.day_to @ (frame.days * day[..., None])
+        priced = _of_tapers(frame, -frame.gain * store - bus, taken)
         asked = (right - self.moves * priced) * self.on
         eta = np.zeros_like(store)
         eta[..., 1:] = store[..., :-1] - (frame.keep * store)[..., 1:]
@@ -172,6 +200,7 @@ def bend(frame: Frame, th: Columns, level: Floats) -> Bent:
         held=level,
         kept=kept,
         ties=empties - fills,
+        falls=empties,
         steep=steep,
         on=on.astype(np.float64),
         width=width,

@@ -222,10 +222,8 @@ def days_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -
     )
 
 
-def tapers_of(
-    ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues, days: Days
-) -> Tapering | Ints:
-    """The tapers, or rows that are none: also those that limit what a day limit counts."""
+def tapers_of(ledger: Ledger, sides: Sides, chains: Chains, values: ChainValues) -> Tapering | Ints:
+    """The tapers, or rows that are none."""
     rows = np.flatnonzero(sides.taper)
     count, steps = len(rows), chains.rows.shape[1]
     number = np.full(len(sides.taper), NOWHERE, dtype=np.int64)
@@ -246,7 +244,6 @@ def tapers_of(
     bad = (ledger.place[before] != store) | (ledger.step[before] != step - 1) | (factor != 1.0)
     bad |= (chains.level[store, np.maximum(step - 1, 0)] != before) | (values.sign[store] < 0)
     bad |= ends > most + SAME * (1.0 + np.abs(most))
-    bad |= empties & np.isin(store, days.store)
     if bad.any():
         strange: Ints = rows[bad]
         return strange

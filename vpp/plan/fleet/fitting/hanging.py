@@ -152,9 +152,7 @@ def _counted(
     steps = chains.rows.shape[1]
     windows = windows_of(ledger, sides, meets.bus, meets.feeds, steps)
     days = days_of(ledger, sides, chains, values)
-    tapering: Tapering | Ints = _NONE
-    if isinstance(days, Days):
-        tapering = tapers_of(ledger, sides, chains, values, days)
+    tapering = tapers_of(ledger, sides, chains, values)
     if (
         isinstance(windows, np.ndarray)
         or isinstance(peaks, np.ndarray)

@@ -5,6 +5,8 @@ Of each step t >= 1 of a taper, and e the level before it, the same but for two 
     I = 1/W (0 where a taper is not on)      phi = th_x I      FREE = L/th_e = 1 / (1 + th_e Σ s² I)
     own   z - s e^ = FREE z + L s' I' (s' z - s z')            the other taper of the store with a dash
 
+A day limit is one more row that sees the level before, where what empties its store tapers.
+
 `bend` leaves th_c', th_d', r and L where `normal.py` and `chains.py` look for weights; `stir` makes U and m/r of
 them once the chains are factored, p of `chains.py` found again from sums alone.
 """
