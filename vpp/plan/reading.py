@@ -51,7 +51,7 @@ def schedule_of(
         port_kw=_ports(programme, x),
         stored_kwh=stored,
         kept_kwh=_kept_kwh(problem.terms, stored),
-        left_alone=view.left_alone,
+        left_alone=view.not_steered,
         temperature_degc=fleet.zones.temperatures(x),
         connection_point_kw=Rows(point_ids, points),
         net_kw=points.sum(axis=0),

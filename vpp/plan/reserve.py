@@ -142,20 +142,28 @@ def _keepers(b: Builder, storages: Storages, others: _Others, term: ReserveHeadr
     stores = np.array([i for i, u in enumerate(storages.units) if u.resource_id in who], np.int64)
     rest = np.array([i for i, name in enumerate(others.names) if name in who], np.int64)
     block = (np.arange(b.steps) + term.elapsed_steps) // term.block_steps
+    most_kw = _most_kept_kw(b, [storages.units[i].resource_id for i in stores])
     open_kw = np.full(block[-1] + 1, np.inf)
     np.minimum.at(open_kw, block, term.open_kw)
     return Headroom(
         term=term,
         storages=stores,
         storage_names=tuple(storages.units[i].resource_id for i in stores),
-        relief=b.add_columns((len(stores), b.steps)),
-        extra=b.add_columns((len(stores), b.steps)),
+        relief=b.add_columns((len(stores), b.steps), upper=most_kw),
+        extra=b.add_columns((len(stores), b.steps), upper=most_kw),
         others=rest,
         other_names=tuple(others.names[i] for i in rest),
         kept=b.add_columns((len(rest), b.steps)),
         sold=b.add_columns(open_kw.shape, upper=open_kw)[block],
         lacking=b.add_columns((b.steps,)),
     )
+
+
+def _most_kept_kw(b: Builder, names: Sequence[ResourceId]) -> float | Floats:
+    """Nothing of a store in an operator's hand; shape (S, T) where one is."""
+    if not any(name in b.view.held_kw for name in names):
+        return np.inf
+    return np.where([b.view.in_hand(name) for name in names], 0.0, np.inf)
 
 
 def _owe(b: Builder, one: Headroom) -> None:

@@ -205,6 +205,10 @@ class PlanningView:
     left_alone: Mapping[ResourceId, NDArray[np.bool_]] = field(default_factory=dict)
     """Steps in which a resource is not steered, shape (T,): its owner said so, or it is being mended."""
 
+    held_kw: Mapping[ResourceId, Floats] = field(default_factory=dict)
+    """What a Storage does in the steps in which an operator has it in hand, NaN in the others, shape (T,): a power
+    that its energy allows."""
+
     margins: tuple[Margin, ...] = ()
     """Room kept free below limits, one for each place at most."""
 
@@ -212,6 +216,17 @@ class PlanningView:
         """Steps in which a resource is left alone, shape (T,)."""
         nowhere = np.zeros(self.horizon.steps, dtype=bool)
         return self.left_alone.get(resource_id, nowhere)
+
+    def in_hand(self, resource_id: ResourceId) -> NDArray[np.bool_]:
+        """Steps in which an operator has a resource in hand, shape (T,)."""
+        held_kw = self.held_kw.get(resource_id)
+        return np.zeros(self.horizon.steps, dtype=bool) if held_kw is None else ~np.isnan(held_kw)
+
+    @property
+    def not_steered(self) -> dict[ResourceId, NDArray[np.bool_]]:
+        """Steps in which plan and bids may not move a resource, shape (T,): left alone, or in hand."""
+        held = {name: self.in_hand(name) | self.alone(name) for name in self.held_kw}
+        return {**self.left_alone, **held}
 
     def __post_init__(self) -> None:
         every = (

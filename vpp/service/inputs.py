@@ -50,6 +50,7 @@ from vpp.service.calls.limits import not_over
 from vpp.service.feeds import carbonseries
 from vpp.service.instructions import plan as instructionplan
 from vpp.service.park.parkfile import ParkFile
+from vpp.service.planning import inhand
 from vpp.service.plant import Closed, Plant
 from vpp.service.quotas.peaks import coming
 from vpp.service.strategies import members
@@ -268,7 +269,7 @@ def build_view(
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
         announced=_announced(plant),
     )
-    told = instructionplan.counted(plant, view)
+    told = inhand.counted(plant, instructionplan.counted(plant, view), plant.state.taken_at)
     return members.counted(plant.strategies, strategyview.seen(plant, told))
 
 

@@ -10,7 +10,8 @@
               reserve  stored + short >= reserve_soc·capacity
 
 `kept` is what a standing loss leaves of the last step's energy; Pc and Pd are the share of both power
-limits that is available. Never both ways at once: `oneway.py`. A battery that does not say how full it
+limits that is available. While an operator has a store in hand (`held_kw` of the view) charge and discharge are
+what that is, and it keeps no reserve. Never both ways at once: `oneway.py`. A battery that does not say how full it
 is cannot be planned; it is left idle.
 """
 
@@ -130,8 +131,10 @@ def _terminals(b: Builder, units: Kindred[Storage]) -> BothWays:
     shape = (len(units), b.steps)
     charge_kw = np.broadcast_to(units.column("max_charge_kw") * share, shape)
     discharge_kw = np.broadcast_to(units.column("max_discharge_kw") * share, shape)
-    charge = b.add_columns(shape, upper=charge_kw)
-    discharge = b.add_columns(shape, upper=discharge_kw)
+    charge, discharge = (
+        b.add_columns(shape, lower=least_kw, upper=most_kw)
+        for least_kw, most_kw in _held(b, units, charge_kw, discharge_kw)
+    )
     b.name(units.words("max_charge_kw"), Side.UPPER, charge)
     b.name(units.words("max_discharge_kw"), Side.UPPER, discharge)
     wear = units.column("wear_cost_per_kwh")
@@ -150,6 +153,23 @@ def _terminals(b: Builder, units: Kindred[Storage]) -> BothWays:
         wear_into_per_kwh=wear,
         wear_out_per_kwh=wear,
         node=b.nodes(which),
+    )
+
+
+def _held(
+    b: Builder, units: Kindred[Storage], charge_kw: Floats, discharge_kw: Floats
+) -> tuple[tuple[float | Floats, Floats], tuple[float | Floats, Floats]]:
+    """Least and most of charge and of discharge: both what an operator's hand holds them at, while it does."""
+    if not b.view.held_kw:
+        return (0.0, charge_kw), (0.0, discharge_kw)
+    held_kw = np.full(charge_kw.shape, np.nan)
+    for name, kw in b.view.held_kw.items():
+        if (at := units.place.get(name)) is not None:
+            held_kw[at] = kw
+    free, into_kw, out_kw = np.isnan(held_kw), np.maximum(-held_kw, 0.0), np.maximum(held_kw, 0.0)
+    return (
+        (np.where(free, 0.0, into_kw), np.where(free, charge_kw, into_kw)),
+        (np.where(free, 0.0, out_kw), np.where(free, discharge_kw, out_kw)),
     )
 
 
@@ -221,9 +241,13 @@ def _cycles(b: Builder, units: Kindred[Storage], storages: Storages) -> None:
         for day, steps in b.local_days.items():
             reading = said_on(b.view, unit.resource_id, day)
             used_kwh = 0.0 if reading is None else reading.discharged_today_kwh or 0.0
+            per_kw = b.hours / unit.discharge_efficiency
             left_kwh = max(float(most[i, 0]) - used_kwh, 0.0)
+            if (held_kw := b.view.held_kw.get(unit.resource_id)) is not None:
+                # What an operator takes out is taken out, whatever was promised of its cycles.
+                left_kwh = max(left_kwh, per_kw * np.nansum(np.maximum(held_kw[steps], 0.0)))
             rows = b.add_rows((1,), -np.inf, left_kwh)
-            b.put(rows, storages.discharge[i, steps], b.hours / unit.discharge_efficiency)
+            b.put(rows, storages.discharge[i, steps], per_kw)
             b.name((f"{unit.resource_id}: max_cycles_per_day",), Side.ROW_UPPER, rows)
 
 

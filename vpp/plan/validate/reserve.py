@@ -113,7 +113,8 @@ def _storage(
         total = np.sum([kept for kept, _ in both], axis=0)
         yield from between(f"{words}, not knowing how full it is", total, 0.0, 0.0)
         return
-    power, share = case.power(name), power_share(case, unit)
+    free = ~case.view.in_hand(name)
+    power, share = case.power(name), power_share(case, unit) * free
     charge, discharge = np.maximum(-power, 0.0), np.maximum(power, 0.0)
     reliefs = [relief for _, relief in both]
     extras = [kept - relief for kept, relief in both]
@@ -122,9 +123,14 @@ def _storage(
         yield from between(f"{words}: extra", extra, 0.0, inf, relief)
     moving, size = (charge, unit.max_discharge_kw) if up else (discharge, unit.max_charge_kw)
     other, taper = discharge if up else charge, _taper(case, unit, opening, up=up)
-    yield from between(f"{words}: relief", np.sum(reliefs, axis=0), 0.0, moving, *reliefs)
+    yield from between(f"{words}: relief", np.sum(reliefs, axis=0), 0.0, moving * free, *reliefs)
     yield from between(
-        f"{words}: extra", np.sum(extras, axis=0), 0.0, size * share * taper - other, other, *extras
+        f"{words}: extra",
+        np.sum(extras, axis=0),
+        0.0,
+        size * share * taper - other * free,
+        other,
+        *extras,
     )
     into, out = unit.charge_efficiency, 1 / unit.discharge_efficiency
     per_relief, per_extra = (into, out) if up else (out, into)

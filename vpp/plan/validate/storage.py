@@ -37,6 +37,10 @@ def _together(case: Case, known: Sequence[tuple[Storage, float]]) -> Iterator[st
             share[row] = power_share(case, unit)
     most_in = column(u.max_charge_kw for u in units) * share
     most_out = column(u.max_discharge_kw for u in units) * share
+    for row, name in enumerate(names):
+        if (held_kw := case.view.held_kw.get(name)) is not None:
+            hand = case.view.in_hand(name)
+            most_in[row, hand], most_out[row, hand] = -held_kw[hand], held_kw[hand]
     yield from each_between(names, ": max_charge_kw, max_discharge_kw", power, -most_in, most_out)
     yield from _energy(case, units, power, column(opening for _, opening in known))
     for row, (unit, opening) in enumerate(known):
@@ -185,6 +189,7 @@ def _cycles(case: Case, unit: Storage, power: Floats) -> Iterator[str]:
         if reading is not None and case.told_on(reading, day):
             used = reading.discharged_today_kwh or 0.0
         most = max(unit.max_cycles_per_day * unit.capacity_kwh - used, 0.0)
+        most = max(most, float(taken[on_day & case.view.in_hand(name)].sum()))
         total = float(taken[on_day].sum())
         if not total <= most + slack(total, most):
             yield f"{name}: max_cycles_per_day: {total:.6f} kWh on {day}, allowed {most:.6f}"

@@ -22,6 +22,7 @@ from vpp.plan.problem import Problem
 from vpp.service.bids.biddable import biddable
 from vpp.service.inputs import committed_kw
 from vpp.service.instructions import plan as instructionplan
+from vpp.service.planning import inhand
 from vpp.service.plant import Plant
 from vpp.service.strategies import members
 
@@ -79,7 +80,8 @@ def problem_alone(plant: Plant, now: datetime) -> Problem | None:
         resources=tuple(map(newest, view.state.resources, seen.resources)),
     )
     try:
-        view = members.counted(plant.strategies, replace(view, state=state, left_alone={}))
+        view = inhand.counted(plant, replace(view, state=state, left_alone={}), seen.taken_at)
+        view = members.counted(plant.strategies, view)
         return replace(before, view=view, terms=(*plant.strategies.terms(view), *basis.asked))
     except (PlanError, DataError):
         return None  # the plan of all meets it too, and says so

@@ -21,6 +21,7 @@ from vpp.model.resource import FixedLoad, Resource
 from vpp.model.time import isoformat, parse_utc
 from vpp.service.events import Severity
 from vpp.service.instructions import plan as instructionplan
+from vpp.service.planning import alone, inhand
 from vpp.service.plant import Plant
 from vpp.service.record import append
 from vpp.service.steering.desk import HeldOverride
@@ -50,6 +51,7 @@ async def take(
     before = plant.acting.overrides.get(held.resource_id)
     if before is None or before.number < held.number:  # no newer one meanwhile
         plant.acting.overrides[held.resource_id] = held
+        _ask_for_plan(plant, held, before, now)
     text = f"{held.by} takes {held.resource_id} in hand: {_words(held)}: {held.reason}"
     _tell(plant, held, text, now)
     return held
@@ -71,6 +73,7 @@ async def end(
     held = replace(held, ended=True)
     if plant.acting.overrides[held.resource_id].number == held.number:  # no newer one meanwhile
         plant.acting.overrides[held.resource_id] = held
+        _ask_for_plan(plant, held, None, now)
     _tell(plant, held, f"{by} gives {held.resource_id} back, as {held.by} had it: {reason}", now)
     return held
 
@@ -203,6 +206,18 @@ def _words(held: HeldOverride) -> str:
     same = held.low_kw == held.high_kw
     what = f"{held.low_kw:g} kW" if same else f"{held.low_kw:g} to {held.high_kw:g} kW"
     return f"{what} until {isoformat(held.until)}"
+
+
+def _ask_for_plan(
+    plant: Plant, held: HeldOverride, before: HeldOverride | None, now: datetime
+) -> None:
+    """A plan at once of whose it is, where plans reckon with this override, or did with the one `before`."""
+    resource = plant.file.park.resource_by_id[held.resource_id]
+    known = before is not None and before.holds(now) and inhand.plannable(resource, before)
+    if known or inhand.plannable(resource, held):
+        what = "given back" if held.ended else "in hand"
+        owners = frozenset({resource.enterprise_id})
+        alone.ask(plant, owners, f"{held.resource_id} is {what}")
 
 
 def _tell(plant: Plant, held: HeldOverride, text: str, now: datetime) -> None:

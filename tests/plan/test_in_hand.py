@@ -1,0 +1,137 @@
+"""What an operator holds at a power is planned at that power; by hand, and in random parks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.plan.test_reserve import product
+from vpp.model.ids import ResourceId
+from vpp.model.resource import Storage
+from vpp.model.schedule import Schedule
+from vpp.model.time import QUARTER
+from vpp.plan.held import held_course_kw
+from vpp.plan.problem import Method
+from vpp.plan.view import PlanningView
+
+BAT = ResourceId("bat")
+
+
+def held(view: PlanningView, power_kw: float, steps: int, name: ResourceId = BAT) -> PlanningView:
+    """The view, with a store in hand for the first steps."""
+    store, reading = view.park.resource_by_id[name], view.state.reading(name)
+    assert isinstance(store, Storage)
+    assert reading is not None
+    assert reading.soc is not None
+    course_kw = held_course_kw(view, store, reading.soc, power_kw, steps)
+    return replace(view, held_kw={**view.held_kw, name: course_kw})
+
+
+def empty(lab: Any, price: list[float], **sizes: Any) -> PlanningView:
+    view: PlanningView = lab.view(
+        lab.battery(**sizes), price=price, readings=[lab.reading("bat", soc=0.0)]
+    )
+    return view
+
+
+@pytest.mark.parametrize("method", [Method.HIGHS, Method.STRUCTURED])
+def test_a_store_in_hand_is_planned_at_its_power_and_what_it_then_holds_is_sold(
+    lab: Any, method: Method
+) -> None:
+    """Left to itself it would buy where that is cheapest, in the second step."""
+    view = empty(lab, [0.2, 0.1, 0.3])
+    assert lab.power(_by(lab, view, method), "bat").tolist() == [0, -100, 100]
+
+    plan = _by(lab, held(view, -60.0, 1), method)
+
+    assert lab.power(plan, "bat").tolist() == [-60, -40, 100]
+    assert plan.left_alone[BAT].tolist() == [True, False, False]
+
+
+def _by(lab: Any, view: PlanningView, method: Method) -> Schedule:
+    problem = lab.problem(view)
+    outcome = lab.solve(replace(problem, options=replace(problem.options, method=method)))
+    schedule: Schedule = lab.schedule_of(outcome)
+    assert schedule.how.structured == (method is Method.STRUCTURED)
+    assert lab.violations(schedule, view, problem.terms) == ()
+    return schedule
+
+
+def test_it_goes_on_until_it_is_full_and_no_further(lab: Any) -> None:
+    view = empty(lab, [0.2, 0.1, 0.3], charge_efficiency=0.5)
+
+    assert held_course_kw(view, view.park.resources[0], 0.6, -60.0, 3) == pytest.approx(
+        [-60, -20, 0]
+    )  # type: ignore[arg-type]
+    assert held_course_kw(view, view.park.resources[0], 0.6, 50.0, 2)[:2] == pytest.approx([50, 10])  # type: ignore[arg-type]
+    plan = lab.plan(held(view, -60.0, 3))
+    assert lab.power(plan, "bat").tolist() == [-60, -60, -60]
+
+
+def test_near_its_ends_it_does_less_as_it_tapers(lab: Any) -> None:
+    """Above half full 100 kW fall to nothing: 50 of them are left at 0.75, 25 a quarter-hour later."""
+    view = lab.view(
+        lab.battery(charge_taper_soc=0.5),
+        price=[0.2] * 3,
+        step=QUARTER,
+        readings=[lab.reading("bat", soc=0.75)],
+    )
+
+    plan = lab.plan(held(view, -100.0, 2))
+
+    assert lab.power(plan, "bat")[:2] == pytest.approx([-50, -25], abs=1e-4)
+
+
+def test_it_keeps_no_reserve_while_it_is_in_hand(lab: Any) -> None:
+    """Half full it could keep 50 kW up for an hour, and by ending to charge more yet."""
+    view = lab.view(lab.battery(), price=[0.0, 0.0], readings=[lab.reading("bat", soc=0.5)])
+    term = product("bat", price_per_kw_h=1.0, steps=2)
+
+    plan = lab.plan(held(view, -10.0, 1), [*lab.terms(view), term])
+
+    kept = np.round(plan.reserve[term.key].kept_kw[BAT], 5)
+    assert kept[0] == 0
+    assert kept[1] > 50
+
+
+def test_what_an_operator_takes_out_does_not_break_a_plan_by_its_cycles(lab: Any) -> None:
+    view = lab.view(
+        lab.battery(max_cycles_per_day=0.2), price=[0.1, 0.9], readings=[lab.reading("bat", soc=1)]
+    )
+
+    plan = lab.plan(held(view, 50.0, 1))
+
+    assert lab.power(plan, "bat").tolist() == [50, 0]
+
+
+def test_a_plan_that_lets_go_of_it_is_found_wrong(lab: Any) -> None:
+    view = empty(lab, [0.2, 0.1, 0.3])
+    terms = lab.terms(view)
+    free = lab.plan(view, terms)
+
+    (first, *_) = lab.violations(free, held(view, -60.0, 1), terms)
+
+    assert "bat" in first
+    assert "max_charge_kw" in first
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_random_parks_there_is_a_plan_whatever_is_held(lab: Any, seed: int) -> None:
+    rng = np.random.default_rng([seed, 11])
+    view, terms = lab.random(seed, runs=0, processes=0, zones=0, storages=4)
+    for one in view.park.kindred(Storage).units:
+        reading = view.state.reading(one.resource_id)
+        if reading is None or reading.soc is None:
+            continue
+        power_kw = float(rng.uniform(-one.max_charge_kw, one.max_discharge_kw))
+        view = held(view, power_kw, int(rng.integers(1, view.horizon.steps)), one.resource_id)
+
+    plan = lab.schedule_of(lab.outcome(view, terms))
+
+    assert lab.violations(plan, view, terms) == ()
+    for name, course_kw in view.held_kw.items():
+        hand = ~np.isnan(course_kw)
+        assert lab.power(plan, name)[hand] == pytest.approx(course_kw[hand], abs=1e-4)
