@@ -62,11 +62,10 @@ def _by(lab: Any, view: PlanningView, method: Method) -> Schedule:
 
 def test_it_goes_on_until_it_is_full_and_no_further(lab: Any) -> None:
     view = empty(lab, [0.2, 0.1, 0.3], charge_efficiency=0.5)
+    (store,) = view.park.kindred(Storage).units
 
-    assert held_course_kw(view, view.park.resources[0], 0.6, -60.0, 3) == pytest.approx(
-        [-60, -20, 0]
-    )  # type: ignore[arg-type]
-    assert held_course_kw(view, view.park.resources[0], 0.6, 50.0, 2)[:2] == pytest.approx([50, 10])  # type: ignore[arg-type]
+    assert held_course_kw(view, store, 0.6, -60.0, 3) == pytest.approx([-60, -20, 0])
+    assert held_course_kw(view, store, 0.6, 50.0, 2)[:2] == pytest.approx([50, 10])
     plan = lab.plan(held(view, -60.0, 3))
     assert lab.power(plan, "bat").tolist() == [-60, -60, -60]
 

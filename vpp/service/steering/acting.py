@@ -42,6 +42,11 @@ class Picture:
     """Who is not left out for a while."""
 
     owed: Owed | None
+    running: frozenset[ProductId]
+    """Products of which something is owed now: what comes while the cycle gives way is the next one's."""
+
+    sharing: SharingSection
+    """By which rule, and over whom, the residual is shared."""
 
 
 def picture(plant: Plant, now: datetime) -> Picture:
@@ -62,6 +67,8 @@ def picture(plant: Plant, now: datetime) -> Picture:
         said=_as_said(seen, state),
         usable=plant.acting.health.usable(now.timestamp()),
         owed=owing.owed_at(plant, now),
+        running=running(plant, now),
+        sharing=sharing_at(plant, now),
     )
 
 

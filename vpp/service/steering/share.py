@@ -22,7 +22,7 @@ from vpp.service.instructions import plan as instructionplan
 from vpp.service.plant import Plant
 from vpp.service.steering import ceilings, mainmeters
 from vpp.service.steering import claims as actingclaims
-from vpp.service.steering.acting import Picture, running, sharing_at
+from vpp.service.steering.acting import Picture
 from vpp.service.steering.desk import Known, Spreading
 from vpp.service.strategies import members
 
@@ -50,7 +50,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
     standing = actingclaims.standing(plant, units, picture.seen, now)
     above = arbitrate(standing, len(units), now=now)
     corrected = _corrected(plant, picture)
-    manner = sharing_at(plant, now)
+    manner = picture.sharing
     sharing = share(
         picture.park,
         units,
@@ -71,7 +71,7 @@ def share_out(plant: Plant, picture: Picture, *, may_plan: bool) -> Wanted:
         order=desk.order,
     )
     desk.order, desk.memory, desk.left_kw = sharing.order, corrected.memory, sharing.left_kw
-    serves = ", ".join(sorted(running(plant, now))) or NOTHING
+    serves = ", ".join(sorted(picture.running)) or NOTHING
     ours = actingclaims.of_sharing(plant, sharing, serves, now)
     settled = arbitrate([*standing, *ours], len(units), now=now)
     power_kw = np.where(usable, settled.wish_kw, np.nan)
