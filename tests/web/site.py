@@ -25,6 +25,7 @@ from aiohttp.web import Application
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.patience import PATIENCE_S
 from tests.service.conftest import NOW, a_schedule, hear, publish
 from tests.service.conftest import a_plant as just_started
 from vpp.act.ladder import SafeState
@@ -45,7 +46,7 @@ EVERY_LOOK = pytest.mark.parametrize(
 
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PATIENCE_MS = 15_000
+PATIENCE_MS = 1000 * PATIENCE_S
 """For whatever a test waits for: a busy machine may be slow, and what holds costs no time."""
 
 SERIOUS = ("serious", "critical")
@@ -138,6 +139,8 @@ class Site:
     @asynccontextmanager
     async def _page(self, language: str, phone: bool) -> AsyncIterator[tuple[Page, list[str]]]:
         """A fresh page, and everything that is wrong on it, filled as it happens."""
+        # Answers are kept until something happens, and the test before may have changed things without a word.
+        self.plant.events.emit("page", "a page is looked at", at=NOW)
         context = await self.browser.new_context(
             viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 900},
             locale="zh-CN" if language == "zh" else "en-GB",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from math import sin
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.service.conftest import NOW
@@ -26,11 +28,16 @@ def a_point(minute: int, park_kw: float | None = -1500.0) -> TracePoint:
     )
 
 
+@pytest.fixture(autouse=True)
+def _traced(site: Site) -> Iterator[None]:
+    """Ten hours were lived through."""
+    site.plant.trace.extend(a_point(minute) for minute in range(-600, 1, 5))
+    yield
+    site.plant.trace.clear()
+
+
 @EVERY_LOOK
 def test_the_overview_tells_how_the_plant_stands(site: Site, language: str, phone: bool) -> None:
-    site.plant.trace.clear()
-    site.plant.trace.extend(a_point(minute) for minute in range(-600, 1, 5))
-
     async def look(page: Page) -> None:
         await expect(page.locator("#line")).to_have_text("live" if language == "en" else "实时")
         await expect(page.locator("#power")).to_have_text("−700 kW")  # 7 meters of -100 kW
