@@ -434,7 +434,7 @@ class Lab:
         terms: Sequence[Term] | None = None,
         *,
         gap: float = 1e-6,
-        soft_s: float = 30.0,
+        soft_s: float = 600.0,
         preferred: Mapping[str, tuple[datetime, ...]] | None = None,
         lengths: Mapping[str, tuple[timedelta, ...]] | None = None,
     ) -> Problem:

@@ -54,7 +54,7 @@ def curves(
         "mixtures": np.eye(len(scenarios)) if paths is None else paths,
         "most_undelivered": 1.0,
         "undelivered_per_kwh": 5.0,
-        "soft_s": 30.0,
+        "soft_s": 600.0,
     }
     problem = lab.problem(view, lab.terms(view, **usual))
     outcome = solve(replace(problem, curves=(CurveAsk(**(asked | said)),)), perf_counter)

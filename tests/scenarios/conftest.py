@@ -139,7 +139,7 @@ markets: [day_ahead.yaml, quarter_hour.yaml]
 strategies: TRADING
 forecasts:                     # eight days that repeat to the watt: more candidates would learn no more
   series: [{{match: "*", candidates: [yesterday, seasonal-baseline]}}]
-planning: {{at_least_hours: 24, soft_s: 10, hard_s: 20}}
+planning: {{at_least_hours: 24, soft_s: 100, hard_s: 200}}
 control: {{period_s: {period_s}, setpoint_ttl_s: {ttl_s}, deadband_kw: 2}}
 simulation:
   first_delivery_day: {day}

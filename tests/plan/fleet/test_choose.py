@@ -46,7 +46,7 @@ PRICES = (0.1, 0.1, 0.5, 0.5, 0.2, 0.2)
 
 
 def deadline() -> Deadline:
-    return Deadline(perf_counter, perf_counter() + 60)
+    return Deadline(lambda: 0.0, 1e6)
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
 from datetime import time
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ LP_KINDS = (
 
 
 def deadline() -> Deadline:
-    return Deadline(perf_counter, perf_counter() + 60)
+    return Deadline(lambda: 0.0, 1e6)
 
 
 def compiled(case: tuple[PlanningView, tuple[Term, ...]]) -> Programme:

@@ -40,7 +40,7 @@ KINDS = (
 
 
 def deadline() -> Deadline:
-    return Deadline(perf_counter, perf_counter() + 60)
+    return Deadline(lambda: 0.0, 1e6)
 
 
 def compiled(view: PlanningView, terms: tuple[Term, ...]) -> Programme:

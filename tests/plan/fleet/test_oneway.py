@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -169,9 +168,7 @@ def test_under_negative_prices_the_gap_that_is_told_is_true(seed: int) -> None:
     cost[0::6] -= 0.2
     cost[1::6] += 0.2
     forest = replace(forest, parts=replace(forest.parts, cost=cost))
-    answer = solve_forest(
-        forest, kernels=NUMPY, deadline=Deadline(perf_counter, perf_counter() + 10)
-    )
+    answer = solve_forest(forest, kernels=NUMPY, deadline=NEVER)
     assert isinstance(answer, Solved)
     assert not both_ways(answer.point).any()
     stores, everything = forest.stores, written(forest).programme

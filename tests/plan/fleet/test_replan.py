@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ class Watched:
 
     def __call__(self, forest: Forest) -> Answer:
         self.buses.append(len(forest.buses.parent))
-        until = Deadline(perf_counter, perf_counter() + 60)
+        until = Deadline(lambda: 0.0, 1e6)
         return solve_forest(forest, kernels=NUMPY, deadline=until)
 
 

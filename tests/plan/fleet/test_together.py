@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ GAP = 1e-3
 
 
 def deadline() -> Deadline:
-    return Deadline(perf_counter, perf_counter() + 60)
+    return Deadline(lambda: 0.0, 1e6)
 
 
 # ---------------------------------------------------------------- tables
