@@ -50,6 +50,7 @@ def planned() -> dict[str, Any]:
     [
         pytest.param(["demo", "--frobnicate"], "--frobnicate", id="a flag that does not exist"),
         pytest.param(["demo", "--for", "tomorrow"], "--for", id="a length that is none"),
+        pytest.param(["demo", "--for", "20m"], "Say 15m or 30m", id="no whole quarter-hours"),
         pytest.param(["demo", "--park", "atlantis"], "atlantis", id="a park that is not shipped"),
         pytest.param(["run", DEMO, "--host", "0.0.0.0"], "0.0.0.0", id="a bind beyond loopback"),
         pytest.param(["run", DEMO, "--port", "0"], "trading.mode", id="a live park, simulated"),
@@ -191,6 +192,7 @@ def test_a_plan_says_why_and_what_changed(planned: dict[str, Any], tmp_path: Pat
 
     assert why.returncode == since.returncode == 0, why.stderr + since.stderr
     assert why.stdout.startswith("steel-battery ")
+    assert "solved by HiGHS (" in since.stdout
     assert "Nothing changed since demo-day." in since.stdout
 
 

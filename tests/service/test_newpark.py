@@ -57,7 +57,10 @@ def test_the_shipped_tables_become_parks_that_run_and_can_be_simulated(
     assert (tmp_path / "own" / "resources.csv").read_bytes() == shipped(
         f"start/{source}"
     ).read_bytes()
-    assert str(written.assumed) in (tmp_path / "own" / "README.md").read_text(encoding="utf-8")
+    readme = (tmp_path / "own" / "README.md").read_text(encoding="utf-8")
+    assert str(written.assumed) in readme
+    whole_list = readme.partition("make it true\n\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^(\d)\.", whole_list, re.MULTILINE) == ["1", "2", "3", "4"]
 
 
 def test_figures_of_the_table_are_kept_and_what_is_assumed_is_marked(tmp_path: Path) -> None:

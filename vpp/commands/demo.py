@@ -16,7 +16,10 @@ from vpp.errors import ConfigError
 
 def demo(
     park: Annotated[str, typer.Option(help="A shipped park by name, or a park file.")] = "demo",
-    length: Annotated[str, typer.Option("--for", help="Length of the scored span.")] = "24h",
+    length: Annotated[
+        str,
+        typer.Option("--for", help="Length of the scored span, whole quarter-hours: 45m, 24h, 3d."),
+    ] = "24h",
     speed: Annotated[str, typer.Option(help="Times as fast as the wall clock, or max.")] = "60",
     port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1.")] = 8080,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")] = 1,

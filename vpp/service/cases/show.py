@@ -14,7 +14,7 @@ from rich.table import Table
 from vpp.model.horizon import Floats
 from vpp.model.ids import ResourceId
 from vpp.model.resource import FlexibleLoad, Generator, Resource, Storage
-from vpp.model.schedule import LimitPrice, Schedule
+from vpp.model.schedule import HowSolved, LimitPrice, Schedule
 from vpp.model.time import parse_utc
 from vpp.service.cases.case import Ran
 from vpp.service.planning.views import ExplanationView, WhatIfView
@@ -67,6 +67,7 @@ def _head(ran: Ran, schedule: Schedule, document: WhatIfView) -> Iterator[str]:
         f" {size.binaries:,} binaries; build {schedule.build_s:.2f} s, solve"
         f" {schedule.solve_s:.2f} s, check {ran.validate_s or 0:.2f} s"
     )
+    yield _solved_by(schedule.how)
     yield f"digest of the input {schedule.input_digest[:16]}"
     if document.reason:
         yield document.reason
@@ -88,6 +89,16 @@ def _head(ran: Ran, schedule: Schedule, document: WhatIfView) -> Iterator[str]:
             unit = load.unit if isinstance(load, FlexibleLoad) else ""
             start = _local(ran, parse_utc(began, where="undone_units"))
             yield f"the window of {name} from {start:%a %H:%M} lacks {units:,.2f} {unit}"
+
+
+def _solved_by(how: HowSolved) -> str:
+    """What solved it and why that; its own proof, where it has one beside that of the whole plan."""
+    said = [f"solved by {how.method}{how.why and f' ({how.why})'}"]
+    if how.structured:
+        said.append(f"which proves a gap of {how.gap:.1e} by itself, after {how.iterations} steps")
+    if how.fallbacks:
+        said.append(f"{how.fallbacks:,} trees given up and solved by HiGHS")
+    return "; ".join(said)
 
 
 def _unit(ran: Ran, limit: str) -> str:

@@ -79,8 +79,12 @@ def scored_span(scenario: Scenario, zone: ZoneInfo, length: timedelta) -> Interv
     """
     start = local_day(scenario.first_delivery_day, zone).start
     if length <= timedelta(0) or length % QUARTER:
+        below = length // QUARTER * QUARTER
+        near = [one // timedelta(minutes=1) for one in (below, below + QUARTER) if one]
         raise ConfigError(
-            f"{length} is no whole number of quarter-hours", where="--for", fix="Say 24h, or 1h"
+            f"{length / timedelta(minutes=1):g} minutes are no whole quarter-hours, by which markets and bills count",
+            where="--for",
+            fix=f"Say {' or '.join(f'{minutes}m' for minutes in near)}; 24h shows a whole day",
         )
     last = scenario.day_ahead_per_mwh.horizon.end - timedelta(days=2)
     if start + length > last:

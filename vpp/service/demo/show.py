@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from vpp.model.time import parse_utc
 from vpp.service.demo.demo import DemoOptions, live, open_demo
 from vpp.service.demo.progress import Progress
 from vpp.service.demo.summary import summarise
 from vpp.service.demo.summaryparts import rows_of
 from vpp.service.park.parkfile import ParkFile
 from vpp.service.run import keep_start
+
+LITTLE = timedelta(days=1)
+"""What plans look ahead at least: in a shorter span much of what they do has not paid yet."""
 
 
 async def demonstrate(file: ParkFile, options: DemoOptions, console: Console) -> dict[str, Any]:
@@ -77,9 +82,21 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     for name, said in rows_of(summary):
         facts.add_row(name, said)
     console.print(facts)
+    if _length(summary) < LITTLE:
+        console.print(
+            "A span of less than a day says little: what is bought or stored for later hours costs now and"
+            " earns after it. `--for 24h` scores a day.",
+            markup=False,
+        )
     members = Table(title="statements of the enterprises")
     members.add_column("enterprise")
     members.add_column(f"to get (to pay below 0), {currency}", justify="right")
     for enterprise, total in summary["statements"].items():
         members.add_row(enterprise, f"{Decimal(total):,}")
     console.print(members)
+
+
+def _length(summary: Mapping[str, Any]) -> timedelta:
+    """How long the scored span is."""
+    start, end = (parse_utc(summary[key], where=key) for key in ("span_start", "span_end"))
+    return end - start

@@ -32,7 +32,6 @@ While the demo runs, the page is at http://127.0.0.1:8080. Loads and PV borrow m
 2. Replace what is borrowed from `{like}` in `park.yaml`: `timezone`, `currency`, `tariffs`, `carbon`,
    `markets` (the files in `markets/` say which of their rules nobody has verified), `forecasts.site`.
 3. Give each meter and device its protocol; without a section it speaks MQTT (docs/adapters.md).
-
 4. Take one of the examples in `strategies.yaml`, and see before it is live what it does (`vpp strategies preview`).
 
 ## Then: run it
