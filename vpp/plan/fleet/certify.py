@@ -10,12 +10,13 @@ A row of a park with a million kW is not held to what a row of ten kW is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vpp.model.horizon import Floats
+from vpp.plan.fleet.blocks import blank
 from vpp.plan.fleet.bound import lower_bounds, sound
 from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
 from vpp.plan.fleet.pick import Mask, Picked
@@ -78,6 +79,25 @@ def certify(forest: Forest, point: Point, duals: Duals) -> Certificate:
             bound=lower_bounds(forest, duals),
             residual=residuals(forest, point),
         )
+
+
+def gathered(forest: Forest, parts: Iterable[tuple[Picked, Certificate]]) -> Certificate:
+    """Of a forest of whose pieces each has one, in the order of its buses; made when its turn comes."""
+    point, duals = blank(forest)
+    found = list[Certificate]()
+    for picked, one in parts:
+        if picked.whole(forest):
+            return one
+        picked.put(one.point, one.duals, point, duals)
+        found.append(replace(one, point=point, duals=duals))
+    return Certificate(
+        point=point,
+        duals=duals,
+        roots=forest.trees().roots,
+        cost=np.concatenate([one.cost for one in found]),
+        bound=np.concatenate([one.bound for one in found]),
+        residual=np.concatenate([one.residual for one in found]),
+    )
 
 
 def costs(forest: Forest, point: Point) -> Floats:

@@ -12,6 +12,7 @@ from vpp.plan.fleet.forest import (
     ROOT,
     Budgets,
     Buses,
+    Clash,
     DayLimits,
     Duals,
     Forest,
@@ -49,6 +50,15 @@ class Picked:
             and len(here.budgets.bus) == len(there.budgets.bus)
             and len(here.buses.parent) == len(there.buses.parent)
             and len(here.day_limits.store) == len(there.day_limits.store)
+        )
+
+    def of_whole(self, clash: Clash) -> Clash:
+        """What cannot be in the smaller forest, with the numbers of the whole one."""
+        return replace(
+            clash,
+            bus=int(self.buses[clash.bus]),
+            budget=-1 if clash.budget < 0 else int(self.budgets[clash.budget]),
+            store=-1 if clash.store < 0 else int(self.stores[clash.store]),
         )
 
     def take(self, point: Point, duals: Duals) -> tuple[Point, Duals]:

@@ -4,6 +4,8 @@ r"""A forest solved, and never believed: what the kernels find is certified, and
           \                                          \
            what lacks, as far as bounds say           what lacks, where HiGHS finds no point
 
+What stands before HiGHS is done piece by piece (`pieces.py`).
+
 A tree fails where a row is broken (`certify.FEASIBLE`) or where the gap between its cost and its Lagrangian
 bound is above the tolerance, relative to 1 + its cost: what converged does not matter, what is proven does.
 `Solved.fallbacks` names the roots of those trees. Of what HiGHS finds only the rows are required: there is
@@ -13,6 +15,7 @@ nobody to ask for a better one. Its gap is proven like any other, stands between
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,11 +23,10 @@ import numpy as np
 
 from vpp.model.schedule import Unsolved
 from vpp.plan.fleet.blocks import blank
-from vpp.plan.fleet.certify import CLASSES, Certificate, certify
+from vpp.plan.fleet.certify import CLASSES, Certificate, certify, gathered
 from vpp.plan.fleet.elastic import what_lacks
 from vpp.plan.fleet.forest import (
     Answer,
-    Clash,
     Duals,
     Failed,
     Forest,
@@ -35,7 +37,8 @@ from vpp.plan.fleet.forest import (
 )
 from vpp.plan.fleet.oneway import netted, one_way
 from vpp.plan.fleet.pick import Mask, Picked, pick
-from vpp.plan.fleet.presolve import presolve
+from vpp.plan.fleet.pieces import pieces
+from vpp.plan.fleet.presolve import Presolved, presolve
 from vpp.plan.fleet.written import by_highs
 from vpp.plan.lp import Deadline
 from vpp.plan.parts import ALONE, Workers
@@ -144,14 +147,36 @@ class _Proven:
 def _by_kernels(
     forest: Forest, kernels: Kernels, share: float, tolerance: float, deadline: Deadline
 ) -> tuple[Certificate, Ints] | Infeasible:
-    ready = presolve(forest)
-    if isinstance(ready, Infeasible):
-        return ready
-    point, duals = blank(ready.forest)
-    iterations = kernels.solve(
-        ready.forest, point, duals, tolerance=share * tolerance, deadline=deadline
+    """Piece by piece; the iterations of each tree. What cannot be in any of them is told before one is solved."""
+    cut = pieces(forest)
+    ready = [presolve(one.forest) for one in cut]
+    able = [each for each in ready if isinstance(each, Presolved)]
+    if len(able) < len(ready):
+        return _impossible(cut, ready)
+    iterations = list[Ints]()
+
+    def solved(one: Picked, each: Presolved) -> Certificate:
+        point, duals = blank(each.forest)
+        iterations.append(
+            kernels.solve(each.forest, point, duals, tolerance=share * tolerance, deadline=deadline)
+        )
+        return _netted_first(one.forest, *each.restore(point, duals), tolerance)
+
+    found = gathered(
+        forest, ((one, solved(one, each)) for one, each in zip(cut, able, strict=True))
     )
-    return _netted_first(forest, *ready.restore(point, duals), tolerance), iterations
+    return found, np.concatenate(iterations)
+
+
+def _impossible(cut: Sequence[Picked], ready: Sequence[Presolved | Infeasible]) -> Infeasible:
+    """What all pieces lack, the largest first."""
+    clashes = [
+        one.of_whole(clash)
+        for one, each in zip(cut, ready, strict=True)
+        if isinstance(each, Infeasible)
+        for clash in each.clashes
+    ]
+    return Infeasible(clashes=tuple(sorted(clashes, key=lambda one: -abs(one.by))))
 
 
 def _netted_first(forest: Forest, point: Point, duals: Duals, tolerance: float) -> Certificate:
@@ -253,18 +278,4 @@ def _infeasible(trees: Picked, deadline: Deadline, workers: Workers) -> Infeasib
     if not lacks:
         return Failed(reason="HiGHS finds no point, and nothing lacks", roots=_roots(trees))
 
-    def of_whole(which: Ints, number: int) -> int:
-        return number if number < 0 else int(which[number])
-
-    return Infeasible(
-        clashes=tuple(
-            Clash(
-                bus=int(trees.buses[one.bus]),
-                step=one.step,
-                budget=of_whole(trees.budgets, one.budget),
-                store=of_whole(trees.stores, one.store),
-                by=one.by,
-            )
-            for one in lacks
-        )
-    )
+    return Infeasible(clashes=tuple(trees.of_whole(one) for one in lacks))
