@@ -2,7 +2,8 @@
 
 SpannedLink ─▶ runs as a supervised task, or for the span of an `async with`
 Standing    ─▶ whether the other side is there, since when, how often it came back, and why it is away
-InboxLink   ─▶ both, with a `LinkInbox` that `messages()` reads
+Inboxed     ─▶ a standing, with a `LinkInbox` that `messages()` reads
+InboxLink   ─▶ both of them with a span
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def ill_devices(devices: Iterable[tuple[str, str | None]], *, late: str | None) 
     return "; ".join(ill) or None
 
 
-class InboxLink(SpannedLink):
-    """A `MessageSource`; who is made of it says how it lives (`_live`)."""
+class Inboxed:
+    """A `MessageSource`: how the other side stands, and what it told."""
 
     def __init__(self, where: str, *, now: Callable[[], datetime], capacity: int) -> None:
         """`where` names the other side in logs and reasons.
@@ -145,6 +146,10 @@ class InboxLink(SpannedLink):
         What broke the link, where that is a bug, is raised here: whoever reads must not wait for ever.
         """
         return self.inbox.messages()
+
+
+class InboxLink(Inboxed, SpannedLink):
+    """A `MessageSource` with a span of life; who is made of it says how it lives (`_live`)."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Live until `stop`; then `messages` ends when all are read."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from random import Random
@@ -29,8 +29,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from adapters.link_inbox import LinkInbox
-from adapters.link_life import Standing, ill_devices
+from adapters.link_life import Inboxed, ill_devices
 from adapters.s2_device import S2Device, S2State
 from adapters.s2_hearing import hear
 from adapters.s2_line import CONNECTIONS_PER_MINUTE, Line
@@ -47,7 +46,7 @@ from adapters.s2_wire import (
 from vpp.errors import AdapterError, DataError, UnavailableError
 from vpp.model.command import Setpoint, unknown_resource
 from vpp.model.ids import ResourceId
-from vpp.ports import Message, Unsent
+from vpp.ports import Unsent
 from vpp.wire import AckMessage, TelemetryMessage
 
 log = structlog.get_logger(__name__)
@@ -59,8 +58,8 @@ LET_GO_S = 2.0
 ANOTHER = "another connection took its place"
 
 
-class S2Link:
-    """A `MessageSource` and `SetpointSink` over resource managers that connect to us.
+class S2Link(Inboxed):
+    """A `MessageSource` and `SetpointSink` over resource managers that connect to us: there while half of them are.
 
     Hang `handle` into a web application, and use the link as an async context manager. All devices are let
     go when it is closed, so `close` is called while their connections stand; leaving the context calls it too.
@@ -81,24 +80,13 @@ class S2Link:
 
         `capacity` is the number of messages kept for a reader that is late; the oldest gives way.
         """
-        self._where, self._now, self._jitter = where, now, jitter
+        super().__init__(where, now=now, capacity=capacity)
+        self._jitter = jitter
         self._token_of, self._timing = token_of, timing or SessionTiming()
         self._lines = {d.device_id: Line(state=S2State(device=d)) for d in devices}
-        self.inbox = LinkInbox(capacity)
         self._open = False
-        self._standing = Standing(where, now)
 
     # ------------------------------------------------------------ how it does
-
-    @property
-    def connected(self) -> bool:
-        """Whether at least half of its devices are there."""
-        return self._standing.up
-
-    @property
-    def since(self) -> datetime:
-        """When `connected` last changed."""
-        return self._standing.since
 
     @property
     def reconnects(self) -> int:
@@ -112,10 +100,6 @@ class S2Link:
         return ill_devices(devices, late=self.inbox.late)
 
     # ------------------------------------------------------------ in
-
-    def messages(self) -> AsyncIterator[Message]:
-        """Yield telemetry and answers as they come, until the link is stopped. One reader."""
-        return self.inbox.messages()
 
     def _tell(self, state: S2State, told: TelemetryMessage | AckMessage) -> None:
         device = state.device

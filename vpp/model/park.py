@@ -333,6 +333,15 @@ class Park:
         return {point.connection_point_id: at for at, point in enumerate(self.connection_points)}
 
     @cached_property
+    def first_row_of(self) -> dict[str, int]:
+        """Place of each in `resources`; of a connection point or an enterprise, that of its first resource."""
+        found: dict[str, int] = {}
+        for row, one in enumerate(self.resources):
+            found.setdefault(one.enterprise_id, row)
+            found.setdefault(one.connection_point_id, row)
+        return found | {one.resource_id: row for row, one in enumerate(self.resources)}
+
+    @cached_property
     def tariff_by_id(self) -> dict[str, TwoPartTariff]:
         return {tariff.tariff_id: tariff for tariff in self.tariffs}
 

@@ -35,12 +35,7 @@ class Shelf:
     @classmethod
     def of(cls, park: Park, places: range) -> Shelf:
         """The part that holds the resources at `places`."""
-        row_of: dict[str, int] = {}
-        for row, one in enumerate(park.resources):
-            row_of.setdefault(one.enterprise_id, row)
-            row_of.setdefault(one.connection_point_id, row)
-        row_of |= {one.resource_id: row for row, one in enumerate(park.resources)}
-        return cls(places, row_of)
+        return cls(places, park.first_row_of)
 
     def holds(self, name: str) -> bool:
         """Whether what bears this name stands in the part: what is of no resource stands in every one."""
