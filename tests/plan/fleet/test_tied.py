@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -110,10 +111,7 @@ def test_the_direction_of_trees_keeps_every_row_of_the_matrix_written_out(
     grown.go(Reach(*np.zeros((2, buses))), np.ones(buses, dtype=bool))
     now = [one.at.values() for one in grown.branches]
     grown.affine()
-    then = [
-        x + one.work.theta * (one.work.aty - one.at.h)
-        for x, one in zip(now, grown.branches, strict=True)
-    ]
+    then = [x + one.work.dx for x, one in zip(now, grown.branches, strict=True)]
     programme = written(forest).programme
     equal = programme.row_lower == programme.row_upper
     reached = programme.matrix @ columns(forest, grown, then)
@@ -168,6 +166,23 @@ def test_a_tree_that_corrections_got_stuck_goes_on_without_them(sweeps: MakeSwee
     found = solved(ready.forest, sweeps, tolerance=3e-7).tied
     assert (found.end == End.CONVERGED).all()
     assert found.iterations.max() > 40  # it was stuck
+
+
+def test_numpy_keeps_no_more_than_the_point_the_direction_and_the_factors_of_a_fleet() -> None:
+    ready = presolve(forest_of(make_case("AC", 800, seed=2)))
+    assert not isinstance(ready, Infeasible)
+    forest = ready.forest
+    tracemalloc.start()
+    grown = Branches.of(forest, every_tree(forest))
+    buses = len(grown.tree)
+    grown.go(Reach(*np.zeros((2, buses))), np.ones(buses, dtype=bool))
+    grown.affine()
+    grown.corrected(np.full(buses, 1e-3), np.ones(buses, dtype=bool))
+    kept_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    columns = sum(one.frame.block.u.size for one in grown.branches)
+    # u, c, the point's four and the direction's three are nine; rows, factors and what is shared are six more.
+    assert kept_bytes < 18 * 8 * columns
 
 
 @pytest.mark.parametrize("seed", [2, 4])

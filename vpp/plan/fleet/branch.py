@@ -19,11 +19,16 @@ Nu_rt = share Σ counted th up beside the N of `normal`,
     P = diag(Σ th up here) - Nu' F N        Q = diag(Σ th up²) - Nu' F Nu
 
 An inner bus is no different: the W of its children stand in its S already.
+
+Between sweeps a branch keeps its point, its duals, its factors and its direction. h, theta and what else `newton.weigh`
+makes stand in a room that all branches of a block share, small enough for the cache: who comes into it makes them anew
+(`resume`). A fleet's memory is half of what it would be if each kept them, and it takes no longer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
@@ -34,7 +39,7 @@ from vpp.plan.fleet.chains import DEAD
 from vpp.plan.fleet.forest import Ints
 from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.matrix import Frame, times, transposed
-from vpp.plan.fleet.newton import Iterate, Work, start
+from vpp.plan.fleet.newton import Iterate, Work, weigh
 from vpp.plan.fleet.normal import Factors, back, factor, lead, solve_bus
 
 
@@ -70,7 +75,59 @@ class Joints:
     def clear(self) -> None:
         """Forget what children brought."""
         self.through[...] = 0.0
+        self.asked[...] = 0.0
         self.matrix[...] = 0.0
+
+
+class Taken(NamedTuple):
+    """What the peak rows take: kap (risen gd)(coupling gd)', less risen (coupling gd)' within long intervals."""
+
+    kap: Floats
+    """Shape (b,)."""
+
+    risen: Floats
+    """Nu at each step's interval, shape (b, T)."""
+
+    left: Floats
+    """Risen gd."""
+
+    right: Floats
+    """Coupling gd."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Crossing:
+    """P or Q, by what it is made of: a fleet's buses would hold as much again as their points in whole ones."""
+
+    own: Floats
+    """Its diagonal but for what is taken, shape (b, T)."""
+
+    taken: Taken | None = None
+
+    def whole(self, frame: Frame) -> Floats:
+        """The matrix, shape (b, T, T)."""
+        buses, steps = self.own.shape
+        found, at = np.zeros((buses, steps, steps)), np.arange(steps)
+        if self.taken is not None:
+            kap, risen, left, right = self.taken
+            found += kap[:, None, None] * left[:, :, None] * right[:, None, :]
+            if frame.long:
+                interval = frame.block.interval[:, 0]
+                same = interval[:, :, None] == interval[:, None, :]
+                found -= same * (risen[:, :, None] * right[:, None, :])
+        found[:, at, at] += self.own
+        return found
+
+    def times(self, frame: Frame, dmu: Floats) -> Floats:
+        """What it makes of a vector, shape (b, T)."""
+        found = self.own * dmu
+        if self.taken is not None:
+            kap, risen, left, right = self.taken
+            weighed = right * dmu
+            found += (kap * weighed.sum(axis=1))[:, None] * left
+            if frame.long:
+                found -= risen * frame.gathered(frame.scattered(weighed[:, None]))[:, 0]
+        return found
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -91,8 +148,12 @@ class Branch:
     """Their parents' matrices, shape (b,); None for roots."""
 
     at: Iterate
+    """`h` stands in the room that is shared."""
+
     y: Rows
     work: Work
+    """`dx`, `e` and `f` are its own, the others stand in the room that is shared."""
+
     right: Rows
     """r: what the rows lack, the bus row with what comes through its children."""
 
@@ -103,43 +164,54 @@ class Branch:
     """The same of the bus rows alone, shape (b,)."""
 
     factors: Factors | None = None
-    crossing: Floats | None = None
-    """P, shape (b, T, T)."""
+    crossing: Crossing | None = None
+    """P; None for roots."""
 
     led: Rows | None = None
+    dy: Rows | None = None
+    """Of the last direction."""
 
     @classmethod
     def of(
         cls,
         block: Block,
         *,
+        at: Iterate,
+        own: Floats,
+        room: Work,
         place: Ints,
         above: Ints,
         inner: Ints | None,
         upper: Ints | None,
     ) -> Branch:
-        """At the start of the iteration."""
-        buses, columns = block.u.shape
+        """At the start of the iteration; `own` is for its direction, shape (3, b, C), and `room` is shared."""
+        buses = len(block.bus)
+        dx, e, f = own
         return cls(
             frame=Frame.of(block),
             place=place,
             above=above,
             inner=inner,
             upper=upper,
-            at=start(block.u, block.c),
+            at=at,
             y=block.layout.rows(buses),
-            work=Work.room(buses, columns),
+            work=replace(room.first(buses), dx=dx, e=e, f=f),
             right=block.right,
             lack=np.full(buses, np.inf),
             lack_bus=np.full(buses, np.inf),
         )
 
 
-def measure(branch: Branch, joints: Joints) -> None:
-    """Write r and h, and tell the parents what comes through; the children have done so already."""
-    block = branch.frame.block
+def resume(branch: Branch, joints: Joints) -> None:
+    """Come into the room that is shared: h, theta and what is made with it stand there, as the point says."""
     _gather(branch, branch.y, joints.w[branch.above])
-    np.subtract(block.c, branch.work.aty, out=branch.at.h)
+    np.subtract(branch.frame.block.c, branch.work.aty, out=branch.at.h)
+    weigh(branch.at, branch.work)
+
+
+def measure(branch: Branch, joints: Joints) -> None:
+    """Write r, and tell the parents what comes through; the children have done so already."""
+    block = branch.frame.block
     x = branch.at.values()
     have = times(branch.frame, x)
     have.bus[...] += joints.through[branch.place]
@@ -165,13 +237,13 @@ def eliminate(branch: Branch, joints: Joints) -> None:
     factors = branch.factors = factor(branch.frame, branch.work.theta, below)
     if branch.upper is None:
         return
-    p, q = _crossing(branch.frame, branch.work.theta, factors)
+    branch.crossing, up = _crossing(branch.frame, branch.work.theta, factors)
+    p, w = branch.crossing.whole(branch.frame), up.whole(branch.frame)
     for bus, s in enumerate(factors.root):
         # S = L L': W = Q - V'V with V = L^-1 P'.
         half, _ = lapack.dtrtrs(s.T, p[bus].T, lower=1)
-        q[bus] -= half.T @ half
-    np.add.at(joints.matrix, branch.upper, q)
-    branch.crossing = p
+        w[bus] -= half.T @ half
+    np.add.at(joints.matrix, branch.upper, w)
 
 
 def ascend(branch: Branch, joints: Joints) -> None:
@@ -186,12 +258,11 @@ def ascend(branch: Branch, joints: Joints) -> None:
         np.subtract.at(joints.asked, branch.above, np.einsum("bkt,bkt->bt", block.up, moved))
 
 
-def descend(branch: Branch, joints: Joints) -> Rows:
+def descend(branch: Branch, joints: Joints) -> None:
     """The change of duals, with the parents' dmu known; A'dy + U'dmu is left in `work.aty`."""
     assert branch.led is not None
-    dy = _answer(branch, branch.led, joints.dw[branch.above])
+    branch.dy = dy = _answer(branch, branch.led, joints.dw[branch.above])
     joints.dw[branch.place] = dy.bus
-    return dy
 
 
 def again(branch: Branch, joints: Joints) -> Rows:
@@ -216,7 +287,7 @@ def _answer(branch: Branch, led: Rows, dmu: Floats) -> Rows:
     frame, factors = branch.frame, branch.factors
     assert factors is not None
     if branch.crossing is not None:
-        led = led._replace(bus=led.bus - np.einsum("but,bu->bt", branch.crossing, dmu))
+        led = led._replace(bus=led.bus - branch.crossing.times(frame, dmu))
     if branch.crossing is not None and factors.peaks is not None:
         risen = _risen(frame, branch.work.theta) * dmu
         led = led._replace(peak=led.peak + frame.scattered(risen[:, None]))
@@ -253,31 +324,24 @@ def _risen(frame: Frame, theta: Floats) -> Floats:
     return found
 
 
-def _crossing(frame: Frame, theta: Floats, factors: Factors) -> tuple[Floats, Floats]:
-    """P and Q, shape (b, T, T) each."""
+def _crossing(frame: Frame, theta: Floats, factors: Factors) -> tuple[Crossing, Crossing]:
+    """P and Q."""
     block = frame.block
-    buses, steps = block.r_bus.shape
-    at = np.arange(steps)
     th, here, up = block.layout.split(theta), block.here, block.up
-    p, q = np.zeros((2, buses, steps, steps))
     if factors.peaks is None:
-        p[:, at, at] = np.einsum("bkt,bkt,bkt->bt", th.part, up, here)
-        q[:, at, at] = np.einsum("bkt,bkt,bkt->bt", th.part, up, up)
-        return p, q
+        p, q = (np.einsum("bkt,bkt,bkt->bt", th.part, up, other) for other in (here, up))
+        return Crossing(own=p), Crossing(own=q)
     peaks, share = factors.peaks, block.share[:, 0]
     counts = block.counts[..., None]
     counted, free = counts * th.part, (1.0 - counts) * th.part
     gd, kap = frame.gathered(peaks.gd[:, None])[:, 0], 1.0 / peaks.before[:, -1]
     risen = _risen(frame, theta)
-    for found, other, coupling in ((p, here, peaks.counted), (q, up, risen)):
+    found = []
+    for other, coupling in ((here, peaks.counted), (up, risen)):
         own = np.einsum("bkt,bkt,bkt->bt", free, up, other)
         both = np.einsum("bkt,bkt,bkt->bt", counted, up, other)
-        scaled = coupling * gd
-        found += kap[:, None, None] * (risen * gd)[:, :, None] * scaled[:, None, :]
         if frame.long:
             own += both
-            same = block.interval[:, 0, :, None] == block.interval[:, 0, None, :]
-            found -= same * (risen[:, :, None] * scaled[:, None, :])
         else:
             # both - risen gd coupling without cancellation, as in `normal`.
             sigma = np.maximum(counted.sum(axis=1), DEAD)
@@ -288,5 +352,6 @@ def _crossing(frame: Frame, theta: Floats, factors: Factors) -> tuple[Floats, Fl
             spread = np.einsum("bkt,bkt,bkt->bt", counted, *apart)
             slack = frame.gathered(th.slack)[:, 0]
             own += np.where(share > 0, gd * (slack * both + share**2 * sigma * spread), both)
-        found[:, at, at] += own
+        found.append(Crossing(own=own, taken=Taken(kap, risen, risen * gd, coupling * gd)))
+    p, q = found
     return p, q

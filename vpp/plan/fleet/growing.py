@@ -7,7 +7,7 @@ of one depth are two levels: leaves have no matrix below them, and correct their
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +15,11 @@ import numpy as np
 from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.blocks import Block, Blocks
-from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, measure
+from vpp.plan.fleet.branch import Branch, Joints, ascend, descend, eliminate, measure, resume
 from vpp.plan.fleet.dense import inverse_of
 from vpp.plan.fleet.forest import ROOT, Duals, Forest, Ints, Point
-from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.local import nudge
-from vpp.plan.fleet.newton import TIED_SHORT_OF, Reach, Sums
+from vpp.plan.fleet.newton import TIED_SHORT_OF, Reach, Sums, Work
 from vpp.plan.fleet.normal import solve_bus
 from vpp.plan.fleet.packing import pack
 from vpp.plan.fleet.tied import Mask, Meet, Seen, SolveTied
@@ -93,9 +92,6 @@ class Branches:
     under_way: list[Branch]
     """Those with a bus whose tree has not ended."""
 
-    dys: list[Rows] = field(default_factory=list)
-    """Of the last direction of those."""
-
     meet: Meet | None = None
     """As `tied.Rooted` has it."""
 
@@ -103,11 +99,7 @@ class Branches:
     def of(cls, forest: Forest, trees: Ints) -> Branches:
         """Pack the buses of some trees, by their place in `forest.trees()`, rising."""
         known = places(forest, trees)
-        branches = tuple(
-            _branch(block.take(slice(first, first + AT_ONCE)), known)
-            for block in levels(forest, known)
-            for first in range(0, len(block.bus), AT_ONCE)
-        )
+        branches = tuple(one for block in levels(forest, known) for one in _branches(block, known))
         tree = known.tree[known.tree >= 0]
         columns = np.zeros(len(tree))
         for one in branches:
@@ -122,9 +114,9 @@ class Branches:
         )
 
     def go(self, reach: Reach, running: Mask) -> Seen:
-        """As `tied.Sweeps` has it."""
-        for one, dy in zip(self.under_way, self.dys, strict=False):
-            _advance(one, dy, Reach(*(each[one.place] for each in reach)), running[one.place])
+        """As `tied.Sweeps` has it; factors, and takes the affine right sides up, as well."""
+        for one in self.under_way:
+            _advance(one, Reach(*(each[one.place] for each in reach)), running[one.place])
             self.joints.w[one.place] = one.y.bus
         self.under_way = [one for one in self.under_way if running[one.place].any()]
         self.joints.clear()
@@ -132,20 +124,23 @@ class Branches:
             self.joints.through[self.roots] += self.meet.given_kw
         seen = Seen(*np.zeros((len(Seen._fields), len(self.tree))))
         for one in self.under_way:
+            resume(one, self.joints)
             measure(one, self.joints)
             for each, value in zip(seen, _seen(one), strict=True):
                 each[one.place] = value
+            eliminate(one, self.joints)
+            ascend(one, self.joints)
         return seen
 
     def affine(self) -> tuple[Reach, Sums]:
         """As `tied.Sweeps` has it."""
         reach = Reach(*np.ones((2, len(self.tree))))
         sums = Sums(*np.zeros((3, len(self.tree))))
-        for one in self.under_way:
-            newton.weigh(one.at, one.work)
-            eliminate(one, self.joints)
-        self._direct()
-        for one in self.under_way:
+        if self.meet is not None:
+            self._meet(self.meet)
+        for one in reversed(self.under_way):
+            resume(one, self.joints)
+            descend(one, self.joints)
             for into, values in zip((reach, sums), newton.predict(one.at, one.work), strict=True):
                 for each, value in zip(into, values, strict=True):
                     each[one.place] = value
@@ -154,14 +149,21 @@ class Branches:
     def corrected(self, sm: Floats, correcting: Mask) -> Reach:
         """As `tied.Sweeps` has it."""
         found = Reach(*np.ones((2, len(self.tree))))
+        self.joints.asked[...] = 0.0
         for one in self.under_way:
+            resume(one, self.joints)
             newton.aim(one.at, one.work, sm[one.place])
-        self._direct()
-        for one, dy in zip(self.under_way, self.dys, strict=True):
+            ascend(one, self.joints)
+        if self.meet is not None:
+            self._meet(self.meet)
+        for one in reversed(self.under_way):
+            resume(one, self.joints)
+            newton.target(one.at, one.work)
+            descend(one, self.joints)
             reach = newton.correct(one.at, one.work, TIED_SHORT_OF)
             allowed = correcting[one.place]
             if one.inner is None and allowed.any():
-                reach = nudge(one, self.joints, dy, reach, sm[one.place], allowed)
+                reach = nudge(one, self.joints, reach, sm[one.place], allowed)
             for each, value in zip(found, reach, strict=True):
                 each[one.place] = value
         return found
@@ -192,29 +194,33 @@ class Branches:
     def write(self, point: Point, duals: Duals) -> None:
         """As `tied.Sweeps` has it."""
         whole = Blocks(forest=self.forest, blocks=tuple(one.frame.block for one in self.branches))
-        for one in self.branches:
-            whole.unpack(one.frame.block, one.at.values(), one.y, point, duals)
-
-    def _direct(self) -> None:
-        """Up and down: dy of every branch; A'dy stands in its work."""
-        self.joints.asked[...] = 0.0
-        for one in self.under_way:
-            ascend(one, self.joints)
-        if self.meet is not None:
-            self._meet(self.meet)
-        self.dys = [descend(one, self.joints) for one in reversed(self.under_way)][::-1]
+        known = [(one.frame.block, one.at.xl, one.at.held, one.y) for one in self.branches]
+        # Multipliers, directions and factors leave the memory before the point needs its room.
+        self.branches, self.under_way = (), []
+        for block, xl, held, y in known:
+            whole.unpack(block, np.where(held, 0.0, xl), y, point, duals)
 
 
-def _branch(block: Block, known: Places) -> Branch:
-    bus = block.bus
-    inner, upper = known.inner[bus], known.upper[bus]
-    return Branch.of(
-        block,
-        place=known.place[bus],
-        above=known.above[bus],
-        inner=None if inner[0] < 0 else inner,
-        upper=None if upper[0] < 0 else upper,
-    )
+def _branches(block: Block, known: Places) -> Iterator[Branch]:
+    """A block cut into branches; what is as long as its columns stands in arrays of the whole block."""
+    count, columns = block.u.shape
+    room, h = Work.room(min(AT_ONCE, count), columns), np.empty((min(AT_ONCE, count), columns))
+    at = newton.start(block.u, block.c)
+    own = np.empty((3, count, columns))
+    for first in range(0, count, AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        bus = block.bus[some]
+        inner, upper = known.inner[bus], known.upper[bus]
+        yield Branch.of(
+            block.take(some),
+            at=at.take(some, h[: len(bus)]),
+            own=own[:, some],
+            room=room,
+            place=known.place[bus],
+            above=known.above[bus],
+            inner=None if inner[0] < 0 else inner,
+            upper=None if upper[0] < 0 else upper,
+        )
 
 
 def _inverse(roots: list[Branch], steps: int) -> Floats:
@@ -243,13 +249,15 @@ def _seen(one: Branch) -> Seen:
     )
 
 
-def _advance(one: Branch, dy: Rows, reach: Reach, running: Mask) -> None:
+def _advance(one: Branch, reach: Reach, running: Mask) -> None:
+    if one.dy is None:  # there is no direction yet
+        return
     if not running.all():
         # Neighbours in a branch whose tree has ended: their direction may be no number at all.
-        for change in (one.work.dx, one.work.e, one.work.f, one.work.aty, *dy):
+        for change in (one.work.dx, one.work.e, one.work.f, *one.dy):
             change[~running] = 0.0
-    newton.advance(one.at, one.work, reach)
-    for y, change in zip(one.y, dy, strict=True):
+    newton.move(one.at, one.work, reach)
+    for y, change in zip(one.y, one.dy, strict=True):
         y += reach.dual.reshape(-1, *[1] * (y.ndim - 1)) * change
 
 

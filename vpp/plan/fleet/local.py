@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from vpp.model.horizon import Floats
 from vpp.plan.fleet import newton
 from vpp.plan.fleet.branch import Branch, Joints, again
-from vpp.plan.fleet.layout import Rows
 from vpp.plan.fleet.newton import TIED_SHORT_OF, Iterate, Reach, Work
 
 SHORT = 0.9
@@ -24,19 +23,19 @@ SPREAD = 10.0
 
 
 def nudge(
-    branch: Branch, joints: Joints, dy: Rows, reach: Reach, sm: Floats, wanted: NDArray[np.bool_]
+    branch: Branch, joints: Joints, reach: Reach, sm: Floats, wanted: NDArray[np.bool_]
 ) -> Reach:
-    """Better directions in `branch.work` and `dy` where there are such; how far they lead.
+    """Better directions in `branch.work` and `branch.dy` where there are such; how far they lead.
 
     Args:
         branch: Leaves whose direction `newton.correct` has left in `branch.work`.
         joints: With dmu.
-        dy: The change of duals that belongs to the direction.
         reach: How far each bus's direction leads.
         sm: What products are drawn to, shape (b,).
         wanted: Whose tree allows it, shape (b,).
     """
-    kept = branch.work
+    kept, dy = branch.work, branch.dy
+    assert dy is not None
     for _ in range(TIMES):
         own = np.minimum(reach.primal, reach.dual)
         wanted = wanted & (own < SHORT)
@@ -49,7 +48,7 @@ def nudge(
         found = newton.correct(branch.at, tried, TIED_SHORT_OF)
         wanted = wanted & (np.minimum(found.primal, found.dual) > own)
         for mine, theirs in (
-            *((getattr(kept, name), getattr(tried, name)) for name in ("dx", "e", "f", "aty")),
+            *((getattr(kept, name), getattr(tried, name)) for name in ("dx", "e", "f")),
             *zip(dy, dy_tried, strict=True),
         ):
             mine[wanted] = theirs[wanted]

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp.model.horizon import Floats
 from vpp.plan.fleet.forest import Ints
@@ -75,8 +76,8 @@ class Iterate:
     h: Floats
     """c - A'y."""
 
-    live: Floats
-    """1, or `STILL` for a column that cannot move."""
+    held: NDArray[np.bool_]
+    """Columns that cannot move."""
 
     moving: Floats
     """How many columns can move, shape (B,)."""
@@ -84,9 +85,22 @@ class Iterate:
     still: Ints
     """A column that cannot, 0 where all can; shape (B,)."""
 
+    def take(self, some: slice, h: Floats) -> Iterate:
+        """Views of some buses, whose `h` stands elsewhere."""
+        return Iterate(
+            xl=self.xl[some],
+            xu=self.xu[some],
+            zl=self.zl[some],
+            zu=self.zu[some],
+            h=h,
+            held=self.held[some],
+            moving=self.moving[some],
+            still=self.still[some],
+        )
+
     def values(self) -> Floats:
         """x, from 0 to u: a new array."""
-        return np.where(self.live == 1.0, self.xl, 0.0)
+        return np.where(self.held, 0.0, self.xl)
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +143,7 @@ def start(u: Floats, c: Floats) -> Iterate:
         zl=FIRST_DUAL + np.where(still, 0.0, np.maximum(c, 0.0)),
         zu=FIRST_DUAL + np.where(still, 0.0, np.maximum(-c, 0.0)),
         h=c.copy(),
-        live=np.where(still, STILL, 1.0),
+        held=still,
         moving=(~still).sum(axis=1).astype(np.float64),
         still=still.argmax(axis=1) if u.shape[1] else np.zeros(len(u), dtype=np.int64),
     )
@@ -142,7 +156,8 @@ def weigh(at: Iterate, work: Work) -> None:
     np.multiply(at.zl, work.il, out=work.tl)
     np.multiply(at.zu, work.iu, out=work.tu)
     np.add(work.tl, work.tu, out=work.theta)
-    np.divide(at.live, work.theta, out=work.theta)
+    np.divide(1.0, work.theta, out=work.theta)
+    np.putmask(work.theta, at.held, STILL)
     np.multiply(work.theta, at.h, out=work.some)
 
 
@@ -187,6 +202,11 @@ def aim(at: Iterate, work: Work, sm: Floats) -> None:
     curved *= at.zu
     np.multiply(work.iu, wide, out=work.f)
     work.f -= curved
+    target(at, work)
+
+
+def target(at: Iterate, work: Work) -> None:
+    """The same h' once more where P and R are kept and h and theta were made anew."""
     np.subtract(at.h, work.e, out=work.target)
     work.target += work.f
     np.multiply(work.theta, work.target, out=work.some)
@@ -214,6 +234,13 @@ def correct(at: Iterate, work: Work, short_of: float = SHORT_OF) -> Reach:
 
 def advance(at: Iterate, work: Work, reach: Reach) -> None:
     """Go so far along what `correct` left."""
+    move(at, work, reach)
+    work.aty *= reach.dual[:, None]
+    at.h -= work.aty
+
+
+def move(at: Iterate, work: Work, reach: Reach) -> None:
+    """The same of x and z alone, where h is made anew."""
     primal, dual = reach.primal[:, None], reach.dual[:, None]
     work.dx *= primal
     at.xl += work.dx
@@ -222,8 +249,6 @@ def advance(at: Iterate, work: Work, reach: Reach) -> None:
     at.zl += work.e
     work.f *= dual
     at.zu += work.f
-    work.aty *= dual
-    at.h -= work.aty
 
 
 def products(at: Iterate) -> Floats:
@@ -237,7 +262,7 @@ def products(at: Iterate) -> Floats:
 
 def dual_residual(at: Iterate) -> Floats:
     """The largest |h - zl + zu| of a bus, shape (B,), over the columns that move."""
-    found: Floats = np.abs((at.h - at.zl + at.zu) * (at.live == 1.0)).max(axis=1, initial=0.0)
+    found: Floats = np.abs((at.h - at.zl + at.zu) * ~at.held).max(axis=1, initial=0.0)
     return found
 
 

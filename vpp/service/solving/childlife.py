@@ -28,6 +28,12 @@ def behave(*, most_bytes: int, niceness: int = 5, outlives: bool = False) -> Non
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
+def give_back() -> None:
+    """Let what was freed leave the process: glibc keeps it between what is in use. Does nothing with another library."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+
+
 def address_space_bytes() -> int:
     """What this process may have at most, since it behaves."""
     return resource.getrlimit(resource.RLIMIT_AS)[0]
