@@ -91,9 +91,20 @@ def test_it_keeps_no_reserve_while_it_is_in_hand(lab: Any) -> None:
 
     plan = lab.plan(held(view, -10.0, 1), [*lab.terms(view), term])
 
-    kept = np.round(plan.reserve[term.key].kept_kw[BAT], 5)
+    reserve = plan.reserve[term.key]
+    kept = np.round(reserve.kept_kw[BAT], 5)
     assert kept[0] == 0
     assert kept[1] > 50
+    some = np.array([5.0, 0.0])
+    for relief in (some, 0 * some):  # ending to charge, or feeding beside it
+        more = replace(
+            reserve,
+            kept_kw={BAT: reserve.kept_kw[BAT] + some},
+            relief_kw={BAT: reserve.relief_kw[BAT] + relief},
+        )
+        wrong = replace(plan, reserve={term.key: more})
+        said = lab.violations(wrong, held(view, -10.0, 1), [*lab.terms(view), term])
+        assert any(("relief" if relief.any() else "extra") in one for one in said)
 
 
 def test_what_an_operator_takes_out_does_not_break_a_plan_by_its_cycles(lab: Any) -> None:
