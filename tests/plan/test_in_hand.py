@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.plan.test_hedge import planned
 from tests.plan.test_reserve import product
-from vpp.model.ids import ResourceId
+from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
 from vpp.model.time import QUARTER
 from vpp.plan.held import held_course_kw
-from vpp.plan.problem import Method
+from vpp.plan.problem import Future, Method
+from vpp.plan.terms import EnergyPrice, Term
 from vpp.plan.view import PlanningView
 
-BAT = ResourceId("bat")
+BAT, CP = ResourceId("bat"), ConnectionPointId("cp-a")
 
 
 def held(view: PlanningView, power_kw: float, steps: int, name: ResourceId = BAT) -> PlanningView:
@@ -126,6 +128,23 @@ def test_a_plan_that_lets_go_of_it_is_found_wrong(lab: Any) -> None:
 
     assert "bat" in first
     assert "max_charge_kw" in first
+
+
+@pytest.mark.parametrize("method", [Method.HIGHS, Method.STRUCTURED])
+def test_it_is_held_in_every_future_too(lab: Any, method: Method) -> None:
+    """Energy costs 0.20 now, and 0.10 or 0.50 later: what is in by then is sold, 30 kWh each time."""
+
+    def terms(later: float) -> tuple[Term, ...]:
+        price = np.array([0.2, later])
+        return (EnergyPrice(connection_point_id=CP, import_per_kwh=price, export_per_kwh=price),)
+
+    view = held(empty(lab, [0.0, 0.0]), -30.0, 1)
+    futures = [Future(view=view, terms=terms(later)) for later in (0.1, 0.5)]
+
+    plan, told = planned(lab, view, terms(0.15), futures, method=method)
+
+    assert lab.power(plan, "bat").tolist() == [-30, 30]
+    assert told.costs == pytest.approx([6 - 3, 6 - 15], abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(12))
