@@ -160,7 +160,8 @@ def test_an_ill_issuer_is_replaced_and_told_again_what_was_learnt(
             await forecaster.train(to_learn(store), hard_s=PATIENCE_S)
             await forecaster.issue(to_issue(store), hard_s=PATIENCE_S)
             (tmp_path / "was-asked").unlink()
-            ill = await forecaster.issue(to_issue(store), hard_s=5)
+            hard_s = 5 if "hard limit" in reason else PATIENCE_S
+            ill = await forecaster.issue(to_issue(store), hard_s=hard_s)
             return ill, await forecaster.issue(to_issue(store), hard_s=PATIENCE_S)
 
     ill, well = asyncio.run(course())
