@@ -198,7 +198,7 @@ def _converged(group: _Group, cost: Floats, left: Floats, tolerance: float) -> N
         old[...] = new
     bound = np.einsum("bc,bc->b", block.u, np.minimum(group.at.h, 0.0))
     exact = np.ones(len(cost), dtype=bool)
-    flow = np.abs(block.layout.split(group.at.xl).part).max(axis=(1, 2), initial=0.0)
+    flow = np.abs(block.layout.part(group.at.xl)).max(axis=(1, 2), initial=0.0)
     for right, price, off in zip(block.right, group.y, afresh, strict=True):
         axes = tuple(range(1, right.ndim))
         bound += (right * price).sum(axis=axes)

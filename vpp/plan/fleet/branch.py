@@ -222,7 +222,7 @@ def measure(branch: Branch, joints: Joints) -> None:
     ]
     branch.lack, branch.lack_bus = np.max(lacks, axis=0), lacks[Rows._fields.index("bus")]
     if branch.upper is not None:
-        through = np.einsum("bkt,bkt->bt", block.up, block.layout.split(x).part)
+        through = np.einsum("bkt,bkt->bt", block.up, block.layout.part(x))
         np.add.at(joints.through, branch.above, through)
 
 
@@ -254,7 +254,7 @@ def ascend(branch: Branch, joints: Joints) -> None:
     branch.led = led = _led(branch, joints.asked[branch.place])
     if branch.upper is not None:
         alone = _alone(frame, branch.factors, led)
-        moved = block.layout.split(work.theta).part * alone - block.layout.split(work.some).part
+        moved = block.layout.part(work.theta) * alone - block.layout.part(work.some)
         np.subtract.at(joints.asked, branch.above, np.einsum("bkt,bkt->bt", block.up, moved))
 
 
@@ -300,7 +300,7 @@ def _gather(branch: Branch, dy: Rows, dmu: Floats) -> None:
     """A'dy + U'dmu into `work.aty`."""
     block = branch.frame.block
     transposed(branch.frame, dy, branch.work.aty)
-    part = block.layout.split(branch.work.aty).part
+    part = block.layout.part(branch.work.aty)
     part += block.up * dmu[:, None]
 
 
@@ -319,7 +319,7 @@ def _alone(frame: Frame, factors: Factors, led: Rows) -> Floats:
 def _risen(frame: Frame, theta: Floats) -> Floats:
     """Nu at each step's interval, shape (b, T)."""
     block = frame.block
-    counted = block.counts[..., None] * block.layout.split(theta).part
+    counted = block.counts[..., None] * block.layout.part(theta)
     found: Floats = block.share[:, 0] * np.einsum("bkt,bkt->bt", counted, block.up)
     return found
 

@@ -72,7 +72,9 @@ def carried(
         for source, target, names in ((point, to_point, values), (duals, to_duals, prices)):
             for name in names:
                 was, now = getattr(source, name), getattr(target, name)
-                if was.shape[1:] == now.shape[1:]:  # peaks may have another number of intervals
+                if len(theirs) == len(was) and was.shape == now.shape:
+                    now[...] = was
+                elif was.shape[1:] == now.shape[1:]:  # peaks may have another number of intervals
                     now[mine] = was[theirs]
     return to_point, to_duals
 

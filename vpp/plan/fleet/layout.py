@@ -53,9 +53,17 @@ class Layout:
     def split(self, columns: Floats) -> Columns:
         """Views of an array of shape (B, C), group by group: writing into them writes into it."""
         count = len(columns)
-        return Columns(
-            *(columns[:, first:end].reshape(count, *shape) for first, end, shape in _cuts(self))
+        return Columns._make(
+            [
+                columns[:, first:end].reshape(count, *shape) if shape[1:] else columns[:, first:end]
+                for first, end, shape in _cuts(self)
+            ]
         )
+
+    def part(self, columns: Floats) -> Floats:
+        """The view of the parts alone, as `split` has it."""
+        first, end, shape = _cuts(self)[Columns._fields.index("part")]
+        return columns[:, first:end].reshape(len(columns), *shape)
 
     def rows(self, buses: int) -> Rows:
         """Zeros for every row of so many buses."""

@@ -81,7 +81,7 @@ def level_reach(forest: Forest) -> Levels:
         high[:, step] = (
             stores.keep * highest + given + stores.gain[:, step] * stores.into_most[:, step]
         )
-        if step:
+        if step and len(forest.tapers.store):
             _taper(forest, step, (lowest, highest), low[:, step], high[:, step])
         lowest = np.minimum(np.maximum(low[:, step], least[:, step]), high[:, step])
         highest = np.maximum(np.minimum(high[:, step], most[:, step]), low[:, step])

@@ -16,8 +16,10 @@ CHUNK = 50_000
 
 def summed(values: Floats, of: Ints, count: int) -> Floats:
     """Sums of the rows of `values`, shape (n, T), by the number in `of`, shape (n,); shape (count, T)."""
-    picks = csr_array((np.ones(len(of)), (of, np.arange(len(of)))), shape=(count, len(of)))
-    found: Floats = picks @ values
+    # Written row by row: scipy takes ten times as long to find the rows of a few.
+    ends = np.cumsum(np.bincount(of, minlength=count))
+    rows = (np.ones(len(of)), np.argsort(of, kind="stable"), np.append(0, ends))
+    found: Floats = csr_array(rows, shape=(count, len(of))) @ values
     return found
 
 

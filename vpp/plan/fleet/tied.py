@@ -44,6 +44,9 @@ GAIN = 0.9
 STUCK = 5
 """After so many iterations without that leaves do not correct themselves any more, and `PATIENCE` begins anew."""
 
+FEW = 8
+"""Buses of a tree up to which no leaf corrects itself: that costs half an iteration, and a short reach holds up few."""
+
 LEAST = 0.8
 """Products are not drawn below this share of what the tolerance asks."""
 
@@ -152,8 +155,8 @@ class SolveTied:
     grow: MakeSweeps
     """From a forest and the trees to solve, rising, by their place in `forest.trees()`."""
 
-    correct: bool = True
-    """Whether leaves correct their targets by themselves."""
+    few: int = FEW
+    """Buses of a tree up to which no leaf corrects its targets by itself."""
 
     def __call__(
         self,
@@ -180,7 +183,7 @@ class SolveTied:
         count = len(trees)
         if forest.shared is not None:
             sweeps, count = joined(grown, forest), 1
-        state = _State.of(sweeps, count)
+        state = _State.of(sweeps, count, self.few)
         reach = Reach(np.zeros(count), np.zeros(count))
         tree = sweeps.tree
         with np.errstate(all="ignore"):  # what breaks is found by its value
@@ -200,7 +203,7 @@ class SolveTied:
                     state.columns,
                 )
                 sm = np.maximum(sm, LEAST * tolerance * state.size / (2.0 * state.columns))
-                found = sweeps.corrected(sm[tree], (self.correct & state.correcting)[tree])
+                found = sweeps.corrected(sm[tree], state.correcting[tree])
                 reach = Reach(*(state.least(each) for each in found))
                 state.iterations += state.running
         sweeps.write(point, duals)
@@ -235,11 +238,14 @@ class _State:
     plain: Mask
     """Whether it got stuck with corrections."""
 
+    many: Mask
+    """Whether it has so many buses that leaves may correct themselves."""
+
     lacking: Floats
     """The largest relative residual of its bus rows, now and before the last two steps; (3, trees)."""
 
     @classmethod
-    def of(cls, sweeps: Sweeps, trees: int) -> _State:
+    def of(cls, sweeps: Sweeps, trees: int, few: int) -> _State:
         return cls(
             tree=sweeps.tree,
             columns=np.bincount(sweeps.tree, sweeps.columns, trees).astype(np.float64),
@@ -250,6 +256,7 @@ class _State:
             since=np.zeros(trees, dtype=np.int64),
             near=np.zeros(trees, dtype=bool),
             plain=np.zeros(trees, dtype=bool),
+            many=np.bincount(sweeps.tree, minlength=trees) > few,
             lacking=np.full((3, trees), np.inf),
         )
 
@@ -263,7 +270,7 @@ class _State:
         """Where it helps, and bus rows have come nearer over two iterations, or there have not been two."""
         now, _, before = self.lacking
         falling: Mask = (now < before) | (now < EXACT) | (self.iterations < 2)
-        return falling & ~self.near & ~self.plain
+        return falling & ~self.near & ~self.plain & self.many
 
     def total(self, values: Floats) -> Floats:
         return np.bincount(self.tree, values, len(self.end)).astype(np.float64)
