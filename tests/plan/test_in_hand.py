@@ -10,6 +10,7 @@ import pytest
 
 from tests.plan.test_hedge import planned
 from tests.plan.test_reserve import product
+from vpp.model.horizon import Profile
 from vpp.model.ids import ConnectionPointId, ResourceId
 from vpp.model.resource import Storage
 from vpp.model.schedule import Schedule
@@ -119,6 +120,62 @@ def test_what_an_operator_takes_out_does_not_break_a_plan_by_its_cycles(lab: Any
     assert lab.power(plan, "bat").tolist() == [50, 0]
 
 
+@pytest.mark.parametrize("method", [Method.HIGHS, Method.STRUCTURED])
+def test_a_store_that_loses_may_be_left_below_its_floor_by_who_holds_it(
+    lab: Any, method: Method
+) -> None:
+    """Emptied to its floor and held on, it loses a tenth an hour; 2 kW afterwards do not lift it to the floor."""
+    battery = lab.battery(min_soc=0.4, standing_loss_per_h=0.1, max_charge_kw=2.0)
+    view = lab.view(battery, price=[0.1] * 4, readings=[lab.reading("bat", soc=0.5)])
+
+    plan = _by(lab, held(view, 50.0, 3), method)
+
+    assert lab.power(plan, "bat")[:3] == pytest.approx([5, 0, 0], abs=1e-4)
+    assert plan.stored_kwh[BAT][:3] == pytest.approx([40, 36, 32.4], abs=1e-4)
+
+
+@pytest.mark.parametrize("taper", [1.0, 0.5])
+def test_where_its_owner_wants_it_left_alone_it_does_nothing_whoever_holds_it(
+    lab: Any, taper: float
+) -> None:
+    view = empty(lab, [0.2, 0.1, 0.3], charge_taper_soc=taper)
+    view = replace(view, left_alone={BAT: np.array([False, True, False])})
+
+    plan = lab.plan(held(view, -20.0, 3))
+
+    assert lab.power(plan, "bat").tolist() == [-20, 0, -20]
+
+
+@pytest.mark.parametrize("method", [Method.HIGHS, Method.STRUCTURED])
+def test_what_it_is_held_at_holds_in_a_future_in_which_less_of_its_power_is_there(
+    lab: Any, method: Method
+) -> None:
+    battery = lab.battery(capacity_kwh=1e3, charge_taper_soc=0.5, power_series_id="share")
+    view = lab.view(battery, price=[0.2, 0.1, 0.3], readings=[lab.reading("bat", soc=0.75)])
+    whole = replace(view, power_share={"share": Profile(view.horizon, np.ones(3))})
+    half = {"share": Profile(view.horizon, np.full(3, 0.5))}
+
+    plan = _by(lab, replace(held(whole, -50.0, 1), power_share=half), method)
+
+    assert lab.power(plan, "bat")[0] == pytest.approx(-50, abs=1e-4)
+    half_held = held(replace(view, power_share=half), -100.0, 1)
+    assert half_held.held_kw[BAT][0] == pytest.approx(-25)
+
+
+def test_a_power_too_small_for_a_solver_to_tell_is_none(lab: Any) -> None:
+    """As good as full, its on or off, where prices below 0 ask for one, would forbid what it is held at."""
+    battery = lab.battery(charge_efficiency=0.9, charge_taper_soc=0.9, standing_loss_per_h=0.1)
+    view = lab.view(
+        battery, price=[-0.1] * 10, step=QUARTER, readings=[lab.reading("bat", soc=0.8)]
+    )
+    view = held(view, -100.0, 10)
+
+    plan = lab.plan(view)
+
+    charged_kw = -lab.power(plan, "bat")
+    assert ((charged_kw == 0) | (charged_kw > 1)).all()
+
+
 def test_a_plan_that_lets_go_of_it_is_found_wrong(lab: Any) -> None:
     view = empty(lab, [0.2, 0.1, 0.3])
     terms = lab.terms(view)
@@ -155,8 +212,9 @@ def test_in_random_parks_there_is_a_plan_whatever_is_held(lab: Any, seed: int) -
         reading = view.state.reading(one.resource_id)
         if reading is None or reading.soc is None:
             continue
+        view = _worn(rng, view, one)
         power_kw = float(rng.uniform(-one.max_charge_kw, one.max_discharge_kw))
-        view = held(view, power_kw, int(rng.integers(1, view.horizon.steps)), one.resource_id)
+        view = held(view, power_kw, int(rng.integers(1, view.horizon.steps + 1)), one.resource_id)
 
     plan = lab.schedule_of(lab.outcome(view, terms))
 
@@ -164,3 +222,16 @@ def test_in_random_parks_there_is_a_plan_whatever_is_held(lab: Any, seed: int) -
     for name, course_kw in view.held_kw.items():
         hand = ~np.isnan(course_kw)
         assert lab.power(plan, name)[hand] == pytest.approx(course_kw[hand], abs=1e-4)
+
+
+def _worn(rng: np.random.Generator, view: PlanningView, store: Storage) -> PlanningView:
+    """The view with a store that loses by itself, tapers and has cycles of a day, some of it at least."""
+    worn = replace(
+        store,
+        standing_loss_per_h=float(rng.choice([0.0, 0.01, 0.1])),
+        charge_taper_soc=float(rng.choice([1.0, 0.9, 0.5, 0.0])),
+        discharge_taper_soc=float(rng.choice([0.0, 0.1, 0.5, 1.0])),
+        max_cycles_per_day=(None, 0.05, 0.5)[int(rng.integers(3))],
+    )
+    resources = tuple(worn if one is store else one for one in view.park.resources)
+    return replace(view, park=replace(view.park, resources=resources))

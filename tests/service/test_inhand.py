@@ -12,6 +12,8 @@ import pytest
 from benchmarks.fleet_cycle import BEGAN
 from tests.service.test_replan_alone import MINUTE, OTHER, OWNER, Noting, lived, socs
 from vpp.model.ids import ResourceId
+from vpp.model.members import MemberRule, Window
+from vpp.model.time import QUARTER, Interval
 from vpp.service import cycle
 from vpp.service.planning import inhand
 from vpp.service.plant import Plant
@@ -110,3 +112,28 @@ def test_what_plans_do_not_reckon_with_asks_for_none_but_what_it_replaces_does(
         assert [len(one.view.held_kw) for one in executor.asked] == [0, 1, 0]
 
     lived(tmp_path, live, "structured")
+
+
+@pytest.mark.parametrize("method", ["structured", "highs"])
+def test_where_its_owner_wants_it_left_alone_later_no_plan_moves_it(
+    tmp_path: Path, method: str
+) -> None:
+    """Its owner's hour begins within the override: no set-point reaches it from then on."""
+    hour = Interval(BEGAN + 2 * QUARTER, BEGAN + 6 * QUARTER)
+    window = Window(resources=frozenset({HELD}), steered=False, reason="mended", span=hour)
+    rule = MemberRule(enterprise_id=OWNER, windows=(window,))
+
+    async def live(plant: Plant, executor: Noting) -> None:
+        agreed = replace(plant.strategies, members={OWNER: rule})
+        plant.file = replace(plant.file, strategies=agreed)
+        await take(plant, power_kw=-20.0, for_minutes=60)
+        await cycle.replan(plant, NOW)
+
+        again, schedule = executor.asked[-1], plant.schedule
+        assert schedule is not None
+        assert schedule.plan_id == "plan-000002"
+        assert again.view.held_kw[HELD][:4].tolist() == [-20, -20, 0, 0]
+        planned_kw = schedule.power_kw[schedule.row_of[HELD]]
+        assert planned_kw[:6] == pytest.approx([-20, -20, 0, 0, 0, 0], abs=1e-4)
+
+    lived(tmp_path, live, method)

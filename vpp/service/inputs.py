@@ -269,8 +269,8 @@ def build_view(
         grid_kgco2_per_kwh=carbonseries.course(plant, forecasts),
         announced=_announced(plant),
     )
-    told = inhand.counted(plant, instructionplan.counted(plant, view), plant.state.taken_at)
-    return members.counted(plant.strategies, strategyview.seen(plant, told))
+    told = strategyview.seen(plant, instructionplan.counted(plant, view))
+    return inhand.counted(plant, members.counted(plant.strategies, told), plant.state.taken_at)
 
 
 def committed_kw(plant: Plant, horizon: Horizon) -> Floats:

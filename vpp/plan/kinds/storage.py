@@ -11,7 +11,7 @@
 
 `kept` is what a standing loss leaves of the last step's energy; Pc and Pd are the share of both power
 limits that is available. While an operator has a store in hand (`held_kw` of the view) charge and discharge are
-what that is, and it keeps no reserve. Never both ways at once: `oneway.py`. A battery that does not say how full it
+what that is, whatever of its power would be available, and it keeps no reserve. Never both ways at once: `oneway.py`. A battery that does not say how full it
 is cannot be planned; it is left idle.
 """
 
@@ -26,6 +26,7 @@ from vpp.model.ids import ResourceId
 from vpp.model.kindred import Kindred
 from vpp.model.resource import Storage
 from vpp.model.rows import Rows
+from vpp.plan.held import left_kwh
 from vpp.plan.kinds import left_alone, said_on
 from vpp.plan.kinds.oneway import BothWays
 from vpp.plan.programme import Builder, Counted, Ints, Side
@@ -82,7 +83,7 @@ def add(b: Builder, *, limit_excess_price_per_kwh: float) -> Storages:
     units = every.only(~np.isnan(soc))
     capacity_kwh = units.column("capacity_kwh")
     stored_kwh = soc[~np.isnan(soc)] * capacity_kwh[:, 0]
-    floor_kwh = _floor_kwh(b, units, stored_kwh)
+    floor_kwh = _below_in_hand(b, units, stored_kwh, _floor_kwh(b, units, stored_kwh))
     terminals = _terminals(b, units)
     stored = b.add_columns(floor_kwh.shape, lower=floor_kwh, upper=capacity_kwh)
     b.name(units.words("capacity_kwh"), Side.UPPER, stored)
@@ -123,6 +124,21 @@ def _floor_kwh(b: Builder, units: Kindred[Storage], stored_kwh: Floats) -> Float
     left_kwh = stored_kwh[loses, None] * kept[loses] ** np.arange(1, b.steps + 1)
     floor_kwh[loses] = np.minimum(least_kwh[loses], left_kwh)
     return floor_kwh
+
+
+def _below_in_hand(
+    b: Builder, units: Kindred[Storage], stored_kwh: Floats, floor_kwh: Floats
+) -> Floats:
+    """The floor, no higher than where an operator's hand leaves a store that loses by itself; shape (S, T)."""
+    found = floor_kwh
+    for name, kw in b.view.held_kw.items():
+        at = units.place.get(name)
+        if at is None or units.units[at].kept(b.hours) == 1:
+            continue
+        found = found.copy() if found is floor_kwh else found
+        idle_kwh = left_kwh(units.units[at], float(stored_kwh[at]), kw, b.hours)
+        found[at] = np.minimum(found[at], np.maximum(idle_kwh, 0.0))
+    return found
 
 
 def _terminals(b: Builder, units: Kindred[Storage]) -> BothWays:
@@ -192,7 +208,8 @@ def _balance(
 def _share(b: Builder, units: Kindred[Storage]) -> Floats:
     """Share of both power limits that is available, none where a store is left alone; shape (S, T).
 
-    Or (S, 1) where that is all of both in every step.
+    Or (S, 1) where that is all of both in every step. All of it is where a hand holds the store: what it does then
+    is known already, and another future in which less is available changes nothing of it.
     """
     series, alone = units.where("power_series_id"), left_alone(b.view, units)
     if not len(series) and not alone.any():
@@ -201,6 +218,9 @@ def _share(b: Builder, units: Kindred[Storage]) -> Floats:
     for i in series:
         share[i] = b.view.power_share[str(units.units[i].power_series_id)].values
     share[alone] = 0.0
+    for name in b.view.held_kw:
+        if (at := units.place.get(name)) is not None:
+            share[at, b.view.in_hand(name)] = 1.0
     return share
 
 

@@ -59,16 +59,26 @@ def opening_kwh(case: Case, unit: Storage) -> float | None:
 
 
 def power_share(case: Case, unit: Storage) -> Floats:
-    """Share of its power limits that is there in each step, shape (T,)."""
+    """Share of its power limits that is there in each step, shape (T,); in an operator's hand, all of it."""
     name = unit.power_series_id
     share = np.ones(case.steps) if name is None else case.view.power_share[name].values
-    return share * ~case.view.alone(unit.resource_id)
+    free = share * ~case.view.alone(unit.resource_id)
+    return np.where(case.view.in_hand(unit.resource_id), 1.0, free)
 
 
 def floor_kwh(case: Case, unit: Storage, opening: float) -> Floats:
-    """The least it may hold at the end of each step: found below its reserve it may stay there."""
+    """The least it may hold at the end of each step: found below its reserve it may stay there.
+
+    So it may where an operator's hand has left it, less what it loses from then on.
+    """
     kept = unit.kept(case.hours) ** np.arange(1, case.steps + 1)
-    return np.asarray(np.minimum(unit.min_soc * unit.capacity_kwh, opening * kept))
+    floor = np.minimum(unit.min_soc * unit.capacity_kwh, opening * kept)
+    hand = np.flatnonzero(case.view.in_hand(unit.resource_id))
+    if len(hand):
+        planned, end = case.schedule.stored_kwh[unit.resource_id], hand[-1] + 1
+        floor[:end] = np.minimum(floor[:end], planned[:end])
+        floor[end:] = np.minimum(floor[end:], planned[end - 1] * kept[: case.steps - end])
+    return np.asarray(floor)
 
 
 def before(case: Case, unit: Storage, opening: float) -> Floats:
@@ -145,6 +155,9 @@ def _energy(case: Case, units: Sequence[Storage], power: Floats, opening: Floats
         column(u.min_soc * u.capacity_kwh for u in units),
         opening * kept ** np.arange(1, case.steps + 1),
     )
+    for row, unit in enumerate(units):
+        if unit.resource_id in case.view.held_kw:
+            floor[row] = floor_kwh(case, unit, float(opening[row, 0]))
     full = column(u.capacity_kwh for u in units)
     bad = ~((planned >= floor - slack(floor, planned)) & (planned <= full + slack(full, planned)))
     for row in np.flatnonzero((off | bad).any(axis=1)).tolist():

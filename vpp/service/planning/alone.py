@@ -80,8 +80,8 @@ def problem_alone(plant: Plant, now: datetime) -> Problem | None:
         resources=tuple(map(newest, view.state.resources, seen.resources)),
     )
     try:
-        view = inhand.counted(plant, replace(view, state=state, left_alone={}), seen.taken_at)
-        view = members.counted(plant.strategies, view)
+        view = members.counted(plant.strategies, replace(view, state=state, left_alone={}))
+        view = inhand.counted(plant, view, seen.taken_at)
         return replace(before, view=view, terms=(*plant.strategies.terms(view), *basis.asked))
     except (PlanError, DataError):
         return None  # the plan of all meets it too, and says so

@@ -1,7 +1,8 @@
 """What an operator has in hand, as a plan sees it: a store held at one power goes on at that until its end.
 
     steps held     those of which the override leaves less than half to the plan
-    the power      what was asked for, less where the store is full or empty before, or nearly (its tapers)
+    the power      what was asked for, less where the store is full or empty before, or nearly (its tapers); none where
+                   its owner wants it left alone, for then it gets no set-point
 
 Held within bounds, or of another kind, a resource is planned as if nobody had it in hand: set-points keep the bounds.
 """
