@@ -11,8 +11,8 @@
 
 `kept` is what a standing loss leaves of the last step's energy; Pc and Pd are the share of both power
 limits that is available. While an operator has a store in hand (`held_kw` of the view) charge and discharge are
-what that is, whatever of its power would be available, and it keeps no reserve. Never both ways at once: `oneway.py`. A battery that does not say how full it
-is cannot be planned; it is left idle.
+what that is, whatever of its power would be available, and it keeps no reserve. Never both ways at once:
+`oneway.py`. A battery that does not say how full it is cannot be planned; it is left idle.
 """
 
 from __future__ import annotations
