@@ -8,3 +8,6 @@ PATIENCE_S = 120.0
 What has to come *soon* is not held by such a limit: it is counted, or measured in time of the processor or of the loop
 (`tests.calmloop`).
 """
+
+PROGRAM_S = 6 * PATIENCE_S
+"""The same for a whole program that computes, or fetches what it needs."""

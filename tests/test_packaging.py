@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PROGRAM_S
+
 ROOT = Path(__file__).parents[1]
 
 
-def run(*command: str | Path, cwd: Path, timeout_s: float = 300) -> str:
+def run(*command: str | Path, cwd: Path) -> str:
     """What `command` prints, run with nothing of this environment but the machine's own PATH."""
     clean = {
         name: value
@@ -29,7 +31,7 @@ def run(*command: str | Path, cwd: Path, timeout_s: float = 300) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=PROGRAM_S,
         check=False,
     )
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr[-4000:]}"

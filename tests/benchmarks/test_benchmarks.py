@@ -18,6 +18,7 @@ from benchmarks._beside import Row, disagreements
 from benchmarks._families import make_case
 from benchmarks.demo_day import figures
 from benchmarks.harness import BrokenBenchmarkError, Figure, find_benchmarks, percentile
+from tests.patience import PROGRAM_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PROGRAM_S,
         check=False,
     )
 
@@ -182,7 +183,7 @@ def beside(*arguments: str, peers: str = "none/python") -> subprocess.CompletedP
         env=os.environ | {"VPP_PEERS_PYTHON": peers},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PROGRAM_S,
         check=False,
     )
 

@@ -19,6 +19,7 @@ from benchmarks._fleetgrowth import draw, growth_of
 from benchmarks._peers import with_scipy
 from benchmarks._peers.answer import Asked
 from benchmarks.fleet import unproven
+from tests.patience import PROGRAM_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +86,7 @@ def beside(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"VPP_PEERS_PYTHON": "none/python"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PROGRAM_S,
         check=False,
     )
 

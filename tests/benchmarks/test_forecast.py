@@ -18,6 +18,7 @@ from benchmarks._forecast.peer_run import WEEKS, _filled
 from benchmarks._forecast.rolling import Candidate, rolled
 from benchmarks._forecast.scores import WEIGHTS, reliability, score
 from benchmarks._forecast.verdicts import verdicts
+from tests.patience import PROGRAM_S
 from vpp.model.forecast import LEVELS
 from vpp.model.horizon import Floats, Horizon
 from vpp.model.time import local_day
@@ -35,7 +36,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"VPP_FORECAST_PEERS_PYTHON": "none/python", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PROGRAM_S,
         check=False,
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PROGRAM_S
 from vpp.service.park.config import shipped
 
 DEMO = str(shipped("parks/demo.yaml"))
@@ -26,7 +27,7 @@ def vpp(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "vpp", *arguments],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PROGRAM_S,
         check=False,
     )
 
